@@ -1,0 +1,1 @@
+"""DPMed: what differential privacy costs diagnostic models, on a group's own images."""

@@ -1,0 +1,1 @@
+"""Cohorts: reading images and their table, de-identifying, storing, splitting by patient."""

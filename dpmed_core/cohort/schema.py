@@ -1,0 +1,94 @@
+"""What a cohort is, once imported: one table of cases and one array of images, row by row."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+
+class Modality(StrEnum):
+    """What the images are."""
+
+    RADIOGRAPH = "radiograph"
+    CT = "ct"
+
+
+class Sex(StrEnum):
+    """Sex as recorded; `UNKNOWN` where the source leaves it blank."""
+
+    FEMALE = "female"
+    MALE = "male"
+    OTHER = "other"
+    UNKNOWN = "unknown"
+
+
+class Part(StrEnum):
+    """The part of the cohort a patient belongs to."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
+AGE_BANDS: tuple[tuple[int, int], ...] = ((0, 30), (30, 60), (60, 70), (70, 80), (80, 101))
+"""Half-open age bands in years. Source: Tayebi Arasteh et al. 2024, doi 10.1038/s43856-024-00462-6 (last band widened to include age 100)."""
+
+CASE_COLUMNS = ("case_id", "patient_id", "age", "sex", "split")
+
+
+@dataclass(frozen=True, eq=False)
+class Cohort:
+    """Images with their findings, patients as keyed hashes; rows in one canonical order.
+
+    Attributes:
+        name: what the user calls it.
+        modality: radiograph or CT.
+        synthetic: made by DPMed's phantoms; said wherever it is shown.
+        findings: column names of the labels, in the user's order.
+        comorbidities: column names of the co-morbidities.
+        cases: one row an image, sorted by patient_id then case_id, with the columns of `CASE_COLUMNS`
+            (age in years, NaN = unknown; sex a `Sex` value; split a `Part` value or None where the
+            source gave none), then one float column a finding and a co-morbidity
+            (1 = present, 0 = absent, NaN = unknown).
+        images: uint8 `[n_cases, height, width]`, read-only and memory-mapped; row i is case i.
+        fingerprint: keyed hash of everything above but the name; equal data gives an equal fingerprint,
+            whatever the order of the files, within one installation.
+    """
+
+    name: str
+    modality: Modality
+    synthetic: bool
+    findings: tuple[str, ...]
+    comorbidities: tuple[str, ...]
+    cases: pd.DataFrame = field(repr=False)
+    images: NDArray[np.uint8] = field(repr=False)
+    fingerprint: str
+
+    @property
+    def labels(self) -> NDArray[np.float32]:
+        """Labels `[n_cases, n_findings]`: 1 = present, 0 = absent, NaN = unknown."""
+        return self.cases[list(self.findings)].to_numpy(dtype=np.float32)
+
+    @property
+    def has_own_split(self) -> bool:
+        """Whether the source named every case's part."""
+        return bool(self.cases["split"].notna().all())
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Who is trained on, who chooses thresholds and who is held out.
+
+    Attributes:
+        parts: `Part` values `[n_cases]`, aligned with `Cohort.cases`; constant within a patient.
+        seed: the seed of the keyed assignment; None for a split that the source gave.
+    """
+
+    parts: NDArray[np.str_]
+    seed: int | None
+
+    def rows(self, part: Part) -> NDArray[np.intp]:
+        """Row numbers of the cases in `part`."""
+        return np.flatnonzero(self.parts == part.value)

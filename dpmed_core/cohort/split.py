@@ -1,0 +1,42 @@
+"""Assigning patients to parts: each by itself, by a keyed hash."""
+
+import numpy as np
+
+from dpmed_core.cohort.schema import Cohort, Part, Split
+from dpmed_core.keyed import keyed_digest
+
+SHARES: tuple[tuple[Part, float], ...] = ((Part.TRAIN, 0.7), (Part.VALIDATION, 0.1), (Part.TEST, 0.2))
+
+
+def assign_parts(cohort: Cohort, *, seed: int, key: bytes) -> Split:
+    """The split of `cohort`: its source's own where it has one, else each patient by a keyed hash.
+
+    A patient's part depends on the seed and that patient alone, never on who else is there: two cohorts
+    that differ by one training patient then have training sets that differ by that patient and nothing
+    else, which is what the privacy guarantee is about. Nothing is stratified, for the same reason.
+
+    Args:
+        cohort: the cohort to split.
+        seed: labels the assignment; another seed gives an independent one.
+        key: the installation's secret.
+    """
+    if cohort.has_own_split:
+        return Split(parts=_frozen(cohort.cases["split"].to_numpy(dtype=np.str_)), seed=None)
+    part_of = {patient: part_of_patient(patient, seed=seed, key=key).value for patient in cohort.cases["patient_id"].unique()}
+    return Split(parts=_frozen(cohort.cases["patient_id"].map(part_of).to_numpy(dtype=np.str_)), seed=seed)
+
+
+def part_of_patient(patient_id: str, *, seed: int, key: bytes) -> Part:
+    """The part into which a patient falls: uniform in [0, 1) by keyed hash, cut at the cumulative `SHARES`."""
+    position = int.from_bytes(keyed_digest(key, "split", str(seed), patient_id)[:8], "big") / 2**64
+    reached = 0.0
+    for part, share in SHARES:
+        reached += share
+        if position < reached:
+            return part
+    return SHARES[-1][0]
+
+
+def _frozen(parts: np.ndarray) -> np.ndarray:
+    parts.setflags(write=False)
+    return parts

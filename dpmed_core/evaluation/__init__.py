@@ -1,0 +1,1 @@
+"""Evaluation: from the scores of held-out cases to tables with intervals."""

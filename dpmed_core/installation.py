@@ -1,0 +1,37 @@
+"""One installation: its settings, its secret and its stores, opened together."""
+
+from dataclasses import dataclass
+
+from dpmed_core.cohort.store import CohortStore
+from dpmed_core.keyed import installation_key
+from dpmed_core.runs.store import RunStore
+from dpmed_core.settings import Settings, load_settings
+
+
+@dataclass(frozen=True)
+class Installation:
+    """What the dashboard, the command line and the engine work on.
+
+    Attributes:
+        settings: where things lie and how many workers there are.
+        key: the secret of every keyed hash.
+        cohorts: the imported cohorts.
+        runs: what was asked for and what came of it.
+    """
+
+    settings: Settings
+    key: bytes
+    cohorts: CohortStore
+    runs: RunStore
+
+    @classmethod
+    def open(cls, settings: Settings | None = None) -> "Installation":
+        """The installation that `settings`, or else the environment, names."""
+        settings = settings or load_settings()
+        key = installation_key(settings.data_dir)
+        return cls(
+            settings=settings,
+            key=key,
+            cohorts=CohortStore(settings.cohorts_dir, key),
+            runs=RunStore(settings.runs_dir, key),
+        )

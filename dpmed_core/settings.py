@@ -1,0 +1,57 @@
+"""Settings of an installation, read from the environment first."""
+
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from dpmed_core.errors import SettingsError
+
+PRODUCT_DATA_DIR = Path(__file__).resolve().parents[1] / "data"
+
+
+class Settings(BaseSettings):
+    """The installation's settings; every field is an environment variable `DPMED_<FIELD>`."""
+
+    model_config = SettingsConfigDict(env_prefix="DPMED_", frozen=True)
+
+    data_dir: Path = Field(PRODUCT_DATA_DIR, description="holds cohorts, runs, keys and the engine's address")
+    scheduler: str | None = Field(None, description="address of a Dask scheduler; default: the engine's own")
+    workers: int = Field(2, ge=1, le=256, description="training processes of the engine's own scheduler")
+    demo: bool = Field(True, description="make and train the synthetic demo cohort when nothing is there")
+    engine_idle_seconds: float = Field(300, gt=0, description="the engine ends itself after so long without work")
+
+    @property
+    def cohorts_dir(self) -> Path:
+        """Where cohorts are stored."""
+        return self.data_dir / "cohorts"
+
+    @property
+    def runs_dir(self) -> Path:
+        """Where runs are stored."""
+        return self.data_dir / "runs"
+
+    @property
+    def engine_dir(self) -> Path:
+        """Where the engine leaves its address, credentials and log."""
+        return self.data_dir / "engine"
+
+    @property
+    def encoders_dir(self) -> Path:
+        """Where the public encoders that ship with the product lie, whatever the data folder."""
+        return PRODUCT_DATA_DIR / "encoders"
+
+
+@lru_cache(maxsize=1)
+def load_settings() -> Settings:
+    """The settings of this process, read once.
+
+    Raises:
+        SettingsError: a variable has a value that cannot be used.
+    """
+    try:
+        return Settings()  # pyright: ignore[reportCallIssue]
+    except ValidationError as error:
+        problems = "; ".join(f"DPMED_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+        raise SettingsError(f"The settings cannot be used: {problems}. Correct the variable and start again.") from None

@@ -1,0 +1,1 @@
+"""Training: what a run is, and how private and non-private models are fitted."""
