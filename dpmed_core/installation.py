@@ -35,3 +35,21 @@ class Installation:
             cohorts=CohortStore(settings.cohorts_dir, key),
             runs=RunStore(settings.runs_dir, key),
         )
+
+    def remove_cohort(self, name: str) -> list[str]:
+        """Remove cohort `name` and withdraw its runs; the run_ids that were withdrawn.
+
+        The runs' requests and their record of what was spent stay. Runs of the same data under another
+        cohort's name stay whole.
+
+        Raises:
+            CohortError: there is no such cohort.
+        """
+        fingerprint = self.cohorts.load(name).fingerprint
+        self.cohorts.remove(name)
+        if any(self.cohorts.load(other).fingerprint == fingerprint for other in self.cohorts.names()):
+            return []
+        withdrawn = [s.run_id for s in self.runs.statuses() if s.spec.cohort_fingerprint == fingerprint]
+        for run_id in withdrawn:
+            self.runs.withdraw(run_id)
+        return withdrawn

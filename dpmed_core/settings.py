@@ -20,6 +20,7 @@ class Settings(BaseSettings):
     scheduler: str | None = Field(None, description="address of a Dask scheduler; default: the engine's own")
     workers: int = Field(2, ge=1, le=256, description="training processes of the engine's own scheduler")
     demo: bool = Field(True, description="make and train the synthetic demo cohort when nothing is there")
+    demo_cases: int = Field(1600, ge=60, le=200_000, description="films in the demo cohort that is made by itself")
     engine_idle_seconds: float = Field(300, gt=0, description="the engine ends itself after so long without work")
 
     @property

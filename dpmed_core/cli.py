@@ -1,0 +1,44 @@
+"""The command line: everything the dashboard can do, without eyes.
+
+With `--json` a command prints one JSON document on stdout and nothing else there; progress goes to stderr.
+An error that the user can mend is one line on stderr and exit status 2.
+"""
+
+import sys
+
+import click
+
+from dpmed_core.commands.cohort import cohort
+from dpmed_core.commands.evaluation import evaluate, export
+from dpmed_core.commands.processes import engine, first_start
+from dpmed_core.commands.training import runs, sweep, train
+from dpmed_core.errors import DpmedError
+
+USER_ERROR = 2
+INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def dpmed() -> None:
+    """Train private and non-private classifiers on a cohort of images and see what privacy costs. Research use only."""
+
+
+for command in (cohort, train, sweep, runs, evaluate, export, engine, first_start):
+    dpmed.add_command(command)
+
+
+def main() -> None:
+    """Run one command and end the process with its exit status."""
+    try:
+        sys.exit(dpmed.main(prog_name="python -m dpmed_core", standalone_mode=False) or 0)
+    except DpmedError as error:
+        _end(str(error), USER_ERROR)
+    except click.Abort:
+        _end("Stopped. Runs that were asked for go on; see them with `runs`.", INTERRUPTED)
+    except click.ClickException as error:
+        _end(error.format_message(), USER_ERROR)
+
+
+def _end(message: str, status: int) -> None:
+    click.echo(" ".join(message.split()), err=True)
+    sys.exit(status)

@@ -1,0 +1,148 @@
+"""`cohort add | add-demo | list | show | remove`."""
+
+from pathlib import Path
+
+import click
+
+from dpmed_core.cohort.demo import add_demo_radiograph
+from dpmed_core.cohort.importer import import_manifest
+from dpmed_core.cohort.report import ImportReport
+from dpmed_core.cohort.schema import Modality
+from dpmed_core.cohort.split import assign_parts
+from dpmed_core.cohort.summary import counts_table
+from dpmed_core.commands.output import json_option, progress_line, records, say
+from dpmed_core.installation import Installation
+
+DEFAULT_SPLIT_SEED = 0
+
+
+def names(text: str | None) -> tuple[str, ...]:
+    """The comma-separated names in `text`, without blanks."""
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
+@click.group()
+def cohort() -> None:
+    """Import, list, show and remove cohorts."""
+
+
+@cohort.command("add")
+@click.argument("name")
+@click.option("--manifest", required=True, type=click.Path(path_type=Path), help="CSV with one row an image.")
+@click.option("--images", type=click.Path(path_type=Path), help="Folder that image paths start from; default: the manifest's.")
+@click.option("--findings", required=True, help="Columns to predict, comma-separated.")
+@click.option("--comorbidities", help="Co-morbidity columns, comma-separated.")
+@click.option("--modality", type=click.Choice([Modality.RADIOGRAPH.value]), default=Modality.RADIOGRAPH.value, show_default=True)
+@json_option
+def add(
+    name: str, manifest: Path, images: Path | None, findings: str, comorbidities: str | None, modality: str, as_json: bool
+) -> None:
+    """Import the images that a manifest lists as cohort NAME."""
+    installation = Installation.open()
+    report = import_manifest(
+        installation.cohorts,
+        name,
+        manifest=manifest,
+        images_dir=images,
+        findings=names(findings),
+        comorbidities=names(comorbidities),
+        modality=Modality(modality),
+        progress=progress_line("Reading images"),
+    )
+    _say_imported(installation, name, report, as_json=as_json)
+
+
+@cohort.command("add-demo")
+@click.argument("modality", type=click.Choice([Modality.RADIOGRAPH.value]))
+@click.option("--name", default="demo-radiograph", show_default=True)
+@click.option("--cases", default=1600, show_default=True, type=click.IntRange(60, 200_000), help="Films to draw.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+@json_option
+def add_demo(modality: str, name: str, cases: int, seed: int, as_json: bool) -> None:
+    """Draw a synthetic cohort, write it as DICOM and import it."""
+    installation = Installation.open()
+    report = add_demo_radiograph(
+        installation.cohorts,
+        name=name,
+        n_cases=cases,
+        seed=seed,
+        workers=installation.settings.workers,
+        progress=progress_line("Drawing and reading films"),
+    )
+    _say_imported(installation, name, report, as_json=as_json)
+
+
+def _say_imported(installation: Installation, name: str, report: ImportReport, *, as_json: bool) -> None:
+    for problem in report.problems:
+        click.echo(problem.sentence(), err=True)
+    for warning in report.warnings:
+        click.echo(f"Note: {warning}", err=True)
+    imported = installation.cohorts.load(name)
+    readable = f"Cohort {name}: {report.n_imported} of {report.n_rows} images of {report.n_patients} patients imported."
+    say({"name": name, "fingerprint": imported.fingerprint, **report.to_fields()}, readable, as_json=as_json)
+
+
+@cohort.command("list")
+@json_option
+def list_cohorts(as_json: bool) -> None:
+    """List the cohorts."""
+    installation = Installation.open()
+    facts = []
+    for name in installation.cohorts.names():
+        one = installation.cohorts.load(name)
+        facts.append(
+            {
+                "name": name,
+                "modality": one.modality.value,
+                "synthetic": one.synthetic,
+                "n_cases": len(one.cases),
+                "n_patients": int(one.cases["patient_id"].nunique()),
+                "findings": list(one.findings),
+                "fingerprint": one.fingerprint,
+            }
+        )
+    lines = [f"{f['name']}: {f['n_cases']} images of {f['n_patients']} patients{' (synthetic)' if f['synthetic'] else ''}" for f in facts]
+    say({"cohorts": facts}, "\n".join(lines) or "No cohort yet: import one with `cohort add` or `cohort add-demo`.", as_json=as_json)
+
+
+@cohort.command("show")
+@click.argument("name")
+@json_option
+def show(name: str, as_json: bool) -> None:
+    """Show counts by part, finding, sex, age band and co-morbidity, and the fingerprint."""
+    installation = Installation.open()
+    one = installation.cohorts.load(name)
+    split = assign_parts(one, seed=DEFAULT_SPLIT_SEED, key=installation.key)
+    counts = counts_table(one, split)
+    document = {
+        "name": name,
+        "modality": one.modality.value,
+        "synthetic": one.synthetic,
+        "fingerprint": one.fingerprint,
+        "findings": list(one.findings),
+        "comorbidities": list(one.comorbidities),
+        "n_cases": len(one.cases),
+        "n_patients": int(one.cases["patient_id"].nunique()),
+        "counts": records(counts),
+        "import_report": installation.cohorts.report(name).to_fields(),
+    }
+    heading = f"{name}: {document['n_cases']} images of {document['n_patients']} patients, fingerprint {one.fingerprint}"
+    say(document, f"{heading}\n{counts.to_string(index=False)}", as_json=as_json)
+
+
+@cohort.command("remove")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+def remove(name: str, yes: bool, as_json: bool) -> None:
+    """Remove a cohort: images, features, scores and models go; the record of what was spent stays."""
+    installation = Installation.open()
+    installation.cohorts.load(name)
+    if not yes:
+        click.confirm(f"Remove {name}, its scores and its models for good?", abort=True, err=True)
+    withdrawn = installation.remove_cohort(name)
+    say(
+        {"name": name, "withdrawn_runs": withdrawn},
+        f"{name} is gone; {len(withdrawn)} runs keep only the record of what they spent.",
+        as_json=as_json,
+    )

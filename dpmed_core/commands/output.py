@@ -1,0 +1,44 @@
+"""What every command prints with: one JSON document or readable lines on stdout, progress on stderr."""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+
+import click
+import pandas as pd
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout and nothing else there.")
+
+
+def say(document: Mapping[str, object], readable: str, *, as_json: bool) -> None:
+    """Print `document` as JSON, or else `readable`."""
+    click.echo(json.dumps(document, indent=1, allow_nan=False) if as_json else readable)
+
+
+def records(table: pd.DataFrame) -> list[dict[str, object]]:
+    """The rows of `table` as plain values; what is not a number becomes null."""
+    return [{str(name): _plain(value) for name, value in row.items()} for row in table.to_dict("records")]
+
+
+def _plain(value: object) -> object:
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def progress_line(what: str) -> Callable[[int, int], None]:
+    """A callback that keeps one line on stderr up to date, or, where that is no terminal, a line each tenth."""
+    stream = click.get_text_stream("stderr")
+    shown = -1
+
+    def show(done: int, total: int) -> None:
+        nonlocal shown
+        tenths = 10 * done // max(total, 1)
+        if stream.isatty():
+            click.echo(f"\r{what}: {done} of {total} ", err=True, nl=done >= total)
+        elif tenths > shown:
+            shown = tenths
+            click.echo(f"{what}: {done} of {total}", err=True)
+
+    return show

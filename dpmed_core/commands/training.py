@@ -1,0 +1,200 @@
+"""`train`, `sweep` and `runs`: asking for models, following and cancelling them."""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+import click
+
+from dpmed_core.commands.cohort import names
+from dpmed_core.commands.output import json_option, say
+from dpmed_core.errors import RunError, SpecError
+from dpmed_core.installation import Installation
+from dpmed_core.runs.engine import ensure_engine
+from dpmed_core.runs.plan import plan_runs
+from dpmed_core.runs.status import RunState, RunStatus
+from dpmed_core.training.catalogue import PROBE, RECIPES
+from dpmed_core.training.spec import PrivacyUnit, RunSpec
+
+POLL_SECONDS = 0.3
+
+
+def run_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that `train` and `sweep` share."""
+    options = (
+        click.option("--cohort", "cohort_name", required=True),
+        click.option("--recipe", type=click.Choice(sorted(RECIPES)), default=PROBE.name, show_default=True),
+        click.option("--delta", type=float, help="Default: min(1e-5, the largest power of ten <= 1 / (10 units))."),
+        click.option("--unit", type=click.Choice([u.value for u in PrivacyUnit]), default=PrivacyUnit.PATIENT.value, show_default=True),
+        click.option("--wait", is_flag=True, help="Return when the training has ended; without it the training goes on by itself."),
+        json_option,
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command()
+@run_options
+@click.option("--epsilon", type=float, help="Privacy budget of the model.")
+@click.option("--non-private", is_flag=True, help="Train the non-private twin.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Label of the replicate.")
+def train(
+    cohort_name: str,
+    recipe: str,
+    delta: float | None,
+    unit: str,
+    wait: bool,
+    as_json: bool,
+    epsilon: float | None,
+    non_private: bool,
+    seed: int,
+) -> None:
+    """Ask for one run."""
+    if (epsilon is None) != non_private:
+        raise SpecError("Give either --epsilon E or --non-private.")
+    installation = Installation.open()
+    specs = plan_runs(
+        installation.cohorts.load(cohort_name),
+        key=installation.key,
+        recipe=recipe,
+        epsilons=[] if epsilon is None else [epsilon],
+        n_seeds=seed + 1,
+        delta=delta,
+        unit=PrivacyUnit(unit),
+        non_private=non_private,
+    )
+    status = _ask(installation, [spec for spec in specs if spec.seed == seed], cohort_name, wait=wait)[0]
+    say(run_facts(installation, status), run_line(status), as_json=as_json)
+    _exit_with_failures([status])
+
+
+@click.command()
+@run_options
+@click.option("--epsilons", required=True, help="Privacy budgets, comma-separated.")
+@click.option("--seeds", default=1, show_default=True, type=click.IntRange(1, 100), help="Replicates of each.")
+def sweep(
+    cohort_name: str, recipe: str, delta: float | None, unit: str, wait: bool, as_json: bool, epsilons: str, seeds: int
+) -> None:
+    """Ask for a grid of runs with its non-private reference."""
+    installation = Installation.open()
+    specs = plan_runs(
+        installation.cohorts.load(cohort_name),
+        key=installation.key,
+        recipe=recipe,
+        epsilons=[_number(text) for text in names(epsilons)],
+        n_seeds=seeds,
+        delta=delta,
+        unit=PrivacyUnit(unit),
+    )
+    statuses = _ask(installation, specs, cohort_name, wait=wait)
+    say({"runs": [run_facts(installation, s) for s in statuses]}, "\n".join(map(run_line, statuses)), as_json=as_json)
+    _exit_with_failures(statuses)
+
+
+@click.group(invoke_without_command=True)
+@click.option("--cohort", "cohort_name", help="Only this cohort's runs.")
+@json_option
+@click.pass_context
+def runs(context: click.Context, cohort_name: str | None, as_json: bool) -> None:
+    """List the runs, or show, cancel or retry one."""
+    if context.invoked_subcommand is not None:
+        return
+    installation = Installation.open()
+    statuses = installation.runs.statuses()
+    if cohort_name is not None:
+        fingerprint = installation.cohorts.load(cohort_name).fingerprint
+        statuses = [s for s in statuses if s.spec.cohort_fingerprint == fingerprint]
+    lines = "\n".join(map(run_line, statuses)) or "No runs yet: ask for some with `train` or `sweep`."
+    say({"runs": [run_facts(installation, s) for s in statuses]}, lines, as_json=as_json)
+
+
+@runs.command("show")
+@click.argument("run_id")
+@json_option
+def show_run(run_id: str, as_json: bool) -> None:
+    """Show a run: state, progress, guarantee, attempts and where its scores lie."""
+    installation = Installation.open()
+    status = installation.runs.status(run_id)
+    facts = run_facts(installation, status)
+    if status.state == RunState.FINISHED:
+        facts["scores"] = str(installation.runs.scores_path(run_id).absolute())
+    facts["attempts"] = installation.runs.attempts(run_id)
+    readable = [run_line(status), *(f"  {event}" for event in installation.runs.attempts(run_id))]
+    say(facts, "\n".join(readable), as_json=as_json)
+
+
+@runs.command("cancel")
+@click.argument("run_id")
+@json_option
+def cancel(run_id: str, as_json: bool) -> None:
+    """Stop a run at its next step; what it spent stays recorded."""
+    installation = Installation.open()
+    installation.runs.cancel(run_id)
+    status = installation.runs.status(run_id)
+    say(run_facts(installation, status), run_line(status), as_json=as_json)
+
+
+@runs.command("retry")
+@click.argument("run_id")
+@click.option("--wait", is_flag=True)
+@json_option
+def retry(run_id: str, wait: bool, as_json: bool) -> None:
+    """Train a failed or cancelled run again, from its last checkpoint."""
+    installation = Installation.open()
+    installation.runs.retry(run_id)
+    ensure_engine(installation.settings)
+    status = _wait_for(installation, [run_id])[0] if wait else installation.runs.status(run_id)
+    say(run_facts(installation, status), run_line(status), as_json=as_json)
+    _exit_with_failures([status])
+
+
+def run_facts(installation: Installation, status: RunStatus) -> dict[str, object]:
+    """What the command line says of a run, as JSON values; `guarantee` once it is finished."""
+    facts = status.to_fields()
+    if status.state == RunState.FINISHED:
+        facts |= {k: v for k, v in installation.runs.result(status.run_id).to_fields().items() if k != "spec"}
+    return facts
+
+
+def run_line(status: RunStatus) -> str:
+    """A run in one line."""
+    target = f"epsilon {status.spec.privacy.epsilon:g}, delta {status.spec.privacy.delta:g}" if status.spec.privacy else "non-private"
+    state = f"{status.state.value} {status.step}/{status.total_steps}" if status.state == RunState.TRAINING else status.state.value
+    line = f"{status.run_id}  {status.spec.recipe}  {target}, unit {status.spec.unit.value}, seed {status.spec.seed}  {state}"
+    return f"{line}: {status.message}" if status.message else line
+
+
+def _ask(installation: Installation, specs: Sequence[RunSpec], cohort_name: str, *, wait: bool) -> list[RunStatus]:
+    statuses = [installation.runs.ask(spec, cohort_name=cohort_name) for spec in specs]
+    if any(s.state in (RunState.QUEUED, RunState.TRAINING) for s in statuses):
+        ensure_engine(installation.settings)
+    return _wait_for(installation, [s.run_id for s in statuses]) if wait else statuses
+
+
+def _wait_for(installation: Installation, run_ids: Sequence[str]) -> list[RunStatus]:
+    shown: dict[str, str] = {}
+    while True:
+        statuses = [installation.runs.status(run_id) for run_id in run_ids]
+        for status in statuses:
+            if shown.get(status.run_id) != status.state.value:
+                shown[status.run_id] = status.state.value
+                click.echo(run_line(status), err=True)
+        if all(s.state not in (RunState.QUEUED, RunState.TRAINING) for s in statuses):
+            return statuses
+        ensure_engine(installation.settings)
+        time.sleep(POLL_SECONDS)
+
+
+def _exit_with_failures(statuses: Sequence[RunStatus]) -> None:
+    if any(s.state == RunState.FAILED for s in statuses):
+        sys.exit(1)
+    if any(s.state == RunState.CANCELLED for s in statuses):
+        raise RunError("A run that was asked for stands cancelled: train it with `runs retry ID`.")
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise SpecError(f"{text!r} is not a number: give --epsilons as 0.3,1,8.") from None
