@@ -1,0 +1,79 @@
+"""One image file, whatever its kind, as the square 8-bit picture that is stored."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from dpmed_core.cohort.dicom import MAX_PIXELS, read_dicom
+from dpmed_core.cohort.schema import Sex
+from dpmed_core.errors import ImageError
+
+STORED_SIZE = 128
+"""Side of a stored image in pixels; aspect ratio kept, padded with black, resampled with an antialiasing (Lanczos) filter."""
+
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+@dataclass(frozen=True, eq=False)
+class StoredImage:
+    """An image ready to store.
+
+    Attributes:
+        pixels: uint8 `[STORED_SIZE, STORED_SIZE]`.
+        age: years from the file's header; None where it has none.
+        sex: from the file's header.
+    """
+
+    pixels: NDArray[np.uint8]
+    age: float | None = None
+    sex: Sex = Sex.UNKNOWN
+
+
+def read_image(path: Path) -> StoredImage:
+    """The image at `path`, a PNG, JPEG or DICOM file.
+
+    Raises:
+        ImageError: the file is none of these, or cannot be decoded.
+    """
+    if path.suffix.lower() in PICTURE_SUFFIXES:
+        return StoredImage(pixels=squared(_read_picture(path)))
+    dicom = read_dicom(path)
+    return StoredImage(pixels=squared(dicom.pixels), age=dicom.age, sex=dicom.sex)
+
+
+def squared(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """`pixels` `[rows, columns]` in [0, 1], fitted into a black square of `STORED_SIZE`."""
+    rows, columns = pixels.shape
+    scale = STORED_SIZE / max(rows, columns)
+    size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
+    fitted = np.asarray(Image.fromarray(pixels.astype(np.float32)).resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0))
+    square = np.zeros((STORED_SIZE, STORED_SIZE), dtype=np.uint8)
+    top, left = (STORED_SIZE - size[1]) // 2, (STORED_SIZE - size[0]) // 2
+    square[top : top + size[1], left : left + size[0]] = np.rint(np.clip(fitted, 0, 1) * 255).astype(np.uint8)
+    return square
+
+
+def _read_picture(path: Path) -> NDArray[np.float32]:
+    try:
+        with Image.open(path, formats=("PNG", "JPEG")) as picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                raise ImageError(f"has more than {MAX_PIXELS:,} pixels.")
+            return _grey(picture)
+    except UnidentifiedImageError:
+        raise ImageError("is not a PNG or JPEG picture, whatever its name says: export it again.") from None
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
+        raise ImageError("breaks off or is damaged: export it again.") from None
+
+
+def _grey(picture: Image.Image) -> NDArray[np.float32]:
+    """Luminance in [0, 1] of the whole range of the picture's type; transparency is dropped."""
+    if picture.mode.startswith("I"):
+        values = np.asarray(picture, dtype=np.float32) / 65535
+    else:
+        values = np.asarray(picture.convert("RGB").convert("L"), dtype=np.float32) / 255
+    if values.max() <= values.min():
+        raise ImageError("has the same value everywhere: it shows nothing.")
+    return values

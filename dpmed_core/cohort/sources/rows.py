@@ -1,0 +1,114 @@
+"""One row of a source: what it says of an image, or what is wrong with it."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dpmed_core.cohort.report import Problem
+from dpmed_core.cohort.schema import Part, Sex
+
+SEXES = {
+    **dict.fromkeys(("f", "female", "w"), Sex.FEMALE),
+    **dict.fromkeys(("m", "male"), Sex.MALE),
+    **dict.fromkeys(("o", "other"), Sex.OTHER),
+    **dict.fromkeys(("", "unknown", "u"), Sex.UNKNOWN),
+}
+PARTS = {"train": Part.TRAIN, **dict.fromkeys(("validation", "val", "valid"), Part.VALIDATION), "test": Part.TEST}
+LABELS = {"": math.nan, "0": 0.0, "0.0": 0.0, "1": 1.0, "1.0": 1.0}
+MAX_AGE_YEARS = 120
+
+Note = Callable[[str, str], None]
+"""Notes a problem: column, message."""
+
+
+@dataclass(frozen=True)
+class SourceRow:
+    """One image as its source describes it.
+
+    Attributes:
+        row: line of the source's table, its header being line 1.
+        image: the file; None where the row has problems.
+        patient: the source's own identifier, held only while importing.
+        age: years; None where the source leaves it to the image's header.
+        sex: UNKNOWN where the source leaves it to the image's header.
+        part: None where the source gives no split.
+        values: findings and co-morbidities by column; 1, 0 or NaN for unknown.
+        problems: what is wrong; a row with problems is left out.
+    """
+
+    row: int
+    image: Path | None = field(repr=False)
+    patient: str = field(repr=False)
+    age: float | None
+    sex: Sex
+    part: Part | None
+    values: Mapping[str, float]
+    problems: tuple[Problem, ...] = ()
+
+
+def parse_row(row: int, record: Mapping[str, str], *, root: Path, findings: Sequence[str], comorbidities: Sequence[str]) -> SourceRow:
+    """The row that `record` (text by column) describes, with every problem found in it."""
+    problems: list[Problem] = []
+
+    def note(column: str, message: str) -> None:
+        problems.append(Problem(row, column, message))
+
+    patient = record["patient_id"].strip()
+    if not patient:
+        note("patient_id", "is blank; every image needs its patient, or patients cannot be kept apart.")
+    return SourceRow(
+        row=row,
+        image=_image(record["image"].strip(), root, note),
+        patient=patient,
+        age=_age(record.get("age", "").strip(), note),
+        sex=_sex(record.get("sex", "").strip(), note),
+        part=_part(record.get("split", "").strip(), note),
+        values={name: _label(name, record[name].strip(), note) for name in (*findings, *comorbidities)},
+        problems=tuple(problems),
+    )
+
+
+def _image(text: str, root: Path, note: Note) -> Path | None:
+    path = (root / text).resolve()
+    if not text:
+        note("image", "is blank; name the image file.")
+    elif not path.is_relative_to(root):
+        note("image", "leads out of the image folder; put the file inside it, or name another folder with --images.")
+    elif not path.is_file():
+        note("image", "names a file that does not exist; correct the path or name the folder with --images.")
+    else:
+        return path
+    return None
+
+
+def _age(text: str, note: Note) -> float | None:
+    if not text:
+        return None
+    try:
+        age = float(text)
+    except ValueError:
+        note("age", "is not a number of years; correct it or leave it blank.")
+        return None
+    if not 0 <= age <= MAX_AGE_YEARS:
+        note("age", f"is {age:g}, outside 0 to {MAX_AGE_YEARS} years; correct it or leave it blank.")
+        return None
+    return age
+
+
+def _sex(text: str, note: Note) -> Sex:
+    if text.lower() not in SEXES:
+        note("sex", "is none of F, M, other or blank; correct it or leave it blank.")
+    return SEXES.get(text.lower(), Sex.UNKNOWN)
+
+
+def _part(text: str, note: Note) -> Part | None:
+    if text and text.lower() not in PARTS:
+        note("split", "is none of train, validation or test; correct it.")
+    return PARTS.get(text.lower())
+
+
+def _label(name: str, text: str, note: Note) -> float:
+    if text not in LABELS:
+        note(name, "is neither 0 (absent), 1 (present) nor blank (unknown); correct it.")
+    return LABELS.get(text, math.nan)

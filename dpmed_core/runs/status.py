@@ -1,0 +1,105 @@
+"""Where a run stands."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from dpmed_core.training.result import PrivacyGuarantee
+from dpmed_core.training.spec import RunSpec
+
+
+class RunState(StrEnum):
+    """The states of a run; `QUEUED` and `TRAINING` are open, the others ended."""
+
+    QUEUED = "queued"
+    TRAINING = "training"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    WITHDRAWN = "withdrawn"
+
+
+OPEN_STATES = (RunState.QUEUED, RunState.TRAINING)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The part of a run's status that changes; nothing in it depends on private data.
+
+    Attributes:
+        state: where the run stands.
+        step: steps taken of `total_steps`.
+        total_steps: 0 until the training has planned.
+        seconds_left: estimate; None until there is a pace.
+        attempt: how often a worker began it.
+        message: why it failed, for the person who can mend it.
+        updated_at: UTC seconds since the epoch.
+        planned: what the run will have spent at its end; None before planning and for non-private runs.
+    """
+
+    state: RunState
+    step: int = 0
+    total_steps: int = 0
+    seconds_left: float | None = None
+    attempt: int = 0
+    message: str = ""
+    updated_at: float = 0.0
+    planned: PrivacyGuarantee | None = None
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> "Progress":
+        """The progress that `dataclasses.asdict` took apart."""
+        planned = PrivacyGuarantee.from_fields(fields["planned"]) if fields["planned"] else None
+        return cls(**{**fields, "state": RunState(fields["state"]), "planned": planned})
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """A run as asked and as it stands.
+
+    Attributes:
+        run_id: the run's keyed name.
+        spec: the question.
+        cohort_name: the cohort's name when it was asked.
+        asked_at: UTC seconds since the epoch.
+        progress: where it stands.
+    """
+
+    run_id: str
+    spec: RunSpec
+    cohort_name: str
+    asked_at: float
+    progress: Progress
+
+    @property
+    def state(self) -> RunState:
+        """Where the run stands."""
+        return self.progress.state
+
+    @property
+    def step(self) -> int:
+        """Steps taken."""
+        return self.progress.step
+
+    @property
+    def total_steps(self) -> int:
+        """Steps planned."""
+        return self.progress.total_steps
+
+    @property
+    def message(self) -> str:
+        """Why the run failed."""
+        return self.progress.message
+
+    @property
+    def target_epsilon(self) -> float:
+        """The epsilon asked for; infinite for a non-private run."""
+        return self.spec.privacy.epsilon if self.spec.privacy else math.inf
+
+    def to_fields(self) -> dict[str, object]:
+        """The status as plain values for JSON; a non-private run's epsilon is null."""
+        spec = asdict(self.spec)
+        privacy = spec.pop("privacy") or {"epsilon": None, "delta": None}
+        return {"run_id": self.run_id, "cohort": self.cohort_name, "asked_at": self.asked_at, **spec, **privacy, **asdict(self.progress)}

@@ -1,0 +1,257 @@
+"""The run store: what was asked, how far it is, what came of it, what was spent. Only here are a run's file names known.
+
+    RUN_ID/request.json            the question; written once
+           progress.json           where it stands; replaced
+           attempts.jsonl          what every attempt did and spent; appended, never removed
+           cancel                  present while someone wants the run to stop
+           checkpoint.safetensors  the last durable step boundary
+           result.json, scores.parquet, weights.safetensors
+           checksums.json          SHA-256 of the three; written last, so its presence means finished
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load_file, save_file
+
+from dpmed_core.errors import DamagedRunError, RunError
+from dpmed_core.files import append_line, replacing, write_json
+from dpmed_core.keyed import keyed_hex
+from dpmed_core.runs.status import OPEN_STATES, Progress, RunState, RunStatus
+from dpmed_core.training.result import PrivacyGuarantee, RunResult, TrainedModel
+from dpmed_core.training.session import Checkpoint
+from dpmed_core.training.spec import RunSpec
+
+FINISHED_FILES = ("result.json", "scores.parquet", "weights.safetensors")
+
+
+@dataclass(frozen=True)
+class RunStore:
+    """Runs by run_id under one folder; every method may be called by several processes at once.
+
+    Attributes:
+        root: the folder; made at the first request.
+        key: the installation's secret.
+    """
+
+    root: Path
+    key: bytes
+
+    def run_id(self, spec: RunSpec) -> str:
+        """The keyed name of the question: equal questions have equal names, in this installation alone."""
+        return keyed_hex(self.key, "run", spec.canonical_json())
+
+    def ask(self, spec: RunSpec, *, cohort_name: str) -> RunStatus:
+        """Ask for a run; one that was asked before is not asked again, unless it was withdrawn.
+
+        Failed and cancelled runs stay as they are: `retry` is a decision of its own.
+        """
+        run_id = self.run_id(spec)
+        folder = self.root / run_id
+        folder.mkdir(parents=True, exist_ok=True)
+        with self._brief_lock(run_id):
+            if not (folder / "request.json").exists():
+                request = {"spec": json.loads(spec.canonical_json()), "cohort": cohort_name, "asked_at": time.time()}
+                self.set_progress(run_id, Progress(RunState.QUEUED))
+                write_json(folder / "request.json", request)
+            elif self.progress(run_id).state == RunState.WITHDRAWN:
+                self.set_progress(run_id, Progress(RunState.QUEUED))
+        return self.status(run_id)
+
+    def statuses(self) -> list[RunStatus]:
+        """The status of every run, in the order asked."""
+        ids = [path.parent.name for path in self.root.glob("*/request.json")]
+        return sorted((self.status(run_id) for run_id in ids), key=lambda s: (s.asked_at, s.run_id))
+
+    def status(self, run_id: str) -> RunStatus:
+        """The status of a run.
+
+        Raises:
+            RunError: there is no such run.
+        """
+        request = self._request(run_id)
+        spec = RunSpec.from_json(json.dumps(request["spec"]))
+        return RunStatus(run_id, spec, request["cohort"], request["asked_at"], self.progress(run_id))
+
+    def progress(self, run_id: str) -> Progress:
+        """The changing part of a run's status."""
+        return Progress.from_fields(json.loads((self.root / run_id / "progress.json").read_text()))
+
+    def set_progress(self, run_id: str, progress: Progress) -> None:
+        """Replace the changing part of a run's status."""
+        write_json(self.root / run_id / "progress.json", asdict(replace(progress, updated_at=time.time())))
+
+    def attempts(self, run_id: str) -> list[dict[str, Any]]:
+        """What every attempt did, oldest first; a last line that a power cut broke off is left out."""
+        path = self.root / run_id / "attempts.jsonl"
+        events = []
+        for line in path.read_text().splitlines() if path.exists() else []:
+            with suppress(json.JSONDecodeError):
+                events.append(json.loads(line))
+        return events
+
+    def record(self, run_id: str, event: str, **facts: object) -> None:
+        """Append an event to the run's attempts, durably."""
+        append_line(self.root / run_id / "attempts.jsonl", {"event": event, "at": time.time(), **facts})
+
+    def worker_lock(self, run_id: str) -> FileLock:
+        """The lock that whoever trains the run holds; the operating system frees it when its process dies."""
+        return FileLock(self.root / run_id / ".training.lock")
+
+    def checkpoint(self, run_id: str) -> Checkpoint | None:
+        """The last durable checkpoint; None where there is none, or where it cannot be read (it is then recorded and not used)."""
+        path = self.root / run_id / "checkpoint.safetensors"
+        if not path.exists():
+            return None
+        try:
+            with safe_open(path, framework="numpy") as file:
+                facts = file.metadata()
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        except (SafetensorError, OSError):
+            self.record(run_id, "checkpoint-unreadable")
+            return None
+        return Checkpoint(step=int(facts["step"]), tensors=tensors, elapsed_seconds=float(facts["elapsed_seconds"]))
+
+    def save_checkpoint(self, run_id: str, checkpoint: Checkpoint) -> None:
+        """Replace the run's checkpoint, durably."""
+        facts = {"step": str(checkpoint.step), "elapsed_seconds": repr(checkpoint.elapsed_seconds)}
+        with replacing(self.root / run_id / "checkpoint.safetensors") as draft:
+            save_file(_contiguous(checkpoint.tensors), draft, metadata=facts)
+
+    def finish(self, run_id: str, model: TrainedModel) -> None:
+        """Store a finished run; it is finished once the checksums, written last, are there."""
+        folder = self.root / run_id
+        write_json(folder / "result.json", model.result.to_fields())
+        with replacing(folder / "scores.parquet") as draft:
+            model.scores.to_parquet(draft, index=False)
+        with replacing(folder / "weights.safetensors") as draft:
+            save_file(_contiguous(model.weights), draft)
+        write_json(folder / "checksums.json", {name: _digest(folder / name) for name in FINISHED_FILES})
+        (folder / "checkpoint.safetensors").unlink(missing_ok=True)
+
+    def is_complete(self, run_id: str) -> bool:
+        """Whether the run's result was stored whole."""
+        return (self.root / run_id / "checksums.json").exists()
+
+    def result(self, run_id: str) -> RunResult:
+        """The finished run, without its tensors.
+
+        Raises:
+            DamagedRunError: a file fails its check.
+        """
+        fields = json.loads(self._checked(run_id, "result.json").read_text())
+        guarantee = PrivacyGuarantee.from_fields(fields["guarantee"]) if fields["guarantee"] else None
+        spec = RunSpec.from_json(json.dumps(fields["spec"]))
+        return RunResult(**{**fields, "spec": spec, "guarantee": guarantee, "notes": tuple(fields["notes"])})
+
+    def scores(self, run_id: str) -> pd.DataFrame:
+        """The run's scores, checked; see `training.result.SCORE_COLUMNS`.
+
+        Raises:
+            DamagedRunError: the file fails its check.
+        """
+        return pd.read_parquet(self._checked(run_id, "scores.parquet"))
+
+    def weights(self, run_id: str) -> dict[str, np.ndarray]:
+        """The run's weights, checked.
+
+        Raises:
+            DamagedRunError: the file fails its check.
+        """
+        return load_file(self._checked(run_id, "weights.safetensors"))
+
+    def scores_path(self, run_id: str) -> Path:
+        """Where the run's scores lie."""
+        return self._checked(run_id, "scores.parquet")
+
+    def cancel(self, run_id: str) -> None:
+        """Ask for an open run to stop: at once if it is queued, at its next step if it is training.
+
+        Raises:
+            RunError: the run has ended.
+        """
+        status = self.status(run_id)
+        if status.state not in OPEN_STATES:
+            raise RunError(f"Run {run_id} is {status.state.value}; only a queued or training run can be cancelled.")
+        (self.root / run_id / "cancel").touch()
+        with self._brief_lock(run_id):
+            if self.progress(run_id).state == RunState.QUEUED:
+                self.set_progress(run_id, Progress(RunState.CANCELLED, attempt=status.progress.attempt))
+
+    def wants_cancel(self, run_id: str) -> bool:
+        """Whether someone asked for the run to stop."""
+        return (self.root / run_id / "cancel").exists()
+
+    def retry(self, run_id: str) -> None:
+        """Queue a failed, cancelled or damaged run again; it goes on from its last checkpoint.
+
+        Raises:
+            RunError: the run is open, whole, or its cohort was removed.
+        """
+        status = self.status(run_id)
+        damaged = status.state == RunState.FINISHED and self.is_damaged(run_id)
+        if status.state not in (RunState.FAILED, RunState.CANCELLED) and not damaged:
+            raise RunError(f"Run {run_id} is {status.state.value}; only a failed, cancelled or damaged run can be tried again.")
+        with self._brief_lock(run_id):
+            self._drop(run_id, "cancel", "checksums.json")
+            self.set_progress(run_id, Progress(RunState.QUEUED, attempt=status.progress.attempt))
+            self.record(run_id, "retry-asked")
+
+    def is_damaged(self, run_id: str) -> bool:
+        """Whether a file of a finished run fails its check."""
+        try:
+            for name in FINISHED_FILES:
+                self._checked(run_id, name)
+        except DamagedRunError:
+            return True
+        return False
+
+    def withdraw(self, run_id: str) -> None:
+        """Remove a run's scores, weights and checkpoint; its request and the record of what it spent stay."""
+        self.status(run_id)
+        (self.root / run_id / "cancel").touch()
+        with self.worker_lock(run_id), self._brief_lock(run_id):
+            self._drop(run_id, "checksums.json", "scores.parquet", "weights.safetensors", "checkpoint.safetensors", "cancel")
+            self.set_progress(run_id, Progress(RunState.WITHDRAWN))
+            self.record(run_id, "withdrawn")
+
+    def _request(self, run_id: str) -> dict[str, Any]:
+        path = self.root / run_id / "request.json"
+        if not run_id.isalnum() or not path.exists():
+            raise RunError(f"There is no run {run_id!r}: list them with `runs`.")
+        return dict(json.loads(path.read_text()))
+
+    def _checked(self, run_id: str, name: str) -> Path:
+        self._request(run_id)
+        folder = self.root / run_id
+        if not self.is_complete(run_id):
+            raise RunError(f"Run {run_id} has no result yet: it is {self.progress(run_id).state.value}.")
+        expected = json.loads((folder / "checksums.json").read_text()).get(name)
+        if not (folder / name).exists() or _digest(folder / name) != expected:
+            raise DamagedRunError(f"The stored {name} of run {run_id} is damaged and not shown: train it again with `runs retry {run_id}`.")
+        return folder / name
+
+    def _brief_lock(self, run_id: str) -> FileLock:
+        return FileLock(self.root / run_id / ".state.lock", timeout=30)
+
+    def _drop(self, run_id: str, *names: str) -> None:
+        for name in names:
+            (self.root / run_id / name).unlink(missing_ok=True)
+
+
+def _digest(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest()
+
+
+def _contiguous(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: np.ascontiguousarray(value) for name, value in tensors.items()}
