@@ -3,7 +3,7 @@
 import click
 
 from dpmed_core import first_start as first
-from dpmed_core.runs.engine import serve
+from dpmed_core.runs.dispatch import serve
 from dpmed_core.settings import load_settings
 
 

@@ -1,0 +1,73 @@
+"""The engine's credentials: a certificate of its own, for nobody but this user.
+
+Dask's messages are pickles: whoever can speak to the scheduler can run code. Both sides therefore show a certificate that
+only the owner of the data folder can read.
+"""
+
+import datetime
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+if TYPE_CHECKING:
+    from distributed.security import Security
+
+LIFETIME = datetime.timedelta(days=365)
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Paths of a certificate, which is its own authority, and its private key."""
+
+    certificate: Path
+    private_key: Path
+
+    def security(self) -> "Security":
+        """The same for Dask: encrypted, and both sides identified."""
+        from distributed.security import Security
+
+        certificate, private_key = str(self.certificate), str(self.private_key)
+        return Security(
+            require_encryption=True,
+            tls_ca_file=certificate,
+            **{f"tls_{role}_{what}": path for role in ("client", "scheduler", "worker") for what, path in (("cert", certificate), ("key", private_key))},
+        )
+
+
+def make_credentials(folder: Path) -> Credentials:
+    """Fresh credentials in `folder` (mode 0700), files of mode 0600; earlier ones are replaced."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "dpmed-engine")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(minutes=5))
+        .not_valid_after(now + LIFETIME)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    made = Credentials(folder / "engine.crt", folder / "engine.key")
+    _write_private(made.certificate, certificate.public_bytes(serialization.Encoding.PEM))
+    _write_private(
+        made.private_key,
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
+    )
+    return made
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data)

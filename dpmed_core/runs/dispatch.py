@@ -1,0 +1,142 @@
+"""The engine itself: a Dask scheduler with one-thread workers, and a loop that hands it what the run store holds."""
+
+import ctypes
+import logging
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from filelock import Timeout
+
+from dpmed_core.files import write_json
+from dpmed_core.installation import Installation
+from dpmed_core.runs.credentials import make_credentials
+from dpmed_core.runs.engine import engine_lock
+from dpmed_core.runs.status import OPEN_STATES, RunStatus
+from dpmed_core.settings import Settings
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.15
+QUEUED_AHEAD = 2
+NICENESS = 15
+ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl(2)
+
+
+class _Stop(Exception):
+    """A signal asked the engine to end."""
+
+
+def serve(settings: Settings) -> None:
+    """Be the engine of this data folder until there is nothing to do; returns at once if there is one already."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("distributed").setLevel(logging.WARNING)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _raise_stop)
+    try:
+        with engine_lock(settings), _scheduler(settings) as client:
+            _work_off(Installation.open(settings), client)
+    except Timeout:
+        log.info("another engine works for this data folder")
+    except _Stop:
+        log.info("asked to end")
+
+
+def _raise_stop(*_: object) -> None:
+    raise _Stop
+
+
+@contextmanager
+def _scheduler(settings: Settings) -> "Iterator[Client]":
+    """A client of the scheduler that `settings` names, or of one started here; its address is left in the data folder."""
+    from distributed import Client, LocalCluster
+
+    if settings.scheduler:
+        write_json(settings.engine_dir / "address.json", {"pid": os.getpid(), "scheduler": settings.scheduler})
+        with Client(settings.scheduler) as client:
+            yield client
+        return
+    os.environ.update(ONE_THREAD)
+    security = make_credentials(settings.engine_dir / "tls").security()
+    with (
+        LocalCluster(
+            n_workers=settings.workers,
+            threads_per_worker=1,
+            processes=True,
+            host="tls://127.0.0.1",
+            dashboard_address=None,
+            security=security,
+            local_directory=str(settings.engine_dir / "scratch"),
+        ) as cluster,
+        Client(cluster, security=security) as client,
+    ):
+        client.register_plugin(_worker_manners(), name="manners")
+        write_json(settings.engine_dir / "address.json", {"pid": os.getpid(), "scheduler": cluster.scheduler_address})
+        yield client
+
+
+def _worker_manners() -> object:
+    """A plugin that makes workers step back for pages, die with the engine, and load torch before the first run."""
+    from distributed import WorkerPlugin
+
+    class Manners(WorkerPlugin):  # type: ignore[misc]
+        def setup(self, worker: object) -> None:
+            del worker
+            settle_worker()
+
+    return Manners()
+
+
+def settle_worker() -> None:
+    """Make this process a good worker: niced, one thread, gone when its parent is."""
+    os.nice(NICENESS)
+    ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    import torch
+
+    import dpmed_core.training.train  # noqa: F401 (loaded before the first run needs it)
+
+    torch.set_num_threads(1)
+
+
+def train_run(settings: Settings, run_id: str) -> None:
+    """What is sent to a worker: train one run."""
+    from dpmed_core.runs.task import work_on
+
+    work_on(settings, run_id)
+
+
+def _work_off(installation: Installation, client: "Client") -> None:
+    """Hand runs to the scheduler in the order asked, until none has been open for the idle time."""
+    settings = installation.settings
+    capacity = settings.workers + QUEUED_AHEAD
+    futures: dict[str, Future] = {}
+    submissions = 0
+    busy_at = time.monotonic()
+    while time.monotonic() - busy_at < settings.engine_idle_seconds:
+        futures = {run_id: future for run_id, future in futures.items() if not _ended(run_id, future)}
+        for status in _waiting(installation, futures)[: capacity - len(futures)]:
+            submissions += 1
+            key = f"{status.run_id}-{status.progress.attempt}-{submissions}"
+            futures[status.run_id] = client.submit(train_run, settings, status.run_id, key=key, priority=-submissions, pure=False)
+        if futures:
+            busy_at = time.monotonic()
+        time.sleep(POLL_SECONDS)
+
+
+def _waiting(installation: Installation, futures: "dict[str, Future]") -> list[RunStatus]:
+    return [s for s in installation.runs.statuses() if s.state in OPEN_STATES and s.run_id not in futures]
+
+
+def _ended(run_id: str, future: "Future") -> bool:
+    if not future.done():
+        return False
+    if future.status == "error":
+        log.error("run %s: its worker ended with %s", run_id, type(future.exception()).__name__)
+    return True

@@ -1,0 +1,180 @@
+"""What a worker does with one run: lock it, train it from its last checkpoint, store what came of it.
+
+Runs without Dask as well: `work_on(settings, run_id)` trains inline, for debugging.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+
+from filelock import Timeout
+
+from dpmed_core.cohort.split import assign_parts
+from dpmed_core.errors import DpmedError
+from dpmed_core.installation import Installation
+from dpmed_core.runs.status import Progress, RunState, RunStatus
+from dpmed_core.runs.store import RunStore
+from dpmed_core.settings import Settings
+from dpmed_core.training.result import PrivacyGuarantee, TrainedModel
+from dpmed_core.training.session import Cancelled, Checkpoint, TrainingSession
+
+log = logging.getLogger(__name__)
+
+LOCK_WAIT_SECONDS = 10
+PROGRESS_EVERY_SECONDS = 0.3
+MAX_FRUITLESS_ATTEMPTS = 3
+
+Trainer = Callable[[Installation, RunStatus, TrainingSession], TrainedModel]
+
+
+def work_on(settings: Settings, run_id: str, *, trainer: Trainer | None = None) -> None:
+    """Train a run, unless another worker holds it or it has ended meanwhile.
+
+    Args:
+        settings: the installation's.
+        run_id: the run.
+        trainer: what trains it; None for DPMed's own.
+    """
+    installation = Installation.open(settings)
+    try:
+        with installation.runs.worker_lock(run_id).acquire(timeout=LOCK_WAIT_SECONDS):
+            _work_locked(installation, run_id, trainer or train_with_recipe)
+    except Timeout:
+        log.info("run %s is being trained by another worker", run_id)
+
+
+def train_with_recipe(installation: Installation, status: RunStatus, session: TrainingSession) -> TrainedModel:
+    """Train by the recipe that the run names."""
+    from dpmed_core.training.train import train  # torch is loaded in workers only
+
+    cohort = installation.cohorts.with_fingerprint(status.spec.cohort_fingerprint)
+    split = assign_parts(cohort, seed=status.spec.split_seed or 0, key=installation.key)
+    return train(
+        status.spec,
+        cohort,
+        split,
+        session=session,
+        features_dir=installation.cohorts.features_dir(cohort.name),
+        encoders_dir=installation.settings.encoders_dir,
+    )
+
+
+def _work_locked(installation: Installation, run_id: str, trainer: Trainer) -> None:
+    runs = installation.runs
+    status = runs.status(run_id)
+    if status.state not in (RunState.QUEUED, RunState.TRAINING):
+        return
+    if runs.is_complete(run_id):  # its worker died between the result and the word of it
+        runs.set_progress(run_id, replace(status.progress, state=RunState.FINISHED, seconds_left=0.0))
+        return
+    session = StoredSession(runs, run_id)
+    if not session.begin():
+        return
+    try:
+        model = trainer(installation, status, session)
+        runs.finish(run_id, model)
+        session.end(RunState.FINISHED, elapsed_seconds=model.result.elapsed_seconds)
+    except Cancelled:
+        session.end(RunState.CANCELLED)
+    except DpmedError as error:
+        session.end(RunState.FAILED, message=str(error))
+    except Exception as error:
+        log.error("run %s failed with %s at %s", run_id, type(error).__name__, _where(error))
+        session.end(RunState.FAILED, message=f"Stopped by an unforeseen {type(error).__name__} at {_where(error)}: retry it, or report this line.")
+
+
+def _where(error: BaseException) -> str:
+    """File and line of the innermost frame; never the values in it."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}" if trace else "an unknown place"
+
+
+class StoredSession:
+    """A `TrainingSession` that keeps everything in the run store.
+
+    What is charged: every step in a durable checkpoint once, and for attempts that end by cancelling or
+    failing every step they took. Steps that a killed attempt took after its last checkpoint were shown to nobody, so the
+    steps that replace them are charged in their stead.
+    """
+
+    def __init__(self, runs: RunStore, run_id: str) -> None:
+        self._runs = runs
+        self._run_id = run_id
+        self._progress = runs.progress(run_id)
+        self._shown_at = 0.0
+        self._began_at = 0.0
+        self._began_step = 0
+
+    def begin(self) -> bool:
+        """Count this attempt; False, and the run failed, where the last ones all died without getting on."""
+        if self._runs.wants_cancel(self._run_id):
+            self.end(RunState.CANCELLED)
+            return False
+        if self._fruitless_attempts() >= MAX_FRUITLESS_ATTEMPTS:
+            self.end(RunState.FAILED, message="Its worker died three times without getting on: look for missing memory, then retry.")
+            return False
+        self._progress = Progress(RunState.TRAINING, attempt=self._progress.attempt + 1)
+        self._runs.record(self._run_id, "started", attempt=self._progress.attempt)
+        self._runs.set_progress(self._run_id, self._progress)
+        return True
+
+    def plan(self, planned: PrivacyGuarantee | None, total_steps: int) -> None:
+        """See `TrainingSession.plan`."""
+        self._progress = replace(self._progress, planned=planned, total_steps=total_steps)
+        self._runs.record(
+            self._run_id,
+            "planned",
+            attempt=self._progress.attempt,
+            total_steps=total_steps,
+            guarantee=asdict(planned) if planned else None,
+        )
+        self._runs.set_progress(self._run_id, self._progress)
+
+    def latest(self) -> Checkpoint | None:
+        """See `TrainingSession.latest`."""
+        checkpoint = self._runs.checkpoint(self._run_id)
+        if checkpoint:
+            self._progress = replace(self._progress, step=checkpoint.step)
+            self._runs.record(self._run_id, "resumed", attempt=self._progress.attempt, step=checkpoint.step)
+        return checkpoint
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """See `TrainingSession.save`."""
+        self._runs.save_checkpoint(self._run_id, checkpoint)
+        self._runs.record(self._run_id, "checkpoint", attempt=self._progress.attempt, step=checkpoint.step)
+
+    def step(self, done: int, total: int) -> None:
+        """See `TrainingSession.step`."""
+        now = time.monotonic()
+        if not self._began_at:
+            self._began_at, self._began_step = now, done
+        self._progress = replace(self._progress, step=done, total_steps=total)
+        if self._runs.wants_cancel(self._run_id):
+            raise Cancelled
+        if now - self._shown_at >= PROGRESS_EVERY_SECONDS:
+            self._shown_at = now
+            self._runs.set_progress(self._run_id, replace(self._progress, seconds_left=self._seconds_left(now)))
+
+    def end(self, state: RunState, *, message: str = "", **facts: object) -> None:
+        """Record how this attempt ended and what it had spent."""
+        spent = self._progress.total_steps if state is RunState.FINISHED else self._progress.step
+        self._runs.record(self._run_id, state.value, attempt=self._progress.attempt, steps=spent, message=message, **facts)
+        self._progress = replace(self._progress, state=state, step=spent, seconds_left=None, message=message)
+        self._runs.set_progress(self._run_id, self._progress)
+
+    def _seconds_left(self, now: float) -> float | None:
+        taken = self._progress.step - self._began_step
+        return (now - self._began_at) / taken * (self._progress.total_steps - self._progress.step) if taken > 0 else None
+
+    def _fruitless_attempts(self) -> int:
+        """Attempts since the last checkpoint, retry or end that only started."""
+        count = 0
+        for event in reversed(self._runs.attempts(self._run_id)):
+            if event["event"] == "started":
+                count += 1
+            elif event["event"] not in ("planned", "resumed", "checkpoint-unreadable"):
+                break
+        return count

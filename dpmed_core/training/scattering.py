@@ -1,0 +1,74 @@
+"""Wavelet scattering of small films: fixed filters, nothing learnt.
+
+Source: Bruna & Mallat 2013, "Invariant scattering convolution networks", IEEE TPAMI 35(8); Morlet wavelets as in Oyallon & Mallat 2015.
+"""
+
+import math
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+SIDE = 32
+SCALES, ANGLES = 2, 8
+STRIDE = 2**SCALES
+N_PATHS = 1 + SCALES * ANGLES + ANGLES**2 * SCALES * (SCALES - 1) // 2
+BASE_SIGMA, BASE_FREQUENCY, SLANT = 0.8, 3 * math.pi / 4, 4 / ANGLES
+
+
+def scatter(films: Tensor) -> Tensor:
+    """Scattering coefficients up to second order of films `[n, 1, SIDE, SIDE]`: `[n, N_PATHS, SIDE / STRIDE, SIDE / STRIDE]`."""
+    low, waves = _filters()
+    spectrum = torch.fft.fft2(films[:, 0])
+    outputs = [_averaged(spectrum, low)]
+    for scale in range(SCALES):
+        first = torch.fft.fft2(torch.fft.ifft2(spectrum[:, None] * waves[scale]).abs())
+        outputs.append(_averaged(first, low))
+        for finer in range(scale + 1, SCALES):
+            second = torch.fft.ifft2(first[:, :, None] * waves[finer]).abs().flatten(1, 2)
+            outputs.append(_averaged(torch.fft.fft2(second), low))
+    return torch.cat([o if o.ndim == 4 else o[:, None] for o in outputs], dim=1)
+
+
+def at_scattering_size(films: Tensor) -> Tensor:
+    """Films `[n, 1, s, s]` resized by area to `SIDE`."""
+    return films if films.shape[-1] == SIDE else functional.interpolate(films, size=(SIDE, SIDE), mode="area")
+
+
+def _averaged(spectrum: Tensor, low: Tensor) -> Tensor:
+    return torch.fft.ifft2(spectrum * low).real[..., ::STRIDE, ::STRIDE]
+
+
+@lru_cache(maxsize=1)
+def _filters() -> tuple[Tensor, Tensor]:
+    """The low-pass filter `[SIDE, SIDE]` and the wavelets `[SCALES, ANGLES, SIDE, SIDE]`, in the frequency domain."""
+    low = _gaussian(BASE_SIGMA * 2**SCALES, 0.0, 0.0, 1.0)
+    waves = np.stack(
+        [
+            np.stack([_morlet(BASE_SIGMA * 2**scale, BASE_FREQUENCY / 2**scale, math.pi * angle / ANGLES) for angle in range(ANGLES)])
+            for scale in range(SCALES)
+        ]
+    )
+    return torch.tensor(low / low[0, 0], dtype=torch.float32), torch.tensor(waves, dtype=torch.float32)
+
+
+def _gaussian(sigma: float, frequency: float, angle: float, slant: float) -> NDArray[np.float64]:
+    """A Gaussian around (frequency, angle) in the frequency domain, summed over the aliases of the sampling."""
+    line = 2 * math.pi * np.fft.fftfreq(SIDE)
+    total = np.zeros((SIDE, SIDE))
+    for alias_y in range(-2, 3):
+        for alias_x in range(-2, 3):
+            y, x = np.meshgrid(line + 2 * math.pi * alias_y, line + 2 * math.pi * alias_x, indexing="ij")
+            along = x * math.cos(angle) + y * math.sin(angle) - frequency
+            across = -x * math.sin(angle) + y * math.cos(angle)
+            total += np.exp(-0.5 * sigma**2 * (along**2 + (across / slant) ** 2))
+    return total
+
+
+def _morlet(sigma: float, frequency: float, angle: float) -> NDArray[np.float64]:
+    """A Gabor wavelet corrected to have no response to a constant image."""
+    wave, envelope = _gaussian(sigma, frequency, angle, SLANT), _gaussian(sigma, 0.0, angle, SLANT)
+    return wave - wave[0, 0] / envelope[0, 0] * envelope
