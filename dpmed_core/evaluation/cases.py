@@ -1,0 +1,60 @@
+"""The one table behind every figure: each test case, finding and run, with its score and who the patient is."""
+
+import math
+
+import pandas as pd
+
+from dpmed_core.cohort.schema import Cohort, Part
+from dpmed_core.errors import DamagedRunError
+from dpmed_core.runs.status import RunState, RunStatus
+from dpmed_core.runs.store import RunStore
+
+RUN_COLUMNS = ("run_id", "recipe", "epsilon", "epsilon_spent", "delta", "unit", "accountant", "seed")
+"""Of the run: `epsilon` is the target, NaN for a non-private run; `epsilon_spent` at most that; delta and accountant missing where non-private."""
+CASE_SCORE_COLUMNS = ("case_id", "patient_id", "split", "finding", "label", "score")
+
+
+def finished_runs(runs: RunStore, cohort: Cohort, *, recipe: str | None = None) -> list[RunStatus]:
+    """The finished runs on the data of `cohort`, in the order asked."""
+    return [
+        status
+        for status in runs.statuses()
+        if status.state == RunState.FINISHED
+        and status.spec.cohort_fingerprint == cohort.fingerprint
+        and recipe in (None, status.spec.recipe)
+    ]
+
+
+def scored_cases(runs: RunStore, cohort: Cohort, *, recipe: str | None = None) -> pd.DataFrame:
+    """Test cases with `RUN_COLUMNS`, `CASE_SCORE_COLUMNS`, age, sex and the co-morbidities.
+
+    Runs whose files fail their check are left out; `attrs["damaged"]` lists them.
+    """
+    tables, damaged = [], []
+    for status in finished_runs(runs, cohort, recipe=recipe):
+        try:
+            tables.append(_one_run(runs, status))
+        except DamagedRunError:
+            damaged.append(status.run_id)
+    who = cohort.cases[["case_id", "age", "sex", *cohort.comorbidities]]
+    empty = pd.DataFrame(columns=[*RUN_COLUMNS, *CASE_SCORE_COLUMNS])
+    scored = (pd.concat(tables, ignore_index=True) if tables else empty).merge(who, on="case_id", how="left", validate="many_to_one")
+    scored.attrs["damaged"] = damaged
+    return scored
+
+
+def _one_run(runs: RunStore, status: RunStatus) -> pd.DataFrame:
+    guarantee = runs.result(status.run_id).guarantee
+    scores = runs.scores(status.run_id)
+    test = scores[scores["split"] == Part.TEST.value].reset_index(drop=True)
+    facts = {
+        "run_id": status.run_id,
+        "recipe": status.spec.recipe,
+        "epsilon": status.spec.privacy.epsilon if status.spec.privacy else math.nan,
+        "epsilon_spent": guarantee.epsilon if guarantee else math.nan,
+        "delta": guarantee.delta if guarantee else math.nan,
+        "unit": status.spec.unit.value,
+        "accountant": guarantee.accountant if guarantee else None,
+        "seed": status.spec.seed,
+    }
+    return test.assign(**facts)[[*RUN_COLUMNS, *CASE_SCORE_COLUMNS]]

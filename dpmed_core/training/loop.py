@@ -1,0 +1,171 @@
+"""One loop for private and non-private training: settings first, then the steps."""
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dpmed_core.training.dpsgd import Stepper, make_stepper
+from dpmed_core.training.entropy import SecureRandom
+from dpmed_core.training.session import Checkpoint, TrainingSession
+
+CHECKPOINT_SECONDS = 8.0
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """What can change a result or its guarantee, and `films_at_once`, which cannot.
+
+    Attributes:
+        steps: noisy steps.
+        sample_rate: probability with which a unit enters a step.
+        expected_units: the constant that the sum is divided by.
+        films_per_unit: at most so many randomly chosen films of a unit enter a step.
+        max_grad_norm: the clipping bound.
+        noise_multiplier: None trains the non-private twin.
+        learning_rate: of NAdam.
+        films_at_once: films in a micro-batch, to bound memory.
+    """
+
+    steps: int
+    sample_rate: float
+    expected_units: float
+    films_per_unit: int
+    max_grad_norm: float
+    noise_multiplier: float | None
+    learning_rate: float
+    films_at_once: int = 64
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """Training films and who they belong to.
+
+    Attributes:
+        films: `[n_films, 1, height, width]`.
+        labels: `[n_films, n_findings]`, NaN = unknown.
+        films_of: for each unit, the rows of its films.
+    """
+
+    films: Tensor
+    labels: Tensor
+    films_of: list[NDArray[np.intp]]
+
+
+def train_model(model: nn.Module, data: TrainingData, settings: LoopSettings, *, session: TrainingSession) -> float:
+    """Train `model` in place from its last checkpoint on; seconds spent training, over all attempts.
+
+    Raises:
+        Cancelled: the session was asked to stop.
+    """
+    optimizer = torch.optim.NAdam(model.parameters(), lr=settings.learning_rate)
+    done, elapsed = _resume(model, optimizer, session.latest())
+    stepper = make_stepper(
+        model,
+        optimizer,
+        noise_multiplier=settings.noise_multiplier,
+        max_grad_norm=settings.max_grad_norm,
+        expected_units=settings.expected_units,
+    )
+    random = SecureRandom()  # a resumed run draws afresh; steps that are taken again were shown to nobody
+    began = saved = time.monotonic()
+    while done < settings.steps:
+        session.step(done, settings.steps)
+        take_step(stepper, data, settings, random)
+        done += 1
+        if time.monotonic() - saved >= CHECKPOINT_SECONDS or done == settings.steps:
+            session.save(_checkpoint(model, optimizer, done, elapsed + time.monotonic() - began))
+            saved = time.monotonic()
+    session.step(done, settings.steps)
+    return elapsed + time.monotonic() - began
+
+
+def take_step(stepper: Stepper, data: TrainingData, settings: LoopSettings, random: SecureRandom) -> None:
+    """Sample units, accumulate their gradients in micro-batches of whole units, and take one step; an empty sample too."""
+    sampled = np.flatnonzero(random.bernoulli(settings.sample_rate, len(data.films_of)))
+    chosen = [_chosen_films(data.films_of[unit], settings.films_per_unit, random) for unit in sampled]
+    for rows_by_unit in _micro_batches(chosen, settings.films_at_once):
+        rows = torch.from_numpy(np.concatenate(rows_by_unit))
+        unit_of_film = torch.from_numpy(np.repeat(np.arange(len(rows_by_unit)), [len(r) for r in rows_by_unit]))
+        losses = unit_losses(stepper.model(data.films[rows]), data.labels[rows], unit_of_film, len(rows_by_unit))
+        stepper.accumulate(losses, unit_of_film, len(rows_by_unit))
+    stepper.finish()
+
+
+def unit_losses(logits: Tensor, labels: Tensor, unit_of_film: Tensor, n_units: int) -> Tensor:
+    """Each film's share `[n_films]` of its unit's loss.
+
+    The loss of a unit is the sum over findings of the mean binary cross-entropy over its films whose label is known; what is unknown counts nothing,
+    and nothing depends on other units.
+
+    Args:
+        logits: `[n_films, n_findings]`.
+        labels: `[n_films, n_findings]`, NaN = unknown.
+        unit_of_film: `[n_films]`.
+        n_units: units.
+    """
+    known = (~torch.isnan(labels)).to(logits.dtype)
+    n_known = torch.zeros(n_units, labels.shape[1], dtype=logits.dtype).index_add_(0, unit_of_film, known)
+    weights = known / n_known[unit_of_film].clamp(min=1)
+    return (functional.binary_cross_entropy_with_logits(logits, torch.nan_to_num(labels), reduction="none") * weights).sum(1)
+
+
+@torch.no_grad()
+def predict(model: nn.Module, films: Tensor, *, films_at_once: int = 64) -> NDArray[np.float64]:
+    """Probabilities `[n_films, n_findings]`; in batches of one size, so that a reloaded model gives the same bits."""
+    model.eval()
+    logits = [model(films[i : i + films_at_once]) for i in range(0, len(films), films_at_once)]
+    return np.asarray(torch.sigmoid(torch.cat(logits).double()).numpy())
+
+
+def _chosen_films(rows: NDArray[np.intp], at_most: int, random: SecureRandom) -> NDArray[np.intp]:
+    return rows if len(rows) <= at_most else rows[random.choice(len(rows), at_most)]
+
+
+def _micro_batches(chosen: list[NDArray[np.intp]], films_at_once: int) -> Iterator[list[NDArray[np.intp]]]:
+    batch: list[NDArray[np.intp]] = []
+    n_films = 0
+    for rows in chosen:
+        if batch and n_films + len(rows) > films_at_once:
+            yield batch
+            batch, n_films = [], 0
+        batch.append(rows)
+        n_films += len(rows)
+    if batch:
+        yield batch
+
+
+def _checkpoint(model: nn.Module, optimizer: torch.optim.Optimizer, step: int, elapsed_seconds: float) -> Checkpoint:
+    """Weights and optimizer state at a step boundary; both are functions of noised sums only."""
+    tensors = {f"model.{name}": tensor.detach().numpy().copy() for name, tensor in model.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": np.array(torch.as_tensor(value)) for name, value in state.items()}
+    return Checkpoint(step=step, tensors=tensors, elapsed_seconds=elapsed_seconds)
+
+
+def _resume(model: nn.Module, optimizer: torch.optim.Optimizer, checkpoint: Checkpoint | None) -> tuple[int, float]:
+    """Put `checkpoint` into model and optimizer; the steps and seconds that it stands for."""
+    if checkpoint is None:
+        return 0, 0.0
+    model.load_state_dict(_tensors_under("model.", checkpoint.tensors))
+    states: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in _tensors_under("optimizer.", checkpoint.tensors).items():
+        index, _, key = name.partition(".")
+        states.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+    return checkpoint.step, checkpoint.elapsed_seconds
+
+
+def _tensors_under(prefix: str, tensors: Mapping[str, NDArray[np.generic]]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): torch.from_numpy(np.array(value)) for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def steps_for(epochs: int, sample_rate: float) -> int:
+    """Steps in which each unit is expected to be sampled `epochs` times."""
+    return math.ceil(epochs / sample_rate)

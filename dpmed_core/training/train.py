@@ -1,0 +1,38 @@
+"""Training by the recipe that the spec names."""
+
+from pathlib import Path
+
+from dpmed_core.cohort.schema import Cohort, Split
+from dpmed_core.errors import SpecError
+from dpmed_core.training.catalogue import PAPER, PROBE, recipe_card
+from dpmed_core.training.probe import train_probe
+from dpmed_core.training.recipes import train_paper
+from dpmed_core.training.result import TrainedModel
+from dpmed_core.training.session import TrainingSession
+from dpmed_core.training.spec import RunSpec
+
+
+def train(
+    spec: RunSpec, cohort: Cohort, split: Split, *, session: TrainingSession, features_dir: Path, encoders_dir: Path
+) -> TrainedModel:
+    """Train `spec` on the training part of `cohort`.
+
+    Args:
+        spec: the question.
+        cohort: its data.
+        split: who is trained on.
+        session: checkpoints, progress, cancelling.
+        features_dir: where features of the cohort are cached.
+        encoders_dir: where the public encoder lies.
+
+    Raises:
+        SpecError: the recipe is unknown or of another version.
+        Cancelled: the session was asked to stop.
+    """
+    card = recipe_card(spec.recipe)
+    if spec.recipe_version != card.version:
+        raise SpecError(f"Recipe {card.name} is at version {card.version}, the run asks for {spec.recipe_version}: ask for the run anew.")
+    if spec.recipe == PROBE.name:
+        return train_probe(spec, cohort, split, session=session, features_dir=features_dir, encoders_dir=encoders_dir)
+    assert spec.recipe == PAPER.name
+    return train_paper(spec, cohort, split, session=session)
