@@ -12,8 +12,7 @@ from dpmed_core.cohort.split import assign_parts
 from dpmed_core.cohort.summary import counts_table
 from dpmed_core.commands.output import json_option, progress_line, records, say
 from dpmed_core.installation import Installation
-
-DEFAULT_SPLIT_SEED = 0
+from dpmed_core.runs.plan import DEFAULT_SPLIT_SEED
 
 
 def names(text: str | None) -> tuple[str, ...]:

@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 
 import click
 
-from dpmed_core.commands.cohort import names
 from dpmed_core.commands.output import json_option, say
 from dpmed_core.errors import RunError, SpecError
 from dpmed_core.installation import Installation
 from dpmed_core.runs.engine import ensure_engine
-from dpmed_core.runs.plan import plan_runs
+from dpmed_core.runs.plan import parse_epsilons, plan_runs
 from dpmed_core.runs.status import RunState, RunStatus
 from dpmed_core.training.catalogue import PROBE, RECIPES
 from dpmed_core.training.spec import PrivacyUnit, RunSpec
@@ -82,7 +81,7 @@ def sweep(
         installation.cohorts.load(cohort_name),
         key=installation.key,
         recipe=recipe,
-        epsilons=[_number(text) for text in names(epsilons)],
+        epsilons=parse_epsilons(epsilons),
         n_seeds=seeds,
         delta=delta,
         unit=PrivacyUnit(unit),
@@ -191,10 +190,3 @@ def _exit_with_failures(statuses: Sequence[RunStatus]) -> None:
         sys.exit(1)
     if any(s.state == RunState.CANCELLED for s in statuses):
         raise RunError("A run that was asked for stands cancelled: train it with `runs retry ID`.")
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise SpecError(f"{text!r} is not a number: give --epsilons as 0.3,1,8.") from None

@@ -37,7 +37,6 @@ class _Stop(Exception):
 def serve(settings: Settings) -> None:
     """Be the engine of this data folder until there is nothing to do; returns at once if there is one already."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("distributed").setLevel(logging.WARNING)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _raise_stop)
     try:
@@ -58,6 +57,8 @@ def _scheduler(settings: Settings) -> "Iterator[Client]":
     """A client of the scheduler that `settings` names, or of one started here; its address is left in the data folder."""
     from distributed import Client, LocalCluster
 
+    for name in ("distributed", "distributed.scheduler", "distributed.core", "distributed.nanny", "distributed.worker"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # importing distributed set them
     if settings.scheduler:
         write_json(settings.engine_dir / "address.json", {"pid": os.getpid(), "scheduler": settings.scheduler})
         with Client(settings.scheduler) as client:

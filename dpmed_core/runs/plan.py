@@ -4,13 +4,14 @@ import math
 from collections.abc import Mapping, Sequence
 
 from dpmed_core.cohort.schema import Cohort, Part
-from dpmed_core.cohort.split import assign_parts
+from dpmed_core.cohort.split import SHARES, assign_parts
 from dpmed_core.errors import SpecError
 from dpmed_core.training.catalogue import recipe_card
 from dpmed_core.training.result import RunResult
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec, default_delta
 
 DEFAULT_SPLIT_SEED = 0
+TRAIN_SHARE = dict(SHARES)[Part.TRAIN]
 
 
 def n_train_units(cohort: Cohort, *, key: bytes, unit: PrivacyUnit, split_seed: int = DEFAULT_SPLIT_SEED) -> int:
@@ -80,5 +81,20 @@ def estimate_seconds(specs: Sequence[RunSpec], cohort: Cohort, results: Sequence
     for spec in specs:
         known = sorted(paces[spec.recipe])
         pace = known[len(known) // 2] if known else recipe_card(spec.recipe).seconds_per_film
-        seconds += pace * 0.7 * len(cohort.cases)
+        seconds += pace * TRAIN_SHARE * len(cohort.cases)
     return math.ceil(seconds / max(workers, 1))
+
+
+def parse_epsilons(text: str) -> list[float]:
+    """The comma-separated numbers in `text`.
+
+    Raises:
+        SpecError: one is no number, or there is none.
+    """
+    try:
+        numbers = [float(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise SpecError(f"{text!r} holds something that is not a number: write budgets as 0.3, 1, 8.") from None
+    if not numbers:
+        raise SpecError("No number was given: write budgets as 0.3, 1, 8.")
+    return numbers

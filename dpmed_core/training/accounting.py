@@ -32,9 +32,14 @@ RELATIVE_ERROR = 0.005
 TIGHTNESS = 0.005
 """Calibrated noise spends at least (1 - TIGHTNESS) of the target."""
 MAX_GRID_POINTS = 4_000_000
-"""PRV grids above this size would take more than about ten seconds: RDP is used instead."""
+"""PRV grids above this size would take seconds a query: RDP is used instead."""
+MAX_PRIVACY_LOSS = 600.0
+"""PRV exponentiates privacy losses; above this size they would overflow: RDP is used instead."""
+RDP_ORDERS = (*(1 + x / 10 for x in range(1, 100)), *range(12, 64), 64, 80, 96, 128, 192, 256, 384, 512, 1024, 2048, 4096)
+"""Renyi orders; Opacus's own end at 63, with which no epsilon below about 0.12 can be certified at delta 1e-5."""
 PLD_INTERVAL = 1e-4
 NOISE_RANGE = (1e-2, 1e6)
+MU_RANGE = (1e-12, 200.0)
 ROUND_UP = 1 + 1e-9
 
 
@@ -53,7 +58,7 @@ def gaussian_epsilon(mu: float, delta: float) -> float:
 
 def calibrate_full_batch(target: PrivacyTarget, *, steps: int) -> float:
     """The smallest noise multiplier with which `steps` full-batch Gaussian steps meet `target`."""
-    log_mu = brentq(lambda x: gaussian_epsilon(math.exp(x), target.delta) - target.epsilon, math.log(1e-5), math.log(200), xtol=1e-12)
+    log_mu = brentq(lambda x: gaussian_epsilon(math.exp(x), target.delta) - target.epsilon, *map(math.log, MU_RANGE), xtol=1e-12)
     return math.sqrt(steps) / math.exp(log_mu) * ROUND_UP
 
 
@@ -96,9 +101,9 @@ def calibrate_poisson(target: PrivacyTarget, *, sample_rate: float, steps: int) 
         return max(prv_epsilon(noise, sample_rate, steps, target), pld_epsilon(_poisson_event(noise, sample_rate, steps), target))
 
     try:
-        return Calibration(_meet(target, spent, (by_rdp / 2, by_rdp * 1.02)), "prv")
-    except _TooLargeError:
-        log.info("PRV grid too large; using RDP")
+        return Calibration(_meet(target, spent, (by_rdp / 4, by_rdp * 1.02)), "prv")
+    except _PrvUnsuitableError as reason:
+        log.info("using RDP instead of PRV: %s", reason)
         return Calibration(by_rdp, "rdp")
 
 
@@ -118,16 +123,23 @@ def guarantee_poisson(
 
 
 def prv_epsilon(noise_multiplier: float, sample_rate: float, steps: int, target: PrivacyTarget) -> float:
-    """Upper bound of epsilon at the target's delta by Opacus's PRV accountant (a unit removed)."""
+    """Upper bound of epsilon at the target's delta by Opacus's PRV accountant (a unit removed).
+
+    Raises:
+        _PrvUnsuitableError: it would take too long or leave the range of floating-point numbers.
+    """
     accountant = PRVAccountant()
     accountant.history = [(noise_multiplier, sample_rate, steps)]
     error, delta_error = RELATIVE_ERROR * target.epsilon, target.delta / 1000
     mesh = error / math.sqrt(steps * math.log(12 / delta_error) / 2)
-    reach = 2 * (_rdp_epsilon(noise_multiplier, sample_rate, steps, delta_error / 4) + 3)
-    if reach / mesh > MAX_GRID_POINTS:
-        raise _TooLargeError
+    reach = _rdp_epsilon(noise_multiplier, sample_rate, steps, delta_error / 4) + 3
+    if reach > MAX_PRIVACY_LOSS or 2 * reach / mesh > MAX_GRID_POINTS:
+        raise _PrvUnsuitableError(f"privacy losses up to {reach:.3g} in steps of {mesh:.3g}")
     with _without_order_warnings():
-        return float(accountant.get_epsilon(target.delta, eps_error=error, delta_error=delta_error))
+        try:
+            return float(accountant.get_epsilon(target.delta, eps_error=error, delta_error=delta_error))
+        except (RuntimeError, ValueError) as error_of_opacus:
+            raise _PrvUnsuitableError("it does not converge") from error_of_opacus
 
 
 def pld_epsilon(event: dp_accounting.DpEvent, target: PrivacyTarget) -> float:
@@ -137,8 +149,8 @@ def pld_epsilon(event: dp_accounting.DpEvent, target: PrivacyTarget) -> float:
     return float(accountant.compose(event).get_epsilon(target.delta))
 
 
-class _TooLargeError(Exception):
-    """PRV's grid would be too large."""
+class _PrvUnsuitableError(Exception):
+    """The PRV accountant cannot count this training in reasonable time or precision."""
 
 
 def _poisson_event(noise_multiplier: float, sample_rate: float, steps: int) -> dp_accounting.DpEvent:
@@ -150,7 +162,7 @@ def _rdp_epsilon(noise_multiplier: float, sample_rate: float, steps: int, delta:
     accountant = RDPAccountant()
     accountant.history = [(noise_multiplier, sample_rate, steps)]
     with _without_order_warnings():
-        return float(accountant.get_epsilon(delta))
+        return float(accountant.get_epsilon(delta, alphas=RDP_ORDERS))
 
 
 @contextmanager
@@ -162,20 +174,31 @@ def _without_order_warnings() -> Iterator[None]:
 
 
 def _meet(target: PrivacyTarget, spent: Callable[[float], float], bounds: tuple[float, float]) -> float:
-    """A noise multiplier whose spending is within TIGHTNESS below the target, by bisection of its logarithm."""
+    """A noise multiplier whose spending is within TIGHTNESS below the target.
+
+    Found by the secant method between the logarithms of noise and epsilon, which are nearly proportional, or by bisection where a secant leaves the bracket;
+    `spent` must not increase with noise.
+    """
     low, high = map(math.log, bounds)
-    if spent(math.exp(high)) > target.epsilon:
-        raise SpecError(f"epsilon {target.epsilon:g} at delta {target.delta:g} cannot be met with any noise: choose a larger epsilon.")
+    goal = math.log(target.epsilon) + math.log1p(-TIGHTNESS / 2)
+    x, slope, last = high, -1.5, None
     for _ in range(60):
-        middle = (low + high) / 2
-        epsilon = spent(math.exp(middle))
-        if epsilon > target.epsilon:
-            low = middle
-        else:
-            high = middle
-            if epsilon >= (1 - TIGHTNESS) * target.epsilon:
-                break
+        epsilon = spent(math.exp(x))
+        if (1 - TIGHTNESS) * target.epsilon <= epsilon <= target.epsilon:
+            return math.exp(x)
+        if epsilon > target.epsilon and x == high:
+            raise SpecError(f"epsilon {target.epsilon:g} at delta {target.delta:g} cannot be met with any noise: choose a larger epsilon.")
+        low, high = (x, high) if epsilon > target.epsilon else (low, x)
+        y = math.log(max(epsilon, 1e-300))
+        slope = (y - last[1]) / (x - last[0]) if last else slope
+        last = x, y
+        x = _inside(low, high, x + (goal - y) / slope if slope < 0 else low)
     return math.exp(high)
+
+
+def _inside(low: float, high: float, proposal: float) -> float:
+    """`proposal` if it lies between the two, else their middle."""
+    return proposal if low < proposal < high else (low + high) / 2
 
 
 def _guarantee(
@@ -192,7 +215,7 @@ def _guarantee(
 ) -> PrivacyGuarantee:
     check = pld_epsilon(event, target)
     spent = epsilon if accountant == "analytic-gaussian" else max(epsilon, check if accountant == "prv" else epsilon)
-    if spent > target.epsilon * (1 + 1e-6):
+    if spent > target.epsilon:
         raise SpecError(f"The training would spend epsilon {spent:.4g}, more than the {target.epsilon:g} asked for: choose a larger epsilon.")
     return PrivacyGuarantee(
         epsilon=spent,

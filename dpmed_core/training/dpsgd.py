@@ -132,12 +132,12 @@ class UnitDPOptimizer(DPOptimizer):  # type: ignore[misc]
         self.original_optimizer.zero_grad(set_to_none=False)
 
     def add_noise(self) -> None:
-        """Put the sum plus N(0, (noise_multiplier * max_grad_norm)^2) of every parameter into its gradient."""
+        """Put the sum plus N(0, (noise_multiplier * max_grad_norm)^2) of every parameter, added in float64 and then rounded, into its gradient."""
         self._random = self._random or SecureRandom()
         scale = self.noise_multiplier * self.max_grad_norm
         for parameter in self.params:
-            noise = torch.from_numpy(scale * self._random.normal(tuple(parameter.shape)))
-            parameter.grad = parameter.summed_grad + noise.to(parameter.summed_grad)
+            noise = torch.from_numpy(scale * self._random.normal(tuple(parameter.shape))).to(parameter.device)
+            parameter.grad = (parameter.summed_grad.double() + noise).to(parameter.dtype)
 
 
 def clip_factors(by_unit: list[Tensor], max_grad_norm: float) -> Tensor:

@@ -1,0 +1,52 @@
+"""The application object: `streamlit run app.py`."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import streamlit as st
+
+from dpmed_core.errors import DpmedError
+from dpmed_core.first_start import start_if_empty
+from dpmed_core.installation import Installation
+from dpmed_core.runs.engine import ensure_engine
+from dpmed_core.runs.status import OPEN_STATES
+from dpmed_core.settings import Settings, load_settings
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_SECONDS = 2.0
+
+
+@asynccontextmanager
+async def lifespan(app: st.App) -> AsyncIterator[None]:
+    """Start the first demo where nothing was ever stored; while the server runs, keep an engine alive as long as there is work."""
+    del app
+    settings = load_settings()
+    await asyncio.to_thread(start_if_empty, settings)
+    watch = asyncio.create_task(_keep_engine(settings))
+    try:
+        yield
+    finally:
+        watch.cancel()
+        with suppress(asyncio.CancelledError):
+            await watch
+
+
+async def _keep_engine(settings: Settings) -> None:
+    while True:
+        try:
+            await asyncio.to_thread(_start_engine_for_open_runs, settings)
+        except DpmedError as error:
+            log.warning("%s", error)
+        await asyncio.sleep(LOOK_EVERY_SECONDS)
+
+
+def _start_engine_for_open_runs(settings: Settings) -> None:
+    if any(status.state in OPEN_STATES for status in Installation.open(settings).runs.statuses()):
+        ensure_engine(settings)
+
+
+app = st.App(Path(__file__).parent / "pages" / "frame.py", lifespan=lifespan)

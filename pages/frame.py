@@ -1,0 +1,20 @@
+"""The frame around every page: configuration, navigation, shared choices, and what becomes of an error."""
+
+import streamlit as st
+
+from dpmed_core.errors import DpmedError
+from widgets import shared_choices
+
+st.set_page_config(page_title="DPMed", page_icon=":material/radiology:", layout="wide")
+page = st.navigation(
+    [
+        st.Page("overview.py", title="Overview", icon=":material/groups:", default=True),
+        st.Page("train.py", title="Train", icon=":material/model_training:", url_path="train"),
+        st.Page("privacy_utility.py", title="Privacy and utility", icon=":material/show_chart:", url_path="privacy_utility"),
+    ]
+)
+try:
+    shared_choices()
+    page.run()
+except DpmedError as error:
+    st.error(str(error), icon=":material/error:")

@@ -1,0 +1,103 @@
+"""Overview: what this is, who is in the cohort, what the import left out, and what the engine is doing."""
+
+from dataclasses import asdict
+
+import pandas as pd
+import streamlit as st
+
+from dpmed_core.cohort.schema import Cohort
+from dpmed_core.cohort.split import assign_parts
+from dpmed_core.cohort.summary import counts_table
+from dpmed_core.naming import attribute_title, finding_title, subgroup_title, version_alias
+from dpmed_core.runs.plan import DEFAULT_SPLIT_SEED
+from dpmed_core.runs.status import RunState
+from widgets import chosen_cohort, installation, refresh_seconds, runs_of
+
+SAMPLE_FILMS = 8
+
+
+def show_numbers(cohort: Cohort, counts: pd.DataFrame) -> None:
+    """Films and patients of each part."""
+    whole = counts[counts["attribute"] == "all"].set_index("part")
+    for column, part in zip(st.columns(4), ("all", "train", "validation", "test"), strict=True):
+        row = whole.loc[part]
+        column.metric("All" if part == "all" else part.capitalize(), f"{row['n_patients']:,} patients", f"{row['n_cases']:,} films", delta_color="off", delta_arrow="off")
+    split = "the source's own split" if cohort.has_own_split else "each patient assigned by itself, by a keyed hash"
+    st.caption(f"Cohort {cohort.name}, version {version_alias(cohort)}; {split}. Validation and test patients are outside the privacy guarantee.")
+
+
+def show_findings(cohort: Cohort, counts: pd.DataFrame) -> None:
+    """Positive films of each finding in each part."""
+    whole = counts[counts["attribute"] == "all"].set_index("part")[list(cohort.findings)].T
+    table = whole.rename(index=finding_title, columns=lambda part: f"{part} films".capitalize())
+    table["Share of all films"] = (cohort.labels == 1).mean(axis=0) * 100
+    st.subheader("Findings: films in which each is present")
+    st.dataframe(table, column_config={"Share of all films": st.column_config.NumberColumn(format="%.0f %%"), "_index": "Finding"})
+
+
+def show_patients(cohort: Cohort, counts: pd.DataFrame) -> None:
+    """Films and patients by sex, age and co-morbidity."""
+    st.subheader("Who is in it")
+    groups = counts[(counts["attribute"] != "all")]
+    whole = groups[groups["part"] == "all"]
+    table = pd.DataFrame(
+        {
+            "By": whole["attribute"].map(attribute_title),
+            "Group": [subgroup_title(a, s) for a, s in zip(whole["attribute"], whole["subgroup"], strict=True)],
+            "Films": whole["n_cases"],
+            "Patients": whole["n_patients"],
+            "Test films": groups[groups["part"] == "test"]["n_cases"].to_numpy(),
+            "Test patients": groups[groups["part"] == "test"]["n_patients"].to_numpy(),
+        }
+    )
+    st.dataframe(table, hide_index=True, height="content")
+
+
+def show_import(cohort: Cohort) -> None:
+    """What the import left out, and what to know before training."""
+    report = installation().cohorts.report(cohort.name)
+    for warning in report.warnings:
+        st.warning(warning)
+    if report.problems:
+        with st.expander(f"{report.n_rows - report.n_imported} of {report.n_rows} rows were left out"):
+            st.dataframe(pd.DataFrame([asdict(p) for p in report.problems]), hide_index=True)
+
+
+def show_samples(cohort: Cohort) -> None:
+    """Some films, of a synthetic cohort only."""
+    st.subheader("Some of its synthetic films")
+    step = max(1, len(cohort.images) // SAMPLE_FILMS)
+    for column, image in zip(st.columns(SAMPLE_FILMS), cohort.images[::step], strict=False):
+        column.image(image, width="stretch")
+
+
+def show_queue(cohort: Cohort) -> None:
+    """How many runs stand where; looks again by itself."""
+
+    @st.fragment(run_every=refresh_seconds(cohort))
+    def live() -> None:
+        states = pd.Series([s.state.value for s in runs_of(cohort)], dtype=object).value_counts()
+        if states.empty:
+            st.info("No model has been trained on this cohort yet: plan some on the page *Train*.")
+            return
+        words = ", ".join(f"{states[state.value]} {state.value}" for state in RunState if state.value in states)
+        st.markdown(f"**Models on this cohort:** {words}.")
+
+    live()
+
+
+st.title("What does privacy cost?")
+st.markdown(
+    "DPMed trains image classifiers on your own films, with and without *differential privacy*, and shows what protecting the training "
+    "patients costs: how well each finding is told apart, at every privacy budget ε that was really trained. "
+    "The smaller ε is, the less anyone can learn from a model about whether a patient's films were used to train it."
+)
+if (chosen := chosen_cohort()) is not None:
+    table = counts_table(chosen, assign_parts(chosen, seed=DEFAULT_SPLIT_SEED, key=installation().key))
+    show_queue(chosen)
+    show_numbers(chosen, table)
+    show_import(chosen)
+    if chosen.synthetic:
+        show_samples(chosen)
+    show_findings(chosen, table)
+    show_patients(chosen, table)
