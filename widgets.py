@@ -139,7 +139,10 @@ def _first_start() -> None:
         st.rerun()
     if reached is not None and reached.stage != "done":
         st.subheader("The demo cohort is being made")
-        st.progress(reached.done / max(reached.total, 1), f"{reached.done} of {reached.total} synthetic films drawn" if reached.total else "Starting")
+        st.progress(
+            reached.done / max(reached.total, 1),
+            f"{reached.done} of {reached.total} synthetic films drawn" if reached.total else "Starting",
+        )
         st.caption("Its models then train by themselves; this page goes on without a click.")
         return
     st.subheader("No cohort yet")

@@ -45,4 +45,4 @@ def figure_html(figure: go.Figure) -> bytes:
 
 def table_csv(table: pd.DataFrame) -> bytes:
     """The table as CSV, UTF-8; what is missing is blank."""
-    return table.to_csv(index=False).encode()
+    return bytes(table.to_csv(index=False), "utf-8")

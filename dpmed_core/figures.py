@@ -140,7 +140,15 @@ def _facts(runs: pd.DataFrame, cohort: Cohort) -> str:
 
 def _lay_out(figure: go.Figure, title: str, facts: str, ground: Ground) -> None:
     figure.update_layout(
-        title={"text": f"{title}<br><sup>{facts}</sup>", "x": 0, "xanchor": "left", "font": {"size": 17}},
+        title={
+            "text": title,
+            "subtitle": {"text": facts, "font": {"size": 12.5}},
+            "x": 0,
+            "xanchor": "left",
+            "font": {"size": 17},
+            "yref": "container",
+            "y": 0.96,
+        },
         template="plotly_dark" if ground.is_dark else "plotly_white",
         paper_bgcolor=ground.paper,
         plot_bgcolor=ground.paper,
@@ -168,8 +176,6 @@ def _scale(figure: go.Figure, mean: pd.DataFrame) -> None:
         bottom, top = min(mean["auroc_low"].min(), 0.5), max(mean["auroc_high"].max(), 0.9)
         figure.update_yaxes(range=[max(bottom - 0.02, 0), min(top + 0.02, 1.0)])
     figure.add_hline(y=0.5, line={"color": "#888888", "width": 1}, annotation_text="chance", annotation_position="bottom right")
-
-
 
 
 def _style(recipe: str) -> tuple[str, str, str]:

@@ -21,9 +21,17 @@ def show_numbers(cohort: Cohort, counts: pd.DataFrame) -> None:
     whole = counts[counts["attribute"] == "all"].set_index("part")
     for column, part in zip(st.columns(4), ("all", "train", "validation", "test"), strict=True):
         row = whole.loc[part]
-        column.metric("All" if part == "all" else part.capitalize(), f"{row['n_patients']:,} patients", f"{row['n_cases']:,} films", delta_color="off", delta_arrow="off")
+        column.metric(
+            "All" if part == "all" else part.capitalize(),
+            f"{row['n_patients']:,} patients",
+            f"{row['n_cases']:,} films",
+            delta_color="off",
+            delta_arrow="off",
+        )
     split = "the source's own split" if cohort.has_own_split else "each patient assigned by itself, by a keyed hash"
-    st.caption(f"Cohort {cohort.name}, version {version_alias(cohort)}; {split}. Validation and test patients are outside the privacy guarantee.")
+    st.caption(
+        f"Cohort {cohort.name}, version {version_alias(cohort)}; {split}. Validation and test patients are outside the privacy guarantee."
+    )
 
 
 def show_findings(cohort: Cohort, counts: pd.DataFrame) -> None:

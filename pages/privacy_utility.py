@@ -41,23 +41,35 @@ def show_curve(cohort: Cohort, choices: Choices) -> None:
     def live() -> None:
         utility, means, damaged = utility_of(cohort)
         for run_id in damaged:
-            st.error(f"The stored files of run {run_id} are damaged; it is left out. Train it again: `python -m dpmed_core runs retry {run_id}`")
+            st.error(
+                f"The stored files of run {run_id} are damaged; it is left out. Train it again: `python -m dpmed_core runs retry {run_id}`"
+            )
         under_way = sum(s.state in OPEN_STATES for s in runs_of(cohort))
-        st.caption(f"{under_way} models are still to come; the curve fills in by itself." if under_way else "All models that were asked for are here.")
+        st.caption(
+            f"{under_way} models are still to come; the curve fills in by itself."
+            if under_way
+            else "All models that were asked for are here."
+        )
         if utility.empty:
             st.info("No model is finished yet. The first points appear here by themselves; nothing queued? Plan some on the page *Train*.")
             return
         of_unit, means = utility[utility["unit"] == choices.unit], means[means["unit"] == choices.unit]
         epsilon = choose_epsilon(means, choices)
         if epsilon is not None:
-            st.markdown(f"#### {utility_sentence(means, recipe=choices.recipe, unit=choices.unit, finding=choices.finding, epsilon=epsilon)}")
+            st.markdown(
+                f"##### {utility_sentence(means, recipe=choices.recipe, unit=choices.unit, finding=choices.finding, epsilon=epsilon)}"
+            )
             show_promise(of_unit, choices, epsilon)
         figure = privacy_utility_figure(of_unit, means, cohort, finding=choices.finding, epsilon=epsilon, dark=is_dark())
         st.plotly_chart(figure, theme=None, key="curve", config={"displaylogo": False, "toImageButtonOptions": {"format": "svg"}})
         show_table(of_unit, choices)
         left, right = st.columns(2)
-        left.download_button("Figure (HTML)", lambda: figure_html(figure), f"privacy-utility-{cohort.name}.html", "text/html", on_click="ignore")
-        right.download_button("Table (CSV)", lambda: table_csv(utility), f"privacy-utility-{cohort.name}.csv", "text/csv", on_click="ignore")
+        left.download_button(
+            "Figure (HTML)", lambda: figure_html(figure), f"privacy-utility-{cohort.name}.html", "text/html", on_click="ignore"
+        )
+        right.download_button(
+            "Table (CSV)", lambda: table_csv(utility), f"privacy-utility-{cohort.name}.csv", "text/csv", on_click="ignore"
+        )
 
     live()
 
@@ -65,7 +77,9 @@ def show_curve(cohort: Cohort, choices: Choices) -> None:
 def show_promise(utility: pd.DataFrame, choices: Choices, epsilon: float) -> None:
     """What was promised at the chosen epsilon, complete."""
     rows = utility[(utility["epsilon"] == epsilon) & (utility["recipe"] == choices.recipe)]
-    st.caption(installation().runs.result(rows["run_id"].iloc[0]).guarantee.sentence() + ". Holds for training patients, one model at a time.")
+    st.caption(
+        installation().runs.result(rows["run_id"].iloc[0]).guarantee.sentence() + ". Holds for training patients, one model at a time."
+    )
 
 
 def show_table(utility: pd.DataFrame, choices: Choices) -> None:
@@ -103,7 +117,9 @@ def train_between(cohort: Cohort, choices: Choices) -> None:
         asked = button.form_submit_button("Train", icon=":material/play_arrow:")
         st.caption("Each new private model adds to what is spent on these patients.")
     if asked and choices.recipe and choices.unit:
-        specs = plan_runs(cohort, key=installation().key, recipe=choices.recipe, epsilons=[epsilon], n_seeds=int(n_seeds), delta=None, unit=choices.unit)
+        specs = plan_runs(
+            cohort, key=installation().key, recipe=choices.recipe, epsilons=[epsilon], n_seeds=int(n_seeds), delta=None, unit=choices.unit
+        )
         for spec in specs:
             installation().runs.ask(spec, cohort_name=cohort.name)
         ensure_engine(installation().settings)

@@ -30,14 +30,20 @@ def ask_for_plan(cohort: Cohort) -> list[RunSpec]:
     st.markdown(RECIPES[choices.recipe].summary)
     units = n_train_units(cohort, key=installation().key, unit=choices.unit)
     left, middle, right = st.columns([2, 1, 1])
-    epsilons = left.text_input("Privacy budgets ε, comma-separated", "0.3, 1, 8", help="Smaller is more private. Each is trained by itself.")
-    seeds = middle.number_input("Trainings of each", 1, 20, 3, help="Private training is random; several trainings show by how much results vary.")
-    exponent = right.text_input("δ", f"{default_delta(units):.0e}", help="The probability with which the promise of ε may fail; far below 1 / patients.")
+    epsilons = left.text_input(
+        "Privacy budgets ε, comma-separated", "0.3, 1, 8", help="Smaller is more private. Each is trained by itself."
+    )
+    seeds = middle.number_input(
+        "Trainings of each", 1, 20, 3, help="Private training is random; several trainings show by how much results vary."
+    )
+    exponent = right.text_input(
+        "δ", f"{default_delta(units):.0e}", help="The probability with which the promise of ε may fail; far below 1 / patients."
+    )
     if choices.unit is PrivacyUnit.IMAGE:
         films = int(cohort.cases.groupby("patient_id").size().max())
         st.warning(
-            f"The unit *image* protects one film, not a patient: one patient here has {films} films, and what is promised to that patient is {films} times ε "
-            "at a larger δ, which is often nothing. Use it to compare with publications."
+            f"The unit *image* protects one film, not a patient: one patient here has {films} films, and what is promised "
+            f"to that patient is {films} times ε at a larger δ, which is often nothing. Use it to compare with publications."
         )
     return plan_runs(
         cohort,
@@ -63,7 +69,8 @@ def show_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
     )
     private = sum(spec.privacy is not None for spec in new)
     st.caption(
-        f"{private} new private models each add to what is spent on these patients: their promises hold one by one, the composed total is not yet computed. "
+        f"{private} new private models each add to what is spent on these patients: their promises hold one by one, "
+        "the composed total is not yet computed. "
         "Models without privacy promise nothing to anyone; they are for comparison in house."
     )
     if st.button(f"Train {len(new)} models", type="primary", disabled=not new, icon=":material/play_arrow:"):
@@ -82,7 +89,11 @@ def show_run(status: RunStatus) -> None:
     """One run: what, where it stands, and what can be done."""
     what, state, action = st.columns([4, 5, 2], vertical_alignment="center")
     target = status.spec.privacy
-    promise = f"ε = {target.epsilon:g}, δ = {target.delta:.0e}, unit {status.spec.unit.value}" if target else f"without privacy, sampled by {status.spec.unit.value}"
+    promise = (
+        f"ε = {target.epsilon:g}, δ = {target.delta:.0e}, unit {status.spec.unit.value}"
+        if target
+        else f"without privacy, sampled by {status.spec.unit.value}"
+    )
     what.markdown(f"**{status.spec.recipe}**, {promise}, training {status.spec.seed + 1}")
     if status.state == RunState.TRAINING and status.total_steps:
         left = f", {in_words(status.progress.seconds_left)} left" if status.progress.seconds_left else ""

@@ -89,9 +89,7 @@ def write_dicom(path: Path, pixels: NDArray[np.float32], *, age: int, sex: str, 
     film.save_as(path, enforce_file_format=True)
 
 
-def _write_films(
-    population: pd.DataFrame, folder: Path, *, seed: int, workers: int, progress: Callable[[int, int], None] | None
-) -> None:
+def _write_films(population: pd.DataFrame, folder: Path, *, seed: int, workers: int, progress: Callable[[int, int], None] | None) -> None:
     (folder / "films").mkdir()
     n_cases = len(population)
     chunks = [range(start, min(start + CHUNK, n_cases)) for start in range(0, n_cases, CHUNK)]

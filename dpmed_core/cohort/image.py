@@ -76,4 +76,4 @@ def _grey(picture: Image.Image) -> NDArray[np.float32]:
         values = np.asarray(picture.convert("RGB").convert("L"), dtype=np.float32) / 255
     if values.max() <= values.min():
         raise ImageError("has the same value everywhere: it shows nothing.")
-    return values
+    return np.asarray(values, dtype=np.float32)

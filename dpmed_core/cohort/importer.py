@@ -105,7 +105,13 @@ def _usable(rows: Sequence[SourceRow]) -> tuple[list[SourceRow], list[Problem]]:
         if row.patient in torn:
             if row.patient not in told:
                 count = sum(other.patient == row.patient for other in good)
-                problems.append(Problem(row.row, "split", f"this row's patient stands in two splits; all {count} rows of the patient are left out: give them one split."))
+                problems.append(
+                    Problem(
+                        row.row,
+                        "split",
+                        f"this row's patient stands in two splits; all {count} rows of the patient are left out: give them one split.",
+                    )
+                )
             told.add(row.patient)
         elif split_given and row.part is None:
             problems.append(Problem(row.row, "split", "is blank while other rows name a split; fill it in, or leave the column out."))
@@ -156,7 +162,9 @@ def _take(row: SourceRow, image: StoredImage, intake: _Intake, *, key: bytes) ->
     )
 
 
-def _canonical(intake: _Intake, findings: Sequence[str], comorbidities: Sequence[str], *, key: bytes) -> tuple[pd.DataFrame, NDArray[np.intp]]:
+def _canonical(
+    intake: _Intake, findings: Sequence[str], comorbidities: Sequence[str], *, key: bytes
+) -> tuple[pd.DataFrame, NDArray[np.intp]]:
     """The table in canonical order, and for each of its rows the place of its pixels."""
     cases = pd.DataFrame(intake.records)
     labels = [*findings, *comorbidities]
@@ -190,7 +198,7 @@ def _report(n_rows: int, cases: pd.DataFrame, intake: _Intake, findings: Sequenc
         n_patients=int(cases["patient_id"].nunique()),
         n_unknown_age=unknown_age,
         n_unknown_sex=unknown_sex,
-        problems=tuple(sorted(intake.problems, key=lambda problem: (problem.row or 0))),
+        problems=tuple(sorted(intake.problems, key=lambda problem: problem.row or 0)),
         warnings=tuple(_warnings(cases, intake, findings, unknown_age, unknown_sex)),
     )
 

@@ -33,7 +33,7 @@ class Part(StrEnum):
 
 
 AGE_BANDS: tuple[tuple[int, int], ...] = ((0, 30), (30, 60), (60, 70), (70, 80), (80, 101))
-"""Half-open age bands in years. Source: Tayebi Arasteh et al. 2024, doi 10.1038/s43856-024-00462-6 (last band widened to include age 100)."""
+"""Half-open age bands in years. Source: Tayebi Arasteh et al. 2024, doi 10.1038/s43856-024-00462-6 (last band includes age 100)."""
 
 CASE_COLUMNS = ("case_id", "patient_id", "age", "sex", "split")
 
@@ -69,7 +69,7 @@ class Cohort:
     @property
     def labels(self) -> NDArray[np.float32]:
         """Labels `[n_cases, n_findings]`: 1 = present, 0 = absent, NaN = unknown."""
-        return self.cases[list(self.findings)].to_numpy(dtype=np.float32)
+        return np.asarray(self.cases[list(self.findings)], dtype=np.float32)
 
     @property
     def has_own_split(self) -> bool:

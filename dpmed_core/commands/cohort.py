@@ -33,9 +33,7 @@ def cohort() -> None:
 @click.option("--comorbidities", help="Co-morbidity columns, comma-separated.")
 @click.option("--modality", type=click.Choice([Modality.RADIOGRAPH.value]), default=Modality.RADIOGRAPH.value, show_default=True)
 @json_option
-def add(
-    name: str, manifest: Path, images: Path | None, findings: str, comorbidities: str | None, modality: str, as_json: bool
-) -> None:
+def add(name: str, manifest: Path, images: Path | None, findings: str, comorbidities: str | None, modality: str, as_json: bool) -> None:
     """Import the images that a manifest lists as cohort NAME."""
     installation = Installation.open()
     report = import_manifest(

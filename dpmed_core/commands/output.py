@@ -2,9 +2,11 @@
 
 import json
 import math
+import sys
 from collections.abc import Callable, Mapping
 
 import click
+import numpy as np
 import pandas as pd
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout and nothing else there.")
@@ -21,7 +23,8 @@ def records(table: pd.DataFrame) -> list[dict[str, object]]:
 
 
 def _plain(value: object) -> object:
-    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
@@ -29,13 +32,12 @@ def _plain(value: object) -> object:
 
 def progress_line(what: str) -> Callable[[int, int], None]:
     """A callback that keeps one line on stderr up to date, or, where that is no terminal, a line each tenth."""
-    stream = click.get_text_stream("stderr")
-    shown = -1
+    is_terminal, shown = sys.stderr.isatty(), -1
 
     def show(done: int, total: int) -> None:
         nonlocal shown
         tenths = 10 * done // max(total, 1)
-        if stream.isatty():
+        if is_terminal:
             click.echo(f"\r{what}: {done} of {total} ", err=True, nl=done >= total)
         elif tenths > shown:
             shown = tenths

@@ -72,9 +72,7 @@ def train(
 @run_options
 @click.option("--epsilons", required=True, help="Privacy budgets, comma-separated.")
 @click.option("--seeds", default=1, show_default=True, type=click.IntRange(1, 100), help="Replicates of each.")
-def sweep(
-    cohort_name: str, recipe: str, delta: float | None, unit: str, wait: bool, as_json: bool, epsilons: str, seeds: int
-) -> None:
+def sweep(cohort_name: str, recipe: str, delta: float | None, unit: str, wait: bool, as_json: bool, epsilons: str, seeds: int) -> None:
     """Ask for a grid of runs with its non-private reference."""
     installation = Installation.open()
     specs = plan_runs(

@@ -1,13 +1,15 @@
 """Areas under the ROC curve with intervals that respect patients with several films.
 
-AUROC is the Mann-Whitney statistic. Its variance comes from DeLong's structural components (DeLong, DeLong & Clarke-Pearson 1988, in the fast form of Sun & Xu 2014),
-summed within patients (Obuchowski 1997, "Nonparametric analysis of clustered ROC curve data", Biometrics 53): with
+AUROC is the Mann-Whitney statistic. Its variance comes from DeLong's structural components (DeLong, DeLong & Clarke-Pearson 1988, in the
+fast form of Sun & Xu 2014), summed within patients (Obuchowski 1997, "Nonparametric analysis of clustered ROC curve data", Biometrics
+53): with
 
     V10_i = share of negatives below positive i (ties half),   V01_j = share of positives above negative j (ties half),
     d_p   = sum over p's positives (V10_i - A) / m  +  sum over p's negatives (V01_j - A) / n,
 
-Var(A) = I / (I - 1) sum over the I patients of d_p^2. The d_p, an influence value for each patient, also give the variance of means over findings and of differences
-between runs scored on the same patients: add or subtract them first. Where each patient has one film this is DeLong's variance but for the small-sample factor.
+Var(A) = I / (I - 1) sum over the I patients of d_p^2. The d_p, an influence value for each patient, also give the variance of means over
+findings and of differences between runs scored on the same patients: add or subtract them first. Where each patient has one film this is
+DeLong's variance but for the small-sample factor.
 """
 
 import math
@@ -65,27 +67,27 @@ def auroc(scores: Array, labels: Array, patients: NDArray[np.intp], *, n_patient
         n_patients_all: length of the influence vector.
     """
     known = ~np.isnan(labels)
-    scores, labels, patients = scores[known], labels[known] == 1, patients[known]
-    n_positive, n_negative = int(labels.sum()), int((~labels).sum())
+    scores, positive, patients = scores[known], labels[known] == 1, patients[known]
+    n_positive, n_negative = int(positive.sum()), int((~positive).sum())
     n_patients = len(np.unique(patients))
     reason = _not_estimable(n_positive, n_negative, n_patients)
     if reason:
         return Auroc(math.nan, math.nan, math.nan, np.full(n_patients_all, np.nan), len(scores), n_positive, n_patients, reason)
-    value, components = structural_components(scores, labels)
-    centred = np.where(labels, (components - value) / n_positive, (components - value) / n_negative)
-    influence = np.bincount(patients, weights=centred, minlength=n_patients_all)
+    value, components = structural_components(scores, positive)
+    centred = np.where(positive, (components - value) / n_positive, (components - value) / n_negative)
+    influence: Array = np.bincount(patients, weights=centred, minlength=n_patients_all).astype(np.float64)
     low, high = interval(value, standard_error(influence, n_patients), n_patients)
     return Auroc(value, low, high, influence, len(scores), n_positive, n_patients)
 
 
-def structural_components(scores: Array, labels: NDArray[np.bool_]) -> tuple[float, Array]:
+def structural_components(scores: Array, positive: NDArray[np.bool_]) -> tuple[float, Array]:
     """The AUROC and, for each case, V10 (positives) or V01 (negatives), by midranks."""
-    n_positive, n_negative = int(labels.sum()), int((~labels).sum())
+    n_positive, n_negative = int(positive.sum()), int((~positive).sum())
     overall = rankdata(scores)
     components = np.empty(len(scores))
-    components[labels] = (overall[labels] - rankdata(scores[labels])) / n_negative
-    components[~labels] = 1 - (overall[~labels] - rankdata(scores[~labels])) / n_positive
-    value = (overall[labels].sum() - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative)
+    components[positive] = (overall[positive] - rankdata(scores[positive])) / n_negative
+    components[~positive] = 1 - (overall[~positive] - rankdata(scores[~positive])) / n_positive
+    value = (overall[positive].sum() - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative)
     return float(value), components
 
 
@@ -94,7 +96,9 @@ def mean_auroc(parts: list[Auroc]) -> Auroc:
     used = [part for part in parts if not part.reason]
     if not used:
         reason = "no finding is estimable"
-        return Auroc(math.nan, math.nan, math.nan, parts[0].influence, max(p.n_cases for p in parts), 0, max(p.n_patients for p in parts), reason)
+        return Auroc(
+            math.nan, math.nan, math.nan, parts[0].influence, max(p.n_cases for p in parts), 0, max(p.n_patients for p in parts), reason
+        )
     influence = np.mean([part.influence for part in used], axis=0)
     value, n_patients = float(np.mean([part.value for part in used])), max(part.n_patients for part in used)
     low, high = interval(value, standard_error(influence, n_patients), n_patients)

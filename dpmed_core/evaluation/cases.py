@@ -10,7 +10,7 @@ from dpmed_core.runs.status import RunState, RunStatus
 from dpmed_core.runs.store import RunStore
 
 RUN_COLUMNS = ("run_id", "recipe", "epsilon", "epsilon_spent", "delta", "unit", "accountant", "seed")
-"""Of the run: `epsilon` is the target, NaN for a non-private run; `epsilon_spent` at most that; delta and accountant missing where non-private."""
+"""Of the run: `epsilon` is the target, NaN where non-private; `epsilon_spent` is at most that; delta and accountant only where private."""
 CASE_SCORE_COLUMNS = ("case_id", "patient_id", "split", "finding", "label", "score")
 
 

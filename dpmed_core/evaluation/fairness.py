@@ -35,8 +35,8 @@ def subgroup_table(scored: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
 def gap_table(scored: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """Largest minus smallest subgroup AUROC of each run, attribute and finding, with `GAP_COLUMNS`.
 
-    Descriptive only: the two groups were picked because they differ most, so the interval (clustered by patient, a patient may stand in both groups) does not
-    account for the picking, and a gap of two equally served groups is above 0. Unknown values are no subgroup here.
+    Descriptive only: the two groups were picked because they differ most, so the interval (clustered by patient, a patient may stand in
+    both groups) does not account for the picking, and a gap of two equally served groups is above 0. Unknown values are no subgroup here.
     """
     rows = []
     for attribute in by:

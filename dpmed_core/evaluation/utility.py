@@ -21,7 +21,7 @@ def utility_table(scored: pd.DataFrame) -> pd.DataFrame:
 
     Intervals are for this one training, over patients. Macro's n_positive counts positive labels over all findings.
     """
-    rows = []
+    rows: list[dict[str, object]] = []
     for facts, cases in runs_of(scored):
         values = by_finding(cases)
         values[MACRO] = mean_auroc(list(values.values()))
@@ -67,10 +67,10 @@ def value_fields(finding: str, value: Auroc) -> dict[str, object]:
 def utility_means(utility: pd.DataFrame) -> pd.DataFrame:
     """The mean over replicates of each recipe, unit, epsilon and finding, with an interval for the mean performance over trainings.
 
-    Columns: `GROUP`, n_seeds, auroc, auroc_low, auroc_high, n_cases, n_positive, n_patients. The interval's variance is that of the patients (mean over
-    replicates: they share the patients) plus that of the training (variance between replicates over their number); the quantile is Student's t with
-    Satterthwaite's degrees of freedom, m - 1 for the training part. It is conditional on the training patients. A single replicate has the
-    patients' interval alone.
+    Columns: `GROUP`, n_seeds, auroc, auroc_low, auroc_high, n_cases, n_positive, n_patients. The interval's variance is that of the
+    patients (mean over replicates: they share the patients) plus that of the training (variance between replicates over their number);
+    the quantile is Student's t with Satterthwaite's degrees of freedom, m - 1 for the training part. It is conditional on the training
+    patients. A single replicate has the patients' interval alone.
     """
     estimable = utility[utility["auroc"].notna()]
     rows = [

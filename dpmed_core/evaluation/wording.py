@@ -23,7 +23,8 @@ def utility_sentence(means: pd.DataFrame, *, recipe: str, unit: str, finding: st
     trainings = "one training" if row["n_seeds"] == 1 else f"the mean of {row['n_seeds']} trainings"
     said = (
         f"At ε = {epsilon:g}, {_subject(finding)} is told apart with an AUROC of {row['auroc']:.3f} "
-        f"(95 % interval {row['auroc_low']:.3f} to {row['auroc_high']:.3f}; {trainings}; {row['n_cases']} test films of {row['n_patients']} patients, "
+        f"(95 % interval {row['auroc_low']:.3f} to {row['auroc_high']:.3f}; {trainings}; {row['n_cases']} test films "
+        f"of {row['n_patients']} patients, "
         f"{row['n_positive']} positive labels)."
     )
     return f"{said} {_compared(float(row['auroc']), twin)}"
@@ -40,4 +41,4 @@ def _compared(value: float, twin: pd.DataFrame) -> str:
     difference = value - reference
     if abs(difference) < 0.0005:
         return f"Without privacy it is the same, {reference:.3f}."
-    return f"Without privacy it is {reference:.3f}: {abs(difference):.3f} {'higher' if difference < 0 else 'lower'}."
+    return f"Without privacy it is {reference:.3f}, which is {abs(difference):.3f} {'higher' if difference < 0 else 'lower'}."

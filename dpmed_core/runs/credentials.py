@@ -36,7 +36,11 @@ class Credentials:
         return Security(
             require_encryption=True,
             tls_ca_file=certificate,
-            **{f"tls_{role}_{what}": path for role in ("client", "scheduler", "worker") for what, path in (("cert", certificate), ("key", private_key))},
+            **{
+                f"tls_{role}_{what}": path
+                for role in ("client", "scheduler", "worker")
+                for what, path in (("cert", certificate), ("key", private_key))
+            },
         )
 
 

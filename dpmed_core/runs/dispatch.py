@@ -30,7 +30,7 @@ ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPEN
 PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl(2)
 
 
-class _Stop(Exception):
+class _StopRequested(Exception):  # noqa: N818 (a request, no error)
     """A signal asked the engine to end."""
 
 
@@ -44,12 +44,12 @@ def serve(settings: Settings) -> None:
             _work_off(Installation.open(settings), client)
     except Timeout:
         log.info("another engine works for this data folder")
-    except _Stop:
+    except _StopRequested:
         log.info("asked to end")
 
 
 def _raise_stop(*_: object) -> None:
-    raise _Stop
+    raise _StopRequested
 
 
 @contextmanager
@@ -87,7 +87,7 @@ def _worker_manners() -> object:
     """A plugin that makes workers step back for pages, die with the engine, and load torch before the first run."""
     from distributed import WorkerPlugin
 
-    class Manners(WorkerPlugin):  # type: ignore[misc]
+    class Manners(WorkerPlugin):
         def setup(self, worker: object) -> None:
             del worker
             settle_worker()
@@ -117,7 +117,7 @@ def _work_off(installation: Installation, client: "Client") -> None:
     """Hand runs to the scheduler in the order asked, until none has been open for the idle time."""
     settings = installation.settings
     capacity = settings.workers + QUEUED_AHEAD
-    futures: dict[str, Future] = {}
+    futures: dict[str, Future[None]] = {}
     submissions = 0
     busy_at = time.monotonic()
     while time.monotonic() - busy_at < settings.engine_idle_seconds:
@@ -131,11 +131,11 @@ def _work_off(installation: Installation, client: "Client") -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _waiting(installation: Installation, futures: "dict[str, Future]") -> list[RunStatus]:
+def _waiting(installation: Installation, futures: "dict[str, Future[None]]") -> list[RunStatus]:
     return [s for s in installation.runs.statuses() if s.state in OPEN_STATES and s.run_id not in futures]
 
 
-def _ended(run_id: str, future: "Future") -> bool:
+def _ended(run_id: str, future: "Future[None]") -> bool:
     if not future.done():
         return False
     if future.status == "error":

@@ -60,7 +60,9 @@ def plan_runs(
         raise SpecError("No epsilon was given: name at least one privacy budget.")
     seed_of_split = None if cohort.has_own_split else split_seed
     return [
-        RunSpec(cohort.fingerprint, seed_of_split, card.name, card.version, unit, target, seed) for seed in range(n_seeds) for target in targets
+        RunSpec(cohort.fingerprint, seed_of_split, card.name, card.version, unit, target, seed)
+        for seed in range(n_seeds)
+        for target in targets
     ]
 
 

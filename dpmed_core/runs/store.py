@@ -1,12 +1,12 @@
 """The run store: what was asked, how far it is, what came of it, what was spent. Only here are a run's file names known.
 
-    RUN_ID/request.json            the question; written once
-           progress.json           where it stands; replaced
-           attempts.jsonl          what every attempt did and spent; appended, never removed
-           cancel                  present while someone wants the run to stop
-           checkpoint.safetensors  the last durable step boundary
-           result.json, scores.parquet, weights.safetensors
-           checksums.json          SHA-256 of the three; written last, so its presence means finished
+RUN_ID/request.json            the question; written once
+       progress.json           where it stands; replaced
+       attempts.jsonl          what every attempt did and spent; appended, never removed
+       cancel                  present while someone wants the run to stop
+       checkpoint.safetensors  the last durable step boundary
+       result.json, scores.parquet, weights.safetensors
+       checksums.json          SHA-256 of the three; written last, so its presence means finished
 """
 
 import json

@@ -79,9 +79,11 @@ def _work_locked(installation: Installation, run_id: str, trainer: Trainer) -> N
         session.end(RunState.CANCELLED)
     except DpmedError as error:
         session.end(RunState.FAILED, message=str(error))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (the one place where a run's failure becomes its state)
         log.error("run %s failed with %s at %s", run_id, type(error).__name__, _where(error))
-        session.end(RunState.FAILED, message=f"Stopped by an unforeseen {type(error).__name__} at {_where(error)}: retry it, or report this line.")
+        session.end(
+            RunState.FAILED, message=f"Stopped by an unforeseen {type(error).__name__} at {_where(error)}: retry it, or report this line."
+        )
 
 
 def _where(error: BaseException) -> str:

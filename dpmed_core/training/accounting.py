@@ -1,10 +1,11 @@
 """How much noise a target needs, and how much privacy a training spent.
 
-Full-batch Gaussian steps compose exactly to one Gaussian mechanism: T steps of noise multiplier s are mu-Gaussian differentially private with
-mu = sqrt(T) / s (Dong, Roth & Su 2022, "Gaussian differential privacy"), whose epsilon at delta is known in closed form (Balle & Wang 2018, "Improving the Gaussian
-mechanism for differential privacy", theorem 8). Poisson-sampled steps are counted by Opacus's PRV accountant (Gopi, Lee & Wutschitz 2021) or, where that would take too
-long, by Renyi differential privacy (Mironov, Talwar & Zhang 2019). dp-accounting's privacy loss distributions, which bound both directions (a unit added, a unit
-removed), check either; the larger of the two is what is reported.
+Full-batch Gaussian steps compose exactly to one Gaussian mechanism: T steps of noise multiplier s are mu-Gaussian differentially private
+with mu = sqrt(T) / s (Dong, Roth & Su 2022, "Gaussian differential privacy"), whose epsilon at delta is known in closed form (Balle &
+Wang 2018, "Improving the Gaussian mechanism for differential privacy", theorem 8). Poisson-sampled steps are counted by Opacus's PRV
+accountant (Gopi, Lee & Wutschitz 2021) or, where that would take too long, by Renyi differential privacy (Mironov, Talwar & Zhang 2019).
+dp-accounting's privacy loss distributions, which bound both directions (a unit added, a unit removed), check either; the larger of the
+two is what is reported.
 """
 
 import logging
@@ -108,7 +109,14 @@ def calibrate_poisson(target: PrivacyTarget, *, sample_rate: float, steps: int) 
 
 
 def guarantee_poisson(
-    target: PrivacyTarget, calibration: Calibration, *, sample_rate: float, steps: int, max_grad_norm: float, unit: PrivacyUnit, n_units: int
+    target: PrivacyTarget,
+    calibration: Calibration,
+    *,
+    sample_rate: float,
+    steps: int,
+    max_grad_norm: float,
+    unit: PrivacyUnit,
+    n_units: int,
 ) -> PrivacyGuarantee:
     """What `steps` Poisson-sampled Gaussian steps spend at the target's delta.
 
@@ -176,8 +184,8 @@ def _without_order_warnings() -> Iterator[None]:
 def _meet(target: PrivacyTarget, spent: Callable[[float], float], bounds: tuple[float, float]) -> float:
     """A noise multiplier whose spending is within TIGHTNESS below the target.
 
-    Found by the secant method between the logarithms of noise and epsilon, which are nearly proportional, or by bisection where a secant leaves the bracket;
-    `spent` must not increase with noise.
+    Found by the secant method between the logarithms of noise and epsilon, which are nearly proportional, or by bisection where a secant
+    leaves the bracket; `spent` must not increase with noise.
     """
     low, high = map(math.log, bounds)
     goal = math.log(target.epsilon) + math.log1p(-TIGHTNESS / 2)
@@ -216,7 +224,9 @@ def _guarantee(
     check = pld_epsilon(event, target)
     spent = epsilon if accountant == "analytic-gaussian" else max(epsilon, check if accountant == "prv" else epsilon)
     if spent > target.epsilon:
-        raise SpecError(f"The training would spend epsilon {spent:.4g}, more than the {target.epsilon:g} asked for: choose a larger epsilon.")
+        raise SpecError(
+            f"The training would spend epsilon {spent:.4g}, more than the {target.epsilon:g} asked for: choose a larger epsilon."
+        )
     return PrivacyGuarantee(
         epsilon=spent,
         delta=target.delta,

@@ -27,15 +27,17 @@ class RecipeCard:
 PROBE = RecipeCard(
     name="probe",
     version=1,
-    title="Probe: public features, private linear head",
-    summary="Fixed features from wavelet scattering and an encoder that saw synthetic films only; a linear head is trained privately on them. Seconds per run.",
+    title="Probe (linear head)",
+    summary="Fixed features from wavelet scattering and an encoder that saw synthetic films only; "
+    "a linear head is trained privately on them. Seconds per run.",
     seconds_per_film=0.002,
 )
 PAPER = RecipeCard(
     name="paper",
     version=1,
-    title="Paper: ResNet9 trained from scratch",
-    summary="The published architecture (ResNet9 with group normalisation and Mish, NAdam, clipping at 1.5), narrowed for a small machine; every weight is trained privately. Minutes per run.",
+    title="Paper (ResNet9)",
+    summary="The published architecture (ResNet9 with group normalisation and Mish, NAdam, clipping at 1.5), "
+    "narrowed for a small machine; every weight is trained privately. Minutes per run.",
     seconds_per_film=0.2,
 )
 RECIPES: dict[str, RecipeCard] = {card.name: card for card in (PROBE, PAPER)}

@@ -4,9 +4,9 @@ Private step (Abadi et al. 2016, "Deep learning with differential privacy", at t
 
     ( sum over sampled units u of min(1, C / |g_u|) g_u  +  N(0, (s C)^2 I) ) / b
 
-with g_u the mean, over the unit's films, of the gradient of the loss over all findings and all parameters together. One unit added or removed changes
-the sum by a vector of norm at most C, however many films it has; b is a constant, whatever was sampled. A unit whose gradient is not finite
-contributes zero, which has norm 0 <= C. Without sampled units the step is noise alone, and is taken.
+with g_u the mean, over the unit's films, of the gradient of the loss over all findings and all parameters together. One unit added or
+removed changes the sum by a vector of norm at most C, however many films it has; b is a constant, whatever was sampled. A unit whose
+gradient is not finite contributes zero, which has norm 0 <= C. Without sampled units the step is noise alone, and is taken.
 
 The non-private twin takes the same step with s = 0 and no bound, by ordinary back-propagation.
 """
@@ -132,7 +132,7 @@ class UnitDPOptimizer(DPOptimizer):  # type: ignore[misc]
         self.original_optimizer.zero_grad(set_to_none=False)
 
     def add_noise(self) -> None:
-        """Put the sum plus N(0, (noise_multiplier * max_grad_norm)^2) of every parameter, added in float64 and then rounded, into its gradient."""
+        """Make each gradient the sum plus N(0, (noise_multiplier * max_grad_norm)^2), added in float64 and then rounded."""
         self._random = self._random or SecureRandom()
         scale = self.noise_multiplier * self.max_grad_norm
         for parameter in self.params:

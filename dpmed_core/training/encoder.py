@@ -20,6 +20,8 @@ WEIGHTS_FILE, CARD_FILE = "chest-phantom-v1.safetensors", "chest-phantom-v1.json
 FILM_SIDE = 64
 WIDTH = 0.25
 N_TARGETS = 11
+COMPONENTS_USED = {"network": 32, "scattering": 16}
+"""Leading components that become features: every further one costs noise (`docs/RESULTS.md`)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +42,9 @@ class PublicEncoder:
     def features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Features `[n, n_features]` of films `[n, height, width]`, 8-bit."""
         films = to_tensor(images, size=FILM_SIDE)
-        parts = [reduce_by(self.reduction, name, raw) for name, raw in raw_features(self.network, films).items()]
+        parts = [
+            reduce_by(self.reduction, name, raw)[:, : COMPONENTS_USED[name]] for name, raw in raw_features(self.network, films).items()
+        ]
         return torch.cat(parts, dim=1).numpy()
 
 
@@ -70,10 +74,12 @@ def load_encoder(encoders_dir: Path) -> PublicEncoder:
         raise SettingsError("The public encoder is missing: make it with `make encoder`.")
     facts = json.loads(card.read_text())
     if facts.get("public") is not True or not facts.get("data"):
-        raise SettingsError(f"{CARD_FILE} does not say which public data made the encoder: it cannot stand outside the guarantee. Run `make encoder`.")
+        raise SettingsError(
+            f"{CARD_FILE} does not say which public data made the encoder: it cannot stand outside the guarantee. Run `make encoder`."
+        )
     tensors = load_file(weights)
     network = ResNet9(width=WIDTH, n_out=N_TARGETS)
     network.load_state_dict({name.removeprefix("weights."): t for name, t in tensors.items() if name.startswith("weights.")})
     network.eval()
     reduction = {name: tensor for name, tensor in tensors.items() if not name.startswith("weights.")}
-    return PublicEncoder(network, reduction, version=sha256(weights.read_bytes()).hexdigest()[:12])
+    return PublicEncoder(network, reduction, version=sha256(weights.read_bytes() + str(COMPONENTS_USED).encode()).hexdigest()[:12])

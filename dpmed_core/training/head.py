@@ -1,9 +1,10 @@
 """A linear head for all findings at once, trained on fixed features by full-batch gradient steps, privately or not.
 
-A unit's gradient is G_u = sum over its films i of x_i r_i^T, with x_i the film's features and r_i its residuals over findings, each weighted so that the unit's known labels of a
-finding average. Its norm needs no G_u: |G_u|^2 = sum over pairs i, j of the unit's films of (x_i . x_j)(r_i . r_j). Each unit's gradient, over all
-findings together, is clipped once to C; N(0, (s C)^2) is added to every entry of the sum; the divisor is the public number of units. What leaves a step is the noised
-sum, so momentum and averaging over steps are post-processing.
+A unit's gradient is G_u = sum over its films i of x_i r_i^T, with x_i the film's features and r_i its residuals over findings, each
+weighted so that the unit's known labels of a finding average. Its norm needs no G_u: |G_u|^2 = sum over pairs i, j of the unit's films of
+(x_i . x_j)(r_i . r_j). Each unit's gradient, over all findings together, is clipped once to C; N(0, (s C)^2) is added to every entry of
+the sum; the divisor is the public number of units. What leaves a step is the noised sum, so momentum and averaging over steps are
+post-processing.
 """
 
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ class HeadData:
 
 
 def head_data(features: NDArray[np.floating], labels: NDArray[np.floating], units: list[NDArray[np.intp]]) -> HeadData:
-    """The films of `units` (rows of `features` and `labels`, NaN = unknown), ready for training; features that are not finite count as 0."""
+    """The films of `units` (rows of `features` and `labels`, NaN = unknown), ready for training; a feature that is not finite counts 0."""
     rows = np.concatenate(units)
     sizes = np.array([len(unit) for unit in units])
     unit_of_film = np.repeat(np.arange(len(units)), sizes)

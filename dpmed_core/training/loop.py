@@ -101,8 +101,8 @@ def take_step(stepper: Stepper, data: TrainingData, settings: LoopSettings, rand
 def unit_losses(logits: Tensor, labels: Tensor, unit_of_film: Tensor, n_units: int) -> Tensor:
     """Each film's share `[n_films]` of its unit's loss.
 
-    The loss of a unit is the sum over findings of the mean binary cross-entropy over its films whose label is known; what is unknown counts nothing,
-    and nothing depends on other units.
+    The loss of a unit is the sum over findings of the mean binary cross-entropy over its films whose label is known; what is unknown
+    counts nothing, and nothing depends on other units.
 
     Args:
         logits: `[n_films, n_findings]`.

@@ -72,7 +72,7 @@ def _pretrain(films: NDArray[np.uint8], targets: Tensor, *, epochs: int) -> tupl
         logits = network(_varied(to_tensor(films[chosen.numpy()], size=FILM_SIDE)))
         loss = functional.binary_cross_entropy_with_logits(logits, targets[chosen])
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         schedule.step()
         recent = 0.98 * recent + 0.02 * loss.item()
@@ -90,8 +90,9 @@ def _varied(films: Tensor) -> Tensor:
 
     scale, shift = draw(0.85, 1.15), torch.empty(n, 2).uniform_(-0.12, 0.12)
     angle = draw(-0.12, 0.12).view(n)
-    rows = torch.stack([torch.cos(angle) * scale.view(n), -torch.sin(angle), shift[:, 0]], 1), torch.stack(
-        [torch.sin(angle), torch.cos(angle) * scale.view(n), shift[:, 1]], 1
+    rows = (
+        torch.stack([torch.cos(angle) * scale.view(n), -torch.sin(angle), shift[:, 0]], 1),
+        torch.stack([torch.sin(angle), torch.cos(angle) * scale.view(n), shift[:, 1]], 1),
     )
     grid = functional.affine_grid(torch.stack(rows, 1), list(films.shape), align_corners=False)
     moved = functional.grid_sample(films, grid, align_corners=False, padding_mode="border")
@@ -103,7 +104,7 @@ def _varied(films: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _statistics(network: ResNet9, films: NDArray[np.uint8]) -> dict[str, Tensor]:
-    """Mean, scale, leading components and their spread of every kind of feature, over synthetic films as other detectors would show them."""
+    """Mean, scale, leading components and their spread of every kind of feature, over films as other detectors would show them."""
     batches = [raw_features(network, _varied(to_tensor(films[i : i + 250], size=FILM_SIDE))) for i in range(0, len(films), 250)]
     found: dict[str, Tensor] = {}
     for name, n_components in N_COMPONENTS.items():

@@ -1,8 +1,8 @@
 """Recipe `paper`: a network trained from scratch, every weight of it private.
 
-Architecture, optimizer, clipping bound and batch are those of Tayebi Arasteh et al. 2024 (ResNet9 with group normalisation and Mish, NAdam, 1.5, 128). For a
-small machine the channels are an eighth and the films 64 x 64 pixels; steps and learning rate were set on synthetic films, never on a
-cohort's own validation part.
+Architecture, optimizer, clipping bound and batch are those of Tayebi Arasteh et al. 2024 (ResNet9 with group normalisation and Mish,
+NAdam, 1.5, 128). For a small machine the channels are an eighth and the films 64 x 64 pixels; steps and learning rate were set on
+synthetic films, never on a cohort's own validation part.
 """
 
 import numpy as np
@@ -90,4 +90,6 @@ def _training_data(cohort: Cohort, units: list[NDArray[np.intp]]) -> TrainingDat
     rows = np.concatenate(units)
     ends = np.cumsum([len(unit) for unit in units])
     films_of = np.split(np.arange(len(rows)), ends[:-1])
-    return TrainingData(films=to_tensor(cohort.images[rows], size=FILM_SIDE), labels=torch.from_numpy(cohort.labels[rows]), films_of=films_of)
+    return TrainingData(
+        films=to_tensor(cohort.images[rows], size=FILM_SIDE), labels=torch.from_numpy(cohort.labels[rows]), films_of=films_of
+    )

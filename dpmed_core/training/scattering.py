@@ -39,7 +39,8 @@ def at_scattering_size(films: Tensor) -> Tensor:
 
 
 def _averaged(spectrum: Tensor, low: Tensor) -> Tensor:
-    return torch.fft.ifft2(spectrum * low).real[..., ::STRIDE, ::STRIDE]
+    averaged: Tensor = torch.fft.ifft2(spectrum * low).real
+    return averaged[..., ::STRIDE, ::STRIDE]
 
 
 @lru_cache(maxsize=1)
@@ -71,4 +72,4 @@ def _gaussian(sigma: float, frequency: float, angle: float, slant: float) -> NDA
 def _morlet(sigma: float, frequency: float, angle: float) -> NDArray[np.float64]:
     """A Gabor wavelet corrected to have no response to a constant image."""
     wave, envelope = _gaussian(sigma, frequency, angle, SLANT), _gaussian(sigma, 0.0, angle, SLANT)
-    return wave - wave[0, 0] / envelope[0, 0] * envelope
+    return np.asarray(wave - wave[0, 0] / envelope[0, 0] * envelope)

@@ -9,7 +9,7 @@ import numpy as np
 from dpmed_core.training.result import PrivacyGuarantee
 
 
-class Cancelled(Exception):
+class Cancelled(Exception):  # noqa: N818 (a request, no error)
     """Raised by `TrainingSession.step` when a person asked for the run to stop."""
 
 

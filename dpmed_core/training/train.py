@@ -12,9 +12,7 @@ from dpmed_core.training.session import TrainingSession
 from dpmed_core.training.spec import RunSpec
 
 
-def train(
-    spec: RunSpec, cohort: Cohort, split: Split, *, session: TrainingSession, features_dir: Path, encoders_dir: Path
-) -> TrainedModel:
+def train(spec: RunSpec, cohort: Cohort, split: Split, *, session: TrainingSession, features_dir: Path, encoders_dir: Path) -> TrainedModel:
     """Train `spec` on the training part of `cohort`.
 
     Args:

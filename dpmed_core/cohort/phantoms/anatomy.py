@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Field = NDArray[np.float32]
+Field = NDArray[np.floating]
 
 RIGHT, LEFT = -1, 1
 
@@ -70,7 +70,7 @@ class Grid:
 
 def smooth_step(x: Field, width: float) -> Field:
     """0 where x is far below 0, 1 far above, over about `width`."""
-    return (0.5 * (1 + np.tanh(x / width))).astype(np.float32)
+    return np.asarray(0.5 * (1 + np.tanh(x / width)), dtype=np.float32)
 
 
 def ellipsoid(grid: Grid, centre: tuple[float, float], radii: tuple[float, float, float], angle: float = 0.0) -> Field:
@@ -78,13 +78,13 @@ def ellipsoid(grid: Grid, centre: tuple[float, float], radii: tuple[float, float
     cos, sin = np.cos(angle), np.sin(angle)
     dx, dy = grid.x - centre[0], grid.y - centre[1]
     u, v = (dx * cos + dy * sin) / radii[0], (dy * cos - dx * sin) / radii[1]
-    return (2 * radii[2] * np.sqrt(np.clip(1 - u * u - v * v, 0, None))).astype(np.float32)
+    return np.asarray(2 * radii[2] * np.sqrt(np.clip(1 - u * u - v * v, 0, None)), dtype=np.float32)
 
 
 def cage_half_width(body: Body, y: Field) -> Field:
     """Half-width of the rib cage at height y: narrow at the apex, widest low down."""
     t = np.clip((y - body.apex) / (0.5 - body.apex), 0, 1.35)
-    return (body.width * (1 - (1 - np.minimum(t, 1)) ** 2.6) ** 0.5 * (1 - 0.04 * np.clip(t - 1, 0, None))).astype(np.float32)
+    return np.asarray(body.width * (1 - (1 - np.minimum(t, 1)) ** 2.6) ** 0.5 * (1 - 0.04 * np.clip(t - 1, 0, None)), dtype=np.float32)
 
 
 def diaphragm_height(body: Body, side: int, x: Field) -> Field:
@@ -92,7 +92,7 @@ def diaphragm_height(body: Body, side: int, x: Field) -> Field:
     top = body.diaphragm + (0.07 if side == LEFT else 0.0) - body.lift[(side + 1) // 2]
     offset = (side * x - 0.40 * body.width / 0.8) / 0.42
     slope = np.where(offset > 0, 0.40, 0.16) * (1 - 0.6 * body.flatness)
-    return (top + slope * np.abs(offset) ** 2.2).astype(np.float32)
+    return np.asarray(top + slope * np.abs(offset) ** 2.2, dtype=np.float32)
 
 
 def lung(grid: Grid, body: Body, side: int) -> Field:
@@ -105,7 +105,7 @@ def lung(grid: Grid, body: Body, side: int) -> Field:
     above = smooth_step(grid.y - body.apex - 0.06 * np.abs(u) ** 2, 0.035)
     below = smooth_step(diaphragm_height(body, side, grid.x) - grid.y, 0.016)
     depth = 0.62 * np.clip(0.45 + 0.9 * (grid.y - body.apex), 0.3, 1.0)
-    return (across * above * below * depth * body.aeration).astype(np.float32)
+    return np.asarray(across * above * below * depth * body.aeration, dtype=np.float32)
 
 
 def chest_wall(grid: Grid, body: Body) -> Field:
@@ -133,7 +133,9 @@ def mediastinum(grid: Grid, body: Body) -> Field:
     hila = sum(ellipsoid(grid, (s + side * 0.19, -0.07 + 0.02 * side), (0.075, 0.14, 0.10)) for side in (RIGHT, LEFT))
     trachea = ellipsoid(grid, (s * 0.6 + 0.01, -0.68), (0.045, 0.36, 0.10))
     above_dome = smooth_step(diaphragm_height(body, LEFT, grid.x) + 0.05 - grid.y, 0.06)
-    return np.asarray(np.maximum(heart, right_atrium) * above_dome + 0.9 * great_vessels + arch + descending + hila - trachea, dtype=np.float32)
+    return np.asarray(
+        np.maximum(heart, right_atrium) * above_dome + 0.9 * great_vessels + arch + descending + hila - trachea, dtype=np.float32
+    )
 
 
 def skeleton(grid: Grid, body: Body) -> Field:
@@ -165,7 +167,9 @@ def _clavicles(grid: Grid, body: Body) -> Field:
         along = side * (grid.x - body.rotation)
         line = body.apex + 0.13 - 0.20 * along + 0.035 * np.sin(7 * along)
         distance = np.abs(grid.y - line) / 0.030
-        bones += 0.16 / (1 + np.exp(np.clip((distance - 1) * 7, -40, 40))) * smooth_step(along - 0.07, 0.02) * smooth_step(0.72 - along, 0.04)
+        bones += (
+            0.16 / (1 + np.exp(np.clip((distance - 1) * 7, -40, 40))) * smooth_step(along - 0.07, 0.02) * smooth_step(0.72 - along, 0.04)
+        )
         blade = (along - 0.70 - 0.10 * grid.y - 0.06) / 0.05
         bones += 0.055 * smooth_step(blade, 0.5) * smooth_step(grid.y + 0.85, 0.05) * smooth_step(0.02 - grid.y, 0.08)
     return np.asarray(bones, dtype=np.float32)

@@ -128,4 +128,4 @@ def _severity(present: np.ndarray, films: pd.DataFrame, difficulty: Difficulty, 
 
 
 def _logistic(x: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-x))
+    return np.asarray(1 / (1 + np.exp(-x)))

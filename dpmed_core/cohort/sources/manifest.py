@@ -32,7 +32,13 @@ def read_manifest(path: Path, *, images_dir: Path | None, findings: Sequence[str
         raise CohortError("The folder of --images does not exist: name the folder that image paths start from.")
     records = table.to_dict("records")
     return [
-        parse_row(HEADER_LINES + 1 + number, {str(k): str(v) for k, v in record.items()}, root=root, findings=findings, comorbidities=comorbidities)
+        parse_row(
+            HEADER_LINES + 1 + number,
+            {str(k): str(v) for k, v in record.items()},
+            root=root,
+            findings=findings,
+            comorbidities=comorbidities,
+        )
         for number, record in enumerate(records)
     ]
 
@@ -41,9 +47,20 @@ def _read_table(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise CohortError(f"There is no manifest {path.name!r}: give the path of a CSV file.")
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skip_blank_lines=False, index_col=False, on_bad_lines="error", header=None)
+        table = pd.read_csv(
+            path,
+            dtype=str,
+            keep_default_na=False,
+            encoding="utf-8-sig",
+            skip_blank_lines=False,
+            index_col=False,
+            on_bad_lines="error",
+            header=None,
+        )
     except (ValueError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError):
-        raise CohortError(f"The manifest {path.name!r} is not a readable CSV file: save it as comma-separated UTF-8 with one header line.") from None
+        raise CohortError(
+            f"The manifest {path.name!r} is not a readable CSV file: save it as comma-separated UTF-8 with one header line."
+        ) from None
     table.columns = pd.Index([str(name).strip() for name in table.iloc[0]])
     table = table.iloc[1:].reset_index(drop=True)
     if table.empty:

@@ -1,0 +1,85 @@
+"""What the training tests share: a session that keeps everything in memory, and a small cohort."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from dpmed_core.cohort.schema import Cohort, Modality, Part, Sex, Split
+from dpmed_core.training.result import PrivacyGuarantee
+from dpmed_core.training.session import Cancelled, Checkpoint
+
+
+@dataclass
+class MemorySession:
+    """A `TrainingSession` in memory, which a test can start from a checkpoint and stop at a step."""
+
+    checkpoint: Checkpoint | None = None
+    cancel_at: int | None = None
+    saved: list[Checkpoint] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+    planned: PrivacyGuarantee | None = None
+    total_steps: int | None = None
+    steps: list[int] = field(default_factory=list)
+
+    def plan(self, planned: PrivacyGuarantee | None, total_steps: int) -> None:
+        self.planned, self.total_steps = planned, total_steps
+        self.events.append("plan")
+
+    def latest(self) -> Checkpoint | None:
+        return self.checkpoint
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        self.saved.append(checkpoint)
+        self.events.append("save")
+
+    def step(self, done: int, total: int) -> None:
+        assert done <= total
+        self.steps.append(done)
+        self.events.append("step")
+        if done == self.cancel_at:
+            raise Cancelled
+
+
+@pytest.fixture
+def new_session() -> type[MemorySession]:
+    return MemorySession
+
+
+@pytest.fixture
+def one_torch_thread():
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)
+
+
+@pytest.fixture
+def make_cohort() -> Callable[..., tuple[Cohort, Split]]:
+    """A cohort of random 64 x 64 films in which patient i has 1 + i % `most_films` films, and its split."""
+
+    def make(n_patients: int = 12, *, most_films: int = 3, side: int = 64, findings: tuple[str, ...] = ("effusion", "mass")):
+        rng = np.random.default_rng(5)
+        patients = np.repeat([f"{i:016x}" for i in range(n_patients)], [1 + i % most_films for i in range(n_patients)])
+        parts = {
+            p: [Part.TRAIN, Part.TRAIN, Part.TRAIN, Part.TRAIN, Part.VALIDATION, Part.TEST][i % 6]
+            for i, p in enumerate(np.unique(patients))
+        }
+        cases = pd.DataFrame(
+            {
+                "case_id": [f"{i:016x}" for i in range(len(patients))],
+                "patient_id": patients,
+                "age": 50.0,
+                "sex": Sex.FEMALE.value,
+                "split": None,
+                **{finding: rng.choice([0.0, 1.0, np.nan], len(patients)) for finding in findings},
+            }
+        )
+        images = rng.integers(0, 256, (len(patients), side, side), dtype=np.uint8)
+        cohort = Cohort("tiny", Modality.RADIOGRAPH, True, findings, (), cases, images, "f" * 64)
+        return cohort, Split(parts=np.array([parts[p].value for p in patients]), seed=0)
+
+    return make
