@@ -1,0 +1,85 @@
+"""A data folder with a small synthetic cohort and runs in every state, as pages find it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from dpmed_core.cohort.demo import add_demo_radiograph
+from dpmed_core.cohort.schema import Cohort, Part
+from dpmed_core.cohort.split import assign_parts
+from dpmed_core.installation import Installation
+from dpmed_core.runs.plan import plan_runs
+from dpmed_core.runs.status import Progress, RunState
+from dpmed_core.settings import load_settings
+from dpmed_core.training.probe import plan_probe
+from dpmed_core.training.result import RunResult, TrainedModel
+from dpmed_core.training.scores import held_out_rows, scores_table
+from dpmed_core.training.spec import PrivacyUnit, RunSpec
+
+ROOT = Path(__file__).resolve().parents[2]
+N_FILMS = 150
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
+    """An installation without a cohort; no engine is ever started."""
+    monkeypatch.setenv("DPMED_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("DPMED_DEMO", "false")
+    monkeypatch.setattr("dpmed_core.runs.engine.ensure_engine", lambda settings: None)
+    load_settings.cache_clear()
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    yield Installation.open(load_settings())
+    load_settings.cache_clear()
+
+
+@pytest.fixture
+def cohort(empty: Installation) -> Cohort:
+    add_demo_radiograph(empty.cohorts, name="demo-radiograph", n_cases=N_FILMS, workers=1)
+    return empty.cohorts.load("demo-radiograph")
+
+
+@pytest.fixture
+def asked(empty: Installation, cohort: Cohort) -> list[RunSpec]:
+    """A probe run at ε = 1 and its twin, queued."""
+    specs = plan_runs(cohort, key=empty.key, recipe="probe", epsilons=[1.0], n_seeds=1, delta=None, unit=PrivacyUnit.PATIENT)
+    for spec in specs:
+        empty.runs.ask(spec, cohort_name=cohort.name)
+    return specs
+
+
+@pytest.fixture
+def finish(empty: Installation, cohort: Cohort) -> Callable[[RunSpec], None]:
+    """Stores a result as a worker would; its scores come from the labels, blurred by a fixed amount."""
+
+    def store(spec: RunSpec) -> None:
+        split = assign_parts(cohort, seed=spec.split_seed or 0, key=empty.key)
+        blur = np.random.default_rng(3).random((len(held_out_rows(split)), len(cohort.findings)))
+        probabilities = 0.3 * cohort.labels[held_out_rows(split)] + 0.7 * blur
+        n_units = cohort.cases["patient_id"][split.parts == Part.TRAIN.value].nunique()
+        guarantee = plan_probe(spec, n_units=n_units)[1]
+        result = RunResult(spec, guarantee, elapsed_seconds=1.0, n_parameters=8, n_train_cases=n_units, n_train_units=n_units)
+        run_id = empty.runs.run_id(spec)
+        empty.runs.finish(run_id, TrainedModel(result, scores_table(cohort, split, probabilities), {"weights": np.zeros((2, 4))}))
+        empty.runs.set_progress(run_id, replace(Progress(RunState.FINISHED), step=40, total_steps=40, attempt=1))
+
+    return store
+
+
+@pytest.fixture
+def open_page(empty: Installation) -> Callable[..., AppTest]:
+    """Renders a page inside the frame, as a browser that asked for this address would get it."""
+
+    def render(page: str, **address: str) -> AppTest:
+        app = AppTest.from_file(str(ROOT / "pages" / "frame.py"), default_timeout=30)
+        for name, value in address.items():
+            app.query_params[name] = value
+        app.run()
+        return app.switch_page(f"{page}.py").run() if page != "overview" else app
+
+    return render

@@ -1,0 +1,117 @@
+"""Every page in every state that a reader can meet it in."""
+
+from dataclasses import replace
+
+import pytest
+
+from dpmed_core.runs.status import Progress, RunState
+
+PAGES = ("overview", "train", "privacy_utility")
+
+
+def texts(app) -> str:
+    kinds = ("title", "subheader", "markdown", "caption", "info", "warning", "error", "code")
+    return "\n".join(str(element.value) for kind in kinds for element in getattr(app, kind))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_empty_store_says_what_to_do_next(page, open_page):
+    app = open_page(page)
+    assert not app.exception
+    assert "cohort add" in texts(app) and "add-demo" in texts(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_making_of_the_demo_is_shown_while_it_lasts(page, empty, open_page):
+    (empty.settings.data_dir / "first-start.json").write_text('{"stage": "rendering", "done": 20, "total": 150}')
+    app = open_page(page)
+    assert not app.exception
+    assert "The demo cohort is being made" in texts(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_cohort_without_runs_points_to_the_page_that_trains(page, cohort, open_page):
+    app = open_page(page)
+    assert not app.exception
+    assert "Synthetic cohort" in texts(app)
+    assert "Train" in texts(app) or "Nothing has been asked for yet" in texts(app)
+
+
+def test_the_overview_counts_what_is_in_the_cohort(cohort, open_page):
+    app = open_page("overview")
+    patients = cohort.cases["patient_id"].nunique()
+    assert app.metric[0].value == f"{patients:,} patients"
+    assert [frame.value.shape[0] for frame in app.dataframe][0] == len(cohort.findings)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_running_queue_is_shown(page, empty, asked, open_page):
+    run_id = empty.runs.run_id(asked[0])
+    empty.runs.set_progress(run_id, replace(Progress(RunState.TRAINING), step=10, total_steps=40, seconds_left=30.0, attempt=1))
+    app = open_page(page)
+    assert not app.exception
+    shown = texts(app)
+    expected = {"overview": "1 training", "train": "unit patient", "privacy_utility": "2 models are still to come"}
+    assert expected[page] in shown
+
+
+def test_a_finished_pair_becomes_a_sentence_a_promise_a_figure_and_a_table(asked, finish, open_page):
+    for spec in asked:
+        finish(spec)
+    app = open_page("privacy_utility")
+    assert not app.exception
+    shown = texts(app)
+    assert "At ε = 1, the average finding is told apart with an AUROC of" in shown
+    assert "analytic-gaussian accountant" in shown and "for each patient" in shown and "δ" in shown
+    assert "Without privacy it is" in shown
+    assert len(app.dataframe[0].value) == 2
+
+
+def test_finished_runs_are_listed_where_they_were_asked_for(asked, finish, open_page):
+    for spec in asked:
+        finish(spec)
+    app = open_page("train")
+    assert not app.exception
+    assert [expander.label for expander in app.expander] == ["2 finished"]
+
+
+def test_a_failed_run_says_why_and_can_be_tried_again(empty, asked, open_page):
+    run_id = empty.runs.run_id(asked[0])
+    empty.runs.set_progress(run_id, replace(Progress(RunState.FAILED), attempt=1, message="The disk is full: free some space."))
+    for page in PAGES:
+        assert not open_page(page).exception
+    app = open_page("train")
+    assert "The disk is full" in texts(app)
+    app.button(key=f"retry-{run_id}").click().run()
+    assert empty.runs.status(run_id).state == RunState.QUEUED
+
+
+def test_a_queued_run_can_be_cancelled_from_the_page(empty, asked, open_page):
+    run_id = empty.runs.run_id(asked[0])
+    open_page("train").button(key=f"cancel-{run_id}").click().run()
+    assert empty.runs.status(run_id).state == RunState.CANCELLED
+
+
+def test_a_damaged_run_is_named_and_left_out_and_the_others_stay(empty, asked, finish, open_page):
+    for spec in asked:
+        finish(spec)
+    run_id = empty.runs.run_id(next(spec for spec in asked if spec.privacy is None))
+    path = empty.runs.root / run_id / "scores.parquet"
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    app = open_page("privacy_utility")
+    assert not app.exception
+    assert run_id in texts(app) and "damaged" in texts(app)
+    assert len(app.dataframe[0].value) == 1
+
+
+def test_choices_are_read_from_the_address(asked, finish, open_page):
+    for spec in asked:
+        finish(spec)
+    app = open_page("overview", finding="cardiomegaly", recipe="probe")
+    assert app.selectbox(key="choice-finding").value == "cardiomegaly"
+
+
+def test_a_cohort_that_does_not_exist_is_named_not_replaced(cohort, open_page):
+    app = open_page("overview", cohort="elsewhere")
+    assert not app.exception
+    assert "elsewhere" in app.error[0].value
