@@ -1,6 +1,7 @@
 """The one table behind every figure: each test case, finding and run, with its score and who the patient is."""
 
 import math
+from typing import Any
 
 import pandas as pd
 
@@ -47,7 +48,7 @@ def _one_run(runs: RunStore, status: RunStatus) -> pd.DataFrame:
     guarantee = runs.result(status.run_id).guarantee
     scores = runs.scores(status.run_id)
     test = scores[scores["split"] == Part.TEST.value].reset_index(drop=True)
-    facts = {
+    facts: dict[str, Any] = {
         "run_id": status.run_id,
         "recipe": status.spec.recipe,
         "epsilon": status.spec.privacy.epsilon if status.spec.privacy else math.nan,

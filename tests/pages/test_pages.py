@@ -41,7 +41,7 @@ def test_the_overview_counts_what_is_in_the_cohort(cohort, open_page):
     app = open_page("overview")
     patients = cohort.cases["patient_id"].nunique()
     assert app.metric[0].value == f"{patients:,} patients"
-    assert [frame.value.shape[0] for frame in app.dataframe][0] == len(cohort.findings)
+    assert next(frame.value.shape[0] for frame in app.dataframe) == len(cohort.findings)
 
 
 @pytest.mark.parametrize("page", PAGES)
