@@ -1,5 +1,6 @@
 """Reading one DICOM image: the pixels as a radiologist sees them, and the few attributes that are used."""
 
+import logging
 import re
 import warnings
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from dpmed_core.errors import ImageError
 
 ALLOWED_TAGS = ("PatientAge", "PatientSex")
 """The only attributes read besides those that describe the pixels; everything else is left where it is."""
+
+logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)  # it logs values out of headers
 
 AGE = re.compile(r"(\d{1,3})([DWMY]?)")
 YEARS_PER = {"": 1.0, "Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}

@@ -1,5 +1,6 @@
 """A data folder with a small synthetic cohort and runs in every state, as pages find it."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,9 @@ from streamlit.testing.v1 import AppTest
 from dpmed_core.cohort.demo import add_demo_radiograph
 from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.cohort.split import assign_parts
+from dpmed_core.cohort.store import CohortStore
 from dpmed_core.installation import Installation
+from dpmed_core.keyed import KEY_FILE
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.runs.status import Progress, RunState
 from dpmed_core.settings import load_settings
@@ -21,6 +24,8 @@ from dpmed_core.training.result import RunResult, TrainedModel
 from dpmed_core.training.scores import held_out_rows, scores_table
 from dpmed_core.training.spec import PrivacyUnit, RunSpec
 
+KEY = bytes(range(32))
+"""A fixed key, so that every run of these tests has the same patients in the test part."""
 ROOT = Path(__file__).resolve().parents[2]
 N_FILMS = 150
 
@@ -31,6 +36,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installat
     monkeypatch.setenv("DPMED_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("DPMED_DEMO", "false")
     monkeypatch.setattr("dpmed_core.runs.engine.ensure_engine", lambda settings: None)
+    (tmp_path / KEY_FILE).write_bytes(KEY)
     load_settings.cache_clear()
     st.cache_resource.clear()
     st.cache_data.clear()
@@ -38,9 +44,17 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installat
     load_settings.cache_clear()
 
 
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the small synthetic cohort, made once."""
+    store = CohortStore(tmp_path_factory.mktemp("demo"), KEY)
+    add_demo_radiograph(store, name="demo-radiograph", n_cases=N_FILMS, workers=1)
+    return store.root
+
+
 @pytest.fixture
-def cohort(empty: Installation) -> Cohort:
-    add_demo_radiograph(empty.cohorts, name="demo-radiograph", n_cases=N_FILMS, workers=1)
+def cohort(empty: Installation, demo: Path) -> Cohort:
+    shutil.copytree(demo, empty.cohorts.root, dirs_exist_ok=True)
     return empty.cohorts.load("demo-radiograph")
 
 

@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+
+from dpmed_core.cohort.demo import add_demo_radiograph
+from dpmed_core.cohort.phantoms.film import render_film
+from dpmed_core.cohort.phantoms.population import COMORBIDITIES, FINDINGS, draw_population
+from dpmed_core.cohort.store import CohortStore
+
+from .conftest import KEY
+
+
+def draw(index: int, *, seed: int = 0) -> np.ndarray:
+    return render_film(draw_population(60, seed=seed, variant="demo").iloc[index], index, size=64, seed=seed, variant="demo")
+
+
+def test_films_are_fixed_by_their_seed():
+    assert np.array_equal(draw(3), draw(3))
+    assert not np.array_equal(draw(3), draw(3, seed=1))
+    assert not np.array_equal(draw(3), draw(4))
+
+
+def test_the_population_is_as_documented():
+    population = draw_population(2000, seed=0, variant="demo")
+    films = population.groupby("patient").size()
+    assert films.min() >= 1 and films.max() <= 5 and len(films) >= 400
+    assert len(FINDINGS) == 8 and len(COMORBIDITIES) == 3
+    assert population[[*FINDINGS, *COMORBIDITIES]].isin([0, 1]).all(axis=None)
+    assert ((population[list(FINDINGS)].mean() > 0.05) & (population[list(FINDINGS)].mean() < 0.6)).all()
+    assert population.groupby("patient")[["age", "sex", *COMORBIDITIES]].nunique().max(axis=None) == 1
+
+
+def test_heart_failure_makes_large_hearts_commoner():
+    population = draw_population(4000, seed=0, variant="demo")
+    rate = population.groupby("heart_failure")["cardiomegaly"].mean()
+    assert rate[1] > 1.3 * rate[0]
+
+
+def test_a_large_heart_is_wider_on_the_film():
+    """Over pairs of films that differ by this finding alone, the middle third below the carina is brighter or as bright with it."""
+    population = draw_population(60, seed=2, variant="demo")
+    gains = []
+    for index in range(12):
+        film = population.iloc[index]
+        without, with_it = (
+            render_film(film.where(film.index != "cardiomegaly", value), index, size=64, seed=2, variant="demo") for value in (0, 1)
+        )
+        gains.append(float((with_it - without)[32:48, 16:56].mean()))
+    assert np.mean(gains) > 0.01
+    assert np.mean(np.array(gains) > 0) > 0.8
+
+
+@pytest.mark.slow
+def test_the_demo_is_read_back_from_dicom_and_is_the_same_each_time(tmp_path):
+    stores = [CohortStore(tmp_path / name, KEY) for name in ("one", "two")]
+    for store, workers in zip(stores, (1, 2), strict=True):
+        report = add_demo_radiograph(store, n_cases=90, workers=workers)
+        assert report.n_imported == 90 and not report.problems
+    one, two = (store.load("demo-radiograph") for store in stores)
+    assert one.synthetic and one.fingerprint == two.fingerprint
+    assert one.cases["age"].notna().all() and set(one.cases["sex"]) == {"female", "male"}
+    assert one.images.std(axis=(1, 2)).min() > 20
