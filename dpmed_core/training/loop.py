@@ -145,7 +145,7 @@ def _checkpoint(model: nn.Module, optimizer: torch.optim.Optimizer, step: int, e
     """Weights and optimizer state at a step boundary; both are functions of noised sums only."""
     tensors = {f"model.{name}": tensor.detach().numpy().copy() for name, tensor in model.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": np.array(torch.as_tensor(value)) for name, value in state.items()}
+        tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value).numpy().copy() for name, value in state.items()}
     return Checkpoint(step=step, tensors=tensors, elapsed_seconds=elapsed_seconds)
 
 

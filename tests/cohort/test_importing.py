@@ -19,7 +19,8 @@ def films(tmp_path, write_png):
     for i in range(8):
         write_png(folder / f"{i}.png", i)
     rows = [
-        {"image": f"{i}.png", "patient_id": "aabcdefg"[i], "age": 30 + i, "sex": "FM"[i % 2], "mass": i % 2, "split": "train"} for i in range(8)
+        {"image": f"{i}.png", "patient_id": patient, "age": 30 + i, "sex": "FM"[i % 2], "mass": i % 2, "split": "train"}
+        for i, patient in enumerate("aabcdefg")
     ]
     return folder, rows
 

@@ -36,16 +36,16 @@ def test_heart_failure_makes_large_hearts_commoner():
 
 
 def test_a_large_heart_is_wider_on_the_film():
-    """Over pairs of films that differ by this finding alone, the middle third below the carina is brighter or as bright with it."""
+    """Over pairs of films that differ by this finding's severity alone, the field of the heart is brighter with it."""
     population = draw_population(60, seed=2, variant="demo")
     gains = []
     for index in range(12):
-        film = population.iloc[index]
         without, with_it = (
-            render_film(film.where(film.index != "cardiomegaly", value), index, size=64, seed=2, variant="demo") for value in (0, 1)
+            render_film(population.assign(severity_cardiomegaly=severity).iloc[index], index, size=64, seed=2, variant="demo")
+            for severity in (0.0, 0.9)
         )
         gains.append(float((with_it - without)[32:48, 16:56].mean()))
-    assert np.mean(gains) > 0.01
+    assert np.mean(gains) > 0.005
     assert np.mean(np.array(gains) > 0) > 0.8
 
 

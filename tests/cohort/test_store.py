@@ -11,7 +11,9 @@ from dpmed_core.errors import CohortError
 
 @pytest.fixture
 def stored(store):
-    cases = pd.DataFrame({"case_id": ["c", "a"], "patient_id": ["2", "1"], "age": [5.0, np.nan], "sex": "female", "split": None, "mass": [1.0, 0.0]})
+    cases = pd.DataFrame(
+        {"case_id": ["c", "a"], "patient_id": ["2", "1"], "age": [5.0, np.nan], "sex": "female", "split": None, "mass": [1.0, 0.0]}
+    )
     return store.write(
         "films",
         modality=Modality.RADIOGRAPH,
