@@ -30,10 +30,13 @@ def write_json(path: Path, value: Mapping[str, object]) -> None:
 
 
 def append_line(path: Path, value: Mapping[str, object]) -> None:
-    """Append `value` to `path` as one JSON line, durably; earlier lines are never touched."""
+    """Append `value` to `path` as one JSON line, durably; earlier lines are never touched, a broken-off last one is left by itself."""
     line = json.dumps(value, allow_nan=False, sort_keys=True) + "\n"
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
     try:
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            line = "\n" + line
         os.write(descriptor, line.encode())
         os.fsync(descriptor)
     finally:

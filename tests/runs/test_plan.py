@@ -1,0 +1,53 @@
+import pytest
+
+from dpmed_core.errors import SpecError
+from dpmed_core.runs.plan import estimate_seconds, n_train_units, parse_epsilons, plan_runs
+from dpmed_core.training.spec import PrivacyUnit, default_delta
+
+
+def plan(cohort, installation, **changes):
+    options = {"recipe": "probe", "epsilons": [1, 0.3], "n_seeds": 2, "delta": None, "unit": PrivacyUnit.PATIENT} | changes
+    return plan_runs(cohort, key=installation.key, **options)
+
+
+def test_a_grid_is_planned_seed_by_seed_with_its_twin_first(cohort, installation):
+    specs = plan(cohort, installation)
+    assert [(s.seed, s.privacy.epsilon if s.privacy else None) for s in specs] == [
+        (0, None), (0, 0.3), (0, 1.0), (1, None), (1, 0.3), (1, 1.0),
+    ]  # fmt: skip
+    assert {s.cohort_fingerprint for s in specs} == {cohort.fingerprint}
+
+
+def test_delta_follows_the_number_of_units(cohort, installation):
+    patients = n_train_units(cohort, key=installation.key, unit=PrivacyUnit.PATIENT)
+    images = n_train_units(cohort, key=installation.key, unit=PrivacyUnit.IMAGE)
+    assert images == 2 * patients and 40 < patients < 72
+    assert {s.privacy.delta for s in plan(cohort, installation) if s.privacy} == {default_delta(patients)}
+    assert {s.privacy.delta for s in plan(cohort, installation, delta=1e-7) if s.privacy} == {1e-7}
+
+
+@pytest.mark.parametrize(("n_units", "delta"), [(1, 1e-5), (10_000, 1e-5), (10_001, 1e-6), (99_999, 1e-6), (1_000_000, 1e-7)])
+def test_the_default_delta_is_below_a_tenth_of_one_over_n(n_units, delta):
+    assert default_delta(n_units) == pytest.approx(delta)
+    assert default_delta(n_units) <= 1 / (10 * n_units) * (1 + 1e-12)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"epsilons": [], "non_private": False}, {"epsilons": [0]}, {"epsilons": [-1]}, {"delta": 1.0}, {"recipe": "x"}]
+)
+def test_what_cannot_be_trained_is_refused(cohort, installation, changes):
+    with pytest.raises(SpecError):
+        plan(cohort, installation, **changes)
+
+
+def test_numbers_are_read_and_what_is_none_is_refused():
+    assert parse_epsilons(" 0.3, 1,8 ,") == [0.3, 1.0, 8.0]
+    for text in ("", " , ", "1;2", "one"):
+        with pytest.raises(SpecError):
+            parse_epsilons(text)
+
+
+def test_more_runs_take_longer_and_more_workers_less(cohort, installation):
+    few, many = plan(cohort, installation, n_seeds=1), plan(cohort, installation, n_seeds=8, recipe="paper")
+    assert 0 < estimate_seconds(few, cohort, [], workers=2) < estimate_seconds(many, cohort, [], workers=2)
+    assert estimate_seconds(many, cohort, [], workers=4) < estimate_seconds(many, cohort, [], workers=1)

@@ -1,0 +1,138 @@
+import json
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dpmed_core.errors import DamagedRunError, RunError
+from dpmed_core.runs.status import Progress, RunState
+from dpmed_core.runs.store import RunStore
+from dpmed_core.runs.task import work_on
+from dpmed_core.training.session import Checkpoint
+from dpmed_core.training.spec import PrivacyTarget
+
+
+@pytest.fixture
+def runs(installation):
+    return installation.runs
+
+
+@pytest.fixture
+def finished(runs, spec, settings, trainer):
+    run_id = runs.ask(spec, cohort_name="films").run_id
+    work_on(settings, run_id, trainer=trainer)
+    return run_id
+
+
+def test_equal_questions_have_one_name_in_one_installation_alone(runs, spec, tmp_path):
+    assert runs.run_id(spec) == runs.run_id(replace(spec, privacy=PrivacyTarget(8.0, 0.00001)))
+    assert runs.run_id(spec) != RunStore(tmp_path, b"x" * 32).run_id(spec)
+    assert len({runs.run_id(replace(spec, seed=seed, privacy=p)) for seed in (0, 1) for p in (None, spec.privacy)}) == 4
+
+
+def test_many_who_ask_at_once_get_one_run(runs, spec):
+    barrier, answers = threading.Barrier(12), []
+
+    def ask():
+        barrier.wait()
+        answers.append(runs.ask(spec, cohort_name="films"))
+
+    threads = [threading.Thread(target=ask) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({answer.run_id for answer in answers}) == len({answer.asked_at for answer in answers}) == len(runs.statuses()) == 1
+
+
+def test_a_run_comes_back_as_it_was_asked(runs, spec):
+    status = runs.status(runs.ask(spec, cohort_name="films").run_id)
+    assert (status.spec, status.cohort_name, status.state) == (spec, "films", RunState.QUEUED)
+
+
+def test_asking_again_changes_nothing_of_a_run_that_has_ended(runs, finished, spec):
+    assert runs.ask(spec, cohort_name="films").state is RunState.FINISHED
+
+
+def test_a_queued_run_is_cancelled_at_once_and_can_be_tried_again(runs, spec):
+    run_id = runs.ask(spec, cohort_name="films").run_id
+    runs.cancel(run_id)
+    assert runs.status(run_id).state is RunState.CANCELLED
+    runs.retry(run_id)
+    assert runs.status(run_id).state is RunState.QUEUED and not runs.wants_cancel(run_id)
+
+
+def test_what_has_ended_cannot_be_cancelled_and_what_is_whole_cannot_be_tried_again(runs, finished):
+    with pytest.raises(RunError, match="only a queued or training run"):
+        runs.cancel(finished)
+    with pytest.raises(RunError, match="only a failed, cancelled or damaged"):
+        runs.retry(finished)
+
+
+@pytest.mark.parametrize("file", ["result.json", "scores.parquet", "weights.safetensors"])
+def test_a_damaged_result_is_not_shown_and_can_be_trained_again(runs, finished, settings, trainer, file):
+    path = runs.root / finished / file
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    read = {"result.json": runs.result, "scores.parquet": runs.scores, "weights.safetensors": runs.weights}[file]
+    with pytest.raises(DamagedRunError, match=file):
+        read(finished)
+    assert runs.is_damaged(finished)
+    runs.retry(finished)
+    work_on(settings, finished, trainer=trainer)
+    assert runs.status(finished).state is RunState.FINISHED and not runs.is_damaged(finished)
+
+
+def test_a_withdrawn_run_keeps_only_its_question_and_what_it_spent(runs, finished, spec):
+    before = runs.attempts(finished)
+    runs.withdraw(finished)
+    assert {path.name for path in (runs.root / finished).iterdir() if not path.name.startswith(".")} == {
+        "request.json",
+        "progress.json",
+        "attempts.jsonl",
+        "result.json",
+    }
+    assert runs.attempts(finished)[:-1] == before
+    assert runs.status(finished).state is RunState.WITHDRAWN
+    assert runs.ask(spec, cohort_name="films").state is RunState.QUEUED
+
+
+def test_a_broken_last_line_of_the_record_hides_no_other(runs, finished):
+    path = runs.root / finished / "attempts.jsonl"
+    whole = runs.attempts(finished)
+    path.write_bytes(path.read_bytes() + b'{"event": "che')
+    assert runs.attempts(finished) == whole
+    runs.record(finished, "later")
+    assert runs.attempts(finished)[-1]["event"] == "later"
+
+
+def test_checkpoints_come_back_and_an_unreadable_one_is_recorded_and_not_used(runs, spec):
+    run_id = runs.ask(spec, cohort_name="films").run_id
+    assert runs.checkpoint(run_id) is None
+    runs.save_checkpoint(run_id, Checkpoint(4, {"a": np.arange(6.0).reshape(2, 3).T}, elapsed_seconds=1.25))
+    back = runs.checkpoint(run_id)
+    assert (back.step, back.elapsed_seconds) == (4, 1.25) and np.array_equal(back.tensors["a"], np.arange(6.0).reshape(2, 3).T)
+    path = runs.root / run_id / "checkpoint.safetensors"
+    path.write_bytes(path.read_bytes()[:20])
+    assert runs.checkpoint(run_id) is None
+    assert runs.attempts(run_id)[-1]["event"] == "checkpoint-unreadable"
+
+
+@pytest.mark.parametrize("run_id", ["none", "../..", "a/b", ""])
+def test_a_run_that_is_not_there_is_said_to_be_missing(runs, run_id):
+    with pytest.raises(RunError, match="There is no run"):
+        runs.status(run_id)
+
+
+def test_a_status_without_a_number_is_still_json(runs, spec):
+    status = runs.ask(replace(spec, privacy=None), cohort_name="films")
+    assert json.loads(json.dumps(status.to_fields(), allow_nan=False))["epsilon"] is None
+
+
+def test_states_survive_the_way_to_disk(runs, spec):
+    run_id = runs.ask(spec, cohort_name="films").run_id
+    runs.set_progress(run_id, Progress(RunState.TRAINING, step=2, total_steps=6, seconds_left=1.5, attempt=1))
+    progress = runs.progress(run_id)
+    assert (progress.state, progress.step, progress.seconds_left) == (RunState.TRAINING, 2, 1.5) and progress.updated_at > 0
