@@ -1,9 +1,14 @@
 """What several test folders share."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+
+from dpmed_core.evaluation.cases import CASE_SCORE_COLUMNS, RUN_COLUMNS
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +18,50 @@ def real_cohorts() -> Path:
     if not named or not Path(named).is_dir():
         pytest.skip("DPMED_REAL_COHORTS does not name the folder of real cohorts")
     return Path(named)
+
+
+@pytest.fixture
+def make_scored() -> Callable[..., pd.DataFrame]:
+    """Test cases of `runs` (run_id -> epsilon), each patient with one to four films, scores better the larger `skill`."""
+
+    def make(
+        runs: dict[str, float], *, n_patients: int = 120, findings: tuple[str, ...] = ("mass", "nodule"), skill: float = 1.0
+    ) -> pd.DataFrame:
+        tables = []
+        for number, (run_id, epsilon) in enumerate(runs.items()):
+            rng = np.random.default_rng(7)  # the same patients in every run
+            patients = np.repeat(np.arange(n_patients), rng.integers(1, 5, n_patients))
+            n_cases = len(patients)
+            sex = np.array(["female", "male", "unknown"])[rng.choice(3, n_patients, p=[0.5, 0.45, 0.05])][patients]
+            age = rng.integers(20, 95, n_patients)[patients].astype(float)
+            copd = rng.choice([0.0, 1.0], n_patients)[patients]
+            for finding in findings:
+                label = rng.choice([0.0, 1.0, np.nan], n_cases, p=[0.6, 0.3, 0.1])
+                noise = np.random.default_rng([number, len(finding)]).normal(size=n_cases)
+                table = pd.DataFrame(
+                    {
+                        "run_id": run_id,
+                        "recipe": "probe",
+                        "epsilon": epsilon,
+                        "epsilon_spent": epsilon,
+                        "delta": np.nan if np.isnan(epsilon) else 1e-5,
+                        "unit": "patient",
+                        "accountant": None if np.isnan(epsilon) else "analytic-gaussian",
+                        "seed": number,
+                        "case_id": [f"{i:04x}" for i in range(n_cases)],
+                        "patient_id": [f"p{p}" for p in patients],
+                        "split": "test",
+                        "finding": finding,
+                        "label": label,
+                        "score": np.round(skill * np.nan_to_num(label) + noise, 1),
+                        "sex": sex,
+                        "age": age,
+                        "copd": copd,
+                    }
+                )
+                tables.append(table)
+        scored = pd.concat(tables, ignore_index=True)
+        assert set(scored.columns) >= {*RUN_COLUMNS, *CASE_SCORE_COLUMNS}
+        return scored
+
+    return make

@@ -1,0 +1,97 @@
+"""The command line as a person or a script meets it: a process of its own, its two streams, its exit code."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from sklearn.metrics import roc_auc_score
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def dpmed(tmp_path):
+    environment = {**os.environ, "DPMED_DATA_DIR": str(tmp_path / "data"), "DPMED_ENGINE_IDLE_SECONDS": "1"}
+
+    def call(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-W", "ignore", "-m", "dpmed_core", *words]
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
+
+    return call
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    """120 pictures of 60 patients; the upper half is brighter where there is a mass; one row is wrong."""
+    rng = np.random.default_rng(0)
+    lines = ["image,patient_id,age,sex,mass"]
+    for i in range(120):
+        label = int(rng.random() < 0.5)
+        pixels = rng.integers(0, 150, (40, 40), dtype=np.uint8)
+        pixels[:20] += np.uint8(60 * label)
+        Image.fromarray(pixels).save(tmp_path / f"{i}.png")
+        lines.append(f"{i}.png,p{i // 2},{30 + i // 2},{'FM'[i // 2 % 2]},{label}")
+    lines.append("0.png,p99,abc,F,0")
+    (tmp_path / "manifest.csv").write_text("\n".join(lines))
+    return tmp_path / "manifest.csv"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("cohort", "show", "none"),
+        ("cohort", "add", "x", "--manifest", "/nowhere.csv", "--findings", "mass"),
+        ("train", "--cohort", "none", "--recipe", "probe", "--epsilon", "1"),
+        ("evaluate", "--cohort", "none"),
+        ("runs", "show", "none"),
+        ("export", "privacy-utility", "--cohort", "none", "--out", "x.html"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line_with_exit_code_2(dpmed, words):
+    done = dpmed(*words)
+    assert done.returncode == 2
+    assert done.stdout == "" and len(done.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_an_empty_installation_says_what_to_do_next(dpmed):
+    assert "cohort add" in dpmed("cohort", "list").stdout
+    assert "sweep" in dpmed("runs").stdout
+    assert json.loads(dpmed("cohort", "list", "--json").stdout) == {"cohorts": []}
+
+
+@pytest.mark.slow
+def test_from_pictures_to_a_figure(dpmed, manifest, tmp_path):
+    """Import, sweep, evaluate, export and removal; every AUROC is scikit-learn's from the scores that were stored."""
+    added = dpmed("cohort", "add", "films", "--manifest", str(manifest), "--findings", "mass", "--json")
+    report = json.loads(added.stdout)
+    assert (report["n_imported"], report["n_patients"], len(report["problems"])) == (120, 60, 1)
+    assert "Row 122, column age" in added.stderr
+    asked = json.loads(
+        dpmed("sweep", "--cohort", "films", "--recipe", "probe", "--epsilons", "8,30", "--seeds", "1", "--wait", "--json").stdout
+    )
+    runs = asked["runs"]
+    assert len(runs) == 3 and {run["state"] for run in runs} == {"finished"}
+    again = json.loads(dpmed("train", "--cohort", "films", "--recipe", "probe", "--epsilon", "8", "--wait", "--json").stdout)
+    assert again["run_id"] in {run["run_id"] for run in runs}
+    utility = json.loads(dpmed("evaluate", "--cohort", "films", "--by", "sex", "--json").stdout)["utility"]
+    for run in runs:
+        shown = json.loads(dpmed("runs", "show", run["run_id"], "--json").stdout)
+        scores = pd.read_parquet(shown["scores"]).query("split == 'test'")
+        row = next(row for row in utility if row["run_id"] == run["run_id"] and row["finding"] == "mass")
+        assert row["auroc"] == pytest.approx(roc_auc_score(scores["label"], scores["score"]), abs=1e-9)
+        assert row["auroc_low"] <= row["auroc"] <= row["auroc_high"]
+    for suffix in ("html", "csv"):
+        out = tmp_path / f"figure.{suffix}"
+        assert dpmed("export", "privacy-utility", "--cohort", "films", "--out", str(out)).returncode == 0
+        assert out.stat().st_size > 500
+    assert "delta" in (tmp_path / "figure.csv").read_text().splitlines()[0]
+    removed = json.loads(dpmed("cohort", "remove", "films", "--yes", "--json").stdout)
+    assert len(removed["withdrawn_runs"]) == 3
+    assert {run["state"] for run in json.loads(dpmed("runs", "--json").stdout)["runs"]} == {"withdrawn"}
