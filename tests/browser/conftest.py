@@ -1,0 +1,93 @@
+"""A served dashboard on a data folder of its own, and a headless browser to look at it."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from dpmed_core.runs.engine import address, engine_is_alive
+from dpmed_core.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+BROWSERS = ("chromium", "google-chrome", "google-chrome-stable", "chromium-browser")
+N_FILMS = 400
+START_SECONDS = 60
+
+
+@dataclass
+class Dashboard:
+    """A dashboard that a test can kill and start again."""
+
+    settings: Settings
+    port: int
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.port}"
+
+    def start(self) -> None:
+        environment = {**os.environ, "DPMED_DATA_DIR": str(self.settings.data_dir), "DPMED_DEMO_CASES": str(N_FILMS)}
+        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port)]
+        with (self.settings.data_dir / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        deadline = time.monotonic() + START_SECONDS
+        while not self._answers():
+            assert time.monotonic() < deadline, (self.settings.data_dir / "server.log").read_text()
+            time.sleep(0.1)
+
+    def kill(self) -> None:
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+
+    def kill_engine(self) -> None:
+        if engine_is_alive(self.settings):
+            os.kill(int((address(self.settings) or {})["pid"]), signal.SIGKILL)
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=1):
+                return True
+        except OSError:
+            return False
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip(f"none of {', '.join(BROWSERS)} is installed")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    with browser.new_context(viewport={"width": 1440, "height": 1000}) as context:
+        opened = context.new_page()
+        opened.set_default_timeout(30_000)
+        yield opened
+
+
+@pytest.fixture
+def dashboard(tmp_path: Path) -> Iterator[Dashboard]:
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    served = Dashboard(Settings(data_dir=tmp_path), port)
+    yield served
+    served.kill()
+    served.kill_engine()

@@ -1,0 +1,43 @@
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from dpmed_core.installation import Installation
+
+LONGEST = 240_000
+"""Milliseconds that a loaded machine may take; nothing here measures speed."""
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+def test_a_first_start_needs_no_clicks_and_a_second_trains_nothing(dashboard, browser, page):
+    """Empty data folder, then: the demo appears, the curve fills in without reloading, the slider moves, a deep link works at once."""
+    dashboard.start()
+    page.goto(dashboard.url)
+    expect(page.get_by_text("Synthetic").first).to_be_visible(timeout=LONGEST)
+    page.get_by_role("link", name="Privacy and utility").click()
+    expect(page.get_by_role("heading", name="Privacy and utility")).to_be_visible()
+    page.evaluate("window.neverReloaded = true")
+    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=LONGEST)
+    slider = page.get_by_role("slider")
+    expect(slider).to_be_visible(timeout=LONGEST)
+    runs = Installation.open(dashboard.settings).runs
+    expect(page.get_by_text(re.compile("All models that were asked for|[0-4] models are still"))).to_be_visible(timeout=LONGEST)
+    assert page.evaluate("window.neverReloaded")
+
+    expect(page.get_by_text("At ε = 1,")).to_be_visible(timeout=LONGEST)
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_text("At ε = 1.5,")).to_be_visible()
+    page.wait_for_url(re.compile("epsilon=1.5"))
+
+    dashboard.kill()
+    finished = {status.run_id for status in runs.statuses() if status.state == "finished"}
+    assert len(finished) >= 27
+    dashboard.start()
+    page.goto(f"{dashboard.url}/privacy_utility?cohort=demo-radiograph&finding=cardiomegaly&epsilon=3")
+    expect(page.get_by_text("At ε = 3, cardiomegaly")).to_be_visible(timeout=LONGEST)
+    expect(page.get_by_role("link", name="Train", exact=True)).to_be_visible()
+    for run_id in finished:
+        assert [event["event"] for event in runs.attempts(run_id)].count("started") == 1
+    assert len(Installation.open(dashboard.settings).cohorts.names()) == 1
