@@ -91,11 +91,18 @@ def choice(
         return None
     if wanted is None and widget is st.select_slider:
         return None
-    st.session_state[key] = wanted
+    _set_where_needed(name, key, wanted, options)
     chosen = widget(label, options, key=key, format_func=title, on_change=_changed, args=(name, key))
     if chosen is not None:
         _remember(name, chosen)
     return chosen
+
+
+def _set_where_needed(name: str, key: str, wanted: str | None, options: Sequence[str]) -> None:
+    """Tell the browser a value only where it shows another: one told by a refresh under way would undo a move made meanwhile."""
+    if st.session_state.get(key) != wanted or st.session_state.get(f"options-{name}") != tuple(options):
+        st.session_state[key] = wanted
+    st.session_state[f"options-{name}"] = tuple(options)
 
 
 def _changed(name: str, key: str) -> None:

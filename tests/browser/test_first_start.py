@@ -28,7 +28,7 @@ def test_a_first_start_needs_no_clicks_and_a_second_trains_nothing(dashboard, br
     expect(page.get_by_text("At ε = 1,")).to_be_visible(timeout=LONGEST)
     slider.focus()
     page.keyboard.press("ArrowRight")
-    expect(page.get_by_text("At ε = 1.5,")).to_be_visible()
+    expect(page.get_by_text("At ε = 1.5,")).to_be_visible(timeout=LONGEST)
     page.wait_for_url(re.compile("epsilon=1.5"))
 
     dashboard.kill()
