@@ -9,6 +9,13 @@ import pandas as pd
 import pytest
 
 from dpmed_core.evaluation.cases import CASE_SCORE_COLUMNS, RUN_COLUMNS
+from dpmed_core.keyed import KEY_BYTES, KEY_FILE
+
+
+@pytest.fixture(scope="session")
+def fixed_key() -> bytes:
+    """An installation's secret that never changes, so that every run of a test has the same patients in the test part."""
+    return bytes(range(KEY_BYTES))
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +25,15 @@ def real_cohorts() -> Path:
     if not named or not Path(named).is_dir():
         pytest.skip("DPMED_REAL_COHORTS does not name the folder of real cohorts")
     return Path(named)
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path, fixed_key: bytes) -> Path:
+    """An empty data folder, but for its key."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / KEY_FILE).write_bytes(fixed_key)
+    return folder
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
-def dpmed(tmp_path):
-    environment = {**os.environ, "DPMED_DATA_DIR": str(tmp_path / "data"), "DPMED_ENGINE_IDLE_SECONDS": "1"}
+def dpmed(data_dir):
+    environment = {**os.environ, "DPMED_DATA_DIR": str(data_dir), "DPMED_ENGINE_IDLE_SECONDS": "1"}
 
     def call(*words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-W", "ignore", "-m", "dpmed_core", *words]

@@ -83,11 +83,11 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture
-def dashboard(tmp_path: Path) -> Iterator[Dashboard]:
+def dashboard(data_dir: Path) -> Iterator[Dashboard]:
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
-    served = Dashboard(Settings(data_dir=tmp_path), port)
+    served = Dashboard(Settings(data_dir=data_dir), port)
     yield served
     served.kill()
     served.kill_engine()

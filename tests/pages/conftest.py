@@ -15,7 +15,6 @@ from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.cohort.split import assign_parts
 from dpmed_core.cohort.store import CohortStore
 from dpmed_core.installation import Installation
-from dpmed_core.keyed import KEY_FILE
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.runs.status import Progress, RunState
 from dpmed_core.settings import load_settings
@@ -24,19 +23,16 @@ from dpmed_core.training.result import RunResult, TrainedModel
 from dpmed_core.training.scores import held_out_rows, scores_table
 from dpmed_core.training.spec import PrivacyUnit, RunSpec
 
-KEY = bytes(range(32))
-"""A fixed key, so that every run of these tests has the same patients in the test part."""
 ROOT = Path(__file__).resolve().parents[2]
 N_FILMS = 150
 
 
 @pytest.fixture
-def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
+def empty(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
     """An installation without a cohort; no engine is ever started."""
-    monkeypatch.setenv("DPMED_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("DPMED_DATA_DIR", str(data_dir))
     monkeypatch.setenv("DPMED_DEMO", "false")
     monkeypatch.setattr("dpmed_core.runs.engine.ensure_engine", lambda settings: None)
-    (tmp_path / KEY_FILE).write_bytes(KEY)
     load_settings.cache_clear()
     st.cache_resource.clear()
     st.cache_data.clear()
@@ -45,9 +41,9 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installat
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def demo(tmp_path_factory: pytest.TempPathFactory, fixed_key: bytes) -> Path:
     """A folder with the small synthetic cohort, made once."""
-    store = CohortStore(tmp_path_factory.mktemp("demo"), KEY)
+    store = CohortStore(tmp_path_factory.mktemp("demo"), fixed_key)
     add_demo_radiograph(store, name="demo-radiograph", n_cases=N_FILMS, workers=1)
     return store.root
 

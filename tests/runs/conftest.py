@@ -50,8 +50,8 @@ def trainer() -> SteeredTrainer:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path, workers=2, engine_idle_seconds=2)
+def settings(data_dir: Path) -> Settings:
+    return Settings(data_dir=data_dir, workers=2, engine_idle_seconds=2)
 
 
 @pytest.fixture
