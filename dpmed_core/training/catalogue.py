@@ -34,7 +34,7 @@ PROBE = RecipeCard(
 )
 PAPER = RecipeCard(
     name="paper",
-    version=1,
+    version=2,
     title="Paper (ResNet9)",
     summary="The published architecture (ResNet9 with group normalisation and Mish, NAdam, clipping at 1.5), "
     "narrowed for a small machine; every weight is trained privately. Minutes per run.",

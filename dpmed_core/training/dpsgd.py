@@ -11,16 +11,19 @@ gradient is not finite contributes zero, which has norm 0 <= C. Without sampled 
 The non-private twin takes the same step with s = 0 and no bound, by ordinary back-propagation.
 """
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import torch
-from opacus import GradSampleModule
 from opacus.optimizers import DPOptimizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from dpmed_core.training.entropy import SecureRandom
 from dpmed_core.training.models import refuse_mixing_layers
+from dpmed_core.training.noise import add_gaussian_noise
+from dpmed_core.training.unit_gradients.module import UnitGradientModule
+from dpmed_core.training.unit_gradients.units import Units
 
 
 class Stepper(Protocol):
@@ -28,13 +31,15 @@ class Stepper(Protocol):
 
     model: nn.Module
 
-    def accumulate(self, losses: Tensor, unit_of_film: Tensor, n_units: int) -> None:
-        """Add the gradients of whole units.
+    def forward(self, films: Tensor, units: Units) -> Tensor:
+        """Logits `[n_films, n_findings]` of the films `[n_films, 1, *positions]` of whole units."""
+
+    def accumulate(self, losses: Tensor, units: Units) -> None:
+        """Add the gradients of the units that went forward last.
 
         Args:
             losses: `[n_films]`, weighted so that a unit's films sum to the unit's mean loss.
-            unit_of_film: `[n_films]`, number of the film's unit in this micro-batch.
-            n_units: units in this micro-batch.
+            units: who the films belong to.
         """
 
     def finish(self) -> None:
@@ -63,9 +68,14 @@ class PlainStepper:
         self._expected_units = expected_units
         optimizer.zero_grad(set_to_none=False)
 
-    def accumulate(self, losses: Tensor, unit_of_film: Tensor, n_units: int) -> None:
+    def forward(self, films: Tensor, units: Units) -> Tensor:
+        """See `Stepper.forward`."""
+        del units
+        return self.model(films)  # type: ignore[no-any-return]
+
+    def accumulate(self, losses: Tensor, units: Units) -> None:
         """See `Stepper.accumulate`."""
-        del unit_of_film, n_units
+        del units
         (losses.sum() / self._expected_units).backward()  # type: ignore[no-untyped-call]
 
     def finish(self) -> None:
@@ -78,13 +88,14 @@ class PlainStepper:
 
 
 class PrivateStepper:
-    """The private step, through Opacus's per-film gradients and optimizer."""
+    """The private step: unit gradients in one backward pass, and Opacus's optimizer."""
 
     def __init__(
         self, model: nn.Module, optimizer: Optimizer, *, noise_multiplier: float, max_grad_norm: float, expected_units: float
     ) -> None:
         refuse_mixing_layers(model)
-        self.model = GradSampleModule(model, loss_reduction="sum")
+        self.model = model
+        self._gradients = UnitGradientModule(model)
         self._optimizer = UnitDPOptimizer(
             optimizer,
             noise_multiplier=noise_multiplier,
@@ -92,12 +103,18 @@ class PrivateStepper:
             expected_batch_size=None,
             loss_reduction="sum",
         )
+        self._parameters = dict(model.named_parameters())
         self._expected_units = expected_units
 
-    def accumulate(self, losses: Tensor, unit_of_film: Tensor, n_units: int) -> None:
+    def forward(self, films: Tensor, units: Units) -> Tensor:
+        """See `Stepper.forward`."""
+        return self._gradients(films, units)  # type: ignore[no-any-return]
+
+    def accumulate(self, losses: Tensor, units: Units) -> None:
         """See `Stepper.accumulate`."""
         losses.sum().backward()  # type: ignore[no-untyped-call]
-        self._optimizer.accumulate_units(unit_of_film, n_units)
+        sums = self._gradients.clipped_sums(units, lambda norms: clip_factors(norms, self._optimizer.max_grad_norm))
+        self._optimizer.add_clipped({self._parameters[name]: total for name, total in sums.items()})
 
     def finish(self) -> None:
         """See `Stepper.finish`."""
@@ -105,19 +122,15 @@ class PrivateStepper:
 
 
 class UnitDPOptimizer(DPOptimizer):  # type: ignore[misc]
-    """Opacus's optimizer with units instead of films, and noise from the operating system's entropy."""
+    """Opacus's optimizer over sums of units' clipped gradients, with noise from the operating system's entropy."""
 
     _random: SecureRandom | None = None
 
-    def accumulate_units(self, unit_of_film: Tensor, n_units: int) -> None:
-        """Sum the films' gradients by unit, clip each unit once over all parameters, add them to the running sum."""
-        by_unit = [_sum_by_unit(self._get_flat_grad_sample(p), unit_of_film, n_units) for p in self.params]
-        factors = clip_factors(by_unit, self.max_grad_norm)
-        for parameter, gradients in zip(self.params, by_unit, strict=True):
-            clipped = torch.where(factors.view(-1, *[1] * (gradients.ndim - 1)) > 0, gradients, 0)
-            total = torch.einsum("u,u...->...", factors, clipped)
+    def add_clipped(self, sums: Mapping[Tensor, Tensor]) -> None:
+        """Add a micro-batch's sums of clipped gradients, by parameter, to the running ones."""
+        for parameter in self.params:
+            total = sums[parameter]
             parameter.summed_grad = total if parameter.summed_grad is None else parameter.summed_grad + total
-            parameter.grad_sample = None
 
     def noisy_step(self, expected_units: float) -> None:
         """Add noise to the running sum, divide by the constant, update, and start the next sum."""
@@ -132,20 +145,20 @@ class UnitDPOptimizer(DPOptimizer):  # type: ignore[misc]
         self.original_optimizer.zero_grad(set_to_none=False)
 
     def add_noise(self) -> None:
-        """Make each gradient the sum plus N(0, (noise_multiplier * max_grad_norm)^2), added in float64 and then rounded."""
+        """Make each gradient the sum plus N(0, (noise_multiplier * max_grad_norm)^2)."""
         self._random = self._random or SecureRandom()
-        scale = self.noise_multiplier * self.max_grad_norm
+        n_entries = sum(parameter.numel() for parameter in self.params)
         for parameter in self.params:
-            noise = torch.from_numpy(scale * self._random.normal(tuple(parameter.shape))).to(parameter.device)
-            parameter.grad = (parameter.summed_grad.double() + noise).to(parameter.dtype)
+            parameter.grad = add_gaussian_noise(
+                parameter.summed_grad,
+                noise_multiplier=self.noise_multiplier,
+                sensitivity=self.max_grad_norm,
+                n_entries=n_entries,
+                random=self._random,
+            )
 
 
-def clip_factors(by_unit: list[Tensor], max_grad_norm: float) -> Tensor:
-    """What each unit's gradient is multiplied by, `[n_units]`: min(1, C / norm over all parameters), 0 where it is not finite."""
-    squares = torch.stack([gradients.flatten(1).double().square().sum(1) for gradients in by_unit]).sum(0)
-    factors = (max_grad_norm / squares.sqrt().clamp(min=1e-12)).clamp(max=1.0)
-    return torch.where(torch.isfinite(squares), factors, 0).to(by_unit[0].dtype)
-
-
-def _sum_by_unit(films: Tensor, unit_of_film: Tensor, n_units: int) -> Tensor:
-    return films.new_zeros(n_units, *films.shape[1:]).index_add_(0, unit_of_film, films)
+def clip_factors(norms: Tensor, max_grad_norm: float) -> Tensor:
+    """What each unit's gradient is multiplied by, `[n_units]`: min(1, C / norm over all parameters), 0 where that is not finite."""
+    factors = (max_grad_norm / norms.clamp(min=1e-12)).clamp(max=1.0)
+    return torch.where(torch.isfinite(norms), factors, 0)

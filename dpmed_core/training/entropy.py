@@ -3,9 +3,10 @@
 A keystream of ChaCha20 (RFC 8439) under a key from the operating system is indistinguishable from random bits to anyone without
 the key; the key lives in this object alone and goes with it. Gaussian variates are Box-Muller transforms of 53-bit uniforms.
 
-Limit: noise in floating point is not ideal Gaussian noise; which numbers can occur depends a little on what is added to (Mironov 2012,
-"On significance of the least significant bits for differential privacy"). Each variate here is the scaled sum of two, which leaves an
-attacker who would invert one of them a problem with many more solutions (after Holohan & Braghin 2021); no proof is claimed.
+Networks add their noise on a lattice (`training.noise`). Limit for the head: noise in floating point is not ideal Gaussian noise; which
+numbers can occur depends a little on what is added to (Mironov 2012, "On significance of the least significant bits for differential
+privacy"). Each variate of `normal` is the scaled sum of two, which leaves an attacker who would invert one of them a problem with many
+more solutions (after Holohan & Braghin 2021); no proof is claimed.
 """
 
 import math
@@ -31,7 +32,10 @@ class SecureRandom:
         """Uniform in the open interval (0, 1), with 53 random bits each."""
         n = math.prod(shape)
         words = np.frombuffer(self._keystream.update(bytes(8 * n)), dtype=np.uint64)
-        return (((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53).reshape(shape)
+        numbers = (words >> np.uint64(11)).astype(np.float64)
+        numbers += 0.5
+        numbers *= 2.0**-53
+        return numbers.reshape(shape)
 
     def normal(self, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """Standard normal."""

@@ -14,6 +14,7 @@ from torch.nn import functional
 from dpmed_core.training.dpsgd import Stepper, make_stepper
 from dpmed_core.training.entropy import SecureRandom
 from dpmed_core.training.session import Checkpoint, TrainingSession
+from dpmed_core.training.unit_gradients.units import Units
 
 CHECKPOINT_SECONDS = 8.0
 
@@ -40,7 +41,7 @@ class LoopSettings:
     max_grad_norm: float
     noise_multiplier: float | None
     learning_rate: float
-    films_at_once: int = 64
+    films_at_once: int = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,13 +93,13 @@ def take_step(stepper: Stepper, data: TrainingData, settings: LoopSettings, rand
     chosen = [_chosen_films(data.films_of[unit], settings.films_per_unit, random) for unit in sampled]
     for rows_by_unit in _micro_batches(chosen, settings.films_at_once):
         rows = torch.from_numpy(np.concatenate(rows_by_unit))
-        unit_of_film = torch.from_numpy(np.repeat(np.arange(len(rows_by_unit)), [len(r) for r in rows_by_unit]))
-        losses = unit_losses(stepper.model(data.films[rows]), data.labels[rows], unit_of_film, len(rows_by_unit))
-        stepper.accumulate(losses, unit_of_film, len(rows_by_unit))
+        units = Units(torch.from_numpy(np.repeat(np.arange(len(rows_by_unit)), [len(r) for r in rows_by_unit])), len(rows_by_unit))
+        losses = unit_losses(stepper.forward(data.films[rows], units), data.labels[rows], units)
+        stepper.accumulate(losses, units)
     stepper.finish()
 
 
-def unit_losses(logits: Tensor, labels: Tensor, unit_of_film: Tensor, n_units: int) -> Tensor:
+def unit_losses(logits: Tensor, labels: Tensor, units: Units) -> Tensor:
     """Each film's share `[n_films]` of its unit's loss.
 
     The loss of a unit is the sum over findings of the mean binary cross-entropy over its films whose label is known; what is unknown
@@ -107,12 +108,10 @@ def unit_losses(logits: Tensor, labels: Tensor, unit_of_film: Tensor, n_units: i
     Args:
         logits: `[n_films, n_findings]`.
         labels: `[n_films, n_findings]`, NaN = unknown.
-        unit_of_film: `[n_films]`.
-        n_units: units.
+        units: who the films belong to.
     """
     known = (~torch.isnan(labels)).to(logits.dtype)
-    n_known = torch.zeros(n_units, labels.shape[1], dtype=logits.dtype).index_add_(0, unit_of_film, known)
-    weights = known / n_known[unit_of_film].clamp(min=1)
+    weights = known / units.sums(known)[units.of_film].clamp(min=1)
     return (functional.binary_cross_entropy_with_logits(logits, torch.nan_to_num(labels), reduction="none") * weights).sum(1)
 
 

@@ -1,27 +1,31 @@
-"""The networks, none of which mixes one film with another."""
+"""The networks, in two and three dimensions, none of which mixes one case with another."""
 
 import torch
 from torch import Tensor, nn
 
 from dpmed_core.errors import SpecError
+from dpmed_core.training.layers import GroupNormMish, HalvingMaxPool
 
 MIXES_EXAMPLES = (nn.modules.batchnorm._BatchNorm, nn.SyncBatchNorm)
 
 
-class ConvBlock(nn.Sequential):
-    """Convolution 3x3, group normalisation, Mish, and optionally halving by max pooling."""
+CONVOLUTIONS: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
 
-    def __init__(self, n_in: int, n_out: int, *, pool: bool = False) -> None:
-        layers: list[nn.Module] = [nn.Conv2d(n_in, n_out, 3, padding=1, bias=False), nn.GroupNorm(n_groups(n_out), n_out), nn.Mish()]
-        super().__init__(*layers, *([nn.MaxPool2d(2)] if pool else []))
+
+class ConvBlock(nn.Sequential):
+    """Convolution of side 3, group normalisation with Mish, and optionally halving by max pooling."""
+
+    def __init__(self, n_in: int, n_out: int, *, dimensions: int = 2, pool: bool = False) -> None:
+        convolution = CONVOLUTIONS[dimensions](n_in, n_out, 3, padding=1, bias=False)
+        super().__init__(convolution, GroupNormMish(n_groups(n_out), n_out), *([HalvingMaxPool()] if pool else []))
 
 
 class Residual(nn.Module):
     """Two blocks around which the input passes unchanged."""
 
-    def __init__(self, n_channels: int) -> None:
+    def __init__(self, n_channels: int, *, dimensions: int = 2) -> None:
         super().__init__()
-        self.blocks = nn.Sequential(ConvBlock(n_channels, n_channels), ConvBlock(n_channels, n_channels))
+        self.blocks = nn.Sequential(*(ConvBlock(n_channels, n_channels, dimensions=dimensions) for _ in range(2)))
 
     def forward(self, x: Tensor) -> Tensor:
         """`x` plus what the blocks add, same shape."""
@@ -36,23 +40,24 @@ class ResNet9(nn.Module):
     Args:
         width: scales the published channel counts (64, 128, 256, 512).
         n_out: outputs, one a finding.
+        dimensions: 2 for films, 3 for volumes.
     """
 
-    def __init__(self, *, width: float, n_out: int) -> None:
+    def __init__(self, *, width: float, n_out: int, dimensions: int = 2) -> None:
         super().__init__()
         a, b, c, d = (max(4, int(width * n)) for n in (64, 128, 256, 512))
         self.stages = nn.ModuleList(
             [
-                ConvBlock(1, a),
-                nn.Sequential(ConvBlock(a, b, pool=True), Residual(b)),
-                ConvBlock(b, c, pool=True),
-                nn.Sequential(ConvBlock(c, d, pool=True), Residual(d)),
+                ConvBlock(1, a, dimensions=dimensions),
+                nn.Sequential(ConvBlock(a, b, dimensions=dimensions, pool=True), Residual(b, dimensions=dimensions)),
+                ConvBlock(b, c, dimensions=dimensions, pool=True),
+                nn.Sequential(ConvBlock(c, d, dimensions=dimensions, pool=True), Residual(d, dimensions=dimensions)),
             ]
         )
         self.head = nn.Linear(d, n_out)
 
     def activations(self, x: Tensor) -> list[Tensor]:
-        """The output of each stage for films `x` `[n, 1, height, width]`."""
+        """The output of each stage for cases `x` `[n, 1, *positions]`."""
         outputs = []
         for stage in self.stages:
             x = stage(x)
@@ -60,8 +65,17 @@ class ResNet9(nn.Module):
         return outputs
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits `[n, n_out]` of films `x` `[n, 1, height, width]`."""
-        return self.head(self.activations(x)[-1].amax(dim=(2, 3)))  # type: ignore[no-any-return]
+        """Logits `[n, n_out]` of cases `x` `[n, 1, *positions]`."""
+        return self.head(self.activations(x)[-1].flatten(2).amax(dim=2))  # type: ignore[no-any-return]
+
+
+class ConvNet3d(nn.Sequential):
+    """Four convolution blocks over a volume, the mean over positions, and a linear layer."""
+
+    def __init__(self, *, channels: tuple[int, ...] = (16, 32, 64, 64), n_out: int) -> None:
+        ends = zip((1, *channels), channels, strict=False)
+        blocks = [ConvBlock(n_in, n, dimensions=3, pool=i + 1 < len(channels)) for i, (n_in, n) in enumerate(ends)]
+        super().__init__(*blocks, nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(channels[-1], n_out))
 
 
 def n_groups(n_channels: int) -> int:

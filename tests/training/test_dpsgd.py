@@ -9,6 +9,7 @@ from dpmed_core.errors import SpecError
 from dpmed_core.training.dpsgd import PlainStepper, PrivateStepper, make_stepper
 from dpmed_core.training.loop import unit_losses
 from dpmed_core.training.models import ResNet9, initial_weights
+from dpmed_core.training.unit_gradients.units import Units
 
 UNIT_OF_FILM = torch.tensor([0, 0, 0, 1, 2, 2])
 N_UNITS = 3
@@ -51,9 +52,9 @@ def unit_gradients(films, labels):
 def step_taken(stepper, before, films, labels, batches=((0, 3), (3, 6))):
     """The update divided by minus the learning rate, after micro-batches of films `batches`."""
     for start, end in batches:
-        units, numbers = torch.unique(UNIT_OF_FILM[start:end], return_inverse=True)
-        losses = unit_losses(stepper.model(films[start:end]), labels[start:end], numbers, len(units))
-        stepper.accumulate(losses, numbers, len(units))
+        present, numbers = torch.unique(UNIT_OF_FILM[start:end], return_inverse=True)
+        units = Units(numbers, len(present))
+        stepper.accumulate(unit_losses(stepper.forward(films[start:end], units), labels[start:end], units), units)
     stepper.finish()
     return before - flat(stepper.model)
 

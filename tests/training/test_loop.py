@@ -98,12 +98,13 @@ class Recorder:
     def __init__(self, n_films):
         self.batches, self.finished, self.n_films = [], 0, n_films
 
-    def model(self, films):
+    def forward(self, films, units):
+        del units
         self.seen = films[:, 0, 0, 0].long()
         return torch.zeros(len(films), 1)
 
-    def accumulate(self, losses, unit_of_film, n_units):
-        self.batches.append((self.seen.tolist(), unit_of_film.tolist(), n_units))
+    def accumulate(self, losses, units):
+        self.batches.append((self.seen.tolist(), units.of_film.tolist(), units.n_units))
 
     def finish(self):
         self.finished += 1

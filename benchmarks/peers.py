@@ -1,0 +1,128 @@
+"""The same network trained by others: plain PyTorch, Opacus with hooks, Opacus with ghost clipping, per-film gradients by torch.func."""
+
+import copy
+from collections.abc import Callable
+
+import torch
+from opacus import GradSampleModule
+from opacus.grad_sample import GradSampleModuleFastGradientClipping
+from opacus.optimizers import DPOptimizer
+from opacus.optimizers.optimizer_fast_gradient_clipping import DPOptimizerFastGradientClipping
+from opacus.utils.fast_gradient_clipping_utils import DPLossFastGradientClipping
+from torch import Tensor, nn
+from torch.func import functional_call, grad, vmap
+from torch.nn import functional
+
+from dpmed_core.training.layers import GroupNormMish, HalvingMaxPool
+
+Step = Callable[[], None]
+POOLS = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
+FILMS_AT_ONCE_BY_FUNC = 16
+
+
+def plain_layers(model: nn.Module, *, dimensions: int) -> nn.Module:
+    """A copy of `model` in PyTorch's own layers, with the same weights."""
+    model = copy.deepcopy(model)
+    for parent in list(model.modules()):
+        for name, layer in list(parent.named_children()):
+            if isinstance(layer, GroupNormMish):
+                norm = nn.GroupNorm(layer.num_groups, layer.num_channels, eps=layer.eps)
+                norm.load_state_dict(layer.state_dict())
+                setattr(parent, name, nn.Sequential(norm, nn.Mish()))
+            elif isinstance(layer, HalvingMaxPool):
+                setattr(parent, name, POOLS[dimensions](2))
+    return model
+
+
+def loss_by_film(logits: Tensor, labels: Tensor) -> Tensor:
+    """Binary cross-entropy summed over findings, `[n_films]`."""
+    return functional.binary_cross_entropy_with_logits(logits, labels, reduction="none").sum(1)
+
+
+def eager_step(model: nn.Module, films: Tensor, labels: Tensor, optimizer: torch.optim.Optimizer) -> Step:
+    """Non-private, as one would write it in plain PyTorch."""
+
+    def step() -> None:
+        optimizer.zero_grad()
+        loss_by_film(model(films), labels).sum().backward()
+        optimizer.step()
+
+    return step
+
+
+def opacus_hooks_step(
+    model: nn.Module, films: Tensor, labels: Tensor, optimizer: torch.optim.Optimizer, *, noise_multiplier: float, max_grad_norm: float
+) -> Step:
+    """Opacus's standard engine: per-film gradients written out by hooks."""
+    sampled = GradSampleModule(model, loss_reduction="sum")
+    private = DPOptimizer(
+        optimizer,
+        noise_multiplier=noise_multiplier,
+        max_grad_norm=max_grad_norm,
+        expected_batch_size=len(films),
+        loss_reduction="sum",
+    )
+
+    def step() -> None:
+        private.zero_grad()
+        loss_by_film(sampled(films), labels).sum().backward()
+        private.step()
+
+    return step
+
+
+def opacus_ghost_step(
+    model: nn.Module, films: Tensor, labels: Tensor, optimizer: torch.optim.Optimizer, *, noise_multiplier: float, max_grad_norm: float
+) -> Step:
+    """Opacus's fast gradient clipping: two backward passes, norms by ghost clipping where it has a sampler."""
+    sampled = GradSampleModuleFastGradientClipping(model, loss_reduction="sum", max_grad_norm=max_grad_norm, use_ghost_clipping=True)
+    private = DPOptimizerFastGradientClipping(
+        optimizer,
+        noise_multiplier=noise_multiplier,
+        max_grad_norm=max_grad_norm,
+        expected_batch_size=len(films),
+        loss_reduction="sum",
+    )
+    criterion = DPLossFastGradientClipping(sampled, private, _Criterion(), "sum")
+
+    def step() -> None:
+        private.zero_grad()
+        criterion(sampled(films), labels).backward()
+        private.step()
+
+    return step
+
+
+def func_step(
+    model: nn.Module, films: Tensor, labels: Tensor, optimizer: torch.optim.Optimizer, *, noise_multiplier: float, max_grad_norm: float
+) -> Step:
+    """Per-film gradients by vmap over grad, a few films at once."""
+    parameters = dict(model.named_parameters())
+
+    def loss_of_one(given: dict[str, Tensor], film: Tensor, label: Tensor) -> Tensor:
+        return loss_by_film(functional_call(model, given, (film[None],)), label[None]).sum()
+
+    by_film = vmap(grad(loss_of_one), in_dims=(None, 0, 0))
+
+    def step() -> None:
+        sums = {name: torch.zeros_like(p) for name, p in parameters.items()}
+        constants = {name: p.detach() for name, p in parameters.items()}
+        for start in range(0, len(films), FILMS_AT_ONCE_BY_FUNC):
+            part = slice(start, start + FILMS_AT_ONCE_BY_FUNC)
+            gradients = by_film(constants, films[part], labels[part])
+            norms = torch.stack([g.flatten(1).square().sum(1) for g in gradients.values()]).sum(0).sqrt()
+            factors = (max_grad_norm / norms).clamp(max=1)
+            for name, g in gradients.items():
+                sums[name] += torch.einsum("n,n...->...", factors, g)
+        for name, p in parameters.items():
+            p.grad = (sums[name] + noise_multiplier * max_grad_norm * torch.randn_like(p)) / len(films)
+        optimizer.step()
+
+    return step
+
+
+class _Criterion(nn.Module):
+    reduction = "sum"
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return functional.binary_cross_entropy_with_logits(logits, labels, reduction=self.reduction)

@@ -1,0 +1,169 @@
+"""One training step, private and not, ours and others': forward, backward, clipping, noise, update.
+
+Time: rounds of all variants in turns, one thread; the ratio of each round to ours without privacy, its median and interval. Memory: the
+growth of the resident set over a step, each variant in a process of its own. Error: each unit's clipped gradient against an explicit
+loop in double precision, as a share of the clipping bound, one film a unit.
+"""
+
+import copy
+import gc
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.pairs import ratio_with_interval, seconds_in_turns
+from benchmarks.peers import Step, eager_step, func_step, loss_by_film, opacus_ghost_step, opacus_hooks_step, plain_layers
+from dpmed_core.training.dpsgd import clip_factors, make_stepper
+from dpmed_core.training.models import ConvNet3d, ResNet9
+from dpmed_core.training.unit_gradients.module import UnitGradientModule
+from dpmed_core.training.unit_gradients.units import Units
+
+ROUNDS, ROUNDS_OF_SLOW_PEERS = 30, 6
+N_FINDINGS = 8
+NOISE_MULTIPLIER, MAX_GRAD_NORM = 1.0, 1.5
+REFERENCE = "nonprivate"
+PRIVATE_PEERS = {"opacus-hooks": opacus_hooks_step, "opacus-ghost": opacus_ghost_step, "func-vmap": func_step}
+IN_TURNS = {ROUNDS: ("private", "nonprivate-eager", "opacus-hooks"), ROUNDS_OF_SLOW_PEERS: ("opacus-ghost", "func-vmap")}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network and its batch.
+
+    Attributes:
+        build: makes the network.
+        shape: of the batch, `[n, 1, *positions]`.
+        films_at_once: micro-batch of ours, private and not; the same for time and memory.
+    """
+
+    build: Callable[[], nn.Module]
+    shape: tuple[int, ...]
+    films_at_once: int
+
+    @property
+    def dimensions(self) -> int:
+        """2 for films, 3 for volumes."""
+        return len(self.shape) - 2
+
+
+CASES = {
+    "resnet9-w0.25-b64": Case(partial(ResNet9, width=0.25, n_out=N_FINDINGS), (64, 1, 64, 64), 32),
+    "resnet9-w1-b16": Case(partial(ResNet9, width=1.0, n_out=N_FINDINGS), (16, 1, 64, 64), 16),
+    "cnn3d-b16": Case(partial(ConvNet3d, n_out=N_FINDINGS), (16, 1, 32, 64, 64), 4),
+}
+
+
+def rows() -> list[dict[str, object]]:
+    """Each case and variant with its ratios to ours without privacy."""
+    warnings.filterwarnings("ignore", module="torch|opacus")
+    return [row for name in CASES for row in _rows_of(name)]
+
+
+def _rows_of(name: str) -> list[dict[str, object]]:
+    error, reference_bytes = _max_abs_error(CASES[name]), _in_own_process(_peak_bytes, name, REFERENCE)
+    rows: list[dict[str, object]] = []
+    for rounds, variants in IN_TURNS.items():
+        times = seconds_in_turns({variant: _step(name, variant) for variant in (REFERENCE, *variants)}, rounds=rounds)
+        gc.collect()
+        for variant in variants:
+            ratio, low, high = ratio_with_interval(times[variant], times[REFERENCE])
+            peak = _in_own_process(_peak_bytes, name, variant)
+            rows.append(
+                {
+                    "case": name,
+                    "variant": variant,
+                    "time_ratio": ratio,
+                    "time_ratio_low": low,
+                    "time_ratio_high": high,
+                    "memory_ratio": peak / reference_bytes,
+                    "seconds": sorted(times[variant])[rounds // 2],
+                    "reference_seconds": sorted(times[REFERENCE])[rounds // 2],
+                    "megabytes": peak / 1e6,
+                    "rounds": rounds,
+                    "max_abs_error": error if variant == "private" else None,
+                }
+            )
+    return rows
+
+
+def _step(name: str, variant: str) -> Step:
+    case = CASES[name]
+    torch.manual_seed(0)
+    films = torch.randn(case.shape)
+    labels = torch.randint(0, 2, (len(films), N_FINDINGS)).float()
+    model = case.build() if variant in (REFERENCE, "private") else plain_layers(case.build(), dimensions=case.dimensions)
+    optimizer = torch.optim.NAdam(model.parameters(), lr=1e-3)
+    if variant == "nonprivate-eager":
+        return eager_step(model, films, labels, optimizer)
+    if variant in PRIVATE_PEERS:
+        return PRIVATE_PEERS[variant](model, films, labels, optimizer, noise_multiplier=NOISE_MULTIPLIER, max_grad_norm=MAX_GRAD_NORM)
+    return _our_step(case, model, films, labels, optimizer, noise_multiplier=NOISE_MULTIPLIER if variant == "private" else None)
+
+
+def _our_step(
+    case: Case, model: nn.Module, films: Tensor, labels: Tensor, optimizer: torch.optim.Optimizer, *, noise_multiplier: float | None
+) -> Step:
+    stepper = make_stepper(model, optimizer, noise_multiplier=noise_multiplier, max_grad_norm=MAX_GRAD_NORM, expected_units=len(films))
+
+    def step() -> None:
+        for start in range(0, len(films), case.films_at_once):
+            part = slice(start, start + case.films_at_once)
+            units = _one_film_each(len(films[part]))
+            stepper.accumulate(loss_by_film(stepper.forward(films[part], units), labels[part]), units)
+        stepper.finish()
+
+    return step
+
+
+def _one_film_each(n: int) -> Units:
+    return Units(torch.arange(n), n)
+
+
+def _max_abs_error(case: Case) -> float:
+    """The largest deviation of a unit's clipped gradient from the explicit one, over the bound."""
+    torch.manual_seed(0)
+    films = torch.randn(min(case.shape[0], 8), *case.shape[1:])
+    labels = torch.randint(0, 2, (len(films), N_FINDINGS)).float()
+    model = case.build()
+    exact = copy.deepcopy(model).double()
+    module, units, worst = UnitGradientModule(model), _one_film_each(len(films)), 0.0
+    for i in range(len(films)):
+        exact.zero_grad()
+        loss_by_film(exact(films[i : i + 1].double()), labels[i : i + 1].double()).sum().backward()
+        gradient = torch.cat([p.grad.flatten() for p in exact.parameters() if p.grad is not None])
+        expected = gradient * min(1.0, MAX_GRAD_NORM / float(gradient.norm()))
+        loss_by_film(module(films, units), labels).sum().backward()
+        only = (torch.arange(len(films)) == i).double()
+        sums = module.clipped_sums(units, lambda norms, only=only: clip_factors(norms, MAX_GRAD_NORM) * only)
+        found = torch.cat([sums[name].flatten() for name, _ in model.named_parameters()])
+        worst = max(worst, float((found.double() - expected).norm()) / MAX_GRAD_NORM)
+    return worst
+
+
+def _in_own_process(function: Callable[[str, str], int], name: str, variant: str) -> int:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, name, variant).result()
+
+
+def _peak_bytes(name: str, variant: str) -> int:
+    """How far the resident set grows over its size before the first step, in two steps; the second counts."""
+    warnings.filterwarnings("ignore")
+    torch.set_num_threads(1)
+    step = _step(name, variant)
+    before = _resident("VmRSS")
+    step()
+    Path("/proc/self/clear_refs").write_text("5")
+    step()
+    return _resident("VmHWM") - before
+
+
+def _resident(what: str) -> int:
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(what))
+    return int(line.split()[1]) * 1024
