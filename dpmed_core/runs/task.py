@@ -4,6 +4,7 @@ Runs without Dask as well: `work_on(settings, run_id)` trains inline, for debugg
 """
 
 import logging
+import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -119,7 +120,7 @@ class StoredSession:
             self.end(RunState.FAILED, message="Its worker died three times without getting on: look for missing memory, then retry.")
             return False
         self._progress = Progress(RunState.TRAINING, attempt=self._progress.attempt + 1)
-        self._runs.record(self._run_id, "started", attempt=self._progress.attempt)
+        self._runs.record(self._run_id, "started", attempt=self._progress.attempt, parent=os.getppid())
         self._runs.set_progress(self._run_id, self._progress)
         return True
 
@@ -172,11 +173,14 @@ class StoredSession:
         return (now - self._began_at) / taken * (self._progress.total_steps - self._progress.step) if taken > 0 else None
 
     def _fruitless_attempts(self) -> int:
-        """Attempts since the last checkpoint, retry or end that only started."""
+        """Attempts since the last checkpoint, retry or end that only started, under the process that starts this one too.
+
+        Where that process died with its worker, the run was not at fault.
+        """
         count = 0
         for event in reversed(self._runs.attempts(self._run_id)):
             if event["event"] == "started":
-                count += 1
+                count += event.get("parent") == os.getppid()
             elif event["event"] not in ("planned", "resumed", "checkpoint-unreadable"):
                 break
         return count

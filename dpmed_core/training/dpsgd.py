@@ -16,12 +16,14 @@ from typing import Protocol
 
 import torch
 from opacus.optimizers import DPOptimizer
+from opacus.optimizers.ddpoptimizer import DistributedDPOptimizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from dpmed_core.training.entropy import SecureRandom
 from dpmed_core.training.models import refuse_mixing_layers
 from dpmed_core.training.noise import add_gaussian_noise
+from dpmed_core.training.ranks import ranks_here
 from dpmed_core.training.unit_gradients.module import UnitGradientModule
 from dpmed_core.training.unit_gradients.units import Units
 
@@ -66,6 +68,7 @@ class PlainStepper:
         self.model = model
         self._optimizer = optimizer
         self._expected_units = expected_units
+        self._ranks = ranks_here()
         optimizer.zero_grad(set_to_none=False)
 
     def forward(self, films: Tensor, units: Units) -> Tensor:
@@ -83,6 +86,9 @@ class PlainStepper:
         for parameter in self.model.parameters():
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
+        gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
+        self._ranks.sum_on_first(gradients)
+        self._ranks.spread_from_first(gradients)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=False)
 
@@ -96,7 +102,8 @@ class PrivateStepper:
         refuse_mixing_layers(model)
         self.model = model
         self._gradients = UnitGradientModule(model)
-        self._optimizer = UnitDPOptimizer(
+        kind = UnitDPOptimizer if ranks_here().size == 1 else RankedUnitDPOptimizer
+        self._optimizer = kind(
             optimizer,
             noise_multiplier=noise_multiplier,
             max_grad_norm=max_grad_norm,
@@ -156,6 +163,25 @@ class UnitDPOptimizer(DPOptimizer):  # type: ignore[misc]
                 n_entries=n_entries,
                 random=self._random,
             )
+
+
+class RankedUnitDPOptimizer(UnitDPOptimizer, DistributedDPOptimizer):  # type: ignore[misc]
+    """The same over several ranks: sums come together on the first rank, which adds the noise, once, and sends the result to all."""
+
+    def add_noise(self) -> None:
+        """See `UnitDPOptimizer.add_noise`."""
+        ranks = ranks_here()
+        ranks.sum_on_first([parameter.summed_grad for parameter in self.params])
+        if ranks.is_first:
+            super().add_noise()
+        else:
+            for parameter in self.params:
+                parameter.grad = torch.empty_like(parameter)
+        self.reduce_gradients()
+
+    def reduce_gradients(self) -> None:
+        """Give every rank the first one's noised sum."""
+        ranks_here().spread_from_first([parameter.grad for parameter in self.params])
 
 
 def clip_factors(norms: Tensor, max_grad_norm: float) -> Tensor:

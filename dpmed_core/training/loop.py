@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dpmed_core.errors import RunError
 from dpmed_core.training.dpsgd import Stepper, make_stepper
 from dpmed_core.training.entropy import SecureRandom
-from dpmed_core.training.session import Checkpoint, TrainingSession
+from dpmed_core.training.ranks import ranks_here
+from dpmed_core.training.session import Cancelled, Checkpoint, TrainingSession
 from dpmed_core.training.unit_gradients.units import Units
 
-CHECKPOINT_SECONDS = 8.0
+CHECKPOINT_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,9 @@ def train_model(model: nn.Module, data: TrainingData, settings: LoopSettings, *,
     )
     random = SecureRandom()  # a resumed run draws afresh; steps that are taken again were shown to nobody
     began = saved = time.monotonic()
+    _refuse_disagreement(done)
     while done < settings.steps:
-        session.step(done, settings.steps)
+        _step_of_all_ranks(session, done, settings.steps)
         take_step(stepper, data, settings, random)
         done += 1
         if time.monotonic() - saved >= CHECKPOINT_SECONDS or done == settings.steps:
@@ -87,9 +90,26 @@ def train_model(model: nn.Module, data: TrainingData, settings: LoopSettings, *,
     return elapsed + time.monotonic() - began
 
 
+def _refuse_disagreement(done: int) -> None:
+    if ranks_here().agreed(done) != done:
+        raise RunError("The processes of this training read different checkpoints: put the data folder on a disk that all of them see.")
+
+
+def _step_of_all_ranks(session: TrainingSession, done: int, total: int) -> None:
+    """Report to the first rank's session; where that asks to stop, every rank stops."""
+    stop = False
+    try:
+        session.step(done, total)
+    except Cancelled:
+        stop = True
+    if ranks_here().agreed(stop):
+        raise Cancelled
+
+
 def take_step(stepper: Stepper, data: TrainingData, settings: LoopSettings, random: SecureRandom) -> None:
     """Sample units, accumulate their gradients in micro-batches of whole units, and take one step; an empty sample too."""
-    sampled = np.flatnonzero(random.bernoulli(settings.sample_rate, len(data.films_of)))
+    own = ranks_here().own(len(data.films_of))
+    sampled = own[random.bernoulli(settings.sample_rate, len(own))]
     chosen = [_chosen_films(data.films_of[unit], settings.films_per_unit, random) for unit in sampled]
     for rows_by_unit in _micro_batches(chosen, settings.films_at_once):
         rows = torch.from_numpy(np.concatenate(rows_by_unit))

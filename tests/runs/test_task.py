@@ -99,6 +99,17 @@ def test_a_run_that_kills_its_worker_again_and_again_is_given_up_and_can_be_trie
     assert installation.runs.status(run_id).state is RunState.FINISHED
 
 
+def test_deaths_of_the_engine_itself_are_not_held_against_a_run(installation, settings, run_id, trainer, monkeypatch):
+    trainer.at = raise_at(0, Killed())
+    for engine in range(100, 100 + 2 * MAX_FRUITLESS_ATTEMPTS):
+        monkeypatch.setattr("os.getppid", lambda engine=engine: engine)
+        with pytest.raises(Killed):
+            work_on(settings, run_id, trainer=trainer)
+    trainer.at = lambda step: None
+    work_on(settings, run_id, trainer=trainer)
+    assert installation.runs.status(run_id).state is RunState.FINISHED
+
+
 def test_deaths_with_a_checkpoint_between_them_are_not_held_against_a_run(installation, settings, run_id, trainer):
     for step in (2, 4, 5, 5):
         trainer.at = raise_at(step, Killed())

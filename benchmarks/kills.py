@@ -1,0 +1,147 @@
+"""Private runs killed (SIGKILL) at random moments until each has finished: what they spent, and whether any noise came twice.
+
+A worker is started for a run, killed after a random time, and started again, until all kills are used up; checkpoints are frequent, so
+that kills fall into their writing too. How reuse is checked: the worker's source of Gaussian variates is wrapped here, and leaves a digest
+of every block that it hands out; two equal digests, within a run or between runs, would be noise used twice. (The product itself never
+records noise.)
+"""
+
+import hashlib
+import json
+import multiprocessing
+import os
+import random
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from dpmed_core.cohort.report import ImportReport
+from dpmed_core.cohort.schema import Modality
+from dpmed_core.installation import Installation
+from dpmed_core.runs.plan import plan_runs
+from dpmed_core.runs.status import OPEN_STATES, RunState
+from dpmed_core.runs.task import work_on
+from dpmed_core.settings import Settings
+from dpmed_core.training.spec import PrivacyUnit
+
+N_KILLS = 30
+EPSILONS = (1.0, 2.0, 4.0, 8.0)
+CHECKPOINT_SECONDS = 0.3
+LONGEST_LIFE_SECONDS = 9.0
+N_FILMS, FILMS_A_PATIENT = 240, 2
+
+
+def rows() -> list[dict[str, object]]:
+    """One row a run: how often it was killed, what it planned and spent, and noise blocks that came twice."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(data_dir=Path(folder))
+        installation = Installation.open(settings)
+        run_ids = _ask(installation)
+        kills = _kill_and_restart(installation, run_ids, Path(folder) / "noise")
+        digests = Counter(line for path in (Path(folder) / "noise").glob("*") for line in path.read_text().splitlines())
+        return [_row(installation, run_id, kills[run_id], digests) for run_id in run_ids]
+
+
+def _kill_and_restart(installation: Installation, run_ids: list[str], noise: Path) -> Counter[str]:
+    noise.mkdir()
+    moments, kills = random.Random(0), Counter[str]()
+    while open_runs := [r for r in run_ids if installation.runs.status(r).state in OPEN_STATES]:
+        run_id = moments.choice(open_runs)
+        worker = multiprocessing.get_context("spawn").Process(target=_work, args=(installation.settings, run_id, noise))
+        worker.start()
+        began = _wait_for_attempt(installation, run_id, worker)
+        if sum(kills.values()) < N_KILLS:
+            worker.join(max(0.0, began + moments.uniform(0, LONGEST_LIFE_SECONDS) - time.monotonic()))
+            if worker.is_alive():
+                worker.kill()
+                kills[run_id] += 1
+        worker.join()
+    return kills
+
+
+def _wait_for_attempt(installation: Installation, run_id: str, worker: multiprocessing.process.BaseProcess) -> float:
+    """When the worker planned its attempt: before that nothing can be lost."""
+    seen = len(installation.runs.attempts(run_id))
+    while worker.is_alive() and len(installation.runs.attempts(run_id)) < seen + 2:
+        time.sleep(0.02)
+    return time.monotonic()
+
+
+def _work(settings: Settings, run_id: str, noise: Path) -> None:
+    import torch
+
+    from dpmed_core.training import loop
+    from dpmed_core.training import noise as source
+
+    torch.set_num_threads(1)
+    loop.CHECKPOINT_SECONDS = CHECKPOINT_SECONDS
+    draw, log = source.gaussian, (noise / f"{run_id}-{os.getpid()}").open("a", buffering=1)
+
+    def noted(n: int, entropy: source.SecureRandom) -> torch.Tensor:
+        drawn = draw(n, entropy)
+        log.write(hashlib.sha256(drawn.numpy().tobytes()).hexdigest() + "\n")
+        return drawn
+
+    source.gaussian = noted
+    work_on(settings, run_id)
+
+
+def _row(installation: Installation, run_id: str, n_kills: int, digests: Counter[str]) -> dict[str, object]:
+    status, events = installation.runs.status(run_id), installation.runs.attempts(run_id)
+    assert status.state is RunState.FINISHED, json.dumps(events[-1])
+    guarantee = installation.runs.result(run_id).guarantee
+    assert guarantee is not None and status.spec.privacy is not None
+    checkpoints = [int(event["step"]) for event in events if event["event"] == "checkpoint"]
+    return {
+        "target_epsilon": status.spec.privacy.epsilon,
+        "spent_epsilon": guarantee.epsilon,
+        "killed": n_kills,
+        "attempts": sum(event["event"] == "started" for event in events),
+        "resumed_at": " ".join(str(event["step"]) for event in events if event["event"] == "resumed"),
+        "planned_steps": guarantee.steps,
+        "spent_steps": next(event["steps"] for event in events if event["event"] == "finished"),
+        "checkpoints_in_order": checkpoints == sorted(set(checkpoints)),
+        "results": sum(event["event"] == "finished" for event in events),
+        "noise_blocks": sum(digests.values()),
+        "noise_blocks_used_twice": sum(count > 1 for count in digests.values()),
+    }
+
+
+def _ask(installation: Installation) -> list[str]:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, N_FILMS).astype(float)
+    cases = pd.DataFrame(
+        {
+            "case_id": [f"{i:016x}" for i in range(N_FILMS)],
+            "patient_id": [f"{i // FILMS_A_PATIENT:016x}" for i in range(N_FILMS)],
+            "age": 50.0,
+            "sex": "female",
+            "split": None,
+            "mass": labels,
+        }
+    )
+    cohort = installation.cohorts.write(
+        "films",
+        modality=Modality.RADIOGRAPH,
+        synthetic=True,
+        findings=("mass",),
+        comorbidities=(),
+        cases=cases,
+        images=rng.integers(0, 256, (N_FILMS, 64, 64), dtype=np.uint8),
+        report=ImportReport(N_FILMS, N_FILMS, N_FILMS // FILMS_A_PATIENT, 0, 0),
+    )
+    specs = plan_runs(
+        cohort,
+        key=installation.key,
+        recipe="paper",
+        epsilons=EPSILONS,
+        n_seeds=1,
+        delta=None,
+        unit=PrivacyUnit.PATIENT,
+        non_private=False,
+    )
+    return [installation.runs.ask(spec, cohort_name=cohort.name).run_id for spec in specs]
