@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dpmed_core.errors import RunError
+from dpmed_core.training.device import training_device
 from dpmed_core.training.dpsgd import Stepper, make_stepper
 from dpmed_core.training.entropy import SecureRandom
 from dpmed_core.training.ranks import ranks_here
@@ -67,6 +68,7 @@ def train_model(model: nn.Module, data: TrainingData, settings: LoopSettings, *,
     Raises:
         Cancelled: the session was asked to stop.
     """
+    model.to(training_device())
     optimizer = torch.optim.NAdam(model.parameters(), lr=settings.learning_rate)
     done, elapsed = _resume(model, optimizer, session.latest())
     stepper = make_stepper(
@@ -108,13 +110,15 @@ def _step_of_all_ranks(session: TrainingSession, done: int, total: int) -> None:
 
 def take_step(stepper: Stepper, data: TrainingData, settings: LoopSettings, random: SecureRandom) -> None:
     """Sample units, accumulate their gradients in micro-batches of whole units, and take one step; an empty sample too."""
+    device = training_device()
     own = ranks_here().own(len(data.films_of))
     sampled = own[random.bernoulli(settings.sample_rate, len(own))]
     chosen = [_chosen_films(data.films_of[unit], settings.films_per_unit, random) for unit in sampled]
     for rows_by_unit in _micro_batches(chosen, settings.films_at_once):
         rows = torch.from_numpy(np.concatenate(rows_by_unit))
-        units = Units(torch.from_numpy(np.repeat(np.arange(len(rows_by_unit)), [len(r) for r in rows_by_unit])), len(rows_by_unit))
-        losses = unit_losses(stepper.forward(data.films[rows], units), data.labels[rows], units)
+        of_film = torch.from_numpy(np.repeat(np.arange(len(rows_by_unit)), [len(r) for r in rows_by_unit]))
+        units = Units(of_film.to(device), len(rows_by_unit))
+        losses = unit_losses(stepper.forward(data.films[rows].to(device), units), data.labels[rows].to(device), units)
         stepper.accumulate(losses, units)
     stepper.finish()
 
@@ -138,8 +142,8 @@ def unit_losses(logits: Tensor, labels: Tensor, units: Units) -> Tensor:
 @torch.no_grad()
 def predict(model: nn.Module, films: Tensor, *, films_at_once: int = 64) -> NDArray[np.float64]:
     """Probabilities `[n_films, n_findings]`; in batches of one size, so that a reloaded model gives the same bits."""
-    model.eval()
-    logits = [model(films[i : i + films_at_once]) for i in range(0, len(films), films_at_once)]
+    model.eval().to(device := training_device())
+    logits = [model(films[i : i + films_at_once].to(device)).cpu() for i in range(0, len(films), films_at_once)]
     return np.asarray(torch.sigmoid(torch.cat(logits).double()).numpy())
 
 
@@ -162,9 +166,9 @@ def _micro_batches(chosen: list[NDArray[np.intp]], films_at_once: int) -> Iterat
 
 def _checkpoint(model: nn.Module, optimizer: torch.optim.Optimizer, step: int, elapsed_seconds: float) -> Checkpoint:
     """Weights and optimizer state at a step boundary; both are functions of noised sums only."""
-    tensors = {f"model.{name}": tensor.detach().numpy().copy() for name, tensor in model.state_dict().items()}
+    tensors = {f"model.{name}": tensor.detach().cpu().numpy().copy() for name, tensor in model.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value).numpy().copy() for name, value in state.items()}
+        tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value).cpu().numpy().copy() for name, value in state.items()}
     return Checkpoint(step=step, tensors=tensors, elapsed_seconds=elapsed_seconds)
 
 

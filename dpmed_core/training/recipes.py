@@ -49,7 +49,7 @@ def train_paper(spec: RunSpec, cohort: Cohort, split: Split, *, session: Trainin
             n_train_units=len(units),
         ),
         scores=scores_table(cohort, split, predict(model, held_out)),
-        weights={name: tensor.detach().numpy() for name, tensor in model.state_dict().items()},
+        weights={name: tensor.detach().cpu().numpy() for name, tensor in model.state_dict().items()},
     )
 
 
