@@ -1,0 +1,162 @@
+"""Every AUROC of a panel in one pass: each run, each finding and their mean, everybody and each subgroup."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dpmed_core.evaluation.areas import Counts, Design, areas
+from dpmed_core.evaluation.grouping import Grouping, group_cases
+from dpmed_core.evaluation.intervals import freedom_of, on_logit
+from dpmed_core.evaluation.panel import Panel, panels_of
+
+MACRO = "macro"
+SMALLEST_CLASS = 5
+"""Fewer positive or negative films than this, or patients with them: not estimable."""
+FEWEST_PATIENTS = 10
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """AUROCs of one panel. The last finding is "macro", the mean over the findings that are estimable in that subgroup.
+
+    Attributes:
+        panel: what was measured.
+        grouping: everybody (number 0) and the subgroups.
+        findings: the panel's, then "macro".
+        values: `[n_runs, n_findings, n_groups]`; NaN where not estimable.
+        influence: `[n_runs, n_findings, n_cells]`, the d_p of `evaluation.areas`.
+        reasons: `[n_findings, n_groups]`, why it is not estimable; empty where it is.
+        n_cases, n_positive, n_patients: `[n_findings, n_groups]`; macro's positives are summed over findings.
+        n_smaller: `[n_findings, n_groups]`, patients with the rarer class.
+    """
+
+    panel: Panel
+    grouping: Grouping
+    findings: tuple[str, ...]
+    values: Floats = field(repr=False)
+    influence: Floats = field(repr=False)
+    reasons: NDArray[np.object_] = field(repr=False)
+    n_cases: NDArray[np.intp] = field(repr=False)
+    n_positive: NDArray[np.intp] = field(repr=False)
+    n_patients: NDArray[np.intp] = field(repr=False)
+    n_smaller: NDArray[np.intp] = field(repr=False)
+
+    @property
+    def runs(self) -> pd.DataFrame:
+        """One row a run."""
+        return self.panel.runs
+
+    def variances(self, run: int) -> tuple[Floats, Floats]:
+        """Variance over patients of each of a run's AUROCs `[n_findings, n_groups]`, and its degrees of freedom."""
+        return self.variance_of(self.influence[run])
+
+    def variance_of(self, influence: Floats) -> tuple[Floats, Floats]:
+        """Variance over patients `[..., n_groups]` from influence values by cell, and its degrees of freedom."""
+        squares = np.square(influence)
+        variance = self.grouping.sum_cells(squares)
+        return variance, freedom_of(variance, self.grouping.sum_cells(np.square(squares)))
+
+    def intervals(self, run: int) -> tuple[Floats, Floats]:
+        """Lower and upper ends for this one training, over patients `[n_findings, n_groups]`."""
+        variance, freedom = self.variances(run)
+        return on_logit(self.values[run], variance, freedom, self.n_smaller)
+
+    def groups_of(self, attribute: str) -> dict[str, int]:
+        """Number of each subgroup of `attribute`, by name."""
+        return {name: number for number, (of, name) in enumerate(self.grouping.groups) if of == attribute}
+
+
+def measure(scored: pd.DataFrame, by: Sequence[str] = ()) -> list[Measured]:
+    """What there is to know about AUROC in scored cases, one object for each set of runs with the same test cases.
+
+    Args:
+        scored: scored cases.
+        by: attributes, as `cohort.groups.subgroups` takes them.
+
+    Raises:
+        CohortError: there is no such attribute.
+    """
+    return [measure_panel(panel, by) for panel in panels_of(scored)]
+
+
+def measure_panel(panel: Panel, by: Sequence[str] = ()) -> Measured:
+    """The AUROCs of `panel` for everybody and by each attribute of `by`."""
+    grouping = group_cases(panel.cases, by, panel.patients, n_patients=panel.n_patients)
+    designs = [Design.of(labels, grouping) for labels in panel.labels]
+    reasons = np.array([_reasons(design.counts) for design in designs], dtype=object).reshape(len(designs), len(grouping.groups))
+    values = np.empty((len(panel.scores), len(designs) + 1, len(grouping.groups)))
+    influence = np.empty((*values.shape[:2], len(grouping.cell_patient)))
+    for run, scores in enumerate(panel.scores):
+        for finding, design in enumerate(designs):
+            values[run, finding], influence[run, finding] = areas(scores[finding], design)
+    _hide(values[:, :-1], influence[:, :-1], reasons, grouping)
+    _fill_macro(values, influence, reasons == "", grouping)
+    n_cases, n_positive, n_patients, n_smaller = _counts([design.counts for design in designs])
+    nothing = np.where((reasons == "").any(axis=0), "", "no finding is estimable")
+    return Measured(
+        panel=panel,
+        grouping=grouping,
+        findings=(*panel.findings, MACRO),
+        values=values,
+        influence=influence,
+        reasons=np.vstack([reasons, nothing]),
+        n_cases=n_cases,
+        n_positive=n_positive,
+        n_patients=n_patients,
+        n_smaller=n_smaller,
+    )
+
+
+def _hide(values: Floats, influence: Floats, reasons: NDArray[np.object_], grouping: Grouping) -> None:
+    """NaN where there is a reason."""
+    hidden = reasons != ""
+    values[:, hidden] = np.nan
+    influence[:, hidden[:, grouping.cell_group]] = np.nan
+
+
+def _fill_macro(values: Floats, influence: Floats, estimable: NDArray[np.bool_], grouping: Grouping) -> None:
+    """The last finding: the mean over the estimable ones; influence values average too, since findings share their patients."""
+    n_used = estimable.sum(axis=0).astype(float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        values[:, -1] = np.where(estimable, values[:, :-1], 0).sum(axis=1) / n_used
+        used = estimable[:, grouping.cell_group]
+        influence[:, -1] = np.where(used, influence[:, :-1], 0).sum(axis=1) / n_used[grouping.cell_group]
+
+
+def _counts(counts: Sequence[Counts]) -> tuple[NDArray[np.intp], ...]:
+    cases, positive, patients, smaller = (
+        np.array(rows)
+        for rows in (
+            [c.cases for c in counts],
+            [c.positive for c in counts],
+            [c.patients for c in counts],
+            [np.minimum(c.positive_patients, c.negative_patients) for c in counts],
+        )
+    )
+    return (
+        np.vstack([cases, cases.max(axis=0)]),
+        np.vstack([positive, positive.sum(axis=0)]),
+        np.vstack([patients, patients.max(axis=0)]),
+        np.vstack([smaller, smaller.max(axis=0)]),
+    )
+
+
+def _reasons(counts: Counts) -> list[str]:
+    columns = (counts.positive, counts.cases - counts.positive, counts.positive_patients, counts.negative_patients, counts.patients)
+    return [not_estimable(*map(int, row)) for row in zip(*columns, strict=True)]
+
+
+def not_estimable(n_positive: int, n_negative: int, positive_patients: int, negative_patients: int, n_patients: int) -> str:
+    """Why an AUROC of so many films and patients is not estimable; empty where it is."""
+    if n_positive == 0 or n_negative == 0:
+        return "only one class" if n_positive + n_negative else "no case with a known label"
+    rarer = "positives" if n_positive < n_negative else "negatives"
+    if min(n_positive, n_negative) < SMALLEST_CLASS:
+        return f"fewer than {SMALLEST_CLASS} {rarer}"
+    if min(positive_patients, negative_patients) < SMALLEST_CLASS:
+        return f"fewer than {SMALLEST_CLASS} patients with {'positives' if positive_patients < negative_patients else 'negatives'}"
+    return f"fewer than {FEWEST_PATIENTS} patients" if n_patients < FEWEST_PATIENTS else ""
