@@ -10,7 +10,8 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.pairs import Ratio, timed_in_turns
 from dpmed_core.evaluation.areas import Design, areas
 from dpmed_core.evaluation.grouping import Grouping, group_cases
-from dpmed_core.evaluation.intervals import freedom_of, on_logit
+from dpmed_core.evaluation.intervals import on_logit
+from dpmed_core.evaluation.jackknife import logit_jackknife
 
 N_CASES, N_PATIENTS, N_FINDINGS = 39_809, 12_000, 8
 BY = ("sex", "age", "copd", "heart_failure")
@@ -54,10 +55,8 @@ def all_intervals(scores: NDArray[np.float64], labels: NDArray[np.float64], grou
     for finding in range(len(labels)):
         design = Design.of(labels[finding], grouping)
         value, influence = areas(scores[finding], design)
-        squares = np.square(influence)
-        variance = grouping.sum_cells(squares)
-        freedom = freedom_of(variance, grouping.sum_cells(np.square(squares)))
-        on_logit(value, variance, freedom, design.counts.positive_patients)
+        variance, freedom = logit_jackknife(value, influence, grouping, design.counts.effective)
+        on_logit(value, variance, freedom, design.counts.effective)
 
 
 def bootstrap(scores: NDArray[np.float64], labels: NDArray[np.float64], patients: NDArray[np.intp], grouping: Grouping) -> None:

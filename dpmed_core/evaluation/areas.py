@@ -4,18 +4,18 @@ AUROC is the Mann-Whitney statistic. With m positives and n negatives,
 
     V10_i = share of negatives below positive i (ties half),   V01_j = share of positives above negative j (ties half),
     a_p   = sum over p's positives of (V10_i - A) / m,         b_p   = sum over p's negatives of (V01_j - A) / n,
-    d_p   = a_p / sqrt(1 - m_p / m)  +  b_p / sqrt(1 - n_p / n),      Var(A) = sum over patients p of d_p^2,
+    d_p   = a_p / (1 - m_p / m) sqrt((I - 1) / I)  +  b_p / (1 - n_p / n) sqrt((J - 1) / J),      Var(A) = sum over patients p of d_p^2,
 
-where p holds m_p of the positives and n_p of the negatives. a_p + b_p is the sum of DeLong's structural components over a patient's
-films (Obuchowski 1997). The two roots undo what a patient takes from its own residual by having pulled the mean towards itself
-(Bell & McCaffrey 2002, the leverage correction of cluster-robust variances); where each patient has one film they turn m into m - 1, and
-the variance is DeLong's to the last digit. The d_p of two areas over the same patients multiply to their covariance, so means over
-findings and differences between runs are means and differences of d_p.
+where p holds m_p of the positives and n_p of the negatives, and I and J patients have any. a_p + b_p is the sum of DeLong's structural
+components over a patient's films (Obuchowski 1997). The quotients make d_p what A loses when p is left out, so this is the jackknife over
+patients (Arvesen 1969; MacKinnon, Nielsen & Webb 2023), which holds where few patients carry many films; where each patient has one film
+it is DeLong's variance to the last digit. The d_p of two areas over the same patients multiply to their covariance, so means over findings
+and differences between runs are means and differences of d_p.
 
 Scores are sorted once a finding; each attribute then needs a stable sort of small integers and running counts (Sun & Xu 2014).
 
-Source: DeLong, DeLong & Clarke-Pearson 1988, Biometrics 44; Obuchowski 1997, Biometrics 53; Bell & McCaffrey 2002, Survey Methodology 28;
-Sun & Xu 2014, IEEE Signal Processing Letters 21.
+Source: DeLong, DeLong & Clarke-Pearson 1988, Biometrics 44; Obuchowski 1997, Biometrics 53; Arvesen 1969, Annals of Mathematical
+Statistics 40; MacKinnon, Nielsen & Webb 2023, Journal of Applied Econometrics 38; Sun & Xu 2014, IEEE Signal Processing Letters 21.
 """
 
 from dataclasses import dataclass, field
@@ -39,6 +39,7 @@ class Counts:
         patients: patients of these films.
         positive_patients: patients with a positive film.
         negative_patients: patients with a negative film.
+        effective: patients of the rarer class, weighed by their films: (sum m_p)^2 / sum m_p^2 (Kish 1965), the smaller of both classes.
     """
 
     cases: Integers
@@ -46,6 +47,7 @@ class Counts:
     patients: Integers
     positive_patients: Integers
     negative_patients: Integers
+    effective: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,20 +159,24 @@ def _areas_and_influence(beaten: Floats, design: Design) -> tuple[Floats, Floats
     m, n = counts.positive.astype(float), (counts.cases - counts.positive).astype(float)
     with np.errstate(divide="ignore", invalid="ignore"):
         value = grouping.sum_cells(beaten[1]) / (m * n)
+        i, j = (np.sqrt((patients - 1) / patients) for patients in (counts.positive_patients, counts.negative_patients))
         area, m, n = value[group], m[group], n[group]
         a = (beaten[1] / n - area * cell_positive) / m
         b = ((1 - area) * cell_negative - beaten[0] / m) / n
-        influence = _corrected(a, cell_positive / m) + _corrected(b, cell_negative / n)
+        influence = left_out(a, cell_positive / m) * i[group] + left_out(b, cell_negative / n) * j[group]
     return value, influence
 
 
-def _corrected(residual: Floats, leverage: Floats) -> Floats:
-    """Residual over sqrt(1 - leverage); 0 where the patient is alone, whose residual is 0 too."""
-    return np.where(leverage < 1, residual / np.sqrt(np.maximum(1 - leverage, 1e-12)), np.where(np.isnan(leverage), np.nan, 0.0))
+def left_out(residual: Floats, share: Floats) -> Floats:
+    """residual / (1 - share), what a mean loses without a patient who holds `share` of it; 0 where the patient is alone."""
+    return np.where(share < 1, residual / np.maximum(1 - share, 1e-12), np.where(np.isnan(share), np.nan, 0.0))
 
 
 def _counts(cell_counts: Floats, grouping: Grouping) -> Counts:
     negative, positive = cell_counts
     films = negative + positive
     sums = grouping.sum_cells(np.stack([films, positive, films > 0, positive > 0, negative > 0]))
-    return Counts(*np.rint(sums).astype(np.intp))
+    totals, squares = grouping.sum_cells(cell_counts), grouping.sum_cells(np.square(cell_counts))
+    effective = np.min(np.square(totals) / np.maximum(squares, 1), axis=0)
+    cases, of_positive, patients, positive_patients, negative_patients = np.rint(sums).astype(np.intp)
+    return Counts(cases, of_positive, patients, positive_patients, negative_patients, effective)

@@ -73,7 +73,8 @@ def _gap_fields(measured: Measured, run: int, finding: int, groups: list[int]) -
     squares = np.square(measured.grouping.by_patient(influence, largest) - measured.grouping.by_patient(influence, smallest))
     variance = squares.sum()
     gap = values[largest] - values[smallest]
-    low, high = symmetric(gap, variance, freedom_of(variance, np.square(squares).sum()))
+    n_effective = measured.n_effective[finding, [largest, smallest]].min()
+    low, high = symmetric(gap, variance, freedom_of(variance, np.square(squares).sum(), n_effective))
     names = measured.grouping.groups
     return {
         "gap": gap,

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from dpmed_core.evaluation.areas import Counts, Design, areas
 from dpmed_core.evaluation.grouping import Grouping, group_cases
-from dpmed_core.evaluation.intervals import freedom_of, on_logit
+from dpmed_core.evaluation.intervals import on_logit
+from dpmed_core.evaluation.jackknife import jackknife, logit_jackknife
 from dpmed_core.evaluation.panel import Panel, panels_of
 
 MACRO = "macro"
@@ -31,7 +32,7 @@ class Measured:
         influence: `[n_runs, n_findings, n_cells]`, the d_p of `evaluation.areas`.
         reasons: `[n_findings, n_groups]`, why it is not estimable; empty where it is.
         n_cases, n_positive, n_patients: `[n_findings, n_groups]`; macro's positives are summed over findings.
-        n_smaller: `[n_findings, n_groups]`, patients with the rarer class.
+        n_effective: `[n_findings, n_groups]`, patients of the rarer class, weighed by their films; macro's is the mean over findings.
     """
 
     panel: Panel
@@ -43,7 +44,7 @@ class Measured:
     n_cases: NDArray[np.intp] = field(repr=False)
     n_positive: NDArray[np.intp] = field(repr=False)
     n_patients: NDArray[np.intp] = field(repr=False)
-    n_smaller: NDArray[np.intp] = field(repr=False)
+    n_effective: Floats = field(repr=False)
 
     @property
     def runs(self) -> pd.DataFrame:
@@ -55,15 +56,16 @@ class Measured:
         return self.variance_of(self.influence[run])
 
     def variance_of(self, influence: Floats) -> tuple[Floats, Floats]:
-        """Variance over patients `[..., n_groups]` from influence values by cell, and its degrees of freedom."""
-        squares = np.square(influence)
-        variance = self.grouping.sum_cells(squares)
-        return variance, freedom_of(variance, self.grouping.sum_cells(np.square(squares)))
+        """Variance over patients `[n_findings, n_groups]` from influence values by cell, and its degrees of freedom."""
+        return jackknife(influence, self.grouping, self.n_effective)
+
+    def logit_variances(self, run: int) -> tuple[Floats, Floats]:
+        """Variance over patients of the logit of each of a run's AUROCs `[n_findings, n_groups]`, and its degrees of freedom."""
+        return logit_jackknife(self.values[run], self.influence[run], self.grouping, self.n_effective)
 
     def intervals(self, run: int) -> tuple[Floats, Floats]:
         """Lower and upper ends for this one training, over patients `[n_findings, n_groups]`."""
-        variance, freedom = self.variances(run)
-        return on_logit(self.values[run], variance, freedom, self.n_smaller)
+        return on_logit(self.values[run], *self.logit_variances(run), self.n_effective)
 
     def groups_of(self, attribute: str) -> dict[str, int]:
         """Number of each subgroup of `attribute`, by name."""
@@ -95,7 +97,8 @@ def measure_panel(panel: Panel, by: Sequence[str] = ()) -> Measured:
             values[run, finding], influence[run, finding] = areas(scores[finding], design)
     _hide(values[:, :-1], influence[:, :-1], reasons, grouping)
     _fill_macro(values, influence, reasons == "", grouping)
-    n_cases, n_positive, n_patients, n_smaller = _counts([design.counts for design in designs])
+    n_cases, n_positive, n_patients = _counts([design.counts for design in designs])
+    effective = np.array([design.counts.effective for design in designs])
     nothing = np.where((reasons == "").any(axis=0), "", "no finding is estimable")
     return Measured(
         panel=panel,
@@ -107,7 +110,7 @@ def measure_panel(panel: Panel, by: Sequence[str] = ()) -> Measured:
         n_cases=n_cases,
         n_positive=n_positive,
         n_patients=n_patients,
-        n_smaller=n_smaller,
+        n_effective=np.vstack([effective, np.maximum(effective.mean(axis=0), 1)]),
     )
 
 
@@ -128,20 +131,18 @@ def _fill_macro(values: Floats, influence: Floats, estimable: NDArray[np.bool_],
 
 
 def _counts(counts: Sequence[Counts]) -> tuple[NDArray[np.intp], ...]:
-    cases, positive, patients, smaller = (
+    cases, positive, patients = (
         np.array(rows)
         for rows in (
             [c.cases for c in counts],
             [c.positive for c in counts],
             [c.patients for c in counts],
-            [np.minimum(c.positive_patients, c.negative_patients) for c in counts],
         )
     )
     return (
         np.vstack([cases, cases.max(axis=0)]),
         np.vstack([positive, positive.sum(axis=0)]),
         np.vstack([patients, patients.max(axis=0)]),
-        np.vstack([smaller, smaller.max(axis=0)]),
     )
 
 

@@ -4,14 +4,15 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from dpmed_core.evaluation.cases import RUN_COLUMNS
 from dpmed_core.evaluation.grouping import EVERYBODY
-from dpmed_core.evaluation.intervals import added, on_logit
+from dpmed_core.evaluation.intervals import added, logit, on_logit
 from dpmed_core.evaluation.measured import MACRO, Measured, measure
 
 COUNT_COLUMNS = ("n_cases", "n_positive", "n_patients")
-VALUE_COLUMNS = ("finding", "auroc", "auroc_low", "auroc_high", "standard_error", "freedom", *COUNT_COLUMNS, "reason")
+VALUE_COLUMNS = ("finding", "auroc", "auroc_low", "auroc_high", "standard_error", "logit_error", "freedom", *COUNT_COLUMNS, "reason")
 UTILITY_COLUMNS = (*RUN_COLUMNS, *VALUE_COLUMNS)
 SUBGROUP_COLUMNS = (*UTILITY_COLUMNS, "attribute", "subgroup")
 GROUP = ["recipe", "unit", "epsilon", "delta", "finding"]
@@ -41,13 +42,14 @@ def _rows(measured: Measured, attributes: Sequence[str]) -> Iterator[pd.DataFram
     names = [measured.grouping.groups[group] for group in groups]
     same = {name: getattr(measured, name).T[groups].ravel() for name in COUNT_COLUMNS} | {"reason": measured.reasons.T[groups].ravel()}
     for run in range(len(measured.runs)):
-        variance, freedom = measured.variances(run)
-        low, high = measured.intervals(run)
+        logit_variance, freedom = measured.logit_variances(run)
+        low, high = on_logit(measured.values[run], logit_variance, freedom, measured.n_effective)
         numbers = {
             "auroc": measured.values[run],
             "auroc_low": low,
             "auroc_high": high,
-            "standard_error": np.sqrt(variance),
+            "standard_error": np.sqrt(measured.variances(run)[0]),
+            "logit_error": np.sqrt(logit_variance),
             "freedom": freedom,
         }
         table = pd.DataFrame(
@@ -67,40 +69,46 @@ def utility_means(table: pd.DataFrame) -> pd.DataFrame:
     """The mean over replicates, with an interval for the mean performance over trainings and one for a single new training.
 
     Columns: `GROUP` (and attribute and subgroup, where `table` has them), then `MEAN_COLUMNS`. auroc_low to auroc_high holds the mean
-    over all trainings; its variance is that of the patients (mean over replicates: they share the patients) plus that of the training
-    (variance between replicates over their number), its quantile Student's t with Satterthwaite's degrees of freedom, m - 1 for the
-    training part. new_low to new_high holds one new training's AUROC on new patients; NaN for a single replicate, whose interval is that
-    of the patients alone. All are conditional on the training patients.
+    over all trainings; its variance, on the logit scale, is that of the patients (mean over replicates: they share the patients) plus
+    that of the training (variance between replicates over their number); its quantile is Student's t with Satterthwaite's degrees of
+    freedom, m - 1 for the training part. new_low to new_high holds one new training's AUROC; NaN for a single replicate, whose interval
+    is that of the patients alone. All are conditional on the training patients.
 
     Args:
         table: `utility_table` or `fairness.subgroup_table`.
     """
     keys = [*GROUP, *(name for name in ("attribute", "subgroup") if name in table.columns)]
     estimable = table[table["auroc"].notna()]
-    groups = estimable.assign(variance=np.square(estimable["standard_error"])).groupby(keys, sort=False, dropna=False)
-    means = groups.agg(
-        n_seeds=("auroc", "size"),
-        auroc=("auroc", "mean"),
-        between=("auroc", "var"),
-        variance=("variance", "mean"),
-        freedom=("freedom", "mean"),
-        low=("auroc_low", "first"),
-        high=("auroc_high", "first"),
-        n_cases=("n_cases", "first"),
-        n_positive=("n_positive", "first"),
-        n_patients=("n_patients", "first"),
-    ).reset_index()
+    scaled = estimable.assign(variance=np.square(estimable["logit_error"]), logit=logit(estimable["auroc"]))
+    means = (
+        scaled.groupby(keys, sort=False, dropna=False)
+        .agg(
+            n_seeds=("auroc", "size"),
+            auroc=("auroc", "mean"),
+            between=("logit", "var"),
+            variance=("variance", "mean"),
+            freedom=("freedom", "mean"),
+            low=("auroc_low", "first"),
+            high=("auroc_high", "first"),
+            n_cases=("n_cases", "first"),
+            n_positive=("n_positive", "first"),
+            n_patients=("n_patients", "first"),
+        )
+        .reset_index()
+    )
     return _with_intervals(means)[[*keys, *MEAN_COLUMNS]]
 
 
 def _with_intervals(means: pd.DataFrame) -> pd.DataFrame:
-    seeds = means["n_seeds"].to_numpy(dtype=float)
-    value, between = means["auroc"].to_numpy(), means["between"].fillna(0).to_numpy()
-    variance, freedom = added(means["variance"], means["freedom"], between / seeds, seeds - 1)
-    low, high = on_logit(value, variance, freedom, means["n_patients"].to_numpy())
-    alone = seeds == 1
-    new_variance, new_freedom = added(means["variance"], means["freedom"], between * (1 + 1 / seeds), seeds - 1)
-    new_low, new_high = on_logit(value, new_variance, new_freedom, means["n_patients"].to_numpy())
+    seeds, alone = means["n_seeds"].to_numpy(dtype=float), (means["n_seeds"] == 1).to_numpy()
+    between = means["between"].fillna(0).to_numpy()
+
+    def interval(trainings: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        variance, freedom = added(means["variance"], means["freedom"], trainings, seeds - 1)
+        return on_logit(means["auroc"], variance, freedom, means["n_patients"])
+
+    low, high = interval(between / seeds)
+    new_low, new_high = interval(between * (1 + 1 / seeds))
     return means.assign(
         auroc_low=np.where(alone, means["low"], low),
         auroc_high=np.where(alone, means["high"], high),

@@ -70,6 +70,7 @@ class Excess:
     patients: Floats
     by_private: Floats
     by_twin: Floats
+    n_effective: float
 
 
 def verdict_table(scored: pd.DataFrame, by: Sequence[str], *, margin: float, findings: Sequence[str] | None = None) -> pd.DataFrame:
@@ -138,8 +139,10 @@ def _excesses(measured: Measured, comparison: Comparison, finding: int, groups: 
     private, twin = (measured.values[arm.runs, finding][:, groups] @ contrast.T for arm in (comparison.private, comparison.twin))
     loss = (comparison.auroc_reference - comparison.auroc)[finding, groups]
     excess = contrast @ loss
+    n_effective = float(measured.n_effective[finding, groups].min())
     return [
-        Excess(finding, g, float(loss[i]), float(loss[i] - excess[i]), patients[i], private[:, i], twin[:, i]) for i, g in enumerate(groups)
+        Excess(finding, g, float(loss[i]), float(loss[i] - excess[i]), patients[i], private[:, i], twin[:, i], n_effective)
+        for i, g in enumerate(groups)
     ]
 
 
@@ -153,7 +156,9 @@ def _judge(comparison: Comparison, judged: Sequence[Excess], margin: float) -> l
     trainings, trainings_freedom = training_variance(
         np.stack([e.by_private for e in judged], axis=1), np.stack([e.by_twin for e in judged], axis=1)
     )
-    variance, freedom = added(patients, freedom_of(patients, np.square(squares).sum(axis=1)), trainings, trainings_freedom)
+    n_effective = np.array([e.n_effective for e in judged])
+    freedom = freedom_of(patients, np.square(squares).sum(axis=1), n_effective)
+    variance, freedom = added(patients, freedom, trainings, trainings_freedom)
     excess = np.array([e.loss - e.loss_others for e in judged])
     error = np.sqrt(variance)
     with np.errstate(divide="ignore", invalid="ignore"):
