@@ -23,31 +23,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from dpmed_core.evaluation.counting import Counts
 from dpmed_core.evaluation.grouping import Grouping
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.intp]
-
-
-@dataclass(frozen=True, eq=False)
-class Counts:
-    """How much there is of one finding in each subgroup; arrays `[n_groups]`.
-
-    Attributes:
-        cases: films with a known label.
-        positive: of these, positive.
-        patients: patients of these films.
-        positive_patients: patients with a positive film.
-        negative_patients: patients with a negative film.
-        effective: patients of the rarer class, weighed by their films: (sum m_p)^2 / sum m_p^2 (Kish 1965), the smaller of both classes.
-    """
-
-    cases: Integers
-    positive: Integers
-    patients: Integers
-    positive_patients: Integers
-    negative_patients: Integers
-    effective: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +78,7 @@ class Design:
             cell_counts += np.bincount(cells, weights=codes < block.n_groups, minlength=2 * n_cells)
             placed.append(Placed(codes, cells, sizes))
         by_class = cell_counts.reshape(2, n_cells)
-        return cls(grouping, positive, tuple(placed), by_class, _counts(by_class, grouping))
+        return cls(grouping, positive, tuple(placed), by_class, Counts.of(by_class, grouping))
 
 
 def areas(scores: Floats, design: Design) -> tuple[Floats, Floats]:
@@ -170,13 +150,3 @@ def _areas_and_influence(beaten: Floats, design: Design) -> tuple[Floats, Floats
 def left_out(residual: Floats, share: Floats) -> Floats:
     """residual / (1 - share), what a mean loses without a patient who holds `share` of it; 0 where the patient is alone."""
     return np.where(share < 1, residual / np.maximum(1 - share, 1e-12), np.where(np.isnan(share), np.nan, 0.0))
-
-
-def _counts(cell_counts: Floats, grouping: Grouping) -> Counts:
-    negative, positive = cell_counts
-    films = negative + positive
-    sums = grouping.sum_cells(np.stack([films, positive, films > 0, positive > 0, negative > 0]))
-    totals, squares = grouping.sum_cells(cell_counts), grouping.sum_cells(np.square(cell_counts))
-    effective = np.min(np.square(totals) / np.maximum(squares, 1), axis=0)
-    cases, of_positive, patients, positive_patients, negative_patients = np.rint(sums).astype(np.intp)
-    return Counts(cases, of_positive, patients, positive_patients, negative_patients, effective)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from dpmed_core.evaluation.intervals import added
@@ -79,7 +80,7 @@ def comparisons(measured: Measured) -> Iterator[Comparison]:
 
     With the image as the unit the two are one, called sampled alike.
     """
-    arms = arms_of(measured)
+    arms = arms_of(measured.runs)
     for private in arms:
         for twin in arms:
             if private.is_private and not twin.is_private and twin.recipe == private.recipe:
@@ -89,12 +90,12 @@ def comparisons(measured: Measured) -> Iterator[Comparison]:
                     yield _compared(measured, private, twin, CONVENTIONAL)
 
 
-def arms_of(measured: Measured) -> list[Arm]:
-    """The arms of a panel, in the order of their first runs."""
+def arms_of(runs: pd.DataFrame) -> list[Arm]:
+    """The arms of a panel's runs, in the order of their first ones."""
     keys = ["recipe", "unit", "epsilon", "delta"]
-    number = measured.runs.groupby(keys, sort=False, dropna=False).ngroup().to_numpy()
+    number = runs.groupby(keys, sort=False, dropna=False).ngroup().to_numpy()
     members = [np.flatnonzero(number == arm) for arm in range(int(number.max()) + 1)]
-    firsts = [measured.runs.iloc[int(rows[0])] for rows in members]
+    firsts = [runs.iloc[int(rows[0])] for rows in members]
     return [Arm(str(f["recipe"]), str(f["unit"]), float(f["epsilon"]), float(f["delta"]), m) for f, m in zip(firsts, members, strict=True)]
 
 

@@ -7,16 +7,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dpmed_core.evaluation.areas import Counts, Design, areas
+from dpmed_core.evaluation.areas import Design, areas
+from dpmed_core.evaluation.counting import stacked, stacked_reasons
 from dpmed_core.evaluation.grouping import Grouping, group_cases
 from dpmed_core.evaluation.intervals import on_logit
 from dpmed_core.evaluation.jackknife import jackknife, logit_jackknife
 from dpmed_core.evaluation.panel import Panel, panels_of
 
 MACRO = "macro"
-SMALLEST_CLASS = 5
-"""Fewer positive or negative films than this, or patients with them: not estimable."""
-FEWEST_PATIENTS = 10
 Floats = NDArray[np.float64]
 
 
@@ -89,27 +87,24 @@ def measure_panel(panel: Panel, by: Sequence[str] = ()) -> Measured:
     """The AUROCs of `panel` for everybody and by each attribute of `by`."""
     grouping = group_cases(panel.cases, by, panel.patients, n_patients=panel.n_patients)
     designs = [Design.of(labels, grouping) for labels in panel.labels]
-    reasons = np.array([_reasons(design.counts) for design in designs], dtype=object).reshape(len(designs), len(grouping.groups))
+    counts = [design.counts for design in designs]
+    reasons = stacked_reasons([c.reasons() for c in counts])
     values = np.empty((len(panel.scores), len(designs) + 1, len(grouping.groups)))
     influence = np.empty((*values.shape[:2], len(grouping.cell_patient)))
     for run, scores in enumerate(panel.scores):
         for finding, design in enumerate(designs):
             values[run, finding], influence[run, finding] = areas(scores[finding], design)
-    _hide(values[:, :-1], influence[:, :-1], reasons, grouping)
-    _fill_macro(values, influence, reasons == "", grouping)
-    n_cases, n_positive, n_patients = _counts([design.counts for design in designs])
-    effective = np.array([design.counts.effective for design in designs])
-    nothing = np.where((reasons == "").any(axis=0), "", "no finding is estimable")
+    _hide(values[:, :-1], influence[:, :-1], reasons[:-1], grouping)
+    _fill_macro(values, influence, reasons[:-1] == "", grouping)
+    effective = np.array([c.effective for c in counts])
     return Measured(
         panel=panel,
         grouping=grouping,
         findings=(*panel.findings, MACRO),
         values=values,
         influence=influence,
-        reasons=np.vstack([reasons, nothing]),
-        n_cases=n_cases,
-        n_positive=n_positive,
-        n_patients=n_patients,
+        reasons=reasons,
+        **stacked(counts),
         n_effective=np.vstack([effective, np.maximum(effective.mean(axis=0), 1)]),
     )
 
@@ -128,36 +123,3 @@ def _fill_macro(values: Floats, influence: Floats, estimable: NDArray[np.bool_],
         values[:, -1] = np.where(estimable, values[:, :-1], 0).sum(axis=1) / n_used
         used = estimable[:, grouping.cell_group]
         influence[:, -1] = np.where(used, influence[:, :-1], 0).sum(axis=1) / n_used[grouping.cell_group]
-
-
-def _counts(counts: Sequence[Counts]) -> tuple[NDArray[np.intp], ...]:
-    cases, positive, patients = (
-        np.array(rows)
-        for rows in (
-            [c.cases for c in counts],
-            [c.positive for c in counts],
-            [c.patients for c in counts],
-        )
-    )
-    return (
-        np.vstack([cases, cases.max(axis=0)]),
-        np.vstack([positive, positive.sum(axis=0)]),
-        np.vstack([patients, patients.max(axis=0)]),
-    )
-
-
-def _reasons(counts: Counts) -> list[str]:
-    columns = (counts.positive, counts.cases - counts.positive, counts.positive_patients, counts.negative_patients, counts.patients)
-    return [not_estimable(*map(int, row)) for row in zip(*columns, strict=True)]
-
-
-def not_estimable(n_positive: int, n_negative: int, positive_patients: int, negative_patients: int, n_patients: int) -> str:
-    """Why an AUROC of so many films and patients is not estimable; empty where it is."""
-    if n_positive == 0 or n_negative == 0:
-        return "only one class" if n_positive + n_negative else "no case with a known label"
-    rarer = "positives" if n_positive < n_negative else "negatives"
-    if min(n_positive, n_negative) < SMALLEST_CLASS:
-        return f"fewer than {SMALLEST_CLASS} {rarer}"
-    if min(positive_patients, negative_patients) < SMALLEST_CLASS:
-        return f"fewer than {SMALLEST_CLASS} patients with {'positives' if positive_patients < negative_patients else 'negatives'}"
-    return f"fewer than {FEWEST_PATIENTS} patients" if n_patients < FEWEST_PATIENTS else ""

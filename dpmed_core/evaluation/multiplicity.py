@@ -1,5 +1,7 @@
 """Many tests at once: p-values and bounds that hold for the whole family."""
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
@@ -38,8 +40,14 @@ def max_t(p_values: Floats, correlation: Floats, *, level: float = 0.05) -> tupl
         return np.zeros(0), level
     values, vectors = np.linalg.eigh(correlation)
     root = vectors * np.sqrt(np.maximum(values, 0))
-    largest = np.sort((np.random.default_rng(0).standard_normal((N_DRAWS, len(p_values))) @ root.T).max(axis=1))
+    largest = np.sort((_normals(len(p_values)) @ root.T).max(axis=1))
     deviates = norm.isf(np.clip(p_values, 1e-300, 1))
     exceeding = N_DRAWS - np.searchsorted(largest, deviates, side="left")
     adjusted = np.maximum((exceeding + 1) / (N_DRAWS + 1), p_values)
     return adjusted, float(norm.sf(np.quantile(largest, 1 - level)))
+
+
+@lru_cache(maxsize=4)
+def _normals(n: int) -> Floats:
+    """The same standard normal numbers `[N_DRAWS, n]` at each call, so that a result can be had again."""
+    return np.random.default_rng(0).standard_normal((N_DRAWS, n))
