@@ -133,7 +133,7 @@ def test_several_trainings_are_averaged_and_their_spread_widens_the_interval(mak
 
 
 def test_the_interval_carries_the_thresholds_own_uncertainty():
-    """150 cohorts with few validation patients: 95 % intervals hold the wished sensitivity; without the threshold's share they would not."""
+    """150 cohorts, few validation patients: 95 % intervals hold the wished sensitivity; without the threshold's share they do not."""
     held, held_without = 0, 0
     for number in range(150):
         rng = np.random.default_rng([5, number])
