@@ -1,47 +1,45 @@
-"""Timing two ways of doing one thing in turns, so that a noisy machine is as noisy to both."""
+"""Timing ways of doing one thing in turns, so that a noisy machine is as noisy to all of them."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
 
+import numpy as np
 import torch
 
 
 @dataclass(frozen=True)
-class Ratio:
-    """How long ours takes for each second of the peer.
+class Pair:
+    """Medians of the rounds, in seconds."""
 
-    Attributes:
-        what: what was timed, sizes included.
-        peer: who it is compared with.
-        ours_seconds: median of the rounds.
-        peer_seconds: median of the rounds.
-    """
-
-    what: str
-    peer: str
     ours_seconds: float
     peer_seconds: float
 
-    def sentence(self) -> str:
-        """The ratio in one line."""
-        ratio = self.ours_seconds / self.peer_seconds
-        compared = f"{ratio:.2f} times as long" if ratio >= 0.1 else f"{1 / ratio:,.0f} times faster"
-        return f"{self.what}: {self.ours_seconds:.4g} s, {self.peer}: {self.peer_seconds:.4g} s; {compared}"
 
-
-def timed_in_turns(what: str, peer: str, ours: Callable[[], object], theirs: Callable[[], object], *, rounds: int = 5) -> Ratio:
+def timed_in_turns(ours: Callable[[], object], theirs: Callable[[], object], *, rounds: int = 5) -> Pair:
     """`ours` and `theirs` timed alternately on one thread, after one round that does not count."""
+    times = seconds_in_turns({"ours": ours, "theirs": theirs}, rounds=rounds)
+    return Pair(median(times["ours"]), median(times["theirs"]))
+
+
+def seconds_in_turns(actions: Mapping[str, Callable[[], object]], *, rounds: int) -> dict[str, list[float]]:
+    """The seconds that each of `actions` took in each of `rounds`, one thread, alternating; a round before them does not count."""
     torch.set_num_threads(1)
-    ours(), theirs()
-    times: list[tuple[float, float]] = []
+    for action in actions.values():
+        action()
+    times: dict[str, list[float]] = {name: [] for name in actions}
     for _ in range(rounds):
-        times.append((_seconds(ours), _seconds(theirs)))
-    return Ratio(what, peer, median(t[0] for t in times), median(t[1] for t in times))
+        for name, action in actions.items():
+            began = time.perf_counter()
+            action()
+            times[name].append(time.perf_counter() - began)
+    return times
 
 
-def _seconds(action: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    action()
-    return time.perf_counter() - began
+def ratio_with_interval(ours: list[float], reference: list[float]) -> tuple[float, float, float]:
+    """The median over rounds of `ours` / `reference`, and its 95 % interval by order statistics."""
+    ratios = np.sort(np.asarray(ours) / np.asarray(reference))
+    n = len(ratios)
+    reach = 1.96 * n**0.5 / 2
+    return float(np.median(ratios)), float(ratios[max(int(n / 2 - reach), 0)]), float(ratios[min(int(np.ceil(n / 2 + reach)), n - 1)])

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import torch
 
-from benchmarks.pairs import Ratio, timed_in_turns
+from benchmarks.pairs import timed_in_turns
 from dpmed_core.training.dpsgd import Stepper, make_stepper
 from dpmed_core.training.entropy import SecureRandom
 from dpmed_core.training.loop import LoopSettings, TrainingData, take_step
@@ -15,7 +15,7 @@ FILMS_PER_PATIENT = 2
 N_FINDINGS = 8
 
 
-def measure() -> Ratio:
+def rows() -> list[dict[str, object]]:
     """One step of recipe `paper` over a batch of patients, every patient sampled."""
     warnings.filterwarnings("ignore", message="Full backward hook is firing")
     generator = torch.Generator().manual_seed(0)
@@ -28,12 +28,12 @@ def measure() -> Ratio:
     settings = LoopSettings(1, 1.0, BATCH_UNITS, FILMS_PER_PATIENT, MAX_GRAD_NORM, 1.0, LEARNING_RATE)
     random = SecureRandom()
     private, plain = _stepper(1.0), _stepper(None)
-    return timed_in_turns(
-        f"private step, {BATCH_UNITS} patients of {FILMS_PER_PATIENT} films",
-        "the twin's step",
+    pair = timed_in_turns(
         lambda: take_step(private, data, settings, random),
         lambda: take_step(plain, data, settings, random),
     )
+    case = f"{BATCH_UNITS} patients of {FILMS_PER_PATIENT} films"
+    return [{"case": case, "variant": "private", "time_ratio": pair.ours_seconds / pair.peer_seconds}]
 
 
 def _stepper(noise_multiplier: float | None) -> Stepper:
