@@ -7,7 +7,7 @@ import pandas as pd
 
 from dpmed_core.cohort.groups import UNKNOWN
 from dpmed_core.evaluation.intervals import freedom_of, symmetric
-from dpmed_core.evaluation.measured import Measured, measure
+from dpmed_core.evaluation.measured import MACRO, Measured, measure
 from dpmed_core.evaluation.utility import SUBGROUP_COLUMNS, auroc_rows
 
 GAP_COLUMNS = (
@@ -51,6 +51,7 @@ def gap_rows(measured: Sequence[Measured], by: Sequence[str]) -> pd.DataFrame:
 
     Descriptive only: the two groups were picked because they differ most, so the interval (clustered by patient, a patient may stand in
     both groups) does not account for the picking, and a gap of two equally served groups is above 0. Unknown values are no subgroup here.
+    Macro compares the mean over those findings that are estimable in every subgroup.
     """
     rows = [row for m in measured for attribute in by for row in _gaps(m, attribute)]
     return pd.DataFrame(rows, columns=list(GAP_COLUMNS))
@@ -65,11 +66,14 @@ def _gaps(measured: Measured, attribute: str) -> Iterator[dict[str, object]]:
 
 
 def _gap_fields(measured: Measured, run: int, finding: int, groups: list[int]) -> dict[str, object]:
-    values = {group: measured.values[run, finding, group] for group in groups if not measured.reasons[finding, group]}
-    if len(values) < 2:
-        return {"gap": np.nan, "gap_low": np.nan, "gap_high": np.nan, "reason": "fewer than two subgroups are estimable"}
+    estimable = [group for group in groups if not measured.reasons[finding, group]]
+    compared = _compared_findings(measured, finding, estimable)
+    if len(estimable) < 2 or not compared:
+        reason = "fewer than two subgroups are estimable" if len(estimable) < 2 else "no finding is estimable in every subgroup"
+        return {"gap": np.nan, "gap_low": np.nan, "gap_high": np.nan, "reason": reason}
+    values = dict(zip(estimable, measured.values[run, compared][:, estimable].mean(axis=0), strict=True))
     largest, smallest = max(values, key=lambda g: values[g]), min(values, key=lambda g: values[g])
-    influence = measured.influence[run, finding]
+    influence = measured.influence[run, compared].mean(axis=0)
     squares = np.square(measured.grouping.by_patient(influence, largest) - measured.grouping.by_patient(influence, smallest))
     variance = squares.sum()
     gap = values[largest] - values[smallest]
@@ -84,3 +88,10 @@ def _gap_fields(measured: Measured, run: int, finding: int, groups: list[int]) -
         "smallest": names[smallest][1],
         "reason": "",
     }
+
+
+def _compared_findings(measured: Measured, finding: int, groups: list[int]) -> list[int]:
+    """The finding itself; of macro, those that are estimable in every group, so that all groups are judged on the same."""
+    if measured.findings[finding] != MACRO:
+        return [finding]
+    return [f for f in range(len(measured.findings) - 1) if not any(measured.reasons[f, group] for group in groups)]

@@ -45,6 +45,12 @@ class Measured:
     n_effective: Floats = field(repr=False)
 
     @property
+    def n_findings(self) -> NDArray[np.intp]:
+        """`[n_findings, n_groups]`: 1 where a finding is estimable; of macro, how many are."""
+        estimable = (self.reasons[:-1] == "").astype(np.intp)
+        return np.vstack([estimable, estimable.sum(axis=0)])
+
+    @property
     def runs(self) -> pd.DataFrame:
         """One row a run."""
         return self.panel.runs

@@ -1,6 +1,7 @@
 """Fairness at an operating point: the paper's statistical parity difference, the textbook one, equalised odds, underdiagnosis."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from dpmed_core.cohort.groups import UNKNOWN
 from dpmed_core.evaluation.intervals import freedom_of, symmetric
+from dpmed_core.evaluation.measured import MACRO
 from dpmed_core.evaluation.operating import OperatingRule
 from dpmed_core.evaluation.rates import ARM_COLUMNS, RATES, Rated, arm_facts, rate, with_thresholds_and_trainings
 
@@ -51,7 +53,7 @@ def parity_table(scored: pd.DataFrame, by: Sequence[str], *, rule: OperatingRule
     paper_parity_difference is the paper's statistical parity difference: a group's accuracy minus the size-weighted accuracy of all others.
     parity_difference is the textbook's: the share of its films called positive minus that of all others. underdiagnosis_difference: the
     share of its films with the finding that are called negative, minus that of all others. Others are weighed by their films in the
-    rate's denominator. 95 % intervals by patient.
+    rate's denominator. Macro rows are means over findings of such differences. 95 % intervals by patient.
 
     Args:
         scored: scored cases with their validation part.
@@ -93,6 +95,8 @@ def _known_groups(rated: Rated, attribute: str) -> list[int]:
 
 
 def _disparity(rated: Rated, attribute: str, finding: int) -> dict[str, object]:
+    if rated.findings[finding] == MACRO:
+        return _mean_disparity([_disparity(rated, attribute, f) for f in range(len(rated.findings) - 1)])
     rates = rated.values[:, finding, _known_groups(rated, attribute)]
     spread = np.full(len(RATES), np.nan)
     enough = (~np.isnan(rates)).sum(axis=1) > 1
@@ -104,6 +108,15 @@ def _disparity(rated: Rated, attribute: str, finding: int) -> dict[str, object]:
         "n_groups": int((~np.isnan(rates[SENSITIVITY])).sum()),
         "reason": "" if enough.all() else FEW_GROUPS,
     }
+
+
+def _mean_disparity(each: Sequence[dict[str, object]]) -> dict[str, object]:
+    """Macro: the mean over the findings that have the difference; n_groups is the largest."""
+    table = pd.DataFrame(each)
+    measures = [name for name in table.columns if name not in ("n_groups", "reason")]
+    reason = "" if (table["reason"] == "").any() else FEW_GROUPS
+    means: dict[str, object] = {name: float(table[name].mean()) for name in measures}
+    return {**means, "n_groups": int(table["n_groups"].max()), "reason": reason}
 
 
 def _parities(rated: Rated, attribute: str) -> Iterator[dict[str, object]]:
@@ -120,23 +133,58 @@ def _parities(rated: Rated, attribute: str) -> Iterator[dict[str, object]]:
             yield {**arm_facts(rated.arm), **place, **values, **counts, "reason": reason}
 
 
+@dataclass(frozen=True, eq=False)
+class _Contrast:
+    """A group's rate minus that of the others, for each group `[n_groups, ...]`; NaN where the group, or every other, has none."""
+
+    difference: Floats
+    influence: Floats
+    replicates: Floats
+    by_training: Floats
+    n_effective: float
+
+
 def _differences(rated: Rated, rate_number: int, finding: int, groups: list[int]) -> tuple[Floats, Floats, Floats]:
-    """Each group's rate minus that of the others `[n_groups]`, with its interval; NaN where the group, or every other, has none."""
+    """Each group's rate minus that of the others `[n_groups]`, with its interval; macro's are means over findings."""
+    findings = range(len(rated.findings) - 1) if rated.findings[finding] == MACRO else [finding]
+    each = [_contrast(rated, rate_number, f, groups) for f in findings]
+    known = np.array([~np.isnan(one.difference) for one in each])
+    difference = _mean_known([one.difference for one in each], known)
+    squares = np.square(_mean_known([one.influence for one in each], known))
+    variance = squares.sum(axis=1)
+    n_effective = float(np.mean([one.n_effective for one in each if not np.isnan(one.n_effective)] or [1.0]))
+    freedom = freedom_of(variance, np.square(squares).sum(axis=1), n_effective)
+    replicates = _mean_known([one.replicates for one in each], known)
+    by_training = _mean_known([one.by_training for one in each], known).T
+    low, high = symmetric(difference, *with_thresholds_and_trainings(variance, freedom, replicates, by_training))
+    return difference, low, high
+
+
+def _mean_known(arrays: list[Floats], known: NDArray[np.bool_]) -> Floats:
+    """The mean over findings of `[n_groups, ...]` arrays, each group over the findings in which it is `known` `[n_findings, n_groups]`."""
+    mask = known.reshape(*known.shape, *[1] * (arrays[0].ndim - 1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.where(mask, np.stack(arrays), 0).sum(axis=0) / mask.sum(axis=0))
+
+
+def _contrast(rated: Rated, rate_number: int, finding: int, groups: list[int]) -> _Contrast:
     rates = rated.values[rate_number, finding, groups]
     known = ~np.isnan(rates)
+    n, n_patients = len(groups), rated.grouping.n_patients
+    empty = _Contrast(
+        difference=np.full(n, np.nan),
+        influence=np.full((n, n_patients), np.nan),
+        replicates=np.full((n, rated.replicates.shape[-1]), np.nan),
+        by_training=np.full((n, len(rated.by_training)), np.nan),
+        n_effective=np.nan,
+    )
     if known.sum() < 2:
-        nothing = np.full(len(groups), np.nan)
-        return nothing, nothing, nothing
-    sizes = np.where(known, rated.films[rate_number, finding, groups], 0)
-    contrast = np.eye(len(groups)) - (1 - np.eye(len(groups))) * sizes / (sizes.sum() - sizes)[:, None]
-    contrast = contrast[:, known]
+        return empty
     names = [group for group, is_known in zip(groups, known, strict=True) if is_known]
-    influence = contrast @ np.stack([rated.grouping.by_patient(rated.influence[rate_number, finding], g) for g in names])
-    squares = np.square(influence)
-    variance = squares.sum(axis=1)
-    freedom = freedom_of(variance, np.square(squares).sum(axis=1), rated.n_effective[rate_number, finding, names].min())
-    replicates = contrast @ rated.replicates[rate_number, finding, names]
-    by_training = rated.by_training[:, rate_number, finding][:, names] @ contrast.T
-    difference = contrast @ rates[known]
-    low, high = symmetric(difference, *with_thresholds_and_trainings(variance, freedom, replicates, by_training))
-    return np.where(known, difference, np.nan), np.where(known, low, np.nan), np.where(known, high, np.nan)
+    sizes = rated.films[rate_number, finding, names]
+    contrast = np.eye(len(names)) - (1 - np.eye(len(names))) * sizes / (sizes.sum() - sizes)[:, None]
+    empty.difference[known] = contrast @ rates[known]
+    empty.influence[known] = contrast @ np.stack([rated.grouping.by_patient(rated.influence[rate_number, finding], g) for g in names])
+    empty.replicates[known] = contrast @ rated.replicates[rate_number, finding, names]
+    empty.by_training[known] = contrast @ rated.by_training[:, rate_number, finding][:, names].T
+    return replace(empty, n_effective=float(rated.n_effective[rate_number, finding, names].min()))

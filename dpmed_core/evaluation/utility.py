@@ -12,7 +12,18 @@ from dpmed_core.evaluation.intervals import added, logit, on_logit
 from dpmed_core.evaluation.measured import MACRO, Measured, measure
 
 COUNT_COLUMNS = ("n_cases", "n_positive", "n_patients")
-VALUE_COLUMNS = ("finding", "auroc", "auroc_low", "auroc_high", "standard_error", "logit_error", "freedom", *COUNT_COLUMNS, "reason")
+VALUE_COLUMNS = (
+    "finding",
+    "auroc",
+    "auroc_low",
+    "auroc_high",
+    "standard_error",
+    "logit_error",
+    "freedom",
+    *COUNT_COLUMNS,
+    "n_findings",
+    "reason",
+)
 UTILITY_COLUMNS = (*RUN_COLUMNS, *VALUE_COLUMNS)
 SUBGROUP_COLUMNS = (*UTILITY_COLUMNS, "attribute", "subgroup")
 GROUP = ["recipe", "unit", "epsilon", "delta", "finding"]
@@ -24,7 +35,8 @@ __all__ = ["GROUP", "MACRO", "SUBGROUP_COLUMNS", "UTILITY_COLUMNS", "auroc_rows"
 def utility_table(scored: pd.DataFrame) -> pd.DataFrame:
     """One row a run and finding, and one for the mean over findings ("macro"), with `UTILITY_COLUMNS`.
 
-    Intervals are for this one training, over patients. Macro's n_positive counts positive labels over all findings.
+    Intervals are for this one training, over patients. Macro's n_positive counts positive labels over all findings,
+    its n_findings those that are estimable.
     """
     return auroc_rows(measure(scored), [EVERYBODY])[list(UTILITY_COLUMNS)]
 
@@ -40,7 +52,10 @@ def _rows(measured: Measured, attributes: Sequence[str]) -> Iterator[pd.DataFram
     groups = np.array([number for of in attributes for number in measured.groups_of(of).values()], dtype=np.intp)
     shape = (len(groups), len(measured.findings))
     names = [measured.grouping.groups[group] for group in groups]
-    same = {name: getattr(measured, name).T[groups].ravel() for name in COUNT_COLUMNS} | {"reason": measured.reasons.T[groups].ravel()}
+    same = {name: getattr(measured, name).T[groups].ravel() for name in COUNT_COLUMNS} | {
+        "n_findings": measured.n_findings.T[groups].ravel(),
+        "reason": measured.reasons.T[groups].ravel(),
+    }
     for run in range(len(measured.runs)):
         logit_variance, freedom = measured.logit_variances(run)
         low, high = on_logit(measured.values[run], logit_variance, freedom, measured.n_effective)

@@ -55,6 +55,7 @@ VERDICT_COLUMNS = (
     "n_patients",
     "reason",
 )
+NOBODY_TO_COMPARE = "no other subgroup to compare with is estimable"
 ONE_TRAINING = "one training: chance in training cannot be told from privacy; train two or more of each kind"
 Floats = NDArray[np.float64]
 
@@ -111,12 +112,10 @@ def _family(
     for attribute in attributes:
         known = [number for name, number in measured.groups_of(attribute).items() if name != UNKNOWN]
         for finding in wanted:
-            estimable = [g for g in known if not measured.reasons[finding, g]]
-            silent += [(finding, g, str(measured.reasons[finding, g])) for g in known if g not in estimable]
-            if len(estimable) < 2:
-                silent += [(finding, g, "no other subgroup to compare with is estimable") for g in estimable]
-            else:
-                judged += _excesses(measured, comparison, finding, estimable)
+            found = _excesses(measured, comparison, finding, known)
+            judged += found
+            missing = [g for g in known if g not in [e.group for e in found]]
+            silent += [(finding, g, str(measured.reasons[finding, g]) or NOBODY_TO_COMPARE) for g in missing]
     about = {**comparison.facts(), "margin": margin}
     rows = _judge(comparison, judged, margin)
     named = [(e.finding, e.group, row) for e, row in zip(judged, rows, strict=True)]
@@ -130,8 +129,17 @@ def _place(measured: Measured, finding: int, group: int) -> dict[str, object]:
     return {"attribute": attribute, "subgroup": subgroup, "finding": measured.findings[finding], **counts}
 
 
-def _excesses(measured: Measured, comparison: Comparison, finding: int, groups: list[int]) -> list[Excess]:
-    """Every subgroup of one attribute against the others."""
+def _excesses(measured: Measured, comparison: Comparison, finding: int, known: list[int]) -> list[Excess]:
+    """Every estimable subgroup of one attribute against the others; none where there are fewer than two.
+
+    Macro is the mean of a subgroup's excesses over findings, so that each is a comparison on one and the same finding.
+    """
+    if measured.findings[finding] == MACRO:
+        each = [e for f in range(len(measured.findings) - 1) for e in _excesses(measured, comparison, f, known)]
+        return [_mean(finding, [e for e in each if e.group == g]) for g in known if any(e.group == g for e in each)]
+    groups = [g for g in known if not measured.reasons[finding, g]]
+    if len(groups) < 2:
+        return []
     sizes = measured.n_patients[finding, groups].astype(float)
     contrast = np.eye(len(groups)) - (1 - np.eye(len(groups))) * sizes / (sizes.sum() - sizes)[:, None]
     influence = np.stack([measured.grouping.by_patient(comparison.influence[finding], g) for g in groups])
@@ -144,6 +152,16 @@ def _excesses(measured: Measured, comparison: Comparison, finding: int, groups: 
         Excess(finding, g, float(loss[i]), float(loss[i] - excess[i]), patients[i], private[:, i], twin[:, i], n_effective)
         for i, g in enumerate(groups)
     ]
+
+
+def _mean(finding: int, excesses: Sequence[Excess]) -> Excess:
+    """The mean over findings of one subgroup's excesses."""
+
+    def mean(name: str) -> Floats:
+        return np.asarray(np.mean([getattr(e, name) for e in excesses], axis=0))
+
+    arrays = (mean("patients"), mean("by_private"), mean("by_twin"))
+    return Excess(finding, excesses[0].group, float(mean("loss")), float(mean("loss_others")), *arrays, float(mean("n_effective")))
 
 
 def _judge(comparison: Comparison, judged: Sequence[Excess], margin: float) -> list[dict[str, object]]:

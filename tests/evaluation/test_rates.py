@@ -119,6 +119,8 @@ def test_the_textbooks_differences_are_fairlearns(scored):
         share = films.groupby(subgroups(films, "copd"), observed=True)["called"].mean()
         other = share.drop(row.subgroup).iloc[0]
         assert row.parity_difference == pytest.approx(share[row.subgroup] - other)
+    by_finding = parity.pivot_table(index=["epsilon", "subgroup"], columns="finding", values="parity_difference")
+    assert by_finding["macro"].to_numpy() == pytest.approx(by_finding[["mass", "nodule"]].mean(axis=1).to_numpy())
 
 
 def test_several_trainings_are_averaged_and_their_spread_widens_the_interval(make_scored):

@@ -5,6 +5,7 @@ from statsmodels.stats.multitest import multipletests
 
 from benchmarks.verdict import verdicts
 from dpmed_core.evaluation.costs import NOT_ENOUGH, cost_table
+from dpmed_core.evaluation.fairness import gap_table, subgroup_table
 from dpmed_core.evaluation.multiplicity import holm, max_t
 from dpmed_core.evaluation.size_loss import pearson, size_loss_table
 from dpmed_core.evaluation.verdict import NOT_ESTIMABLE, NOT_WIDENED, WIDENED, verdict_table
@@ -110,3 +111,18 @@ def test_nothing_is_called_widened_when_all_lose_alike_and_a_real_loss_is_found(
     assert sum((table["verdict"] == WIDENED).any() for table in alike) <= 6
     women = [verdicts(np.random.default_rng([2, n]), n_seeds=3, auroc=0.85, loss=0.02, extra=0.2, wobble=0.0) for n in range(10)]
     assert sum((table.loc[table["subgroup"] == "female", "verdict"] == WIDENED).any() for table in women) >= 8
+
+
+def test_the_mean_over_findings_compares_like_with_like(make_scored):
+    """Men have no estimable nodule: their macro stands on the mass alone, and gap and excess must be those of the mass."""
+    scored = make_scored(TWO_EACH, n_patients=400)
+    scored.loc[(scored["sex"] == "male") & (scored["finding"] == "nodule"), "label"] = 0.0
+    scored.loc[scored["sex"] == "unknown", "label"] = np.nan
+    gaps = gap_table(scored, ["sex"]).set_index(["run_id", "finding"])["gap"]
+    for run in TWO_EACH:
+        assert gaps[run, "macro"] == pytest.approx(gaps[run, "mass"])
+    table = verdict_table(scored, ["sex"], margin=0.05, findings=["mass", "macro"]).set_index(["subgroup", "finding"])
+    for group in ("female", "male"):
+        assert table.loc[(group, "macro"), "excess"] == pytest.approx(table.loc[(group, "mass"), "excess"])
+    subgroups = subgroup_table(scored, ["sex"]).set_index(["run_id", "subgroup", "finding"])["n_findings"]
+    assert (subgroups["twin0", "male", "macro"], subgroups["twin0", "female", "macro"]) == (1, 2)
