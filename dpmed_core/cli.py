@@ -9,7 +9,7 @@ import sys
 import click
 
 from dpmed_core.commands.cohort import cohort
-from dpmed_core.commands.evaluation import evaluate, export
+from dpmed_core.commands.evaluation import evaluate, export, reference
 from dpmed_core.commands.processes import engine, first_start
 from dpmed_core.commands.training import runs, sweep, train
 from dpmed_core.errors import DpmedError
@@ -23,7 +23,7 @@ def dpmed() -> None:
     """Train private and non-private classifiers on a cohort of images and see what privacy costs. Research use only."""
 
 
-for command in (cohort, train, sweep, runs, evaluate, export, engine, first_start):
+for command in (cohort, train, sweep, runs, evaluate, export, reference, engine, first_start):
     dpmed.add_command(command)
 
 

@@ -34,6 +34,16 @@ class Settings(BaseSettings):
         return self.data_dir / "runs"
 
     @property
+    def families_dir(self) -> Path:
+        """Where the families of verdicts are locked."""
+        return self.data_dir / "families"
+
+    @property
+    def reference_dir(self) -> Path:
+        """Where the published figures that ship with the product lie, whatever the data folder."""
+        return PRODUCT_DATA_DIR / "reference"
+
+    @property
     def engine_dir(self) -> Path:
         """Where the engine leaves its address, credentials and log."""
         return self.data_dir / "engine"

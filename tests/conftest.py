@@ -41,7 +41,12 @@ def make_scored() -> Callable[..., pd.DataFrame]:
     """Test cases of `runs` (run_id -> epsilon), each patient with one to four films, scores better the larger `skill`."""
 
     def make(
-        runs: dict[str, float], *, n_patients: int = 120, findings: tuple[str, ...] = ("mass", "nodule"), skill: float = 1.0
+        runs: dict[str, float],
+        *,
+        n_patients: int = 120,
+        findings: tuple[str, ...] = ("mass", "nodule"),
+        skill: float = 1.0,
+        validation: bool = False,
     ) -> pd.DataFrame:
         tables = []
         for number, (run_id, epsilon) in enumerate(runs.items()):
@@ -66,7 +71,7 @@ def make_scored() -> Callable[..., pd.DataFrame]:
                         "seed": number,
                         "case_id": [f"{i:04x}" for i in range(n_cases)],
                         "patient_id": [f"p{p}" for p in patients],
-                        "split": "test",
+                        "split": np.where((patients % 3 == 0) & validation, "validation", "test"),
                         "finding": finding,
                         "label": label,
                         "score": np.round(skill * np.nan_to_num(label) + noise, 1),

@@ -49,6 +49,7 @@ def manifest(tmp_path):
         ("cohort", "add", "x", "--manifest", "/nowhere.csv", "--findings", "mass"),
         ("train", "--cohort", "none", "--recipe", "probe", "--epsilon", "1"),
         ("evaluate", "--cohort", "none"),
+        ("evaluate", "--cohort", "none", "--operating-point", "sharp"),
         ("runs", "show", "none"),
         ("export", "privacy-utility", "--cohort", "none", "--out", "x.html"),
     ],
@@ -80,7 +81,10 @@ def test_from_pictures_to_a_figure(dpmed, manifest, tmp_path):
     assert len(runs) == 3 and {run["state"] for run in runs} == {"finished"}
     again = json.loads(dpmed("train", "--cohort", "films", "--recipe", "probe", "--epsilon", "8", "--wait", "--json").stdout)
     assert again["run_id"] in {run["run_id"] for run in runs}
-    utility = json.loads(dpmed("evaluate", "--cohort", "films", "--by", "sex", "--json").stdout)["utility"]
+    judged = json.loads(dpmed("evaluate", "--cohort", "films", "--by", "sex,sex*age:60", "--margin", "0.05", "--json").stdout)
+    utility = judged["utility"]
+    assert {row["subgroup"] for row in judged["subgroups"]} >= {"female", "male", "female, under 60"}
+    assert judged["family"]["is_first"] and judged["family"]["margin"] == 0.05 and judged["costs"][0]["epsilon"] in (8, 30)
     for run in runs:
         shown = json.loads(dpmed("runs", "show", run["run_id"], "--json").stdout)
         scores = pd.read_parquet(shown["scores"]).query("split == 'test'")

@@ -1,6 +1,7 @@
-"""The one table behind every figure: each test case, finding and run, with its score and who the patient is."""
+"""The one table behind every figure: each held-out case, finding and run, with its score and who the patient is."""
 
 import math
+from collections.abc import Collection
 from typing import Any
 
 import pandas as pd
@@ -12,6 +13,7 @@ from dpmed_core.runs.store import RunStore
 
 RUN_COLUMNS = ("run_id", "recipe", "epsilon", "epsilon_spent", "delta", "unit", "accountant", "seed")
 """Of the run: `epsilon` is the target, NaN where non-private; `epsilon_spent` is at most that; delta and accountant only where private."""
+HELD_OUT = (Part.VALIDATION, Part.TEST)
 CASE_SCORE_COLUMNS = ("case_id", "patient_id", "split", "finding", "label", "score")
 
 
@@ -26,15 +28,21 @@ def finished_runs(runs: RunStore, cohort: Cohort, *, recipe: str | None = None) 
     ]
 
 
-def scored_cases(runs: RunStore, cohort: Cohort, *, recipe: str | None = None) -> pd.DataFrame:
-    """Test cases with `RUN_COLUMNS`, `CASE_SCORE_COLUMNS`, age, sex and the co-morbidities.
+def scored_cases(runs: RunStore, cohort: Cohort, *, recipe: str | None = None, parts: Collection[Part] = (Part.TEST,)) -> pd.DataFrame:
+    """Held-out cases with `RUN_COLUMNS`, `CASE_SCORE_COLUMNS`, age, sex and the co-morbidities.
 
     Runs whose files fail their check are left out; `attrs["damaged"]` lists them.
+
+    Args:
+        runs: the run store.
+        cohort: whose runs.
+        recipe: only this recipe's.
+        parts: test cases alone, or `HELD_OUT` for those of the validation part too, on which thresholds are chosen.
     """
     tables, damaged = [], []
     for status in finished_runs(runs, cohort, recipe=recipe):
         try:
-            tables.append(_one_run(runs, status))
+            tables.append(_one_run(runs, status, parts))
         except DamagedRunError:
             damaged.append(status.run_id)
     who = cohort.cases[["case_id", "age", "sex", *cohort.comorbidities]]
@@ -44,10 +52,10 @@ def scored_cases(runs: RunStore, cohort: Cohort, *, recipe: str | None = None) -
     return scored
 
 
-def _one_run(runs: RunStore, status: RunStatus) -> pd.DataFrame:
+def _one_run(runs: RunStore, status: RunStatus, parts: Collection[Part]) -> pd.DataFrame:
     guarantee = runs.result(status.run_id).guarantee
     scores = runs.scores(status.run_id)
-    test = scores[scores["split"] == Part.TEST.value].reset_index(drop=True)
+    held_out = scores[scores["split"].isin([part.value for part in parts])].reset_index(drop=True)
     facts: dict[str, Any] = {
         "run_id": status.run_id,
         "recipe": status.spec.recipe,
@@ -58,4 +66,4 @@ def _one_run(runs: RunStore, status: RunStatus) -> pd.DataFrame:
         "accountant": guarantee.accountant if guarantee else None,
         "seed": status.spec.seed,
     }
-    return test.assign(**facts)[[*RUN_COLUMNS, *CASE_SCORE_COLUMNS]]
+    return held_out.assign(**facts)[[*RUN_COLUMNS, *CASE_SCORE_COLUMNS]]

@@ -1,16 +1,31 @@
-"""AUROC by subgroup, and the gap between subgroups."""
+"""AUROC by subgroup, the gap between subgroups, and whether small subgroups lose more."""
 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
-from dpmed_core.cohort.groups import UNKNOWN, subgroups
-from dpmed_core.evaluation.auroc import Auroc, mean_auroc, standard_error
-from dpmed_core.evaluation.utility import MACRO, UTILITY_COLUMNS, by_finding, runs_of, value_fields
+from dpmed_core.cohort.groups import UNKNOWN
+from dpmed_core.evaluation.intervals import freedom_of, symmetric
+from dpmed_core.evaluation.measured import MACRO, Measured, measure
+from dpmed_core.evaluation.utility import SUBGROUP_COLUMNS, auroc_rows
 
-SUBGROUP_COLUMNS = (*UTILITY_COLUMNS, "attribute", "subgroup")
-GAP_COLUMNS = ("run_id", "recipe", "attribute", "finding", "epsilon", "seed", "gap", "gap_low", "gap_high", "largest", "smallest", "reason")
+GAP_COLUMNS = (
+    "run_id",
+    "recipe",
+    "unit",
+    "attribute",
+    "finding",
+    "epsilon",
+    "seed",
+    "gap",
+    "gap_low",
+    "gap_high",
+    "largest",
+    "smallest",
+    "reason",
+)
+__all__ = ["GAP_COLUMNS", "SUBGROUP_COLUMNS", "gap_rows", "gap_table", "subgroup_table"]
 
 
 def subgroup_table(scored: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
@@ -18,59 +33,65 @@ def subgroup_table(scored: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
 
     Args:
         scored: scored cases.
-        by: attributes: "sex", "age" or co-morbidities.
+        by: attributes, as `cohort.groups.subgroups` takes them.
 
     Raises:
         CohortError: there is no such attribute.
     """
-    rows = [
-        {**facts, **value_fields(finding, value), "attribute": attribute, "subgroup": subgroup}
-        for attribute in by
-        for facts, subgroup, values in _values(scored, attribute)
-        for finding, value in values.items()
-    ]
-    return pd.DataFrame(rows, columns=list(SUBGROUP_COLUMNS))
+    return auroc_rows(measure(scored, by), by)
 
 
 def gap_table(scored: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Largest minus smallest subgroup AUROC of each run, attribute and finding, with `GAP_COLUMNS`; see `gap_rows`."""
+    return gap_rows(measure(scored, by), by)
+
+
+def gap_rows(measured: Sequence[Measured], by: Sequence[str]) -> pd.DataFrame:
     """Largest minus smallest subgroup AUROC of each run, attribute and finding, with `GAP_COLUMNS`.
 
     Descriptive only: the two groups were picked because they differ most, so the interval (clustered by patient, a patient may stand in
     both groups) does not account for the picking, and a gap of two equally served groups is above 0. Unknown values are no subgroup here.
+    Macro compares the mean over those findings that are estimable in every subgroup.
     """
-    rows = []
-    for attribute in by:
-        subgroups_of: dict[str, tuple[dict[str, object], dict[str, dict[str, Auroc]]]] = {}
-        for facts, subgroup, values in _values(scored, attribute):
-            if subgroup != UNKNOWN:
-                subgroups_of.setdefault(str(facts["run_id"]), (facts, {}))[1][subgroup] = values
-        for facts, by_subgroup in subgroups_of.values():
-            for finding in next(iter(by_subgroup.values())):
-                values_of = {name: values[finding] for name, values in by_subgroup.items() if finding in values}
-                rows.append({**facts, "attribute": attribute, "finding": finding, **_gap_fields(values_of)})
+    rows = [row for m in measured for attribute in by for row in _gaps(m, attribute)]
     return pd.DataFrame(rows, columns=list(GAP_COLUMNS))
 
 
-def _values(scored: pd.DataFrame, attribute: str) -> Iterator[tuple[dict[str, object], str, dict[str, Auroc]]]:
-    """Each run, subgroup and its AUROCs; influence values are aligned over the run's subgroups."""
-    for facts, cases in runs_of(scored):
-        membership = subgroups(cases, attribute)
-        for subgroup in membership.cat.categories:
-            inside = (membership == subgroup).to_numpy()
-            if inside.any():
-                masked = cases.assign(label=cases["label"].where(inside))
-                values = by_finding(masked)
-                yield facts, str(subgroup), {**values, MACRO: mean_auroc(list(values.values()))}
+def _gaps(measured: Measured, attribute: str) -> Iterator[dict[str, object]]:
+    groups = [number for name, number in measured.groups_of(attribute).items() if name != UNKNOWN]
+    for run, facts in enumerate(measured.runs.to_dict("records")):
+        for finding, name in enumerate(measured.findings):
+            about = {key: facts[key] for key in ("run_id", "recipe", "unit", "epsilon", "seed")}
+            yield {**about, "attribute": attribute, "finding": name, **_gap_fields(measured, run, finding, groups)}
 
 
-def _gap_fields(values: dict[str, Auroc]) -> dict[str, object]:
-    estimable = {name: value for name, value in values.items() if not value.reason}
-    if len(estimable) < 2:
-        return {"gap": np.nan, "gap_low": np.nan, "gap_high": np.nan, "reason": "fewer than two subgroups are estimable"}
-    largest = max(estimable, key=lambda name: estimable[name].value)
-    smallest = min(estimable, key=lambda name: estimable[name].value)
-    gap = estimable[largest].value - estimable[smallest].value
-    influence = estimable[largest].influence - estimable[smallest].influence
-    n_patients = int(np.count_nonzero(influence))
-    reach = 1.959963984540054 * standard_error(influence, n_patients)
-    return {"gap": gap, "gap_low": gap - reach, "gap_high": gap + reach, "largest": largest, "smallest": smallest, "reason": ""}
+def _gap_fields(measured: Measured, run: int, finding: int, groups: list[int]) -> dict[str, object]:
+    estimable = [group for group in groups if not measured.reasons[finding, group]]
+    compared = _compared_findings(measured, finding, estimable)
+    if len(estimable) < 2 or not compared:
+        reason = "fewer than two subgroups are estimable" if len(estimable) < 2 else "no finding is estimable in every subgroup"
+        return {"gap": np.nan, "gap_low": np.nan, "gap_high": np.nan, "reason": reason}
+    values = dict(zip(estimable, measured.values[run, compared][:, estimable].mean(axis=0), strict=True))
+    largest, smallest = max(values, key=lambda g: values[g]), min(values, key=lambda g: values[g])
+    influence = measured.influence[run, compared].mean(axis=0)
+    squares = np.square(measured.grouping.by_patient(influence, largest) - measured.grouping.by_patient(influence, smallest))
+    variance = squares.sum()
+    gap = values[largest] - values[smallest]
+    n_effective = measured.n_effective[finding, [largest, smallest]].min()
+    low, high = symmetric(gap, variance, freedom_of(variance, np.square(squares).sum(), n_effective))
+    names = measured.grouping.groups
+    return {
+        "gap": gap,
+        "gap_low": float(low),
+        "gap_high": float(high),
+        "largest": names[largest][1],
+        "smallest": names[smallest][1],
+        "reason": "",
+    }
+
+
+def _compared_findings(measured: Measured, finding: int, groups: list[int]) -> list[int]:
+    """The finding itself; of macro, those that are estimable in every group, so that all groups are judged on the same."""
+    if measured.findings[finding] != MACRO:
+        return [finding]
+    return [f for f in range(len(measured.findings) - 1) if not any(measured.reasons[f, group] for group in groups)]

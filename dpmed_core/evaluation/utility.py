@@ -1,95 +1,132 @@
-"""How well each run does on the held-out test patients: AUROC by finding and over findings."""
+"""How well each run does on the held-out test patients: AUROC by finding and over findings, and the mean over trainings."""
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
+from numpy.typing import NDArray
 
-from dpmed_core.evaluation.auroc import CONFIDENCE, Auroc, auroc, mean_auroc
 from dpmed_core.evaluation.cases import RUN_COLUMNS
+from dpmed_core.evaluation.grouping import EVERYBODY
+from dpmed_core.evaluation.intervals import added, logit, on_logit
+from dpmed_core.evaluation.measured import MACRO, Measured, measure
 
-MACRO = "macro"
-VALUE_COLUMNS = ("finding", "auroc", "auroc_low", "auroc_high", "standard_error", "n_cases", "n_positive", "n_patients", "reason")
+COUNT_COLUMNS = ("n_cases", "n_positive", "n_patients")
+VALUE_COLUMNS = (
+    "finding",
+    "auroc",
+    "auroc_low",
+    "auroc_high",
+    "standard_error",
+    "logit_error",
+    "freedom",
+    *COUNT_COLUMNS,
+    "n_findings",
+    "reason",
+)
 UTILITY_COLUMNS = (*RUN_COLUMNS, *VALUE_COLUMNS)
+SUBGROUP_COLUMNS = (*UTILITY_COLUMNS, "attribute", "subgroup")
 GROUP = ["recipe", "unit", "epsilon", "delta", "finding"]
+MEAN_COLUMNS = ("n_seeds", "auroc", "auroc_low", "auroc_high", "new_low", "new_high", *COUNT_COLUMNS)
+
+__all__ = ["GROUP", "MACRO", "SUBGROUP_COLUMNS", "UTILITY_COLUMNS", "auroc_rows", "utility_means", "utility_table"]
 
 
 def utility_table(scored: pd.DataFrame) -> pd.DataFrame:
     """One row a run and finding, and one for the mean over findings ("macro"), with `UTILITY_COLUMNS`.
 
-    Intervals are for this one training, over patients. Macro's n_positive counts positive labels over all findings.
+    Intervals are for this one training, over patients. Macro's n_positive counts positive labels over all findings,
+    its n_findings those that are estimable.
     """
-    rows: list[dict[str, object]] = []
-    for facts, cases in runs_of(scored):
-        values = by_finding(cases)
-        values[MACRO] = mean_auroc(list(values.values()))
-        rows.extend({**facts, **value_fields(finding, value)} for finding, value in values.items())
-    return pd.DataFrame(rows, columns=list(UTILITY_COLUMNS))
+    return auroc_rows(measure(scored), [EVERYBODY])[list(UTILITY_COLUMNS)]
 
 
-def runs_of(scored: pd.DataFrame) -> Iterator[tuple[dict[str, object], pd.DataFrame]]:
-    """Each run's facts (`RUN_COLUMNS`) and its cases."""
-    for _, cases in scored.groupby("run_id", sort=False):
-        yield {name: cases[name].iloc[0] for name in RUN_COLUMNS}, cases
+def auroc_rows(measured: Sequence[Measured], attributes: Sequence[str]) -> pd.DataFrame:
+    """One row a run, subgroup and finding, with `SUBGROUP_COLUMNS`; what is not estimable says why."""
+    tables = [table for m in measured for table in _rows(m, attributes)]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(SUBGROUP_COLUMNS))
 
 
-def by_finding(cases: pd.DataFrame) -> dict[str, Auroc]:
-    """The AUROC of each finding of one run's cases; influence values aligned over findings."""
-    numbers, patients = pd.factorize(cases["patient_id"])
-    return {
-        str(finding): auroc(
-            rows["score"].to_numpy(dtype=float),
-            rows["label"].to_numpy(dtype=float),
-            numbers[cases.index.get_indexer(rows.index)],
-            n_patients_all=len(patients),
+def _rows(measured: Measured, attributes: Sequence[str]) -> Iterator[pd.DataFrame]:
+    """Each run's rows, subgroup by subgroup."""
+    groups = np.array([number for of in attributes for number in measured.groups_of(of).values()], dtype=np.intp)
+    shape = (len(groups), len(measured.findings))
+    names = [measured.grouping.groups[group] for group in groups]
+    same = {name: getattr(measured, name).T[groups].ravel() for name in COUNT_COLUMNS} | {
+        "n_findings": measured.n_findings.T[groups].ravel(),
+        "reason": measured.reasons.T[groups].ravel(),
+    }
+    for run in range(len(measured.runs)):
+        logit_variance, freedom = measured.logit_variances(run)
+        low, high = on_logit(measured.values[run], logit_variance, freedom, measured.n_effective)
+        numbers = {
+            "auroc": measured.values[run],
+            "auroc_low": low,
+            "auroc_high": high,
+            "standard_error": np.sqrt(measured.variances(run)[0]),
+            "logit_error": np.sqrt(logit_variance),
+            "freedom": freedom,
+        }
+        table = pd.DataFrame(
+            {
+                "finding": np.tile(np.array(measured.findings, dtype=object), shape[0]),
+                **{name: array.T[groups].ravel() for name, array in numbers.items()},
+                **same,
+                "attribute": np.repeat(np.array([name[0] for name in names], dtype=object), shape[1]),
+                "subgroup": np.repeat(np.array([name[1] for name in names], dtype=object), shape[1]),
+            }
         )
-        for finding, rows in cases.groupby("finding", sort=False)
-    }
+        facts = measured.runs.iloc[[run] * len(table)].reset_index(drop=True)
+        yield pd.concat([facts, table], axis=1)[list(SUBGROUP_COLUMNS)]
 
 
-def value_fields(finding: str, value: Auroc) -> dict[str, object]:
-    """An AUROC as the values of `VALUE_COLUMNS`."""
-    return {
-        "finding": finding,
-        "auroc": value.value,
-        "auroc_low": value.low,
-        "auroc_high": value.high,
-        "standard_error": value.standard_error if not value.reason else math.nan,
-        "n_cases": value.n_cases,
-        "n_positive": value.n_positive,
-        "n_patients": value.n_patients,
-        "reason": value.reason,
-    }
+def utility_means(table: pd.DataFrame) -> pd.DataFrame:
+    """The mean over replicates, with an interval for the mean performance over trainings and one for a single new training.
 
+    Columns: `GROUP` (and attribute and subgroup, where `table` has them), then `MEAN_COLUMNS`. auroc_low to auroc_high holds the mean
+    over all trainings; its variance, on the logit scale, is that of the patients (mean over replicates: they share the patients) plus
+    that of the training (variance between replicates over their number); its quantile is Student's t with Satterthwaite's degrees of
+    freedom, m - 1 for the training part. new_low to new_high holds one new training's AUROC; NaN for a single replicate, whose interval
+    is that of the patients alone. All are conditional on the training patients.
 
-def utility_means(utility: pd.DataFrame) -> pd.DataFrame:
-    """The mean over replicates of each recipe, unit, epsilon and finding, with an interval for the mean performance over trainings.
-
-    Columns: `GROUP`, n_seeds, auroc, auroc_low, auroc_high, n_cases, n_positive, n_patients. The interval's variance is that of the
-    patients (mean over replicates: they share the patients) plus that of the training (variance between replicates over their number);
-    the quantile is Student's t with Satterthwaite's degrees of freedom, m - 1 for the training part. It is conditional on the training
-    patients. A single replicate has the patients' interval alone.
+    Args:
+        table: `utility_table` or `fairness.subgroup_table`.
     """
-    estimable = utility[utility["auroc"].notna()]
-    rows = [
-        {**dict(zip(GROUP, names, strict=True)), **_mean_fields(group)}
-        for names, group in estimable.groupby(GROUP, sort=False, dropna=False)
-    ]
-    return pd.DataFrame(rows, columns=[*GROUP, "n_seeds", "auroc", "auroc_low", "auroc_high", "n_cases", "n_positive", "n_patients"])
+    keys = [*GROUP, *(name for name in ("attribute", "subgroup") if name in table.columns)]
+    estimable = table[table["auroc"].notna()]
+    scaled = estimable.assign(variance=np.square(estimable["logit_error"]), logit=logit(estimable["auroc"]))
+    means = (
+        scaled.groupby(keys, sort=False, dropna=False)
+        .agg(
+            n_seeds=("auroc", "size"),
+            auroc=("auroc", "mean"),
+            between=("logit", "var"),
+            variance=("variance", "mean"),
+            freedom=("freedom", "mean"),
+            low=("auroc_low", "first"),
+            high=("auroc_high", "first"),
+            n_cases=("n_cases", "first"),
+            n_positive=("n_positive", "first"),
+            n_patients=("n_patients", "first"),
+        )
+        .reset_index()
+    )
+    return _with_intervals(means)[[*keys, *MEAN_COLUMNS]]
 
 
-def _mean_fields(group: pd.DataFrame) -> dict[str, object]:
-    n_seeds, value = len(group), float(group["auroc"].mean())
-    n_patients = int(group["n_patients"].iloc[0])
-    counts = {name: int(group[name].iloc[0]) for name in ("n_cases", "n_positive", "n_patients")}
-    if n_seeds == 1:
-        low, high = float(group["auroc_low"].iloc[0]), float(group["auroc_high"].iloc[0])
-        return {"n_seeds": 1, "auroc": value, "auroc_low": low, "auroc_high": high, **counts}
-    between_patients = float(np.square(group["standard_error"]).mean())
-    between_trainings = float(group["auroc"].var(ddof=1)) / n_seeds
-    variance = between_patients + between_trainings
-    freedom = variance**2 / max(between_patients**2 / max(n_patients - 1, 1) + between_trainings**2 / (n_seeds - 1), 1e-300)
-    reach = float(t.ppf((1 + CONFIDENCE) / 2, max(freedom, 1.0))) * math.sqrt(variance)
-    return {"n_seeds": n_seeds, "auroc": value, "auroc_low": max(value - reach, 0.0), "auroc_high": min(value + reach, 1.0), **counts}
+def _with_intervals(means: pd.DataFrame) -> pd.DataFrame:
+    seeds, alone = means["n_seeds"].to_numpy(dtype=float), (means["n_seeds"] == 1).to_numpy()
+    between = means["between"].fillna(0).to_numpy()
+
+    def interval(trainings: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        variance, freedom = added(means["variance"], means["freedom"], trainings, seeds - 1)
+        return on_logit(means["auroc"], variance, freedom, means["n_patients"])
+
+    low, high = interval(between / seeds)
+    new_low, new_high = interval(between * (1 + 1 / seeds))
+    return means.assign(
+        auroc_low=np.where(alone, means["low"], low),
+        auroc_high=np.where(alone, means["high"], high),
+        new_low=np.where(alone, np.nan, new_low),
+        new_high=np.where(alone, np.nan, new_high),
+    )

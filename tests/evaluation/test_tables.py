@@ -61,9 +61,44 @@ def test_grouping_by_what_is_not_there_is_refused(make_scored):
         subgroup_table(make_scored({"one": 1.0}), ["religion"])
 
 
-def test_age_bands_are_the_papers():
-    ages = pd.DataFrame({"age": [0, 29.9, 30, 59, 60, 69, 70, 79, 80, 100, 101, np.nan]})
-    assert subgroups(ages, "age").tolist() == (["0-29"] * 2 + ["30-59"] * 2 + ["60-69"] * 2 + ["70-79"] * 2 + ["80+"] * 3 + ["unknown"])
+def test_unknown_labels_are_left_out_and_counted_as_such(make_scored):
+    scored = make_scored({"one": 1.0})
+    row = utility_table(scored).set_index("finding").loc["mass"]
+    mass = scored[scored["finding"] == "mass"]
+    assert (row["n_cases"], row["n_positive"]) == (mass["label"].notna().sum(), (mass["label"] == 1).sum())
+    assert row["n_cases"] < len(mass) and row["n_patients"] == mass.loc[mass["label"].notna(), "patient_id"].nunique()
+
+
+def test_the_macro_error_counts_that_findings_share_their_patients(make_scored):
+    """The same finding under two names is no more certain than once; two that differ are."""
+    scored = make_scored({"one": 1.0})
+    mass = scored[scored["finding"] == "mass"]
+    twice = utility_table(pd.concat([mass, mass.assign(finding="copy")], ignore_index=True)).set_index("finding")
+    assert twice.loc[MACRO, "standard_error"] == pytest.approx(twice.loc["mass", "standard_error"])
+    both = utility_table(scored).set_index("finding")["standard_error"]
+    assert both[MACRO] < 0.9 * max(both["mass"], both["nodule"])
+
+
+def test_two_attributes_together_are_groups_of_their_own(make_scored):
+    scored = make_scored({"one": 1.0}, n_patients=400)
+    table = subgroup_table(scored, ["sex*copd"]).set_index(["subgroup", "finding"])
+    inside = (scored["sex"] == "female") & (scored["copd"] == 1) & (scored["finding"] == "mass")
+    assert table.loc[("female, with", "mass"), "auroc"] == pytest.approx(oracle(scored[inside]), abs=1e-12)
+
+
+def test_runs_on_other_cases_are_measured_on_theirs(make_scored):
+    scored = make_scored({"one": 1.0, "two": 1.0})
+    fewer = scored[(scored["run_id"] == "one") | (scored["patient_id"].str[1:].astype(int) < 60)]
+    table = utility_table(fewer).set_index(["run_id", "finding"])
+    for run, cases in fewer[fewer["finding"] == "mass"].groupby("run_id"):
+        assert table.loc[(run, "mass"), "auroc"] == pytest.approx(oracle(cases), abs=1e-12)
+    assert table.loc[("two", "mass"), "n_patients"] <= 60 < table.loc[("one", "mass"), "n_patients"]
+
+
+def test_nothing_trained_gives_empty_tables_with_all_columns(make_scored):
+    empty = make_scored({"one": 1.0}).iloc[:0]
+    assert utility_table(empty).empty and "auroc_low" in utility_table(empty)
+    assert subgroup_table(empty, ["sex"]).empty and gap_table(empty, ["sex"]).empty
 
 
 def test_means_over_replicates_cover_patients_and_training(make_scored):
@@ -74,7 +109,8 @@ def test_means_over_replicates_cover_patients_and_training(make_scored):
     mean = means[(means["epsilon"] == 1) & (means["finding"] == "mass")].iloc[0]
     assert mean["n_seeds"] == 2 and mean["auroc"] == pytest.approx(private["auroc"].mean())
     patients_alone = 1.9 * np.sqrt(np.square(private["standard_error"]).mean())
-    assert mean["auroc_high"] - mean["auroc"] >= patients_alone
+    assert mean["auroc_high"] - mean["auroc_low"] >= 2 * patients_alone
+    assert mean["new_low"] < mean["auroc_low"] and mean["new_high"] > mean["auroc_high"]
 
 
 def test_replicates_that_differ_more_have_wider_intervals(make_scored):

@@ -1,0 +1,105 @@
+"""Cases sorted into subgroups of several attributes, and patients into cells: one cell for each patient in each subgroup."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dpmed_core.cohort.groups import subgroups
+
+EVERYBODY = "all"
+"""The attribute, and its one subgroup, of every case."""
+
+Integers = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """The subgroups of one attribute; each case stands in one of them or in none.
+
+    Attributes:
+        attribute: its name.
+        first: number of its first subgroup among all.
+        n_groups: how many it has.
+        codes: subgroup of each case, counted from 0 within the attribute; `n_groups` for none.
+        cells: cell of each case among all; 0 where it stands in no subgroup.
+    """
+
+    attribute: str
+    first: int
+    n_groups: int
+    codes: NDArray[np.unsignedinteger] = field(repr=False)
+    cells: Integers = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Grouping:
+    """All subgroups of all attributes, numbered through; cells stand in the order of their subgroups.
+
+    Attributes:
+        groups: (attribute, subgroup) by number.
+        blocks: one an attribute.
+        cell_patient: patient of each cell.
+        cell_start: where each subgroup's cells begin, and the end `[n_groups + 1]`.
+        n_patients: patients in all.
+    """
+
+    groups: tuple[tuple[str, str], ...]
+    blocks: tuple[Block, ...]
+    cell_patient: Integers = field(repr=False)
+    cell_start: Integers = field(repr=False)
+    n_patients: int
+
+    @property
+    def cell_group(self) -> Integers:
+        """Subgroup of each cell."""
+        return np.repeat(np.arange(len(self.groups)), np.diff(self.cell_start))
+
+    def sum_cells(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sums over each subgroup's cells, along the last axis: `[..., n_cells]` to `[..., n_groups]`."""
+        if values.shape[-1] == 0:
+            return np.zeros((*values.shape[:-1], len(self.groups)))
+        return np.add.reduceat(values, self.cell_start[:-1], axis=-1)
+
+    def by_patient(self, values: NDArray[np.float64], group: int) -> NDArray[np.float64]:
+        """The cells of `group` laid out by patient: `[..., n_cells]` to `[..., n_patients]`, 0 for patients outside it."""
+        cells = slice(self.cell_start[group], self.cell_start[group + 1])
+        laid_out = np.zeros((*values.shape[:-1], self.n_patients))
+        laid_out[..., self.cell_patient[cells]] = values[..., cells]
+        return laid_out
+
+
+def group_cases(cases: pd.DataFrame, by: Sequence[str], patients: Integers, *, n_patients: int) -> Grouping:
+    """The subgroups of everybody and of each attribute in `by`; subgroups without a case are left out.
+
+    Args:
+        cases: one row a case, with the columns that `by` needs.
+        by: attributes, as `cohort.groups.subgroups` takes them.
+        patients: patient of each case, below `n_patients`.
+        n_patients: patients in all.
+
+    Raises:
+        CohortError: there is no such attribute.
+    """
+    groups: list[tuple[str, str]] = []
+    blocks: list[Block] = []
+    cell_patient: list[Integers] = []
+    starts = [0]
+    for attribute in (EVERYBODY, *dict.fromkeys(by)):
+        names, codes = _codes(cases, attribute)
+        pairs, cells = np.unique(codes.astype(np.intp) * n_patients + patients, return_inverse=True)
+        blocks.append(Block(attribute, len(groups), len(names), codes, cells + starts[-1]))
+        groups.extend((attribute, name) for name in names)
+        cell_patient.append(pairs % n_patients)
+        starts.extend(starts[-1] + np.cumsum(np.bincount(pairs // n_patients, minlength=len(names))))
+    return Grouping(tuple(groups), tuple(blocks), np.concatenate(cell_patient), np.array(starts, dtype=np.intp), n_patients)
+
+
+def _codes(cases: pd.DataFrame, attribute: str) -> tuple[list[str], NDArray[np.unsignedinteger]]:
+    if attribute == EVERYBODY:
+        return [EVERYBODY], np.zeros(len(cases), dtype=np.uint8)
+    membership = subgroups(cases, attribute).cat.remove_unused_categories()
+    smallest = np.uint8 if len(membership.cat.categories) < 255 else np.uint16
+    return [str(name) for name in membership.cat.categories], membership.cat.codes.to_numpy().astype(smallest)

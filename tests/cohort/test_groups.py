@@ -1,0 +1,56 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from dpmed_core.cohort.groups import subgroups
+from dpmed_core.errors import CohortError
+
+CASES = pd.DataFrame(
+    {
+        "age": [0, 29.9, 30, 59, 60, 69, 70, 79, 80, 100, 101, np.nan],
+        "sex": ["female", "male"] * 5 + ["other", "unknown"],
+        "copd": [0.0, 1.0] * 5 + [np.nan, 1.0],
+    }
+)
+
+
+def test_age_bands_are_the_papers():
+    assert subgroups(CASES, "age").tolist() == (["0-29"] * 2 + ["30-59"] * 2 + ["60-69"] * 2 + ["70-79"] * 2 + ["80+"] * 3 + ["unknown"])
+
+
+def test_age_is_cut_where_one_wants():
+    bands = subgroups(CASES, "age:40/65")
+    assert bands.tolist() == ["under 40"] * 3 + ["40-64"] * 2 + ["65+"] * 6 + ["unknown"]
+    assert list(bands.cat.categories) == ["under 40", "40-64", "65+", "unknown"]
+
+
+def test_quartiles_hold_about_equally_many():
+    ages = pd.DataFrame({"age": np.random.default_rng(0).normal(60, 15, 4000)})
+    counts = subgroups(ages, "age:quartiles").value_counts()
+    assert (counts[counts > 0] > 900).all() and (counts > 0).sum() == 4
+
+
+def test_two_attributes_cross_and_unknown_in_one_is_unknown():
+    both = subgroups(CASES, "sex*copd")
+    assert both.tolist() == ["female, without", "male, with"] * 5 + ["unknown", "unknown"]
+    assert both.cat.categories[-1] == "unknown"
+    assert subgroups(CASES, "sex*age:40/65").iloc[0] == "female, under 40"
+
+
+@pytest.mark.parametrize(
+    ("attribute", "said"),
+    [
+        ("religion", "no attribute 'religion'"),
+        ("sex:quartiles", "no attribute"),
+        ("sex*religion", "no attribute 'religion'"),
+        ("age:65/40", "rising years"),
+        ("age:old", "rising years"),
+        ("age:0", "rising years"),
+        ("age:40/40", "rising years"),
+        ("sex*sex", "two different attributes"),
+        ("sex*age*copd", "two different attributes"),
+    ],
+)
+def test_what_cannot_be_grouped_by_is_refused(attribute, said):
+    with pytest.raises(CohortError, match=said):
+        subgroups(CASES, attribute)
