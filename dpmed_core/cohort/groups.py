@@ -4,7 +4,7 @@ An attribute is written
 
     sex                    as recorded
     age                    the paper's bands of `AGE_BANDS`
-    age:quartiles          four bands of about equally many cases
+    age:quartiles          four bands of about equally many of the cases at hand
     age:40/65              own cuts, in years
     copd                   a co-morbidity's column (1, 0, blank)
     sex*age                an intersection; any two of the above

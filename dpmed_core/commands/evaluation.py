@@ -11,9 +11,12 @@ from dpmed_core.cohort.schema import Cohort
 from dpmed_core.commands.cohort import names
 from dpmed_core.commands.output import json_option, records, say
 from dpmed_core.errors import CohortError
+from dpmed_core.evaluation.benefit import benefit_table
+from dpmed_core.evaluation.calibration import calibration_table
 from dpmed_core.evaluation.cases import HELD_OUT, scored_cases
 from dpmed_core.evaluation.costs import DEFAULT_MARGIN
 from dpmed_core.evaluation.family import Family, FamilyBook, Lock
+from dpmed_core.evaluation.measured import MACRO
 from dpmed_core.evaluation.operating import OperatingRule
 from dpmed_core.evaluation.published import pdac_gap_table, pdac_reference, pdac_table
 from dpmed_core.evaluation.tables import EvaluationTables, evaluation_tables
@@ -55,7 +58,7 @@ def evaluate(cohort_name: str, recipe: str | None, by: str | None, margin: float
     """
     installation = Installation.open()
     cohort = installation.cohorts.load(cohort_name)
-    attributes, judged = names(by), names(findings) or cohort.findings
+    attributes, judged = tuple(dict.fromkeys(names(by))), names(findings) or cohort.findings
     _check(cohort, attributes, judged)
     rule = OperatingRule.parse(point)
     lock = _lock(installation, cohort, Family.of(attributes, judged, margin)) if attributes else None
@@ -64,6 +67,7 @@ def evaluate(cohort_name: str, recipe: str | None, by: str | None, margin: float
         click.echo(f"Run {run_id} is damaged and left out: train it again with `runs retry {run_id}`.", err=True)
     tables = evaluation_tables(scored, attributes, margin=margin, findings=judged, rule=rule)
     document: dict[str, object] = {name: records(getattr(tables, name)) for name in TABLES}
+    document |= {"calibration": records(calibration_table(scored, attributes)), "net_benefit": records(benefit_table(scored))}
     document |= {"operating_point": rule.sentence(), "family": _family_fields(lock)}
     say(document, _readable(tables, lock) or f"No finished run on {cohort_name} yet: ask for some with `sweep`.", as_json=as_json)
 
@@ -73,8 +77,8 @@ def _check(cohort: Cohort, attributes: Sequence[str], findings: Sequence[str]) -
     for attribute in attributes:
         subgroups(cohort.cases, attribute)
     for finding in findings:
-        if finding not in cohort.findings:
-            raise CohortError(f"There is no finding {finding!r} in {cohort.name}: choose from {', '.join(cohort.findings)}.")
+        if finding not in (*cohort.findings, MACRO):
+            raise CohortError(f"There is no finding {finding!r} in {cohort.name}: choose from {', '.join((*cohort.findings, MACRO))}.")
 
 
 def _lock(installation: Installation, cohort: Cohort, family: Family) -> Lock:

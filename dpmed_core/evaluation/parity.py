@@ -100,7 +100,8 @@ def _disparity(rated: Rated, attribute: str, finding: int) -> dict[str, object]:
     rates = rated.values[:, finding, _known_groups(rated, attribute)]
     spread = np.full(len(RATES), np.nan)
     enough = (~np.isnan(rates)).sum(axis=1) > 1
-    spread[enough] = np.nanmax(rates[enough], axis=1) - np.nanmin(rates[enough], axis=1)
+    if enough.any():
+        spread[enough] = np.nanmax(rates[enough], axis=1) - np.nanmin(rates[enough], axis=1)
     return {
         "demographic_parity_difference": spread[POSITIVE_RATE],
         "equalized_odds_difference": max(spread[SENSITIVITY], spread[SPECIFICITY]) if enough[[SENSITIVITY, SPECIFICITY]].all() else np.nan,
