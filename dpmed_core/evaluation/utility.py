@@ -94,6 +94,8 @@ def utility_means(table: pd.DataFrame) -> pd.DataFrame:
     """
     keys = [*GROUP, *(name for name in ("attribute", "subgroup") if name in table.columns)]
     estimable = table[table["auroc"].notna()]
+    if estimable.empty:
+        return pd.DataFrame(columns=[*keys, *MEAN_COLUMNS])
     scaled = estimable.assign(variance=np.square(estimable["logit_error"]), logit=logit(estimable["auroc"]))
     means = (
         scaled.groupby(keys, sort=False, dropna=False)
