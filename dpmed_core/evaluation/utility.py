@@ -86,8 +86,8 @@ def utility_means(table: pd.DataFrame) -> pd.DataFrame:
     Columns: `GROUP` (and attribute and subgroup, where `table` has them), then `MEAN_COLUMNS`. auroc_low to auroc_high holds the mean
     over all trainings; its variance, on the logit scale, is that of the patients (mean over replicates: they share the patients) plus
     that of the training (variance between replicates over their number); its quantile is Student's t with Satterthwaite's degrees of
-    freedom, m - 1 for the training part. new_low to new_high holds one new training's AUROC, and is never shorter; NaN for a single replicate,
-    whose interval is that of the patients alone. All are conditional on the training patients.
+    freedom, m - 1 for the training part. new_low to new_high holds one new training's AUROC and is never shorter; NaN for a single
+    replicate, whose interval is that of the patients alone. All are conditional on the training patients.
 
     Args:
         table: `utility_table` or `fairness.subgroup_table`.
