@@ -23,6 +23,7 @@ from dpmed_core.evaluation.tables import EvaluationTables, evaluation_tables
 from dpmed_core.export import export_figure
 from dpmed_core.installation import Installation
 from dpmed_core.settings import load_settings
+from dpmed_core.training.result import NEIGHBORING_RELATION
 
 TABLES = ("utility", "subgroups", "gaps", "means", "costs", "verdicts", "size_loss", "rates", "parity", "disparity")
 _ARM = ("recipe", "unit", "epsilon")
@@ -68,6 +69,7 @@ def evaluate(cohort_name: str, recipe: str | None, by: str | None, margin: float
     tables = evaluation_tables(scored, attributes, margin=margin, findings=judged, rule=rule)
     document: dict[str, object] = {name: records(getattr(tables, name)) for name in TABLES}
     document |= {"calibration": records(calibration_table(scored, attributes)), "net_benefit": records(benefit_table(scored))}
+    document["guarantees"] = records(guarantees(tables.utility))
     document |= {"operating_point": rule.sentence(), "family": _family_fields(lock)}
     say(document, _readable(tables, lock) or f"No finished run on {cohort_name} yet: ask for some with `sweep`.", as_json=as_json)
 
@@ -91,12 +93,21 @@ def _family_fields(lock: Lock | None) -> dict[str, object] | None:
     return {**lock.family.fields(), "locked_at": lock.locked_at, "is_first": lock.is_first, "note": lock.sentence()}
 
 
+def guarantees(utility: pd.DataFrame) -> pd.DataFrame:
+    """What each epsilon in the other tables means: its delta, unit, accountant and neighbouring relation."""
+    columns = ["recipe", "unit", "epsilon", "delta", "accountant"]
+    private = utility[utility["epsilon"].notna()].drop_duplicates(columns)
+    return private[columns].assign(neighboring_relation=NEIGHBORING_RELATION)
+
+
 def _readable(tables: EvaluationTables, lock: Lock | None) -> str:
     """The tables that are read most, for a terminal."""
-    parts = []
+    promised = guarantees(tables.utility)
+    parts = [f"privacy\n{promised.to_string(index=False)}"] if len(promised) else []
     for name, columns in READABLE.items():
         table: pd.DataFrame = getattr(tables, name)
         if len(table):
+            table = table.assign(epsilon=[f"{epsilon:g}" if pd.notna(epsilon) else "none" for epsilon in table["epsilon"]])
             note = f"\n{lock.sentence()}" if name == "verdicts" and lock else ""
             parts.append(f"{name}{note}\n{table[list(columns)].to_string(index=False, float_format=lambda value: f'{value:.3f}')}")
     return "\n\n".join(parts)

@@ -27,7 +27,7 @@ VALUE_COLUMNS = (
 UTILITY_COLUMNS = (*RUN_COLUMNS, *VALUE_COLUMNS)
 SUBGROUP_COLUMNS = (*UTILITY_COLUMNS, "attribute", "subgroup")
 GROUP = ["recipe", "unit", "epsilon", "delta", "finding"]
-MEAN_COLUMNS = ("n_seeds", "auroc", "auroc_low", "auroc_high", "new_low", "new_high", *COUNT_COLUMNS)
+MEAN_COLUMNS = ("n_seeds", "auroc", "auroc_low", "auroc_high", "new_low", "new_high", *COUNT_COLUMNS, "n_findings")
 
 __all__ = ["GROUP", "MACRO", "SUBGROUP_COLUMNS", "UTILITY_COLUMNS", "auroc_rows", "utility_means", "utility_table"]
 
@@ -110,6 +110,7 @@ def utility_means(table: pd.DataFrame) -> pd.DataFrame:
             n_cases=("n_cases", "first"),
             n_positive=("n_positive", "first"),
             n_patients=("n_patients", "first"),
+            n_findings=("n_findings", "first"),
         )
         .reset_index()
     )
