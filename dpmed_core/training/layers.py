@@ -27,7 +27,7 @@ class GroupNormMish(nn.GroupNorm):
     def forward(self, x: Tensor) -> Tensor:
         """Normalised and activated `x` `[n_films, n_channels, *positions]`, same shape."""
         shape = (len(x), self.num_channels)
-        return _GroupNormMish.apply(x, self.weight.expand(shape), self.bias.expand(shape), self.num_groups, self.eps)  # type: ignore[no-untyped-call,no-any-return]
+        return group_norm_mish(x, self.weight.expand(shape), self.bias.expand(shape), self.num_groups, self.eps)
 
 
 class HalvingMaxPool(nn.Module):
@@ -41,6 +41,11 @@ class HalvingMaxPool(nn.Module):
         for dim in range(2, x.ndim):
             x = _PairMax.apply(x, dim)  # type: ignore[no-untyped-call]
         return x
+
+
+def group_norm_mish(x: Tensor, weight: Tensor, bias: Tensor, n_groups: int, eps: float) -> Tensor:
+    """Normalised and activated `x`, given scale and shift of each film's channels, `[n_films, n_channels]`."""
+    return _GroupNormMish.apply(x, weight, bias, n_groups, eps)  # type: ignore[no-untyped-call,no-any-return]
 
 
 class _GroupNormMish(torch.autograd.Function):
