@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
+from benchmarks.cohorts import Cohort, separation
 from benchmarks.coverage import WHAT, cell
 from dpmed_core.evaluation.counting import not_estimable
+from dpmed_core.evaluation.grouping import EVERYBODY
 from dpmed_core.evaluation.intervals import added, freedom_of, logit, on_logit, symmetric
+from dpmed_core.evaluation.measured import measure_panel
+from dpmed_core.evaluation.utility import auroc_rows, utility_means
 
 
 def test_an_interval_is_symmetric_on_the_logit_scale():
@@ -66,3 +70,22 @@ def test_too_little_is_not_estimable_and_says_why(counts, reason):
 
 def test_the_logit_is_finite_everywhere():
     assert all(math.isfinite(x) for x in logit([0.0, 0.5, 1.0]))
+
+
+def test_the_interval_over_trainings_holds_the_mean_and_the_one_for_a_new_training_holds_that():
+    """200 cohorts, three trainings each whose AUROC wobbles by .03; the interval of one training alone would miss the mean more often."""
+    held = {"mean": 0, "new": 0, "alone": 0}
+    n_cohorts, wobble, auroc = 200, 0.03, 0.85
+    for number in range(n_cohorts):
+        rng = np.random.default_rng([9, number])
+        cohort = Cohort.draw(rng, n_patients=264, n_findings=1, correlation=0.0, prevalence=0.3)
+        common = cohort.noise(1)
+        true = auroc + rng.normal(scale=wobble, size=4)
+        scores = [separation(a) * cohort.labels + np.sqrt(0.9) * common + np.sqrt(0.1) * cohort.noise(1) for a in true]
+        rows = auroc_rows([measure_panel(cohort.panel(np.array(scores[:3]), [1.0] * 3))], [EVERYBODY])
+        mean = utility_means(rows[rows["finding"] == "finding0"]).iloc[0]
+        held["mean"] += mean["auroc_low"] <= auroc <= mean["auroc_high"]
+        held["new"] += mean["new_low"] <= true[3] <= mean["new_high"]
+        held["alone"] += rows["auroc_low"].iloc[0] <= auroc <= rows["auroc_high"].iloc[0]
+    reach = 3 * math.sqrt(0.95 * 0.05 / n_cohorts)
+    assert held["mean"] / n_cohorts > 0.95 - reach and held["new"] / n_cohorts > 0.95 - reach > held["alone"] / n_cohorts
