@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from dpmed_core.cohort.arrays import ArrayImage, read_array_image
 from dpmed_core.cohort.dicom import MAX_PIXELS, read_dicom
 from dpmed_core.cohort.schema import Sex
 from dpmed_core.errors import ImageError
@@ -32,12 +33,14 @@ class StoredImage:
     sex: Sex = Sex.UNKNOWN
 
 
-def read_image(path: Path) -> StoredImage:
-    """The image at `path`, a PNG, JPEG or DICOM file.
+def read_image(path: Path | ArrayImage) -> StoredImage:
+    """The image at `path`, a PNG, JPEG or DICOM file or a place in an archive of arrays.
 
     Raises:
         ImageError: the file is none of these, or cannot be decoded.
     """
+    if isinstance(path, ArrayImage):
+        return StoredImage(pixels=squared(_picture_values(read_array_image(path))))
     if path.suffix.lower() in PICTURE_SUFFIXES:
         return StoredImage(pixels=squared(_read_picture(path)))
     dicom = read_dicom(path)
@@ -56,6 +59,11 @@ def squared(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
     return square
 
 
+def _picture_values(values: NDArray[np.generic]) -> NDArray[np.float32]:
+    """An 8-bit picture `[rows, columns]`, or `[rows, columns, 3]` in colour, as luminance in [0, 1]."""
+    return _grey(Image.fromarray(np.asarray(values, dtype=np.uint8)))
+
+
 def _read_picture(path: Path) -> NDArray[np.float32]:
     try:
         with Image.open(path, formats=("PNG", "JPEG")) as picture:
@@ -70,7 +78,9 @@ def _read_picture(path: Path) -> NDArray[np.float32]:
 
 def _grey(picture: Image.Image) -> NDArray[np.float32]:
     """Luminance in [0, 1] of the whole range of the picture's type; transparency is dropped."""
-    if picture.mode.startswith("I"):
+    if picture.mode == "L":
+        values = np.asarray(picture, dtype=np.float32) / 255
+    elif picture.mode.startswith("I"):
         values = np.asarray(picture, dtype=np.float32) / 65535
     else:
         values = np.asarray(picture.convert("RGB").convert("L"), dtype=np.float32) / 255

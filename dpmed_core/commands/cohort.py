@@ -5,12 +5,14 @@ from pathlib import Path
 import click
 
 from dpmed_core.cohort.demo import add_demo_radiograph
-from dpmed_core.cohort.importer import import_manifest
+from dpmed_core.cohort.importer import import_source
 from dpmed_core.cohort.report import ImportReport
 from dpmed_core.cohort.schema import Modality
+from dpmed_core.cohort.sources.catalogue import ADAPTERS, SourceWish, open_source
 from dpmed_core.cohort.split import assign_parts
 from dpmed_core.cohort.summary import counts_table
 from dpmed_core.commands.output import json_option, progress_line, records, say
+from dpmed_core.errors import CohortError
 from dpmed_core.installation import Installation
 from dpmed_core.runs.plan import DEFAULT_SPLIT_SEED
 
@@ -27,26 +29,46 @@ def cohort() -> None:
 
 @cohort.command("add")
 @click.argument("name")
-@click.option("--manifest", required=True, type=click.Path(path_type=Path), help="CSV with one row an image.")
-@click.option("--images", type=click.Path(path_type=Path), help="Folder that image paths start from; default: the manifest's.")
-@click.option("--findings", required=True, help="Columns to predict, comma-separated.")
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.option("--manifest", type=click.Path(path_type=Path), help="Table with one row an image; the same as --source manifest PATH.")
+@click.option("--source", "kind", type=click.Choice(list(ADAPTERS)), help="The layout of PATH.")
+@click.option("--images", type=click.Path(path_type=Path), help="Folder that image paths start from; default: where the layout says.")
+@click.option("--findings", help="Columns to predict, comma-separated; default: all that the layout knows.")
 @click.option("--comorbidities", help="Co-morbidity columns, comma-separated.")
 @click.option("--modality", type=click.Choice([Modality.RADIOGRAPH.value]), default=Modality.RADIOGRAPH.value, show_default=True)
 @json_option
-def add(name: str, manifest: Path, images: Path | None, findings: str, comorbidities: str | None, modality: str, as_json: bool) -> None:
-    """Import the images that a manifest lists as cohort NAME."""
+def add(
+    name: str,
+    path: Path | None,
+    manifest: Path | None,
+    kind: str | None,
+    images: Path | None,
+    findings: str | None,
+    comorbidities: str | None,
+    modality: str,
+    as_json: bool,
+) -> None:
+    """Import images as cohort NAME: those that a manifest lists, or those of a source at PATH."""
+    kind, path = _kind_and_path(kind, path, manifest)
     installation = Installation.open()
-    report = import_manifest(
+    installation.cohorts.refuse_unusable(name)
+    report = import_source(
         installation.cohorts,
         name,
-        manifest=manifest,
-        images_dir=images,
-        findings=names(findings),
-        comorbidities=names(comorbidities),
+        open_source(kind, SourceWish(path, names(findings), names(comorbidities), images)),
         modality=Modality(modality),
         progress=progress_line("Reading images"),
     )
     _say_imported(installation, name, report, as_json=as_json)
+
+
+def _kind_and_path(kind: str | None, path: Path | None, manifest: Path | None) -> tuple[str, Path]:
+    """Which adapter reads what; a manifest is one of the sources."""
+    if manifest is not None and kind is None and path is None:
+        return "manifest", manifest
+    if kind is None or path is None or manifest is not None:
+        raise CohortError("Say what to import: --manifest TABLE, or --source KIND PATH.")
+    return kind, path
 
 
 @cohort.command("add-demo")

@@ -1,10 +1,11 @@
-"""One row of a source: what it says of an image, or what is wrong with it."""
+"""What an adapter hands to the importer: rows, each of which describes an image or says what is wrong with it."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dpmed_core.cohort.arrays import ArrayImage
 from dpmed_core.cohort.report import Problem
 from dpmed_core.cohort.schema import Part, Sex
 
@@ -27,8 +28,8 @@ class SourceRow:
     """One image as its source describes it.
 
     Attributes:
-        row: line of the source's table, its header being line 1.
-        image: the file; None where the row has problems.
+        row: line of the source's table, its header being line 1; where the source has no table, the number of the image in it, from 1.
+        image: where the pixels are: a file, or a place in an archive of arrays; None where the row has problems.
         patient: the source's own identifier, held only while importing.
         age: years; None where the source leaves it to the image's header.
         sex: UNKNOWN where the source leaves it to the image's header.
@@ -38,13 +39,32 @@ class SourceRow:
     """
 
     row: int
-    image: Path | None = field(repr=False)
+    image: Path | ArrayImage | None = field(repr=False)
     patient: str = field(repr=False)
     age: float | None
     sex: Sex
     part: Part | None
     values: Mapping[str, float]
     problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A data set as its adapter read it.
+
+    Attributes:
+        rows: one an image, in the source's order; every adapter parses and judges rows, the importer reads pixels.
+        findings: columns of `SourceRow.values` to predict.
+        comorbidities: columns of `SourceRow.values` that describe the patient.
+        patients_known: False where the source does not say which images are one patient's.
+        notes: what the user should know of this source, one sentence each; they go into the report.
+    """
+
+    rows: Sequence[SourceRow] = field(repr=False)
+    findings: tuple[str, ...]
+    comorbidities: tuple[str, ...] = ()
+    patients_known: bool = True
+    notes: tuple[str, ...] = ()
 
 
 def parse_row(row: int, record: Mapping[str, str], *, root: Path, findings: Sequence[str], comorbidities: Sequence[str]) -> SourceRow:
