@@ -8,13 +8,16 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from dpmed_core.cohort.arrays import ArrayImage, read_array_image
-from dpmed_core.cohort.dicom import MAX_PIXELS, read_dicom
-from dpmed_core.cohort.schema import Sex
+from dpmed_core.cohort.burned_in import has_text_in_corner
+from dpmed_core.cohort.dicom import read_dicom
+from dpmed_core.cohort.dicom_frames import MAX_PIXELS
+from dpmed_core.cohort.schema import Modality, Sex
 from dpmed_core.errors import ImageError
 
 STORED_SIZE = 128
 """Side of a stored image in pixels; aspect ratio kept, padded with black, resampled with an antialiasing (Lanczos) filter."""
 
+TEXT_IN_CORNER = "a corner carries what looks like burned-in text"
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
@@ -26,25 +29,44 @@ class StoredImage:
         pixels: uint8 `[STORED_SIZE, STORED_SIZE]`.
         age: years from the file's header; None where it has none.
         sex: from the file's header.
+        remarks: what the user should look at in this image; never a value out of its header.
+        identifying: keywords of the identifying attributes that its header holds.
     """
 
     pixels: NDArray[np.uint8]
     age: float | None = None
     sex: Sex = Sex.UNKNOWN
+    remarks: tuple[str, ...] = ()
+    identifying: tuple[str, ...] = ()
 
 
-def read_image(path: Path | ArrayImage) -> StoredImage:
-    """The image at `path`, a PNG, JPEG or DICOM file or a place in an archive of arrays.
+def read_image(place: Path | ArrayImage, *, modality: Modality = Modality.RADIOGRAPH) -> StoredImage:
+    """The image at `place`: a PNG, JPEG or DICOM file, or a picture in an archive of arrays.
+
+    Args:
+        place: where the pixels are.
+        modality: what the cohort holds; an image whose header says otherwise is remarked on.
 
     Raises:
         ImageError: the file is none of these, or cannot be decoded.
     """
-    if isinstance(path, ArrayImage):
-        return StoredImage(pixels=squared(_picture_values(read_array_image(path))))
-    if path.suffix.lower() in PICTURE_SUFFIXES:
-        return StoredImage(pixels=squared(_read_picture(path)))
-    dicom = read_dicom(path)
-    return StoredImage(pixels=squared(dicom.pixels), age=dicom.age, sex=dicom.sex)
+    if isinstance(place, ArrayImage):
+        return StoredImage(pixels=squared(_picture_values(read_array_image(place))))
+    if place.suffix.lower() in PICTURE_SUFFIXES:
+        picture = _read_picture(place)
+        return StoredImage(pixels=squared(picture), remarks=_remarks(picture))
+    dicom = read_dicom(place, modality=modality)
+    return StoredImage(
+        pixels=squared(dicom.pixels),
+        age=dicom.age,
+        sex=dicom.sex,
+        remarks=(*dicom.remarks, *_remarks(dicom.pixels)),
+        identifying=dicom.identifying,
+    )
+
+
+def _remarks(picture: NDArray[np.float32]) -> tuple[str, ...]:
+    return (TEXT_IN_CORNER,) if has_text_in_corner(picture) else ()
 
 
 def squared(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dpmed_core.cohort.image import STORED_SIZE, StoredImage, read_image
+from dpmed_core.cohort.remarks import Gathered
 from dpmed_core.cohort.report import ImportReport, Problem
 from dpmed_core.cohort.schema import CASE_COLUMNS, Modality, Sex
 from dpmed_core.cohort.sources.manifest import read_manifest
@@ -36,6 +37,7 @@ class _Intake:
     records: list[dict[str, object]] = field(default_factory=list)
     digests: list[bytes] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    gathered: Gathered = field(default_factory=Gathered)
 
 
 def import_manifest(
@@ -179,6 +181,7 @@ def _read_one(row: SourceRow) -> StoredImage | ImageError:
 def _take(row: SourceRow, image: StoredImage, intake: _Intake, *, key: bytes) -> None:
     intake.pixels[len(intake.records)] = image.pixels
     intake.digests.append(sha256(image.pixels.tobytes()).digest())
+    intake.gathered.add(row.row, image.remarks, image.identifying)
     age = row.age if row.age is not None else image.age
     intake.records.append(
         {
@@ -228,7 +231,8 @@ def _report(n_rows: int, cases: pd.DataFrame, intake: _Intake, source: Source) -
         n_unknown_age=unknown_age,
         n_unknown_sex=unknown_sex,
         problems=tuple(sorted(intake.problems, key=lambda problem: problem.row or 0)),
-        warnings=(*source.notes, *_warnings(cases, intake, source.findings, unknown_age, unknown_sex)),
+        identifying_attributes=dict(sorted(intake.gathered.attributes.items())),
+        warnings=(*source.notes, *intake.gathered.sentences(), *_warnings(cases, intake, source.findings, unknown_age, unknown_sex)),
     )
 
 

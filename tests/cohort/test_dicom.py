@@ -83,7 +83,7 @@ def test_sex_is_read(read, text, sex):
 @pytest.mark.parametrize(
     ("attributes", "reason"),
     [
-        ({"NumberOfFrames": 2, "Rows": 32}, "several frames"),
+        ({"NumberOfFrames": 2, "Rows": 32}, "holds 2 frames"),
         ({"PhotometricInterpretation": "RGB"}, "colour"),
         ({"Rows": 20_000, "Columns": 20_000}, "more than"),
         ({"Rows": 65}, "contradict its header"),

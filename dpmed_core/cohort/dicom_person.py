@@ -1,0 +1,72 @@
+"""What a DICOM header says of the person and of the exposure, and what in it should make the user look twice."""
+
+import re
+from datetime import date
+
+from dpmed_core.cohort.dicom_header import DicomHeader
+from dpmed_core.cohort.schema import Modality, Sex
+
+AGE = re.compile(r"(\d{1,3})\s*([DWMY]?)")
+DATE = re.compile(r"(\d{4})[.-]?(\d{2})[.-]?(\d{2})")
+"""DICOM's YYYYMMDD, the older YYYY.MM.DD, and what some exports write. Source: DICOM PS3.5 6.2 (DA)."""
+DAYS_PER_YEAR = 365.25
+YEARS_PER = {"": 1.0, "Y": 1.0, "M": 1 / 12, "W": 7 / DAYS_PER_YEAR, "D": 1 / DAYS_PER_YEAR}
+OLDEST_YEARS = 120
+SEXES = {"F": Sex.FEMALE, "M": Sex.MALE, "O": Sex.OTHER, "": Sex.UNKNOWN}
+STUDY_DATES = ("StudyDate", "SeriesDate", "AcquisitionDate")
+
+MODALITIES = {Modality.RADIOGRAPH: ("CR", "DX", "DR", "RG", "PX", "OT", ""), Modality.CT: ("CT", "")}
+"""Modality attribute of the images that a cohort of this kind may hold; OT (other) and blank say nothing against it."""
+CHEST = ("CHEST", "THORAX", "LUNG", "CHESTABDOMEN", "CHESTABDPELVIS", "RIB", "HEART", "")
+
+BURNED_IN = "the header says that text is burned into the picture"
+OTHER_MODALITY = "the header names another modality than this cohort's"
+OTHER_BODY_PART = "the header names another body part than the chest"
+
+
+def age_years(header: DicomHeader) -> float | None:
+    """Years from PatientAge ("062Y", "62", "018M"), else from the dates of birth and study; None where neither can be used.
+
+    Source: DICOM PS3.5 6.2 (AS). Completed years where dates are used, as PatientAge has them.
+    """
+    found = AGE.fullmatch(header.text("PatientAge").upper())
+    if found:
+        years = float(found[1]) * YEARS_PER[found[2]]
+        return years if years <= OLDEST_YEARS else None
+    born = _date(header.text("PatientBirthDate"))
+    taken = next((day for keyword in STUDY_DATES if (day := _date(header.text(keyword)))), None)
+    if born is None or taken is None:
+        return None
+    years = taken.year - born.year - ((taken.month, taken.day) < (born.month, born.day))
+    return float(years) if 0 <= years <= OLDEST_YEARS else None
+
+
+def sex_of(header: DicomHeader) -> Sex:
+    """Sex as the header says; UNKNOWN where it is blank or none of F, M, O."""
+    return SEXES.get(header.text("PatientSex").upper(), Sex.UNKNOWN)
+
+
+def view_of(header: DicomHeader) -> str:
+    """The view's name in capitals, e.g. "PA"; empty where the header does not say."""
+    return header.text("ViewPosition").upper()
+
+
+def remarks_on(header: DicomHeader, modality: Modality) -> tuple[str, ...]:
+    """What the user should look at before trusting this image in a cohort of `modality`; never a value out of the header."""
+    remarks = []
+    if header.text("BurnedInAnnotation").upper() == "YES":
+        remarks.append(BURNED_IN)
+    if header.text("Modality").upper() not in MODALITIES[modality]:
+        remarks.append(OTHER_MODALITY)
+    part = re.sub(r"[^A-Z]", "", header.text("BodyPartExamined").upper())
+    if modality is Modality.RADIOGRAPH and not (part.startswith(CHEST[:-1]) or part == ""):
+        remarks.append(OTHER_BODY_PART)
+    return tuple(remarks)
+
+
+def _date(text: str) -> date | None:
+    found = DATE.match(text)
+    try:
+        return date(*map(int, found.groups())) if found else None
+    except ValueError:
+        return None
