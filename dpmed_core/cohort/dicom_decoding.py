@@ -55,14 +55,21 @@ def decode_frame(frame: bytes, request: FrameRequest) -> NDArray[Any]:
     try:
         answer, data = decoder.ask(frame, request, seconds=seconds)
     except TimeoutError:
-        _own.decoder = None
+        end_own_decoder()
         raise
     except (OSError, ValueError):
-        _own.decoder = None
+        end_own_decoder()
         raise ValueError from None
     if "error" in answer:
         raise NotImplementedError if answer["error"] == "KeyError" else ValueError
     return np.frombuffer(data, dtype=answer["dtype"]).reshape(answer["shape"])
+
+
+def end_own_decoder() -> None:
+    """End this thread's decoder process, if it has one; the next frame starts another."""
+    if _own.decoder is not None:
+        _own.decoder.end()
+    _own.decoder = None
 
 
 class _DecoderProcess:
@@ -80,7 +87,7 @@ class _DecoderProcess:
                 env={**os.environ, "PYTHONPATH": IMPORT_ROOT, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
             )
         self._answers = self._socket.makefile("rb")
-        weakref.finalize(self, _end, self._process, self._socket, self._answers)
+        self.end = weakref.finalize(self, _end, self._process, self._socket, self._answers)
         self._socket.settimeout(STARTING_SECONDS)
         self._answers.readline()
 

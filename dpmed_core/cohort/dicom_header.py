@@ -15,6 +15,7 @@ from typing import Any
 from pydicom import config
 from pydicom.datadict import keyword_for_tag, tag_for_keyword
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset, read_partial, read_preamble
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
@@ -80,6 +81,7 @@ IDENTIFYING_ATTRIBUTES = frozenset(
 PRIVATE = "PrivateAttributes"
 
 MAX_FILE_BYTES = 256 * 2**20
+START_BYTES = 2**20
 PREAMBLE_BYTES, PREFIX = 128, b"DICM"
 META_GROUP, META_BYTES = 2, 1024
 FIRST_PIXEL_TAG = 0x7FE00008
@@ -105,8 +107,10 @@ DAMAGED = (
     ValueError,
     struct.error,
     zlib.error,
+    BytesLengthException,
+    InvalidDicomError,
 )
-"""What pydicom raises, besides its own errors, on files that break off or contradict themselves."""
+"""What pydicom raises on files that break off or contradict themselves."""
 
 logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)  # it logs values out of headers
 config.settings.reading_validation_mode = config.IGNORE  # what is used is judged here; nothing else needs to be valid
@@ -172,7 +176,7 @@ def read_header(path: Path, *, attributes: Iterable[str] = ALLOWED_ATTRIBUTES, p
     Raises:
         ImageError: it is no DICOM file, too large, or damaged.
     """
-    data = _bytes_of(path)
+    data = _bytes_of(path) if pixels else _start_of(path)
     if not looks_like_dicom(data):
         raise ImageError("is not a DICOM file, whatever its name says: export it again.")
     met: set[int] = set()
@@ -215,6 +219,16 @@ def _bytes_of(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         raise ImageError("cannot be opened: check that it is there and readable.") from None
+
+
+def _start_of(path: Path) -> bytes:
+    """Enough of the file for what stands before its pixels; all of it where it must be unpacked first."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(START_BYTES)
+    except OSError:
+        raise ImageError("cannot be opened: check that it is there and readable.") from None
+    return _bytes_of(path) if DeflatedExplicitVRLittleEndian.encode() in start[: PREAMBLE_BYTES + META_BYTES] else start
 
 
 def _refuse_deflate_bomb(data: bytes) -> None:

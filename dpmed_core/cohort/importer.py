@@ -63,11 +63,7 @@ def import_manifest(
     return import_source(
         store,
         name,
-        Source(
-            rows=read_manifest(manifest, images_dir=images_dir, findings=findings, comorbidities=comorbidities),
-            findings=tuple(findings),
-            comorbidities=tuple(comorbidities),
-        ),
+        read_manifest(manifest, images_dir=images_dir, findings=findings, comorbidities=comorbidities),
         modality=modality,
         synthetic=synthetic,
         progress=progress,
@@ -89,7 +85,7 @@ def import_source(
         CohortError: the name cannot be used, or no row can.
     """
     store.refuse_unusable(name)
-    rows = source.rows
+    rows = list(source.rows)
     good, problems = _usable(rows)
     if not good:
         raise _no_row_left(len(rows), problems)

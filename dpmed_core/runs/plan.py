@@ -49,6 +49,8 @@ def plan_runs(
         SpecError: the grid is empty, a value cannot be trained, or there is nobody to train on.
     """
     card = recipe_card(recipe)
+    if not cohort.findings:
+        raise SpecError(f"Cohort {cohort.name!r} has no findings to learn: import it again with a table of labels.")
     _refuse_unknown_patients(cohort, unit)
     units = n_train_units(cohort, key=key, unit=unit, split_seed=split_seed)
     if units < 2:

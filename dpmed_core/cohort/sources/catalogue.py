@@ -1,30 +1,20 @@
-"""The adapters by name, and what a user may say to them."""
+"""The adapters by name."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
+from dpmed_core.cohort.sources.chexpert import read_chexpert
+from dpmed_core.cohort.sources.dicom_folder import read_dicom_folder
 from dpmed_core.cohort.sources.manifest import read_manifest
 from dpmed_core.cohort.sources.medmnist import read_medmnist
+from dpmed_core.cohort.sources.mimic import read_mimic_dicom, read_mimic_jpg
+from dpmed_core.cohort.sources.nih import read_nih
+from dpmed_core.cohort.sources.padchest import read_padchest
 from dpmed_core.cohort.sources.rows import Source
+from dpmed_core.cohort.sources.rsna import read_rsna
+from dpmed_core.cohort.sources.vindr import read_vindr
+from dpmed_core.cohort.sources.wish import SourceWish
 from dpmed_core.errors import CohortError
-
-
-@dataclass(frozen=True)
-class SourceWish:
-    """What to read.
-
-    Attributes:
-        path: the file or folder that the adapter starts from.
-        findings: columns to predict; empty for all that the adapter knows.
-        comorbidities: columns of co-morbidities.
-        images: folder of the images, where it is not where the layout says.
-    """
-
-    path: Path
-    findings: tuple[str, ...] = ()
-    comorbidities: tuple[str, ...] = ()
-    images: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -50,21 +40,29 @@ def open_source(kind: str, wish: SourceWish) -> Source:
     """
     if kind not in ADAPTERS:
         raise CohortError(f"There is no source {kind!r}: there are {', '.join(ADAPTERS)}.")
-    if not wish.path.exists():
+    if not wish.path.exists() and kind != MANIFEST:
         raise CohortError(f"There is no file or folder where PATH points to: give {ADAPTERS[kind].path_is}.")
     return ADAPTERS[kind].read(wish)
 
 
 def _read_manifest(wish: SourceWish) -> Source:
-    rows = read_manifest(wish.path, images_dir=wish.images, findings=wish.findings, comorbidities=wish.comorbidities)
-    return Source(rows, wish.findings, wish.comorbidities)
+    return read_manifest(wish.path, images_dir=wish.images, findings=wish.findings, comorbidities=wish.comorbidities)
 
 
 def _read_medmnist(wish: SourceWish) -> Source:
     return read_medmnist(wish.path, findings=wish.findings)
 
 
+MANIFEST = "manifest"
 ADAPTERS: dict[str, Adapter] = {
-    "manifest": Adapter("A table of your own", "a table with one row an image", _read_manifest),
+    MANIFEST: Adapter("A table of your own", "a table with one row an image", _read_manifest),
+    "dicom": Adapter("A folder of DICOM files", "the folder", read_dicom_folder),
+    "nih-chestxray14": Adapter("NIH ChestX-ray14", "the folder that holds Data_Entry_2017_v2020.csv", read_nih),
+    "chexpert": Adapter("CheXpert", "the folder that holds train.csv", read_chexpert),
+    "mimic-cxr-jpg": Adapter("MIMIC-CXR-JPG", "the folder that holds files/ and the tables", read_mimic_jpg),
+    "mimic-cxr": Adapter("MIMIC-CXR", "the folder that holds files/ and cxr-record-list.csv.gz", read_mimic_dicom),
+    "padchest": Adapter("PadChest", "the folder that holds PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv", read_padchest),
+    "vindr-cxr": Adapter("VinDr-CXR", "the folder that holds train/, test/ and annotations/", read_vindr),
+    "rsna-pneumonia": Adapter("RSNA Pneumonia Detection Challenge", "the folder that holds stage_2_train_labels.csv", read_rsna),
     "medmnist": Adapter("MedMNIST", "the .npz file of one data set", _read_medmnist),
 }

@@ -1,7 +1,7 @@
 """What an adapter hands to the importer: rows, each of which describes an image or says what is wrong with it."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,22 +53,29 @@ class Source:
     """A data set as its adapter read it.
 
     Attributes:
-        rows: one an image, in the source's order; every adapter parses and judges rows, the importer reads pixels.
+        rows: one an image, in the source's order; adapters parse and judge them, the importer reads pixels. May be gone through several times.
         findings: columns of `SourceRow.values` to predict.
         comorbidities: columns of `SourceRow.values` that describe the patient.
         patients_known: False where the source does not say which images are one patient's.
         notes: what the user should know of this source, one sentence each; they go into the report.
     """
 
-    rows: Sequence[SourceRow] = field(repr=False)
+    rows: Iterable[SourceRow] = field(repr=False)
     findings: tuple[str, ...]
     comorbidities: tuple[str, ...] = ()
     patients_known: bool = True
     notes: tuple[str, ...] = ()
 
 
-def parse_row(row: int, record: Mapping[str, str], *, root: Path, findings: Sequence[str], comorbidities: Sequence[str]) -> SourceRow:
-    """The row that `record` (text by column) describes, with every problem found in it."""
+def parse_row(row: int, record: Mapping[str, str], *, root: Path, columns: Sequence[str]) -> SourceRow:
+    """The row that `record` (text by column) describes, with every problem found in it.
+
+    Args:
+        row: its line.
+        record: image, patient_id, the columns below, and perhaps age, sex and split.
+        root: the folder, resolved, that the image's path starts from and stays in.
+        columns: findings and co-morbidities.
+    """
     problems: list[Problem] = []
 
     def note(column: str, message: str) -> None:
@@ -84,7 +91,7 @@ def parse_row(row: int, record: Mapping[str, str], *, root: Path, findings: Sequ
         age=_age(record.get("age", "").strip(), note),
         sex=_sex(record.get("sex", "").strip(), note),
         part=_part(record.get("split", "").strip(), note),
-        values={name: _label(name, record[name].strip(), note) for name in (*findings, *comorbidities)},
+        values={name: _label(name, record[name].strip(), note) for name in columns},
         problems=tuple(problems),
     )
 
