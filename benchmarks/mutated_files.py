@@ -231,10 +231,9 @@ def main(files: int, seed: int, as_json: bool) -> None:
     else:
         for sentence, count in outcome.sentences.items():
             click.echo(f"{count:6d}  {sentence}")
-        click.echo(
-            f"{outcome.n_files} files: {outcome.n_images} images, {outcome.n_refused} refused, {outcome.n_faults} faults; "
-            f"slowest {outcome.slowest_seconds:.2f} s; memory {outcome.peak_bytes / 2**20:.0f} MB, decoder {outcome.decoder_peak_bytes / 2**20:.0f} MB"
-        )
+        click.echo(f"{outcome.n_files} files: {outcome.n_images} images, {outcome.n_refused} refused, {outcome.n_faults} faults")
+        memory, decoder = outcome.peak_bytes / 2**20, outcome.decoder_peak_bytes / 2**20
+        click.echo(f"slowest {outcome.slowest_seconds:.2f} s; memory {memory:.0f} MB, decoder {decoder:.0f} MB")
         for fault in outcome.faults:
             click.echo(fault)
     sys.exit(not outcome.is_good)

@@ -46,9 +46,7 @@ def read_dicom_folder(wish: SourceWish) -> Source:
     if wish.labels is None:
         if wish.findings or wish.comorbidities:
             raise CohortError("Findings were named, but no table that has them: give it with --labels.")
-        return Source(
-            TableRows(files[["image", "patient_id"]], wish.path, ()), (), notes=(*notes, "Without labels nothing can be trained.")
-        )
+        return Source(TableRows(files[["image", "patient_id"]], wish.path, ()), (), notes=(*notes, NO_LABELS))
     columns = (*wish.findings, *wish.comorbidities)
     table, unused = _with_labels(files, wish, columns)
     if unused:
@@ -108,9 +106,7 @@ def _with_labels(files: pd.DataFrame, wish: SourceWish, columns: Sequence[str]) 
     joined = joined.reset_index().merge(rows, on="joining", how="left").set_index("index")
     known = joined["joining"].isin(set(rows["joining"]))
     if not known.any():
-        raise CohortError(
-            f"None of the {len(files)} files is in the labels' column {column!r}: choose another --match, or check the table."
-        )
+        raise CohortError(f"None of the {len(files)} files is in the labels' column {column!r}: check the table, or choose --match.")
     joined.loc[~known, list(columns)] = NOT_IN_LABELS
     joined = joined.fillna("")
     if "patient_id" not in extra:
@@ -119,6 +115,7 @@ def _with_labels(files: pd.DataFrame, wish: SourceWish, columns: Sequence[str]) 
     return joined[kept], int((~rows["joining"].isin(set(keys))).sum())
 
 
+NO_LABELS = "Without labels nothing can be trained."
 NOT_IN_LABELS = "no row of the labels"
 
 

@@ -4,6 +4,7 @@ Source: Bustos et al. 2020, Med Image Anal 66:101797, doi 10.1016/j.media.2020.1
 """
 
 import re
+from typing import Any
 
 import pandas as pd
 
@@ -63,14 +64,14 @@ def _labels(text: str) -> frozenset[str] | None:
     return frozenset(column_name(a or b) for a, b in LABEL.findall(text)) - {""}
 
 
-def _findings(wish: SourceWish, labels: "pd.Series[object]") -> tuple[str, ...]:
+def _findings(wish: SourceWish, labels: "pd.Series[Any]") -> tuple[str, ...]:
     known: set[str] = set().union(*(names for names in labels if isinstance(names, frozenset)))
     if not wish.findings:
         return tuple(map(column_name, COMMON))
     return chosen_findings(wish.findings, sorted(known | set(map(column_name, COMMON))))
 
 
-def _table(source: pd.DataFrame, labels: "pd.Series[object]", findings: tuple[str, ...], paths: dict[str, str]) -> pd.DataFrame:
+def _table(source: pd.DataFrame, labels: "pd.Series[Any]", findings: tuple[str, ...], paths: dict[str, str]) -> pd.DataFrame:
     born = pd.to_numeric(source["PatientBirth"], errors="coerce")
     taken = pd.to_numeric(source["StudyDate_DICOM"].str[:4], errors="coerce")
     columns = {
@@ -78,7 +79,7 @@ def _table(source: pd.DataFrame, labels: "pd.Series[object]", findings: tuple[st
         "patient_id": source["PatientID"],
         "age": (taken - born).map(lambda age: "" if pd.isna(age) or not 0 <= age <= 120 else f"{age:g}"),
         "sex": sexes(source["PatientSex_DICOM"]),
-        **{name: labels.map(lambda names, name=name: "1" if name in names else "0") for name in findings},  # type: ignore[misc]
+        **{name: labels.map(lambda names, name=name: "1" if name in names else "0") for name in findings},
     }
     return pd.DataFrame(columns, index=source.index)
 

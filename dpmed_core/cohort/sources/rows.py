@@ -53,7 +53,7 @@ class Source:
     """A data set as its adapter read it.
 
     Attributes:
-        rows: one an image, in the source's order; adapters parse and judge them, the importer reads pixels. May be gone through several times.
+        rows: one an image, in the source's order; may be gone through several times.
         findings: columns of `SourceRow.values` to predict.
         comorbidities: columns of `SourceRow.values` that describe the patient.
         patients_known: False where the source does not say which images are one patient's.

@@ -47,9 +47,7 @@ def read_rsna(wish: SourceWish) -> Source:
         TableRows(pd.DataFrame(columns, index=films.index), wish.images or wish.path, findings),
         findings,
         patients_known=patients is not None,
-        notes=()
-        if patients is not None
-        else (f"Without {MAPPINGS} nobody knows which films are one patient's: each counts as a patient.",),
+        notes=() if patients is not None else (f"Without {MAPPINGS} it is unknown which films are one patient's: each counts as one.",),
     )
 
 

@@ -38,7 +38,7 @@ def read_table(path: Path, *, called: str = "table") -> pd.DataFrame:
         table = _READERS.get(path.suffix.lower(), _read_csv)(path)
     except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile, pd.errors.ParserError, pd.errors.EmptyDataError):
         raise CohortError(
-            f"The {called} {path.name!r} is not a readable CSV, Parquet or Excel file: save it as comma-separated UTF-8 with one header line."
+            f"The {called} {path.name!r} is not a readable CSV, Parquet or Excel file: save it as UTF-8 with commas and one header line."
         ) from None
     if table.empty:
         raise CohortError(f"The {called} {path.name!r} has no rows below its header.")

@@ -52,8 +52,8 @@ def _read(folder: Path, part: str) -> pd.DataFrame:
     labels = [name for name in source.columns if name.lower() not in (IMAGE, READER)]
     marks = source[labels].apply(pd.to_numeric, errors="coerce")
     share = marks.groupby(source[IMAGE], sort=True).mean()
-    table = (share > MAJORITY).map({True: "1", False: "0"}.get).where(share.notna(), "")
-    table.columns = pd.Index(map(column_name, labels))
+    marked = {column_name(name): (share[name] > MAJORITY).map({True: "1", False: "0"}).where(share[name].notna(), "") for name in labels}
+    table = pd.DataFrame(marked, index=share.index)
     films = pd.Series(table.index, index=table.index, dtype=str)
     split = part_by_patient(films) if part == "train" else part
     return table.assign(image=f"{part}/" + films, patient_id=films, split=split)
