@@ -1,7 +1,7 @@
 """Finding the files of a source."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from dpmed_core.errors import CohortError
@@ -18,13 +18,13 @@ def paths_by_name(root: Path, suffixes: Sequence[str] = PICTURES) -> dict[str, s
     return found
 
 
-def walked(root: Path) -> Iterator[str]:
-    """Paths of all files below `root`, relative to it, folder by folder in order; links are not followed."""
-    for folder, folders, names in os.walk(root):
-        folders.sort()
+def walked(root: Path) -> list[str]:
+    """Paths of all files below `root`, relative to it, sorted as `LC_ALL=C sort` does; linked folders are not entered."""
+    paths: list[str] = []
+    for folder, _, names in os.walk(root):
         below = os.path.relpath(folder, root)
-        for name in sorted(names):
-            yield name if below == "." else f"{below}/{name}"
+        paths.extend(name if below == "." else f"{below}/{name}" for name in names)
+    return sorted(paths)
 
 
 def first_file(root: Path, *names: str) -> Path | None:
