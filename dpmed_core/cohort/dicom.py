@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from dpmed_core.cohort.dicom_display import displayed
 from dpmed_core.cohort.dicom_frames import stored_values
 from dpmed_core.cohort.dicom_header import DAMAGED, quiet, read_header
-from dpmed_core.cohort.dicom_person import age_years, remarks_on, sex_of, view_of
+from dpmed_core.cohort.dicom_person import TURNED, age_years, is_frontal_chest, remarks_on, sex_of, view_of
+from dpmed_core.cohort.polarity import is_negative
 from dpmed_core.cohort.schema import Modality, Sex
 from dpmed_core.errors import ImageError
 
@@ -19,7 +20,7 @@ class DicomImage:
     """One image.
 
     Attributes:
-        pixels: float32 `[rows, columns]` in [0, 1]; 0 black, 1 white, as displayed.
+        pixels: float32 `[rows, columns]` in [0, 1]; 0 black, 1 white, as displayed; lungs dark on a frontal chest film.
         age: years; None where the header does not say.
         sex: as the header says.
         view: the view's name in capitals, e.g. "PA"; empty where the header does not say.
@@ -44,7 +45,11 @@ def read_dicom(path: Path, *, modality: Modality = Modality.RADIOGRAPH) -> Dicom
     with quiet():
         header = read_header(path)
         try:
-            pixels = displayed(stored_values(header), header)
+            stored = stored_values(header)
+            pixels = displayed(stored, header)
+            turned = modality is Modality.RADIOGRAPH and is_frontal_chest(header) and is_negative(pixels)
+            if turned:
+                pixels = displayed(stored, header, turned=True)
         except DAMAGED:
             raise ImageError("has pixels that contradict its header: export it again.") from None
         return DicomImage(
@@ -52,6 +57,6 @@ def read_dicom(path: Path, *, modality: Modality = Modality.RADIOGRAPH) -> Dicom
             age=age_years(header),
             sex=sex_of(header),
             view=view_of(header),
-            remarks=remarks_on(header, modality),
+            remarks=(*remarks_on(header, modality), *([TURNED] if turned else [])),
             identifying=header.identifying,
         )

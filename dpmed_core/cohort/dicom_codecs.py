@@ -19,7 +19,7 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
-from dpmed_core.cohort.dicom_codestream import has_adobe_marker
+from dpmed_core.cohort.dicom_codestream import says_its_colours
 
 MEMORY_BYTES = 2**30
 JPEG = ("50", "51", "57", "70")
@@ -35,7 +35,7 @@ Decoder = Callable[[bytes, Mapping[str, Any]], NDArray[Any]]
 
 def _jpeg(frame: bytes, request: Mapping[str, Any]) -> NDArray[Any]:
     """Baseline, extended and lossless; colour comes out as RGB, unless it was coded as RGB without saying so."""
-    if request["rgb"] and not has_adobe_marker(frame):
+    if request["rgb"] and not says_its_colours(frame):
         return np.asarray(imagecodecs.jpeg8_decode(frame, colorspace="RGB", outcolorspace="RGB"))
     return np.asarray(imagecodecs.jpeg8_decode(frame))
 

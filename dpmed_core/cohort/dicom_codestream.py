@@ -5,7 +5,8 @@ from collections.abc import Iterator
 START_OF_FRAME = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
 """Markers that carry the size. Source: ITU-T T.81, table B.1; JPEG-LS ITU-T T.87, C.1.1."""
 STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})
-START_OF_SCAN, ADOBE = 0xDA, 0xEE
+START_OF_SCAN, JFIF, ADOBE = 0xDA, 0xE0, 0xEE
+ADOBE_BYTES = 12
 JPEG_START, JPEG2000_START, JP2_BOX = b"\xff\xd8", b"\xff\x4f\xff\x51", b"\x6a\x50\x20\x20"
 SIZE_SEGMENT_BYTES = 38
 
@@ -19,9 +20,11 @@ def frame_size(frame: bytes) -> tuple[int, int, int] | None:
     return _jpeg2000_size(frame) if frame.startswith(JPEG2000_START) else None
 
 
-def has_adobe_marker(frame: bytes) -> bool:
-    """Whether a JPEG stream says, in an Adobe segment, how its colours are coded."""
-    return any(marker == ADOBE for marker, _ in _segments(frame))
+def says_its_colours(frame: bytes) -> bool:
+    """Whether a JPEG stream says, in a JFIF or a whole Adobe segment, how its colours are coded."""
+    segments = list(_segments(frame))
+    adobe = any(marker == ADOBE and payload.startswith(b"Adobe") and len(payload) >= ADOBE_BYTES for marker, payload in segments)
+    return adobe or any(marker == JFIF and payload.startswith(b"JFIF") for marker, payload in segments)
 
 
 def _jpeg_size(frame: bytes) -> tuple[int, int, int] | None:

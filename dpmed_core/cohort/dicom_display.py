@@ -27,7 +27,7 @@ BLOCK_ROWS = 32
 Curve = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
-def displayed(stored: NDArray[Any], header: DicomHeader) -> NDArray[np.float32]:
+def displayed(stored: NDArray[Any], header: DicomHeader, *, turned: bool = False) -> NDArray[np.float32]:
     """The picture `[rows, columns]` in [0, 1], 0 black and 1 white, padding black.
 
     The first VOI LUT counts, else the first window, else the range between the values' tails (`TAILS_PERCENT`),
@@ -36,13 +36,14 @@ def displayed(stored: NDArray[Any], header: DicomHeader) -> NDArray[np.float32]:
     Args:
         stored: values as stored, `[rows, columns]`, or `[rows, columns, 3]` for RGB.
         header: what the file says of them.
+        turned: show the negative of what the photometric interpretation says.
 
     Raises:
         ImageError: the picture has one value everywhere, or a colour model that is not known.
     """
     photometric = header.text("PhotometricInterpretation")
     if photometric in GREY and stored.ndim == 2:
-        return _grey(stored, header, inverted=photometric == "MONOCHROME1")
+        return _grey(stored, header, inverted=(photometric == "MONOCHROME1") != turned)
     return _luminance(_rgb(stored, header, photometric))
 
 

@@ -17,8 +17,11 @@ STUDY_DATES = ("StudyDate", "SeriesDate", "AcquisitionDate")
 
 MODALITIES = {Modality.RADIOGRAPH: ("CR", "DX", "DR", "RG", "PX", "OT", ""), Modality.CT: ("CT", "")}
 """Modality attribute of the images that a cohort of this kind may hold; OT (other) and blank say nothing against it."""
-CHEST = ("CHEST", "THORAX", "LUNG", "CHESTABDOMEN", "CHESTABDPELVIS", "RIB", "HEART", "")
+CHEST = ("CHEST", "THORAX", "LUNG", "CHESTABDOMEN", "CHESTABDPELVIS", "RIB", "HEART")
 
+FRONTAL_VIEWS = ("PA", "AP", "")
+
+TURNED = "the picture was a negative, whatever its header says, and was turned round"
 BURNED_IN = "the header says that text is burned into the picture"
 OTHER_MODALITY = "the header names another modality than this cohort's"
 OTHER_BODY_PART = "the header names another body part than the chest"
@@ -58,10 +61,18 @@ def remarks_on(header: DicomHeader, modality: Modality) -> tuple[str, ...]:
         remarks.append(BURNED_IN)
     if header.text("Modality").upper() not in MODALITIES[modality]:
         remarks.append(OTHER_MODALITY)
-    part = re.sub(r"[^A-Z]", "", header.text("BodyPartExamined").upper())
-    if modality is Modality.RADIOGRAPH and not (part.startswith(CHEST[:-1]) or part == ""):
+    if modality is Modality.RADIOGRAPH and _body_part(header) and not _body_part(header).startswith(CHEST):
         remarks.append(OTHER_BODY_PART)
     return tuple(remarks)
+
+
+def is_frontal_chest(header: DicomHeader) -> bool:
+    """Whether the header says that this is a chest, and does not say that it was taken from the side."""
+    return _body_part(header).startswith(CHEST) and view_of(header) in FRONTAL_VIEWS
+
+
+def _body_part(header: DicomHeader) -> str:
+    return re.sub(r"[^A-Z]", "", header.text("BodyPartExamined").upper())
 
 
 def _date(text: str) -> date | None:

@@ -80,7 +80,7 @@ def test_the_published_lists_become_parts(folder, described):
 
 
 def test_another_folder_is_refused(tmp_path):
-    with pytest.raises(CohortError, match="Data_Entry_2017_v2020.csv"):
+    with pytest.raises(CohortError, match="Data_Entry_2017_v2020"):
         read_nih(SourceWish(tmp_path))
 
 

@@ -19,7 +19,7 @@ def folder(tmp_path, pictures, write_csv):
     write_csv(
         tmp_path / "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv",
         f"""{HEADER}
-        0,{FILMS[0]},0,20140915,20536686,839860488694,1930.0,F,POSTEROANTERIOR,PA,Manual,No,CR,1,sin,RNN,"['cardiomegaly', ' pleural effusion']","['loc']"
+        0,{FILMS[0]},0,20140915,2053,839860488694,1930.0,F,POSTEROANTERIOR,PA,Manual,No,CR,1,,RNN,"['cardiomegaly', ' pleural effusion']",[]
         1,{FILMS[1]},1,20140915,20536686,839860488694,1930.0,F,LATERAL,L,Manual,No,CR,1,sin,RNN,['cardiomegaly'],
         2,{FILMS[2]},2,20130214,20536687,733160487711,,M,ANTEROPOSTERIOR,AP_horizontal,Manual,No,DX,2,sin,Physician,['normal'],
         3,{FILMS[3]},0,20130214,20536688,733160487712,1950.0,None,PA,PA,Manual,No,DX,3,sin,RNN,['exclude'],
