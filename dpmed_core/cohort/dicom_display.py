@@ -81,13 +81,14 @@ class _Pixels:
 
     @classmethod
     def of(cls, stored: NDArray[Any], header: DicomHeader) -> "_Pixels":
-        """The pixels `stored`, without the overlay that some files keep in unused bits."""
+        """The pixels `stored`, without what some files keep in unused bits."""
+        low, high = stored.min(), stored.max()
+        if stored.dtype.kind != "f" and not _fit(low, high, stored.dtype.kind, header.integer("BitsStored")):
+            stored = _used_bits(stored, header)
+            low, high = stored.min(), stored.max()
         if stored.dtype.kind == "f" or stored.dtype.itemsize * 8 > TABLE_BITS:
             return cls(stored.astype(np.float64))
-        if header.overlay_in_pixels:
-            stored = _without_overlay(stored, header)
-        low, high = int(stored.min()), int(stored.max())
-        return cls(np.arange(low, high + 1, dtype=np.float64), stored, low)
+        return cls(np.arange(int(low), int(high) + 1, dtype=np.float64), stored, int(low))
 
     @cached_property
     def counts(self) -> NDArray[np.int64] | None:
@@ -117,8 +118,14 @@ class _Pixels:
             yield np.subtract(self.codes[start : start + BLOCK_ROWS], self.first, dtype=np.intp)
 
 
-def _without_overlay(stored: NDArray[Any], header: DicomHeader) -> NDArray[Any]:
-    """The bits up to `HighBit` alone, sign-extended where the values have a sign."""
+def _fit(low: int, high: int, kind: str, bits: int) -> bool:
+    """Whether values from `low` to `high` have at most `bits` bits, one of them the sign where `kind` is "i"."""
+    least, most = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if kind == "i" else (0, 2**bits - 1)
+    return least <= int(low) and int(high) <= most
+
+
+def _used_bits(stored: NDArray[Any], header: DicomHeader) -> NDArray[Any]:
+    """The `BitsStored` bits up to `HighBit` alone, sign-extended where the values have a sign; others may carry an overlay."""
     width, bits = stored.dtype.itemsize * 8, header.integer("BitsStored")
     high = min(header.integer("HighBit", bits - 1), width - 1)
     return np.asarray((stored << (width - 1 - high)) >> (width - bits))

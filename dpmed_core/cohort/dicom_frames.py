@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.encaps import generate_frames
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID
+from pydicom.uid import UID, ExplicitVRBigEndian
 
 from dpmed_core.cohort.dicom_codestream import frame_size
 from dpmed_core.cohort.dicom_decoding import FrameRequest, decode_frame
@@ -17,6 +17,8 @@ MAX_PIXELS = 50_000_000
 MAX_SAMPLES = 4
 BITS_ALLOCATED = (1, 8, 16, 32, 64)
 MOST_INTEGER_BITS = 32
+LEFT_TO_US: Any = {"correct_unused_bits": False, "view_only": True}
+"""Of what pydicom would do with native pixels: masking unused bits and copying."""
 PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 VIDEO = ("MPEG", "HEVC", "SMPTE")
 
@@ -33,11 +35,31 @@ def stored_values(header: DicomHeader) -> NDArray[Any]:
     """
     refuse_unsuitable(header)
     syntax = UID(header.transfer_syntax)
-    if syntax.is_encapsulated if syntax.is_transfer_syntax else True:
+    if not syntax.is_transfer_syntax or syntax.is_encapsulated:
         return _signed_as_declared(_decompressed(header), header)
+    return _plain(header) if _is_plain(header) else _native(header, syntax)
+
+
+def _is_plain(header: DicomHeader) -> bool:
+    """Whether the pixels simply stand there, one little-endian whole number each."""
+    whole = "PixelData" in header.attributes and header.integer("BitsAllocated") in (8, 16, 32)
+    return whole and header.integer("SamplesPerPixel", 1) == 1 and header.transfer_syntax != ExplicitVRBigEndian
+
+
+def _plain(header: DicomHeader) -> NDArray[Any]:
+    kind = "i" if header.integer("PixelRepresentation", 0) == 1 else "u"
+    dtype, shape = f"<{kind}{header.integer('BitsAllocated') // 8}", (header.integer("Rows"), header.integer("Columns"))
+    try:
+        return np.frombuffer(header.attributes.PixelData, dtype=dtype, count=shape[0] * shape[1]).reshape(shape)
+    except DAMAGED:
+        raise ImageError(BROKEN) from None
+
+
+def _native(header: DicomHeader, syntax: UID) -> NDArray[Any]:
+    """Colour, big endian, floating point, single bits."""
     try:
         header.attributes.file_meta.TransferSyntaxUID = syntax
-        values, _ = get_decoder(syntax).as_array(header.attributes, index=0)
+        values, _ = get_decoder(syntax).as_array(header.attributes, index=0, **LEFT_TO_US)
     except DAMAGED:
         raise ImageError(BROKEN) from None
     return np.asarray(values, dtype=values.dtype.newbyteorder("="))

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from pydicom.datadict import keyword_for_tag, tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset, read_partial, read_preamble
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dpmed_core.errors import ImageError
@@ -81,7 +83,6 @@ IDENTIFYING_ATTRIBUTES = frozenset(
 PRIVATE = "PrivateAttributes"
 
 MAX_FILE_BYTES = 256 * 2**20
-START_BYTES = 2**20
 PREAMBLE_BYTES, PREFIX = 128, b"DICM"
 META_GROUP, META_BYTES = 2, 1024
 FIRST_PIXEL_TAG = 0x7FE00008
@@ -124,13 +125,12 @@ class DicomHeader:
         attributes: the allowed attributes, pixel data among them.
         transfer_syntax: UID of how they were encoded.
         identifying: keywords of the identifying attributes that hold something, and `PRIVATE`.
-        overlay_in_pixels: unused bits of the pixels carry an overlay.
     """
 
     attributes: Dataset = field(repr=False)
     transfer_syntax: str
     identifying: tuple[str, ...]
-    overlay_in_pixels: bool = False
+    _values: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def integer(self, keyword: str, default: int | None = None) -> int:
         """The attribute as a whole number.
@@ -151,10 +151,13 @@ class DicomHeader:
 
     def value(self, keyword: str) -> Any:
         """The attribute's value; None where it is missing or damaged."""
-        try:
-            return self.attributes.get(keyword)
-        except DAMAGED:
-            return None
+        if keyword not in self._values:
+            try:
+                element = self.attributes.get(_tag(keyword))
+                self._values[keyword] = None if element is None else element.value
+            except DAMAGED:
+                self._values[keyword] = None
+        return self._values[keyword]
 
 
 @contextmanager
@@ -176,9 +179,6 @@ def read_header(path: Path, *, attributes: Iterable[str] = ALLOWED_ATTRIBUTES, p
     Raises:
         ImageError: it is no DICOM file, too large, or damaged.
     """
-    data = _bytes_of(path) if pixels else _start_of(path)
-    if not looks_like_dicom(data):
-        raise ImageError("is not a DICOM file, whatever its name says: export it again.")
     met: set[int] = set()
 
     def meet(tag: int, vr: str | None, length: int) -> bool:
@@ -186,13 +186,20 @@ def read_header(path: Path, *, attributes: Iterable[str] = ALLOWED_ATTRIBUTES, p
             met.add(int(tag))
         return not pixels and int(tag) >= FIRST_PIXEL_TAG
 
-    try:
-        _refuse_deflate_bomb(data)
-        found = read_partial(io.BytesIO(data), stop_when=meet, force=True, specific_tags=[_tag(keyword) for keyword in attributes])
-        syntax = str(found.file_meta.get("TransferSyntaxUID") or NATIVE_SYNTAX[found.original_encoding])
-    except DAMAGED:
-        raise ImageError("breaks off or is damaged: export it again.") from None
-    return DicomHeader(found, syntax, _identifying(met), _overlay_in_pixels(met))
+    tags: list[BaseTag | int] = [_tag(keyword) for keyword in attributes]
+    with _opened(path) as file:
+        start = file.read(PREAMBLE_BYTES + META_BYTES)
+        file.seek(0)
+        if not looks_like_dicom(start):
+            raise ImageError("is not a DICOM file, whatever its name says: export it again.")
+        try:
+            if DeflatedExplicitVRLittleEndian.encode() in start:
+                _refuse_deflate_bomb(file)
+            found = read_partial(file, stop_when=meet, force=True, specific_tags=tags)
+            syntax = str(found.file_meta.get("TransferSyntaxUID") or NATIVE_SYNTAX[found.original_encoding])
+        except DAMAGED:
+            raise ImageError("breaks off or is damaged: export it again.") from None
+    return DicomHeader(found, syntax, _identifying(met))
 
 
 def looks_like_dicom(data: bytes) -> bool:
@@ -200,10 +207,11 @@ def looks_like_dicom(data: bytes) -> bool:
     return data[PREAMBLE_BYTES : PREAMBLE_BYTES + len(PREFIX)] == PREFIX or data[:2] in FIRST_GROUPS
 
 
-def _tag(keyword: str) -> int:
+@cache
+def _tag(keyword: str) -> BaseTag:
     tag = tag_for_keyword(keyword)
     assert tag is not None
-    return tag
+    return Tag(tag)
 
 
 def _required(default: int | None) -> int:
@@ -212,45 +220,42 @@ def _required(default: int | None) -> int:
     return default
 
 
-def _bytes_of(path: Path) -> bytes:
+class _Bounded(io.BufferedReader):
+    """A file of which no more is asked at once than there is: a damaged length must not make room for itself."""
+
+    size = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > io.DEFAULT_BUFFER_SIZE:
+            size = max(min(size, self.size - self.tell()), 0)
+        return super().read(size)
+
+
+def _opened(path: Path) -> _Bounded:
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise ImageError(f"is larger than {MAX_FILE_BYTES >> 20} MB: one film is read here, no volume and no film sequence.")
-        return path.read_bytes()
+        file = _Bounded(path.open("rb", buffering=0))
+        file.size = file.seek(0, io.SEEK_END)
+        file.seek(0)
     except OSError:
         raise ImageError("cannot be opened: check that it is there and readable.") from None
+    if file.size > MAX_FILE_BYTES:
+        file.close()
+        raise ImageError(f"is larger than {MAX_FILE_BYTES >> 20} MB: one film is read here, no volume and no film sequence.")
+    return file
 
 
-def _start_of(path: Path) -> bytes:
-    """Enough of the file for what stands before its pixels; all of it where it must be unpacked first."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(START_BYTES)
-    except OSError:
-        raise ImageError("cannot be opened: check that it is there and readable.") from None
-    return _bytes_of(path) if DeflatedExplicitVRLittleEndian.encode() in start[: PREAMBLE_BYTES + META_BYTES] else start
-
-
-def _refuse_deflate_bomb(data: bytes) -> None:
+def _refuse_deflate_bomb(file: _Bounded) -> None:
     """Raise unless a deflated data set stays within `MAX_FILE_BYTES` when unpacked; pydicom would unpack it whole."""
-    if DeflatedExplicitVRLittleEndian.encode() not in data[: PREAMBLE_BYTES + META_BYTES]:
-        return
-    stream = io.BytesIO(data)
-    read_preamble(stream, force=True)
-    read_dataset(stream, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, vr, length: tag >> 16 != META_GROUP)
+    read_preamble(file, force=True)
+    read_dataset(file, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, vr, length: tag >> 16 != META_GROUP)
     unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
-    unpacker.decompress(data[stream.tell() :], MAX_FILE_BYTES)
+    unpacker.decompress(file.read(), MAX_FILE_BYTES)
     if unpacker.unconsumed_tail:
         raise ImageError(f"unpacks to more than {MAX_FILE_BYTES >> 20} MB: one film is read here, no volume and no film sequence.")
+    file.seek(0)
 
 
 def _identifying(met: set[int]) -> tuple[str, ...]:
     keywords = {keyword_for_tag(tag) for tag in met} & IDENTIFYING_ATTRIBUTES
     private = {PRIVATE} if any((tag >> 16) % 2 for tag in met) else set()
     return tuple(sorted(keywords | private))
-
-
-def _overlay_in_pixels(met: set[int]) -> bool:
-    """An overlay's bit position stands there, but no overlay data (60xx,3000). Source: DICOM PS3.3 C.9.2 (retired form)."""
-    positions = {tag >> 16 for tag in met if tag & 0xFF00FFFF == 0x60000102}
-    return bool(positions - {tag >> 16 for tag in met if tag & 0xFF00FFFF == 0x60003000})

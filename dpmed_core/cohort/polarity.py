@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-SIDE = 32
+SIDE, SAMPLED_SIDE = 32, 256
 NEGATIVE_BELOW = -0.5
 MEDIASTINUM = (slice(8, 29), slice(14, 18))
 RIGHT_LUNG, LEFT_LUNG = (slice(8, 19), slice(6, 12)), (slice(8, 19), slice(20, 26))
@@ -24,7 +24,9 @@ def is_negative(picture: NDArray[np.float32]) -> bool:
 
 def positiveness(picture: NDArray[np.float32]) -> float:
     """The sum of both differences, in standard deviations: above 0 for a positive, below for a negative, 0 for an even picture."""
-    small = np.asarray(Image.fromarray(picture).resize((SIDE, SIDE), Image.Resampling.BOX))
+    step = max(1, min(picture.shape) // SAMPLED_SIDE)
+    sampled = np.ascontiguousarray(picture[::step, ::step])
+    small = np.asarray(Image.fromarray(sampled).resize((SIDE, SIDE), Image.Resampling.BOX))
     lungs = (small[RIGHT_LUNG].mean() + small[LEFT_LUNG].mean()) / 2
     edge = np.concatenate([small[0], small[:, 0], small[:, -1]]).mean()
     contrast = small[MEDIASTINUM].mean() - lungs + small[TRUNK].mean() - edge

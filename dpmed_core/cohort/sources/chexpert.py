@@ -30,7 +30,7 @@ LABELS = (
     "Fracture",
     "Support Devices",
 )
-TABLES = {"train": "train.csv", "validation": "valid.csv", "test": "test.csv"}
+TABLES = {"train": ("train.csv",), "validation": ("valid.csv",), "test": ("test.csv", "test_labels.csv")}
 
 
 def read_chexpert(wish: SourceWish) -> Source:
@@ -43,7 +43,7 @@ def read_chexpert(wish: SourceWish) -> Source:
         CohortError: the folder has no such table, a finding is unknown, or it was not said what uncertain labels become.
     """
     uncertain = chosen_uncertain(wish)
-    tables = {part: path for part, name in TABLES.items() if (path := first_file(wish.path, name))}
+    tables = {part: path for part, names in TABLES.items() if (path := first_file(wish.path, *names))}
     if "train" not in tables:
         raise CohortError("The folder has no file 'train.csv': give the folder of CheXpert that holds train.csv and train/.")
     source = pd.concat([_read(path, part) for part, path in tables.items()], ignore_index=True)
@@ -75,8 +75,9 @@ def unmentioned_note(wish: SourceWish) -> str:
 
 def _read(path: Path, part: str) -> pd.DataFrame:
     table = read_table(path, called="table of the data set")
-    if part == "test" and "Sex" not in table:
-        table = table.assign(Sex="", Age="", **{"Frontal/Lateral": "Frontal"})
+    if part == "test" and "Sex" not in table and "Path" in table:
+        lateral = table["Path"].str.contains("lateral")
+        table = table.assign(Sex="", Age="", **{"Frontal/Lateral": lateral.map({True: "Lateral", False: "Frontal"})})
     require_columns(table, ["Path", "Sex", "Age", "Frontal/Lateral", *LABELS], called="table of the data set")
     return table.assign(part="train" if part == "train" else "test")
 

@@ -76,6 +76,16 @@ def test_lateral_films_are_passed_over_unless_asked_for(folder, described):
     assert len(every) == 4 and every[2]["image"].endswith("view2_lateral.jpg") and every[2]["patient"] == every[1]["patient"]
 
 
+def test_the_test_studies_have_labels_and_paths_alone(folder, described, pictures, write_csv):
+    pictures(folder, ["test/patient64741/study1/view1_frontal.jpg", "test/patient64741/study1/view2_lateral.jpg"])
+    header = "Path," + ",".join(LABELS)
+    lines = [f"test/patient64741/study1/{view},0,0,1,0,0,0,0,0,0,0,0,0,0,0" for view in ("view1_frontal.jpg", "view2_lateral.jpg")]
+    write_csv(folder / "test_labels.csv", "\n".join([header, *lines]))
+    told = described(read(folder, published_split=True), folder)
+    assert (told[-1]["patient"], told[-1]["part"], told[-1]["age"], told[-1]["cardiomegaly"]) == ("patient64741", "test", None, 1)
+    assert len(told) == 4
+
+
 def test_the_radiologists_studies_are_the_published_test_part(folder, described):
     parts = [row["part"] for row in described(read(folder, published_split=True), folder)]
     assert parts[2] == "test" and set(parts[:2]) <= {"train", "validation"}
