@@ -1,6 +1,6 @@
 """A folder of DICOM files as a PACS exports them, with labels from a table of one's own; see docs/sources/dicom-folder.md."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
@@ -101,7 +101,7 @@ def _with_labels(files: pd.DataFrame, wish: SourceWish, columns: Sequence[str]) 
     rows = labels[[column, *extra, *columns]].drop_duplicates().rename(columns={column: "joining"})
     rows["joining"] = rows["joining"].str.strip()
     _refuse_contradictions(rows)
-    keys = _keys(files, match, set(rows["joining"]))
+    keys = _keys(files, match, rows["joining"])
     joined = pd.DataFrame({"image": files["image"], "header_patient": files["patient_id"], "joining": keys}, index=files.index)
     joined = joined.reset_index().merge(rows, on="joining", how="left").set_index("index")
     known = joined["joining"].isin(set(rows["joining"]))
@@ -137,13 +137,21 @@ def _refuse_contradictions(rows: pd.DataFrame) -> None:
         raise CohortError(f"{n_twice} rows of the labels contradict an earlier one of the same file or accession: keep one row for each.")
 
 
-def _keys(files: pd.DataFrame, match: Match, known: set[str]) -> "pd.Series[str]":
-    """What joins each file: for a file's name its path, its last part, or that without its suffix, whichever the labels have."""
+def _keys(files: pd.DataFrame, match: Match, labels: Iterable[str]) -> "pd.Series[str]":
+    """The labels' value that joins each file; for a file's name whichever of its path, name and these without suffix both sides have."""
     if match is not Match.FILE:
         return files[match.value]
-    return files[match.value].map(lambda path: next((name for name in _names(path) if name in known), path))
+    label_of: dict[str, str | None] = {}
+    for shorter in range(len(_names(""))):
+        found: dict[str, str | None] = {}
+        for label in labels:
+            name = _names(label)[shorter]
+            found[name] = label if found.get(name, label) == label else None  # a name that two rows share tells nothing
+        label_of = {**found, **label_of}
+    return files[match.value].map(lambda path: next((label for name in _names(path) if (label := label_of.get(name))), path))
 
 
-def _names(path: str) -> tuple[str, ...]:
-    pure = PurePosixPath(path)
-    return (path, pure.name, pure.stem, str(pure.with_suffix("")))
+def _names(path: str) -> tuple[str, str, str, str]:
+    """What a path may be called, the most telling first: whole, without suffix, its last part, that without suffix."""
+    pure = PurePosixPath(path or "-")
+    return path, str(pure.with_suffix("")), pure.name, pure.stem

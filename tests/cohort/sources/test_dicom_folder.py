@@ -89,6 +89,13 @@ def test_labels_that_cannot_be_joined_are_refused(read, text, reason):
         read(text)
 
 
+def test_names_are_joined_whatever_folders_and_suffixes_either_side_has(read, folder, described):
+    told = described(read("image,mass\npng/S1/IM2.png,1\nother/IM10.png,0\nx/top.png,1\ny/top.png,0"), folder)
+    by_path = {row["image"]: row for row in told}
+    assert (by_path["S1/IM2"]["mass"], by_path["S1/IM10.dcm"]["mass"]) == (1, 0)
+    assert "problems" in by_path["top.dcm"]  # two rows of the labels end in this name
+
+
 def test_a_column_is_chosen_by_match(read, folder, described):
     told = described(read("sop_uid,file,mass\n1.2.3,IM2,1", match=Match.FILE), folder)
     assert [row["mass"] for row in told if "problems" not in row] == [1]
