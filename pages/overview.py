@@ -23,8 +23,8 @@ def show_numbers(cohort: Cohort, counts: pd.DataFrame) -> None:
         row = whole.loc[part]
         column.metric(
             "All" if part == "all" else part.capitalize(),
-            f"{row['n_patients']:,} patients",
-            f"{row['n_cases']:,} films",
+            f"{row['n_patients']:,} patients" if cohort.patients_known else f"{row['n_cases']:,} films",
+            f"{row['n_cases']:,} films" if cohort.patients_known else "patients not known",
             delta_color="off",
             delta_arrow="off",
         )
@@ -36,10 +36,13 @@ def show_numbers(cohort: Cohort, counts: pd.DataFrame) -> None:
 
 def show_findings(cohort: Cohort, counts: pd.DataFrame) -> None:
     """Positive films of each finding in each part."""
+    st.subheader("Findings: films in which each is present")
+    if not cohort.findings:
+        st.info("This cohort has no findings: it can be looked at, not trained on. Import it again with a table of labels.")
+        return
     whole = counts[counts["attribute"] == "all"].set_index("part")[list(cohort.findings)].T
     table = whole.rename(index=finding_title, columns=lambda part: f"{part} films".capitalize())
     table["Share of all films"] = (cohort.labels == 1).mean(axis=0) * 100
-    st.subheader("Findings: films in which each is present")
     st.dataframe(table, column_config={"Share of all films": st.column_config.NumberColumn(format="%.0f %%"), "_index": "Finding"})
 
 
