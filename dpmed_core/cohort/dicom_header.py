@@ -4,6 +4,7 @@ import io
 import logging
 import re
 import struct
+import threading
 import warnings
 import zlib
 from collections.abc import Iterable, Iterator
@@ -160,12 +161,39 @@ class DicomHeader:
         return self._values[keyword]
 
 
+class _Quiet:
+    """Silences warnings while any thread is inside; Python's own context for it forgets that there may be several."""
+
+    def __init__(self) -> None:
+        self._lock, self._inside = threading.Lock(), 0
+        self._context = warnings.catch_warnings()
+
+    def enter(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._context = warnings.catch_warnings()
+                self._context.__enter__()
+                warnings.simplefilter("ignore")
+
+    def leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._context.__exit__(None, None, None)
+
+
+_quiet = _Quiet()
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Silences warnings while a file is read: pydicom's hold values out of headers."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    _quiet.enter()
+    try:
         yield
+    finally:
+        _quiet.leave()
 
 
 def read_header(path: Path, *, attributes: Iterable[str] = ALLOWED_ATTRIBUTES, pixels: bool = True) -> DicomHeader:

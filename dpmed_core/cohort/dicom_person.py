@@ -20,7 +20,9 @@ MODALITIES = {Modality.RADIOGRAPH: ("CR", "DX", "DR", "RG", "PX", "OT", ""), Mod
 CHEST = ("CHEST", "THORAX", "LUNG", "CHESTABDOMEN", "CHESTABDPELVIS", "RIB", "HEART")
 
 FRONTAL_VIEWS = ("PA", "AP", "")
+LATERAL_VIEWS = ("LL", "RL", "LAT", "LATERAL", "LLD", "RLD")
 
+FROM_THE_SIDE = "the header says that the film was taken from the side"
 TURNED = "the picture was a negative, whatever its header says, and was turned round"
 BURNED_IN = "the header says that text is burned into the picture"
 OTHER_MODALITY = "the header names another modality than this cohort's"
@@ -63,6 +65,8 @@ def remarks_on(header: DicomHeader, modality: Modality) -> tuple[str, ...]:
         remarks.append(OTHER_MODALITY)
     if modality is Modality.RADIOGRAPH and _body_part(header) and not _body_part(header).startswith(CHEST):
         remarks.append(OTHER_BODY_PART)
+    if view_of(header) in LATERAL_VIEWS:
+        remarks.append(FROM_THE_SIDE)
     return tuple(remarks)
 
 

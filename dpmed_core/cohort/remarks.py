@@ -31,5 +31,5 @@ class Gathered:
 
 
 def _sentence(remark: str, rows: list[int]) -> str:
-    named = ", ".join(map(str, rows[:ROWS_NAMED])) + (", ..." if len(rows) > ROWS_NAMED else "")
-    return f"{len(rows)} images: {remark}; look at row{'s' if len(rows) > 1 else ''} {named}."
+    named = ", ".join(map(str, rows[:ROWS_NAMED])) + (f" and {len(rows) - ROWS_NAMED} more" if len(rows) > ROWS_NAMED else "")
+    return f"1 image: {remark}; look at row {named}." if len(rows) == 1 else f"{len(rows)} images: {remark}; look at rows {named}."

@@ -1,10 +1,15 @@
+import threading
+import warnings
+
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
+from pydicom.dataset import Dataset
 
 from dpmed_core.cohort.dicom import read_dicom
-from dpmed_core.cohort.dicom_header import ALLOWED_ATTRIBUTES, quiet, read_header
-from dpmed_core.cohort.dicom_person import BURNED_IN, OTHER_BODY_PART, OTHER_MODALITY, TURNED
+from dpmed_core.cohort.dicom_header import ALLOWED_ATTRIBUTES, _quiet, quiet, read_header
+from dpmed_core.cohort.dicom_person import BURNED_IN, FROM_THE_SIDE, OTHER_BODY_PART, OTHER_MODALITY, TURNED
 from dpmed_core.cohort.phantoms.film import render_film
 from dpmed_core.cohort.phantoms.population import draw_population
 from dpmed_core.cohort.polarity import is_negative
@@ -117,10 +122,37 @@ def test_the_view_is_read(read):
         ({"Modality": "CT"}, (OTHER_MODALITY,)),
         ({"Modality": "DX", "BodyPartExamined": "KNEE"}, (OTHER_BODY_PART,)),
         ({"Modality": "DX", "BurnedInAnnotation": "YES"}, (BURNED_IN,)),
+        ({"Modality": "DX", "ViewPosition": "LL"}, (FROM_THE_SIDE,)),
     ],
 )
 def test_another_modality_or_body_part_and_burned_in_text_are_remarked_on(read, attributes, remarks):
     assert read(RAMP, **attributes).remarks == remarks
+
+
+def test_an_icon_is_not_taken_for_the_picture(read, tmp_path, write_dicom_file):
+    icon = Dataset()
+    icon.Rows = icon.Columns = 2
+    icon.SamplesPerPixel, icon.PhotometricInterpretation, icon.BitsAllocated = 1, "MONOCHROME2", 8
+    icon.PixelData = bytes([0, 255, 0, 255])
+    assert read(RAMP, IconImageSequence=[icon]).pixels.shape == RAMP.shape
+    path = write_dicom_file(tmp_path / "icon.dcm", RAMP, IconImageSequence=[icon])
+    dataset = pydicom.dcmread(path)
+    del dataset.PixelData
+    dataset.save_as(path)
+    with pytest.raises(ImageError, match="holds no image"):
+        read_dicom(path)
+
+
+def test_warnings_are_silent_while_any_thread_reads():
+    """Two threads that overlap: the first to leave must not wake the warnings of the other, the last one must."""
+    with quiet():
+        other = threading.Thread(target=_quiet.enter)
+        other.start()
+        other.join()
+    warnings.warn("silent: the other thread is still inside", UserWarning, stacklevel=1)
+    _quiet.leave()
+    with pytest.raises(UserWarning, match="heard"):
+        warnings.warn("heard", UserWarning, stacklevel=1)
 
 
 def test_identifying_attributes_are_named_and_never_their_values(read):
