@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 from dpmed_core.cohort.dicom_codestream import says_its_colours
 
 MEMORY_BYTES = 2**30
-JPEG = ("50", "51", "57", "70")
+JPEG = (*map(str, range(50, 67)), "70")
+"""Baseline, extended, lossless, and the retired progressive and hierarchical ones, of which some can be read."""
 JPEG_LS = ("80", "81")
-JPEG_2000 = ("90", "91")
+JPEG_2000 = ("90", "91", "92", "93")
 HT_JPEG_2000 = ("201", "202", "203")
 JPEG_XL = ("110", "111", "112")
 RLE = "1.2.840.10008.1.2.5"
@@ -35,9 +36,11 @@ Decoder = Callable[[bytes, Mapping[str, Any]], NDArray[Any]]
 
 def _jpeg(frame: bytes, request: Mapping[str, Any]) -> NDArray[Any]:
     """Baseline, extended and lossless; colour comes out as RGB, unless it was coded as RGB without saying so."""
-    if request["rgb"] and not says_its_colours(frame):
-        return np.asarray(imagecodecs.jpeg8_decode(frame, colorspace="RGB", outcolorspace="RGB"))
-    return np.asarray(imagecodecs.jpeg8_decode(frame))
+    as_it_is = "RGB" if request["rgb"] and not says_its_colours(frame) else None
+    try:
+        return np.asarray(imagecodecs.jpeg8_decode(frame, colorspace=as_it_is, outcolorspace=as_it_is))
+    except imagecodecs.Jpeg8Error:  # some lossless streams that libjpeg-turbo refuses
+        return np.asarray(imagecodecs.jpegsof3_decode(frame))
 
 
 def _run_length(frame: bytes, request: Mapping[str, Any]) -> NDArray[Any]:

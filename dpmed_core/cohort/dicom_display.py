@@ -41,7 +41,7 @@ def displayed(stored: NDArray[Any], header: DicomHeader, *, turned: bool = False
     Raises:
         ImageError: the picture has one value everywhere, or a colour model that is not known.
     """
-    photometric = header.text("PhotometricInterpretation")
+    photometric = header.photometric
     if photometric in GREY and stored.ndim == 2:
         return _grey(stored, header, inverted=(photometric == "MONOCHROME1") != turned)
     return _luminance(_rgb(stored, header, photometric))
@@ -83,7 +83,7 @@ class _Pixels:
     def of(cls, stored: NDArray[Any], header: DicomHeader) -> "_Pixels":
         """The pixels `stored`, without what some files keep in unused bits."""
         low, high = stored.min(), stored.max()
-        if stored.dtype.kind != "f" and not _fit(low, high, stored.dtype.kind, header.integer("BitsStored")):
+        if stored.dtype.kind != "f" and not _fit(low, high, stored.dtype.kind, header.bits_stored):
             stored = _used_bits(stored, header)
             low, high = stored.min(), stored.max()
         if stored.dtype.kind == "f" or stored.dtype.itemsize * 8 > TABLE_BITS:
@@ -126,7 +126,7 @@ def _fit(low: int, high: int, kind: str, bits: int) -> bool:
 
 def _used_bits(stored: NDArray[Any], header: DicomHeader) -> NDArray[Any]:
     """The `BitsStored` bits up to `HighBit` alone, sign-extended where the values have a sign; others may carry an overlay."""
-    width, bits = stored.dtype.itemsize * 8, header.integer("BitsStored")
+    width, bits = stored.dtype.itemsize * 8, header.bits_stored
     high = min(header.integer("HighBit", bits - 1), width - 1)
     return np.asarray((stored << (width - 1 - high)) >> (width - bits))
 
@@ -221,7 +221,7 @@ def _rgb(stored: NDArray[Any], header: DicomHeader, photometric: str) -> NDArray
         return stored[..., :3].astype(np.float32) / float(np.iinfo(stored.dtype).max)
     if stored.ndim != 3 or stored.shape[2] != 3 or stored.dtype.kind == "f":
         raise ImageError("has a colour model that is not known here: export it as a grey image.")
-    return stored.astype(np.float32) / float(2 ** header.integer("BitsStored") - 1)
+    return stored.astype(np.float32) / float(2**header.bits_stored - 1)
 
 
 def _luminance(rgb: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.encaps import generate_frames
 from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import convert_color_space
 from pydicom.uid import UID, ExplicitVRBigEndian
 
 from dpmed_core.cohort.dicom_codestream import frame_size
@@ -20,6 +21,8 @@ MOST_INTEGER_BITS = 32
 LEFT_TO_US: Any = {"correct_unused_bits": False, "view_only": True}
 """Of what pydicom would do with native pixels: masking unused bits and copying."""
 PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+JPEG_FAMILY, AFTER_JPEG = "1.2.840.10008.1.2.4.", ("80", "81", "90", "91", "92", "93", "201", "202", "203")
+"""JPEG decoders give RGB; those of JPEG-LS, JPEG 2000 and run lengths give what was stored."""
 VIDEO = ("MPEG", "HEVC", "SMPTE")
 
 BROKEN = "has pixels that break off or contradict its header: export it again."
@@ -36,7 +39,9 @@ def stored_values(header: DicomHeader) -> NDArray[Any]:
     refuse_unsuitable(header)
     syntax = UID(header.transfer_syntax)
     if not syntax.is_transfer_syntax or syntax.is_encapsulated:
-        return _signed_as_declared(_decompressed(header), header)
+        return _signed_as_declared(_as_rgb(_decompressed(header), header), header)
+    if "PixelData" in header.attributes and header.attributes["PixelData"].is_undefined_length:
+        raise ImageError("does not say how its pixels are compressed: export it uncompressed.")
     return _plain(header) if _is_plain(header) else _native(header, syntax)
 
 
@@ -81,7 +86,7 @@ def refuse_unsuitable(header: DicomHeader) -> None:
     allocated = header.integer("BitsAllocated")
     if allocated not in BITS_ALLOCATED or ("PixelData" in header.attributes and allocated > MOST_INTEGER_BITS):
         raise ImageError(f"stores {allocated} bits a pixel; 1, 8, 16 and 32 can be read: export it again.")
-    if not 1 <= header.integer("BitsStored", allocated) <= allocated:
+    if not 1 <= header.bits_stored <= allocated:
         raise ImageError("describes its pixels in a way that cannot be understood: export it again.")
 
 
@@ -103,7 +108,7 @@ def _decompressed(header: DicomHeader) -> NDArray[Any]:
         columns=columns,
         samples=samples,
         bits_allocated=header.integer("BitsAllocated"),
-        rgb=header.text("PhotometricInterpretation") == "RGB",
+        rgb=header.photometric == "RGB",
         n_bytes=len(frame),
     )
     try:
@@ -119,6 +124,14 @@ def _decompressed(header: DicomHeader) -> NDArray[Any]:
     return values
 
 
+def _as_rgb(values: NDArray[Any], header: DicomHeader) -> NDArray[Any]:
+    """Red, green, blue where the frame held luminance and chrominance that its decoder leaves as they are; others unchanged."""
+    left_alone = not header.transfer_syntax.startswith(JPEG_FAMILY) or header.transfer_syntax[len(JPEG_FAMILY) :] in AFTER_JPEG
+    if values.ndim == 3 and left_alone and header.photometric.startswith("YBR_FULL"):
+        return np.asarray(convert_color_space(values, "YBR_FULL", "RGB"))
+    return values
+
+
 def _only_frame(header: DicomHeader) -> bytes:
     try:
         return next(generate_frames(header.attributes.PixelData, number_of_frames=1))
@@ -130,7 +143,7 @@ def _signed_as_declared(values: NDArray[Any], header: DicomHeader) -> NDArray[An
     """Decoders give JPEG and JPEG-LS samples without a sign: bit `BitsStored` - 1 is the sign where the header says so."""
     if header.integer("PixelRepresentation", 0) != 1 or values.dtype.kind == "i":
         return values
-    bits = header.integer("BitsStored", header.integer("BitsAllocated"))
+    bits = header.bits_stored
     signed = values.astype(f"i{values.dtype.itemsize}")
     spare = values.dtype.itemsize * 8 - bits
     return np.asarray((signed << spare) >> spare) if spare > 0 else signed

@@ -145,6 +145,16 @@ class DicomHeader:
         except (ValueError, TypeError, OverflowError):
             raise ImageError("describes its pixels in a way that cannot be understood: export it again.") from None
 
+    @property
+    def photometric(self) -> str:
+        """How values become shades; MONOCHROME2 where nothing is said, as in files older than the attribute."""
+        return self.text("PhotometricInterpretation").upper() or "MONOCHROME2"
+
+    @property
+    def bits_stored(self) -> int:
+        """Bits of a value that count; all of them where the file does not say."""
+        return self.integer("BitsStored", self.integer("BitsAllocated"))
+
     def text(self, keyword: str) -> str:
         """The attribute as text without blanks at its ends; empty where it is missing or damaged."""
         value = self.value(keyword)

@@ -20,6 +20,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
+    JPEGLossless,
     JPEGLosslessSV1,
     JPEGLSLossless,
     RLELossless,
@@ -221,6 +222,48 @@ def test_colour_becomes_luminance(rewritten):
         dataset.PixelData = rgb.tobytes()
 
     assert np.allclose(read_dicom(rewritten(colour)).pixels * 255, rgb @ [0.299, 0.587, 0.114], atol=1e-3)
+
+
+def test_luminance_and_chrominance_under_run_lengths_are_understood(rewritten):
+    rgb = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    ybr = pydicom.pixels.convert_color_space(rgb, "RGB", "YBR_FULL")
+
+    def colour(dataset):
+        dataset.PhotometricInterpretation, dataset.SamplesPerPixel, dataset.PlanarConfiguration = "YBR_FULL", 3, 0
+        dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 8, 8, 7
+        dataset.PixelData = ybr.tobytes()
+        dataset.compress(RLELossless)
+
+    assert np.allclose(read_dicom(rewritten(colour)).pixels * 255, rgb @ [0.299, 0.587, 0.114], atol=2)
+
+
+def test_files_older_than_the_photometric_interpretation_are_read(read, rewritten):
+    def old(dataset):
+        del dataset.PhotometricInterpretation, dataset.SamplesPerPixel, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation
+
+    assert np.array_equal(read_dicom(rewritten(old)).pixels, read(**TWELVE, **WINDOW))
+
+
+def test_compressed_pixels_that_are_not_said_to_be_are_refused(rewritten):
+    def compress(dataset):
+        dataset.compress(RLELossless)
+
+    path = rewritten(compress)
+    path.write_bytes(path.read_bytes().replace(b"1.2.840.10008.1.2.5\0", b"1.2.840.10008.1.2.1\0"))
+    with pytest.raises(ImageError, match="does not say how its pixels are compressed"):
+        read_dicom(path)
+
+
+@pytest.mark.parametrize("predictor", range(1, 8))
+def test_lossless_jpeg_is_read_with_every_predictor(read, rewritten, predictor):
+    stored = (RAMP * 16).astype(np.uint16)
+
+    def compress(dataset):
+        dataset.PixelData = encapsulate([imagecodecs.jpeg8_encode(stored, lossless=True, bitspersample=16, predictor=predictor)])
+        dataset["PixelData"].is_undefined_length = True
+        dataset.file_meta.TransferSyntaxUID = JPEGLossless
+
+    assert np.array_equal(read_dicom(rewritten(compress, stored)).pixels, read(stored))
 
 
 @pytest.mark.parametrize(
