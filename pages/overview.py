@@ -5,6 +5,7 @@ from dataclasses import asdict
 import pandas as pd
 import streamlit as st
 
+from dpmed_core.cohort.remarks import attributes_sentence
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.cohort.split import assign_parts
 from dpmed_core.cohort.summary import counts_table
@@ -74,6 +75,13 @@ def show_import(cohort: Cohort) -> None:
             st.dataframe(pd.DataFrame([asdict(p) for p in report.problems]), hide_index=True)
 
 
+def show_identifying(cohort: Cohort) -> None:
+    """Which identifying attributes the imported files held."""
+    if told := attributes_sentence(installation().cohorts.report(cohort.name).identifying_attributes):
+        with st.expander("De-identification: what the imported files held"):
+            st.markdown(told)
+
+
 def show_samples(cohort: Cohort) -> None:
     """Some films, of a synthetic cohort only."""
     st.subheader("Some of its synthetic films")
@@ -108,6 +116,7 @@ if (chosen := chosen_cohort()) is not None:
     show_queue(chosen)
     show_numbers(chosen, table)
     show_import(chosen)
+    show_identifying(chosen)
     if chosen.synthetic:
         show_samples(chosen)
     show_findings(chosen, table)

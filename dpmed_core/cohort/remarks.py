@@ -1,7 +1,7 @@
 """What single images gave reason to say, gathered over an import: remarks with their rows, identifying attributes with their counts."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 ROWS_NAMED = 12
@@ -28,6 +28,14 @@ class Gathered:
     def sentences(self) -> list[str]:
         """One sentence a remark, with the first rows that it is about."""
         return [_sentence(remark, sorted(rows)) for remark, rows in sorted(self.rows.items())]
+
+
+def attributes_sentence(attributes: Mapping[str, int]) -> str:
+    """Which identifying attributes the files held, in words; empty where they held none."""
+    if not attributes:
+        return ""
+    named = ", ".join(f"{keyword} ({count})" for keyword, count in attributes.items())
+    return f"The files hold attributes that may identify somebody; their values were not kept. Keywords, with numbers of files: {named}."
 
 
 def _sentence(remark: str, rows: list[int]) -> str:

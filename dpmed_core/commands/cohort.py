@@ -8,6 +8,7 @@ import click
 
 from dpmed_core.cohort.demo import add_demo_radiograph
 from dpmed_core.cohort.importer import import_source
+from dpmed_core.cohort.remarks import attributes_sentence
 from dpmed_core.cohort.report import ImportReport
 from dpmed_core.cohort.schema import Modality
 from dpmed_core.cohort.sources.catalogue import ADAPTERS, MANIFEST, open_source
@@ -138,6 +139,8 @@ def _say_imported(installation: Installation, name: str, report: ImportReport, *
         click.echo(problem.sentence(), err=True)
     for warning in report.warnings:
         click.echo(f"Note: {warning}", err=True)
+    if identifying := attributes_sentence(report.identifying_attributes):
+        click.echo(f"Note: {identifying}", err=True)
     imported = installation.cohorts.load(name)
     readable = f"Cohort {name}: {report.n_imported} of {report.n_rows} images of {report.n_patients} patients imported."
     say({"name": name, "fingerprint": imported.fingerprint, **report.to_fields()}, readable, as_json=as_json)

@@ -61,3 +61,9 @@ def test_a_cohort_without_findings_can_be_looked_at(page, store_as, open_page):
     assert not app.exception
     assert page != "overview" or "no findings" in texts(app)
     assert page != "train" or "has no findings to learn" in texts(app)
+
+
+def test_the_overview_names_the_identifying_attributes_that_were_met(cohort, open_page):
+    app = open_page("overview")
+    shown = next(expander for expander in app.expander if expander.label.startswith("De-identification"))
+    assert f"SOPInstanceUID ({len(cohort.cases)})" in str(shown.markdown[0].value)

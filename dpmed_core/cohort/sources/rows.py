@@ -1,6 +1,7 @@
 """What an adapter hands to the importer: rows, each of which describes an image or says what is wrong with it."""
 
 import math
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,13 +68,39 @@ class Source:
     notes: tuple[str, ...] = ()
 
 
-def parse_row(row: int, record: Mapping[str, str], *, root: Path, columns: Sequence[str]) -> SourceRow:
+@dataclass(eq=False)
+class ImageFolder:
+    """The folder that image paths start from and stay in, links followed; each folder below it is looked up once.
+
+    Attributes:
+        root: the folder.
+    """
+
+    root: Path = field(repr=False)
+    _real: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def locate(self, text: str) -> str | None:
+        """The real path of the file that `text` names; None where it leads out of the folder."""
+        root = self._real_folder(str(self.root))
+        folder, name = os.path.split(os.path.join(root, text))  # noqa: PTH118
+        path = os.path.join(self._real_folder(folder), name)  # noqa: PTH118
+        if name in ("", ".", "..") or os.path.islink(path):  # noqa: PTH114
+            path = os.path.realpath(path)
+        return path if path.startswith(root.rstrip(os.sep) + os.sep) else None
+
+    def _real_folder(self, folder: str) -> str:
+        if folder not in self._real:
+            self._real[folder] = os.path.realpath(folder)
+        return self._real[folder]
+
+
+def parse_row(row: int, record: Mapping[str, str], *, folder: ImageFolder, columns: Sequence[str]) -> SourceRow:
     """The row that `record` (text by column) describes, with every problem found in it.
 
     Args:
         row: its line.
         record: image, patient_id, the columns below, and perhaps age, sex and split.
-        root: the folder, resolved, that the image's path starts from and stays in.
+        folder: where the image's path starts from.
         columns: findings and co-morbidities.
     """
     problems: list[Problem] = []
@@ -86,7 +113,7 @@ def parse_row(row: int, record: Mapping[str, str], *, root: Path, columns: Seque
         note("patient_id", "is blank; every image needs its patient, or patients cannot be kept apart.")
     return SourceRow(
         row=row,
-        image=_image(record["image"].strip(), root, note),
+        image=_image(record["image"].strip(), folder, note),
         patient=patient,
         age=_age(record.get("age", "").strip(), note),
         sex=_sex(record.get("sex", "").strip(), note),
@@ -96,16 +123,17 @@ def parse_row(row: int, record: Mapping[str, str], *, root: Path, columns: Seque
     )
 
 
-def _image(text: str, root: Path, note: Note) -> Path | None:
-    path = (root / text).resolve()
+def _image(text: str, folder: "ImageFolder", note: Note) -> Path | None:
     if not text:
         note("image", "is blank; name the image file.")
-    elif not path.is_relative_to(root):
+        return None
+    path = folder.locate(text)
+    if path is None:
         note("image", "leads out of the image folder; put the file inside it, or name another folder with --images.")
-    elif not path.is_file():
+    elif not os.path.isfile(path):  # noqa: PTH113 - a Path for each of a million rows is slow
         note("image", "names a file that does not exist; correct the path or name the folder with --images.")
     else:
-        return path
+        return Path(path)
     return None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from dpmed_core.cohort.sources.rows import SourceRow, parse_row
+from dpmed_core.cohort.sources.rows import ImageFolder, SourceRow, parse_row
 from dpmed_core.errors import CohortError
 
 HEADER_LINES = 1
@@ -117,9 +117,9 @@ class TableRows:
 
     def __iter__(self) -> Iterator[SourceRow]:
         names = [str(name) for name in self.table.columns]
-        root = self.root.resolve()
+        folder = ImageFolder(self.root)
         for row in self.table.itertuples(name=None):
-            yield parse_row(int(row[0]), dict(zip(names, map(str, row[1:]), strict=True)), root=root, columns=self.columns)
+            yield parse_row(int(row[0]), dict(zip(names, map(str, row[1:]), strict=True)), folder=folder, columns=self.columns)
 
 
 def require_columns(table: pd.DataFrame, columns: Sequence[str], *, called: str) -> None:
