@@ -12,15 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.pixels.processing import apply_color_lut
 
-from dpmed_core.cohort.dicom_header import DAMAGED, DicomHeader
+from dpmed_core.cohort.dicom_header import DAMAGED, TABLE_BITS, DicomHeader
 from dpmed_core.errors import ImageError
 
 GREY = ("MONOCHROME1", "MONOCHROME2")
 LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 """Weights of red, green, blue. Source: ITU-R BT.601, 2.5.1."""
 TAILS_PERCENT = (0.5, 99.5)
-TABLE_BITS = 16
-"""Values of at most so many bits are transformed once each, in a table, and not pixel by pixel."""
 
 BLOCK_ROWS = 32
 

@@ -11,10 +11,12 @@ from pydicom.uid import UID, ExplicitVRBigEndian
 
 from dpmed_core.cohort.dicom_codestream import frame_size
 from dpmed_core.cohort.dicom_decoding import FrameRequest, decode_frame
-from dpmed_core.cohort.dicom_header import DAMAGED, DicomHeader
+from dpmed_core.cohort.dicom_header import DAMAGED, TABLE_BITS, DicomHeader
 from dpmed_core.errors import ImageError
 
 MAX_PIXELS = 50_000_000
+WIDE_PIXELS_WEIGH = 8
+"""Pixels of more than `TABLE_BITS` bits are transformed one by one, in double precision."""
 MAX_SAMPLES = 4
 BITS_ALLOCATED = (1, 8, 16, 32, 64)
 MOST_INTEGER_BITS = 32
@@ -81,9 +83,10 @@ def refuse_unsuitable(header: DicomHeader) -> None:
     rows, columns, samples = header.integer("Rows"), header.integer("Columns"), header.integer("SamplesPerPixel", 1)
     if rows < 1 or columns < 1 or frames < 0 or not 1 <= samples <= MAX_SAMPLES:
         raise ImageError("declares no pixels: export it again.")
-    if rows * columns * samples > MAX_PIXELS:
-        raise ImageError(f"has more than {MAX_PIXELS:,} pixels.")
     allocated = header.integer("BitsAllocated")
+    most = MAX_PIXELS if allocated <= TABLE_BITS else MAX_PIXELS // WIDE_PIXELS_WEIGH
+    if rows * columns * samples > most:
+        raise ImageError(f"has more than {most:,} pixels.")
     if allocated not in BITS_ALLOCATED or ("PixelData" in header.attributes and allocated > MOST_INTEGER_BITS):
         raise ImageError(f"stores {allocated} bits a pixel; 1, 8, 16 and 32 can be read: export it again.")
     if not 1 <= header.bits_stored <= allocated:

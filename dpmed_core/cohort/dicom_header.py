@@ -83,6 +83,8 @@ IDENTIFYING_ATTRIBUTES = frozenset(
 """Attributes that name or help to find a person. Source: DICOM PS3.15, annex E, basic application level confidentiality profile."""
 PRIVATE = "PrivateAttributes"
 
+TABLE_BITS = 16
+"""Values of at most so many bits are transformed once each, in a table, and not pixel by pixel."""
 MAX_FILE_BYTES = 256 * 2**20
 PREAMBLE_BYTES, PREFIX = 128, b"DICM"
 META_GROUP, META_BYTES = 2, 1024

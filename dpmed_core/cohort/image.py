@@ -120,12 +120,11 @@ def _read_picture(path: Path) -> NDArray[np.float32]:
 
 def _grey(picture: Image.Image) -> NDArray[np.float32]:
     """Luminance in [0, 1] of the whole range of the picture's type; transparency is dropped."""
-    if picture.mode == "L":
-        values = np.asarray(picture, dtype=np.float32) / 255
-    elif picture.mode.startswith("I"):
-        values = np.asarray(picture, dtype=np.float32) / 65535
-    else:
-        values = np.asarray(picture.convert("RGB").convert("L"), dtype=np.float32) / 255
+    largest = 65535 if picture.mode.startswith("I") else 255
+    if largest == 255 and picture.mode != "L":
+        picture = (picture if picture.mode == "RGB" else picture.convert("RGB")).convert("L")
+    values = np.array(picture, dtype=np.float32)
+    values /= largest
     if values.max() <= values.min():
         raise ImageError("has the same value everywhere: it shows nothing.")
-    return np.asarray(values, dtype=np.float32)
+    return values

@@ -272,6 +272,7 @@ def test_lossless_jpeg_is_read_with_every_predictor(read, rewritten, predictor):
         ({"NumberOfFrames": 2_000_000_000}, "frames"),
         ({"Rows": 65_535, "Columns": 65_535}, "more than 50,000,000 pixels"),
         ({"Rows": 7000, "Columns": 7000}, "break off or contradict"),
+        ({"Rows": 4000, "Columns": 4000, "BitsAllocated": 32}, "more than 6,250,000 pixels"),
         ({"Rows": 0}, "declares no pixels"),
         ({"SamplesPerPixel": 3, "PhotometricInterpretation": "HSV"}, "break off|colour model"),
         ({"BitsAllocated": 12}, "stores 12 bits"),
