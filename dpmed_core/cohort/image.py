@@ -11,6 +11,7 @@ from dpmed_core.cohort.arrays import ArrayImage, read_array_image
 from dpmed_core.cohort.burned_in import has_text_in_corner
 from dpmed_core.cohort.dicom import read_dicom
 from dpmed_core.cohort.dicom_frames import MAX_PIXELS
+from dpmed_core.cohort.dicom_header import looks_like_dicom
 from dpmed_core.cohort.schema import Modality, Sex
 from dpmed_core.errors import ImageError
 
@@ -20,6 +21,8 @@ STORED_SIZE = 128
 REDUCING_GAP = 3.0
 """A picture is first shrunk by block means, to not less than so many times the size that the filter then makes."""
 TEXT_IN_CORNER = "a corner carries what looks like burned-in text"
+START_BYTES = 132
+PICTURE_STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
@@ -54,7 +57,7 @@ def read_image(place: Path | ArrayImage, *, modality: Modality = Modality.RADIOG
     """
     if isinstance(place, ArrayImage):
         return StoredImage(pixels=squared(_picture_values(read_array_image(place))))
-    if place.suffix.lower() in PICTURE_SUFFIXES:
+    if _is_picture(place):
         picture = _read_picture(place)
         return StoredImage(pixels=squared(picture), remarks=_remarks(picture))
     dicom = read_dicom(place, modality=modality)
@@ -65,6 +68,18 @@ def read_image(place: Path | ArrayImage, *, modality: Modality = Modality.RADIOG
         remarks=(*dicom.remarks, *_remarks(dicom.pixels)),
         identifying=dicom.identifying,
     )
+
+
+def _is_picture(path: Path) -> bool:
+    """By what the file begins with; by its name where that tells nothing."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(START_BYTES)
+    except OSError:
+        raise ImageError("cannot be opened: check that it is there and readable.") from None
+    if looks_like_dicom(start):
+        return False
+    return start.startswith(PICTURE_STARTS) or path.suffix.lower() in PICTURE_SUFFIXES
 
 
 def _remarks(picture: NDArray[np.float32]) -> tuple[str, ...]:

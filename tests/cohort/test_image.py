@@ -39,6 +39,14 @@ def test_pictures_of_every_kind_become_grey(tmp_path, mode):
     assert np.abs(read_image(tmp_path / "film.png").pixels.astype(int) - expected).max() <= 1
 
 
+def test_a_file_is_what_it_begins_with_whatever_its_name_says(tmp_path, write_png, write_dicom_file):
+    picture = read_image(write_png(tmp_path / "film.png", 1)).pixels
+    (tmp_path / "film.png").rename(tmp_path / "film.dcm")
+    assert np.array_equal(read_image(tmp_path / "film.dcm").pixels, picture)
+    write_dicom_file(tmp_path / "other.jpg", np.arange(64, dtype=np.uint16).reshape(8, 8))
+    assert read_image(tmp_path / "other.jpg").identifying == ("SOPInstanceUID",)
+
+
 @pytest.mark.parametrize("content", [b"", b"<html>", b"\x89PNG\r\n\x1a\n" + b"\0" * 50])
 @pytest.mark.parametrize("name", ["film.png", "film.jpg", "film"])
 def test_what_is_no_picture_is_refused(tmp_path, name, content):
