@@ -1,5 +1,6 @@
 """Tables of any kind as text by column, and the rows of a source that such a table describes."""
 
+import csv
 import gzip
 import math
 import zipfile
@@ -36,7 +37,7 @@ def read_table(path: Path, *, called: str = "table") -> pd.DataFrame:
         raise CohortError(f"There is no {called} {path.name!r}: give the path of a CSV, Parquet or Excel file.")
     try:
         table = _READERS.get(path.suffix.lower(), _read_csv)(path)
-    except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile, pd.errors.ParserError, pd.errors.EmptyDataError):
+    except (ValueError, csv.Error, OSError, KeyError, EOFError, zipfile.BadZipFile, pd.errors.ParserError, pd.errors.EmptyDataError):
         raise CohortError(
             f"The {called} {path.name!r} is not a readable CSV, Parquet or Excel file: save it as UTF-8 with commas and one header line."
         ) from None
@@ -47,9 +48,15 @@ def read_table(path: Path, *, called: str = "table") -> pd.DataFrame:
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
+    with gzip.open(path, "rt", encoding="utf-8-sig") if path.suffix == ".gz" else path.open(encoding="utf-8-sig") as file:
+        line = file.readline(LONGEST_HEADER)
+    separator = max(SEPARATORS, key=line.count)
+    header = [name.strip() for name in next(csv.reader([line], delimiter=separator), [])]
+    if not header:
+        raise ValueError
     table = pd.read_csv(
         path,
-        sep=_separator(path),
+        sep=separator,
         dtype=str,
         keep_default_na=False,
         encoding="utf-8-sig",
@@ -57,15 +64,13 @@ def _read_csv(path: Path) -> pd.DataFrame:
         index_col=False,
         on_bad_lines="error",
         header=None,
-    )
-    table.columns = pd.Index([str(name).strip() for name in table.iloc[0]])
+        names=range(len(header) + 1),  # lines may end in one separator more than the header
+    ).fillna("")
+    if (table[len(header)] != "").any():
+        raise ValueError
+    table = table.drop(columns=len(header))
+    table.columns = pd.Index(header)
     return table.iloc[1:]
-
-
-def _separator(path: Path) -> str:
-    """The separator that the header line has most of; a comma where it has none."""
-    with gzip.open(path, "rt", encoding="utf-8-sig") if path.suffix == ".gz" else path.open(encoding="utf-8-sig") as file:
-        return max(SEPARATORS, key=file.readline(LONGEST_HEADER).count)
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:

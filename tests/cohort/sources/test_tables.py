@@ -45,6 +45,15 @@ def test_every_kind_of_table_gives_the_same_text(tmp_path, kind):
     assert table.columns.tolist() == ROWS.columns.tolist() and table.index.tolist() == [2, 3, 4]
 
 
+def test_lines_may_end_in_one_separator_more_than_the_header_or_be_short(tmp_path):
+    (tmp_path / "table.csv").write_text('a,"b, c"\n1,2,\n3\n"4,5",6\n')
+    table = read_table(tmp_path / "table.csv")
+    assert table.columns.tolist() == ["a", "b, c"] and table.to_numpy().tolist() == [["1", "2"], ["3", ""], ["4,5", "6"]]
+    (tmp_path / "table.csv").write_text("a,b\n1,2,3\n")
+    with pytest.raises(CohortError, match="not a readable"):
+        read_table(tmp_path / "table.csv")
+
+
 @pytest.mark.parametrize("kind", ["csv", "parquet", "xlsx"])
 def test_a_manifest_may_be_any_of_them(tmp_path, pictures, described, kind):
     pictures(tmp_path, ["a.png", "b.png", "ü,c.png"])
