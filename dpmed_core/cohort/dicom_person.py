@@ -3,15 +3,12 @@
 import re
 from datetime import date
 
+from dpmed_core.cohort.ages import plausible, years
 from dpmed_core.cohort.dicom_header import DicomHeader
 from dpmed_core.cohort.schema import Modality, Sex
 
-AGE = re.compile(r"(\d{1,3})\s*([DWMY]?)")
 DATE = re.compile(r"(\d{4})[.-]?(\d{2})[.-]?(\d{2})")
 """DICOM's YYYYMMDD, the older YYYY.MM.DD, and what some exports write. Source: DICOM PS3.5 6.2 (DA)."""
-DAYS_PER_YEAR = 365.25
-YEARS_PER = {"": 1.0, "Y": 1.0, "M": 1 / 12, "W": 7 / DAYS_PER_YEAR, "D": 1 / DAYS_PER_YEAR}
-OLDEST_YEARS = 120
 SEXES = {"F": Sex.FEMALE, "M": Sex.MALE, "O": Sex.OTHER, "": Sex.UNKNOWN}
 STUDY_DATES = ("StudyDate", "SeriesDate", "AcquisitionDate")
 
@@ -32,18 +29,15 @@ OTHER_BODY_PART = "the header names another body part than the chest"
 def age_years(header: DicomHeader) -> float | None:
     """Years from PatientAge ("062Y", "62", "018M"), else from the dates of birth and study; None where neither can be used.
 
-    Source: DICOM PS3.5 6.2 (AS). Completed years where dates are used, as PatientAge has them.
+    Completed years where dates are used, as PatientAge has them.
     """
-    found = AGE.fullmatch(header.text("PatientAge").upper())
-    if found:
-        years = float(found[1]) * YEARS_PER[found[2]]
-        return years if years <= OLDEST_YEARS else None
+    if (written := years(header.text("PatientAge"))) is not None:
+        return written
     born = _date(header.text("PatientBirthDate"))
     taken = next((day for keyword in STUDY_DATES if (day := _date(header.text(keyword)))), None)
     if born is None or taken is None:
         return None
-    years = taken.year - born.year - ((taken.month, taken.day) < (born.month, born.day))
-    return float(years) if 0 <= years <= OLDEST_YEARS else None
+    return plausible(float(taken.year - born.year - ((taken.month, taken.day) < (born.month, born.day))))
 
 
 def sex_of(header: DicomHeader) -> Sex:

@@ -11,7 +11,7 @@ from dpmed_core.cohort.sources.chexpert import LABELS, chosen_uncertain, unmenti
 from dpmed_core.cohort.sources.files import first_file, required_file
 from dpmed_core.cohort.sources.rows import Source
 from dpmed_core.cohort.sources.tables import TableRows, chosen_findings, read_table, require_columns
-from dpmed_core.cohort.sources.values import certain, column_name, sexes
+from dpmed_core.cohort.sources.values import age_text, certain, column_name, sexes
 from dpmed_core.cohort.sources.wish import SourceWish, Views
 
 VERSIONS = ("2.0.0", "2.1.0")
@@ -103,8 +103,7 @@ def _people(films: pd.DataFrame, wish: SourceWish) -> "dict[str, pd.Series[str]]
     columns = {"sex": sexes(known["gender"])}
     if "StudyDate" in known:
         number = {name: pd.to_numeric(known[name], errors="coerce") for name in ("anchor_age", "anchor_year", "StudyDate")}
-        years = number["anchor_age"] + number["StudyDate"] // 10_000 - number["anchor_year"]
-        columns["age"] = years.map(lambda age: "" if pd.isna(age) or not 0 <= age <= 120 else f"{age:g}")
+        columns["age"] = (number["anchor_age"] + number["StudyDate"] // 10_000 - number["anchor_year"]).map(age_text)
     return columns
 
 

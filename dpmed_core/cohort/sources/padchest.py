@@ -11,7 +11,7 @@ import pandas as pd
 from dpmed_core.cohort.sources.files import paths_by_name
 from dpmed_core.cohort.sources.rows import Source
 from dpmed_core.cohort.sources.tables import TableRows, chosen_findings, read_table, require_columns
-from dpmed_core.cohort.sources.values import column_name, sexes
+from dpmed_core.cohort.sources.values import age_text, column_name, sexes
 from dpmed_core.cohort.sources.wish import SourceWish, Views
 from dpmed_core.errors import CohortError
 
@@ -77,7 +77,7 @@ def _table(source: pd.DataFrame, labels: "pd.Series[Any]", findings: tuple[str, 
     columns = {
         "image": source["ImageID"].map(lambda name: paths.get(name, name)),
         "patient_id": source["PatientID"],
-        "age": (taken - born).map(lambda age: "" if pd.isna(age) or not 0 <= age <= 120 else f"{age:g}"),
+        "age": (taken - born).map(age_text),
         "sex": sexes(source["PatientSex_DICOM"]),
         **{name: labels.map(lambda names, name=name: "1" if name in names else "0") for name in findings},
     }

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dpmed_core.cohort.ages import MAX_AGE_YEARS
 from dpmed_core.cohort.arrays import ArrayImage
 from dpmed_core.cohort.report import Problem
 from dpmed_core.cohort.schema import Part, Sex
@@ -18,7 +19,6 @@ SEXES = {
 }
 PARTS = {"train": Part.TRAIN, **dict.fromkeys(("validation", "val", "valid"), Part.VALIDATION), "test": Part.TEST}
 LABELS = {"": math.nan, "0": 0.0, "0.0": 0.0, "1": 1.0, "1.0": 1.0}
-MAX_AGE_YEARS = 120
 
 Note = Callable[[str, str], None]
 """Notes a problem: column, message."""

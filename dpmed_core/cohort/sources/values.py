@@ -7,10 +7,8 @@ from enum import StrEnum
 
 import pandas as pd
 
-from dpmed_core.cohort.sources.rows import MAX_AGE_YEARS
+from dpmed_core.cohort.ages import plausible, years
 
-AGE = re.compile(r"0*(\d{1,3})(?:\.0+)?\s*([DWMY]?)")
-YEARS_PER = {"": 1.0, "Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
 VALIDATION_SHARE = 1 / 8
 """Of the patients whom a publication gives for training and validation together."""
 
@@ -33,7 +31,12 @@ def column_name(text: str) -> str:
 
 def ages(texts: "pd.Series[str]") -> "pd.Series[str]":
     """Years as text, from "58", "058Y", "013M" or "58.0"; blank where there is none, or an impossible one."""
-    return _by_distinct(texts, _age)
+    return _by_distinct(texts, lambda text: age_text(years(text)))
+
+
+def age_text(age: float | None) -> str:
+    """An age as a manifest has it; blank where it is None, NaN or impossible."""
+    return f"{age:.6g}" if age is not None and plausible(age) is not None else ""
 
 
 def sexes(texts: "pd.Series[str]") -> "pd.Series[str]":
@@ -59,12 +62,6 @@ def part_by_patient(patients: "pd.Series[str]") -> "pd.Series[str]":
 
 def _position(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4])
-
-
-def _age(text: str) -> str:
-    found = AGE.fullmatch(text.strip().upper())
-    years = float(found[1]) * YEARS_PER[found[2]] if found else None
-    return "" if years is None or years > MAX_AGE_YEARS else f"{years:.6g}"
 
 
 def _by_distinct(texts: "pd.Series[str]", convert: Callable[[str], str]) -> "pd.Series[str]":
