@@ -44,13 +44,15 @@ def is_dark() -> bool:
 def shared_choices() -> Choices:
     """The sidebar's choices, kept in the address and over changes of page."""
     with st.sidebar:
-        cohort = choice("cohort", "Cohort", installation().cohorts.names())
-        findings = (MACRO, *installation().cohorts.load(cohort).findings) if cohort else ()
+        name = choice("cohort", "Cohort", installation().cohorts.names())
+        cohort = installation().cohorts.load(name) if name else None
+        findings = (MACRO, *cohort.findings) if cohort and cohort.findings else ()
         finding = choice("finding", "Finding", findings, title=finding_title)
         recipe = choice("recipe", "Recipe", list(RECIPES), title=lambda name: RECIPES[name].title)
-        unit = choice("unit", "Unit of privacy", [u.value for u in PrivacyUnit], title=lambda name: UNIT_TITLES[PrivacyUnit(name)])
+        units = list(PrivacyUnit) if cohort is None or cohort.patients_known else [PrivacyUnit.IMAGE]
+        unit = choice("unit", "Unit of privacy", [u.value for u in units], title=lambda name: UNIT_TITLES[PrivacyUnit(name)])
         st.caption("Research use only. Not a medical device.")
-    chosen = Choices(cohort, finding, recipe, PrivacyUnit(unit) if unit else None)
+    chosen = Choices(name, finding, recipe, PrivacyUnit(unit) if unit else None)
     st.session_state["choices"] = chosen
     return chosen
 

@@ -5,6 +5,7 @@ from dataclasses import asdict
 import pandas as pd
 import streamlit as st
 
+from dpmed_core.cohort.remarks import attributes_sentence
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.cohort.split import assign_parts
 from dpmed_core.cohort.summary import counts_table
@@ -23,8 +24,8 @@ def show_numbers(cohort: Cohort, counts: pd.DataFrame) -> None:
         row = whole.loc[part]
         column.metric(
             "All" if part == "all" else part.capitalize(),
-            f"{row['n_patients']:,} patients",
-            f"{row['n_cases']:,} films",
+            f"{row['n_patients']:,} patients" if cohort.patients_known else f"{row['n_cases']:,} films",
+            f"{row['n_cases']:,} films" if cohort.patients_known else "patients not known",
             delta_color="off",
             delta_arrow="off",
         )
@@ -36,10 +37,13 @@ def show_numbers(cohort: Cohort, counts: pd.DataFrame) -> None:
 
 def show_findings(cohort: Cohort, counts: pd.DataFrame) -> None:
     """Positive films of each finding in each part."""
+    st.subheader("Findings: films in which each is present")
+    if not cohort.findings:
+        st.info("This cohort has no findings: it can be looked at, not trained on. Import it again with a table of labels.")
+        return
     whole = counts[counts["attribute"] == "all"].set_index("part")[list(cohort.findings)].T
     table = whole.rename(index=finding_title, columns=lambda part: f"{part} films".capitalize())
     table["Share of all films"] = (cohort.labels == 1).mean(axis=0) * 100
-    st.subheader("Findings: films in which each is present")
     st.dataframe(table, column_config={"Share of all films": st.column_config.NumberColumn(format="%.0f %%"), "_index": "Finding"})
 
 
@@ -69,6 +73,13 @@ def show_import(cohort: Cohort) -> None:
     if report.problems:
         with st.expander(f"{report.n_rows - report.n_imported} of {report.n_rows} rows were left out"):
             st.dataframe(pd.DataFrame([asdict(p) for p in report.problems]), hide_index=True)
+
+
+def show_identifying(cohort: Cohort) -> None:
+    """Which identifying attributes the imported files held."""
+    if told := attributes_sentence(installation().cohorts.report(cohort.name).identifying_attributes):
+        with st.expander("De-identification: what the imported files held"):
+            st.markdown(told)
 
 
 def show_samples(cohort: Cohort) -> None:
@@ -105,6 +116,7 @@ if (chosen := chosen_cohort()) is not None:
     show_queue(chosen)
     show_numbers(chosen, table)
     show_import(chosen)
+    show_identifying(chosen)
     if chosen.synthetic:
         show_samples(chosen)
     show_findings(chosen, table)

@@ -39,7 +39,12 @@ def ask_for_plan(cohort: Cohort) -> list[RunSpec]:
     exponent = right.text_input(
         "δ", f"{default_delta(units):.0e}", help="The probability with which the promise of ε may fail; far below 1 / patients."
     )
-    if choices.unit is PrivacyUnit.IMAGE:
+    if not cohort.patients_known:
+        st.warning(
+            "This cohort does not say which films are one patient's, so each film is protected alone (unit *image*): "
+            "a patient with several films here is protected less than ε says, and nobody knows by how much."
+        )
+    elif choices.unit is PrivacyUnit.IMAGE:
         films = int(cohort.cases.groupby("patient_id").size().max())
         st.warning(
             f"The unit *image* protects one film, not a patient: one patient here has {films} films, and what is promised "

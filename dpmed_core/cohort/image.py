@@ -7,13 +7,22 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from dpmed_core.cohort.dicom import MAX_PIXELS, read_dicom
-from dpmed_core.cohort.schema import Sex
+from dpmed_core.cohort.arrays import ArrayImage, read_array_image
+from dpmed_core.cohort.burned_in import has_text_in_corner
+from dpmed_core.cohort.dicom import read_dicom
+from dpmed_core.cohort.dicom_frames import MAX_PIXELS
+from dpmed_core.cohort.dicom_header import looks_like_dicom
+from dpmed_core.cohort.schema import Modality, Sex
 from dpmed_core.errors import ImageError
 
 STORED_SIZE = 128
 """Side of a stored image in pixels; aspect ratio kept, padded with black, resampled with an antialiasing (Lanczos) filter."""
 
+REDUCING_GAP = 3.0
+"""A picture is first shrunk by block means, to not less than so many times the size that the filter then makes."""
+TEXT_IN_CORNER = "a corner carries what looks like burned-in text"
+START_BYTES = 132
+PICTURE_STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
@@ -25,23 +34,56 @@ class StoredImage:
         pixels: uint8 `[STORED_SIZE, STORED_SIZE]`.
         age: years from the file's header; None where it has none.
         sex: from the file's header.
+        remarks: what the user should look at in this image; never a value out of its header.
+        identifying: keywords of the identifying attributes that its header holds.
     """
 
     pixels: NDArray[np.uint8]
     age: float | None = None
     sex: Sex = Sex.UNKNOWN
+    remarks: tuple[str, ...] = ()
+    identifying: tuple[str, ...] = ()
 
 
-def read_image(path: Path) -> StoredImage:
-    """The image at `path`, a PNG, JPEG or DICOM file.
+def read_image(place: Path | ArrayImage, *, modality: Modality = Modality.RADIOGRAPH) -> StoredImage:
+    """The image at `place`: a PNG, JPEG or DICOM file, or a picture in an archive of arrays.
+
+    Args:
+        place: where the pixels are.
+        modality: what the cohort holds; an image whose header says otherwise is remarked on.
 
     Raises:
         ImageError: the file is none of these, or cannot be decoded.
     """
-    if path.suffix.lower() in PICTURE_SUFFIXES:
-        return StoredImage(pixels=squared(_read_picture(path)))
-    dicom = read_dicom(path)
-    return StoredImage(pixels=squared(dicom.pixels), age=dicom.age, sex=dicom.sex)
+    if isinstance(place, ArrayImage):
+        return StoredImage(pixels=squared(_picture_values(read_array_image(place))))
+    if _is_picture(place):
+        picture = _read_picture(place)
+        return StoredImage(pixels=squared(picture), remarks=_remarks(picture))
+    dicom = read_dicom(place, modality=modality)
+    return StoredImage(
+        pixels=squared(dicom.pixels),
+        age=dicom.age,
+        sex=dicom.sex,
+        remarks=(*dicom.remarks, *_remarks(dicom.pixels)),
+        identifying=dicom.identifying,
+    )
+
+
+def _is_picture(path: Path) -> bool:
+    """By what the file begins with; by its name where that tells nothing."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(START_BYTES)
+    except OSError:
+        raise ImageError("cannot be opened: check that it is there and readable.") from None
+    if looks_like_dicom(start):
+        return False
+    return start.startswith(PICTURE_STARTS) or path.suffix.lower() in PICTURE_SUFFIXES
+
+
+def _remarks(picture: NDArray[np.float32]) -> tuple[str, ...]:
+    return (TEXT_IN_CORNER,) if has_text_in_corner(picture) else ()
 
 
 def squared(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -49,11 +91,34 @@ def squared(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
     rows, columns = pixels.shape
     scale = STORED_SIZE / max(rows, columns)
     size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
-    fitted = np.asarray(Image.fromarray(pixels.astype(np.float32)).resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0))
+    factor = max(int(1 / scale / REDUCING_GAP), 1)
+    box = (0, 0, columns / factor, rows / factor)
+    fitted = np.asarray(Image.fromarray(_block_means(pixels, factor)).resize(size, Image.Resampling.LANCZOS, box=box))
     square = np.zeros((STORED_SIZE, STORED_SIZE), dtype=np.uint8)
     top, left = (STORED_SIZE - size[1]) // 2, (STORED_SIZE - size[0]) // 2
     square[top : top + size[1], left : left + size[0]] = np.rint(np.clip(fitted, 0, 1) * 255).astype(np.uint8)
     return square
+
+
+def _block_means(pixels: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
+    """Means over blocks of `factor` x `factor` pixels; those at the right and lower edge may be smaller."""
+    if factor == 1:
+        return np.ascontiguousarray(pixels, dtype=np.float32)
+    sums = _row_sums(np.ascontiguousarray(_row_sums(pixels, factor).T), factor).T
+    counts = np.outer(*(np.diff(np.arange(0, length, factor), append=length) for length in pixels.shape))
+    return np.ascontiguousarray(sums / counts, dtype=np.float32)
+
+
+def _row_sums(pixels: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
+    """Sums of each `factor` rows, and of the rows that are left."""
+    whole = len(pixels) // factor * factor
+    sums = pixels[:whole].reshape(-1, factor, pixels.shape[1]).sum(axis=1)
+    return sums if whole == len(pixels) else np.vstack([sums, pixels[whole:].sum(axis=0, keepdims=True)])
+
+
+def _picture_values(values: NDArray[np.generic]) -> NDArray[np.float32]:
+    """An 8-bit picture `[rows, columns]`, or `[rows, columns, 3]` in colour, as luminance in [0, 1]."""
+    return _grey(Image.fromarray(np.asarray(values, dtype=np.uint8)))
 
 
 def _read_picture(path: Path) -> NDArray[np.float32]:
@@ -70,10 +135,11 @@ def _read_picture(path: Path) -> NDArray[np.float32]:
 
 def _grey(picture: Image.Image) -> NDArray[np.float32]:
     """Luminance in [0, 1] of the whole range of the picture's type; transparency is dropped."""
-    if picture.mode.startswith("I"):
-        values = np.asarray(picture, dtype=np.float32) / 65535
-    else:
-        values = np.asarray(picture.convert("RGB").convert("L"), dtype=np.float32) / 255
+    largest = 65535 if picture.mode.startswith("I") else 255
+    if largest == 255 and picture.mode != "L":
+        picture = (picture if picture.mode == "RGB" else picture.convert("RGB")).convert("L")
+    values = np.array(picture, dtype=np.float32)
+    values /= largest
     if values.max() <= values.min():
         raise ImageError("has the same value everywhere: it shows nothing.")
-    return np.asarray(values, dtype=np.float32)
+    return values

@@ -13,10 +13,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dpmed_core.cohort.image import STORED_SIZE, StoredImage, read_image
+from dpmed_core.cohort.remarks import Gathered
 from dpmed_core.cohort.report import ImportReport, Problem
 from dpmed_core.cohort.schema import CASE_COLUMNS, Modality, Sex
 from dpmed_core.cohort.sources.manifest import read_manifest
-from dpmed_core.cohort.sources.rows import SourceRow
+from dpmed_core.cohort.sources.rows import Source, SourceRow
 from dpmed_core.cohort.store import CohortStore
 from dpmed_core.errors import CohortError, ImageError
 from dpmed_core.keyed import keyed_hex
@@ -36,6 +37,7 @@ class _Intake:
     records: list[dict[str, object]] = field(default_factory=list)
     digests: list[bytes] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    gathered: Gathered = field(default_factory=Gathered)
 
 
 def import_manifest(
@@ -58,8 +60,32 @@ def import_manifest(
     Raises:
         CohortError: the name or the manifest cannot be used, or no row can.
     """
+    return import_source(
+        store,
+        name,
+        read_manifest(manifest, images_dir=images_dir, findings=findings, comorbidities=comorbidities),
+        modality=modality,
+        synthetic=synthetic,
+        progress=progress,
+    )
+
+
+def import_source(
+    store: CohortStore,
+    name: str,
+    source: Source,
+    *,
+    modality: Modality = Modality.RADIOGRAPH,
+    synthetic: bool = False,
+    progress: Progress | None = None,
+) -> ImportReport:
+    """Import the images that `source` lists, as `import_manifest` does.
+
+    Raises:
+        CohortError: the name cannot be used, or no row can.
+    """
     store.refuse_unusable(name)
-    rows = read_manifest(manifest, images_dir=images_dir, findings=findings, comorbidities=comorbidities)
+    rows = list(source.rows)
     good, problems = _usable(rows)
     if not good:
         raise _no_row_left(len(rows), problems)
@@ -69,18 +95,19 @@ def import_manifest(
         _read_all(good, intake, key=store.key, progress=progress)
         if not intake.records:
             raise _no_row_left(len(rows), intake.problems)
-        cases, order = _canonical(intake, findings, comorbidities, key=store.key)
+        cases, order = _canonical(intake, source.findings, source.comorbidities, key=store.key)
         _store_pixels(draft, intake.pixels, order)
-        report = _report(len(rows), cases, intake, findings)
+        report = _report(len(rows), cases, intake, source)
         store.publish(
             name,
             draft,
             modality=modality,
             synthetic=synthetic,
-            findings=tuple(findings),
-            comorbidities=tuple(comorbidities),
+            findings=source.findings,
+            comorbidities=source.comorbidities,
             cases=cases,
             report=report,
+            patients_known=source.patients_known,
         )
     return report
 
@@ -150,6 +177,7 @@ def _read_one(row: SourceRow) -> StoredImage | ImageError:
 def _take(row: SourceRow, image: StoredImage, intake: _Intake, *, key: bytes) -> None:
     intake.pixels[len(intake.records)] = image.pixels
     intake.digests.append(sha256(image.pixels.tobytes()).digest())
+    intake.gathered.add(row.row, image.remarks, image.identifying)
     age = row.age if row.age is not None else image.age
     intake.records.append(
         {
@@ -190,7 +218,7 @@ def _store_pixels(draft: Path, arrived: NDArray[np.uint8], order: NDArray[np.int
     (draft / "arriving.npy").unlink()
 
 
-def _report(n_rows: int, cases: pd.DataFrame, intake: _Intake, findings: Sequence[str]) -> ImportReport:
+def _report(n_rows: int, cases: pd.DataFrame, intake: _Intake, source: Source) -> ImportReport:
     unknown_age, unknown_sex = int(cases["age"].isna().sum()), int((cases["sex"] == Sex.UNKNOWN).sum())
     return ImportReport(
         n_rows=n_rows,
@@ -199,7 +227,8 @@ def _report(n_rows: int, cases: pd.DataFrame, intake: _Intake, findings: Sequenc
         n_unknown_age=unknown_age,
         n_unknown_sex=unknown_sex,
         problems=tuple(sorted(intake.problems, key=lambda problem: problem.row or 0)),
-        warnings=tuple(_warnings(cases, intake, findings, unknown_age, unknown_sex)),
+        identifying_attributes=dict(sorted(intake.gathered.attributes.items())),
+        warnings=(*source.notes, *intake.gathered.sentences(), *_warnings(cases, intake, source.findings, unknown_age, unknown_sex)),
     )
 
 

@@ -1,7 +1,7 @@
 """What an import found: what came in, what was left out and why, what to know before training."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -36,6 +36,8 @@ class ImportReport:
         n_unknown_sex: stored images without a sex.
         problems: rows left out, in the manifest's order.
         warnings: what to know before training.
+        identifying_attributes: how many of the files held each attribute that names a person or helps to find one, by keyword; none of
+            their values was kept.
     """
 
     n_rows: int
@@ -45,6 +47,7 @@ class ImportReport:
     n_unknown_sex: int
     problems: tuple[Problem, ...] = ()
     warnings: tuple[str, ...] = ()
+    identifying_attributes: Mapping[str, int] = field(default_factory=dict)
 
     def to_fields(self) -> dict[str, object]:
         """The report as plain values for JSON."""

@@ -55,6 +55,8 @@ class Cohort:
         images: uint8 `[n_cases, height, width]`, read-only and memory-mapped; row i is case i.
         fingerprint: keyed hash of everything above but the name; equal data gives an equal fingerprint,
             whatever the order of the files, within one installation.
+        patients_known: False where the source does not say which images are one patient's; each image then
+            counts as a patient of its own, and only the unit "image" can be promised.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Cohort:
     cases: pd.DataFrame = field(repr=False)
     images: NDArray[np.uint8] = field(repr=False)
     fingerprint: str
+    patients_known: bool = True
 
     @property
     def labels(self) -> NDArray[np.float32]:

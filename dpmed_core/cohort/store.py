@@ -81,6 +81,7 @@ class CohortStore:
             cases=cases,
             images=images,
             fingerprint=facts["fingerprint"],
+            patients_known=facts.get("patients_known", True),
         )
 
     def fingerprint(self, name: str) -> str:
@@ -131,6 +132,7 @@ class CohortStore:
         comorbidities: tuple[str, ...],
         cases: pd.DataFrame,
         report: ImportReport,
+        patients_known: bool = True,
     ) -> Cohort:
         """Make `draft`, which holds `images.npy` in the order of `cases`, the cohort `name`.
 
@@ -146,6 +148,8 @@ class CohortStore:
             "comorbidities": list(comorbidities),
             "n_cases": len(cases),
         }
+        if not patients_known:
+            facts["patients_known"] = False
         images = np.load(draft / "images.npy", mmap_mode="r", allow_pickle=False)
         facts["fingerprint"] = _fingerprint(facts, cases, images, key=self.key)
         cases.to_parquet(draft / "cases.parquet", index=False)

@@ -1,16 +1,23 @@
 """`cohort add | add-demo | list | show | remove`."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import click
 
 from dpmed_core.cohort.demo import add_demo_radiograph
-from dpmed_core.cohort.importer import import_manifest
+from dpmed_core.cohort.importer import import_source
+from dpmed_core.cohort.remarks import attributes_sentence
 from dpmed_core.cohort.report import ImportReport
 from dpmed_core.cohort.schema import Modality
+from dpmed_core.cohort.sources.catalogue import ADAPTERS, MANIFEST, open_source
+from dpmed_core.cohort.sources.values import Uncertain
+from dpmed_core.cohort.sources.wish import Match, SourceWish, Views
 from dpmed_core.cohort.split import assign_parts
 from dpmed_core.cohort.summary import counts_table
 from dpmed_core.commands.output import json_option, progress_line, records, say
+from dpmed_core.errors import CohortError
 from dpmed_core.installation import Installation
 from dpmed_core.runs.plan import DEFAULT_SPLIT_SEED
 
@@ -25,28 +32,86 @@ def cohort() -> None:
     """Import, list, show and remove cohorts."""
 
 
+class SourceOptions(TypedDict):
+    """What `source_options` hands over."""
+
+    images: Path | None
+    findings: str | None
+    comorbidities: str | None
+    labels: Path | None
+    match: str | None
+    uncertain: str | None
+    unmentioned_unknown: bool
+    published_split: bool
+    views: str
+
+
+def source_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of `cohort add` that say what to read; they come as the fields of a `SourceWish`."""
+    path = click.Path(path_type=Path)
+    options = (
+        click.option("--images", type=path, help="Folder that image paths start from; default: where the layout says."),
+        click.option("--findings", help="Columns to predict, comma-separated; default: all that the layout knows."),
+        click.option("--comorbidities", help="Co-morbidity columns, comma-separated."),
+        click.option("--labels", type=path, help="Table of a DICOM folder's labels; folder of MIMIC-CXR's tables, if not PATH."),
+        click.option("--match", type=click.Choice([m.value for m in Match]), help="What joins DICOM files with their labels."),
+        click.option("--uncertain", type=click.Choice([u.value for u in Uncertain]), help="What labels called uncertain become."),
+        click.option("--unmentioned-unknown", is_flag=True, help="What a report does not mention is unknown rather than absent."),
+        click.option("--published-split", is_flag=True, help="Keep the publication's training and test parts."),
+        click.option("--views", type=click.Choice([v.value for v in Views]), default=Views.FRONTAL.value, show_default=True),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @cohort.command("add")
 @click.argument("name")
-@click.option("--manifest", required=True, type=click.Path(path_type=Path), help="CSV with one row an image.")
-@click.option("--images", type=click.Path(path_type=Path), help="Folder that image paths start from; default: the manifest's.")
-@click.option("--findings", required=True, help="Columns to predict, comma-separated.")
-@click.option("--comorbidities", help="Co-morbidity columns, comma-separated.")
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.option("--manifest", type=click.Path(path_type=Path), help="Table with one row an image; the same as --source manifest PATH.")
+@click.option("--source", "kind", type=click.Choice(list(ADAPTERS)), help="The layout of PATH.")
+@source_options
 @click.option("--modality", type=click.Choice([Modality.RADIOGRAPH.value]), default=Modality.RADIOGRAPH.value, show_default=True)
 @json_option
-def add(name: str, manifest: Path, images: Path | None, findings: str, comorbidities: str | None, modality: str, as_json: bool) -> None:
-    """Import the images that a manifest lists as cohort NAME."""
+def add(
+    name: str, path: Path | None, manifest: Path | None, kind: str | None, modality: str, as_json: bool, **said: Unpack[SourceOptions]
+) -> None:
+    """Import images as cohort NAME: those that a manifest lists, or those of a source at PATH."""
+    kind, path = _kind_and_path(kind, path, manifest)
     installation = Installation.open()
-    report = import_manifest(
+    installation.cohorts.refuse_unusable(name)
+    report = import_source(
         installation.cohorts,
         name,
-        manifest=manifest,
-        images_dir=images,
-        findings=names(findings),
-        comorbidities=names(comorbidities),
+        open_source(kind, _wish(path, said)),
         modality=Modality(modality),
         progress=progress_line("Reading images"),
     )
     _say_imported(installation, name, report, as_json=as_json)
+
+
+def _wish(path: Path, said: SourceOptions) -> SourceWish:
+    return SourceWish(
+        path=path,
+        findings=names(said["findings"]),
+        comorbidities=names(said["comorbidities"]),
+        images=said["images"],
+        labels=said["labels"],
+        match=Match(said["match"]) if said["match"] else None,
+        uncertain=Uncertain(said["uncertain"]) if said["uncertain"] else None,
+        unmentioned_unknown=said["unmentioned_unknown"],
+        published_split=said["published_split"],
+        views=Views(said["views"]),
+    )
+
+
+def _kind_and_path(kind: str | None, path: Path | None, manifest: Path | None) -> tuple[str, Path]:
+    """Which adapter reads what; a manifest is one of the sources."""
+    if manifest is not None and kind is None and path is None:
+        return MANIFEST, manifest
+    if kind is None or path is None or manifest is not None:
+        raise CohortError("Say what to import: --manifest TABLE, or --source KIND PATH.")
+    return kind, path
 
 
 @cohort.command("add-demo")
@@ -74,6 +139,8 @@ def _say_imported(installation: Installation, name: str, report: ImportReport, *
         click.echo(problem.sentence(), err=True)
     for warning in report.warnings:
         click.echo(f"Note: {warning}", err=True)
+    if identifying := attributes_sentence(report.identifying_attributes):
+        click.echo(f"Note: {identifying}", err=True)
     imported = installation.cohorts.load(name)
     readable = f"Cohort {name}: {report.n_imported} of {report.n_rows} images of {report.n_patients} patients imported."
     say({"name": name, "fingerprint": imported.fingerprint, **report.to_fields()}, readable, as_json=as_json)

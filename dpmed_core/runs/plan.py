@@ -49,6 +49,9 @@ def plan_runs(
         SpecError: the grid is empty, a value cannot be trained, or there is nobody to train on.
     """
     card = recipe_card(recipe)
+    if not cohort.findings:
+        raise SpecError(f"Cohort {cohort.name!r} has no findings to learn: import it again with a table of labels.")
+    _refuse_unknown_patients(cohort, unit)
     units = n_train_units(cohort, key=key, unit=unit, split_seed=split_seed)
     if units < 2:
         raise SpecError(f"The training part has {units} {unit.value}s: import more patients before training.")
@@ -64,6 +67,14 @@ def plan_runs(
         for seed in range(n_seeds)
         for target in targets
     ]
+
+
+def _refuse_unknown_patients(cohort: Cohort, unit: PrivacyUnit) -> None:
+    if unit is PrivacyUnit.PATIENT and not cohort.patients_known:
+        raise SpecError(
+            f"Cohort {cohort.name!r} does not say which images are one patient's, so nothing can be promised to a patient: "
+            "choose the unit image (--unit image)."
+        )
 
 
 def estimate_seconds(specs: Sequence[RunSpec], cohort: Cohort, results: Sequence[RunResult], *, workers: int) -> float:

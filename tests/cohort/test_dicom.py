@@ -1,10 +1,22 @@
+import threading
+import warnings
+
 import numpy as np
+import pydicom
 import pytest
+from PIL import Image
+from pydicom.dataset import Dataset
 
 from dpmed_core.cohort.dicom import read_dicom
+from dpmed_core.cohort.dicom_header import ALLOWED_ATTRIBUTES, _quiet, quiet, read_header
+from dpmed_core.cohort.dicom_person import BURNED_IN, FROM_THE_SIDE, OTHER_BODY_PART, OTHER_MODALITY, TURNED
+from dpmed_core.cohort.phantoms.film import render_film
+from dpmed_core.cohort.phantoms.population import draw_population
+from dpmed_core.cohort.polarity import is_negative
 from dpmed_core.cohort.schema import Sex
 from dpmed_core.errors import ImageError
 
+FILM = "1.2.276.0.7230010.3.1.4.8323329.6904.1517875201.850819.dcm"
 RAMP = np.arange(0, 4096, dtype=np.uint16).reshape(64, 64)
 
 
@@ -75,6 +87,88 @@ def test_ages_are_read_in_every_unit(read, text, years):
     assert age is None if years is None else age == pytest.approx(years)
 
 
+@pytest.mark.parametrize(
+    ("born", "taken", "years"),
+    [
+        ("19450508", "20200507", 74),
+        ("19450508", "20200508", 75),
+        ("1945.05.08", "2020.05.08", 75),
+        ("19450508", "", None),
+        ("", "20200508", None),
+        ("20210101", "20200508", None),
+        ("18000101", "20200508", None),
+        ("19451399", "20200508", None),
+    ],
+)
+def test_a_missing_age_is_computed_from_birth_and_study(read, born, taken, years):
+    assert read(RAMP, PatientBirthDate=born, StudyDate=taken).age == years
+
+
+def test_the_age_that_is_written_counts_more_than_the_dates(read):
+    assert read(RAMP, PatientAge="061Y", PatientBirthDate="19450508", StudyDate="20200508").age == 61
+    assert read(RAMP, PatientBirthDate="19450508", AcquisitionDate="20200601").age == 75
+
+
+def test_the_view_is_read(read):
+    assert read(RAMP, ViewPosition="pa").view == "PA" and read(RAMP).view == ""
+
+
+@pytest.mark.parametrize(
+    ("attributes", "remarks"),
+    [
+        ({"Modality": "DX", "BodyPartExamined": "CHEST", "BurnedInAnnotation": "NO"}, ()),
+        ({"Modality": "CR", "BodyPartExamined": "Thorax PA"}, ()),
+        ({}, ()),
+        ({"Modality": "CT"}, (OTHER_MODALITY,)),
+        ({"Modality": "DX", "BodyPartExamined": "KNEE"}, (OTHER_BODY_PART,)),
+        ({"Modality": "DX", "BurnedInAnnotation": "YES"}, (BURNED_IN,)),
+        ({"Modality": "DX", "ViewPosition": "LL"}, (FROM_THE_SIDE,)),
+    ],
+)
+def test_another_modality_or_body_part_and_burned_in_text_are_remarked_on(read, attributes, remarks):
+    assert read(RAMP, **attributes).remarks == remarks
+
+
+def test_an_icon_is_not_taken_for_the_picture(read, tmp_path, write_dicom_file):
+    icon = Dataset()
+    icon.Rows = icon.Columns = 2
+    icon.SamplesPerPixel, icon.PhotometricInterpretation, icon.BitsAllocated = 1, "MONOCHROME2", 8
+    icon.PixelData = bytes([0, 255, 0, 255])
+    assert read(RAMP, IconImageSequence=[icon]).pixels.shape == RAMP.shape
+    path = write_dicom_file(tmp_path / "icon.dcm", RAMP, IconImageSequence=[icon])
+    dataset = pydicom.dcmread(path)
+    del dataset.PixelData
+    dataset.save_as(path)
+    with pytest.raises(ImageError, match="holds no image"):
+        read_dicom(path)
+
+
+def test_warnings_are_silent_while_any_thread_reads():
+    """Two threads that overlap: the first to leave must not wake the warnings of the other, the last one must."""
+    with quiet():
+        other = threading.Thread(target=_quiet.enter)
+        other.start()
+        other.join()
+    warnings.warn("silent: the other thread is still inside", UserWarning, stacklevel=1)
+    _quiet.leave()
+    with pytest.raises(UserWarning, match="heard"):
+        warnings.warn("heard", UserWarning, stacklevel=1)
+
+
+def test_identifying_attributes_are_named_and_never_their_values(read):
+    film = read(RAMP, PatientName="Doe^Jane", PatientID="4711", AccessionNumber="", InstitutionName="St. Elsewhere")
+    assert film.identifying == ("InstitutionName", "PatientID", "PatientName", "SOPInstanceUID")
+    assert not any(text in repr(film) for text in ("Jane", "4711", "Elsewhere"))
+
+
+def test_values_that_are_not_used_are_never_read(tmp_path, write_dicom_file):
+    path = write_dicom_file(tmp_path / "film.dcm", RAMP, PatientName="Doe^Jane", PatientID="4711", PatientAge="061Y")
+    with quiet():
+        header = read_header(path)
+    kept = {element.keyword for element in header.attributes}
+    assert kept <= {*ALLOWED_ATTRIBUTES, "SpecificCharacterSet"} and "PatientAge" in kept
+
+
 @pytest.mark.parametrize(("text", "sex"), [("F", Sex.FEMALE), ("M", Sex.MALE), ("O", Sex.OTHER), ("", Sex.UNKNOWN)])
 def test_sex_is_read(read, text, sex):
     assert read(RAMP, PatientSex=text).sex is sex
@@ -83,8 +177,9 @@ def test_sex_is_read(read, text, sex):
 @pytest.mark.parametrize(
     ("attributes", "reason"),
     [
-        ({"NumberOfFrames": 2, "Rows": 32}, "several frames"),
+        ({"NumberOfFrames": 2, "Rows": 32}, "holds 2 frames"),
         ({"PhotometricInterpretation": "RGB"}, "colour"),
+        ({"PhotometricInterpretation": "PALETTE COLOR"}, "palette"),
         ({"Rows": 20_000, "Columns": 20_000}, "more than"),
         ({"Rows": 65}, "contradict its header"),
     ],
@@ -118,3 +213,37 @@ def test_nothing_out_of_a_header_is_logged(read, caplog, capfd):
     read(RAMP, PatientAge="born 1 May", PatientName="Doe^Jane")
     assert not caplog.records
     assert "May" not in "".join(capfd.readouterr())
+
+
+@pytest.mark.real
+def test_real_chest_films_are_upright_with_dark_lungs_whatever_their_header_says(real_cohorts):
+    """One film, and the same pixels with the photometric interpretation altered to MONOCHROME1: the lungs are dark in both."""
+    folder = real_cohorts / "dicom_samples" / "torchxrayvision"
+    film, altered = (read_dicom(folder / name) for name in (FILM, "Fake_MONOHR1.dcm"))
+    for shown in (film, altered):
+        assert (shown.age, shown.sex, shown.view) == (62, Sex.MALE, "PA")
+        right, left, mediastinum = (shown.pixels[350:550, start : start + 120].mean() for start in (270, 640, 470))
+        assert max(right, left) < mediastinum - 0.2
+        assert shown.pixels[:150, 400:600].mean() < shown.pixels[-200:, 400:600].mean() - 0.1  # the neck above, the abdomen below
+    assert altered.remarks == (TURNED,) and film.remarks == ()
+    assert np.allclose(film.pixels, altered.pixels, atol=0.02)
+
+
+def test_a_chest_shown_as_a_negative_is_turned_round_and_padding_stays_black(read):
+    film = (render_film(draw_population(60, seed=4, variant="demo").iloc[0], 0, size=64, seed=4, variant="demo") * 4000).astype(np.uint16)
+    film[:, :3] = 65535
+    known = {"BodyPartExamined": "CHEST", "ViewPosition": "PA", "PixelPaddingValue": 65535}
+    right, wrong = read(film, **known), read(film, PhotometricInterpretation="MONOCHROME1", **known)
+    assert np.allclose(right.pixels, wrong.pixels, atol=1e-6) and not wrong.pixels[:, :3].any()
+    assert right.remarks == () and wrong.remarks == (TURNED,)
+    for other in ({"ViewPosition": "LL"}, {"BodyPartExamined": "KNEE"}, {"BodyPartExamined": ""}):
+        assert TURNED not in read(film, PhotometricInterpretation="MONOCHROME1", **{**known, **other}).remarks
+
+
+@pytest.mark.real
+def test_no_real_film_is_taken_for_a_negative_and_hardly_a_negative_for_a_film(real_cohorts):
+    children = np.load(real_cohorts / "pneumoniamnist" / "pneumoniamnist.npz", allow_pickle=False)["test_images"]
+    adults = [np.asarray(Image.open(path)) for path in sorted((real_cohorts / "nih1000" / "images").iterdir())]
+    films = [np.asarray(film, dtype=np.float32) / 255 for film in (*children, *adults)]
+    assert sum(map(is_negative, films)) == 0
+    assert np.mean([is_negative(1 - film) for film in films]) > 0.99

@@ -127,12 +127,12 @@ def test_pixels_stay_with_their_rows(store, films, write_manifest):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("", "not a readable CSV"),
+        ("", "not a readable"),
         ("image,patient_id,mass\n", "no rows"),
         ("image,patient_id\n1.png,a\n", "no column 'mass'"),
         ("image,patient_id,mass,mass\n1.png,a,1,1\n", "stands twice"),
         ("image,patient_id,mass\nnone.png,a,1\n", "None of the 1 rows"),
-        ("image,patient_id,mass\n1.png,a,1,5\n", "not a readable CSV"),
+        ("image,patient_id,mass\n1.png,a,1,5\n", "not a readable"),
         ("image,patient_id,mass\npage.png,a,1\n", "None of the 1 rows"),
     ],
 )

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from dpmed_core.errors import SpecError
@@ -51,3 +53,10 @@ def test_more_runs_take_longer_and_more_workers_less(cohort, installation):
     few, many = plan(cohort, installation, n_seeds=1), plan(cohort, installation, n_seeds=8, recipe="paper")
     assert 0 < estimate_seconds(few, cohort, [], workers=2) < estimate_seconds(many, cohort, [], workers=2)
     assert estimate_seconds(many, cohort, [], workers=4) < estimate_seconds(many, cohort, [], workers=1)
+
+
+def test_a_patient_is_promised_nothing_where_patients_cannot_be_told_apart(cohort, installation):
+    unknown = replace(cohort, patients_known=False)
+    with pytest.raises(SpecError, match="choose the unit image"):
+        plan(unknown, installation)
+    assert len(plan(unknown, installation, unit=PrivacyUnit.IMAGE)) == 6

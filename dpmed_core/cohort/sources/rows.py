@@ -1,10 +1,13 @@
-"""One row of a source: what it says of an image, or what is wrong with it."""
+"""What an adapter hands to the importer: rows, each of which describes an image or says what is wrong with it."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dpmed_core.cohort.ages import MAX_AGE_YEARS
+from dpmed_core.cohort.arrays import ArrayImage
 from dpmed_core.cohort.report import Problem
 from dpmed_core.cohort.schema import Part, Sex
 
@@ -16,7 +19,6 @@ SEXES = {
 }
 PARTS = {"train": Part.TRAIN, **dict.fromkeys(("validation", "val", "valid"), Part.VALIDATION), "test": Part.TEST}
 LABELS = {"": math.nan, "0": 0.0, "0.0": 0.0, "1": 1.0, "1.0": 1.0}
-MAX_AGE_YEARS = 120
 
 Note = Callable[[str, str], None]
 """Notes a problem: column, message."""
@@ -27,8 +29,8 @@ class SourceRow:
     """One image as its source describes it.
 
     Attributes:
-        row: line of the source's table, its header being line 1.
-        image: the file; None where the row has problems.
+        row: line of the source's table, its header being line 1; where the source has no table, the number of the image in it, from 1.
+        image: where the pixels are: a file, or a place in an archive of arrays; None where the row has problems.
         patient: the source's own identifier, held only while importing.
         age: years; None where the source leaves it to the image's header.
         sex: UNKNOWN where the source leaves it to the image's header.
@@ -38,7 +40,7 @@ class SourceRow:
     """
 
     row: int
-    image: Path | None = field(repr=False)
+    image: Path | ArrayImage | None = field(repr=False)
     patient: str = field(repr=False)
     age: float | None
     sex: Sex
@@ -47,8 +49,60 @@ class SourceRow:
     problems: tuple[Problem, ...] = ()
 
 
-def parse_row(row: int, record: Mapping[str, str], *, root: Path, findings: Sequence[str], comorbidities: Sequence[str]) -> SourceRow:
-    """The row that `record` (text by column) describes, with every problem found in it."""
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A data set as its adapter read it.
+
+    Attributes:
+        rows: one an image, in the source's order; may be gone through several times.
+        findings: columns of `SourceRow.values` to predict.
+        comorbidities: columns of `SourceRow.values` that describe the patient.
+        patients_known: False where the source does not say which images are one patient's.
+        notes: what the user should know of this source, one sentence each; they go into the report.
+    """
+
+    rows: Iterable[SourceRow] = field(repr=False)
+    findings: tuple[str, ...]
+    comorbidities: tuple[str, ...] = ()
+    patients_known: bool = True
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(eq=False)
+class ImageFolder:
+    """The folder that image paths start from and stay in, links followed; each folder below it is looked up once.
+
+    Attributes:
+        root: the folder.
+    """
+
+    root: Path = field(repr=False)
+    _real: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def locate(self, text: str) -> str | None:
+        """The real path of the file that `text` names; None where it leads out of the folder."""
+        root = self._real_folder(str(self.root))
+        folder, name = os.path.split(os.path.join(root, text))  # noqa: PTH118
+        path = os.path.join(self._real_folder(folder), name)  # noqa: PTH118
+        if name in ("", ".", "..") or os.path.islink(path):  # noqa: PTH114
+            path = os.path.realpath(path)
+        return path if path.startswith(root.rstrip(os.sep) + os.sep) else None
+
+    def _real_folder(self, folder: str) -> str:
+        if folder not in self._real:
+            self._real[folder] = os.path.realpath(folder)
+        return self._real[folder]
+
+
+def parse_row(row: int, record: Mapping[str, str], *, folder: ImageFolder, columns: Sequence[str]) -> SourceRow:
+    """The row that `record` (text by column) describes, with every problem found in it.
+
+    Args:
+        row: its line.
+        record: image, patient_id, the columns below, and perhaps age, sex and split.
+        folder: where the image's path starts from.
+        columns: findings and co-morbidities.
+    """
     problems: list[Problem] = []
 
     def note(column: str, message: str) -> None:
@@ -59,26 +113,27 @@ def parse_row(row: int, record: Mapping[str, str], *, root: Path, findings: Sequ
         note("patient_id", "is blank; every image needs its patient, or patients cannot be kept apart.")
     return SourceRow(
         row=row,
-        image=_image(record["image"].strip(), root, note),
+        image=_image(record["image"].strip(), folder, note),
         patient=patient,
         age=_age(record.get("age", "").strip(), note),
         sex=_sex(record.get("sex", "").strip(), note),
         part=_part(record.get("split", "").strip(), note),
-        values={name: _label(name, record[name].strip(), note) for name in (*findings, *comorbidities)},
+        values={name: _label(name, record[name].strip(), note) for name in columns},
         problems=tuple(problems),
     )
 
 
-def _image(text: str, root: Path, note: Note) -> Path | None:
-    path = (root / text).resolve()
+def _image(text: str, folder: "ImageFolder", note: Note) -> Path | None:
     if not text:
         note("image", "is blank; name the image file.")
-    elif not path.is_relative_to(root):
+        return None
+    path = folder.locate(text)
+    if path is None:
         note("image", "leads out of the image folder; put the file inside it, or name another folder with --images.")
-    elif not path.is_file():
+    elif not os.path.isfile(path):  # noqa: PTH113 - a Path for each of a million rows is slow
         note("image", "names a file that does not exist; correct the path or name the folder with --images.")
     else:
-        return path
+        return Path(path)
     return None
 
 

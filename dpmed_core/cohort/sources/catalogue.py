@@ -1,0 +1,68 @@
+"""The adapters by name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dpmed_core.cohort.sources.chexpert import read_chexpert
+from dpmed_core.cohort.sources.dicom_folder import read_dicom_folder
+from dpmed_core.cohort.sources.manifest import read_manifest
+from dpmed_core.cohort.sources.medmnist import read_medmnist
+from dpmed_core.cohort.sources.mimic import read_mimic_dicom, read_mimic_jpg
+from dpmed_core.cohort.sources.nih import read_nih
+from dpmed_core.cohort.sources.padchest import read_padchest
+from dpmed_core.cohort.sources.rows import Source
+from dpmed_core.cohort.sources.rsna import read_rsna
+from dpmed_core.cohort.sources.vindr import read_vindr
+from dpmed_core.cohort.sources.wish import SourceWish
+from dpmed_core.errors import CohortError
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """One layout that can be read.
+
+    Attributes:
+        title: what people call it.
+        path_is: what PATH names, in words.
+        read: from a wish to its rows.
+    """
+
+    title: str
+    path_is: str
+    read: Callable[[SourceWish], Source]
+
+
+def open_source(kind: str, wish: SourceWish) -> Source:
+    """The rows of the source of `kind` that `wish` describes.
+
+    Raises:
+        CohortError: there is no such kind or path, or the source cannot be used.
+    """
+    if kind not in ADAPTERS:
+        raise CohortError(f"There is no source {kind!r}: there are {', '.join(ADAPTERS)}.")
+    if not wish.path.exists() and kind != MANIFEST:
+        raise CohortError(f"There is no file or folder where PATH points to: give {ADAPTERS[kind].path_is}.")
+    return ADAPTERS[kind].read(wish)
+
+
+def _read_manifest(wish: SourceWish) -> Source:
+    return read_manifest(wish.path, images_dir=wish.images, findings=wish.findings, comorbidities=wish.comorbidities)
+
+
+def _read_medmnist(wish: SourceWish) -> Source:
+    return read_medmnist(wish.path, findings=wish.findings)
+
+
+MANIFEST = "manifest"
+ADAPTERS: dict[str, Adapter] = {
+    MANIFEST: Adapter("A table of your own", "a table with one row an image", _read_manifest),
+    "dicom": Adapter("A folder of DICOM files", "the folder", read_dicom_folder),
+    "nih-chestxray14": Adapter("NIH ChestX-ray14", "the folder that holds Data_Entry_2017_v2020.csv", read_nih),
+    "chexpert": Adapter("CheXpert", "the folder that holds train.csv", read_chexpert),
+    "mimic-cxr-jpg": Adapter("MIMIC-CXR-JPG", "the folder that holds files/ and the tables", read_mimic_jpg),
+    "mimic-cxr": Adapter("MIMIC-CXR", "the folder that holds files/ and cxr-record-list.csv.gz", read_mimic_dicom),
+    "padchest": Adapter("PadChest", "the folder that holds PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv", read_padchest),
+    "vindr-cxr": Adapter("VinDr-CXR", "the folder that holds train/, test/ and annotations/", read_vindr),
+    "rsna-pneumonia": Adapter("RSNA Pneumonia Detection Challenge", "the folder that holds stage_2_train_labels.csv", read_rsna),
+    "medmnist": Adapter("MedMNIST", "the .npz file of one data set", _read_medmnist),
+}

@@ -1,0 +1,106 @@
+"""CheXpert: `train.csv`, `valid.csv` and perhaps `test.csv`, each beside a folder of that name.
+
+Source: Irvin et al. 2019, AAAI, doi 10.1609/aaai.v33i01.3301590; see docs/sources/chexpert.md.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from dpmed_core.cohort.sources.files import first_file
+from dpmed_core.cohort.sources.rows import Source
+from dpmed_core.cohort.sources.tables import TableRows, chosen_findings, read_table, require_columns
+from dpmed_core.cohort.sources.values import Uncertain, ages, certain, column_name, part_by_patient, sexes
+from dpmed_core.cohort.sources.wish import SourceWish, Views
+from dpmed_core.errors import CohortError
+
+LABELS = (
+    "No Finding",
+    "Enlarged Cardiomediastinum",
+    "Cardiomegaly",
+    "Lung Opacity",
+    "Lung Lesion",
+    "Edema",
+    "Consolidation",
+    "Pneumonia",
+    "Atelectasis",
+    "Pneumothorax",
+    "Pleural Effusion",
+    "Pleural Other",
+    "Fracture",
+    "Support Devices",
+)
+TABLES = {"train": ("train.csv",), "validation": ("valid.csv",), "test": ("test.csv", "test_labels.csv")}
+
+
+def read_chexpert(wish: SourceWish) -> Source:
+    """The films of CheXpert, or of its small version: fourteen labels, uncertain ones as `wish.uncertain` says.
+
+    With `wish.published_split` the published validation studies are the test part (there are some 200, read by radiologists;
+    the published test studies join them where they are there), and about every eighth training patient is for validation.
+
+    Raises:
+        CohortError: the folder has no such table, a finding is unknown, or it was not said what uncertain labels become.
+    """
+    uncertain = chosen_uncertain(wish)
+    tables = {part: path for part, names in TABLES.items() if (path := first_file(wish.path, *names))}
+    if "train" not in tables:
+        raise CohortError("The folder has no file 'train.csv': give the folder of CheXpert that holds train.csv and train/.")
+    source = pd.concat([_read(path, part) for part, path in tables.items()], ignore_index=True)
+    source.index = pd.RangeIndex(2, 2 + len(source))
+    findings = chosen_findings(wish.findings, [column_name(label) for label in LABELS])
+    frontal = source["Frontal/Lateral"].str.strip().str.lower() == "frontal" if wish.views is Views.FRONTAL else source["Path"] != ""
+    table = _table(source[frontal], findings, uncertain, unmentioned="" if wish.unmentioned_unknown else "0")
+    if not wish.published_split:
+        table = table.drop(columns="split")
+    return Source(TableRows(table, wish.images or wish.path, findings), findings, notes=tuple(_notes(wish, int((~frontal).sum()), tables)))
+
+
+def chosen_uncertain(wish: SourceWish) -> Uncertain:
+    """What uncertain labels become.
+
+    Raises:
+        CohortError: it was not said; results depend on it too much for a default.
+    """
+    if wish.uncertain is None:
+        raise CohortError("Some labels of this data set are uncertain: say with --uncertain ignore, zero or one what they become.")
+    return wish.uncertain
+
+
+def unmentioned_note(wish: SourceWish) -> str:
+    """How labels that the report does not mention were taken."""
+    taken = "unknown" if wish.unmentioned_unknown else "absent"
+    return f"A program drew the labels from reports: what one does not mention counts as {taken}, what it leaves open as {wish.uncertain}."
+
+
+def _read(path: Path, part: str) -> pd.DataFrame:
+    table = read_table(path, called="table of the data set")
+    if part == "test" and "Sex" not in table and "Path" in table:
+        lateral = table["Path"].str.contains("lateral")
+        table = table.assign(Sex="", Age="", **{"Frontal/Lateral": lateral.map({True: "Lateral", False: "Frontal"})})
+    require_columns(table, ["Path", "Sex", "Age", "Frontal/Lateral", *LABELS], called="table of the data set")
+    return table.assign(part="train" if part == "train" else "test")
+
+
+def _table(source: pd.DataFrame, findings: tuple[str, ...], uncertain: Uncertain, *, unmentioned: str) -> pd.DataFrame:
+    below = source["Path"].str.replace(r"^CheXpert-v1\.0[^/]*/", "", regex=True)
+    patients = below.str.extract(r"(patient\d+)", expand=False).fillna("").astype(str)
+    labels = {column_name(label): certain(source[label], uncertain, unmentioned=unmentioned) for label in LABELS}
+    columns = {
+        "image": below,
+        "patient_id": patients,
+        "age": ages(source["Age"]),
+        "sex": sexes(source["Sex"]),
+        "split": part_by_patient(patients).where(source["part"] == "train", "test"),
+        **{name: labels[name] for name in findings},
+    }
+    return pd.DataFrame(columns, index=source.index)
+
+
+def _notes(wish: SourceWish, n_lateral: int, tables: dict[str, Path]) -> list[str]:
+    notes = [unmentioned_note(wish)]
+    if len(tables) > 1:
+        notes.append(f"Rows are counted through {', '.join(path.name for path in tables.values())} as through one table.")
+    if n_lateral and wish.views is Views.FRONTAL:
+        notes.append(f"{n_lateral} lateral films were passed over; --views all reads them.")
+    return notes

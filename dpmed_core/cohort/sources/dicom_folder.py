@@ -1,0 +1,157 @@
+"""A folder of DICOM files as a PACS exports them, with labels from a table of one's own; see docs/sources/dicom-folder.md."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from dpmed_core.cohort.dicom_header import looks_like_dicom, quiet, read_header
+from dpmed_core.cohort.sources.files import walked
+from dpmed_core.cohort.sources.rows import Source
+from dpmed_core.cohort.sources.tables import TableRows, read_table, require_columns
+from dpmed_core.cohort.sources.values import column_name
+from dpmed_core.cohort.sources.wish import Match, SourceWish
+from dpmed_core.errors import CohortError, ImageError
+
+IDENTITY = ("PatientID", "IssuerOfPatientID", "SOPInstanceUID", "AccessionNumber")
+"""What tells files and patients apart; held while the folder is read, and stored as keyed hashes only."""
+MATCHING: dict[Match, tuple[str, ...]] = {
+    Match.SOP: ("sop_instance_uid", "sopinstanceuid", "sop_uid", "instance_uid"),
+    Match.ACCESSION: ("accession_number", "accessionnumber", "accession"),
+    Match.FILE: ("image", "file", "file_name", "filename", "path"),
+}
+"""Names, whatever their case, of the column that joins."""
+FROM_LABELS = ("patient_id", "age", "sex", "split")
+START_BYTES = 132
+DIRECTORY = "DICOMDIR"
+
+
+def read_dicom_folder(wish: SourceWish) -> Source:
+    """Every DICOM file below `wish.path`, numbered in the order of their paths from 1, with the row of `wish.labels` that belongs to it.
+
+    The labels' table may also give patient_id, age, sex and split; otherwise patient, age and sex are the header's.
+    Without a table the cohort has no findings: it can be looked at, not trained on.
+
+    Raises:
+        CohortError: there is no DICOM file, or the labels cannot be joined.
+    """
+    if not wish.path.is_dir():
+        raise CohortError("PATH is no folder: give the folder that holds the DICOM files.")
+    files, n_others = _files(wish.path)
+    if files.empty:
+        raise CohortError("The folder holds no DICOM file: give the folder that holds the export.")
+    notes = ["Rows number the DICOM files in the order of their paths."]
+    if n_others:
+        notes.append(f"{n_others} files are not DICOM and were passed over.")
+    if wish.labels is None:
+        if wish.findings or wish.comorbidities:
+            raise CohortError("Findings were named, but no table that has them: give it with --labels.")
+        return Source(TableRows(files[["image", "patient_id"]], wish.path, ()), (), notes=(*notes, NO_LABELS))
+    columns = (*wish.findings, *wish.comorbidities)
+    table, unused = _with_labels(files, wish, columns)
+    if unused:
+        notes.append(f"{unused} rows of the labels belong to none of the files.")
+    return Source(TableRows(table, wish.path, columns), wish.findings, wish.comorbidities, notes=tuple(notes))
+
+
+def _files(root: Path) -> tuple[pd.DataFrame, int]:
+    """(the DICOM files: image, patient_id and what joins; how many files are none)."""
+    found, n_others = [], 0
+    with quiet():
+        for path in walked(root):
+            if PurePosixPath(path).name == DIRECTORY or not _is_dicom(root / path):
+                n_others += 1
+                continue
+            found.append({"image": path, Match.FILE.value: path, **_identity(root / path)})
+    table = pd.DataFrame(found, dtype=str)
+    table.index = pd.RangeIndex(1, 1 + len(table))
+    return table, n_others
+
+
+def _is_dicom(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return looks_like_dicom(file.read(START_BYTES))
+    except OSError:
+        return False
+
+
+def _identity(path: Path) -> dict[str, str]:
+    """Patient, SOP instance and accession as the header has them; blank where it is damaged, which reading the pixels will tell."""
+    try:
+        header = read_header(path, attributes=IDENTITY, pixels=False)
+    except ImageError:
+        return {"patient_id": "", Match.SOP.value: "", Match.ACCESSION.value: ""}
+    patient, issuer = header.text("PatientID"), header.text("IssuerOfPatientID")
+    return {
+        "patient_id": f"{issuer}|{patient}" if issuer and patient else patient,
+        Match.SOP.value: header.text("SOPInstanceUID"),
+        Match.ACCESSION.value: header.text("AccessionNumber"),
+    }
+
+
+def _with_labels(files: pd.DataFrame, wish: SourceWish, columns: Sequence[str]) -> tuple[pd.DataFrame, int]:
+    """(the files with their labels, the number of rows of labels that belong to no file)."""
+    if wish.labels is None or not wish.findings:
+        raise CohortError("No finding to predict was named: give at least one column of the labels with --findings.")
+    labels = read_table(wish.labels, called="table of labels")
+    match, column = _joining(labels, wish.match)
+    require_columns(labels, [column, *columns], called="table of labels")
+    extra = [name for name in FROM_LABELS if name in labels.columns]
+    rows = labels[[column, *extra, *columns]].drop_duplicates().rename(columns={column: "joining"})
+    rows["joining"] = rows["joining"].str.strip()
+    _refuse_contradictions(rows)
+    keys = _keys(files, match, rows["joining"])
+    joined = pd.DataFrame({"image": files["image"], "header_patient": files["patient_id"], "joining": keys}, index=files.index)
+    joined = joined.reset_index().merge(rows, on="joining", how="left").set_index("index")
+    known = joined["joining"].isin(set(rows["joining"]))
+    if not known.any():
+        raise CohortError(f"None of the {len(files)} files is in the labels' column {column!r}: check the table, or choose --match.")
+    joined.loc[~known, list(columns)] = NOT_IN_LABELS
+    joined = joined.fillna("")
+    if "patient_id" not in extra:
+        joined["patient_id"] = joined["header_patient"]
+    kept = ["image", "patient_id", *(name for name in extra if name != "patient_id"), *columns]
+    return joined[kept], int((~rows["joining"].isin(set(keys))).sum())
+
+
+NO_LABELS = "Without labels nothing can be trained."
+NOT_IN_LABELS = "no row of the labels"
+
+
+def _joining(labels: pd.DataFrame, wanted: Match | None) -> tuple[Match, str]:
+    """What joins, and the labels' column for it."""
+    names = {column_name(str(name)): str(name) for name in labels.columns}
+    found = {match: names[alias] for match, aliases in MATCHING.items() for alias in aliases[::-1] if alias in names}
+    if wanted is not None:
+        found = {match: column for match, column in found.items() if match is wanted}
+    if len(found) != 1:
+        kinds = ", ".join(f"{match} ({aliases[0]})" for match, aliases in MATCHING.items())
+        trouble = "several columns that could join" if found else "no column that joins"
+        raise CohortError(f"The table of labels has {trouble} it with the files: choose --match, one of {kinds}.")
+    return next(iter(found.items()))
+
+
+def _refuse_contradictions(rows: pd.DataFrame) -> None:
+    if n_twice := int(rows["joining"].duplicated().sum()):
+        raise CohortError(f"{n_twice} rows of the labels contradict an earlier one of the same file or accession: keep one row for each.")
+
+
+def _keys(files: pd.DataFrame, match: Match, labels: Iterable[str]) -> "pd.Series[str]":
+    """The labels' value that joins each file; for a file's name whichever of its path, name and these without suffix both sides have."""
+    if match is not Match.FILE:
+        return files[match.value]
+    label_of: dict[str, str | None] = {}
+    for shorter in range(len(_names(""))):
+        found: dict[str, str | None] = {}
+        for label in labels:
+            name = _names(label)[shorter]
+            found[name] = label if found.get(name, label) == label else None  # a name that two rows share tells nothing
+        label_of = {**found, **label_of}
+    return files[match.value].map(lambda path: next((label for name in _names(path) if (label := label_of.get(name))), path))
+
+
+def _names(path: str) -> tuple[str, str, str, str]:
+    """What a path may be called, the most telling first: whole, without suffix, its last part, that without suffix."""
+    pure = PurePosixPath(path or "-")
+    return path, str(pure.with_suffix("")), pure.name, pure.stem

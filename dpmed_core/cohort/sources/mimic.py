@@ -1,0 +1,124 @@
+"""MIMIC-CXR (DICOM) and MIMIC-CXR-JPG: `files/p10/p10000032/s50414267/<dicom_id>.dcm` or `.jpg`, and tables beside `files`.
+
+Source: Johnson et al. 2019, Sci Data 6:317, doi 10.1038/s41597-019-0322-0, and arXiv 1901.07042; see docs/sources/mimic-cxr.md.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from dpmed_core.cohort.sources.chexpert import LABELS, chosen_uncertain, unmentioned_note
+from dpmed_core.cohort.sources.files import first_file, required_file
+from dpmed_core.cohort.sources.rows import Source
+from dpmed_core.cohort.sources.tables import TableRows, chosen_findings, read_table, require_columns
+from dpmed_core.cohort.sources.values import age_text, certain, column_name, sexes
+from dpmed_core.cohort.sources.wish import SourceWish, Views
+
+VERSIONS = ("2.0.0", "2.1.0")
+FRONTAL = ("PA", "AP")
+PARTS = {"train": "train", "validate": "validation", "test": "test"}
+KEYS = ["subject_id", "study_id"]
+CALLED = "table of the data set"
+
+
+def read_mimic_jpg(wish: SourceWish) -> Source:
+    """The films of MIMIC-CXR-JPG.
+
+    Raises:
+        CohortError: a table is missing, a finding is unknown, or it was not said what uncertain labels become.
+    """
+    return _read_mimic(wish, read_table(_named(wish, "metadata"), called=CALLED), suffix=".jpg")
+
+
+def read_mimic_dicom(wish: SourceWish) -> Source:
+    """The films of MIMIC-CXR as DICOM; labels, views and split are those of MIMIC-CXR-JPG, whose tables `wish.labels` has.
+
+    Raises:
+        CohortError: a table is missing, a finding is unknown, or it was not said what uncertain labels become.
+    """
+    records = read_table(required_file(wish.path, "cxr-record-list.csv.gz", "cxr-record-list.csv"), called=CALLED)
+    require_columns(records, ["subject_id", "study_id", "dicom_id", "path"], called=CALLED)
+    metadata = read_table(_named(wish, "metadata"), called=CALLED)
+    require_columns(metadata, ["dicom_id", "ViewPosition"], called=CALLED)
+    described = [name for name in ("dicom_id", "ViewPosition", "StudyDate") if name in metadata]
+    joined = _joined(records, metadata[described], ["dicom_id"])
+    return _read_mimic(wish, joined, suffix=".dcm")
+
+
+def _read_mimic(wish: SourceWish, films: pd.DataFrame, *, suffix: str) -> Source:
+    uncertain = chosen_uncertain(wish)
+    require_columns(films, ["dicom_id", *KEYS, "ViewPosition"], called=CALLED)
+    findings = chosen_findings(wish.findings, [column_name(label) for label in LABELS])
+    frontal = films["ViewPosition"].str.strip().isin(FRONTAL) if wish.views is Views.FRONTAL else films["dicom_id"] != ""
+    films = _with_labels(films[frontal], wish)
+    unmentioned = "" if wish.unmentioned_unknown else "0"
+    labels = {column_name(label): certain(films[label], uncertain, unmentioned=unmentioned) for label in LABELS}
+    labelled = films["is_labelled"] == "1"
+    columns = {
+        "image": _paths(films, suffix),
+        "patient_id": films["subject_id"],
+        **_people(films, wish),
+        **({"split": _parts(films, wish)} if wish.published_split else {}),
+        **{name: labels[name].where(labelled, "") for name in findings},
+    }
+    table = pd.DataFrame(columns, index=films.index)
+    return Source(
+        TableRows(table, wish.images or wish.path, findings), findings, notes=tuple(_notes(wish, int((~frontal).sum()), labelled))
+    )
+
+
+def _named(wish: SourceWish, kind: str) -> Path:
+    names = [f"mimic-cxr-{version}-{kind}.csv{ending}" for version in VERSIONS for ending in (".gz", "")]
+    return required_file(wish.labels or wish.path, *names)
+
+
+def _joined(left: pd.DataFrame, right: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """`left` with the columns of `right`, blank where `right` has no such row; rows and their numbers stay those of `left`."""
+    joined = left.merge(right.drop_duplicates(keys), on=keys, how="left").fillna("")
+    joined.index = left.index
+    return joined
+
+
+def _with_labels(films: pd.DataFrame, wish: SourceWish) -> pd.DataFrame:
+    labels = read_table(_named(wish, "chexpert"), called=CALLED)
+    require_columns(labels, [*KEYS, *LABELS], called=CALLED)
+    return _joined(films, labels[[*KEYS, *LABELS]].assign(is_labelled="1"), KEYS)
+
+
+def _paths(films: pd.DataFrame, suffix: str) -> "pd.Series[str]":
+    if "path" in films:
+        return films["path"]
+    subject = films["subject_id"]
+    return "files/p" + subject.str[:2] + "/p" + subject + "/s" + films["study_id"] + "/" + films["dicom_id"] + suffix
+
+
+def _people(films: pd.DataFrame, wish: SourceWish) -> "dict[str, pd.Series[str]]":
+    """Age at the study and sex from MIMIC-IV's `patients` table, where it lies beside the others; both in its shifted time."""
+    path = first_file(wish.labels or wish.path, "patients.csv.gz", "patients.csv")
+    if path is None:
+        return {}
+    people = read_table(path, called="table of patients")
+    require_columns(people, ["subject_id", "gender", "anchor_age", "anchor_year"], called="table of patients")
+    known = _joined(films, people[["subject_id", "gender", "anchor_age", "anchor_year"]], ["subject_id"])
+    columns = {"sex": sexes(known["gender"])}
+    if "StudyDate" in known:
+        number = {name: pd.to_numeric(known[name], errors="coerce") for name in ("anchor_age", "anchor_year", "StudyDate")}
+        columns["age"] = (number["anchor_age"] + number["StudyDate"] // 10_000 - number["anchor_year"]).map(age_text)
+    return columns
+
+
+def _parts(films: pd.DataFrame, wish: SourceWish) -> "pd.Series[str]":
+    parts = read_table(_named(wish, "split"), called=CALLED)
+    require_columns(parts, ["dicom_id", "split"], called=CALLED)
+    return _joined(films[["dicom_id"]], parts[["dicom_id", "split"]], ["dicom_id"])["split"].map(lambda part: PARTS.get(part, part))
+
+
+def _notes(wish: SourceWish, n_other_views: int, labelled: "pd.Series[bool]") -> list[str]:
+    notes = [unmentioned_note(wish)]
+    if n_other_views and wish.views is Views.FRONTAL:
+        notes.append(f"{n_other_views} films other than PA and AP were passed over; --views all reads them.")
+    if n_unlabelled := int((~labelled).sum()):
+        notes.append(f"{n_unlabelled} films belong to studies without labels: all their findings are unknown.")
+    if first_file(wish.labels or wish.path, "patients.csv.gz", "patients.csv") is None:
+        notes.append("Age and sex are in MIMIC-IV's table patients.csv.gz: put it beside the other tables to have them.")
+    return notes

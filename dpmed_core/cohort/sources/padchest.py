@@ -1,0 +1,95 @@
+"""PadChest: `PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv` and numbered folders of 16-bit PNG pictures.
+
+Source: Bustos et al. 2020, Med Image Anal 66:101797, doi 10.1016/j.media.2020.101797; see docs/sources/padchest.md.
+"""
+
+import re
+from typing import Any
+
+import pandas as pd
+
+from dpmed_core.cohort.sources.files import paths_by_name
+from dpmed_core.cohort.sources.rows import Source
+from dpmed_core.cohort.sources.tables import TableRows, chosen_findings, read_table, require_columns
+from dpmed_core.cohort.sources.values import age_text, column_name, sexes
+from dpmed_core.cohort.sources.wish import SourceWish, Views
+from dpmed_core.errors import CohortError
+
+COLUMNS = ["ImageID", "ImageDir", "StudyDate_DICOM", "PatientID", "PatientBirth", "PatientSex_DICOM", "Projection", "Labels"]
+COMMON = (
+    "cardiomegaly",
+    "pleural effusion",
+    "pneumonia",
+    "atelectasis",
+    "infiltrates",
+    "consolidation",
+    "nodule",
+    "mass",
+    "pneumothorax",
+    "emphysema",
+    "pulmonary fibrosis",
+    "hiatal hernia",
+)
+"""The findings that are read where none is named; every other label of the data set can be named."""
+FRONTAL = ("PA", "AP", "AP_horizontal")
+UNUSABLE = ("exclude", "suboptimal study")
+LABEL = re.compile(r"""'([^']*)'|"([^"]*)\"""")
+
+
+def read_padchest(wish: SourceWish) -> Source:
+    """The films of PadChest; age is the year of the study less the year of birth.
+
+    Raises:
+        CohortError: the folder has no such table, or no film has a finding that was named.
+    """
+    tables = sorted([*wish.path.glob("PADCHEST*.csv"), *wish.path.glob("PADCHEST*.csv.gz")])
+    if not tables:
+        raise CohortError("The folder has no file 'PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv': give the folder of PadChest.")
+    source = read_table(tables[0], called="table of the data set")
+    require_columns(source, COLUMNS, called="table of the data set")
+    labels = source["Labels"].map(_labels)
+    findings = _findings(wish, labels)
+    frontal = source["Projection"].str.strip().isin(FRONTAL) if wish.views is Views.FRONTAL else source["ImageID"] != ""
+    usable = labels.map(lambda names: names is not None and not names & set(map(column_name, UNUSABLE)))
+    kept = source[frontal & usable]
+    table = _table(kept, labels[kept.index], findings, paths_by_name(wish.images or wish.path, (".png",)))
+    notes = _notes(wish, int((~frontal).sum()), int((frontal & ~usable).sum()))
+    return Source(TableRows(table, wish.images or wish.path, findings), findings, notes=tuple(notes))
+
+
+def _labels(text: str) -> frozenset[str] | None:
+    """The labels that a cell such as "['cardiomegaly', ' pleural effusion']" lists, as columns; None where it is blank."""
+    if not text.strip() or text.strip().lower() == "nan":
+        return None
+    return frozenset(column_name(a or b) for a, b in LABEL.findall(text)) - {""}
+
+
+def _findings(wish: SourceWish, labels: "pd.Series[Any]") -> tuple[str, ...]:
+    known: set[str] = set().union(*(names for names in labels if isinstance(names, frozenset)))
+    if not wish.findings:
+        return tuple(map(column_name, COMMON))
+    return chosen_findings(wish.findings, sorted(known | set(map(column_name, COMMON))))
+
+
+def _table(source: pd.DataFrame, labels: "pd.Series[Any]", findings: tuple[str, ...], paths: dict[str, str]) -> pd.DataFrame:
+    born = pd.to_numeric(source["PatientBirth"], errors="coerce")
+    taken = pd.to_numeric(source["StudyDate_DICOM"].str[:4], errors="coerce")
+    columns = {
+        "image": source["ImageID"].map(lambda name: paths.get(name, name)),
+        "patient_id": source["PatientID"],
+        "age": (taken - born).map(age_text),
+        "sex": sexes(source["PatientSex_DICOM"]),
+        **{name: labels.map(lambda names, name=name: "1" if name in names else "0") for name in findings},
+    }
+    return pd.DataFrame(columns, index=source.index)
+
+
+def _notes(wish: SourceWish, n_other_views: int, n_unusable: int) -> list[str]:
+    notes = [
+        "Labels were drawn from reports, a quarter of them by physicians and the others by a program: what is not listed counts as absent."
+    ]
+    if n_other_views and wish.views is Views.FRONTAL:
+        notes.append(f"{n_other_views} films other than PA and AP were passed over; --views all reads them.")
+    if n_unusable:
+        notes.append(f"{n_unusable} films without labels, or labelled as suboptimal or to be excluded, were passed over.")
+    return notes

@@ -1,0 +1,110 @@
+"""MIMIC-CXR-JPG 2.0.0 and MIMIC-CXR in miniature, with MIMIC-IV's table of patients."""
+
+import gzip
+
+import numpy as np
+import pytest
+
+from dpmed_core.cohort.sources.mimic import read_mimic_dicom, read_mimic_jpg
+from dpmed_core.cohort.sources.values import Uncertain
+from dpmed_core.cohort.sources.wish import SourceWish, Views
+from dpmed_core.errors import CohortError
+
+FILMS = [f"{i}2aa804e-bde0afdd-112c0b34-7bc16630-4e384014" for i in range(4)]
+STUDIES = [("10000032", "50414267"), ("10000032", "50414267"), ("10000032", "53189527"), ("11000764", "57375967")]
+METADATA = (
+    "dicom_id,subject_id,study_id,PerformedProcedureStepDescription,ViewPosition,Rows,Columns,StudyDate,StudyTime,"
+    "ProcedureCodeSequence_CodeMeaning,ViewCodeSequence_CodeMeaning,PatientOrientationCodeSequence_CodeMeaning"
+)
+LABELS = (
+    "subject_id,study_id,Atelectasis,Cardiomegaly,Consolidation,Edema,Enlarged Cardiomediastinum,Fracture,Lung Lesion,"
+    "Lung Opacity,No Finding,Pleural Effusion,Pleural Other,Pneumonia,Pneumothorax,Support Devices"
+)
+
+
+@pytest.fixture
+def tables(tmp_path):
+    def write(name, text):
+        (tmp_path / "tables").mkdir(exist_ok=True)
+        with gzip.open(tmp_path / "tables" / f"{name}.csv.gz", "wt") as file:
+            file.write("\n".join(line.strip() for line in text.strip().splitlines()))
+
+    views, dates = ("PA", "LATERAL", "AP", "PA"), ("21800506", "21800506", "21800626", "21331012")
+    films = zip(FILMS, STUDIES, views, dates, strict=True)
+    rows = [f"{film},{subject},{study},CHEST,{view},3056,2544,{day},213014.5,CHEST,x,Erect" for film, (subject, study), view, day in films]
+    write("mimic-cxr-2.0.0-metadata", "\n".join([METADATA, *rows]))
+    write(
+        "mimic-cxr-2.0.0-chexpert",
+        f"""{LABELS}
+        10000032,50414267,,1.0,,,,,,,,-1.0,,,0.0,
+        10000032,53189527,,,,,,,,,1.0,,,,,""",
+    )
+    parts = ("train", "train", "validate", "test")
+    rows = [f"{film},{study},{subject},{part}" for film, (subject, study), part in zip(FILMS, STUDIES, parts, strict=True)]
+    write("mimic-cxr-2.0.0-split", "\n".join(["dicom_id,study_id,subject_id,split", *rows]))
+    write("patients", "subject_id,gender,anchor_age,anchor_year,anchor_year_group,dod\n10000032,F,52,2178,2014 - 2016,2180-09-09")
+    rows = [f"{subject},{study},{film},{path(i)}.dcm" for i, (film, (subject, study)) in enumerate(zip(FILMS, STUDIES, strict=True))]
+    write("cxr-record-list", "\n".join(["subject_id,study_id,dicom_id,path", *rows]))
+    return tmp_path / "tables"
+
+
+def path(i):
+    subject, study = STUDIES[i]
+    return f"files/p{subject[:2]}/p{subject}/s{study}/{FILMS[i]}"
+
+
+@pytest.fixture
+def jpg(tables, pictures):
+    pictures(tables, [f"{path(i)}.jpg" for i in range(4)])
+    return tables
+
+
+def wish(folder, **wishes):
+    return SourceWish(folder, findings=("cardiomegaly", "pleural_effusion", "fracture"), uncertain=Uncertain.IGNORE, **wishes)
+
+
+def test_the_published_tables_are_understood(jpg, described):
+    source = read_mimic_jpg(wish(jpg, published_split=True))
+    told = described(source, jpg)
+    assert told[0] == {
+        "row": 2,
+        "image": f"{path(0)}.jpg",
+        "patient": "10000032",
+        "age": 54,
+        "sex": "female",
+        "part": "train",
+        "cardiomegaly": 1,
+        "pleural_effusion": None,
+        "fracture": 0,
+    }
+    assert [(row["row"], row["part"]) for row in told] == [(2, "train"), (4, "validation"), (5, "test")]
+    assert told[2]["age"] is None and told[2]["sex"] == "unknown"
+    assert [told[2][name] for name in source.findings] == [None, None, None]
+    assert any("1 films belong to studies without labels" in note for note in source.notes)
+    assert any("1 films other than PA and AP" in note for note in source.notes)
+
+
+def test_every_view_is_read_where_asked_for(jpg, described):
+    told = described(read_mimic_jpg(wish(jpg, views=Views.ALL)), jpg)
+    assert len(told) == 4 and told[1]["image"] == f"{path(1)}.jpg" and {row["part"] for row in told} == {None}
+
+
+def test_the_dicom_edition_takes_its_labels_from_the_other(tables, tmp_path, described, write_dicom_file):
+    films = tmp_path / "mimic-cxr"
+    films.mkdir()
+    (tables / "cxr-record-list.csv.gz").rename(films / "cxr-record-list.csv.gz")
+    for i in range(4):
+        (films / path(i)).parent.mkdir(parents=True, exist_ok=True)
+        write_dicom_file(films / f"{path(i)}.dcm", np.arange(64, dtype=np.uint16).reshape(8, 8))
+    told = described(read_mimic_dicom(wish(films, labels=tables, published_split=True)), films)
+    assert [(row["row"], row["image"], row["part"]) for row in told] == [
+        (2, f"{path(0)}.dcm", "train"),
+        (4, f"{path(2)}.dcm", "validation"),
+        (5, f"{path(3)}.dcm", "test"),
+    ]
+    assert told[0]["cardiomegaly"] == 1 and told[0]["age"] == 54
+
+
+def test_a_missing_table_is_named(tmp_path):
+    with pytest.raises(CohortError, match=r"mimic-cxr-2.0.0-metadata.csv.gz"):
+        read_mimic_jpg(wish(tmp_path))
