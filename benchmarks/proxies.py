@@ -1,4 +1,5 @@
-"""Public proxy tasks for fixing the settings of recipes: none holds a film of a patient, and each differs from what the encoder learnt from.
+"""Public proxy tasks for fixing the settings of recipes: none holds a film of a patient, and each differs from what the encoder learnt
+from.
 
 `adult`: phantoms of the demo's kind. `child`: 28 x 28 pixels, small round bodies, other tones, nearly all ill, no patients. `ward`: few
 patients with very unequal numbers of portable films, faint disease, lines and letters on the film, wrong labels. `digits`: real

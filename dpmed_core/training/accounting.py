@@ -4,8 +4,8 @@ Full-batch steps are exact (`gaussian`). Poisson-sampled Gaussian steps are coun
 2021, "Numerical composition of differential privacy") in both directions: Opacus has the loss of a unit removed, `UnitAddedPRV` is the
 loss of a unit added, and the larger epsilon counts. (For one step the first dominates at every epsilon >= 0; for compositions that is not
 proved, see Lebeda et al. 2024, arXiv 2405.20769.) Where that would take longer than `SECONDS` or leave the range of floating-point numbers,
-Renyi differential privacy (Mironov, Talwar & Zhang 2019) counts instead, and the run says so. dp-accounting's privacy loss distributions (`pld`)
-check either; the larger of the two is what is reported.
+Renyi differential privacy (Mironov, Talwar & Zhang 2019) counts instead, and the run says so. dp-accounting's privacy loss distributions
+(`pld`) check either; the larger of the two is what is reported.
 """
 
 import logging
@@ -172,9 +172,7 @@ def guarantee_poisson(
     Raises:
         SpecError: it is more than the target.
     """
-    spent = account_poisson(
-        calibration, sample_rate=sample_rate, steps=steps, delta=target.delta, epsilon=target.epsilon, folder=folder
-    )
+    spent = account_poisson(calibration, sample_rate=sample_rate, steps=steps, delta=target.delta, epsilon=target.epsilon, folder=folder)
     refuse_overspending(spent.epsilon, target)
     return PrivacyGuarantee(
         epsilon=spent.epsilon,

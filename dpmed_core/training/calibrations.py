@@ -26,8 +26,8 @@ def remembered(folder: Path, question: Mapping[str, object], count: Callable[[],
     asked = {**question, "version": VERSION, **{name: version(name) for name in COUNTED_BY}}
     path = folder / f"{sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32]}.json"
     known = _read(path)
-    if known is not None and known.get("question") == asked and isinstance(known.get("answer"), dict):
-        return dict(known["answer"])  # type: ignore[call-overload]
+    if known and known.get("question") == asked and isinstance(kept := known.get("answer"), dict):
+        return kept
     answer = count()
     try:
         write_json(path, {"question": asked, "answer": answer})

@@ -1,6 +1,5 @@
 """The public encoder: what was learnt from synthetic films, and refused unless its card says so."""
 
-import json
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -12,14 +11,12 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dpmed_core.errors import SettingsError
+from dpmed_core.training.encoder_card import COMPONENTS, WEIGHTS_FILE, read_card
 from dpmed_core.training.pixels import to_tensor
 from dpmed_core.training.scattering import at_scattering_size, scatter
 
-WEIGHTS_FILE, CARD_FILE = "chest-phantom-v2.safetensors", "chest-phantom-v2.json"
 FILM_SIDE = 64
 CHANNELS = (32, 48, 96, 128)
-COMPONENTS_USED = {"network": 32, "scattering": 16}
-"""Leading components that become features: every further one costs noise (`docs/RESULTS.md`)."""
 
 
 class Layer(nn.Sequential):
@@ -77,21 +74,17 @@ class PublicEncoder:
     Attributes:
         network: the network, in evaluation mode.
         reduction: `network.*` and `scattering.*` tensors: mean, scale and PCA basis from synthetic films.
-        version: names weights and statistics together.
     """
 
     network: EncoderNetwork
     reduction: dict[str, Tensor] = field(repr=False)
-    version: str
 
     @torch.no_grad()
     def features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Features `[n, n_features]` of films `[n, height, width]`, 8-bit."""
         films = to_tensor(images, size=FILM_SIDE)
-        parts = [
-            reduce_by(self.reduction, name, raw)[:, : COMPONENTS_USED[name]] for name, raw in raw_features(self.network, films).items()
-        ]
-        return torch.cat(parts, dim=1).numpy()
+        raw = raw_features(self.network, films)
+        return torch.cat([reduce_by(self.reduction, name, raw[name]) for name in COMPONENTS], dim=1).numpy()
 
 
 def raw_features(network: EncoderNetwork, films: Tensor) -> dict[str, Tensor]:
@@ -113,19 +106,13 @@ def load_encoder(encoders_dir: Path) -> PublicEncoder:
     """The encoder that ships with DPMed.
 
     Raises:
-        SettingsError: it is missing, or its card does not say that public data made it.
+        SettingsError: it is missing, damaged, or its card does not say that public data made it.
     """
-    weights, card = encoders_dir / WEIGHTS_FILE, encoders_dir / CARD_FILE
-    if not weights.exists() or not card.exists():
-        raise SettingsError("The public encoder is missing: make it with `make encoder`.")
-    facts = json.loads(card.read_text())
-    if facts.get("public") is not True or not facts.get("data"):
-        raise SettingsError(
-            f"{CARD_FILE} does not say which public data made the encoder: it cannot stand outside the guarantee. Run `make encoder`."
-        )
+    card, weights = read_card(encoders_dir), encoders_dir / WEIGHTS_FILE
+    if sha256(weights.read_bytes()).hexdigest() != card.digest:
+        raise SettingsError(f"{WEIGHTS_FILE} is damaged or not the one its card describes: make it again with `make encoder`.")
     tensors = load_file(weights)
-    network = EncoderNetwork(n_targets=len(facts["targets"]))
+    network = EncoderNetwork(n_targets=len(card.targets))
     network.load_state_dict({name.removeprefix("weights."): t for name, t in tensors.items() if name.startswith("weights.")})
     network.eval()
-    reduction = {name: tensor for name, tensor in tensors.items() if not name.startswith("weights.")}
-    return PublicEncoder(network, reduction, version=sha256(weights.read_bytes() + str(COMPONENTS_USED).encode()).hexdigest()[:12])
+    return PublicEncoder(network, {name: tensor for name, tensor in tensors.items() if not name.startswith("weights.")})

@@ -1,4 +1,4 @@
-"""Public features of a cohort's films, computed once and cached beside the cohort."""
+"""Public features of a cohort's films, computed once and cached beside the cohort; torch is loaded only where they are computed."""
 
 from pathlib import Path
 
@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.files import replacing
-from dpmed_core.training.encoder import load_encoder
+from dpmed_core.training.encoder_card import COMPONENTS, read_card
+from dpmed_core.training.head import unit_norm
 
 FILMS_AT_ONCE = 64
 
@@ -24,13 +25,30 @@ def public_features(cohort: Cohort, *, features_dir: Path, encoders_dir: Path) -
     Raises:
         SettingsError: the encoder is missing or not known to be public.
     """
-    encoder = load_encoder(encoders_dir)
-    cached = features_dir / f"{encoder.version}.npy"
+    cached = _cache(features_dir, encoders_dir)
     features_dir.mkdir(parents=True, exist_ok=True)
     with FileLock(features_dir / ".computing.lock"):
         if not cached.exists():
-            images = cohort.images
+            from dpmed_core.training.encoder import load_encoder
+
+            encoder, images = load_encoder(encoders_dir), cohort.images
             parts = [encoder.features(images[i : i + FILMS_AT_ONCE]) for i in range(0, len(images), FILMS_AT_ONCE)]
             with replacing(cached) as draft, draft.open("wb") as file:
                 np.save(file, np.concatenate(parts))
     return np.load(cached, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+
+
+def are_cached(*, features_dir: Path, encoders_dir: Path) -> bool:
+    """Whether the features of the cohort are there, so that a head can be trained at once."""
+    return _cache(features_dir, encoders_dir).exists()
+
+
+def leading(features: NDArray[np.float32], *, network: int, scattering: int) -> NDArray[np.float32]:
+    """The leading components of either kind, each kind at norm 1, both together at norm 1."""
+    begin = COMPONENTS["network"]
+    kinds = (features[:, :network], features[:, begin : begin + scattering])
+    return np.concatenate([unit_norm(kind) for kind in kinds], axis=1) * np.float32(0.5**0.5)
+
+
+def _cache(features_dir: Path, encoders_dir: Path) -> Path:
+    return features_dir / f"{read_card(encoders_dir).version}.npy"

@@ -31,9 +31,7 @@ def gaussian_epsilon(mu: float, delta: float) -> float:
 
 def gaussian_mu(target: PrivacyTarget) -> float:
     """The largest mu with which a Gaussian mechanism meets `target`."""
-    log_mu = brentq(
-        lambda x: gaussian_delta(target.epsilon, math.exp(x)) - target.delta, *map(math.log, MU_RANGE), xtol=1e-13, rtol=1e-13
-    )
+    log_mu = brentq(lambda x: gaussian_delta(target.epsilon, math.exp(x)) - target.delta, *map(math.log, MU_RANGE), xtol=1e-13, rtol=1e-13)
     return math.exp(log_mu) / ROUND_UP
 
 

@@ -1,8 +1,8 @@
 """The second accountant: privacy loss distributions of dp-accounting, and what several mechanisms on the same people compose to.
 
-Privacy loss distributions (Koskela, Jalko & Honkela 2020; Doroshenko et al. 2022) are discretised pessimistically, so that what they say is an
-upper bound in either direction (a unit added, a unit removed); the interval is pinned to a share of epsilon, so that the same question has
-the same answer everywhere.
+Privacy loss distributions (Koskela, Jalko & Honkela 2020; Doroshenko et al. 2022) are discretised pessimistically, so that what they say
+is an upper bound in either direction (a unit added, a unit removed); the interval is pinned to a share of epsilon, so that the same
+question has the same answer everywhere.
 """
 
 import math
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import dp_accounting
+from dp_accounting import dp_event
 from dp_accounting.pld import PLDAccountant
 from scipy.stats import binom
 
@@ -21,6 +22,8 @@ FULL_BATCH_INTERVAL = 5e-3
 """Discretisation of a single Gaussian, as a share of epsilon."""
 COMPOSED_INTERVAL = 1e-3
 """Discretisation of compositions of unlike mechanisms, for epsilon up to 1, and as a share of epsilon above."""
+LARGEST_GROUP = 8
+"""Most films of a patient for which image-level sampled steps are composed at patient level."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +73,14 @@ def composed_epsilon(mechanisms: Sequence[Mechanism], delta: float) -> float:
     Full-batch Gaussians compose exactly to one: their mu add in squares. A patient with k films moves the sum of an image-level step by at
     most k bounds: exactly k times the mu where batches are full; where films are sampled one by one, a Binomial(k, sample rate) number of
     bounds, whose mixture of Gaussians dominates every patient's (Ganesh 2024, "Tight group-level DP guarantees for DP-SGD with sampling
-    via mixture of Gaussians mechanisms", arXiv 2401.10294).
+    via mixture of Gaussians mechanisms", arXiv 2401.10294). Beyond `LARGEST_GROUP` sampled films that is worth next to nothing, and
+    counts as infinite.
     """
     full = [m for m in mechanisms if m.sample_rate >= 1 and m.steps]
     mu = math.sqrt(sum(m.steps * (m.films_per_patient / m.noise_multiplier) ** 2 for m in full))
     sampled = [m for m in mechanisms if m.sample_rate < 1 and m.steps]
+    if any(m.films_per_patient > LARGEST_GROUP for m in sampled):
+        return math.inf
     if not sampled:
         return gaussian_epsilon(mu, delta)
     events = [_patient_event(m) for m in sampled] + ([dp_accounting.GaussianDpEvent(1 / mu)] if mu else [])
@@ -88,7 +94,7 @@ def _patient_event(mechanism: Mechanism) -> dp_accounting.DpEvent:
     if k == 1:
         return sampled_event(mechanism.noise_multiplier, rate, mechanism.steps)
     films = range(k + 1)
-    step = dp_accounting.MixtureOfGaussiansDpEvent(
+    step = dp_event.MixtureOfGaussiansDpEvent(
         mechanism.noise_multiplier, [float(n) for n in films], [float(p) for p in binom.pmf(films, k, rate)]
     )
     return dp_accounting.SelfComposedDpEvent(step, mechanism.steps)

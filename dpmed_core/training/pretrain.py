@@ -6,6 +6,7 @@ Only films of `worlds` are seen, shown as `varied` shows them; the demo cohort's
 import argparse
 import json
 import logging
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from torch.nn import functional
 
 from dpmed_core.files import replacing, write_json
 from dpmed_core.settings import load_settings
-from dpmed_core.training.encoder import CARD_FILE, CHANNELS, FILM_SIDE, WEIGHTS_FILE, EncoderNetwork, raw_features
+from dpmed_core.training.encoder import CHANNELS, FILM_SIDE, EncoderNetwork, raw_features
+from dpmed_core.training.encoder_card import CARD_FILE, COMPONENTS, WEIGHTS_FILE
 from dpmed_core.training.pixels import to_tensor
 from dpmed_core.training.varied import varied
 from dpmed_core.training.worlds import TARGETS, draw_worlds
@@ -27,15 +29,14 @@ log = logging.getLogger(__name__)
 SEED = 1
 BATCH = 64
 PEAK_LEARNING_RATE = 3e-3
-N_COMPONENTS = {"network": 64, "scattering": 256}
-N_FOR_STATISTICS = 4000
+N_FOR_STATISTICS = 3000
 
 
 def main() -> None:
     """Draw films, train, reduce, and write weights and card."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--films", type=int, default=10_000)
-    parser.add_argument("--epochs", type=int, default=7)
+    parser.add_argument("--films", type=int, default=6_000)
+    parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, default=load_settings().encoders_dir)
     given = parser.parse_args()
@@ -48,8 +49,9 @@ def main() -> None:
     weights = {f"weights.{name}": tensor for name, tensor in network.state_dict().items()}
     with replacing(given.out / WEIGHTS_FILE) as draft:
         save_file({name: tensor.contiguous() for name, tensor in (weights | reduction).items()}, draft)
-    write_json(given.out / CARD_FILE, _card(given.films, given.epochs, loss))
-    log.info("written: %s", json.dumps(_card(given.films, given.epochs, loss)))
+    card = _card(given.films, given.epochs, loss) | {"weights_sha256": sha256((given.out / WEIGHTS_FILE).read_bytes()).hexdigest()}
+    write_json(given.out / CARD_FILE, card)
+    log.info("written: %s", json.dumps(card))
 
 
 def _pretrain(films: NDArray[np.uint8], targets: Tensor, *, epochs: int) -> tuple[EncoderNetwork, float]:
@@ -78,7 +80,7 @@ def _statistics(network: EncoderNetwork, films: NDArray[np.uint8]) -> dict[str, 
     """Mean, scale, leading components and their spread of every kind of feature, over films as other detectors would show them."""
     batches = [raw_features(network, varied(to_tensor(films[i : i + 250], size=FILM_SIDE))) for i in range(0, len(films), 250)]
     found: dict[str, Tensor] = {}
-    for name, n_components in N_COMPONENTS.items():
+    for name, n_components in COMPONENTS.items():
         raw = torch.cat([batch[name] for batch in batches])
         mean, scale = raw.mean(0), raw.std(0) + 1e-2
         standard = ((raw - mean) / scale).clamp(-6, 6)
@@ -93,11 +95,11 @@ def _card(n_films: int, epochs: int, loss: float) -> dict[str, object]:
         "name": "chest-phantom-v2",
         "public": True,
         "data": f"{n_films} procedural chest films of DPMed (dpmed_core/training/worlds.py, seed {SEED}); no film of any patient",
-        "architecture": f"residual network over 2 x 2 pixel blocks, channels {CHANNELS}, group normalisation, Mish, {FILM_SIDE} x {FILM_SIDE} pixels",
+        "architecture": f"residual network, 2 x 2 blocks of {FILM_SIDE} x {FILM_SIDE} pixels, channels {CHANNELS}, GroupNorm, Mish",
         "targets": list(TARGETS),
         "epochs": epochs,
         "final_training_loss": round(loss, 4),
-        "components": dict(N_COMPONENTS),
+        "components": dict(COMPONENTS),
         "licence": "as DPMed",
     }
 

@@ -1,8 +1,8 @@
 """Synthetic films for pretraining the public encoder: chests of every build and disease, more varied than any clinic's.
 
 A film shows a body with every measure drawn by itself and widely (children's and old people's bodies among them), findings of any severity,
-and three more kinds of opacity that the demo's phantoms lack. The encoder learns to read all of it off the film. No film of any patient, and no
-film that the demo's phantoms draw, takes part: the random numbers are kept apart by a domain of their own.
+and three more kinds of opacity that the demo's phantoms lack. The encoder learns to read all of it off the film. No film of any patient,
+and no film that the demo's phantoms draw, takes part: the random numbers are kept apart by a domain of their own.
 """
 
 from concurrent.futures import ProcessPoolExecutor
@@ -46,7 +46,7 @@ def _world(rng: np.random.Generator, grid: Grid) -> tuple[NDArray[np.uint8], lis
     amounts = {name: float(rng.uniform(0.1, 0.8) * (rng.random() < 0.22)) for name in OPACITIES}
     portable = float(rng.random() < 0.4)
     crossed = attenuation(grid, body, severity, rng) + _opacities(grid, body, amounts, rng)
-    picture = exposed(rng.uniform(0.75, 1.25) * crossed, pd.Series({"portable": portable}), "encoder", rng)
+    picture = exposed((rng.uniform(0.75, 1.25) * crossed).astype(np.float32), pd.Series({"portable": portable}), "encoder", rng)
     shown = [min(severity[f], 1.0) for f in FINDINGS] + list(amounts.values()) + [float(getattr(body, name)) for name in MEASURES]
     return np.rint(picture * 255).astype(np.uint8), [*shown, portable]
 

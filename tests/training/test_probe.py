@@ -1,0 +1,84 @@
+"""Recipe `probe`: its plan follows from public numbers, its charge from what it releases."""
+
+import math
+
+import numpy as np
+import pytest
+
+from dpmed_core.cohort.schema import Part
+from dpmed_core.training import probe
+from dpmed_core.training.encoder_card import COMPONENTS
+from dpmed_core.training.features import leading
+from dpmed_core.training.gaussian import gaussian_epsilon, gaussian_mu
+from dpmed_core.training.head import HeadSettings
+from dpmed_core.training.probe import PRIVATE, charged_steps, n_components, plan_probe, train_planned
+from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
+from dpmed_core.training.units import training_units
+
+
+def spec(epsilon=1.0, seed=0):
+    target = None if epsilon is None else PrivacyTarget(epsilon, 1e-5)
+    return RunSpec("f" * 64, 0, "probe", 2, PrivacyUnit.PATIENT, target, seed)
+
+
+@pytest.fixture
+def features():
+    return np.random.default_rng(0).normal(size=(24, sum(COMPONENTS.values()))).astype(np.float32)
+
+
+@pytest.mark.parametrize("epsilon", [0.1, 1.0, 8.0])
+def test_steps_and_moments_together_spend_the_target(epsilon):
+    plan = plan_probe(spec(epsilon), n_units=400, n_findings=8)
+    of_steps = PRIVATE.steps / plan.noise_multiplier**2
+    of_moments = PRIVATE.moment_steps / plan.noise_multiplier**2  # their noise is smaller by the root of moment_steps
+    spent = gaussian_epsilon(math.sqrt(of_steps + of_moments), 1e-5)
+    assert spent == pytest.approx(epsilon, rel=1e-6) and spent <= epsilon
+    assert plan.guarantee.epsilon == pytest.approx(spent) and plan.guarantee.steps == charged_steps(plan)
+
+
+def test_the_twin_has_no_guarantee_and_no_noise():
+    plan = plan_probe(spec(None), n_units=400, n_findings=8)
+    assert plan.guarantee is None and plan.noise_multiplier == 0 and plan.settings.max_grad_norm is None
+
+
+def test_more_units_or_epsilon_or_fewer_findings_allow_more_components():
+    mu = gaussian_mu(PrivacyTarget(1, 1e-5))
+    few = n_components(mu, n_units=400, n_findings=8)
+    for more in (
+        n_components(mu, n_units=800, n_findings=8),
+        n_components(2 * mu, n_units=400, n_findings=8),
+        n_components(mu, n_units=400, n_findings=2),
+    ):
+        assert all(np.greater_equal(more, few)) and more != few
+    assert n_components(1e-6, n_units=10, n_findings=8) == tuple(probe.FEWEST_COMPONENTS.values())
+    assert n_components(50, n_units=10**6, n_findings=1) == tuple(COMPONENTS.values())
+
+
+def test_leading_components_of_either_kind_weigh_the_same_and_have_norm_one(features):
+    seen = leading(features, network=5, scattering=7)
+    assert seen.shape == (24, 12)
+    assert np.allclose(np.linalg.norm(seen[:, :5], axis=1), math.sqrt(0.5), atol=1e-6)
+    assert np.allclose(np.linalg.norm(seen, axis=1), 1, atol=1e-6)
+    begin = COMPONENTS["network"]
+    assert np.allclose(
+        seen[:, 5:] / np.linalg.norm(seen[:, 5:], axis=1, keepdims=True),
+        features[:, begin : begin + 7] / np.linalg.norm(features[:, begin : begin + 7], axis=1, keepdims=True),
+        atol=1e-6,
+    )
+
+
+def test_each_spec_gets_its_own_model_in_its_place(make_cohort, features):
+    cohort, split = make_cohort()
+    units = training_units(cohort, split, PrivacyUnit.PATIENT)
+    specs = [spec(8.0), spec(None), spec(0.1), spec(8.0, seed=1)]
+    plans = [plan_probe(s, n_units=len(units), n_findings=2) for s in specs]
+    models = train_planned(specs, plans, cohort, split, features=features[: len(cohort.cases)], units=units)
+    assert [m.result.spec for m in models] == specs
+    assert [m.result.guarantee for m in models] == [p.guarantee for p in plans]
+    assert not np.allclose(models[0].weights["weights"], models[3].weights["weights"])
+    n_held_out = int((split.parts != Part.TRAIN.value).sum())
+    assert all(len(m.scores) == 2 * n_held_out and m.scores["score"].between(0, 1).all() for m in models)
+
+
+def test_settings_are_hashable_so_that_like_plans_share_a_product():
+    assert len({PRIVATE, HeadSettings(**vars(PRIVATE))}) == 1
