@@ -11,11 +11,13 @@ from filelock import Timeout
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.cohort.split import assign_parts
 from dpmed_core.installation import Installation
+from dpmed_core.runs.plan import n_train_units
 from dpmed_core.runs.status import OPEN_STATES, RunState, RunStatus
 from dpmed_core.runs.task import StoredSession
 from dpmed_core.training.catalogue import PROBE
 from dpmed_core.training.features import are_cached, public_features
 from dpmed_core.training.probe import charged_steps, plan_probe, train_planned
+from dpmed_core.training.result import PrivacyGuarantee
 from dpmed_core.training.spec import RunSpec
 from dpmed_core.training.units import training_units
 
@@ -39,6 +41,13 @@ def train_live(installation: Installation, cohort: Cohort, specs: Sequence[RunSp
         if mine:
             _train(installation, cohort, mine)
     return [runs.status(runs.run_id(spec)) for spec in specs]
+
+
+def planned_guarantees(installation: Installation, cohort: Cohort, specs: Sequence[RunSpec]) -> list[PrivacyGuarantee]:
+    """What the private ones of `specs` would spend, where that is known without loading torch: those of recipe `probe`."""
+    units = {u: n_train_units(cohort, key=installation.key, unit=u) for u in {spec.unit for spec in specs}}
+    plans = [plan_probe(s, n_units=units[s.unit], n_findings=len(cohort.findings)) for s in specs if s.recipe == PROBE.name]
+    return [plan.guarantee for plan in plans if plan.guarantee]
 
 
 def _take(installation: Installation, run_id: str, locks: ExitStack) -> bool:

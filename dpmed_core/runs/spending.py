@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.runs.status import RunStatus
 from dpmed_core.runs.store import RunStore
 from dpmed_core.training.pld import Mechanism, composed_epsilon
 from dpmed_core.training.result import PrivacyGuarantee
-from dpmed_core.training.spec import PrivacyUnit
+from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,16 @@ def explored_total(runs: RunStore, cohort: Cohort, *, delta: float, planned: Seq
         n_private=sum(bool(of_run) for of_run in charged.values()) + len(planned),
         n_uncounted=sum(not of_run for of_run in charged.values()),
         n_non_private=sum(s.spec.privacy is None for s in statuses),
+    )
+
+
+def with_unplanned(explored: Explored, targets: Sequence[PrivacyTarget]) -> Explored:
+    """`explored` and trainings of which only the targets are known: epsilons and deltas add up (Dwork & Roth 2014, theorem 3.16)."""
+    return replace(
+        explored,
+        epsilon=explored.epsilon + sum(target.epsilon for target in targets),
+        delta=explored.delta + sum(target.delta for target in targets),
+        n_private=explored.n_private + len(targets),
     )
 
 

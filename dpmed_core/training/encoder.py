@@ -12,10 +12,12 @@ from torch import Tensor, nn
 
 from dpmed_core.errors import SettingsError
 from dpmed_core.training.encoder_card import COMPONENTS, WEIGHTS_FILE, read_card
+from dpmed_core.training.models import ResNet9
 from dpmed_core.training.pixels import to_tensor
 from dpmed_core.training.scattering import at_scattering_size, scatter
 
 FILM_SIDE = 64
+NARROW_WIDTH = 0.25
 CHANNELS = (32, 48, 96, 128)
 
 
@@ -39,8 +41,8 @@ class Stage(nn.Module):
         return x + self.inner(x)  # type: ignore[no-any-return]
 
 
-class EncoderNetwork(nn.Module):
-    """A small residual network over 2 x 2 pixel blocks, which keeps all of a film's detail at a quarter of the work.
+class WideNetwork(nn.Module):
+    """A small residual network over 2 x 2 blocks of pixels, which keeps all of a film's detail at a quarter of the work.
 
     Args:
         n_targets: outputs.
@@ -67,33 +69,46 @@ class EncoderNetwork(nn.Module):
         return self.head(torch.cat([last.mean(dim=(2, 3)), last.amax(dim=(2, 3))], dim=1))  # type: ignore[no-any-return]
 
 
+Network = ResNet9 | WideNetwork
+
+
+def build_network(name: str, n_targets: int) -> Network:
+    """The untrained network called "narrow" (learns from chests of the usual build) or "wide" (from every build)."""
+    return ResNet9(width=NARROW_WIDTH, n_out=n_targets) if name == "narrow" else WideNetwork(n_targets=n_targets)
+
+
 @dataclass(frozen=True, eq=False)
 class PublicEncoder:
-    """Fixed features of a film: a network's pooled activations and scattering coefficients, each reduced by public statistics.
+    """Fixed features of a film: two networks' pooled activations and scattering coefficients, each reduced by public statistics.
 
     Attributes:
-        network: the network, in evaluation mode.
-        reduction: `network.*` and `scattering.*` tensors: mean, scale and PCA basis from synthetic films.
+        networks: "narrow" and "wide", in evaluation mode.
+        reduction: for each kind of feature mean, scale, PCA basis and spread, from synthetic films.
     """
 
-    network: EncoderNetwork
+    networks: dict[str, Network]
     reduction: dict[str, Tensor] = field(repr=False)
 
     @torch.no_grad()
     def features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Features `[n, n_features]` of films `[n, height, width]`, 8-bit."""
+        """Features `[n, n_features]` of films `[n, height, width]`, 8-bit: the kinds of `COMPONENTS`, one after another."""
         films = to_tensor(images, size=FILM_SIDE)
-        raw = raw_features(self.network, films)
+        raw = {name: network_features(network, films) for name, network in self.networks.items()}
+        raw["scattering"] = scattering_features(films)
         return torch.cat([reduce_by(self.reduction, name, raw[name]) for name in COMPONENTS], dim=1).numpy()
 
 
-def raw_features(network: EncoderNetwork, films: Tensor) -> dict[str, Tensor]:
-    """Features before reduction, by kind, of films `[n, 1, FILM_SIDE, FILM_SIDE]`."""
-    second, third, last = network.activations(films)
+def network_features(network: Network, films: Tensor) -> Tensor:
+    """Pooled activations `[n, n_raw]` of the last three stages for films `[n, 1, FILM_SIDE, FILM_SIDE]`."""
+    second, third, last = network.activations(films)[-3:]
     pool = nn.functional.adaptive_avg_pool2d
     pooled = [pool(second, 2), pool(third, 4), pool(last, 2)]
-    network_part = torch.cat([p.flatten(1) for p in pooled] + [last.amax(dim=(2, 3))], dim=1)
-    return {"network": network_part, "scattering": torch.log1p(scatter(at_scattering_size(films)).abs() * 8).flatten(1)}
+    return torch.cat([p.flatten(1) for p in pooled] + [last.amax(dim=(2, 3))], dim=1)
+
+
+def scattering_features(films: Tensor) -> Tensor:
+    """Logarithms of scattering coefficients `[n, n_raw]` of films `[n, 1, FILM_SIDE, FILM_SIDE]`."""
+    return torch.log1p(scatter(at_scattering_size(films)).abs() * 8).flatten(1)
 
 
 def reduce_by(reduction: dict[str, Tensor], name: str, raw: Tensor) -> Tensor:
@@ -112,7 +127,9 @@ def load_encoder(encoders_dir: Path) -> PublicEncoder:
     if sha256(weights.read_bytes()).hexdigest() != card.digest:
         raise SettingsError(f"{WEIGHTS_FILE} is damaged or not the one its card describes: make it again with `make encoder`.")
     tensors = load_file(weights)
-    network = EncoderNetwork(n_targets=len(card.targets))
-    network.load_state_dict({name.removeprefix("weights."): t for name, t in tensors.items() if name.startswith("weights.")})
-    network.eval()
-    return PublicEncoder(network, {name: tensor for name, tensor in tensors.items() if not name.startswith("weights.")})
+    networks = {name: build_network(name, len(told)) for name, told in card.targets.items()}
+    for name, network in networks.items():
+        prefix = f"weights.{name}."
+        network.load_state_dict({key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)})
+        network.eval()
+    return PublicEncoder(networks, {key: tensor for key, tensor in tensors.items() if not key.startswith("weights.")})

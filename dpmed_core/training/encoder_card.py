@@ -6,8 +6,8 @@ from pathlib import Path
 
 from dpmed_core.errors import SettingsError
 
-WEIGHTS_FILE, CARD_FILE = "chest-phantom-v2.safetensors", "chest-phantom-v2.json"
-COMPONENTS = {"network": 64, "scattering": 256}
+WEIGHTS_FILE, CARD_FILE = "chest-phantom-v3.safetensors", "chest-phantom-v3.json"
+COMPONENTS = {"narrow": 32, "wide": 64, "scattering": 256}
 """Leading principal components of each kind of feature, over public films, in the order in which they are stored."""
 
 
@@ -17,12 +17,12 @@ class EncoderCard:
 
     Attributes:
         data: which public data made it.
-        targets: what it learnt to tell.
+        targets: what each of its networks learnt to tell.
         digest: SHA-256 of its weights, in hexadecimal; names it.
     """
 
     data: str
-    targets: tuple[str, ...]
+    targets: dict[str, tuple[str, ...]]
     digest: str
 
     @property
@@ -44,4 +44,6 @@ def read_card(encoders_dir: Path) -> EncoderCard:
         raise SettingsError(
             f"{CARD_FILE} does not say which public data made the encoder: it cannot stand outside the guarantee. Run `make encoder`."
         )
-    return EncoderCard(data=facts["data"], targets=tuple(facts["targets"]), digest=facts["weights_sha256"])
+    return EncoderCard(
+        data=facts["data"], targets={name: tuple(told) for name, told in facts["targets"].items()}, digest=facts["weights_sha256"]
+    )

@@ -1,5 +1,6 @@
 """Public features of a cohort's films, computed once and cached beside the cohort; torch is loaded only where they are computed."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -43,11 +44,11 @@ def are_cached(*, features_dir: Path, encoders_dir: Path) -> bool:
     return _cache(features_dir, encoders_dir).exists()
 
 
-def leading(features: NDArray[np.float32], *, network: int, scattering: int) -> NDArray[np.float32]:
-    """The leading components of either kind, each kind at norm 1, both together at norm 1."""
-    begin = COMPONENTS["network"]
-    kinds = (features[:, :network], features[:, begin : begin + scattering])
-    return np.concatenate([unit_norm(kind) for kind in kinds], axis=1) * np.float32(0.5**0.5)
+def leading(features: NDArray[np.float32], components: Mapping[str, int]) -> NDArray[np.float32]:
+    """The leading `components` of each kind, each kind at the same norm, all together at norm 1."""
+    begins = dict(zip(COMPONENTS, np.cumsum([0, *COMPONENTS.values()])[:-1], strict=True))
+    kinds = [unit_norm(features[:, begins[kind] : begins[kind] + components[kind]]) for kind in COMPONENTS]
+    return np.concatenate(kinds, axis=1) * np.float32(len(kinds) ** -0.5)
 
 
 def _cache(features_dir: Path, encoders_dir: Path) -> Path:

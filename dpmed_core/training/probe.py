@@ -33,9 +33,9 @@ BOUND = 0.3
 """Clipping bound of gradients."""
 PRIVATE = HeadSettings(steps=20, learning_rate=60.0, max_grad_norm=BOUND, moment_steps=2, bias=0.1)
 TWIN = HeadSettings(steps=200, learning_rate=60.0, max_grad_norm=None, moment_steps=2, bias=0.1)
-FEWEST_COMPONENTS = {"network": 32, "scattering": 16}
-UNITS_PER_COMPONENT = 1.0
-"""Of `informative_units`, for each scattering component; twice as many for each of the network's."""
+FEWEST_COMPONENTS = {"narrow": 32, "wide": 16, "scattering": 16}
+UNITS_PER_COMPONENT = {"narrow": 1.0, "wide": 4.0, "scattering": 1.0}
+"""Units, less what noise takes away of them, for each leading component."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,13 @@ class ProbePlan:
 
     Attributes:
         settings: of the head.
-        n_network: leading components of the network's features.
-        n_scattering: leading components of the scattering coefficients.
+        components: leading components of each kind of feature.
         noise_multiplier: 0 without privacy.
         guarantee: what the training spends; None without privacy.
     """
 
     settings: HeadSettings
-    n_network: int
-    n_scattering: int
+    components: tuple[tuple[str, int], ...]
     noise_multiplier: float
     guarantee: PrivacyGuarantee | None
 
@@ -73,21 +71,20 @@ def train_probe(
 def plan_probe(spec: RunSpec, *, n_units: int, n_findings: int) -> ProbePlan:
     """The plan of a run; it depends on the spec and the public numbers of units and findings alone."""
     if spec.privacy is None:
-        return ProbePlan(TWIN, COMPONENTS["network"], COMPONENTS["scattering"], 0.0, None)
+        return ProbePlan(TWIN, tuple(COMPONENTS.items()), 0.0, None)
     mu, steps = gaussian_mu(spec.privacy), round(PRIVATE.charged_steps)
     noise_multiplier = math.sqrt(steps) / mu
     guarantee = guarantee_full_batch(
         spec.privacy, noise_multiplier=noise_multiplier, steps=steps, max_grad_norm=BOUND, unit=spec.unit, n_units=n_units
     )
-    return ProbePlan(PRIVATE, *n_components(mu, n_units=n_units, n_findings=n_findings), noise_multiplier, guarantee)
+    return ProbePlan(PRIVATE, components_for(mu, n_units=n_units, n_findings=n_findings), noise_multiplier, guarantee)
 
 
-def n_components(mu: float, *, n_units: int, n_findings: int) -> tuple[int, int]:
-    """Leading components of network and scattering: the more, the less the noise of a finding's gradient weighs."""
+def components_for(mu: float, *, n_units: int, n_findings: int) -> tuple[tuple[str, int], ...]:
+    """Leading components of each kind of feature: the more, the less the noise of a finding's gradient weighs."""
     informative_units = n_units * mu / math.sqrt(n_findings)
-    wanted = {"network": informative_units / UNITS_PER_COMPONENT / 2, "scattering": informative_units / UNITS_PER_COMPONENT}
-    network, scattering = (int(np.clip(wanted[kind], FEWEST_COMPONENTS[kind], COMPONENTS[kind])) for kind in ("network", "scattering"))
-    return network, scattering
+    wanted = {kind: int(informative_units / each) for kind, each in UNITS_PER_COMPONENT.items()}
+    return tuple((kind, min(most, max(FEWEST_COMPONENTS[kind], wanted[kind]))) for kind, most in COMPONENTS.items())
 
 
 def charged_steps(plan: ProbePlan) -> int:
@@ -115,11 +112,10 @@ def train_planned(
         units: training units.
     """
     models: dict[int, TrainedModel] = {}
-    alike = {(plan.settings, plan.n_network, plan.n_scattering) for plan in plans}
-    for settings, n_network, n_scattering in alike:
-        chosen = [i for i, p in enumerate(plans) if (p.settings, p.n_network, p.n_scattering) == (settings, n_network, n_scattering)]
+    for settings, components in {(plan.settings, plan.components) for plan in plans}:
+        chosen = [i for i, plan in enumerate(plans) if (plan.settings, plan.components) == (settings, components)]
         began = time.monotonic()
-        seen = leading(features, network=n_network, scattering=n_scattering)
+        seen = leading(features, dict(components))
         data = head_data(seen, cohort.labels, units)
         heads = train_heads(data, settings, [plans[i].noise_multiplier for i in chosen], SecureRandom())
         seconds = (time.monotonic() - began) / len(chosen)

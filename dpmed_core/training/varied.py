@@ -11,6 +11,35 @@ def varied(films: Tensor) -> Tensor:
     return _with_marks(_flattened(toned)) + _draw(films, 0, 0.2) * torch.randn_like(films)
 
 
+def lightly_varied(films: Tensor) -> Tensor:
+    """`films` as the narrow network's training sees them: moved a little, sharper or coarser, in other tones, with noise."""
+    toned = _curved(_softened(_nudged(films)), 0.75, 1.3)
+    return toned * _draw(films, 0.7, 1.3) + _draw(films, -0.4, 0.4) + _draw(films, 0, 0.15) * torch.randn_like(films)
+
+
+def _nudged(films: Tensor) -> Tensor:
+    n = len(films)
+    scale, shift = torch.empty(n).uniform_(0.85, 1.15), torch.empty(n, 2).uniform_(-0.12, 0.12)
+    angle = torch.empty(n).uniform_(-0.12, 0.12)
+    return _mapped(films, (torch.cos(angle) * scale, -torch.sin(angle)), (torch.sin(angle), torch.cos(angle) * scale), shift)
+
+
+def _softened(films: Tensor) -> Tensor:
+    coarse = functional.interpolate(functional.avg_pool2d(films, 2), size=films.shape[-2:], mode="bilinear")
+    return torch.lerp(films, coarse, _draw(films, -0.4, 1.0))
+
+
+def _curved(films: Tensor, low: float, high: float) -> Tensor:
+    return torch.sign(films) * films.abs() ** _draw(films, low, high)
+
+
+def _mapped(films: Tensor, first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor], shift: Tensor) -> Tensor:
+    """Films under the affine map with rows `first` and `second`, borders repeated."""
+    rows = torch.stack([torch.stack([*first, shift[:, 0]], 1), torch.stack([*second, shift[:, 1]], 1)], 1)
+    grid = functional.affine_grid(rows, list(films.shape), align_corners=False)
+    return functional.grid_sample(films, grid, align_corners=False, padding_mode="border")
+
+
 def _draw(films: Tensor, low: float, high: float) -> Tensor:
     return torch.empty(len(films), 1, 1, 1).uniform_(low, high)
 
@@ -20,12 +49,8 @@ def _moved(films: Tensor) -> Tensor:
     n = len(films)
     wide, high = torch.empty(2, n).uniform_(0.68, 1.15)
     angle, shift = torch.empty(n).uniform_(-0.15, 0.15), torch.empty(n, 2).uniform_(-0.15, 0.15)
-    rows = (
-        torch.stack([torch.cos(angle) * wide, -torch.sin(angle) * wide, shift[:, 0]], 1),
-        torch.stack([torch.sin(angle) * high, torch.cos(angle) * high, shift[:, 1]], 1),
-    )
-    grid = functional.affine_grid(torch.stack(rows, 1), list(films.shape), align_corners=False)
-    return functional.grid_sample(films, grid, align_corners=False, padding_mode="border")
+    turned = torch.cos(angle), torch.sin(angle)
+    return _mapped(films, (turned[0] * wide, -turned[1] * wide), (turned[1] * high, turned[0] * high), shift)
 
 
 def _coarsened(films: Tensor) -> Tensor:
@@ -38,8 +63,7 @@ def _coarsened(films: Tensor) -> Tensor:
 
 
 def _toned(films: Tensor) -> Tensor:
-    curved = torch.sign(films) * films.abs() ** _draw(films, 0.65, 1.5)
-    return curved * _draw(films, 0.5, 1.4) + _draw(films, -0.6, 0.6)
+    return _curved(films, 0.65, 1.5) * _draw(films, 0.5, 1.4) + _draw(films, -0.6, 0.6)
 
 
 def _flattened(films: Tensor) -> Tensor:

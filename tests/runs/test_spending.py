@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from dpmed_core.runs.spending import charged_mechanisms, explored_total, in_words
+from dpmed_core.runs.spending import charged_mechanisms, explored_total, in_words, with_unplanned
 from dpmed_core.runs.status import Progress, RunState
 from dpmed_core.training.gaussian import gaussian_epsilon
 from dpmed_core.training.guarantees import guarantee_full_batch
@@ -77,6 +77,14 @@ def test_a_planned_training_is_added_to_what_was_explored(installation, cohort, 
     after = explored_total(installation.runs, cohort, delta=1e-5, planned=[guarantee] * 3)
     assert after.epsilon == pytest.approx(gaussian_epsilon(mu(4 * STEPS), 1e-5), rel=1e-9)
     assert before.epsilon < after.epsilon < 4 * before.epsilon
+
+
+def test_targets_alone_add_up(installation, cohort, begun):
+    begun(0, ("planned", 0), ("finished", STEPS))
+    before = explored_total(installation.runs, cohort, delta=1e-5)
+    after = with_unplanned(before, [PrivacyTarget(2, 1e-5), PrivacyTarget(3, 1e-6)])
+    assert (after.epsilon, after.n_private) == (pytest.approx(before.epsilon + 5), 3)
+    assert after.delta == pytest.approx(2.1e-5)
 
 
 def test_what_was_asked_but_not_planned_and_what_is_not_private_are_told_apart(installation, cohort, begun):

@@ -11,7 +11,7 @@ from dpmed_core.training.encoder_card import COMPONENTS
 from dpmed_core.training.features import leading
 from dpmed_core.training.gaussian import gaussian_epsilon, gaussian_mu
 from dpmed_core.training.head import HeadSettings
-from dpmed_core.training.probe import PRIVATE, charged_steps, n_components, plan_probe, train_planned
+from dpmed_core.training.probe import PRIVATE, charged_steps, components_for, plan_probe, train_planned
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
 from dpmed_core.training.units import training_units
 
@@ -43,28 +43,23 @@ def test_the_twin_has_no_guarantee_and_no_noise():
 
 def test_more_units_or_epsilon_or_fewer_findings_allow_more_components():
     mu = gaussian_mu(PrivacyTarget(1, 1e-5))
-    few = n_components(mu, n_units=400, n_findings=8)
+    few = components_for(mu, n_units=400, n_findings=8)
     for more in (
-        n_components(mu, n_units=800, n_findings=8),
-        n_components(2 * mu, n_units=400, n_findings=8),
-        n_components(mu, n_units=400, n_findings=2),
+        components_for(mu, n_units=800, n_findings=8),
+        components_for(2 * mu, n_units=400, n_findings=8),
+        components_for(mu, n_units=400, n_findings=2),
     ):
-        assert all(np.greater_equal(more, few)) and more != few
-    assert n_components(1e-6, n_units=10, n_findings=8) == tuple(probe.FEWEST_COMPONENTS.values())
-    assert n_components(50, n_units=10**6, n_findings=1) == tuple(COMPONENTS.values())
+        assert all(b >= a for (_, a), (_, b) in zip(few, more, strict=True)) and more != few
+    assert dict(components_for(1e-6, n_units=10, n_findings=8)) == probe.FEWEST_COMPONENTS
+    assert dict(components_for(50, n_units=10**6, n_findings=1)) == COMPONENTS
 
 
-def test_leading_components_of_either_kind_weigh_the_same_and_have_norm_one(features):
-    seen = leading(features, network=5, scattering=7)
-    assert seen.shape == (24, 12)
-    assert np.allclose(np.linalg.norm(seen[:, :5], axis=1), math.sqrt(0.5), atol=1e-6)
-    assert np.allclose(np.linalg.norm(seen, axis=1), 1, atol=1e-6)
-    begin = COMPONENTS["network"]
-    assert np.allclose(
-        seen[:, 5:] / np.linalg.norm(seen[:, 5:], axis=1, keepdims=True),
-        features[:, begin : begin + 7] / np.linalg.norm(features[:, begin : begin + 7], axis=1, keepdims=True),
-        atol=1e-6,
-    )
+def test_leading_components_of_each_kind_weigh_the_same_and_have_norm_one_together(features):
+    seen = leading(features, {"narrow": 5, "wide": 3, "scattering": 7})
+    assert seen.shape == (24, 15)
+    for begin, kind in ((0, slice(0, 5)), (COMPONENTS["narrow"], slice(5, 8)), (COMPONENTS["narrow"] + COMPONENTS["wide"], slice(8, 15))):
+        own = features[:, begin : begin + kind.stop - kind.start]
+        assert np.allclose(seen[:, kind], own / np.linalg.norm(own, axis=1, keepdims=True) / math.sqrt(3), atol=1e-6)
 
 
 def test_each_spec_gets_its_own_model_in_its_place(make_cohort, features):

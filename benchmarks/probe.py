@@ -1,0 +1,94 @@
+"""The live probe: how long a new epsilon takes from its calibration to AUROCs with intervals, and how that grows with the cohort."""
+
+import time
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpmed_core.evaluation.auroc import auroc, mean_auroc
+from dpmed_core.training.entropy import SecureRandom
+from dpmed_core.training.head import Head, HeadData, head_data, train_heads, unit_norm
+from dpmed_core.training.probe import PRIVATE, charged_steps, plan_probe
+from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
+
+N_FINDINGS = 8
+FILMS_PER_PATIENT = 2
+SIZES = ((5_000, 320), (5_000, 160), (20_000, 320), (50_000, 320), (150_000, 320))
+"""(cases, features); seven tenths of the cases are trained on, two tenths are scored, as in a cohort without a split of its own."""
+ROUNDS = {5_000: 15, 20_000: 7, 50_000: 3, 150_000: 3}
+
+
+def rows() -> list[dict[str, object]]:
+    """One row a size; the last row is the law fitted to them, and the one before it many runs in one product."""
+    measured = [_row(n_cases, n_features) for n_cases, n_features in SIZES]
+    return [*measured, _many(SIZES[0], n_runs=27), _law(measured)]
+
+
+def _row(n_cases: int, n_features: int) -> dict[str, object]:
+    data, held_out, labels = _cohort(n_cases, n_features)
+    seconds = []
+    for number in range(ROUNDS[n_cases] + 1):
+        began = time.perf_counter()
+        plan = plan_probe(_spec(0.5 + 0.37 * number), n_units=data.n_units, n_findings=N_FINDINGS)  # never the same epsilon twice
+        planned = time.perf_counter()
+        head = train_heads(data, PRIVATE, [plan.noise_multiplier], SecureRandom())[0]
+        trained = time.perf_counter()
+        _judge(head, held_out, labels)
+        seconds.append((planned - began, trained - planned, time.perf_counter() - trained, time.perf_counter() - began))
+    plan_s, train_s, judge_s, total = (median(column) for column in zip(*seconds[1:], strict=True))
+    return {
+        "case": f"{n_cases} cases, {n_features} features",
+        "n_cases": n_cases,
+        "n_features": n_features,
+        "n_findings": N_FINDINGS,
+        "steps": charged_steps(plan),
+        "calibrate_seconds": plan_s,
+        "train_seconds": train_s,
+        "judge_seconds": judge_s,
+        "median_seconds": total,
+    }
+
+
+def _many(size: tuple[int, int], *, n_runs: int) -> dict[str, object]:
+    data, _, _ = _cohort(*size)
+    noise = [plan_probe(_spec(0.3 * (1 + i)), n_units=data.n_units, n_findings=N_FINDINGS).noise_multiplier for i in range(n_runs)]
+    began = time.perf_counter()
+    train_heads(data, PRIVATE, noise, SecureRandom())
+    together = time.perf_counter() - began
+    began = time.perf_counter()
+    for one in noise:
+        train_heads(data, PRIVATE, [one], SecureRandom())
+    apart = time.perf_counter() - began
+    return {"case": f"{n_runs} runs in one product, {size[0]} cases", "train_seconds": together, "one_by_one_seconds": apart}
+
+
+def _law(measured: list[dict[str, object]]) -> dict[str, object]:
+    """seconds = a + b cases x features, by least squares of relative errors."""
+    numbers = np.array([float(str(row["n_cases"])) * float(str(row["n_features"])) for row in measured])
+    seconds = np.array([float(str(row["median_seconds"])) for row in measured])
+    design = np.c_[np.ones(len(numbers)), numbers] / seconds[:, None]
+    (fixed, slope), *_ = np.linalg.lstsq(design, np.ones(len(numbers)), rcond=None)
+    worst = float(np.abs((fixed + slope * numbers) / seconds - 1).max())
+    law = f"{1000 * fixed:.1f} ms + {1e9 * slope:.2f} ns x cases x features"
+    return {"case": f"law: {law}", "fixed_seconds": fixed, "seconds_per_case_and_feature": slope, "worst_relative_error": worst}
+
+
+def _cohort(n_cases: int, n_features: int) -> tuple[HeadData, NDArray[np.float32], NDArray[np.float64]]:
+    rng = np.random.default_rng(0)
+    features = unit_norm(rng.normal(size=(n_cases, n_features)))
+    labels = (rng.random((n_cases, N_FINDINGS)) < 0.25).astype(np.float64)
+    n_train = int(0.7 * n_cases) // FILMS_PER_PATIENT * FILMS_PER_PATIENT
+    units = np.split(np.arange(n_train), np.arange(FILMS_PER_PATIENT, n_train, FILMS_PER_PATIENT))
+    held_out = slice(n_train, n_train + int(0.2 * n_cases))
+    return head_data(features, labels, units), features[held_out], labels[held_out]
+
+
+def _judge(head: Head, features: NDArray[np.float32], labels: NDArray[np.float64]) -> None:
+    scores, patients = head.probabilities(features), np.arange(len(features)) // FILMS_PER_PATIENT
+    n_patients = int(patients.max()) + 1
+    mean_auroc([auroc(scores[:, k], labels[:, k], patients, n_patients_all=n_patients) for k in range(N_FINDINGS)])
+
+
+def _spec(epsilon: float) -> RunSpec:
+    return RunSpec("0" * 64, 0, "probe", 2, PrivacyUnit.PATIENT, PrivacyTarget(epsilon, 1e-5), 0)
