@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from dpmed_core.evaluation.auroc import auroc, mean_auroc
 from dpmed_core.training.entropy import SecureRandom
 from dpmed_core.training.head import Head, HeadData, head_data, train_heads, unit_norm
-from dpmed_core.training.probe import PRIVATE, charged_steps, plan_probe
+from dpmed_core.training.probe import charged_steps, plan_probe, private_settings
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
 
 N_FINDINGS = 8
@@ -32,7 +32,7 @@ def _row(n_cases: int, n_features: int) -> dict[str, object]:
         began = time.perf_counter()
         plan = plan_probe(_spec(0.5 + 0.37 * number), n_units=data.n_units, n_findings=N_FINDINGS)  # never the same epsilon twice
         planned = time.perf_counter()
-        head = train_heads(data, PRIVATE, [plan.noise_multiplier], SecureRandom())[0]
+        head = train_heads(data, plan.settings, [plan.noise_multiplier], SecureRandom())[0]
         trained = time.perf_counter()
         _judge(head, held_out, labels)
         seconds.append((planned - began, trained - planned, time.perf_counter() - trained, time.perf_counter() - began))
@@ -53,12 +53,13 @@ def _row(n_cases: int, n_features: int) -> dict[str, object]:
 def _many(size: tuple[int, int], *, n_runs: int) -> dict[str, object]:
     data, _, _ = _cohort(*size)
     noise = [plan_probe(_spec(0.3 * (1 + i)), n_units=data.n_units, n_findings=N_FINDINGS).noise_multiplier for i in range(n_runs)]
+    settings = private_settings(200.0)
     began = time.perf_counter()
-    train_heads(data, PRIVATE, noise, SecureRandom())
+    train_heads(data, settings, noise, SecureRandom())
     together = time.perf_counter() - began
     began = time.perf_counter()
     for one in noise:
-        train_heads(data, PRIVATE, [one], SecureRandom())
+        train_heads(data, settings, [one], SecureRandom())
     apart = time.perf_counter() - began
     return {"case": f"{n_runs} runs in one product, {size[0]} cases", "train_seconds": together, "one_by_one_seconds": apart}
 

@@ -12,7 +12,7 @@ A training makes two kinds of release, each a sum over units (patients, or films
    norm needs no G_u: |G_u|^2 = sum over pairs i, j of the unit's films of (x_i . x_j)(r_i . r_j).
 
 Noise: s C at each step, and s sqrt(1 + b^2) / sqrt(w) on the moments, which therefore cost as much as w steps: together they are one
-Gaussian mechanism with mu = sqrt(steps + w) / s. Everything else (momentum-free descent, averaging over steps) is post-processing, and a
+Gaussian mechanism with mu = sqrt(steps + w) / s. Everything else (descent, averaging over steps) is post-processing, and a
 film that is scored depends on the training through released numbers alone.
 """
 
@@ -156,7 +156,7 @@ def train_heads(data: HeadData, settings: HeadSettings, noise_multipliers: Seque
 def _train(data: HeadData, settings: HeadSettings, noise: Array, random: SecureRandom) -> list[Head]:
     """`train_heads` for runs that fit one product; arrays are `[..., n_findings, n_runs]`."""
     n_features, n_findings, n_runs = data.features.shape[1], data.labels.shape[1], len(noise)
-    centres, prevalences = moments(data, noise / np.sqrt(settings.moment_steps), random)
+    centres, prevalences = moments(data, noise / np.sqrt(max(settings.moment_steps, 1)), random)
     view = CentredView.of(data, centres, settings.bias)
     start = np.log(prevalences / (1 - prevalences))
     weights, average = np.zeros((2, n_features + 1, n_findings, n_runs))

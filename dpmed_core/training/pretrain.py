@@ -5,7 +5,6 @@ Two networks: "narrow" learns the findings of the phantoms' variant "encoder", "
 """
 
 import argparse
-import json
 import logging
 from collections.abc import Callable, Iterator
 from hashlib import sha256

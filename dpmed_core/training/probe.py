@@ -29,10 +29,16 @@ from dpmed_core.training.session import TrainingSession
 from dpmed_core.training.spec import RunSpec
 from dpmed_core.training.units import training_units
 
-BOUND = 0.3
-"""Clipping bound of gradients."""
-PRIVATE = HeadSettings(steps=20, learning_rate=60.0, max_grad_norm=BOUND, moment_steps=2, bias=0.1)
-TWIN = HeadSettings(steps=200, learning_rate=60.0, max_grad_norm=None, moment_steps=2, bias=0.1)
+BIAS_ENTRY = 0.1
+MOMENT_SHARE = 0.1
+"""What the moments cost, as a share of the steps."""
+STEPS = (20, 100)
+LEARNING_PER_STEP = 100.0
+LEARNING, LEARNING_POWER, MOST_LEARNING = 1000.0, 0.7, 12_000.0
+"""Learning rate times steps at 200 informative units, how it grows with them, and its end."""
+BOUND, BOUND_POWER, LARGEST_BOUND, UNITS_OF_BOUND = 0.3, 0.6, 1.0, 1000
+"""Clipping bound; how it grows beyond so many informative units, where clipping would cost more than noise; and its end."""
+TWIN_STEPS, UNITS_PER_TWIN_STEP, TWIN_LEARNING_RATE = (60, 600), 8, 60.0
 FEWEST_COMPONENTS = {"narrow": 32, "wide": 16, "scattering": 16}
 UNITS_PER_COMPONENT = {"narrow": 1.0, "wide": 4.0, "scattering": 1.0}
 """Units, less what noise takes away of them, for each leading component."""
@@ -71,19 +77,45 @@ def train_probe(
 def plan_probe(spec: RunSpec, *, n_units: int, n_findings: int) -> ProbePlan:
     """The plan of a run; it depends on the spec and the public numbers of units and findings alone."""
     if spec.privacy is None:
-        return ProbePlan(TWIN, tuple(COMPONENTS.items()), 0.0, None)
-    mu, steps = gaussian_mu(spec.privacy), round(PRIVATE.charged_steps)
+        return ProbePlan(twin_settings(n_units), tuple(COMPONENTS.items()), 0.0, None)
+    mu = gaussian_mu(spec.privacy)
+    informative = informative_units(mu, n_units=n_units, n_findings=n_findings)
+    settings = private_settings(informative)
+    steps = round(settings.charged_steps)
     noise_multiplier = math.sqrt(steps) / mu
     guarantee = guarantee_full_batch(
-        spec.privacy, noise_multiplier=noise_multiplier, steps=steps, max_grad_norm=BOUND, unit=spec.unit, n_units=n_units
+        spec.privacy,
+        noise_multiplier=noise_multiplier,
+        steps=steps,
+        max_grad_norm=settings.max_grad_norm or math.inf,
+        unit=spec.unit,
+        n_units=n_units,
     )
-    return ProbePlan(PRIVATE, components_for(mu, n_units=n_units, n_findings=n_findings), noise_multiplier, guarantee)
+    return ProbePlan(settings, components_for(informative), noise_multiplier, guarantee)
 
 
-def components_for(mu: float, *, n_units: int, n_findings: int) -> tuple[tuple[str, int], ...]:
+def informative_units(mu: float, *, n_units: int, n_findings: int) -> float:
+    """Training units over the noise of a finding's gradient: what noise leaves of the cohort's size; public."""
+    return n_units * mu / math.sqrt(n_findings)
+
+
+def private_settings(informative: float) -> HeadSettings:
+    """How a private head is trained: little and carefully where noise is large, long and hardly clipped where it is small."""
+    learning = min(MOST_LEARNING, LEARNING * (informative / 200) ** LEARNING_POWER)
+    steps = int(np.clip(round(learning / LEARNING_PER_STEP), *STEPS))
+    bound = min(LARGEST_BOUND, BOUND * max(1.0, (informative / UNITS_OF_BOUND) ** BOUND_POWER))
+    return HeadSettings(steps, learning / steps, max_grad_norm=bound, moment_steps=round(MOMENT_SHARE * steps), bias=BIAS_ENTRY)
+
+
+def twin_settings(n_units: int) -> HeadSettings:
+    """How a head without privacy is trained: the longer, the more units it can learn from without learning them by heart."""
+    steps = int(np.clip(n_units // UNITS_PER_TWIN_STEP, *TWIN_STEPS))
+    return HeadSettings(steps, TWIN_LEARNING_RATE, max_grad_norm=None, moment_steps=0, bias=BIAS_ENTRY)
+
+
+def components_for(informative: float) -> tuple[tuple[str, int], ...]:
     """Leading components of each kind of feature: the more, the less the noise of a finding's gradient weighs."""
-    informative_units = n_units * mu / math.sqrt(n_findings)
-    wanted = {kind: int(informative_units / each) for kind, each in UNITS_PER_COMPONENT.items()}
+    wanted = {kind: int(informative / each) for kind, each in UNITS_PER_COMPONENT.items()}
     return tuple((kind, min(most, max(FEWEST_COMPONENTS[kind], wanted[kind]))) for kind, most in COMPONENTS.items())
 
 

@@ -1,6 +1,7 @@
 """Recipe `probe`: its plan follows from public numbers, its charge from what it releases."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,8 +11,7 @@ from dpmed_core.training import probe
 from dpmed_core.training.encoder_card import COMPONENTS
 from dpmed_core.training.features import leading
 from dpmed_core.training.gaussian import gaussian_epsilon, gaussian_mu
-from dpmed_core.training.head import HeadSettings
-from dpmed_core.training.probe import PRIVATE, charged_steps, components_for, plan_probe, train_planned
+from dpmed_core.training.probe import charged_steps, components_for, informative_units, plan_probe, private_settings, train_planned
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
 from dpmed_core.training.units import training_units
 
@@ -29,8 +29,8 @@ def features():
 @pytest.mark.parametrize("epsilon", [0.1, 1.0, 8.0])
 def test_steps_and_moments_together_spend_the_target(epsilon):
     plan = plan_probe(spec(epsilon), n_units=400, n_findings=8)
-    of_steps = PRIVATE.steps / plan.noise_multiplier**2
-    of_moments = PRIVATE.moment_steps / plan.noise_multiplier**2  # their noise is smaller by the root of moment_steps
+    of_steps = plan.settings.steps / plan.noise_multiplier**2
+    of_moments = plan.settings.moment_steps / plan.noise_multiplier**2  # their noise is smaller by the root of moment_steps
     spent = gaussian_epsilon(math.sqrt(of_steps + of_moments), 1e-5)
     assert spent == pytest.approx(epsilon, rel=1e-6) and spent <= epsilon
     assert plan.guarantee.epsilon == pytest.approx(spent) and plan.guarantee.steps == charged_steps(plan)
@@ -41,17 +41,23 @@ def test_the_twin_has_no_guarantee_and_no_noise():
     assert plan.guarantee is None and plan.noise_multiplier == 0 and plan.settings.max_grad_norm is None
 
 
-def test_more_units_or_epsilon_or_fewer_findings_allow_more_components():
-    mu = gaussian_mu(PrivacyTarget(1, 1e-5))
-    few = components_for(mu, n_units=400, n_findings=8)
-    for more in (
-        components_for(mu, n_units=800, n_findings=8),
-        components_for(2 * mu, n_units=400, n_findings=8),
-        components_for(mu, n_units=400, n_findings=2),
-    ):
-        assert all(b >= a for (_, a), (_, b) in zip(few, more, strict=True)) and more != few
-    assert dict(components_for(1e-6, n_units=10, n_findings=8)) == probe.FEWEST_COMPONENTS
-    assert dict(components_for(50, n_units=10**6, n_findings=1)) == COMPONENTS
+def test_more_units_or_epsilon_or_fewer_findings_are_more_informative():
+    usual = {"n_units": 400, "n_findings": 8}
+    assert informative_units(0.2, n_units=800, n_findings=8) == pytest.approx(2 * informative_units(0.2, **usual))
+    assert informative_units(0.4, **usual) == pytest.approx(2 * informative_units(0.2, **usual))
+    assert informative_units(0.2, n_units=400, n_findings=2) == pytest.approx(2 * informative_units(0.2, **usual))
+
+
+def test_where_noise_weighs_less_a_head_learns_longer_from_more_components_under_a_wider_bound():
+    informative = [1, 30, 100, 300, 1000, 3000, 10_000, 1e6]
+    settings, components = [private_settings(i) for i in informative], [components_for(i) for i in informative]
+    for before, after in pairwise(settings):
+        assert after.steps >= before.steps and after.max_grad_norm >= before.max_grad_norm
+        assert after.steps * after.learning_rate >= before.steps * before.learning_rate
+    for before, after in pairwise(components):
+        assert all(b >= a for (_, a), (_, b) in zip(before, after, strict=True))
+    assert dict(components[0]) == probe.FEWEST_COMPONENTS and dict(components[-1]) == COMPONENTS
+    assert (settings[0].steps, settings[-1].steps) == probe.STEPS
 
 
 def test_leading_components_of_each_kind_weigh_the_same_and_have_norm_one_together(features):
@@ -75,5 +81,5 @@ def test_each_spec_gets_its_own_model_in_its_place(make_cohort, features):
     assert all(len(m.scores) == 2 * n_held_out and m.scores["score"].between(0, 1).all() for m in models)
 
 
-def test_settings_are_hashable_so_that_like_plans_share_a_product():
-    assert len({PRIVATE, HeadSettings(**vars(PRIVATE))}) == 1
+def test_like_plans_share_a_product():
+    assert len({plan_probe(spec(1.0, seed=s), n_units=400, n_findings=8) for s in range(3)}) == 1
