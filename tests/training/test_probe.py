@@ -10,7 +10,7 @@ from dpmed_core.cohort.schema import Part
 from dpmed_core.training import probe
 from dpmed_core.training.encoder_card import COMPONENTS
 from dpmed_core.training.features import leading
-from dpmed_core.training.gaussian import gaussian_epsilon, gaussian_mu
+from dpmed_core.training.gaussian import gaussian_epsilon
 from dpmed_core.training.probe import charged_steps, components_for, informative_units, plan_probe, private_settings, train_planned
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
 from dpmed_core.training.units import training_units
