@@ -11,7 +11,7 @@ from dpmed_core.naming import finding_title
 from dpmed_core.runs.engine import ensure_engine
 from dpmed_core.runs.live import can_train_live, train_live
 from dpmed_core.runs.plan import plan_runs
-from dpmed_core.runs.spending import in_words
+from dpmed_core.runs.spending import explored_sentence
 from dpmed_core.runs.status import OPEN_STATES, RunState
 from dpmed_core.training.spec import RunSpec
 from widgets import (
@@ -135,8 +135,10 @@ def train_between(cohort: Cohort, choices: Choices) -> None:
         new = [s for s in planned_at(cohort, choices, epsilon, int(n_seeds)) if installation().runs.run_id(s) not in known_runs(cohort)]
         private = [spec for spec in new if spec.privacy]
         now, then = explored_of(cohort, ()), explored_of(cohort, tuple(private))
-        st.markdown(f"**So far:** {in_words(now)}")
-        st.markdown(f"**With these {len(private)} private models:** {in_words(then)}" if private else "Models of this ε are there already.")
+        st.markdown(f"**So far:** {explored_sentence(now)}")
+        st.markdown(
+            f"**With these {len(private)} private models:** {explored_sentence(then)}" if private else "Models of this ε are there already."
+        )
         if st.button(f"Train {len(new)} models", icon=":material/play_arrow:", disabled=not new):
             train_all(cohort, new)
 

@@ -97,7 +97,7 @@ def _mechanism(guarantee: PrivacyGuarantee, steps: int, most_films: int) -> Mech
     return Mechanism(guarantee.noise_multiplier, guarantee.sample_rate, steps, films)
 
 
-def in_words(explored: Explored) -> str:
+def explored_sentence(explored: Explored) -> str:
     """The explored total in one sentence, complete."""
     if explored.n_private == 0:
         return "No private model has been trained on these patients yet."

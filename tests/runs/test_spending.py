@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from dpmed_core.runs.spending import charged_mechanisms, explored_total, in_words, with_unplanned
+from dpmed_core.runs.spending import charged_mechanisms, explored_sentence, explored_total, with_unplanned
 from dpmed_core.runs.status import Progress, RunState
 from dpmed_core.training.gaussian import gaussian_epsilon
 from dpmed_core.training.guarantees import guarantee_full_batch
@@ -109,10 +109,10 @@ def test_a_withdrawn_run_stays_charged(installation, cohort, begun):
 
 
 def test_the_sentence_names_delta_unit_and_accountant(installation, cohort, begun):
-    assert "No private model" in in_words(explored_total(installation.runs, cohort, delta=1e-5))
+    assert "No private model" in explored_sentence(explored_total(installation.runs, cohort, delta=1e-5))
     begun(0, ("planned", 0), ("finished", STEPS))
     begun(1)
     begun(2, private=False)
-    said = in_words(explored_total(installation.runs, cohort, delta=1e-5))
+    said = explored_sentence(explored_total(installation.runs, cohort, delta=1e-5))
     for part in ("1 private model", "δ = 1e-05", "each patient", "privacy loss distributions", "not counted yet", "without privacy"):
         assert part in said
