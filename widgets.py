@@ -198,5 +198,5 @@ def _explored(fingerprint: str, state: tuple[tuple[str, str, int, int], ...], pl
     here = installation()
     delta = default_delta(n_train_units(_cohort, key=here.key, unit=PrivacyUnit.PATIENT))
     known = planned_guarantees(here, _cohort, planned)
-    unknown = [spec.privacy for spec in planned if spec.recipe != PROBE.name and spec.privacy]
+    unknown = [spec for spec in planned if spec.recipe != PROBE.name]
     return with_unplanned(explored_total(here.runs, _cohort, delta=delta, planned=known), unknown)

@@ -9,7 +9,9 @@ from dpmed_core.runs.status import RunStatus
 from dpmed_core.runs.store import RunStore
 from dpmed_core.training.pld import Mechanism, composed_epsilon
 from dpmed_core.training.result import PrivacyGuarantee
-from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit
+from dpmed_core.training.spec import PrivacyUnit, RunSpec
+
+EXACT, PLD = "exact composition of Gaussians", "privacy loss distributions"
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Explored:
         n_private: private runs in it.
         n_uncounted: private runs asked for that have not planned yet: their noise is not known, and not in `epsilon`.
         n_non_private: runs that promise nothing: whoever sees one of them has no guarantee, whatever `epsilon` says.
+        accountant: how `epsilon` was composed, in words.
     """
 
     epsilon: float
@@ -29,6 +32,7 @@ class Explored:
     n_private: int
     n_uncounted: int
     n_non_private: int
+    accountant: str
 
 
 def explored_total(runs: RunStore, cohort: Cohort, *, delta: float, planned: Sequence[PrivacyGuarantee] = ()) -> Explored:
@@ -54,16 +58,25 @@ def explored_total(runs: RunStore, cohort: Cohort, *, delta: float, planned: Seq
         n_private=sum(bool(of_run) for of_run in charged.values()) + len(planned),
         n_uncounted=sum(not of_run for of_run in charged.values()),
         n_non_private=sum(s.spec.privacy is None for s in statuses),
+        accountant=PLD if any(m.sample_rate < 1 for m in mechanisms) else EXACT,
     )
 
 
-def with_unplanned(explored: Explored, targets: Sequence[PrivacyTarget]) -> Explored:
-    """`explored` and trainings of which only the targets are known: epsilons and deltas add up (Dwork & Roth 2014, theorem 3.16)."""
+def with_unplanned(explored: Explored, specs: Sequence[RunSpec]) -> Explored:
+    """`explored` and private runs of which only the targets are known: epsilons and deltas add up (Dwork & Roth 2014, theorem 3.16).
+
+    What an image-level target is worth to a patient is not known before its noise is: it counts as infinite.
+    """
+    targets = [spec.privacy for spec in specs if spec.privacy]
+    if not targets:
+        return explored
+    image_level = any(spec.unit is PrivacyUnit.IMAGE for spec in specs)
     return replace(
         explored,
-        epsilon=explored.epsilon + sum(target.epsilon for target in targets),
+        epsilon=math.inf if image_level else explored.epsilon + sum(target.epsilon for target in targets),
         delta=explored.delta + sum(target.delta for target in targets),
         n_private=explored.n_private + len(targets),
+        accountant=f"{explored.accountant}, added to what is asked for",
     )
 
 
@@ -102,12 +115,17 @@ def explored_sentence(explored: Explored) -> str:
     if explored.n_private == 0:
         return "No private model has been trained on these patients yet."
     epsilon = "no finite ε" if math.isinf(explored.epsilon) else f"ε = {explored.epsilon:.3g}"
+    compose = "composes" if explored.n_private == 1 else "compose"
     said = (
-        f"{explored.n_private} private models of these patients compose to {epsilon} at δ = {explored.delta:.0e} for each patient "
-        "(privacy loss distributions, add or remove one neighbours)"
+        f"{_several(explored.n_private, 'private model')} of these patients {compose} to {epsilon} at δ = {explored.delta:.0e} "
+        f"for each patient ({explored.accountant}; add or remove one neighbours)"
     )
     if explored.n_uncounted:
-        said += f"; {explored.n_uncounted} more are asked for and not counted yet"
+        said += f"; {explored.n_uncounted} more asked for, not counted yet"
     if explored.n_non_private:
-        said += f"; {explored.n_non_private} models without privacy promise nothing to anyone who sees them"
+        said += f"; {_several(explored.n_non_private, 'model')} without privacy, which promise nothing to anyone"
     return said + "."
+
+
+def _several(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

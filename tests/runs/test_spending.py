@@ -82,7 +82,13 @@ def test_a_planned_training_is_added_to_what_was_explored(installation, cohort, 
 def test_targets_alone_add_up(installation, cohort, begun):
     begun(0, ("planned", 0), ("finished", STEPS))
     before = explored_total(installation.runs, cohort, delta=1e-5)
-    after = with_unplanned(before, [PrivacyTarget(2, 1e-5), PrivacyTarget(3, 1e-6)])
+    patient, image = (
+        [RunSpec("f", 0, "paper", 1, unit, PrivacyTarget(*target), 0) for target in ((2, 1e-5), (3, 1e-6))]
+        for unit in (PrivacyUnit.PATIENT, PrivacyUnit.IMAGE)
+    )
+    after = with_unplanned(before, patient)
+    assert with_unplanned(before, image).epsilon == math.inf
+    assert with_unplanned(before, []) == before
     assert (after.epsilon, after.n_private) == (pytest.approx(before.epsilon + 5), 3)
     assert after.delta == pytest.approx(2.1e-5)
 
@@ -114,5 +120,5 @@ def test_the_sentence_names_delta_unit_and_accountant(installation, cohort, begu
     begun(1)
     begun(2, private=False)
     said = explored_sentence(explored_total(installation.runs, cohort, delta=1e-5))
-    for part in ("1 private model", "δ = 1e-05", "each patient", "privacy loss distributions", "not counted yet", "without privacy"):
+    for part in ("1 private model", "δ = 1e-05", "each patient", "exact composition", "not counted yet", "without privacy"):
         assert part in said
