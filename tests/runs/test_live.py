@@ -1,5 +1,10 @@
 """Recipe `probe` trained where it is asked for: a run like any other."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -8,6 +13,8 @@ from dpmed_core.runs.plan import plan_runs
 from dpmed_core.runs.status import RunState
 from dpmed_core.training.encoder_card import COMPONENTS, read_card
 from dpmed_core.training.spec import PrivacyUnit
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -54,6 +61,20 @@ def test_a_live_run_is_stored_and_recorded_as_any_other(installation, cohort, pl
         positive = scores[scores["label"] == 1]["score"].mean()
         assert (spec.privacy is not None and spec.privacy.epsilon < 100) or positive > scores[scores["label"] == 0]["score"].mean() + 0.2
     assert runs.attempts(statuses[1].run_id)[1]["guarantee"]["epsilon"] == pytest.approx(8, rel=1e-6)
+
+
+def test_training_live_loads_no_torch(installation, cohort, plan, cached):
+    program = (
+        "import sys; from dpmed_core.installation import Installation; from dpmed_core.runs.live import train_live\n"
+        "from dpmed_core.runs.plan import plan_runs; from dpmed_core.training.spec import PrivacyUnit\n"
+        "here = Installation.open(); films = here.cohorts.load('films')\n"
+        "wish = dict(recipe='probe', epsilons=[1], n_seeds=1, delta=None, unit=PrivacyUnit.PATIENT)\n"
+        "states = {s.state.value for s in train_live(here, films, plan_runs(films, key=here.key, **wish))}\n"
+        "print(states, [m for m in ('torch', 'opacus', 'distributed') if m in sys.modules])"
+    )
+    environment = {**os.environ, "DPMED_DATA_DIR": str(installation.settings.data_dir)}
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, cwd=ROOT, check=True)
+    assert printed.stdout.strip() == "{'finished'} []"
 
 
 def test_a_run_that_was_trained_is_not_trained_again(installation, cohort, plan, cached):
