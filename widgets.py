@@ -188,12 +188,12 @@ def _utility(fingerprint: str, finished: tuple[tuple[str, float], ...], _cohort:
 
 def explored_of(cohort: Cohort, planned: tuple[RunSpec, ...]) -> Explored:
     """What was explored on the patients of `cohort`, and would be with the private runs of `planned`, at the default delta."""
-    state = tuple((s.run_id, s.state, s.step, s.progress.attempt) for s in runs_of(cohort))
+    state = tuple((s.run_id, s.state, s.progress.attempt, s.progress.planned is not None) for s in runs_of(cohort))
     return _explored(cohort.fingerprint, state, planned, _cohort=cohort)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _explored(fingerprint: str, state: tuple[tuple[str, str, int, int], ...], planned: tuple[RunSpec, ...], _cohort: Cohort) -> Explored:
+def _explored(fingerprint: str, state: tuple[tuple[str, str, int, bool], ...], planned: tuple[RunSpec, ...], _cohort: Cohort) -> Explored:
     del fingerprint, state  # they name what is cached
     here = installation()
     delta = default_delta(n_train_units(_cohort, key=here.key, unit=PrivacyUnit.PATIENT))
