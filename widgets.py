@@ -12,9 +12,12 @@ from dpmed_core.evaluation.utility import MACRO, utility_means, utility_table
 from dpmed_core.first_start import progress
 from dpmed_core.installation import Installation
 from dpmed_core.naming import finding_title
+from dpmed_core.runs.live import planned_guarantees
+from dpmed_core.runs.plan import n_train_units
+from dpmed_core.runs.spending import Explored, explored_total, with_unplanned
 from dpmed_core.runs.status import OPEN_STATES, RunStatus
-from dpmed_core.training.catalogue import RECIPES
-from dpmed_core.training.spec import PrivacyUnit
+from dpmed_core.training.catalogue import PROBE, RECIPES
+from dpmed_core.training.spec import PrivacyUnit, RunSpec, default_delta
 
 BUSY_SECONDS, IDLE_SECONDS = 1.5, 10.0
 UNIT_TITLES = {PrivacyUnit.PATIENT: "Patient (all films together)", PrivacyUnit.IMAGE: "Image (each film alone)"}
@@ -183,3 +186,19 @@ def _utility(fingerprint: str, finished: tuple[tuple[str, float], ...], _cohort:
     scored = scored_cases(installation().runs, _cohort)
     utility = utility_table(scored)
     return utility, utility_means(utility), scored.attrs["damaged"]
+
+
+def explored_of(cohort: Cohort, planned: tuple[RunSpec, ...]) -> Explored:
+    """What was explored on the patients of `cohort`, and would be with the private runs of `planned`, at the default delta."""
+    state = tuple((s.run_id, s.state, s.progress.attempt, s.progress.planned is not None) for s in runs_of(cohort))
+    return _explored(cohort.fingerprint, state, planned, _cohort=cohort)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _explored(fingerprint: str, state: tuple[tuple[str, str, int, bool], ...], planned: tuple[RunSpec, ...], _cohort: Cohort) -> Explored:
+    del fingerprint, state  # they name what is cached
+    here = installation()
+    delta = default_delta(n_train_units(_cohort, key=here.key, unit=PrivacyUnit.PATIENT))
+    known = planned_guarantees(here, _cohort, planned)
+    unknown = [spec for spec in planned if spec.recipe != PROBE.name]
+    return with_unplanned(explored_total(here.runs, _cohort, delta=delta, planned=known), unknown)

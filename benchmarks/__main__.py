@@ -9,7 +9,7 @@ from importlib.metadata import version
 import click
 import pandas as pd
 
-MODULES = {"auroc": "auroc", "step": "step", "kills": "kills"}
+MODULES = {"accounting": "accounting", "auroc": "auroc", "kills": "kills", "probe": "probe", "recipes": "recipes", "step": "step"}
 """Name of a benchmark, and the module in this folder whose `rows()` measures it."""
 
 

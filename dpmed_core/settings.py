@@ -49,6 +49,11 @@ class Settings(BaseSettings):
         return self.data_dir / "engine"
 
     @property
+    def calibrations_dir(self) -> Path:
+        """Where answers of the accountants are kept; safe to lose."""
+        return self.data_dir / "calibrations"
+
+    @property
     def encoders_dir(self) -> Path:
         """Where the public encoders that ship with the product lie, whatever the data folder."""
         return PRODUCT_DATA_DIR / "encoders"

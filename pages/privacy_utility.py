@@ -9,11 +9,27 @@ from dpmed_core.export import figure_html, table_csv
 from dpmed_core.figures import privacy_utility_figure
 from dpmed_core.naming import finding_title
 from dpmed_core.runs.engine import ensure_engine
+from dpmed_core.runs.live import can_train_live, train_live
 from dpmed_core.runs.plan import plan_runs
-from dpmed_core.runs.status import OPEN_STATES
-from widgets import Choices, choice, chosen_cohort, current_choices, installation, is_dark, refresh_seconds, runs_of, utility_of
+from dpmed_core.runs.spending import explored_sentence
+from dpmed_core.runs.status import OPEN_STATES, RunState
+from dpmed_core.training.spec import RunSpec
+from widgets import (
+    Choices,
+    choice,
+    chosen_cohort,
+    current_choices,
+    explored_of,
+    installation,
+    is_dark,
+    refresh_seconds,
+    runs_of,
+    utility_of,
+)
 
 DEFAULT_EPSILON = 1.0
+DRAG_EPSILONS = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+DRAG_TRAININGS = 3
 
 
 def choose_epsilon(means: pd.DataFrame, choices: Choices) -> float | None:
@@ -109,21 +125,63 @@ def show_table(utility: pd.DataFrame, choices: Choices) -> None:
 
 
 def train_between(cohort: Cohort, choices: Choices) -> None:
-    """A control that trains one more budget."""
-    with st.form("between", border=True):
-        number, seeds, button = st.columns([2, 1, 1], vertical_alignment="bottom")
-        epsilon = number.number_input("Train another ε", 0.01, 1000.0, 4.0, step=0.5, format="%g")
-        n_seeds = seeds.number_input("Trainings", 1, 20, 3)
-        asked = button.form_submit_button("Train", icon=":material/play_arrow:")
-        st.caption("Each new private model adds to what is spent on these patients.")
-    if asked and choices.recipe and choices.unit:
-        specs = plan_runs(
-            cohort, key=installation().key, recipe=choices.recipe, epsilons=[epsilon], n_seeds=int(n_seeds), delta=None, unit=choices.unit
+    """A control that trains one more budget: at once where no patient is shown, else by a click that says first what it adds."""
+    if cohort.synthetic and can_train_live(installation(), cohort, planned_at(cohort, choices, DRAG_EPSILONS[0], 1)):
+        drag(cohort, choices)
+    with st.container(border=True):
+        number, seeds = st.columns([2, 1], vertical_alignment="bottom")
+        epsilon = number.number_input("Train another ε", 0.01, 1000.0, 4.0, step=0.5, format="%g", key="another-epsilon")
+        n_seeds = seeds.number_input("Trainings", 1, 20, 3, key="another-trainings")
+        new = [s for s in planned_at(cohort, choices, epsilon, int(n_seeds)) if installation().runs.run_id(s) not in known_runs(cohort)]
+        private = [spec for spec in new if spec.privacy]
+        now, then = explored_of(cohort, ()), explored_of(cohort, tuple(private))
+        st.markdown(f"**So far:** {explored_sentence(now)}")
+        st.markdown(
+            f"**With these {len(private)} private models:** {explored_sentence(then)}" if private else "Models of this ε are there already."
         )
+        if st.button(f"Train {len(new)} models", icon=":material/play_arrow:", disabled=not new):
+            train_all(cohort, new)
+
+
+def drag(cohort: Cohort, choices: Choices) -> None:
+    """A slider that trains wherever it stops; for cohorts that show no patient."""
+
+    def train_here() -> None:
+        train_live(installation(), cohort, planned_at(cohort, choices, float(st.session_state["drag"]), DRAG_TRAININGS))
+        st.query_params["epsilon"] = st.session_state["drag"]
+
+    st.select_slider(
+        "Drag to any ε: models are trained where you stop",
+        [f"{epsilon:g}" for epsilon in DRAG_EPSILONS],
+        f"{DEFAULT_EPSILON:g}",
+        key="drag",
+        on_change=train_here,
+        help="Only on synthetic cohorts: each stop trains, and would spend on real patients.",
+    )
+
+
+def planned_at(cohort: Cohort, choices: Choices, epsilon: float, n_seeds: int) -> list[RunSpec]:
+    """The runs of one budget and their twins, of the chosen recipe and unit."""
+    assert choices.recipe is not None and choices.unit is not None
+    return plan_runs(
+        cohort, key=installation().key, recipe=choices.recipe, epsilons=[epsilon], n_seeds=n_seeds, delta=None, unit=choices.unit
+    )
+
+
+def known_runs(cohort: Cohort) -> set[str]:
+    """The run_ids that were asked for."""
+    return {s.run_id for s in runs_of(cohort) if s.state != RunState.WITHDRAWN}
+
+
+def train_all(cohort: Cohort, specs: list[RunSpec]) -> None:
+    """Train here what takes a moment; leave the rest to the engine."""
+    if can_train_live(installation(), cohort, specs):
+        train_live(installation(), cohort, specs)
+    else:
         for spec in specs:
             installation().runs.ask(spec, cohort_name=cohort.name)
         ensure_engine(installation().settings)
-        st.rerun()
+    st.rerun()
 
 
 st.title("Privacy and utility")

@@ -7,10 +7,11 @@ from dpmed_core.errors import DpmedError
 from dpmed_core.naming import finding_title
 from dpmed_core.runs.engine import ensure_engine
 from dpmed_core.runs.plan import estimate_seconds, n_train_units, parse_epsilons, plan_runs
+from dpmed_core.runs.spending import explored_sentence
 from dpmed_core.runs.status import OPEN_STATES, RunState, RunStatus
 from dpmed_core.training.catalogue import RECIPES
 from dpmed_core.training.spec import PrivacyUnit, RunSpec, default_delta
-from widgets import chosen_cohort, current_choices, installation, refresh_seconds, runs_of
+from widgets import chosen_cohort, current_choices, explored_of, installation, refresh_seconds, runs_of
 
 ICONS = {
     RunState.QUEUED: ":material/schedule:",
@@ -72,12 +73,11 @@ def show_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
         f"**Plan:** {len(specs)} models, {len(specs) - len(new)} of them asked for before; about {in_words(seconds)} for the others. "
         f"Findings: {', '.join(map(finding_title, cohort.findings))}."
     )
-    private = sum(spec.privacy is not None for spec in new)
-    st.caption(
-        f"{private} new private models each add to what is spent on these patients: their promises hold one by one, "
-        "the composed total is not yet computed. "
-        "Models without privacy promise nothing to anyone; they are for comparison in house."
-    )
+    private = tuple(spec for spec in new if spec.privacy)
+    st.caption(f"So far: {explored_sentence(explored_of(cohort, ()))}")
+    if private:
+        st.caption(f"With these {len(private)} private models: {explored_sentence(explored_of(cohort, private))}")
+    st.caption("Models without privacy promise nothing to anyone; they are for comparison in house.")
     if st.button(f"Train {len(new)} models", type="primary", disabled=not new, icon=":material/play_arrow:"):
         for spec in new:
             runs.ask(spec, cohort_name=cohort.name)

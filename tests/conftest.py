@@ -1,7 +1,7 @@
 """What several test folders share."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,14 @@ from dpmed_core.keyed import KEY_BYTES, KEY_FILE
 def fixed_key() -> bytes:
     """An installation's secret that never changes, so that every run of a test has the same patients in the test part."""
     return bytes(range(KEY_BYTES))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_calibrations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Whatever a test trains without a data folder of its own keeps its calibrations in a temporary one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DPMED_DATA_DIR", str(tmp_path_factory.mktemp("unnamed-data")))
+        yield
 
 
 @pytest.fixture(scope="session")

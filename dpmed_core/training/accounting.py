@@ -1,28 +1,40 @@
-"""How much noise a target needs, and how much privacy a training spent.
+"""How much noise Poisson-sampled steps need for a target, and how much privacy a training spent.
 
-Full-batch Gaussian steps compose exactly to one Gaussian mechanism: T steps of noise multiplier s are mu-Gaussian differentially private
-with mu = sqrt(T) / s (Dong, Roth & Su 2022, "Gaussian differential privacy"), whose epsilon at delta is known in closed form (Balle &
-Wang 2018, "Improving the Gaussian mechanism for differential privacy", theorem 8). Poisson-sampled steps are counted by Opacus's PRV
-accountant (Gopi, Lee & Wutschitz 2021) or, where that would take too long, by Renyi differential privacy (Mironov, Talwar & Zhang 2019).
-dp-accounting's privacy loss distributions, which bound both directions (a unit added, a unit removed), check either; the larger of the
-two is what is reported.
+Full-batch steps are exact (`gaussian`). Poisson-sampled Gaussian steps are counted by privacy loss random variables (Gopi, Lee & Wutschitz
+2021, "Numerical composition of differential privacy") in both directions: Opacus has the loss of a unit removed, `UnitAddedPRV` is the
+loss of a unit added, and the larger epsilon counts. (For one step the first dominates at every epsilon >= 0; for compositions that is not
+proved, see Lebeda et al. 2024, arXiv 2405.20769.) Where that would take longer than `SECONDS` or leave the range of floating-point numbers,
+Renyi differential privacy (Mironov, Talwar & Zhang 2019) counts instead, and the run says so. dp-accounting's privacy loss distributions
+(`pld`) check either; the larger of the two is what is reported.
 """
 
 import logging
 import math
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
-import dp_accounting
-from dp_accounting.pld import PLDAccountant
-from opacus.accountants import PRVAccountant, RDPAccountant
-from scipy.optimize import brentq
-from scipy.stats import norm
+import numpy as np
+from numpy.typing import NDArray
+from opacus.accountants import RDPAccountant
+from opacus.accountants.analysis.prv import (
+    Domain,
+    PoissonSubsampledGaussianPRV,
+    TruncatedPrivacyRandomVariable,
+    compose_heterogeneous,
+    discretize,
+)
+from scipy.integrate import IntegrationWarning
+from scipy.special import erfc
 
 from dpmed_core.errors import SpecError
+from dpmed_core.settings import load_settings
+from dpmed_core.training.calibrations import remembered
+from dpmed_core.training.guarantees import refuse_overspending
+from dpmed_core.training.pld import check_sampled
 from dpmed_core.training.result import NEIGHBORING_RELATION, PrivacyGuarantee
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit
 
@@ -32,48 +44,30 @@ RELATIVE_ERROR = 0.005
 """PRV's discretisation error, as a share of epsilon."""
 TIGHTNESS = 0.005
 """Calibrated noise spends at least (1 - TIGHTNESS) of the target."""
+SECONDS = 60.0
+"""Time that a calibration may take by PRV; then Renyi differential privacy, which takes a fraction of a second, counts."""
 MAX_GRID_POINTS = 4_000_000
-"""PRV grids above this size would take seconds a query: RDP is used instead."""
+"""PRV grids above this size take seconds a query, which no look at the clock between queries would stop."""
 MAX_PRIVACY_LOSS = 600.0
-"""PRV exponentiates privacy losses; above this size they would overflow: RDP is used instead."""
+"""PRV exponentiates privacy losses; above this size they would overflow."""
 RDP_ORDERS = (*(1 + x / 10 for x in range(1, 100)), *range(12, 64), 64, 80, 96, 128, 192, 256, 384, 512, 1024, 2048, 4096)
 """Renyi orders; Opacus's own end at 63, with which no epsilon below about 0.12 can be certified at delta 1e-5."""
-PLD_INTERVAL = 1e-4
 NOISE_RANGE = (1e-2, 1e6)
-MU_RANGE = (1e-12, 200.0)
-ROUND_UP = 1 + 1e-9
 
 
-def gaussian_delta(epsilon: float, mu: float) -> float:
-    """The delta at which a mu-Gaussian mechanism is (epsilon, delta)-private. Source: Balle & Wang 2018, theorem 8."""
-    return float(norm.cdf(mu / 2 - epsilon / mu) - math.exp(epsilon + norm.logcdf(-mu / 2 - epsilon / mu)))
+@dataclass(frozen=True)
+class Spent:
+    """What Poisson-sampled steps spend at a delta.
 
-
-def gaussian_epsilon(mu: float, delta: float) -> float:
-    """The smallest epsilon at which a mu-Gaussian mechanism is (epsilon, delta)-private."""
-    if gaussian_delta(0.0, mu) <= delta:
-        return 0.0
-    upper = mu * mu / 2 + mu * math.sqrt(2 * math.log(1 / delta)) + 1
-    return float(brentq(lambda epsilon: gaussian_delta(epsilon, mu) - delta, 0.0, upper, xtol=1e-12, rtol=1e-12))
-
-
-def calibrate_full_batch(target: PrivacyTarget, *, steps: int) -> float:
-    """The smallest noise multiplier with which `steps` full-batch Gaussian steps meet `target`."""
-    log_mu = brentq(lambda x: gaussian_epsilon(math.exp(x), target.delta) - target.epsilon, *map(math.log, MU_RANGE), xtol=1e-12)
-    return math.sqrt(steps) / math.exp(log_mu) * ROUND_UP
-
-
-def guarantee_full_batch(
-    target: PrivacyTarget, *, noise_multiplier: float, steps: int, max_grad_norm: float, unit: PrivacyUnit, n_units: int
-) -> PrivacyGuarantee:
-    """What `steps` full-batch Gaussian steps spend at the target's delta.
-
-    Raises:
-        SpecError: it is more than the target.
+    Attributes:
+        epsilon: the larger of accountant and check where the accountant is "prv", else the accountant's.
+        accountant: "prv" or, as a fallback, "rdp".
+        check_epsilon: by dp-accounting's privacy loss distributions.
     """
-    event = dp_accounting.SelfComposedDpEvent(dp_accounting.GaussianDpEvent(noise_multiplier), steps)
-    epsilon = gaussian_epsilon(math.sqrt(steps) / noise_multiplier, target.delta)
-    return _guarantee(target, epsilon, "analytic-gaussian", event, noise_multiplier, max_grad_norm, 1.0, steps, unit, n_units)
+
+    epsilon: float
+    accountant: str
+    check_epsilon: float
 
 
 @dataclass(frozen=True)
@@ -89,23 +83,77 @@ class Calibration:
     accountant: str
 
 
-@lru_cache(maxsize=256)
-def calibrate_poisson(target: PrivacyTarget, *, sample_rate: float, steps: int) -> Calibration:
+class UnitAddedPRV(PoissonSubsampledGaussianPRV):  # type: ignore[misc]
+    """The privacy loss of a Poisson-sampled Gaussian step when a unit is added: log N(0, s^2) / M under N(0, s^2).
+
+    With M = (1 - q) N(0, s^2) + q N(1, s^2) the loss at x is -log(1 - q + q exp((2x - 1) / (2 s^2))), which falls with x and stays below
+    -log(1 - q): P(loss <= t) = P(x >= x_t), x_t = s^2 log((exp(-t) + q - 1) / q) + 1/2.
+    """
+
+    def cdf(self, t: NDArray[np.float64]) -> NDArray[np.float64]:
+        """P(loss <= t)."""
+        inside, scaled = self._position(t)
+        return np.where(inside, erfc(scaled / math.sqrt(2)) / 2, 1.0)
+
+    def pdf(self, t: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Density of the loss at t."""
+        q, s = self.sample_rate, self.noise_multiplier
+        inside, scaled = self._position(t)
+        slope = s * np.exp(-t) / np.where(inside, np.exp(-t) + q - 1, 1.0)
+        return np.where(inside, np.exp(-(scaled**2) / 2) / math.sqrt(2 * math.pi) * slope, 0.0)
+
+    def _position(self, t: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """Whether t can occur, and x_t / s."""
+        q, s = self.sample_rate, self.noise_multiplier
+        inside = np.asarray(-t > np.log1p(-q))
+        z = np.log(np.where(inside, (np.exp(-t) + q - 1) / q, 1.0))
+        return inside, s * z + 1 / (2 * s)
+
+
+DIRECTIONS = (PoissonSubsampledGaussianPRV, UnitAddedPRV)
+
+
+class PrvUnsuitableError(Exception):
+    """The PRV accountant cannot count this training in reasonable time or precision; a defect if it leaves this module."""
+
+
+def calibrate_poisson(
+    target: PrivacyTarget, *, sample_rate: float, steps: int, seconds: float = SECONDS, folder: Path | None = None
+) -> Calibration:
     """The noise multiplier with which `steps` Poisson-sampled Gaussian steps spend between (1 - TIGHTNESS) and 1 of `target`.
+
+    Args:
+        target: the guarantee asked for.
+        sample_rate: probability with which a unit enters a step.
+        steps: noisy steps.
+        seconds: after which Renyi differential privacy counts.
+        folder: where answers are kept; None for the data folder.
 
     Raises:
         SpecError: no noise in `NOISE_RANGE` meets the target.
     """
-    by_rdp = _meet(target, lambda noise: _rdp_epsilon(noise, sample_rate, steps, target.delta), NOISE_RANGE)
+    question = {"calibrate": asdict(target), "sample_rate": sample_rate, "steps": steps, "seconds": seconds}
+    found = remembered(
+        _kept_in(folder), question, lambda: asdict(_calibrate(target, sample_rate=sample_rate, steps=steps, seconds=seconds))
+    )
+    return Calibration(float(str(found["noise_multiplier"])), str(found["accountant"]))
 
-    def spent(noise: float) -> float:
-        return max(prv_epsilon(noise, sample_rate, steps, target), pld_epsilon(_poisson_event(noise, sample_rate, steps), target))
 
-    try:
-        return Calibration(_meet(target, spent, (by_rdp / 4, by_rdp * 1.02)), "prv")
-    except _PrvUnsuitableError as reason:
-        log.info("using RDP instead of PRV: %s", reason)
-        return Calibration(by_rdp, "rdp")
+def account_poisson(
+    calibration: Calibration, *, sample_rate: float, steps: int, delta: float, epsilon: float, folder: Path | None = None
+) -> Spent:
+    """What `steps` Poisson-sampled Gaussian steps spend at `delta`; `epsilon` is about what is expected and sets the resolution."""
+    noise = calibration.noise_multiplier
+
+    def count() -> dict[str, object]:
+        check = check_sampled(noise_multiplier=noise, sample_rate=sample_rate, steps=steps, delta=delta, epsilon=epsilon)
+        if calibration.accountant == "rdp":
+            return asdict(Spent(rdp_epsilon(noise, sample_rate, steps, delta), "rdp", check))
+        return asdict(Spent(max(prv_epsilon(noise, sample_rate, steps, PrivacyTarget(epsilon, delta)), check), "prv", check))
+
+    question = {"account": asdict(calibration), "sample_rate": sample_rate, "steps": steps, "delta": delta, "epsilon": epsilon}
+    found = remembered(_kept_in(folder), question, count)
+    return Spent(float(str(found["epsilon"])), str(found["accountant"]), float(str(found["check_epsilon"])))
 
 
 def guarantee_poisson(
@@ -117,71 +165,114 @@ def guarantee_poisson(
     max_grad_norm: float,
     unit: PrivacyUnit,
     n_units: int,
+    folder: Path | None = None,
 ) -> PrivacyGuarantee:
     """What `steps` Poisson-sampled Gaussian steps spend at the target's delta.
 
     Raises:
         SpecError: it is more than the target.
     """
-    noise = calibration.noise_multiplier
-    count = prv_epsilon if calibration.accountant == "prv" else lambda n, q, t, target: _rdp_epsilon(n, q, t, target.delta)
-    epsilon = count(noise, sample_rate, steps, target)
-    event = _poisson_event(noise, sample_rate, steps)
-    return _guarantee(target, epsilon, calibration.accountant, event, noise, max_grad_norm, sample_rate, steps, unit, n_units)
+    spent = account_poisson(calibration, sample_rate=sample_rate, steps=steps, delta=target.delta, epsilon=target.epsilon, folder=folder)
+    refuse_overspending(spent.epsilon, target)
+    return PrivacyGuarantee(
+        epsilon=spent.epsilon,
+        delta=target.delta,
+        unit=unit,
+        accountant=spent.accountant,
+        neighboring_relation=NEIGHBORING_RELATION,
+        noise_multiplier=calibration.noise_multiplier,
+        max_grad_norm=max_grad_norm,
+        sample_rate=sample_rate,
+        steps=steps,
+        n_units=n_units,
+        check_epsilon=spent.check_epsilon,
+        check_accountant="pld",
+    )
 
 
 def prv_epsilon(noise_multiplier: float, sample_rate: float, steps: int, target: PrivacyTarget) -> float:
-    """Upper bound of epsilon at the target's delta by Opacus's PRV accountant (a unit removed).
+    """Upper bound of epsilon at the target's delta by privacy loss random variables: the larger of both directions.
 
     Raises:
-        _PrvUnsuitableError: it would take too long or leave the range of floating-point numbers.
+        PrvUnsuitableError: it would take too long or leave the range of floating-point numbers.
     """
-    accountant = PRVAccountant()
-    accountant.history = [(noise_multiplier, sample_rate, steps)]
+    return max(prv_epsilon_one_way(kind, noise_multiplier, sample_rate, steps, target) for kind in DIRECTIONS)
+
+
+def prv_epsilon_one_way(
+    direction: type[PoissonSubsampledGaussianPRV], noise_multiplier: float, sample_rate: float, steps: int, target: PrivacyTarget
+) -> float:
+    """The same for a unit removed (`PoissonSubsampledGaussianPRV`) or added (`UnitAddedPRV`).
+
+    Mesh and reach are those of Gopi et al. 2021, theorem 5.5 and remark 5.6; the reach follows from Renyi divergences, which bound both
+    directions.
+
+    Raises:
+        PrvUnsuitableError: see `prv_epsilon`.
+    """
     error, delta_error = RELATIVE_ERROR * target.epsilon, target.delta / 1000
     mesh = error / math.sqrt(steps * math.log(12 / delta_error) / 2)
-    reach = _rdp_epsilon(noise_multiplier, sample_rate, steps, delta_error / 4) + 3
+    of_all = rdp_epsilon(noise_multiplier, sample_rate, steps, delta_error / 4)
+    of_one = rdp_epsilon(noise_multiplier, sample_rate, 1, delta_error / (8 * steps))
+    reach = max(of_all, of_one) + error + 3
     if reach > MAX_PRIVACY_LOSS or 2 * reach / mesh > MAX_GRID_POINTS:
-        raise _PrvUnsuitableError(f"privacy losses up to {reach:.3g} in steps of {mesh:.3g}")
-    with _without_order_warnings():
-        try:
-            return float(accountant.get_epsilon(target.delta, eps_error=error, delta_error=delta_error))
-        except (RuntimeError, ValueError) as error_of_opacus:
-            raise _PrvUnsuitableError("it does not converge") from error_of_opacus
+        raise PrvUnsuitableError(f"privacy losses up to {reach:.3g} in steps of {mesh:.3g}")
+    domain = Domain.create_aligned(-reach, reach, mesh)
+    try:
+        with _strict_integration():
+            step = discretize(TruncatedPrivacyRandomVariable(direction(sample_rate, noise_multiplier), domain.t_min, domain.t_max), domain)
+            composed = compose_heterogeneous([step], [steps])
+            return float(composed.compute_epsilon(target.delta, delta_error, error)[2])
+    except (RuntimeError, ValueError, IntegrationWarning) as problem:
+        raise PrvUnsuitableError("it does not converge") from problem
 
 
-def pld_epsilon(event: dp_accounting.DpEvent, target: PrivacyTarget) -> float:
-    """Upper bound of epsilon at the target's delta by dp-accounting's privacy loss distributions, both directions."""
-    relation = dp_accounting.NeighboringRelation.ADD_OR_REMOVE_ONE
-    accountant = PLDAccountant(relation, value_discretization_interval=max(PLD_INTERVAL, PLD_INTERVAL * target.epsilon))
-    return float(accountant.compose(event).get_epsilon(target.delta))
-
-
-class _PrvUnsuitableError(Exception):
-    """The PRV accountant cannot count this training in reasonable time or precision."""
-
-
-def _poisson_event(noise_multiplier: float, sample_rate: float, steps: int) -> dp_accounting.DpEvent:
-    step = dp_accounting.PoissonSampledDpEvent(sample_rate, dp_accounting.GaussianDpEvent(noise_multiplier))
-    return dp_accounting.SelfComposedDpEvent(step, steps)
-
-
-def _rdp_epsilon(noise_multiplier: float, sample_rate: float, steps: int, delta: float) -> float:
+def rdp_epsilon(noise_multiplier: float, sample_rate: float, steps: int, delta: float) -> float:
+    """Upper bound of epsilon at `delta` by Renyi differential privacy."""
     accountant = RDPAccountant()
     accountant.history = [(noise_multiplier, sample_rate, steps)]
-    with _without_order_warnings():
+    with warnings.catch_warnings():  # a smaller or larger order might be tighter; the bound holds all the same
+        warnings.filterwarnings("ignore", message="Optimal order is the")
         return float(accountant.get_epsilon(delta, alphas=RDP_ORDERS))
 
 
+def _kept_in(folder: Path | None) -> Path:
+    return folder or load_settings().calibrations_dir
+
+
 @contextmanager
-def _without_order_warnings() -> Iterator[None]:
-    """Opacus warns where a larger or smaller Renyi order might give a tighter bound; the bound holds all the same."""
+def _strict_integration() -> Iterator[None]:
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Optimal order is the")
+        warnings.simplefilter("error", IntegrationWarning)
         yield
 
 
-def _meet(target: PrivacyTarget, spent: Callable[[float], float], bounds: tuple[float, float]) -> float:
+def _calibrate(target: PrivacyTarget, *, sample_rate: float, steps: int, seconds: float) -> Calibration:
+    """Noise by the quick accountants first; then by PRV near that, which mostly takes one query."""
+    deadline = time.monotonic() + seconds
+
+    def by_rdp(noise: float) -> float:
+        return rdp_epsilon(noise, sample_rate, steps, target.delta)
+
+    def by_pld(noise: float) -> float:
+        if time.monotonic() > deadline:
+            raise PrvUnsuitableError(f"it takes more than {seconds:g} seconds")
+        return check_sampled(noise_multiplier=noise, sample_rate=sample_rate, steps=steps, delta=target.delta, epsilon=target.epsilon)
+
+    def by_all(noise: float) -> float:
+        return max(by_pld(noise), prv_epsilon(noise, sample_rate, steps, target))
+
+    enough = _meet(target, by_rdp, NOISE_RANGE)
+    bounds = (enough / 4, enough * 1.02)
+    try:
+        near = _meet(PrivacyTarget(target.epsilon * (1 - TIGHTNESS), target.delta), by_pld, bounds)
+        return Calibration(_meet(target, by_all, bounds, start=near), "prv")
+    except PrvUnsuitableError as reason:
+        log.info("using RDP instead of PRV: %s", reason)
+        return Calibration(enough, "rdp")
+
+
+def _meet(target: PrivacyTarget, spent: Callable[[float], float], bounds: tuple[float, float], *, start: float | None = None) -> float:
     """A noise multiplier whose spending is within TIGHTNESS below the target.
 
     Found by the secant method between the logarithms of noise and epsilon, which are nearly proportional, or by bisection where a secant
@@ -189,7 +280,7 @@ def _meet(target: PrivacyTarget, spent: Callable[[float], float], bounds: tuple[
     """
     low, high = map(math.log, bounds)
     goal = math.log(target.epsilon) + math.log1p(-TIGHTNESS / 2)
-    x, slope, last = high, -1.5, None
+    x, slope, last = math.log(start) if start else high, -1.5, None
     for _ in range(60):
         epsilon = spent(math.exp(x))
         if (1 - TIGHTNESS) * target.epsilon <= epsilon <= target.epsilon:
@@ -207,37 +298,3 @@ def _meet(target: PrivacyTarget, spent: Callable[[float], float], bounds: tuple[
 def _inside(low: float, high: float, proposal: float) -> float:
     """`proposal` if it lies between the two, else their middle."""
     return proposal if low < proposal < high else (low + high) / 2
-
-
-def _guarantee(
-    target: PrivacyTarget,
-    epsilon: float,
-    accountant: str,
-    event: dp_accounting.DpEvent,
-    noise_multiplier: float,
-    max_grad_norm: float,
-    sample_rate: float,
-    steps: int,
-    unit: PrivacyUnit,
-    n_units: int,
-) -> PrivacyGuarantee:
-    check = pld_epsilon(event, target)
-    spent = epsilon if accountant == "analytic-gaussian" else max(epsilon, check if accountant == "prv" else epsilon)
-    if spent > target.epsilon:
-        raise SpecError(
-            f"The training would spend epsilon {spent:.4g}, more than the {target.epsilon:g} asked for: choose a larger epsilon."
-        )
-    return PrivacyGuarantee(
-        epsilon=spent,
-        delta=target.delta,
-        unit=unit,
-        accountant=accountant,
-        neighboring_relation=NEIGHBORING_RELATION,
-        noise_multiplier=noise_multiplier,
-        max_grad_norm=max_grad_norm,
-        sample_rate=sample_rate,
-        steps=steps,
-        n_units=n_units,
-        check_epsilon=check,
-        check_accountant="pld",
-    )

@@ -26,7 +26,7 @@ class RecipeCard:
 
 PROBE = RecipeCard(
     name="probe",
-    version=1,
+    version=2,
     title="Probe (linear head)",
     summary="Fixed features from wavelet scattering and an encoder that saw synthetic films only; "
     "a linear head is trained privately on them. Seconds per run.",

@@ -1,5 +1,6 @@
-"""Public features of a cohort's films, computed once and cached beside the cohort."""
+"""Public features of a cohort's films, computed once and cached beside the cohort; torch is loaded only where they are computed."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,8 @@ from numpy.typing import NDArray
 
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.files import replacing
-from dpmed_core.training.encoder import load_encoder
+from dpmed_core.training.encoder_card import COMPONENTS, read_card
+from dpmed_core.training.head import unit_norm
 
 FILMS_AT_ONCE = 64
 
@@ -24,13 +26,30 @@ def public_features(cohort: Cohort, *, features_dir: Path, encoders_dir: Path) -
     Raises:
         SettingsError: the encoder is missing or not known to be public.
     """
-    encoder = load_encoder(encoders_dir)
-    cached = features_dir / f"{encoder.version}.npy"
+    cached = _cache(features_dir, encoders_dir)
     features_dir.mkdir(parents=True, exist_ok=True)
     with FileLock(features_dir / ".computing.lock"):
         if not cached.exists():
-            images = cohort.images
+            from dpmed_core.training.encoder import load_encoder
+
+            encoder, images = load_encoder(encoders_dir), cohort.images
             parts = [encoder.features(images[i : i + FILMS_AT_ONCE]) for i in range(0, len(images), FILMS_AT_ONCE)]
             with replacing(cached) as draft, draft.open("wb") as file:
                 np.save(file, np.concatenate(parts))
     return np.load(cached, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+
+
+def are_cached(*, features_dir: Path, encoders_dir: Path) -> bool:
+    """Whether the features of the cohort are there, so that a head can be trained at once."""
+    return _cache(features_dir, encoders_dir).exists()
+
+
+def leading(features: NDArray[np.float32], components: Mapping[str, int]) -> NDArray[np.float32]:
+    """The leading `components` of each kind, each kind at the same norm, all together at norm 1."""
+    begins = dict(zip(COMPONENTS, np.cumsum([0, *COMPONENTS.values()])[:-1], strict=True))
+    kinds = [unit_norm(features[:, begins[kind] : begins[kind] + components[kind]]) for kind in COMPONENTS]
+    return np.concatenate(kinds, axis=1) * np.float32(len(kinds) ** -0.5)
+
+
+def _cache(features_dir: Path, encoders_dir: Path) -> Path:
+    return features_dir / f"{read_card(encoders_dir).version}.npy"

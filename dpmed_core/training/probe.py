@@ -1,81 +1,182 @@
-"""Recipe `probe`: fixed public features, a private linear head.
+"""Recipe `probe`: fixed public features, a private linear head; numpy alone, so that pages can train it too.
 
-Nothing but the head's noised gradient sums depends on training labels or films together: each film's features come from that film and
-public data, are brought to norm 1 (so one film cannot pull harder than another) and get a constant entry as bias. Settings were set on
-synthetic films of other patients than the demo's, one setting for all cohorts (`docs/RESULTS.md`).
+Nothing but the head's noisy sums depends on training labels or films together: each film's features come from that film and public data.
+Settings were fixed on public proxy tasks, one set for all cohorts (`docs/RESULTS.md`); the number of leading components depends on the
+privacy target and the number of units and findings, which are public.
 
 A run takes under a second, so it keeps no checkpoint: a killed attempt showed nothing and is taken again from the start, with fresh noise.
 """
 
+import math
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dpmed_core.cohort.schema import Cohort, Split
-from dpmed_core.training.accounting import calibrate_full_batch, guarantee_full_batch
+from dpmed_core.cohort.schema import Cohort, Part, Split
+from dpmed_core.training.encoder_card import COMPONENTS
 from dpmed_core.training.entropy import SecureRandom
-from dpmed_core.training.features import public_features
-from dpmed_core.training.head import HeadSettings, head_data, head_probabilities, train_head
+from dpmed_core.training.features import leading, public_features
+from dpmed_core.training.gaussian import gaussian_mu
+from dpmed_core.training.guarantees import guarantee_full_batch
+from dpmed_core.training.head import Head, HeadSettings, head_data, train_heads
 from dpmed_core.training.result import PrivacyGuarantee, RunResult, TrainedModel
 from dpmed_core.training.scores import held_out_rows, scores_table
 from dpmed_core.training.session import TrainingSession
 from dpmed_core.training.spec import RunSpec
 from dpmed_core.training.units import training_units
 
-BIAS_ENTRY = 0.3
-MAX_GRAD_NORM = 0.3
-MOMENTUM = 0.9
-PRIVATE_STEPS, PRIVATE_LEARNING_RATE = 40, 3.0
-TWIN_STEPS, TWIN_LEARNING_RATE = 150, 2.0
+BIAS_ENTRY = 0.1
+MOMENT_SHARE = 0.1
+"""What the moments cost, as a share of the steps."""
+STEPS = (20, 100)
+LEARNING_PER_STEP = 100.0
+LEARNING, LEARNING_POWER, MOST_LEARNING = 1000.0, 0.7, 12_000.0
+"""Learning rate times steps at 200 informative units, how it grows with them, and its end."""
+BOUND, BOUND_POWER, LARGEST_BOUND, UNITS_OF_BOUND = 0.3, 0.6, 1.0, 1000
+"""Clipping bound; how it grows beyond so many informative units, where clipping would cost more than noise; and its end."""
+TWIN_STEPS, UNITS_PER_TWIN_STEP, TWIN_LEARNING_RATE = (60, 600), 8, 60.0
+FEWEST_COMPONENTS = {"narrow": 32, "wide": 16, "scattering": 16}
+UNITS_PER_COMPONENT = {"narrow": 1.0, "wide": 4.0, "scattering": 1.0}
+"""Units, less what noise takes away of them, for each leading component."""
+
+
+@dataclass(frozen=True)
+class ProbePlan:
+    """How a head is trained; everything in it follows from the spec and public counts.
+
+    Attributes:
+        settings: of the head.
+        components: leading components of each kind of feature.
+        noise_multiplier: 0 without privacy.
+        guarantee: what the training spends; None without privacy.
+    """
+
+    settings: HeadSettings
+    components: tuple[tuple[str, int], ...]
+    noise_multiplier: float
+    guarantee: PrivacyGuarantee | None
 
 
 def train_probe(
     spec: RunSpec, cohort: Cohort, split: Split, *, session: TrainingSession, features_dir: Path, encoders_dir: Path
 ) -> TrainedModel:
     """Train recipe `probe`, privately or not."""
-    began = time.monotonic()
     units = training_units(cohort, split, spec.unit)
-    settings, guarantee = plan_probe(spec, n_units=len(units))
-    session.plan(guarantee, settings.steps)
-    session.step(0, settings.steps)
-    features = head_features(public_features(cohort, features_dir=features_dir, encoders_dir=encoders_dir))
-    session.step(0, settings.steps)
-    weights = train_head(head_data(features, cohort.labels, units), settings, SecureRandom())
-    probabilities = head_probabilities(features[held_out_rows(split)], weights, settings.prior)
-    return TrainedModel(
-        result=RunResult(
-            spec=spec,
-            guarantee=guarantee,
-            elapsed_seconds=time.monotonic() - began,
-            n_parameters=weights.size,
-            n_train_cases=sum(map(len, units)),
-            n_train_units=len(units),
-        ),
-        scores=scores_table(cohort, split, probabilities),
-        weights={"weights": weights},
-    )
+    plan = plan_probe(spec, n_units=len(units), n_findings=len(cohort.findings))
+    session.plan(plan.guarantee, charged_steps(plan))
+    session.step(0, charged_steps(plan))
+    features = public_features(cohort, features_dir=features_dir, encoders_dir=encoders_dir)
+    session.step(0, charged_steps(plan))
+    return train_planned([spec], [plan], cohort, split, features=features, units=units)[0]
 
 
-def plan_probe(spec: RunSpec, *, n_units: int) -> tuple[HeadSettings, PrivacyGuarantee | None]:
-    """The settings of a run and what it will have spent; both depend on the spec and the public number of units alone."""
+def plan_probe(spec: RunSpec, *, n_units: int, n_findings: int) -> ProbePlan:
+    """The plan of a run; it depends on the spec and the public numbers of units and findings alone."""
     if spec.privacy is None:
-        return HeadSettings(TWIN_STEPS, TWIN_LEARNING_RATE, MOMENTUM, max_grad_norm=None, noise_multiplier=0.0), None
-    noise_multiplier = calibrate_full_batch(spec.privacy, steps=PRIVATE_STEPS)
+        return ProbePlan(twin_settings(n_units), tuple(COMPONENTS.items()), 0.0, None)
+    mu = gaussian_mu(spec.privacy)
+    informative = informative_units(mu, n_units=n_units, n_findings=n_findings)
+    settings = private_settings(informative)
+    steps = round(settings.charged_steps)
+    noise_multiplier = math.sqrt(steps) / mu
     guarantee = guarantee_full_batch(
         spec.privacy,
         noise_multiplier=noise_multiplier,
-        steps=PRIVATE_STEPS,
-        max_grad_norm=MAX_GRAD_NORM,
+        steps=steps,
+        max_grad_norm=settings.max_grad_norm or math.inf,
         unit=spec.unit,
         n_units=n_units,
     )
-    return HeadSettings(PRIVATE_STEPS, PRIVATE_LEARNING_RATE, MOMENTUM, MAX_GRAD_NORM, noise_multiplier), guarantee
+    return ProbePlan(settings, components_for(informative), noise_multiplier, guarantee)
 
 
-def head_features(features: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Each film's features brought to norm 1, and a constant entry."""
-    x = np.asarray(features, dtype=np.float64)
-    x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
-    return np.concatenate([x, np.full((len(x), 1), BIAS_ENTRY)], axis=1)
+def informative_units(mu: float, *, n_units: int, n_findings: int) -> float:
+    """Training units over the noise of a finding's gradient: what noise leaves of the cohort's size; public."""
+    return n_units * mu / math.sqrt(n_findings)
+
+
+def private_settings(informative: float) -> HeadSettings:
+    """How a private head is trained: little and carefully where noise is large, long and hardly clipped where it is small."""
+    learning = min(MOST_LEARNING, LEARNING * (informative / 200) ** LEARNING_POWER)
+    steps = int(np.clip(round(learning / LEARNING_PER_STEP), *STEPS))
+    bound = min(LARGEST_BOUND, BOUND * max(1.0, (informative / UNITS_OF_BOUND) ** BOUND_POWER))
+    return HeadSettings(steps, learning / steps, max_grad_norm=bound, moment_steps=round(MOMENT_SHARE * steps), bias=BIAS_ENTRY)
+
+
+def twin_settings(n_units: int) -> HeadSettings:
+    """How a head without privacy is trained: the longer, the more units it can learn from without learning them by heart."""
+    steps = int(np.clip(n_units // UNITS_PER_TWIN_STEP, *TWIN_STEPS))
+    return HeadSettings(steps, TWIN_LEARNING_RATE, max_grad_norm=None, moment_steps=0, bias=BIAS_ENTRY)
+
+
+def components_for(informative: float) -> tuple[tuple[str, int], ...]:
+    """Leading components of each kind of feature: the more, the less the noise of a finding's gradient weighs."""
+    wanted = {kind: int(informative / each) for kind, each in UNITS_PER_COMPONENT.items()}
+    return tuple((kind, min(most, max(FEWEST_COMPONENTS[kind], wanted[kind]))) for kind, most in COMPONENTS.items())
+
+
+def charged_steps(plan: ProbePlan) -> int:
+    """Steps that a training is charged with: those it takes, and what the moments cost."""
+    return round(plan.settings.charged_steps)
+
+
+def train_planned(
+    specs: Sequence[RunSpec],
+    plans: Sequence[ProbePlan],
+    cohort: Cohort,
+    split: Split,
+    *,
+    features: NDArray[np.float32],
+    units: list[NDArray[np.intp]],
+) -> list[TrainedModel]:
+    """The models of `specs`, which share their units; those whose plans differ in noise alone in one product.
+
+    Args:
+        specs: the questions.
+        plans: their plans, from `plan_probe`.
+        cohort: the data.
+        split: who is held out.
+        features: public features of all films.
+        units: training units.
+    """
+    models: dict[int, TrainedModel] = {}
+    for settings, components in {(plan.settings, plan.components) for plan in plans}:
+        chosen = [i for i, plan in enumerate(plans) if (plan.settings, plan.components) == (settings, components)]
+        began = time.monotonic()
+        seen = leading(features, dict(components))
+        data = head_data(seen, cohort.labels, units)
+        heads = train_heads(data, settings, [plans[i].noise_multiplier for i in chosen], SecureRandom())
+        seconds = (time.monotonic() - began) / len(chosen)
+        held_out = seen[held_out_rows(split)]
+        for i, head in zip(chosen, heads, strict=True):
+            models[i] = _model(specs[i], plans[i], head, cohort, split, held_out, n_units=len(units), seconds=seconds)
+    return [models[i] for i in range(len(specs))]
+
+
+def _model(
+    spec: RunSpec,
+    plan: ProbePlan,
+    head: Head,
+    cohort: Cohort,
+    split: Split,
+    held_out: NDArray[np.float32],
+    *,
+    n_units: int,
+    seconds: float,
+) -> TrainedModel:
+    return TrainedModel(
+        result=RunResult(
+            spec=spec,
+            guarantee=plan.guarantee,
+            elapsed_seconds=seconds,
+            n_parameters=head.weights.size + head.offset.size,
+            n_train_cases=int((split.parts == Part.TRAIN.value).sum()),
+            n_train_units=n_units,
+        ),
+        scores=scores_table(cohort, split, head.probabilities(held_out)),
+        weights={"weights": head.weights, "offset": head.offset, "centre": head.centre},
+    )

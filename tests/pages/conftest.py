@@ -72,7 +72,7 @@ def finish(empty: Installation, cohort: Cohort) -> Callable[[RunSpec], None]:
         blur = np.random.default_rng(3).random((len(held_out_rows(split)), len(cohort.findings)))
         probabilities = 0.3 * cohort.labels[held_out_rows(split)] + 0.7 * blur
         n_units = cohort.cases["patient_id"][split.parts == Part.TRAIN.value].nunique()
-        guarantee = plan_probe(spec, n_units=n_units)[1]
+        guarantee = plan_probe(spec, n_units=n_units, n_findings=len(cohort.findings)).guarantee
         result = RunResult(spec, guarantee, elapsed_seconds=1.0, n_parameters=8, n_train_cases=n_units, n_train_units=n_units)
         run_id = empty.runs.run_id(spec)
         empty.runs.finish(run_id, TrainedModel(result, scores_table(cohort, split, probabilities), {"weights": np.zeros((2, 4))}))

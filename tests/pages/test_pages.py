@@ -115,3 +115,13 @@ def test_a_cohort_that_does_not_exist_is_named_not_replaced(cohort, open_page):
     app = open_page("overview", cohort="elsewhere")
     assert not app.exception
     assert "elsewhere" in app.error[0].value
+
+
+def test_another_budget_says_first_what_the_explored_total_becomes(open_page, asked, finish):
+    for spec in asked:
+        finish(spec)
+    page = open_page("privacy_utility")
+    texts = [m.value for m in page.markdown]
+    assert any("So far:" in text for text in texts)
+    assert any("With these 3 private models:" in text and "δ = 1e-05" in text for text in texts)
+    assert not page.exception and any(button.label == "Train 5 models" for button in page.button)

@@ -24,7 +24,7 @@ def render_film(film: pd.Series, index: int, *, size: int, seed: int, variant: V
     generator = np.random.default_rng([SEED_DOMAINS[variant], seed, FILM_STREAM, index])
     severity = {finding: float(film[f"severity_{finding}"]) for finding in FINDINGS}
     body = draw_body(film, severity, variant, generator)
-    return _exposed(_attenuation(_grid(size), body, severity, generator), film, variant, generator)
+    return exposed(attenuation(_grid(size), body, severity, generator), film, variant, generator)
 
 
 def render_films(population: pd.DataFrame, *, size: int, seed: int, variant: Variant = "demo", workers: int = 1) -> NDArray[np.uint8]:
@@ -77,7 +77,7 @@ def draw_body(film: pd.Series, severity: dict[str, float], variant: Variant, gen
     )
 
 
-def _attenuation(grid: Grid, body: Body, severity: dict[str, float], generator: np.random.Generator) -> NDArray[np.float32]:
+def attenuation(grid: Grid, body: Body, severity: dict[str, float], generator: np.random.Generator) -> NDArray[np.float32]:
     """Attenuation of each ray, in units of soft tissue."""
     total = anatomy.chest_wall(grid, body) + 0.74 * anatomy.mediastinum(grid, body) + anatomy.skeleton(grid, body)
     for side in disease.SIDES:
@@ -89,7 +89,7 @@ def _attenuation(grid: Grid, body: Body, severity: dict[str, float], generator: 
     return np.asarray(total - 0.8 * bubble, dtype=np.float32)
 
 
-def _exposed(attenuation: NDArray[np.float32], film: pd.Series, variant: Variant, generator: np.random.Generator) -> NDArray[np.float32]:
+def exposed(attenuation: NDArray[np.float32], film: pd.Series, variant: Variant, generator: np.random.Generator) -> NDArray[np.float32]:
     """What the detector sees and the processing makes of it: Beer-Lambert, scatter, quantum noise, logarithm, window."""
     portable = float(film["portable"])
     size = attenuation.shape[0]
