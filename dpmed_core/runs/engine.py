@@ -11,7 +11,7 @@ from dpmed_core.errors import EngineError
 from dpmed_core.processes import settings_environment
 from dpmed_core.settings import Settings
 
-START_SECONDS = 30
+START_SECONDS = 120
 MAX_LOG_BYTES = 5_000_000
 
 
