@@ -44,7 +44,7 @@ RELATIVE_ERROR = 0.005
 """PRV's discretisation error, as a share of epsilon."""
 TIGHTNESS = 0.005
 """Calibrated noise spends at least (1 - TIGHTNESS) of the target."""
-SECONDS = 60.0
+SECONDS = 120.0
 """Time that a calibration may take by PRV; then Renyi differential privacy, which takes a fraction of a second, counts."""
 MAX_GRID_POINTS = 4_000_000
 """PRV grids above this size take seconds a query, which no look at the clock between queries would stop."""
