@@ -9,7 +9,15 @@ from importlib.metadata import version
 import click
 import pandas as pd
 
-MODULES = {"accounting": "accounting", "auroc": "auroc", "kills": "kills", "probe": "probe", "recipes": "recipes", "step": "step"}
+MODULES = {
+    "accounting": "accounting",
+    "auroc": "auroc",
+    "kills": "kills",
+    "page": "page",
+    "probe": "probe",
+    "recipes": "recipes",
+    "step": "step",
+}
 """Name of a benchmark, and the module in this folder whose `rows()` measures it."""
 
 

@@ -9,7 +9,8 @@ import sys
 import click
 
 from dpmed_core.commands.cohort import cohort
-from dpmed_core.commands.evaluation import evaluate, export, reference
+from dpmed_core.commands.evaluation import evaluate, reference
+from dpmed_core.commands.export import export
 from dpmed_core.commands.processes import engine, first_start
 from dpmed_core.commands.training import runs, sweep, train
 from dpmed_core.errors import DpmedError

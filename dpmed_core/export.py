@@ -7,35 +7,53 @@ import plotly.graph_objects as go
 
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import ExportError
-from dpmed_core.evaluation.cases import scored_cases
-from dpmed_core.evaluation.utility import MACRO, utility_means, utility_table
-from dpmed_core.figures import privacy_utility_figure
+from dpmed_core.evaluation.tables import EvaluationTables
+from dpmed_core.evaluation.utility import MACRO
+from dpmed_core.exhibits import EXHIBITS, Choice, draw
+from dpmed_core.figures.style import Column, paper_column
 from dpmed_core.files import replacing
-from dpmed_core.runs.store import RunStore
+from dpmed_core.pictures import PICTURE_FORMATS, picture
 
-FIGURES = ("privacy-utility",)
-SUFFIXES = (".html", ".csv")
+SUFFIXES = (".html", *(f".{kind}" for kind in PICTURE_FORMATS), ".csv")
 
 
-def export_figure(figure: str, runs: RunStore, cohort: Cohort, *, out: Path, finding: str = MACRO) -> None:
-    """Write a figure, or as CSV its table, to `out`.
+def export_figure(name: str, tables: EvaluationTables, cohort: Cohort, choice: Choice, *, out: Path, column: Column = "double") -> None:
+    """Write figure `name`, or as CSV its table, to `out`; the suffix says which.
 
     Raises:
-        ExportError: the figure, the finding or the file's suffix is not known, or nothing is trained yet.
+        ExportError: the figure, the finding or the suffix is not known, or what was chosen is not trained.
     """
-    if figure not in FIGURES:
-        raise ExportError(f"There is no figure {figure!r}: choose one of {', '.join(FIGURES)}.")
+    refuse_unknown(name, cohort, choice, out)
+    with replacing(out) as draft:
+        draft.write_bytes(exported(name, tables, cohort, choice, out.suffix, column=column))
+
+
+def refuse_unknown(name: str, cohort: Cohort, choice: Choice, out: Path) -> None:
+    """Raise an ExportError where the figure, its finding or the file's suffix does not exist."""
+    if name not in EXHIBITS:
+        raise ExportError(f"There is no figure {name!r}: choose one of {', '.join(EXHIBITS)}.")
     if out.suffix not in SUFFIXES:
         raise ExportError(f"{out.suffix or 'No suffix'} cannot be written: name the file *{' or *'.join(SUFFIXES)}.")
-    if finding not in (MACRO, *cohort.findings):
-        raise ExportError(f"There is no finding {finding!r} in {cohort.name}: choose {MACRO} or one of {', '.join(cohort.findings)}.")
-    utility = utility_table(scored_cases(runs, cohort))
-    if utility.empty:
-        raise ExportError(f"No run on {cohort.name} is finished yet: ask for some with `sweep`.")
-    drawn = privacy_utility_figure(utility, utility_means(utility), cohort, finding=finding)
-    data = figure_html(drawn) if out.suffix == ".html" else table_csv(utility)
-    with replacing(out) as draft:
-        draft.write_bytes(data)
+    if choice.finding not in (None, MACRO, *cohort.findings):
+        raise ExportError(
+            f"There is no finding {choice.finding!r} in {cohort.name}: choose {MACRO} or one of {', '.join(cohort.findings)}."
+        )
+
+
+def exported(name: str, tables: EvaluationTables, cohort: Cohort, choice: Choice, suffix: str, *, column: Column = "double") -> bytes:
+    """The figure `name` as a page or a picture for a paper's column, or its table, as `suffix` says.
+
+    Raises:
+        ExportError: what was chosen is not trained, or no picture can be drawn here.
+    """
+    if suffix == ".csv":
+        if tables.utility.empty:
+            raise ExportError(f"No run on {cohort.name} is finished yet: ask for some with `sweep`.")
+        return table_csv(EXHIBITS[name].table(tables, choice))
+    if suffix == ".html":
+        return figure_html(draw(name, tables, choice, cohort))
+    drawn = draw(name, tables, choice, cohort, paper_column(column))
+    return picture(drawn, next(kind for kind in PICTURE_FORMATS if suffix == f".{kind}"))
 
 
 def figure_html(figure: go.Figure) -> bytes:

@@ -1,5 +1,6 @@
 """Names as clinicians write them."""
 
+from dpmed_core.cohort.groups import BESIDE, TOGETHER
 from dpmed_core.cohort.schema import Cohort
 
 MACRO_TITLE = "Mean over findings"
@@ -16,17 +17,35 @@ def finding_title(finding: str) -> str:
 
 
 def attribute_title(attribute: str) -> str:
-    """An attribute's column name in words: "copd" is "COPD"."""
-    return {"copd": "COPD", "all": "Everybody"}.get(attribute, _words(attribute))
+    """An attribute in words: "copd" is "COPD", "sex*age" is "Sex and age", "age:40/65" is "Age, cut at 40 and 65"."""
+    if TOGETHER in attribute:
+        first, second = attribute.split(TOGETHER, 1)
+        return f"{attribute_title(first)} and {attribute_phrase(second)}"
+    column, _, bands = attribute.partition(":")
+    if bands:
+        return "Age quartiles" if bands == "quartiles" else f"Age, cut at {' and '.join(bands.split('/'))}"
+    return {"copd": "COPD", "all": "Everybody"}.get(column, _words(column))
+
+
+def attribute_phrase(attribute: str) -> str:
+    """An attribute's name within a sentence: "age", "heart failure", "COPD"."""
+    return _within_sentence(attribute_title(attribute))
 
 
 def subgroup_title(attribute: str, subgroup: str) -> str:
-    """A subgroup in words: ("age", "60-69") is "60–69 years"."""
+    """A subgroup in words: ("age", "60-69") is "60–69 years", ("copd", "with") "With COPD"."""
+    if attribute == "all":
+        return "Everybody"
     if subgroup == "unknown":
-        return "unknown"
-    if attribute == "age":
-        return f"{subgroup.replace('-', '–')} years"
-    return subgroup
+        return "Unknown"
+    if TOGETHER in attribute:
+        titles = [subgroup_title(*part) for part in zip(attribute.split(TOGETHER, 1), subgroup.split(BESIDE, 1), strict=True)]
+        return f"{titles[0]}, {_within_sentence(titles[1])}"
+    if attribute.partition(":")[0] == "age":
+        return f"{subgroup.replace('-', '–').capitalize()} years"
+    if subgroup in ("with", "without"):
+        return f"{subgroup.capitalize()} {attribute_phrase(attribute)}"
+    return _words(subgroup)
 
 
 def version_alias(cohort: Cohort) -> str:
@@ -37,3 +56,8 @@ def version_alias(cohort: Cohort) -> str:
 def _words(name: str) -> str:
     text = name.replace("_", " ").strip()
     return text[:1].upper() + text[1:]
+
+
+def _within_sentence(title: str) -> str:
+    """`title` with a small first letter, unless its first word is an abbreviation."""
+    return title if title[1:2].isupper() else title[:1].lower() + title[1:]

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dpmed_core.errors import DpmedError
-from widgets import shared_choices
+from widgets.choices import shared_choices
 
 st.set_page_config(page_title="DPMed", page_icon=":material/radiology:", layout="wide")
 page = st.navigation(
@@ -11,6 +11,7 @@ page = st.navigation(
         st.Page("overview.py", title="Overview", icon=":material/groups:", default=True),
         st.Page("train.py", title="Train", icon=":material/model_training:", url_path="train"),
         st.Page("privacy_utility.py", title="Privacy and utility", icon=":material/show_chart:", url_path="privacy_utility"),
+        st.Page("fairness.py", title="Fairness", icon=":material/balance:", url_path="fairness"),
     ]
 )
 try:

@@ -12,7 +12,8 @@ from dpmed_core.cohort.summary import counts_table
 from dpmed_core.naming import attribute_title, finding_title, subgroup_title, version_alias
 from dpmed_core.runs.plan import DEFAULT_SPLIT_SEED
 from dpmed_core.runs.status import RunState
-from widgets import chosen_cohort, installation, refresh_seconds, runs_of
+from widgets.cohort import chosen_cohort
+from widgets.lookup import installation, refresh_seconds, runs_of
 
 SAMPLE_FILMS = 8
 

@@ -1,12 +1,12 @@
-"""Privacy and utility: AUROC against epsilon over models that were really trained."""
+"""Privacy and utility: AUROC against epsilon over models that were really trained, and what privacy costs."""
 
 import pandas as pd
 import streamlit as st
 
-from dpmed_core.cohort.schema import Cohort
+from dpmed_core.cohort.schema import Cohort, Modality
+from dpmed_core.evaluation.costs import DEFAULT_MARGIN
 from dpmed_core.evaluation.wording import utility_sentence
-from dpmed_core.export import figure_html, table_csv
-from dpmed_core.figures import privacy_utility_figure
+from dpmed_core.exhibits import EXHIBITS, Choice
 from dpmed_core.naming import finding_title
 from dpmed_core.runs.engine import ensure_engine
 from dpmed_core.runs.live import can_train_live, train_live
@@ -14,88 +14,64 @@ from dpmed_core.runs.plan import plan_runs
 from dpmed_core.runs.spending import explored_sentence
 from dpmed_core.runs.status import OPEN_STATES, RunState
 from dpmed_core.training.spec import RunSpec
-from widgets import (
-    Choices,
-    choice,
-    chosen_cohort,
-    current_choices,
-    explored_of,
-    installation,
-    is_dark,
-    refresh_seconds,
-    runs_of,
-    utility_of,
-)
+from widgets.budget import DEFAULT_EPSILON, choose_epsilon, show_damaged, show_promise
+from widgets.choices import Choices, choice, current_choices
+from widgets.cohort import chosen_cohort
+from widgets.exhibit import downloads, show_exhibit
+from widgets.lookup import installation, live, runs_of
+from widgets.spending import explored_of
+from widgets.tables import tables_of
 
-DEFAULT_EPSILON = 1.0
 DRAG_EPSILONS = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 DRAG_TRAININGS = 3
+MARGINS = ("0.005", "0.01", "0.02", "0.03", "0.05", "0.1")
+DETAILS = ("cost", "findings", "roc", "calibration")
 
 
-def choose_epsilon(means: pd.DataFrame, choices: Choices) -> float | None:
-    """The slider over trained budgets of the chosen recipe and unit."""
-    chosen = means[(means["recipe"] == choices.recipe) & (means["unit"] == choices.unit)]
-    trained = sorted(chosen["epsilon"].dropna().unique())
-    if not trained:
-        st.info("No private model of this recipe and unit is finished yet: train one on the page *Train*, or below.")
-        return None
-    options = [f"{epsilon:g}" for epsilon in trained]
-    default = f"{min(trained, key=lambda epsilon: abs(epsilon - DEFAULT_EPSILON)):g}"
-    picked = choice("epsilon", "Privacy budget ε", options, default=default, widget=st.select_slider)
-    if picked is None:
-        st.caption(f"Trained budgets: {', '.join(options)}. Train another one below.")
-        if st.button("Show a trained budget"):
-            st.query_params["epsilon"] = default
-            st.rerun()
-    return float(picked) if picked else None
+def show_results(cohort: Cohort, choices: Choices) -> None:
+    """Slider, sentence, figures and table; looks again by itself."""
 
-
-def show_curve(cohort: Cohort, choices: Choices) -> None:
-    """Slider, sentence, figure and table; looks again by itself."""
-
-    @st.fragment(run_every=refresh_seconds(cohort))
-    def live() -> None:
-        utility, means, damaged = utility_of(cohort)
-        for run_id in damaged:
-            st.error(
-                f"The stored files of run {run_id} are damaged; it is left out. Train it again: `python -m dpmed_core runs retry {run_id}`"
-            )
+    def part() -> None:
+        tables = tables_of(cohort)
+        show_damaged(tables.damaged)
         under_way = sum(s.state in OPEN_STATES for s in runs_of(cohort))
         st.caption(
             f"{under_way} models are still to come; the curve fills in by itself."
             if under_way
             else "All models that were asked for are here."
         )
-        if utility.empty:
+        if tables.utility.empty:
             st.info("No model is finished yet. The first points appear here by themselves; nothing queued? Plan some on the page *Train*.")
             return
-        of_unit, means = utility[utility["unit"] == choices.unit], means[means["unit"] == choices.unit]
-        epsilon = choose_epsilon(means, choices)
+        of_choice = Choice(recipe=choices.recipe, unit=choices.unit).rows(tables.utility)
+        epsilon = choose_epsilon(list(of_choice["epsilon"].dropna().unique()))
         if epsilon is not None:
-            st.markdown(
-                f"##### {utility_sentence(means, recipe=choices.recipe, unit=choices.unit, finding=choices.finding, epsilon=epsilon)}"
-            )
-            show_promise(of_unit, choices, epsilon)
-        figure = privacy_utility_figure(of_unit, means, cohort, finding=choices.finding, epsilon=epsilon, dark=is_dark())
-        st.plotly_chart(figure, theme=None, key="curve", config={"displaylogo": False, "toImageButtonOptions": {"format": "svg"}})
-        show_table(of_unit, choices)
-        left, right = st.columns(2)
-        left.download_button(
-            "Figure (HTML)", lambda: figure_html(figure), f"privacy-utility-{cohort.name}.html", "text/html", on_click="ignore"
+            sentence = utility_sentence(tables.overall, recipe=choices.recipe, unit=choices.unit, finding=choices.finding, epsilon=epsilon)
+            st.markdown(f"##### {sentence}")
+            show_promise(of_choice.loc[of_choice["epsilon"] == epsilon, "run_id"].iloc[0])
+        published = cohort.modality is Modality.CT and st.toggle("Published PDAC figures behind the curve", key="published")
+        shown = Choice(finding=choices.finding, recipe=choices.recipe, unit=choices.unit, epsilon=epsilon, published=published)
+        show_exhibit("privacy-utility", tables, shown, cohort)
+        downloads(["privacy-utility", *DETAILS] if epsilon else ["privacy-utility"], tables, shown, cohort)
+        show_table(tables.utility[tables.utility["unit"] == choices.unit], choices)
+        if epsilon is not None:
+            show_detail(cohort, shown)
+
+    live(cohort, part)
+
+
+def show_detail(cohort: Cohort, shown: Choice) -> None:
+    """One more figure of the same models, as chosen."""
+    st.subheader("A closer look")
+    name = choice("detail", "Figure", DETAILS, title=lambda name: EXHIBITS[name].title)
+    margin = DEFAULT_MARGIN
+    if name == "cost":
+        picked = choice(
+            "margin", "A loss of AUROC that is still acceptable (non-inferiority margin)", MARGINS, default=f"{DEFAULT_MARGIN:g}"
         )
-        right.download_button(
-            "Table (CSV)", lambda: table_csv(utility), f"privacy-utility-{cohort.name}.csv", "text/csv", on_click="ignore"
-        )
-
-    live()
-
-
-def show_promise(utility: pd.DataFrame, choices: Choices, epsilon: float) -> None:
-    """What was promised at the chosen epsilon, complete."""
-    rows = utility[(utility["epsilon"] == epsilon) & (utility["recipe"] == choices.recipe)]
-    st.caption(
-        installation().runs.result(rows["run_id"].iloc[0]).guarantee.sentence() + ". Holds for training patients, one model at a time."
-    )
+        margin = float(picked or DEFAULT_MARGIN)
+    if name:
+        show_exhibit(name, tables_of(cohort, margin=margin), shown, cohort)
 
 
 def show_table(utility: pd.DataFrame, choices: Choices) -> None:
@@ -120,7 +96,7 @@ def show_table(utility: pd.DataFrame, choices: Choices) -> None:
         }
     )
     three = {name: st.column_config.NumberColumn(format="%.3f") for name in ("AUROC", "95 % from", "to", "ε spent")}
-    with st.expander(f"Table: {finding_title(choices.finding)}, {len(table)} trainings"):
+    with st.expander(f"Table: {finding_title(choices.finding or '')}, {len(table)} trainings"):
         st.dataframe(table, hide_index=True, column_config=three)
 
 
@@ -187,5 +163,5 @@ def train_all(cohort: Cohort, specs: list[RunSpec]) -> None:
 st.title("Privacy and utility")
 selected = current_choices()
 if (chosen := chosen_cohort()) is not None and selected.finding and selected.recipe and selected.unit:
-    show_curve(chosen, selected)
+    show_results(chosen, selected)
     train_between(chosen, selected)

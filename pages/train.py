@@ -11,7 +11,10 @@ from dpmed_core.runs.spending import explored_sentence
 from dpmed_core.runs.status import OPEN_STATES, RunState, RunStatus
 from dpmed_core.training.catalogue import RECIPES
 from dpmed_core.training.spec import PrivacyUnit, RunSpec, default_delta
-from widgets import chosen_cohort, current_choices, explored_of, installation, refresh_seconds, runs_of
+from widgets.choices import current_choices
+from widgets.cohort import chosen_cohort
+from widgets.lookup import installation, refresh_seconds, runs_of
+from widgets.spending import explored_of
 
 ICONS = {
     RunState.QUEUED: ":material/schedule:",

@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
+from dpmed_core.pictures import browser
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -96,6 +98,11 @@ def test_from_pictures_to_a_figure(dpmed, manifest, tmp_path):
         assert dpmed("export", "privacy-utility", "--cohort", "films", "--out", str(out)).returncode == 0
         assert out.stat().st_size > 500
     assert "delta" in (tmp_path / "figure.csv").read_text().splitlines()[0]
+    if browser():
+        out = tmp_path / "forest.pdf"
+        asked = ("--finding", "mass", "--attribute", "sex", "--epsilon", "8", "--column", "single")
+        assert dpmed("export", "fairness-forest", "--cohort", "films", "--out", str(out), *asked).returncode == 0
+        assert out.read_bytes().startswith(b"%PDF")
     removed = json.loads(dpmed("cohort", "remove", "films", "--yes", "--json").stdout)
     assert len(removed["withdrawn_runs"]) == 3
     assert {run["state"] for run in json.loads(dpmed("runs", "--json").stdout)["runs"]} == {"withdrawn"}

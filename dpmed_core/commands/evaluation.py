@@ -1,7 +1,6 @@
-"""`evaluate`, `export` and `reference`: tables and figures of what was trained, and of what was published."""
+"""`evaluate` and `reference`: tables of what was trained, and of what was published."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 import pandas as pd
@@ -20,7 +19,6 @@ from dpmed_core.evaluation.measured import MACRO
 from dpmed_core.evaluation.operating import OperatingRule
 from dpmed_core.evaluation.published import pdac_gap_table, pdac_reference, pdac_table
 from dpmed_core.evaluation.tables import EvaluationTables, evaluation_tables
-from dpmed_core.export import export_figure
 from dpmed_core.installation import Installation
 from dpmed_core.settings import load_settings
 from dpmed_core.training.result import NEIGHBORING_RELATION
@@ -124,16 +122,3 @@ def reference(name: str, as_json: bool) -> None:
     document = {"aurocs": records(aurocs), "gaps": records(gaps), "source": published.source, "note": published.note}
     tables = (table.to_string(index=False, float_format=lambda value: f"{value:.4f}") for table in (aurocs, gaps))
     say(document, "\n\n".join((*tables, f"{published.source}\n{published.note}")), as_json=as_json)
-
-
-@click.command()
-@click.argument("figure")
-@click.option("--cohort", "cohort_name", required=True)
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="FILE.html or FILE.csv")
-@click.option("--finding", default="macro", show_default=True, help="A finding, or macro for the mean over findings.")
-@json_option
-def export(figure: str, cohort_name: str, out: Path, finding: str, as_json: bool) -> None:
-    """Write a FIGURE (privacy-utility) or its table to a file."""
-    installation = Installation.open()
-    export_figure(figure, installation.runs, installation.cohorts.load(cohort_name), out=out, finding=finding)
-    say({"figure": figure, "file": str(out)}, f"Written: {out}", as_json=as_json)

@@ -52,11 +52,14 @@ def scored_cases(runs: RunStore, cohort: Cohort, *, recipe: str | None = None, p
     return scored
 
 
-def _one_run(runs: RunStore, status: RunStatus, parts: Collection[Part]) -> pd.DataFrame:
+def run_facts(runs: RunStore, status: RunStatus) -> dict[str, Any]:
+    """What every table says of a finished run: the values of `RUN_COLUMNS`.
+
+    Raises:
+        DamagedRunError: the run's files fail their check.
+    """
     guarantee = runs.result(status.run_id).guarantee
-    scores = runs.scores(status.run_id)
-    held_out = scores[scores["split"].isin([part.value for part in parts])].reset_index(drop=True)
-    facts: dict[str, Any] = {
+    return {
         "run_id": status.run_id,
         "recipe": status.spec.recipe,
         "epsilon": status.spec.privacy.epsilon if status.spec.privacy else math.nan,
@@ -66,4 +69,10 @@ def _one_run(runs: RunStore, status: RunStatus, parts: Collection[Part]) -> pd.D
         "accountant": guarantee.accountant if guarantee else None,
         "seed": status.spec.seed,
     }
+
+
+def _one_run(runs: RunStore, status: RunStatus, parts: Collection[Part]) -> pd.DataFrame:
+    facts = run_facts(runs, status)
+    scores = runs.scores(status.run_id)
+    held_out = scores[scores["split"].isin([part.value for part in parts])].reset_index(drop=True)
     return held_out.assign(**facts)[[*RUN_COLUMNS, *CASE_SCORE_COLUMNS]]

@@ -118,6 +118,15 @@ class FamilyBook:
                 looks.append(look)
         return Lock(family, looks[0].family, looks[0].at, len(looks))
 
+    def first(self, cohort: Cohort) -> Family | None:
+        """The family that was locked; None where nobody has looked yet.
+
+        Raises:
+            SettingsError: a line of the record was changed.
+        """
+        looks = self._looks(self.root / f"{cohort.fingerprint}.jsonl")
+        return looks[0].family if looks else None
+
     def _looks(self, path: Path) -> list[_Look]:
         """Every line of the record, checked."""
         looks: list[_Look] = []

@@ -137,10 +137,17 @@ def arm_facts(arm: Arm) -> dict[str, object]:
 
 def rate(scored: pd.DataFrame, by: Sequence[str] = (), *, rule: OperatingRule | None = None) -> list[Rated]:
     """Every arm's rates; those of runs without validation scores have a reason instead."""
-    validation = {run: (panel, row) for panel in panels_of(scored, Part.VALIDATION) for row, run in enumerate(panel.runs["run_id"])}
+    return rate_panels(panels_of(scored), panels_of(scored, Part.VALIDATION), by, rule=rule)
+
+
+def rate_panels(
+    test: Sequence[Panel], validation_panels: Sequence[Panel], by: Sequence[str] = (), *, rule: OperatingRule | None = None
+) -> list[Rated]:
+    """Every arm's rates on its panel of `test`; those of runs without validation scores have a reason instead."""
+    validation = {run: (panel, row) for panel in validation_panels for row, run in enumerate(panel.runs["run_id"])}
     rule = rule or OperatingRule()
     rated = []
-    for panel in panels_of(scored):
+    for panel in test:
         grouping = group_cases(panel.cases, by, panel.patients, n_patients=panel.n_patients)
         designs = [Design.of(labels, grouping) for labels in panel.labels]
         chosen = [_thresholds(validation.get(run), panel.findings, rule) for run in panel.runs["run_id"]]

@@ -23,7 +23,7 @@ def utility_sentence(means: pd.DataFrame, *, recipe: str, unit: str, finding: st
     trainings = "one training" if row["n_seeds"] == 1 else f"the mean of {row['n_seeds']} trainings"
     said = (
         f"At ε = {epsilon:g}, {_subject(finding)} is told apart with an AUROC of {row['auroc']:.3f} "
-        f"(95 % interval {row['auroc_low']:.3f} to {row['auroc_high']:.3f}; {trainings}; {row['n_cases']} test films "
+        f"(95 % interval {row['auroc_low']:.3f} to {row['auroc_high']:.3f}; {trainings}; {row['n_cases']} test images "
         f"of {row['n_patients']} patients, "
         f"{row['n_positive']} positive labels)."
     )

@@ -131,7 +131,7 @@ def test_the_sentence_says_what_the_table_says(make_scored):
     said = utility_sentence(means, recipe="probe", unit="patient", finding=MACRO, epsilon=1.0)
     for number in (private["auroc"], private["auroc_low"], private["auroc_high"], twin["auroc"], abs(private["auroc"] - twin["auroc"])):
         assert f"{number:.3f}" in said
-    assert f"{private['n_cases']} test films of {private['n_patients']} patients" in said and "2 trainings" in said
+    assert f"{private['n_cases']} test images of {private['n_patients']} patients" in said and "2 trainings" in said
     assert "cannot be judged" in utility_sentence(means, recipe="probe", unit="patient", finding=MACRO, epsilon=2.0)
     alone = means[means["epsilon"].notna()]
     assert "No model without privacy" in utility_sentence(alone, recipe="probe", unit="patient", finding=MACRO, epsilon=1.0)

@@ -1,0 +1,180 @@
+"""How long a slider move on the fairness page takes in a browser, at the size of the paper's cohort: engine idle, and two workers training.
+
+The cohort and its runs are real files of the stores; the scores in them are synthetic, since only the time is of interest.
+"""
+
+import multiprocessing
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import torch
+from playwright.sync_api import Page, sync_playwright
+
+from benchmarks.page_cohort import EPSILONS, FINDINGS, N_SEEDS, N_TEST, NAME, make
+from dpmed_core.installation import Installation
+from dpmed_core.pictures import browser
+from dpmed_core.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+MOVES = 50
+PEER = "benchmarks/page_peer.py"
+VIEWPORT = {"width": 1440, "height": 1000}
+SETTLING_MILLISECONDS = 3000
+SIZE = {"n_cases": N_TEST, "n_findings": len(FINDINGS), "n_epsilons": len(EPSILONS), "n_runs": (len(EPSILONS) + 1) * N_SEEDS}
+ATTRIBUTES = ("sex", "age", "sex*age")
+LONGEST_SECONDS = 180
+WORKERS, NICENESS = 2, 15
+
+WATCH = r"""([expected, least]) => {
+  let pressed = null;
+  document.addEventListener('keydown', () => { pressed = performance.now(); }, { capture: true, once: true });
+  const shown = (plot) => (plot.layout?.title?.subtitle?.text ?? '').replaceAll('<br>', ' ').match(/ε = ([\d.]+) at/)?.[1];
+  const settled = () => {
+    const plots = [...document.querySelectorAll('.js-plotly-plot')].map(shown).filter((epsilon) => epsilon);
+    const sentence = document.querySelector('h5')?.textContent ?? '';
+    return pressed && sentence.startsWith(`At ε = ${expected},`) && plots.length >= least && plots.every((e) => e === expected);
+  };
+  window.moved = new Promise((done) => {
+    const watcher = new MutationObserver(() => {
+      if (!settled()) return;
+      watcher.disconnect();
+      requestAnimationFrame(() => setTimeout(() => done(performance.now() - pressed), 0));
+    });
+    watcher.observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true });
+  });
+}"""
+"""Starts a clock at the next key press; `window.moved` gives the milliseconds until sentence and figures show the expected budget."""
+
+N_FIGURES = 2
+WHOLE = f"document.querySelectorAll('.js-plotly-plot').length >= {N_FIGURES} && document.body.innerText.includes('Table: ')"
+
+
+def rows() -> list[dict[str, object]]:
+    """One row for the peer and for each grouping of patients, engine idle and two workers training; milliseconds of `MOVES` moves."""
+    path = browser()
+    if path is None:
+        raise SystemExit("No Chrome or Chromium was found: install one to measure pages.")
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        settings = Settings(data_dir=Path(folder))
+        make(Installation.open(settings))
+        launched = playwright.chromium.launch(executable_path=str(path), args=["--no-sandbox", "--disable-gpu"])
+        found = []
+        for workers in (0, WORKERS):
+            with _workers(workers):
+                found += measured(launched.new_context(viewport=VIEWPORT).new_page(), settings, workers)
+        launched.close()
+    return found
+
+
+def measured(page: Page, settings: Settings, workers: int) -> Iterator[dict[str, object]]:
+    """The rows of one state of the engine; the peer is Streamlit with one slider and one figure, in the same minute on the same machine."""
+    state = {"engine": f"{workers} workers training" if workers else "idle"}
+    with _served(settings, PEER) as url:
+        page.goto(url)
+        page.wait_for_selector(".js-plotly-plot", timeout=LONGEST_SECONDS * 1000)
+        page.wait_for_timeout(SETTLING_MILLISECONDS)
+        yield {"case": "streamlit-alone", **state, **_summary(_moves(page, 1))}
+    with _served(settings, "app.py") as url:
+        for attribute in ATTRIBUTES:
+            began = time.perf_counter()
+            page.goto(f"{url}/fairness?cohort={NAME}&finding={FINDINGS[0]}&attribute={attribute}&epsilon={EPSILONS[0]:g}")
+            page.wait_for_selector("h5", timeout=LONGEST_SECONDS * 1000)
+            sentence = time.perf_counter() - began
+            page.wait_for_function(WHOLE, timeout=LONGEST_SECONDS * 1000)
+            whole = time.perf_counter() - began
+            page.wait_for_timeout(SETTLING_MILLISECONDS)
+            moved = _summary(_moves(page, N_FIGURES))
+            yield {
+                "case": f"fairness-{attribute}",
+                **state,
+                **SIZE,
+                **moved,
+                "sentence_s": round(sentence, 1),
+                "whole_page_s": round(whole, 1),
+            }
+
+
+def _summary(moves: Iterator[float]) -> dict[str, object]:
+    times = sorted(moves)
+    return {
+        "n_moves": len(times),
+        "median_ms": round(statistics.median(times)),
+        "p90_ms": round(times[int(0.9 * len(times))]),
+        "longest_ms": round(times[-1]),
+    }
+
+
+def _moves(page: Page, n_figures: int) -> Iterator[float]:
+    """Milliseconds from each key press until all of the page shows the new budget, there and back over all budgets."""
+    at, step = 0, 1
+    for _ in range(MOVES):
+        if not 0 <= at + step < len(EPSILONS):
+            step = -step
+        at += step
+        page.get_by_role("slider").focus()
+        page.evaluate(WATCH, [f"{EPSILONS[at]:g}", n_figures])
+        page.keyboard.press("ArrowRight" if step > 0 else "ArrowLeft")
+        yield float(page.evaluate("window.moved"))
+        page.wait_for_timeout(150)
+
+
+@contextmanager
+def _served(settings: Settings, script: str) -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    environment = {**os.environ, "DPMED_DATA_DIR": str(settings.data_dir), "DPMED_DEMO": "0"}
+    command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)]
+    with (settings.data_dir / "server.log").open("ab") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+    try:
+        _wait_until_served(f"http://localhost:{port}/_stcore/health")
+        yield f"http://localhost:{port}"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+
+
+def _wait_until_served(address: str) -> None:
+    deadline = time.monotonic() + LONGEST_SECONDS
+    while time.monotonic() < deadline:
+        with suppress(OSError), urllib.request.urlopen(address, timeout=1):
+            return
+        time.sleep(0.1)
+    raise SystemExit("The dashboard did not start.")
+
+
+@contextmanager
+def _workers(number: int) -> Iterator[None]:
+    """So many processes that train a small network on one thread each, niced as the engine's workers are."""
+    context = multiprocessing.get_context("spawn")
+    busy = [context.Process(target=_train, daemon=True) for _ in range(number)]
+    for process in busy:
+        process.start()
+    try:
+        if busy:
+            time.sleep(8)
+        yield
+    finally:
+        for process in busy:
+            process.kill()
+
+
+def _train() -> None:
+    os.nice(NICENESS)
+    torch.set_num_threads(1)
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 32, 3, padding=1), torch.nn.Mish(), torch.nn.Conv2d(32, 32, 3, padding=1))
+    films = torch.randn(64, 1, 64, 64)
+    while True:
+        network.zero_grad()
+        network(films).square().mean().backward()

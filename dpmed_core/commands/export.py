@@ -1,0 +1,58 @@
+"""`export`: figures, and the tables behind them, as files."""
+
+from functools import partial
+from pathlib import Path
+
+import click
+
+from dpmed_core.commands.output import json_option, say
+from dpmed_core.evaluation.costs import DEFAULT_MARGIN
+from dpmed_core.evaluation.reading import read_scores
+from dpmed_core.evaluation.tables import EvaluationTables
+from dpmed_core.exhibits import EXHIBITS, Choice
+from dpmed_core.export import SUFFIXES, export_figure, refuse_unknown
+from dpmed_core.figures.style import COLUMN_MILLIMETRES, Column
+from dpmed_core.installation import Installation
+from dpmed_core.training.spec import PrivacyUnit
+
+KINDS = ", ".join(suffix.removeprefix(".") for suffix in SUFFIXES)
+WIDTHS = " or ".join(f"{name} ({width} mm)" for name, width in COLUMN_MILLIMETRES.items())
+
+
+@click.command(help=f"Write a FIGURE, or its table (csv), to a file. FIGURE: {', '.join(EXHIBITS)}.")
+@click.argument("figure")
+@click.option("--cohort", "cohort_name", required=True)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help=f"FILE; its suffix says what is written: {KINDS}.")
+@click.option("--finding", help="A finding, or macro for the mean over findings. Default: macro; in a table, all.")
+@click.option("--recipe", help="Default: the first that was trained; in a table, all.")
+@click.option("--unit", type=click.Choice([u.value for u in PrivacyUnit]), help="Default: patient; in a table, both.")
+@click.option("--epsilon", type=float, help="A trained budget. Default: the one nearest to 1.")
+@click.option(
+    "--attribute", default="sex", show_default=True, help="Subgroups by: sex, age, age:quartiles, age:40/65, a co-morbidity, sex*age."
+)
+@click.option("--margin", type=float, default=DEFAULT_MARGIN, show_default=True, help="The loss of AUROC that is still acceptable.")
+@click.option("--column", type=click.Choice(list(COLUMN_MILLIMETRES)), default="double", show_default=True, help=f"Width: {WIDTHS}.")
+@click.option("--published", is_flag=True, help="Behind a CT cohort's privacy-utility curve, the paper's PDAC figures.")
+@json_option
+def export(
+    figure: str,
+    cohort_name: str,
+    out: Path,
+    finding: str | None,
+    recipe: str | None,
+    unit: str | None,
+    epsilon: float | None,
+    attribute: str,
+    margin: float,
+    column: Column,
+    published: bool,
+    as_json: bool,
+) -> None:
+    """Write a figure or its table."""
+    installation = Installation.open()
+    cohort = installation.cohorts.load(cohort_name)
+    choice = Choice(finding=finding, recipe=recipe, unit=unit, epsilon=epsilon, attribute=attribute, published=published)
+    refuse_unknown(figure, cohort, choice, out)
+    tables = EvaluationTables(partial(read_scores, installation.runs, cohort), [attribute], margin=margin)
+    export_figure(figure, tables, cohort, choice, out=out, column=column)
+    say({"figure": figure, "file": str(out)}, f"Written: {out}", as_json=as_json)

@@ -1,0 +1,162 @@
+"""How every figure looks: colours of Okabe & Ito, told apart by colour-blind readers, on a light or dark page or in a paper's column."""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import log10
+from typing import Any, Literal
+
+import plotly.graph_objects as go
+
+Column = Literal["single", "double"]
+Arm = Literal["private", "twin", "conventional"]
+
+PIXELS_PER_MILLIMETRE = 96 / 25.4
+COLUMN_MILLIMETRES: dict[Column, int] = {"single": 89, "double": 183}
+"""Widths of a paper's columns. Source: the guide to authors of the Nature journals."""
+ARM_STYLES: dict[Arm, tuple[str, str, str]] = {
+    "private": ("#0072B2", "#56B4E9", "circle"),
+    "twin": ("#B34700", "#E69F00", "diamond-open"),
+    "conventional": ("#007A59", "#33C6A0", "square-open"),
+}
+"""For private models, their non-private twins and conventional models: colour on light ground, on dark ground, symbol."""
+ARM_NAMES: dict[Arm, str] = {"private": "private", "twin": "without privacy", "conventional": "without privacy, image by image"}
+RECIPE_STYLES = {"probe": ("#0072B2", "#56B4E9", "circle"), "paper": ("#D55E00", "#E69F00", "diamond")}
+OTHER_STYLE = ("#009E73", "#33C6A0", "square")
+EPSILON_TICKS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
+LINE_HEIGHT = 1.35
+CHARACTER_WIDTH = 0.56
+"""Mean width of a letter, as a share of the font's size."""
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """What a figure is drawn on.
+
+    Attributes:
+        text: colour of text.
+        grid: colour of lines behind the data.
+        paper: colour of the ground.
+        is_dark: whether the ground is dark.
+        width: pixels; None for as wide as the page.
+        font_size: pixels.
+        line_characters: after so many the lines under the title are broken.
+    """
+
+    text: str
+    grid: str
+    paper: str
+    is_dark: bool
+    width: int | None = None
+    font_size: float = 13
+    line_characters: int = 76
+
+    def colour(self, style: tuple[str, str, str]) -> str:
+        """The colour of `style` on this ground."""
+        return style[1 if self.is_dark else 0]
+
+
+LIGHT = Canvas(text="#1b2733", grid="#dde3ea", paper="#ffffff", is_dark=False)
+DARK = Canvas(text="#e6ebf0", grid="#33404d", paper="#10161d", is_dark=True)
+
+
+def paper_column(column: Column = "double") -> Canvas:
+    """A canvas as wide as a paper's column, its letters 7 points or larger."""
+    width, font_size = round(COLUMN_MILLIMETRES[column] * PIXELS_PER_MILLIMETRE), 10.5
+    return replace(LIGHT, width=width, font_size=font_size, line_characters=int((width - 20) / (font_size * CHARACTER_WIDTH)))
+
+
+def recipe_style(recipe: str) -> tuple[str, str, str]:
+    """Colours and symbol of a recipe."""
+    return RECIPE_STYLES.get(recipe, OTHER_STYLE)
+
+
+def lay_out(
+    figure: go.Figure, title: str, facts: Sequence[str], canvas: Canvas, *, plot_height: int, above: int = 0, below: int = 104
+) -> None:
+    """Give `figure` its title, the facts under it, and room for both.
+
+    Args:
+        figure: to change.
+        title: one line.
+        facts: what a reader must know to read the figure alone; broken into lines.
+        canvas: what it is drawn on.
+        plot_height: pixels between title and horizontal axis.
+        above: pixels between the facts and the plot, for the titles of panels.
+        below: pixels under the horizontal axis, for its title and the legend.
+    """
+    size = canvas.font_size
+    titles = textwrap.wrap(title, int(canvas.line_characters * 0.72)) or [""]
+    lines = [line for fact in facts for line in textwrap.wrap(fact, canvas.line_characters, break_on_hyphens=False)]
+    top = round(12 + 1.3 * size * LINE_HEIGHT * len(titles) + 0.95 * size * LINE_HEIGHT * len(lines) + 14) + above
+    height = top + plot_height + below
+    figure.update_layout(
+        title={
+            "text": "<br>".join(titles),
+            "subtitle": {"text": "<br>".join(lines), "font": {"size": 0.95 * size}},
+            "x": 0.008,
+            "xanchor": "left",
+            "font": {"size": 1.3 * size},
+            "yref": "container",
+            "yanchor": "top",
+            "y": 1 - (10 + 9 * (len(titles) - 1)) / height,
+        },
+        template=_template(canvas),
+        paper_bgcolor=canvas.paper,
+        plot_bgcolor=canvas.paper,
+        font={"color": canvas.text, "family": "Source Sans, Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-serif", "size": size},
+        height=height,
+        width=canvas.width,
+        margin={"l": round(5.2 * size), "r": 18, "t": top, "b": below},
+        legend={"orientation": "h", "yref": "container", "yanchor": "bottom", "y": 0.005, "x": 0, "xanchor": "left"},
+        dragmode=False,
+    )
+
+
+def _template(canvas: Canvas) -> dict[str, Any]:
+    """What all axes of a figure share; Plotly's own templates are ten times as heavy as a figure."""
+    axis = {
+        "gridcolor": canvas.grid,
+        "linecolor": canvas.grid,
+        "zeroline": False,
+        "automargin": True,
+        "ticks": "",
+        "title": {"font": {"size": canvas.font_size}, "standoff": 8},
+    }
+    return {"layout": {"xaxis": axis, "yaxis": axis, "hoverlabel": {"align": "left"}}}
+
+
+def new_figure() -> go.Figure:
+    """An empty figure without Plotly's own template."""
+    return go.Figure(layout={"template": {}})
+
+
+def epsilon_axis(epsilons: Sequence[float]) -> dict[str, Any]:
+    """The settings of a horizontal axis over privacy budgets, on a logarithmic scale."""
+    low, high = (min(epsilons) / 1.4, max(epsilons) * 1.4) if len(epsilons) else (0.1, 10.0)
+    ticks = [epsilon for epsilon in EPSILON_TICKS if low <= epsilon <= high] or sorted(set(epsilons))
+    return {
+        "type": "log",
+        "range": [log10(low), log10(high)],
+        "tickvals": ticks,
+        "ticktext": [f"{epsilon:g}" for epsilon in ticks],
+        "title_text": "Privacy budget ε (log scale; smaller is more private)",
+    }
+
+
+def mark_epsilon(figure: go.Figure, epsilon: float | None, canvas: Canvas) -> None:
+    """A dotted line at the chosen budget, where there is one."""
+    if epsilon is not None:
+        figure.add_vline(x=epsilon, line={"color": canvas.text, "width": 1, "dash": "dot"})
+
+
+def faint(colour: str, share: float) -> str:
+    """`colour` ("#rrggbb") let through by `share`."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, {share:g})"
+
+
+def error_bars(values: Any, low: Any, high: Any, *, along: Literal["x", "y"] = "y") -> dict[str, Any]:
+    """Plotly's setting for unequal error bars from `low` to `high` around `values`."""
+    bars = {"type": "data", "symmetric": False, "array": high - values, "arrayminus": values - low, "thickness": 1.4, "width": 4}
+    return {f"error_{along}": bars}

@@ -1,0 +1,77 @@
+"""Fairness: what privacy costs each group of patients, beside the same models without privacy."""
+
+import streamlit as st
+
+from dpmed_core.cohort.schema import Cohort
+from dpmed_core.evaluation.fairness_wording import fairness_sentence
+from dpmed_core.evaluation.tables import EvaluationTables
+from dpmed_core.exhibits import EXHIBITS, Choice
+from dpmed_core.runs.status import OPEN_STATES
+from widgets.attributes import choose_attribute
+from widgets.budget import choose_epsilon, show_damaged, show_promise
+from widgets.choices import Choices, current_choices
+from widgets.cohort import chosen_cohort
+from widgets.exhibit import downloads, show_exhibit
+from widgets.family import choose_family, look_at_family
+from widgets.lookup import live, runs_of
+from widgets.tables import tables_of
+from widgets.verdict import show_groups, show_verdicts
+
+FIGURES = ["fairness-forest", "parity", "gap", "size-loss"]
+
+
+def show_results(cohort: Cohort, choices: Choices, attribute: str) -> None:
+    """Slider, sentence, verdict, figures and table; looks again by itself."""
+
+    def part() -> None:
+        tables = tables_of(cohort, [attribute])
+        show_damaged(tables.damaged)
+        under_way = sum(s.state in OPEN_STATES for s in runs_of(cohort))
+        if under_way:
+            st.caption(f"{under_way} models are still to come; the page fills in by itself.")
+        if tables.utility.empty:
+            st.info("No model is finished yet. Groups appear here by themselves; nothing queued? Plan some on the page *Train*.")
+            return
+        of_choice = Choice(recipe=choices.recipe, unit=choices.unit).rows(tables.utility)
+        epsilon = choose_epsilon(list(of_choice["epsilon"].dropna().unique()))
+        if epsilon is None:
+            return
+        shown = Choice(finding=choices.finding, recipe=choices.recipe, unit=choices.unit, epsilon=epsilon, attribute=attribute)
+        lock = look_at_family(cohort)
+        show_summary(tables, shown)
+        show_promise(of_choice.loc[of_choice["epsilon"] == epsilon, "run_id"].iloc[0])
+        place_of_verdict = st.container()
+        show_figures(tables, shown, cohort)
+        with place_of_verdict:
+            of_family = tables_of(cohort, lock.family.attributes, margin=lock.family.margin, findings=lock.family.findings)
+            show_verdicts(of_family, lock, shown)
+        downloads(FIGURES, tables, shown, cohort)
+        show_groups(tables, shown)
+
+    live(cohort, part)
+    with st.expander("What the verdict is about: groups, findings and margin"):
+        choose_family(cohort)
+
+
+def show_summary(tables: EvaluationTables, shown: Choice) -> None:
+    """What happened, in sentences to quote."""
+    st.markdown(f"##### {fairness_sentence(tables.costs, **shown.of_subgroups())}")
+
+
+def show_figures(tables: EvaluationTables, shown: Choice, cohort: Cohort) -> None:
+    """The forest plot, and under it one of the other figures: each figure that is drawn makes a move of the slider slower."""
+    show_exhibit(FIGURES[0], tables, shown, cohort)
+    others = FIGURES[1:]
+    for name, tab in zip(others, st.tabs([EXHIBITS[name].title for name in others], key="figure-tab", on_change="rerun"), strict=True):
+        if tab.open:
+            with tab:
+                show_exhibit(name, tables, shown, cohort)
+
+
+st.title("Fairness")
+st.markdown("Does protecting the training patients cost some groups of patients more than others?")
+selected = current_choices()
+if (chosen := chosen_cohort()) is not None and selected.finding and selected.recipe and selected.unit:
+    grouped_by = choose_attribute(chosen)
+    if grouped_by:
+        show_results(chosen, selected, grouped_by)

@@ -1,0 +1,37 @@
+import pytest
+
+from dpmed_core.naming import attribute_phrase, attribute_title, subgroup_title
+
+
+@pytest.mark.parametrize(
+    ("attribute", "title", "phrase"),
+    [
+        ("sex", "Sex", "sex"),
+        ("copd", "COPD", "COPD"),
+        ("heart_failure", "Heart failure", "heart failure"),
+        ("age:quartiles", "Age quartiles", "age quartiles"),
+        ("age:40/65", "Age, cut at 40 and 65", "age, cut at 40 and 65"),
+        ("sex*age", "Sex and age", "sex and age"),
+        ("sex*copd", "Sex and COPD", "sex and COPD"),
+    ],
+)
+def test_an_attribute_is_written_in_words(attribute, title, phrase):
+    assert (attribute_title(attribute), attribute_phrase(attribute)) == (title, phrase)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "subgroup", "title"),
+    [
+        ("all", "all", "Everybody"),
+        ("sex", "female", "Female"),
+        ("age", "60-69", "60–69 years"),
+        ("age:40/65", "under 40", "Under 40 years"),
+        ("heart_failure", "without", "Without heart failure"),
+        ("sex*age", "female, 80+", "Female, 80+ years"),
+        ("sex*copd", "male, with", "Male, with COPD"),
+        ("copd*sex", "with, male", "With COPD, male"),
+        ("sex*age", "unknown", "Unknown"),
+    ],
+)
+def test_a_subgroup_is_written_in_words(attribute, subgroup, title):
+    assert subgroup_title(attribute, subgroup) == title

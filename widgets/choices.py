@@ -1,0 +1,100 @@
+"""The choices that make a view: shared ones in the sidebar, all of them in the address."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from dpmed_core.evaluation.utility import MACRO
+from dpmed_core.naming import finding_title
+from dpmed_core.training.catalogue import RECIPES
+from dpmed_core.training.spec import PrivacyUnit
+from widgets.lookup import installation
+
+UNIT_TITLES = {PrivacyUnit.PATIENT: "Patient (all films together)", PrivacyUnit.IMAGE: "Image (each film alone)"}
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the sidebar holds; None where a link named something that does not exist, or nothing is there to choose."""
+
+    cohort: str | None
+    finding: str | None
+    recipe: str | None
+    unit: PrivacyUnit | None
+
+
+def shared_choices() -> Choices:
+    """The sidebar's choices, kept in the address and over changes of page."""
+    with st.sidebar:
+        name = choice("cohort", "Cohort", installation().cohorts.names())
+        cohort = installation().cohorts.load(name) if name else None
+        findings = (MACRO, *cohort.findings) if cohort and cohort.findings else ()
+        finding = choice("finding", "Finding", findings, title=finding_title)
+        recipe = choice("recipe", "Recipe", list(RECIPES), title=lambda name: RECIPES[name].title)
+        units = list(PrivacyUnit) if cohort is None or cohort.patients_known else [PrivacyUnit.IMAGE]
+        unit = choice("unit", "Unit of privacy", [u.value for u in units], title=lambda name: UNIT_TITLES[PrivacyUnit(name)])
+        st.caption("Research use only. Not a medical device.")
+    chosen = Choices(name, finding, recipe, PrivacyUnit(unit) if unit else None)
+    st.session_state["choices"] = chosen
+    return chosen
+
+
+def current_choices() -> Choices:
+    """The choices that the frame made in this run."""
+    return st.session_state["choices"]  # type: ignore[no-any-return]
+
+
+def choice(
+    name: str,
+    label: str,
+    options: Sequence[str],
+    *,
+    title: Callable[[str], str] = str,
+    default: str | None = None,
+    widget: Callable[..., str | None] = st.selectbox,
+) -> str | None:
+    """A choice that stands in the address, its default too; a value that does not exist is named, not replaced.
+
+    Args:
+        name: its name in the address.
+        label: what the reader sees.
+        options: what can be chosen.
+        title: an option in words.
+        default: chosen where the address says nothing; None for the first option.
+        widget: `st.selectbox` or `st.select_slider`.
+    """
+    key, asked = f"choice-{name}", st.query_params.get(name)
+    kept = st.session_state.get(f"kept-{name}")
+    wanted = asked if asked is not None and asked != st.session_state.get(f"address-{name}") else kept
+    wanted = wanted or asked or default or (options[0] if options else None)
+    if wanted is not None and wanted not in options:
+        st.error(f"{label} “{wanted}” does not exist here" + (": choose another." if options else "."), icon=":material/link_off:")
+        _remember(name, wanted)
+        wanted = None
+    if not options:
+        return None
+    if wanted is None and widget is st.select_slider:
+        return None
+    _set_where_needed(name, key, wanted, options)
+    chosen = widget(label, options, key=key, format_func=title, on_change=_changed, args=(name, key))
+    if chosen is not None:
+        _remember(name, chosen)
+    return chosen
+
+
+def _set_where_needed(name: str, key: str, wanted: str | None, options: Sequence[str]) -> None:
+    """Tell the browser a value only where it shows another: one told by a refresh under way would undo a move made meanwhile."""
+    if st.session_state.get(key) != wanted or st.session_state.get(f"options-{name}") != tuple(options):
+        st.session_state[key] = wanted
+    st.session_state[f"options-{name}"] = tuple(options)
+
+
+def _changed(name: str, key: str) -> None:
+    _remember(name, st.session_state[key])
+
+
+def _remember(name: str, value: str) -> None:
+    st.session_state[f"kept-{name}"] = st.session_state[f"address-{name}"] = value
+    if st.query_params.get(name) != value:
+        st.query_params[name] = value

@@ -1,0 +1,97 @@
+"""The verdict on fairness and the groups behind it, as sentences and tables in a clinician's words."""
+
+import pandas as pd
+import streamlit as st
+
+from dpmed_core.evaluation.arms import CONVENTIONAL, SAMPLED_ALIKE
+from dpmed_core.evaluation.fairness_wording import verdict_sentence
+from dpmed_core.evaluation.family import Lock
+from dpmed_core.evaluation.tables import EvaluationTables
+from dpmed_core.exhibits import Choice
+from dpmed_core.naming import attribute_phrase, attribute_title, finding_title, subgroup_title
+
+REFERENCE_TITLES = {SAMPLED_ALIKE: "The same training without privacy", CONVENTIONAL: "A conventional training, image by image"}
+VERDICT_TITLES = {
+    "widened": "Loses more than the others",
+    "not widened": "Shown not to lose more, beyond the margin",
+    "not enough evidence": "Not enough evidence",
+    "not estimable": "Not estimable",
+}
+
+
+def show_verdicts(tables: EvaluationTables, lock: Lock, shown: Choice) -> None:
+    """Whether privacy widened a difference between groups: a sentence for each twin, the lock, and every comparison of the family."""
+    at_budget = Choice(recipe=shown.recipe, unit=shown.unit).rows(tables.verdicts)
+    at_budget = at_budget[at_budget["epsilon"] == shown.epsilon]
+    st.subheader("Did privacy widen a difference?")
+    for reference in (SAMPLED_ALIKE, CONVENTIONAL):
+        rows = at_budget[at_budget["reference"] == reference]
+        if len(rows):
+            said = verdict_sentence(rows, attribute=str(shown.attribute), finding=str(shown.finding))
+            st.markdown(f"**Against {REFERENCE_TITLES[reference].lower()}:** {said}")
+    if at_budget.empty:
+        st.markdown("There is no model without privacy to compare with: train one on the page *Train*.")
+    st.caption(f"Margin: {lock.family.margin:g} of AUROC. {lock.sentence()}")
+    table = st.expander(f"All {len(at_budget)} comparisons of the family", key="verdicts-open", on_change="rerun")
+    if table.open:
+        table.dataframe(
+            _in_words(at_budget), hide_index=True, column_config=_three_digits("Loss", "Others' loss", "Difference", "at least", "at most")
+        )
+
+
+def show_groups(tables: EvaluationTables, shown: Choice) -> None:
+    """Every group's AUROC with and without privacy, with its size."""
+    rows = shown.rows(tables.groups)
+    rows = rows[rows["epsilon"].isna() | (rows["epsilon"] == shown.epsilon)]
+    title = f"Table: {finding_title(str(shown.finding))} by {attribute_phrase(str(shown.attribute))}"
+    table = st.expander(title, key="groups-open", on_change="rerun")
+    if table.open:
+        table.dataframe(_sizes_and_aurocs(rows), hide_index=True, column_config=_three_digits("AUROC", "95 % from", "to"))
+
+
+def _sizes_and_aurocs(rows: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "Group": _groups(rows),
+            "Privacy": [f"ε = {e:g}" if pd.notna(e) else "without" for e in rows["epsilon"]],
+            "AUROC": rows["auroc"],
+            "95 % from": rows["auroc_low"],
+            "to": rows["auroc_high"],
+            "Trainings": rows["n_seeds"],
+            "Images": rows["n_cases"],
+            "Positive": rows["n_positive"],
+            "Patients": rows["n_patients"],
+            "Not estimable because": rows["reason"],
+        }
+    )
+
+
+def _in_words(rows: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "Compared with": rows["reference"].map(REFERENCE_TITLES),
+            "By": rows["attribute"].map(attribute_title),
+            "Group": _groups(rows),
+            "Finding": rows["finding"].map(finding_title),
+            "Verdict": rows["verdict"].map(VERDICT_TITLES),
+            "Loss": rows["loss"],
+            "Others' loss": rows["loss_others"],
+            "Difference": rows["excess"],
+            "at least": rows["excess_low"],
+            "at most": rows["excess_high"],
+            "p, adjusted": rows["p_adjusted"],
+            "Detectable": rows["detectable"],
+            "Images": rows["n_cases"],
+            "Positive": rows["n_positive"],
+            "Patients": rows["n_patients"],
+            "Why": rows["reason"],
+        }
+    )
+
+
+def _groups(rows: pd.DataFrame) -> list[str]:
+    return [subgroup_title(*key) for key in zip(rows["attribute"], rows["subgroup"], strict=True)]
+
+
+def _three_digits(*names: str) -> dict[str, object]:
+    return {name: st.column_config.NumberColumn(format="%.3f") for name in names}
