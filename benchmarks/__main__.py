@@ -12,6 +12,8 @@ import pandas as pd
 MODULES = {
     "accounting": "accounting",
     "auroc": "auroc",
+    "import": "importing",
+    "import-kills": "import_kills",
     "kills": "kills",
     "page": "page",
     "probe": "probe",

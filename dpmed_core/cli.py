@@ -11,7 +11,7 @@ import click
 from dpmed_core.commands.cohort import cohort
 from dpmed_core.commands.evaluation import evaluate, reference
 from dpmed_core.commands.export import export
-from dpmed_core.commands.processes import engine, first_start
+from dpmed_core.commands.processes import engine, first_start, import_job
 from dpmed_core.commands.training import runs, sweep, train
 from dpmed_core.errors import DpmedError
 
@@ -24,7 +24,7 @@ def dpmed() -> None:
     """Train private and non-private classifiers on a cohort of images and see what privacy costs. Research use only."""
 
 
-for command in (cohort, train, sweep, runs, evaluate, export, reference, engine, first_start):
+for command in (cohort, train, sweep, runs, evaluate, export, reference, engine, first_start, import_job):
     dpmed.add_command(command)
 
 
@@ -35,7 +35,7 @@ def main() -> None:
     except DpmedError as error:
         _end(str(error), USER_ERROR)
     except click.Abort:
-        _end("Stopped. Runs that were asked for go on; see them with `runs`.", INTERRUPTED)
+        _end("Stopped. Runs that were asked for go on (see `runs`); an import asked for again goes on where it stopped.", INTERRUPTED)
     except click.ClickException as error:
         _end(error.format_message(), USER_ERROR)
 

@@ -3,7 +3,9 @@
     DpmedError
     ├── SettingsError         an environment variable or file of the installation is unusable
     ├── CohortError           a cohort cannot be imported, found or used
-    │   └── ImageError        one image cannot be read; the importer notes it and goes on
+    │   ├── ImageError        one image cannot be read; the importer notes it and goes on
+    │   └── CancelledImportError  somebody asked an import to stop and to leave nothing
+    ├── UploadError           an archive or a folder that was offered for import is refused
     ├── SpecError             a run was asked for that cannot be trained as asked
     ├── RunError              a run is unknown, or not in a state that allows the request
     │   └── DamagedRunError   the stored files of a run fail their check
@@ -30,6 +32,14 @@ class CohortError(DpmedError):
 
 class ImageError(CohortError):
     """One image cannot be read; the importer notes it and goes on."""
+
+
+class CancelledImportError(CohortError):
+    """Somebody asked an import to stop and to leave nothing."""
+
+
+class UploadError(DpmedError):
+    """An archive or a folder that was offered for import is refused."""
 
 
 class SpecError(DpmedError):

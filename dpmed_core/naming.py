@@ -32,6 +32,11 @@ def attribute_phrase(attribute: str) -> str:
     return _within_sentence(attribute_title(attribute))
 
 
+def column_title(name: str) -> str:
+    """A finding's or a co-morbidity's column name in words."""
+    return attribute_title(name) if attribute_title(name).isupper() else finding_title(name)
+
+
 def subgroup_title(attribute: str, subgroup: str) -> str:
     """A subgroup in words: ("age", "60-69") is "60–69 years", ("copd", "with") "With COPD"."""
     if attribute == "all":

@@ -19,6 +19,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(PRODUCT_DATA_DIR, description="holds cohorts, runs, keys and the engine's address")
     scheduler: str | None = Field(None, description="address of a Dask scheduler; default: the engine's own")
     workers: int = Field(2, ge=1, le=256, description="training processes of the engine's own scheduler")
+    import_dir: Path | None = Field(None, description="folder on the server whose subfolders the import page offers; none: upload only")
     demo: bool = Field(True, description="make and train the synthetic demo cohort when nothing is there")
     demo_cases: int = Field(1600, ge=60, le=200_000, description="films in the demo cohort that is made by itself")
     engine_idle_seconds: float = Field(300, gt=0, description="the engine ends itself after so long without work")
@@ -42,6 +43,11 @@ class Settings(BaseSettings):
     def reference_dir(self) -> Path:
         """Where the published figures that ship with the product lie, whatever the data folder."""
         return PRODUCT_DATA_DIR / "reference"
+
+    @property
+    def imports_dir(self) -> Path:
+        """Where the import page keeps what is being imported; each gone when it is done, or after a day."""
+        return self.data_dir / "imports"
 
     @property
     def engine_dir(self) -> Path:

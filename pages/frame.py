@@ -9,6 +9,7 @@ st.set_page_config(page_title="DPMed", page_icon=":material/radiology:", layout=
 page = st.navigation(
     [
         st.Page("overview.py", title="Overview", icon=":material/groups:", default=True),
+        st.Page("import_cohort.py", title="Import", icon=":material/upload_file:", url_path="import"),
         st.Page("train.py", title="Train", icon=":material/model_training:", url_path="train"),
         st.Page("privacy_utility.py", title="Privacy and utility", icon=":material/show_chart:", url_path="privacy_utility"),
         st.Page("fairness.py", title="Fairness", icon=":material/balance:", url_path="fairness"),

@@ -1,7 +1,5 @@
 """Overview: what this is, who is in the cohort, what the import left out, and what the engine is doing."""
 
-from dataclasses import asdict
-
 import pandas as pd
 import streamlit as st
 
@@ -14,6 +12,7 @@ from dpmed_core.runs.plan import DEFAULT_SPLIT_SEED
 from dpmed_core.runs.status import RunState
 from widgets.cohort import chosen_cohort
 from widgets.lookup import installation, refresh_seconds, runs_of
+from widgets.report import show_report
 
 SAMPLE_FILMS = 8
 
@@ -69,11 +68,8 @@ def show_patients(cohort: Cohort, counts: pd.DataFrame) -> None:
 def show_import(cohort: Cohort) -> None:
     """What the import left out, and what to know before training."""
     report = installation().cohorts.report(cohort.name)
-    for warning in report.warnings:
-        st.warning(warning)
-    if report.problems:
-        with st.expander(f"{report.n_rows - report.n_imported} of {report.n_rows} rows were left out"):
-            st.dataframe(pd.DataFrame([asdict(p) for p in report.problems]), hide_index=True)
+    if report.checks or report.problems:
+        show_report(report, name=cohort.name)
 
 
 def show_identifying(cohort: Cohort) -> None:
@@ -115,10 +111,12 @@ st.markdown(
 if (chosen := chosen_cohort()) is not None:
     table = counts_table(chosen, assign_parts(chosen, seed=DEFAULT_SPLIT_SEED, key=installation().key))
     show_queue(chosen)
+    for reason in chosen.blocking:
+        st.error(f"**Training is not possible.** {reason}", icon=":material/block:")
     show_numbers(chosen, table)
-    show_import(chosen)
-    show_identifying(chosen)
     if chosen.synthetic:
         show_samples(chosen)
     show_findings(chosen, table)
     show_patients(chosen, table)
+    show_import(chosen)
+    show_identifying(chosen)

@@ -5,6 +5,7 @@ import streamlit as st
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import DpmedError
 from dpmed_core.naming import finding_title
+from dpmed_core.pace import in_words
 from dpmed_core.runs.engine import ensure_engine
 from dpmed_core.runs.plan import estimate_seconds, n_train_units, parse_epsilons, plan_runs
 from dpmed_core.runs.spending import explored_sentence
@@ -86,11 +87,6 @@ def show_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
             runs.ask(spec, cohort_name=cohort.name)
         ensure_engine(installation().settings)
         st.rerun()
-
-
-def in_words(seconds: float) -> str:
-    """A duration as people say it."""
-    return f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
 
 
 def show_run(status: RunStatus) -> None:

@@ -1,8 +1,22 @@
 """What an import found: what came in, what was left out and why, what to know before training."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from typing import Any
+
+
+def counted(count: int, one: str, several: str) -> str:
+    """`count` with the words for one or for several: "1 image repeats", "2 images repeat"."""
+    return f"{count:,} {one if count == 1 else several}"
+
+
+class Severity(StrEnum):
+    """How much a check weighs: blocking ones stop training, the others are said."""
+
+    BLOCKING = "blocking"
+    WARNING = "warning"
+    NOTE = "note"
 
 
 @dataclass(frozen=True)
@@ -25,6 +39,40 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Check:
+    """Something that the validation found.
+
+    Attributes:
+        name: which check, e.g. "identical_images_in_test_and_train".
+        severity: how much it weighs.
+        count: how many; the sentence says of what.
+        sentence: what was found and what to do; never an identifier or a file name.
+        rows: the rows of the source that it is about, sorted.
+        groups: rows that belong together, e.g. identical images; empty where rows stand alone.
+        outside_guarantee: acting on it lets one patient's films decide about another's; the guarantee does not cover that.
+    """
+
+    name: str
+    severity: Severity
+    count: int
+    sentence: str
+    rows: tuple[int, ...] = ()
+    groups: tuple[tuple[int, ...], ...] = ()
+    outside_guarantee: bool = False
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> "Check":
+        """The check that `asdict` took apart."""
+        groups = tuple(tuple(group) for group in fields["groups"])
+        return cls(**{**fields, "severity": Severity(fields["severity"]), "rows": tuple(fields["rows"]), "groups": groups})
+
+
+def by_weight(checks: Iterable[Check]) -> tuple[Check, ...]:
+    """`checks`, the weightiest first."""
+    return tuple(sorted(checks, key=lambda check: list(Severity).index(check.severity)))
+
+
+@dataclass(frozen=True)
 class ImportReport:
     """The outcome of an import.
 
@@ -35,7 +83,8 @@ class ImportReport:
         n_unknown_age: stored images without an age.
         n_unknown_sex: stored images without a sex.
         problems: rows left out, in the manifest's order.
-        warnings: what to know before training.
+        warnings: what to know before training, in sentences.
+        checks: what the validation found, the weightiest first.
         identifying_attributes: how many of the files held each attribute that names a person or helps to find one, by keyword; none of
             their values was kept.
     """
@@ -47,14 +96,27 @@ class ImportReport:
     n_unknown_sex: int
     problems: tuple[Problem, ...] = ()
     warnings: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
     identifying_attributes: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def blocking(self) -> tuple[str, ...]:
+        """Why this cohort cannot be trained on, in sentences; empty where it can."""
+        return tuple(check.sentence for check in self.checks if check.severity is Severity.BLOCKING)
 
     def to_fields(self) -> dict[str, object]:
         """The report as plain values for JSON."""
-        return asdict(self)
+        return {**asdict(self), "blocking": list(self.blocking)}
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> "ImportReport":
         """The report that `to_fields` took apart."""
-        problems = tuple(Problem(**problem) for problem in fields["problems"])
-        return cls(**{**fields, "problems": problems, "warnings": tuple(fields["warnings"])})
+        known = {name: value for name, value in fields.items() if name != "blocking"}
+        return cls(
+            **{
+                **known,
+                "problems": tuple(Problem(**problem) for problem in fields["problems"]),
+                "warnings": tuple(fields["warnings"]),
+                "checks": tuple(map(Check.from_fields, fields.get("checks", ()))),
+            }
+        )

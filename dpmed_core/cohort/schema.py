@@ -1,11 +1,16 @@
 """What a cohort is, once imported: one table of cases and one array of images, row by row."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd  # processes that only read images start without it
 
 
 class Modality(StrEnum):
@@ -57,6 +62,7 @@ class Cohort:
             whatever the order of the files, within one installation.
         patients_known: False where the source does not say which images are one patient's; each image then
             counts as a patient of its own, and only the unit "image" can be promised.
+        blocking: what the validation found that stops training, in sentences; no part of the fingerprint.
     """
 
     name: str
@@ -68,6 +74,7 @@ class Cohort:
     images: NDArray[np.uint8] = field(repr=False)
     fingerprint: str
     patients_known: bool = True
+    blocking: tuple[str, ...] = ()
 
     @property
     def labels(self) -> NDArray[np.float32]:

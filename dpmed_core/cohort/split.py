@@ -1,10 +1,13 @@
 """Assigning patients to parts: each by itself, by a keyed hash."""
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from dpmed_core.cohort.schema import Cohort, Part, Split
 from dpmed_core.keyed import keyed_digest
 
+DEFAULT_SPLIT_SEED = 0
 SHARES: tuple[tuple[Part, float], ...] = ((Part.TRAIN, 0.7), (Part.VALIDATION, 0.1), (Part.TEST, 0.2))
 
 
@@ -22,8 +25,13 @@ def assign_parts(cohort: Cohort, *, seed: int, key: bytes) -> Split:
     """
     if cohort.has_own_split:
         return Split(parts=_frozen(cohort.cases["split"].to_numpy(dtype=np.str_)), seed=None)
-    part_of = {patient: part_of_patient(patient, seed=seed, key=key).value for patient in cohort.cases["patient_id"].unique()}
-    return Split(parts=_frozen(cohort.cases["patient_id"].map(part_of).to_numpy(dtype=np.str_)), seed=seed)
+    return Split(parts=_frozen(keyed_parts(cohort.cases["patient_id"], seed=seed, key=key)), seed=seed)
+
+
+def keyed_parts(patients: pd.Series, *, seed: int, key: bytes) -> NDArray[np.str_]:
+    """The part of each of `patients`, `Part` values."""
+    part_of = {patient: part_of_patient(patient, seed=seed, key=key).value for patient in patients.unique()}
+    return patients.map(part_of).to_numpy(dtype=np.str_)
 
 
 def part_of_patient(patient_id: str, *, seed: int, key: bytes) -> Part:

@@ -4,25 +4,28 @@ import json
 import re
 import secrets
 import shutil
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from dpmed_core.cohort.drafts import LOCK, PREFIX, lasting_draft, passing_draft
+from dpmed_core.cohort.pixels import read_images
 from dpmed_core.cohort.report import ImportReport
 from dpmed_core.cohort.schema import CASE_COLUMNS, Cohort, Modality
 from dpmed_core.errors import CohortError
-from dpmed_core.files import sync_folder, write_json
+from dpmed_core.files import replacing, sync_file, sync_folder, write_json
 from dpmed_core.keyed import keyed_hex
 
 FORMAT = 1
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
-DRAFT_PREFIX = ".draft-"
-DRAFT_LIFETIME_SECONDS = 24 * 3600
+BLOCK = 256
+HASHING_THREADS = 2
+LEFT_BEHIND = ("arriving.bin", "journal.jsonl", LOCK)
+"""What preparing needs and a cohort does not."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ class CohortStore:
         folder = self.folder(name)
         try:
             facts = json.loads((folder / "cohort.json").read_text())
+            blocking = self.report(name).blocking
             cases = pd.read_parquet(folder / "cases.parquet")
             images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
@@ -82,6 +86,7 @@ class CohortStore:
             images=images,
             fingerprint=facts["fingerprint"],
             patients_known=facts.get("patients_known", True),
+            blocking=blocking,
         )
 
     def fingerprint(self, name: str) -> str:
@@ -110,16 +115,17 @@ class CohortStore:
         if name in self.names():
             raise CohortError(f"There is a cohort {name!r} already: remove it first, or choose another name.")
 
-    @contextmanager
-    def draft(self) -> Iterator[Path]:
+    def draft(self) -> AbstractContextManager[Path]:
         """A hidden folder to prepare a cohort in; gone when the block ends, unless `publish` took it."""
-        self._clear_old_drafts()
-        folder = self.root / f"{DRAFT_PREFIX}{secrets.token_hex(6)}"
-        folder.mkdir(parents=True, mode=0o700)
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        return passing_draft(self.root)
+
+    def lasting_draft(self, work: str) -> AbstractContextManager[Path]:
+        """The hidden folder of exactly this `work`; an attempt that was cut off is found in it by the next.
+
+        Raises:
+            CohortError: another process is at the same work.
+        """
+        return lasting_draft(self.root, work)
 
     def publish(
         self,
@@ -150,11 +156,14 @@ class CohortStore:
         }
         if not patients_known:
             facts["patients_known"] = False
-        images = np.load(draft / "images.npy", mmap_mode="r", allow_pickle=False)
-        facts["fingerprint"] = _fingerprint(facts, cases, images, key=self.key)
-        cases.to_parquet(draft / "cases.parquet", index=False)
+        facts["fingerprint"] = _fingerprint(facts, cases, draft / "images.npy", key=self.key)
+        with replacing(draft / "cases.parquet") as table:
+            cases.to_parquet(table, index=False)
         write_json(draft / "report.json", report.to_fields())
         write_json(draft / "cohort.json", facts)
+        for left in LEFT_BEHIND:
+            (draft / left).unlink(missing_ok=True)
+        sync_file(draft / "images.npy")
         try:
             draft.rename(self.root / name)
         except OSError:
@@ -192,19 +201,15 @@ class CohortStore:
     def remove(self, name: str) -> None:
         """Remove cohort `name` with everything cached for it."""
         folder = self.folder(name)
-        going = self.root / f"{DRAFT_PREFIX}{secrets.token_hex(6)}"
+        going = self.root / f"{PREFIX}{secrets.token_hex(6)}"
         folder.rename(going)
         shutil.rmtree(going)
 
-    def _clear_old_drafts(self) -> None:
-        for path in self.root.glob(f"{DRAFT_PREFIX}*"):
-            if time.time() - path.stat().st_mtime > DRAFT_LIFETIME_SECONDS:
-                shutil.rmtree(path, ignore_errors=True)
 
-
-def _fingerprint(facts: dict[str, object], cases: pd.DataFrame, images: np.ndarray, *, key: bytes) -> str:
-    """The keyed hash of a cohort's facts and rows; case_ids cover the pixels (see `importer.case_id`), the array is hashed too."""
+def _fingerprint(facts: dict[str, object], cases: pd.DataFrame, images: Path, *, key: bytes) -> str:
+    """The keyed hash of a cohort's facts and rows; case_ids cover the pixels (see `arranging.case_id`), the array is hashed too."""
     columns = [*CASE_COLUMNS, *sorted(set(cases.columns) - set(CASE_COLUMNS))]
     table = cases[columns].to_csv(index=False, float_format="%.6g", na_rep="")
-    pixels = keyed_hex(key, "pixels", *(keyed_hex(key, "image", np.ascontiguousarray(image).tobytes()) for image in images))
-    return keyed_hex(key, "cohort", json.dumps(facts, sort_keys=True), table, pixels)
+    with ThreadPoolExecutor(HASHING_THREADS) as pool:  # hashing frees the interpreter's lock
+        hashes = [one for block in read_images(images, BLOCK) for one in pool.map(lambda i: keyed_hex(key, "image", i.tobytes()), block)]
+    return keyed_hex(key, "cohort", json.dumps(facts, sort_keys=True), table, keyed_hex(key, "pixels", *hashes))

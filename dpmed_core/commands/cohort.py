@@ -16,6 +16,7 @@ from dpmed_core.cohort.sources.values import Uncertain
 from dpmed_core.cohort.sources.wish import Match, SourceWish, Views
 from dpmed_core.cohort.split import assign_parts
 from dpmed_core.cohort.summary import counts_table
+from dpmed_core.cohort.validation.table import WORDS
 from dpmed_core.commands.output import json_option, progress_line, records, say
 from dpmed_core.errors import CohortError
 from dpmed_core.installation import Installation
@@ -137,8 +138,11 @@ def add_demo(modality: str, name: str, cases: int, seed: int, as_json: bool) -> 
 def _say_imported(installation: Installation, name: str, report: ImportReport, *, as_json: bool) -> None:
     for problem in report.problems:
         click.echo(problem.sentence(), err=True)
+    for sentence in (f"Training is not possible: {reason}" for reason in report.blocking):
+        click.echo(sentence, err=True)
     for warning in report.warnings:
-        click.echo(f"Note: {warning}", err=True)
+        if warning not in report.blocking:
+            click.echo(f"Note: {warning}", err=True)
     if identifying := attributes_sentence(report.identifying_attributes):
         click.echo(f"Note: {identifying}", err=True)
     imported = installation.cohorts.load(name)
@@ -191,7 +195,9 @@ def show(name: str, as_json: bool) -> None:
         "import_report": installation.cohorts.report(name).to_fields(),
     }
     heading = f"{name}: {document['n_cases']} images of {document['n_patients']} patients, fingerprint {one.fingerprint}"
-    say(document, f"{heading}\n{counts.to_string(index=False)}", as_json=as_json)
+    report = installation.cohorts.report(name)
+    told = [f"{WORDS[check.severity]}: {check.sentence}" for check in report.checks]
+    say(document, "\n".join([heading, counts.to_string(index=False), *told]), as_json=as_json)
 
 
 @cohort.command("remove")

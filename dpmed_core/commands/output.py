@@ -9,6 +9,8 @@ import click
 import numpy as np
 import pandas as pd
 
+from dpmed_core.pace import Pace, in_words
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout and nothing else there.")
 
 
@@ -31,16 +33,17 @@ def _plain(value: object) -> object:
 
 
 def progress_line(what: str) -> Callable[[int, int], None]:
-    """A callback that keeps one line on stderr up to date, or, where that is no terminal, a line each tenth."""
-    is_terminal, shown = sys.stderr.isatty(), -1
+    """A callback that keeps one line on stderr up to date, time left included, or, where that is no terminal, a line each tenth."""
+    is_terminal, shown, pace = sys.stderr.isatty(), -1, Pace()
 
     def show(done: int, total: int) -> None:
         nonlocal shown
-        tenths = 10 * done // max(total, 1)
+        tenths, left = 10 * done // max(total, 1), pace.seconds_left(done, total)
+        words = f"{what}: {done} of {total}" + (f", about {in_words(left)} left" if left and done < total else "")
         if is_terminal:
-            click.echo(f"\r{what}: {done} of {total} ", err=True, nl=done >= total)
+            click.echo(f"\r{words:<70}", err=True, nl=done >= total)
         elif tenths > shown:
             shown = tenths
-            click.echo(f"{what}: {done} of {total}", err=True)
+            click.echo(words, err=True)
 
     return show

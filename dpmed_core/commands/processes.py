@@ -1,10 +1,12 @@
-"""`engine` and `first-start`: what DPMed starts by itself, callable by hand."""
+"""`engine`, `first-start` and `import-job`: what DPMed starts by itself, callable by hand."""
 
 import click
 
 from dpmed_core import first_start as first
 from dpmed_core.runs.dispatch import serve
 from dpmed_core.settings import load_settings
+from dpmed_core.uploads.jobs import Jobs
+from dpmed_core.uploads.work import work_on
 
 
 @click.command()
@@ -17,3 +19,11 @@ def engine() -> None:
 def first_start() -> None:
     """Make the demo cohort and ask for its runs."""
     first.make_demo(load_settings())
+
+
+@click.command("import-job")
+@click.argument("job_id")
+def import_job(job_id: str) -> None:
+    """Do what an import of the dashboard waits for."""
+    settings = load_settings()
+    work_on(Jobs(settings).job(job_id), settings)

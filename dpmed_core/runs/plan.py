@@ -4,13 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 
 from dpmed_core.cohort.schema import Cohort, Part
+from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED as DEFAULT_SPLIT_SEED
 from dpmed_core.cohort.split import SHARES, assign_parts
 from dpmed_core.errors import SpecError
 from dpmed_core.training.catalogue import recipe_card
 from dpmed_core.training.result import RunResult
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec, default_delta
 
-DEFAULT_SPLIT_SEED = 0
 TRAIN_SHARE = dict(SHARES)[Part.TRAIN]
 
 
@@ -51,6 +51,7 @@ def plan_runs(
     card = recipe_card(recipe)
     if not cohort.findings:
         raise SpecError(f"Cohort {cohort.name!r} has no findings to learn: import it again with a table of labels.")
+    _refuse_blocked(cohort)
     _refuse_unknown_patients(cohort, unit)
     units = n_train_units(cohort, key=key, unit=unit, split_seed=split_seed)
     if units < 2:
@@ -67,6 +68,11 @@ def plan_runs(
         for seed in range(n_seeds)
         for target in targets
     ]
+
+
+def _refuse_blocked(cohort: Cohort) -> None:
+    if cohort.blocking:
+        raise SpecError(f"Cohort {cohort.name!r} cannot be trained on: {cohort.blocking[0]}")
 
 
 def _refuse_unknown_patients(cohort: Cohort, unit: PrivacyUnit) -> None:

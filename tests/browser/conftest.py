@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from dpmed_core.processes import settings_environment
 from dpmed_core.runs.engine import address, engine_is_alive
 from dpmed_core.settings import Settings
 
@@ -37,7 +38,7 @@ class Dashboard:
         return f"http://localhost:{self.port}"
 
     def start(self) -> None:
-        environment = {**os.environ, "DPMED_DATA_DIR": str(self.settings.data_dir), "DPMED_DEMO_CASES": str(N_FILMS)}
+        environment = settings_environment(self.settings)
         command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port)]
         with (self.settings.data_dir / "server.log").open("ab") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
@@ -87,7 +88,7 @@ def dashboard(data_dir: Path) -> Iterator[Dashboard]:
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
-    served = Dashboard(Settings(data_dir=data_dir), port)
+    served = Dashboard(Settings(data_dir=data_dir, demo_cases=N_FILMS), port)
     yield served
     served.kill()
     served.kill_engine()

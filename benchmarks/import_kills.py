@@ -1,0 +1,100 @@
+"""Killing an import (SIGKILL) at random moments: there is no cohort or a whole one, and what was read is not read again."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from benchmarks.importing import KEY, films
+from dpmed_core.cohort.drafts import PREFIX
+from dpmed_core.cohort.store import CohortStore
+
+N_KILLS, N_FILMS, SIDE = 20, 600, 512
+ENDING_SECONDS = 10.0
+"""A reader ends when it has read the few images that it was given last."""
+PROGRAM = """
+import sys
+from pathlib import Path
+from dpmed_core.cohort.importer import import_manifest
+from dpmed_core.cohort.store import CohortStore
+first = []
+def progress(done, total):
+    if not first:
+        first.append(done)
+        Path(sys.argv[3]).write_text(str(done))
+store = CohortStore(Path(sys.argv[1]), bytes(range(32)))
+import_manifest(store, "films", manifest=Path(sys.argv[2]), images_dir=None, findings=("mass",), workers=2, progress=progress)
+"""
+
+
+def rows() -> list[dict[str, object]]:
+    """All kills, then what was there in the end."""
+    return list(_rows())
+
+
+def _rows() -> Iterator[dict[str, object]]:
+    """One row a kill: when, how many images were in the journal, how many of them the next attempt had, and what was there."""
+    moments = random.Random(0)
+    with films(N_FILMS, SIDE) as manifest, tempfile.TemporaryDirectory() as folder:
+        store, first = CohortStore(Path(folder) / "cohorts", KEY), Path(folder) / "first"
+        command = [sys.executable, "-c", PROGRAM, str(store.root), str(manifest), str(first)]
+        began = time.monotonic()
+        subprocess.run(command, check=True)
+        whole_seconds, fingerprint = time.monotonic() - began, store.fingerprint("films")
+        store.remove("films")
+        for number in range(N_KILLS):
+            yield _kill(command, store, fingerprint, first, after=moments.uniform(0, whole_seconds), number=number)
+            if store.names():
+                store.remove("films")
+        subprocess.run(command, check=True)
+        yield {"case": "after the last kill", "cohort": "whole" if store.fingerprint("films") == fingerprint else "DIFFERENT"}
+
+
+def _kill(command: list[str], store: CohortStore, fingerprint: str, first: Path, *, after: float, number: int) -> dict[str, object]:
+    before = _journalled(store)
+    first.unlink(missing_ok=True)
+    process = subprocess.Popen(command)
+    time.sleep(after)
+    readers = [child.pid for child in psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    deadline = time.monotonic() + ENDING_SECONDS
+    while left := sum(map(_is_alive, readers)):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+    there = store.names() == ["films"]
+    return {
+        "case": f"kill {number + 1} after {after:.2f} s",
+        "journalled_before": before,
+        "first_progress_of_this_attempt": int(first.read_text()) if first.exists() else None,
+        "journalled_after": _journalled(store),
+        "cohort": "none" if not there else "whole" if store.load("films").fingerprint == fingerprint else "DIFFERENT",
+        "readers_left": left,
+    }
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _journalled(store: CohortStore) -> int:
+    """Images in the draft's journal, each once."""
+    places: set[int] = set()
+    for journal in store.root.glob(f"{PREFIX}*/journal.jsonl"):
+        for line in journal.read_text().splitlines():
+            try:
+                places |= {entry[0] for entry in json.loads(line or "[]")}
+            except ValueError:
+                continue  # broken off
+    return len(places)

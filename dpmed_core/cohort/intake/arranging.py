@@ -1,0 +1,64 @@
+"""From what was read to what is stored: one order of cases, whatever the order of files, and the pixels in it."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dpmed_core.cohort.image import STORED_SIZE
+from dpmed_core.cohort.intake.journal import SEXES, SLOT_BYTES, Journal
+from dpmed_core.cohort.intake.roster import Roster
+from dpmed_core.cohort.schema import CASE_COLUMNS, Sex
+from dpmed_core.keyed import keyed_hex
+
+
+def case_id(patient: str, pixel_digest: bytes, occurrence: int, *, key: bytes) -> str:
+    """A case's keyed name: its patient, its stored pixels and, among that patient's identical images, its number."""
+    return keyed_hex(key, "case", patient, pixel_digest, str(occurrence))
+
+
+def arrange(roster: Roster, journal: Journal, *, key: bytes) -> tuple[pd.DataFrame, NDArray[np.intp]]:
+    """The table of cases in canonical order, and for each of its rows the place in the roster."""
+    places = np.flatnonzero(journal.is_read)
+    labels = roster.labels[places]
+    cases = pd.DataFrame(
+        {
+            "patient_id": [roster.patients[i] for i in places],
+            "age": [_age(roster.ages[i], journal.ages[i]) for i in places],
+            "sex": [_sex(roster.sexes[i], int(journal.sexes[i])) for i in places],
+            "split": [None if (part := roster.parts[i]) is None else part.value for i in places],
+            **{name: labels[:, column] for column, name in enumerate(roster.columns)},
+            "digest": [journal.digests[i].tobytes().hex() for i in places],
+        }
+    )
+    # identical films of one patient are numbered by what their rows say, not by the files' order
+    content = pd.Series(["|".join(map(str, row)) for row in cases.itertuples(index=False)])
+    occurrence = cases.loc[content.sort_values(kind="stable").index].groupby(["patient_id", "digest"]).cumcount()
+    cases["case_id"] = [
+        case_id(patient, bytes.fromhex(digest), int(occurrence[row]), key=key)
+        for row, (patient, digest) in enumerate(zip(cases["patient_id"], cases["digest"], strict=True))
+    ]
+    cases["split"] = cases["split"].astype(object)
+    ordered = cases.sort_values(["patient_id", "case_id"])
+    return ordered[[*CASE_COLUMNS, *roster.columns]].reset_index(drop=True), places[ordered.index.to_numpy()]
+
+
+def store_pixels(arrived: Path, stored: Path, places: NDArray[np.intp]) -> None:
+    """Write the slots of `arrived` in the order of `places` as the array `stored`, durably; no more than one is held in memory."""
+    with arrived.open("rb") as slots, stored.open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (len(places), STORED_SIZE, STORED_SIZE)}
+        np.lib.format.write_array_header_1_0(file, header)
+        for place in places:
+            file.write(os.pread(slots.fileno(), SLOT_BYTES, int(place) * SLOT_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _age(given: float, header: float) -> float:
+    return header if np.isnan(given) else given
+
+
+def _sex(given: Sex, header: int) -> str:
+    return (given if given is not Sex.UNKNOWN else SEXES[header]).value

@@ -1,0 +1,67 @@
+"""One image as read, or why it cannot be."""
+
+import os
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from dpmed_core.cohort.arrays import ArrayImage
+from dpmed_core.cohort.image import read_image
+from dpmed_core.cohort.intake.roster import image_of
+from dpmed_core.cohort.schema import Modality, Sex
+from dpmed_core.errors import ImageError
+
+Image = str | ArrayImage
+"""An image as a roster holds it."""
+Signature = tuple[int, ...]
+"""What changes when a file's content does; its change time cannot be set by hand. Source: POSIX stat."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """One image as read, or why it cannot be.
+
+    Attributes:
+        signature: of the file, taken before it was read.
+        pixels: bytes of the stored square; None where it cannot be read.
+        digest: SHA-256 of `pixels`.
+        age: years from the file's header; None where it has none.
+        sex: from the file's header.
+        message: why it cannot be read.
+        remarks: what the user should look at in this image.
+        identifying: keywords of the identifying attributes that its header holds.
+    """
+
+    signature: Signature
+    pixels: bytes | None = field(default=None, repr=False)
+    digest: bytes = b""
+    age: float | None = None
+    sex: Sex = Sex.UNKNOWN
+    message: str = ""
+    remarks: tuple[str, ...] = ()
+    identifying: tuple[str, ...] = ()
+
+
+Chunk = list[tuple[int, Image]]
+"""Images to read, each with its place in the roster."""
+Read = list[tuple[int, Outcome]]
+"""A chunk as read."""
+
+
+def signature_of(image: Image) -> Signature:
+    """The signature of the file that holds `image`; empty where there is none."""
+    try:
+        facts = os.stat(image if isinstance(image, str) else image.archive)  # noqa: PTH116 - a `Path` for each of a million costs
+    except OSError:
+        return ()
+    return (facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino)
+
+
+def read_one(image: Image, modality: Modality) -> Outcome:
+    """`image` as read for a cohort of `modality`, or why it cannot be."""
+    signature = signature_of(image)
+    try:
+        stored = read_image(image_of(image), modality=modality)
+    except ImageError as error:
+        return Outcome(signature, message=str(error))
+    pixels = stored.pixels.tobytes()
+    return Outcome(signature, pixels, sha256(pixels).digest(), stored.age, stored.sex, "", stored.remarks, stored.identifying)

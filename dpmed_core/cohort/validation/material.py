@@ -1,0 +1,107 @@
+"""What the checks look at: a cohort about to be stored, row by row, with the row of its source beside each case."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dpmed_core.cohort.image import STORED_SIZE
+from dpmed_core.cohort.pixels import read_images
+from dpmed_core.cohort.report import Check, Severity
+from dpmed_core.cohort.schema import Part
+
+BLOCK = 128
+"""Images measured at once; what is held in memory does not grow with the cohort but by some hundred bytes an image."""
+THUMBNAIL = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What the checks need of the pixels.
+
+    Attributes:
+        thumbnails: means over blocks of the stored square `[n, THUMBNAIL, THUMBNAIL]`, uint8.
+        spans: largest less smallest grey level `[n]`.
+        clipped: share of the picture that is pure black or pure white, black borders left out `[n]`.
+    """
+
+    thumbnails: NDArray[np.uint8]
+    spans: NDArray[np.uint8]
+    clipped: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """A cohort as the checks see it; place i of each is one case.
+
+    Attributes:
+        cases: columns of `CASE_COLUMNS`, then one for each finding and co-morbidity.
+        findings: columns to predict.
+        comorbidities: columns that describe the patient.
+        rows: row of the source `[n]`.
+        digests: of the stored pixels `[n, 32]`.
+        parts: `Part` values, the source's own or those of the default split `[n]`.
+        images: the stored array's file.
+        measured: of the pixels.
+    """
+
+    cases: pd.DataFrame = field(repr=False)
+    findings: tuple[str, ...]
+    comorbidities: tuple[str, ...]
+    rows: NDArray[np.int64]
+    digests: NDArray[np.uint8]
+    parts: NDArray[np.str_]
+    images: Path = field(repr=False)
+    measured: Measured
+
+    def in_part(self, part: Part) -> NDArray[np.bool_]:
+        """Which cases stand in `part`."""
+        return np.asarray(self.parts == part.value)
+
+    def rows_of(self, cases: NDArray[np.intp] | NDArray[np.bool_]) -> tuple[int, ...]:
+        """The source's rows of `cases`, sorted."""
+        return tuple(int(row) for row in np.sort(self.rows[cases]))
+
+    def groups_of(self, groups: Iterable[NDArray[np.intp]]) -> tuple[tuple[int, ...], ...]:
+        """The source's rows of groups of cases, each sorted, by their first row."""
+        return tuple(sorted(self.rows_of(group) for group in groups))
+
+    def check(
+        self,
+        name: str,
+        severity: Severity,
+        sentence: str,
+        cases: NDArray[np.intp] | NDArray[np.bool_],
+        *,
+        count: int | None = None,
+        groups: Iterable[NDArray[np.intp]] = (),
+        outside_guarantee: bool = False,
+    ) -> Check:
+        """A check about `cases`; it counts them unless `count` says otherwise."""
+        rows = self.rows_of(cases)
+        return Check(name, severity, len(rows) if count is None else count, sentence, rows, self.groups_of(groups), outside_guarantee)
+
+
+def pooling(side: int) -> NDArray[np.float32]:
+    """The matrix `[side, STORED_SIZE]` that takes means over blocks along one axis."""
+    factor = STORED_SIZE // side
+    return np.asarray(np.kron(np.eye(side, dtype=np.float32), np.full((1, factor), 1 / factor, np.float32)), dtype=np.float32)
+
+
+def measure(images: Path) -> Measured:
+    """What the checks need of the stored array `images`, a block at a time."""
+    blocks = [_measured(block) for block in read_images(images, BLOCK)]
+    return Measured(*(np.concatenate([block[i] for block in blocks]) for i in range(3)))
+
+
+def _measured(block: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float32]]:
+    flat = block.reshape(len(block), -1)
+    pool = pooling(THUMBNAIL)
+    thumbnails = pool @ block.astype(np.float32) @ pool.T
+    inside = block.any(axis=2).sum(axis=1) * block.any(axis=1).sum(axis=1)
+    black = np.maximum((flat == 0).sum(axis=1) - (flat.shape[1] - inside), 0)
+    clipped = (black + (flat == 255).sum(axis=1)) / np.maximum(inside, 1)
+    return np.rint(thumbnails).astype(np.uint8), np.ptp(flat, axis=1), clipped.astype(np.float32)

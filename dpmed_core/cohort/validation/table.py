@@ -1,0 +1,31 @@
+"""The report as a table to read."""
+
+import pandas as pd
+
+from dpmed_core.cohort.report import Check, ImportReport, Severity
+
+WORDS = {Severity.BLOCKING: "Stops training", Severity.WARNING: "Look at this", Severity.NOTE: "Good to know"}
+ROWS_SHOWN = 12
+
+
+def checks_table(report: ImportReport) -> pd.DataFrame:
+    """One row a check, the weightiest first, with columns weight, sentence, rows (the first of them), guarantee."""
+    return pd.DataFrame(
+        {
+            "weight": [WORDS[check.severity] for check in report.checks],
+            "sentence": [check.sentence for check in report.checks],
+            "rows": [_first(check.rows) for check in report.checks],
+            "guarantee": ["outside" if check.outside_guarantee else "" for check in report.checks],
+        }
+    )
+
+
+def rows_text(check: Check) -> str:
+    """All rows that `check` is about, those that belong together in brackets."""
+    if check.groups:
+        return ", ".join(f"({', '.join(map(str, group))})" for group in check.groups)
+    return ", ".join(map(str, check.rows))
+
+
+def _first(rows: tuple[int, ...]) -> str:
+    return ", ".join(map(str, rows[:ROWS_SHOWN])) + (f" and {len(rows) - ROWS_SHOWN} more" if len(rows) > ROWS_SHOWN else "")

@@ -1,0 +1,35 @@
+"""How long something that counts will still take."""
+
+import time
+from collections.abc import Callable
+
+
+class Pace:
+    """The pace since work began here; what an earlier attempt had done does not count as speed."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin now."""
+        self._clock = clock
+        self._began = clock()
+        self._done_before: int | None = None
+
+    def seconds_left(self, done: int, total: int) -> float | None:
+        """Seconds until `total` is reached; None until enough is done to tell."""
+        if self._done_before is None:
+            self._done_before, self._began = done, self._clock()
+            return None
+        did, elapsed = done - self._done_before, self._clock() - self._began
+        return elapsed / did * (total - done) if did > 0 else None
+
+    def elapsed(self) -> float:
+        """Seconds since it began."""
+        return self._clock() - self._began
+
+    def restart(self) -> None:
+        """Begin anew."""
+        self._began, self._done_before = self._clock(), None
+
+
+def in_words(seconds: float) -> str:
+    """A duration as people say it."""
+    return f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"

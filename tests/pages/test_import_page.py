@@ -1,0 +1,145 @@
+"""The import page in every state that a reader can meet it in; steps run in the test's own process."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dpmed_core.cohort.report import Check, Severity
+from dpmed_core.settings import load_settings
+from dpmed_core.uploads import work
+from dpmed_core.uploads.jobs import JobPlan, Jobs, JobState, Stage
+from dpmed_core.uploads.work import work_on
+
+from .test_pages import texts
+
+N_FILMS = 30
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A folder on the server with thirty pictures and their table; one row is wrong, two pictures are the same."""
+    root = tmp_path / "server"
+    root.mkdir()
+    lines = ["image,patient_id,age,sex,mass,copd"]
+    for i in range(N_FILMS):
+        pixels = np.random.default_rng(i % 29).integers(0, 256, (30, 20), dtype=np.uint8)
+        Image.fromarray(pixels).save(root / f"{i}.png")
+        lines.append(f"{i}.png,p{i},{'abc' if i == 4 else 40 + i},{'FM'[i % 2]},{i % 2},{i // 2 % 2}")
+    (root / "films.csv").write_text("\n".join(lines))
+    return root
+
+
+@pytest.fixture
+def jobs(empty, server, monkeypatch):
+    """The jobs of an installation that offers the server folder."""
+    monkeypatch.setenv("DPMED_IMPORT_DIR", str(server))
+    load_settings.cache_clear()
+    monkeypatch.setattr(work.os, "nice", lambda value: None)
+
+    def start(self, job, stage):
+        job.set_state(JobState(stage))
+        work_on(job, self.settings)
+
+    monkeypatch.setattr(Jobs, "start", start)
+    return Jobs(load_settings())
+
+
+def press(app, label):
+    return next(button for button in app.button if button.label == label).click().run()
+
+
+def test_an_empty_installation_offers_an_upload_and_says_how_to_offer_a_folder(empty, open_page):
+    app = open_page("import_cohort")
+    assert not app.exception
+    assert "Upload a ZIP archive" in texts(app) and "DPMED_IMPORT_DIR" in texts(app)
+
+
+def test_from_a_folder_to_a_cohort_and_its_report(empty, jobs, open_page):
+    app = open_page("import_cohort")
+    app = press(app, "Use this folder")
+    assert not app.exception
+    assert "What do the table's columns mean?" in texts(app)
+    chosen = {box.label: box.value for box in app.selectbox}
+    assert (chosen["Image file"], chosen["Patient"], chosen["Age"], chosen["Sex"]) == ("image", "patient_id", "age", "sex")
+    assert [(box.label, box.value) for box in app.multiselect] == [
+        ("Findings to predict", ["mass"]),
+        ("Co-morbidities to compare by", ["copd"]),
+    ]
+    app = press(app, "Look at it")
+    assert not app.exception
+    assert app.metric[0].value == "29 of 30 rows"
+    assert [expander.label for expander in app.expander] == ["1 row will be left out"]
+    assert "24 of its images, as they will be stored" in texts(app)
+    app.text_input[0].set_value("ward-films")
+    app = press(app, "Import")
+    assert not app.exception
+    assert empty.cohorts.names() == ["ward-films"]
+    assert "is here: 29 images of 29 patients" in app.success[0].value
+    assert "pixel by pixel under several patients" in " ".join(app.dataframe[0].value["sentence"])
+    app = press(app, "Import another")
+    assert "Upload a ZIP archive" in texts(app) and jobs.all() == []
+
+
+def test_a_name_that_is_taken_is_said_before_anything_is_read(cohort, jobs, open_page):
+    app = press(press(open_page("import_cohort"), "Use this folder"), "Look at it")
+    app.text_input[0].set_value("demo-radiograph")
+    app = press(app, "Import")
+    assert "already" in app.error[0].value
+    assert jobs.all()[0].state().stage is Stage.LOOKED
+
+
+def job_at(jobs, state, plan=None):
+    job = jobs.begin_folder(".")
+    job.set_plan(plan or JobPlan(".", "films.csv", None, "ward-films"))
+    job.set_state(state)
+    return job
+
+
+def test_an_import_under_way_shows_how_far_it_is_and_can_be_cancelled(jobs, open_page):
+    job = job_at(jobs, JobState(Stage.IMPORTING, 1200, 4000, 95.0))
+    app = open_page("import_cohort", job=job.job_id)
+    assert not app.exception
+    assert "You may close this page" in texts(app)
+    press(app, "Cancel")
+    assert job.is_cancelled()
+
+
+def test_imports_begun_earlier_are_found_again(jobs, open_page):
+    job_at(jobs, JobState(Stage.IMPORTING, 1, 4))
+    app = open_page("import_cohort")
+    assert "ward-films: reading all images" in texts(app)
+    assert "You may close this page" in texts(press(app, "Show"))
+
+
+def test_a_failed_import_says_why_and_lets_the_columns_be_corrected(jobs, open_page):
+    job = job_at(jobs, JobState(Stage.FAILED, message="None of the 30 rows can be used: correct the table."))
+    app = open_page("import_cohort", job=job.job_id)
+    assert "None of the 30 rows" in app.error[0].value
+    assert "What do the table's columns mean?" in texts(press(app, "Correct the columns"))
+
+
+def test_an_import_that_the_server_stopped_can_go_on(jobs, open_page):
+    job = job_at(jobs, JobState(Stage.IMPORTING, 1, 4))
+    state = json.loads((job.folder / "state.json").read_text())
+    (job.folder / "state.json").write_text(json.dumps({**state, "changed_at": state["changed_at"] - 60}))
+    app = open_page("import_cohort", job=job.job_id)
+    assert "nothing that was read is lost" in app.error[0].value
+    assert "Go on" in [button.label for button in app.button]
+
+
+def test_an_import_that_is_gone_is_named_and_the_page_begins_anew(empty, open_page):
+    app = open_page("import_cohort", job="0123456789abcdef")
+    assert "older than a day" in app.warning[0].value and "Upload a ZIP archive" in texts(app)
+    assert not open_page("import_cohort", job="../../etc").exception
+
+
+def test_a_cohort_that_cannot_be_trained_says_so_where_it_is_looked_at_and_planned(empty, cohort, open_page):
+    folder = empty.cohorts.folder(cohort.name)
+    check = Check("no_test_images", Severity.BLOCKING, 0, "The split leaves no test images.")
+    report = replace(empty.cohorts.report(cohort.name), checks=(check,))
+    (folder / "report.json").write_text(json.dumps(report.to_fields()))
+    assert "The split leaves no test images" in open_page("overview").error[0].value
+    assert "cannot be trained on: The split leaves no test images" in open_page("train").error[0].value

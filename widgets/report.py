@@ -1,0 +1,51 @@
+"""The validation report of an import, as pages show it."""
+
+import json
+from dataclasses import asdict
+
+import pandas as pd
+import streamlit as st
+
+from dpmed_core.cohort.report import ImportReport
+from dpmed_core.cohort.validation.table import checks_table, rows_text
+
+REPORT_ROW_HEIGHT = 72
+"""Pixels: high enough that sentences break over lines instead of being cut off."""
+
+
+def show_report(report: ImportReport, *, name: str) -> None:
+    """What an import found: what stops training, what to look at, what was left out; a chosen line shows all its rows."""
+    for sentence in report.blocking:
+        st.error(f"**Training is not possible.** {sentence}", icon=":material/block:")
+    st.subheader("Validation report")
+    if not report.checks:
+        st.caption("Nothing was found that would mislead: no repeated or contradictory images, nothing too rare, nothing left out.")
+        return
+    titles = {
+        "weight": st.column_config.TextColumn("", width="small"),
+        "sentence": st.column_config.TextColumn("What was found", width="large"),
+        "rows": st.column_config.TextColumn("Rows of the table", width="medium"),
+        "guarantee": st.column_config.TextColumn("Guarantee", width="small"),
+    }
+    picked = st.dataframe(
+        checks_table(report),
+        hide_index=True,
+        column_config=titles,
+        row_height=REPORT_ROW_HEIGHT,
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"checks-{name}",
+    )
+    for line in picked["selection"]["rows"]:
+        st.markdown(f"**{report.checks[line].sentence}** All its rows:")
+        st.code(rows_text(report.checks[line]) or "none", language=None, wrap_lines=True)
+    st.caption(
+        "Tick a line to see all its rows. “Outside” the guarantee: dropping or merging films for this reason would let one patient's films "
+        "decide about another's, which the privacy guarantee does not cover; DPMed itself never does."
+    )
+    if report.problems:
+        with st.expander(f"{report.n_rows - report.n_imported:,} of {report.n_rows:,} rows were left out"):
+            st.dataframe(pd.DataFrame([asdict(problem) for problem in report.problems]), hide_index=True)
+    st.download_button(
+        "Report (JSON)", lambda: json.dumps(report.to_fields(), indent=1), f"import-{name}.json", "application/json", on_click="ignore"
+    )
