@@ -160,7 +160,7 @@ def test_a_finding_too_rare_in_a_subgroup_says_in_which(cohort, pictures):
     rows = [{"split": "test" if i % 2 else "train", "mass": i % 4 // 2, "sex": "M" if i < 20 else "F"} for i in range(N_FILMS)]
     rows += [{"split": "test", "mass": 0, "sex": "other", "image": "0.png", "age": 85}] * 3
     found = cohort(pictures, rows)
-    assert found["rare_in_subgroup"].sentence.endswith("or without it: other, 80+ years.")
+    assert found["rare_in_subgroup"].sentence.endswith("or without it: Other, 80+ years.")
     assert found["rare_in_subgroup"].rows == (42, 43, 44)
 
 
