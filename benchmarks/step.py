@@ -25,7 +25,7 @@ from dpmed_core.training.models import ConvNet3d, ResNet9
 from dpmed_core.training.unit_gradients.module import UnitGradientModule
 from dpmed_core.training.unit_gradients.units import Units
 
-ROUNDS, ROUNDS_OF_SLOW_PEERS = 30, 6
+ROUNDS, ROUNDS_OF_SLOW_PEERS = 30, 5
 N_FINDINGS = 8
 NOISE_MULTIPLIER, MAX_GRAD_NORM = 1.0, 1.5
 REFERENCE = "nonprivate"

@@ -74,7 +74,8 @@ def show_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
     results = [runs.result(s.run_id) for s in runs.statuses() if s.state == RunState.FINISHED and not runs.is_damaged(s.run_id)]
     seconds = estimate_seconds(new, cohort, results, workers=installation().settings.workers)
     st.markdown(
-        f"**Plan:** {len(specs)} models, {len(specs) - len(new)} of them asked for before; about {in_words(seconds)} for the others. "
+        f"**Plan:** {len(specs)} models, {len(specs) - len(new)} of them asked for before"
+        f"{f'; about {in_words(seconds)} for the others' if new else ''}. "
         f"Findings: {', '.join(map(finding_title, cohort.findings))}."
     )
     private = tuple(spec for spec in new if spec.privacy)

@@ -118,4 +118,4 @@ def _scale(figure: go.Figure, mean: pd.DataFrame) -> None:
     if len(mean):
         bottom, top = min(mean["auroc_low"].min(), 0.5), max(mean["auroc_high"].max(), 0.9)
         figure.update_yaxes(range=[max(bottom - 0.02, 0), min(top + 0.02, 1.0)])
-    figure.add_hline(y=0.5, line={"color": "#888888", "width": 1}, annotation_text="chance", annotation_position="bottom right")
+    figure.add_hline(y=0.5, line={"color": "#888888", "width": 1}, annotation_text="chance", annotation_position="top right")
