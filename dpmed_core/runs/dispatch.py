@@ -27,6 +27,8 @@ POLL_SECONDS = 0.15
 QUEUED_AHEAD = 2
 NICENESS = 15
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+NO_HTTP: dict[str, list[dict[str, object]]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+"""Dask opens HTTP ports on the loopback even without its dashboard; they answer nothing, so that no other user learns what trains."""
 PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl(2)
 
 
@@ -55,6 +57,7 @@ def _raise_stop(*_: object) -> None:
 @contextmanager
 def _scheduler(settings: Settings) -> "Iterator[Client]":
     """A client of the scheduler that `settings` names, or of one started here; its address is left in the data folder."""
+    import dask.config
     from distributed import Client, LocalCluster
 
     for name in ("distributed", "distributed.scheduler", "distributed.core", "distributed.nanny", "distributed.worker"):
@@ -65,6 +68,7 @@ def _scheduler(settings: Settings) -> "Iterator[Client]":
             yield client
         return
     os.environ.update(ONE_THREAD)
+    dask.config.set(NO_HTTP)
     security = make_credentials(settings.engine_dir / "tls").security()
     with (
         LocalCluster(
