@@ -50,26 +50,25 @@ def main() -> None:
     installation = Installation.open()
     try:
         finished = _lead(installation, run_id) if ranks_here().is_first else _follow(installation, run_id)
-        distributed.barrier()
     finally:
         distributed.destroy_process_group()
     sys.exit(0 if finished else 1)
 
 
 def _lead(installation: Installation, run_id: str) -> bool:
-    begun = False
+    told = False
 
     def train(here: Installation, status: RunStatus, session: TrainingSession) -> TrainedModel:
-        nonlocal begun
-        begun = ranks_here().agreed(DO_NOT if status.spec.recipe == PROBE.name else BEGIN) == BEGIN
+        nonlocal told
+        ranks_here().agreed(DO_NOT if status.spec.recipe == PROBE.name else BEGIN)
+        told = True
         return train_with_recipe(here, status, session)
 
     installation.runs.status(run_id)
     work_on(installation.settings, run_id, trainer=train)
-    state = installation.runs.status(run_id).state
-    if not begun and state is not RunState.FINISHED:
+    if not told:
         ranks_here().agreed(DO_NOT)
-    return state is RunState.FINISHED
+    return installation.runs.status(run_id).state is RunState.FINISHED
 
 
 def _follow(installation: Installation, run_id: str) -> bool:

@@ -73,3 +73,6 @@ def test_a_run_trained_by_two_ranks_finishes_with_the_plan_of_one(installation, 
     assert guarantee.epsilon <= 8
     assert [event["event"] for event in events if event["event"] != "checkpoint"] == ["started", "planned", "finished"]
     assert events[-1]["steps"] == guarantee.steps
+    again = subprocess.run(launch, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert again.returncode == 0, "a finished run is not trained again, and nobody waits for it"
+    assert installation.runs.attempts(run_id) == events
