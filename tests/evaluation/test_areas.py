@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
 from dpmed_core.evaluation.areas import Design, areas
@@ -84,28 +85,26 @@ def test_the_influence_is_its_definition():
     assert influence == pytest.approx(np.array(expected), rel=1e-12)
 
 
-DELONG_1988 = """
-3.0 5.8 10 0  3.2 6.3 5 1  3.9 6.8 3 1  2.8 4.8 6 0  3.2 5.8 3 1  0.9 4.0 5 0  2.5 5.7 8 0  1.6 5.6 5 1  3.8 5.7 5 1
-3.7 6.7 6 1  3.2 5.4 4 1  3.8 6.6 6 1  4.1 6.6 5 1  3.6 5.7 5 1  4.3 7.0 4 1  3.6 6.7 4 0  2.3 4.4 6 1  4.2 7.6 4 0
-4.0 6.6 6 0  3.5 5.8 6 1  3.8 6.8 7 1  3.0 4.7 8 0  4.5 7.4 5 1  3.7 7.4 5 1  3.1 6.6 6 1  4.1 8.2 6 1  4.3 7.0 5 1
-4.3 6.5 4 1  3.2 5.1 5 1  2.6 4.7 6 1  3.3 6.8 6 0  1.7 4.0 7 0  3.7 6.1 5 1  3.3 6.3 7 1  4.2 7.7 6 1  3.5 6.2 5 1
-2.9 5.7 9 0  2.1 4.8 7 1  2.8 6.2 8 0  4.0 7.0 7 1  3.3 5.7 6 1  3.7 6.9 5 1  3.6 6.6 5 1
+WFNS = """
+3 2 4 5 5 5 5 2 5 2 1 2 5 4 4 2 5 5 5 2 5 2 5 2 4 5 4 4 1 4 4 2 2 5 5 2 2 5 5 5 5 1 1 1 1 5 1 2 2 1 2 2 1 1 1 2 1 2 1 1 3 4 1 4 1
+5 5 1 1 2 4 1 1 2 2 1 2 1 2 2 1 1 1 1 2 1 2 1 1 3 2 4 2 1 4 1 1 5 4 2 2 1 1 1 3 1 2 2 4 4 1 1 1
 """
-"""Albumin, total protein, K-G score and label of 43 patients with ovarian cancer; SAS/STAT User's Guide, PROC LOGISTIC, example 8."""
+S100B = """
+9 6 12 8 26 31 29 3 20 5 3 24 22 28 31 16 31 31 31 3 31 18 1 5 14 31 16 31 4 16 9 6 7 14 31 10 31 19 31 31 26 9 10 6 2 27 13 6 6 2
+4 2 5 7 3 13 3 7 9 13 2 12 10 21 5 30 27 12 3 25 27 7 4 5 4 2 9 6 10 11 2 2 5 2 5 4 12 5 4 20 7 17 3 6 19 3 2 15 23 6 11 4 10 6 3
+2 13 11 27 13 11 30 28
+"""
+"""Grade and ranks of protein S100b of 113 patients after a haemorrhage, the 41 with a poor outcome first: data set aSAH of
+Robin et al. 2011 (doi 10.1186/1471-2105-12-77)."""
 
 
-def test_the_published_example_of_delong_1988_comes_out():
-    """Areas, errors, contrasts with the K-G score and their joint chi-square, to the four digits printed there."""
-    data = np.array(DELONG_1988.split(), dtype=float).reshape(-1, 4)
-    labels, tests = data[:, 3], {"albumin": data[:, 0], "K-G": 10 - data[:, 2], "protein": data[:, 1]}
-    measured = [area_and_influence(scores, labels, np.arange(43))[1:] for scores in tests.values()]
-    value = np.array([v[0] for v, _ in measured])
-    covariance = np.array([[a @ b for _, b in measured] for _, a in measured])
-    assert value == pytest.approx([0.7366, 0.7258, 0.6478], abs=5e-5)
-    assert np.sqrt(np.diag(covariance)) == pytest.approx([0.0927, 0.1028, 0.1000], abs=5.1e-5)
-    contrast = np.array([[1, -1, 0], [0, -1, 1]])
-    difference, spread = contrast @ value, contrast @ covariance @ contrast.T
-    assert difference == pytest.approx([0.0108, -0.0780], abs=5e-5)
-    assert np.sqrt(np.diag(spread)) == pytest.approx([0.0953, 0.1046], abs=5e-5)
-    assert difference**2 / np.diag(spread) == pytest.approx([0.0127, 0.5554], abs=5.1e-5)
-    assert difference @ np.linalg.solve(spread, difference) == pytest.approx(2.5340, abs=5e-5)
+def test_the_example_of_the_proc_package_comes_out():
+    """Variances, covariance and paired test of DeLong et al. 1988, as the R package pROC publishes them with its tests."""
+    labels = np.repeat([1.0, 0.0], [41, 72])
+    (_, wfns, grade), (_, s100b, protein) = (area_and_influence(np.array(t.split(), float), labels, np.arange(113)) for t in (WFNS, S100B))
+    assert [wfns[0], s100b[0]] == pytest.approx([0.823678861788618, 0.731368563685637], rel=1e-12)
+    assert [grade @ grade, protein @ protein] == pytest.approx([0.00146991470882363, 0.00266868245717244], rel=1e-12)
+    assert grade @ protein == pytest.approx(0.00119615567376754, rel=1e-12)
+    z = (wfns[0] - s100b[0]) / np.linalg.norm(grade - protein)
+    assert z == pytest.approx(2.20898359144091, rel=1e-12)
+    assert 2 * norm.sf(z) == pytest.approx(0.0271757822291882, rel=1e-12)
