@@ -25,7 +25,7 @@ from dpmed_core.cohort.importer import import_manifest
 from dpmed_core.cohort.store import CohortStore
 
 ROUNDS = 5
-SPEED_CASES = ((1000, 1024), (2500, 512))
+SPEED_CASES = ((300, 2048), (1000, 1024), (2500, 512))
 """Films and their side in pixels."""
 MEMORY_CASES = (1000, 20_000)
 MEMORY_SIDE = 128

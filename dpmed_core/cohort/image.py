@@ -18,7 +18,7 @@ from dpmed_core.errors import ImageError
 STORED_SIZE = 128
 """Side of a stored image in pixels; aspect ratio kept, padded with black, resampled with an antialiasing (Lanczos) filter."""
 
-REDUCING_GAP = 3.0
+REDUCING_GAP = 2.0
 """A picture is first shrunk by block means, to not less than so many times the size that the filter then makes."""
 TEXT_IN_CORNER = "a corner carries what looks like burned-in text"
 START_BYTES = 132
@@ -91,29 +91,12 @@ def squared(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
     rows, columns = pixels.shape
     scale = STORED_SIZE / max(rows, columns)
     size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
-    factor = max(int(1 / scale / REDUCING_GAP), 1)
-    box = (0, 0, columns / factor, rows / factor)
-    fitted = np.asarray(Image.fromarray(_block_means(pixels, factor)).resize(size, Image.Resampling.LANCZOS, box=box))
+    picture = Image.fromarray(np.ascontiguousarray(pixels, dtype=np.float32))
+    fitted = np.asarray(picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=REDUCING_GAP))
     square = np.zeros((STORED_SIZE, STORED_SIZE), dtype=np.uint8)
     top, left = (STORED_SIZE - size[1]) // 2, (STORED_SIZE - size[0]) // 2
     square[top : top + size[1], left : left + size[0]] = np.rint(np.clip(fitted, 0, 1) * 255).astype(np.uint8)
     return square
-
-
-def _block_means(pixels: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
-    """Means over blocks of `factor` x `factor` pixels; those at the right and lower edge may be smaller."""
-    if factor == 1:
-        return np.ascontiguousarray(pixels, dtype=np.float32)
-    sums = _row_sums(np.ascontiguousarray(_row_sums(pixels, factor).T), factor).T
-    counts = np.outer(*(np.diff(np.arange(0, length, factor), append=length) for length in pixels.shape))
-    return np.ascontiguousarray(sums / counts, dtype=np.float32)
-
-
-def _row_sums(pixels: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
-    """Sums of each `factor` rows, and of the rows that are left."""
-    whole = len(pixels) // factor * factor
-    sums = pixels[:whole].reshape(-1, factor, pixels.shape[1]).sum(axis=1)
-    return sums if whole == len(pixels) else np.vstack([sums, pixels[whole:].sum(axis=0, keepdims=True)])
 
 
 def _picture_values(values: NDArray[np.generic]) -> NDArray[np.float32]:

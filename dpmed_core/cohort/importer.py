@@ -22,7 +22,7 @@ from dpmed_core.cohort.store import CohortStore
 from dpmed_core.cohort.validation.material import Material, measure
 from dpmed_core.cohort.validation.validate import validate
 
-READER = f"reader 1, {STORED_SIZE} pixels"
+READER = f"reader 2, {STORED_SIZE} pixels"
 """Raised when the same file would be stored otherwise: what an older version read is then not gone on with."""
 
 Progress = Callable[[int, int], None]

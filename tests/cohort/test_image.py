@@ -9,17 +9,19 @@ from dpmed_core.errors import ImageError
 
 
 @pytest.mark.parametrize("shape", [(2048, 2048), (2021, 1777), (1000, 3000), (400, 300), (128, 128), (28, 28), (300, 900)])
-def test_shrinking_in_two_steps_is_pillows_own(shape):
-    """Pillow's `reducing_gap` does the same: block means first, the filter then; to within one grey level of rounding."""
+def test_shrinking_in_two_steps_is_nearly_the_filter_alone(shape):
+    """Block means first, the filter then: within a few grey levels at the sharpest spots, within half a level on average."""
     rng = np.random.default_rng(0)
     coarse = Image.fromarray(rng.random((20, 20), dtype=np.float32))
     picture = np.asarray(coarse.resize(shape[::-1], Image.Resampling.BICUBIC)).clip(0, 1)
     scale = STORED_SIZE / max(shape)
     size = (max(1, round(shape[1] * scale)), max(1, round(shape[0] * scale)))
-    theirs = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)).clip(0, 1) * 255
+    theirs = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS)).clip(0, 1) * 255
     top, left = (STORED_SIZE - size[1]) // 2, (STORED_SIZE - size[0]) // 2
     square = squared(picture)
-    assert np.abs(square[top : top + size[1], left : left + size[0]] - theirs).max() <= 1.01
+    error = np.abs(square[top : top + size[1], left : left + size[0]] - theirs)
+    assert error.max() <= 3
+    assert error.mean() <= 0.5
     square[top : top + size[1], left : left + size[0]] = 0
     assert not square.any()
 

@@ -15,6 +15,14 @@ from dpmed_core.cohort.schema import Modality
 
 HALTED = "brings the reader to a halt: export it again."
 PRODUCT = Path(__file__).resolve().parents[3]
+KEPT_BYTES = str(1 << 28)
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MALLOC_MMAP_THRESHOLD_": KEPT_BYTES,
+    "MALLOC_TRIM_THRESHOLD_": KEPT_BYTES,
+}
+"""One thread each; and what a film needed is kept for the next: else glibc gives pages back, and every film faults them in again."""
 
 
 class Workers:
@@ -75,7 +83,7 @@ def _start() -> "subprocess.Popen[bytes]":
     paths = [str(PRODUCT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return subprocess.Popen(
         [sys.executable, "-m", "dpmed_core.cohort.intake.worker"],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        env={**os.environ, **ENVIRONMENT, "PYTHONPATH": os.pathsep.join(paths)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
