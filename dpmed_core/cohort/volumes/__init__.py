@@ -1,0 +1,1 @@
+"""CT volumes: the grid on which all of them are stored."""
