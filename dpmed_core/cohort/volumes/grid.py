@@ -2,5 +2,5 @@
 
 SHAPE = (64, 96, 96)
 """Slices, rows, columns."""
-SPACING_MM = 4.0
-"""Distance of neighbouring voxels in all three directions."""
+SPACING_MM = (4.0, 4.0, 4.0)
+"""Distance of neighbouring voxels along each of them."""

@@ -18,7 +18,8 @@ Point = tuple[float, float, float]
 
 AIR = -1000.0
 WARP_NODES, ROUGH_NODES = (5, 6, 6), (11, 14, 14)
-EDGE = SPACING_MM
+VOXEL_MM = SPACING_MM[0]
+EDGE = VOXEL_MM
 """Width of an edge between two tissues, mm: a voxel holds both."""
 
 
@@ -83,13 +84,13 @@ class Canvas:
 
     def box(self, low: Point, high: Point) -> Box:
         """Voxels between two anatomical corners, with room for warp and edge."""
-        margin = 3 * self.pose.warp + 2 * EDGE
+        margin = 2.3 * self.pose.warp + EDGE
         slices = []
         for axis, n in ((2, SHAPE[0]), (1, SHAPE[1]), (0, SHAPE[2])):
             scale, shift = self.pose.scale[axis], self.pose.shift[axis]
             first = (low[axis] - margin) * scale + shift
             last = (high[axis] + margin) * scale + shift
-            begin, end = (int(np.floor(v / SPACING_MM + n / 2)) for v in (first, last + SPACING_MM))
+            begin, end = (int(np.floor(v / VOXEL_MM + n / 2)) for v in (first, last + VOXEL_MM))
             slices.append(slice(min(max(begin, 0), n), min(max(end, 0), n)))
         return slices[0], slices[1], slices[2]
 
@@ -169,4 +170,4 @@ def _splines(n_nodes: int, n: int) -> Field:
 
 
 def _line(n: int) -> NDArray[np.float64]:
-    return np.asarray((np.arange(n) + 0.5 - n / 2) * SPACING_MM, dtype=np.float64)
+    return np.asarray((np.arange(n) + 0.5 - n / 2) * VOXEL_MM, dtype=np.float64)

@@ -71,16 +71,30 @@ def tumour_shape(canvas: Canvas, gland: Gland) -> Shape:
     return canvas.ellipsoid(gland.at(site), size, rough=0.1 * radius)
 
 
+def gland_shape(canvas: Canvas, gland: Gland) -> Shape:
+    """Head, neck, body and tail of a gland."""
+    return canvas.tube(gland.points, gland.radii, rough=1.5)
+
+
+def duct_shape(canvas: Canvas, person: pd.Series, gland: Gland) -> Shape:
+    """The widened duct of a person who has one: upstream of a tumour, beaded by inflammation."""
+    site, radius = gland.tumour
+    beads = 1 + (0.35 * np.sin(gland.along * 38) if person["chronic_pancreatitis"] else 0.0)
+    widths = np.minimum(float(person["duct_mm"]) * beads, 0.75 * gland.radii)
+    wide = gland.along >= (site if radius else 0.08)
+    return canvas.tube(gland.points[wide], widths[wide])
+
+
 def paint_pancreas(
     canvas: Canvas, person: pd.Series, gland: Gland, cavity: Cavity, scan: Circumstances, generator: np.random.Generator
 ) -> None:
     """The gland with its lobules, then its duct, then what is ill in it."""
     hu = scan.enhancement.pancreas - 12 * float(person["atrophy"])
-    body = canvas.tube(gland.points, gland.radii, rough=1.5).cut(cavity.depth - 2)
+    body = gland_shape(canvas, gland).cut(cavity.depth - 2)
     uncinate = canvas.tube(curve(_moved(UNCINATE, scan.breath), 8), np.full(8, 9.0) * gland.radii[0] / THICKNESS[0])
     fatty = 0.10 + 0.45 * float(person["atrophy"]) + 0.12 * float(person["obesity"])
     for part in (body, uncinate):
-        lobules = np.clip(generator.standard_normal(part.depth.shape, dtype=np.float32) * 0.3 + np.float32(fatty), 0, 0.7)
+        lobules = np.clip(generator.standard_normal(part.depth.shape, dtype=np.float32) * 0.2 + np.float32(fatty), 0, 0.7)
         canvas.paint(part, hu + (FAT_INSIDE - hu) * 0.6 * lobules)
     if person["chronic_pancreatitis"]:
         _paint_stones(canvas, gland, generator)
@@ -89,7 +103,7 @@ def paint_pancreas(
     if person["cyst_mm"]:
         cyst = float(person["cyst_mm"])
         canvas.paint(canvas.ellipsoid(_beside(gland, generator), (cyst, cyst, cyst), rough=0.1 * cyst), CYST_FLUID)
-    _paint_ducts(canvas, person, gland, scan, generator)
+    _paint_ducts(canvas, person, gland, scan)
     if gland.tumour[1]:
         _paint_tumour(canvas, person, gland, hu, scan, generator)
 
@@ -103,20 +117,15 @@ def _paint_tumour(canvas: Canvas, person: pd.Series, gland: Gland, hu: float, sc
     canvas.paint(mass, hu - darker + 5 * canvas.rough[mass.box], edge=7)
 
 
-def _paint_ducts(canvas: Canvas, person: pd.Series, gland: Gland, scan: Circumstances, generator: np.random.Generator) -> None:
-    """The pancreatic duct, wide upstream of a tumour or beaded by inflammation; the bile duct, wide above a tumour of the head."""
-    width, (site, radius) = float(person["duct_mm"]), gland.tumour
-    low = -0.7 * scan.breath
+def _paint_ducts(canvas: Canvas, person: pd.Series, gland: Gland, scan: Circumstances) -> None:
+    """The pancreatic duct where it is widened; the bile duct, wide above a tumour of the head."""
+    width, low = float(person["duct_mm"]), -0.7 * scan.breath
+    site, radius = gland.tumour
     blocked = radius > 0 and site < 0.25
     bile = curve(((-38, -2, -20 + low), (-32, -2, 0 + low), (-36, -8, 18 + low), (-46, -4, 30 + low)), 16)
     canvas.paint(canvas.tube(bile, np.full(16, 2.0 + (0.9 * width if blocked else 0.0))), DUCT_FLUID)
-    if not width:
-        return
-    place = gland.along
-    open_part = place >= site if radius else place >= 0.08
-    beads = 1 + (0.35 * np.sin(place * 38) if person["chronic_pancreatitis"] else 0.0)
-    widths = np.minimum(width * beads, 0.75 * gland.radii)
-    canvas.paint(canvas.tube(gland.points[open_part], widths[open_part]), DUCT_FLUID)
+    if width:
+        canvas.paint(duct_shape(canvas, person, gland), DUCT_FLUID)
 
 
 def _paint_stones(canvas: Canvas, gland: Gland, generator: np.random.Generator) -> None:

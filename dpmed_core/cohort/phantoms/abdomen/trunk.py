@@ -24,16 +24,13 @@ class Cavity:
         depth: below its surface, mm, negative outside, over the whole volume.
         backward: where a voxel lies between front (-1) and back (1).
         below_diaphragm: depth below the diaphragm, mm.
+        abdomen: depth within the part below the diaphragm, mm.
     """
 
     depth: Field
     backward: Field
     below_diaphragm: Field
-
-    @property
-    def abdomen(self) -> Field:
-        """Depth within the part below the diaphragm."""
-        return np.minimum(self.depth - 2, self.below_diaphragm)
+    abdomen: Field
 
 
 def cavity_of(canvas: Canvas, build: Build, breath: float) -> Cavity:
@@ -44,7 +41,8 @@ def cavity_of(canvas: Canvas, build: Build, breath: float) -> Cavity:
     q, r = u * u, v * v
     rho = np.sqrt(np.sqrt(q * q + r * r + np.float32(1.35) * q * r)) / narrower + np.float32(1e-3)
     reach = np.sqrt(canvas.x**2 + (canvas.y - np.float32(middle)) ** 2) + np.float32(1e-3)
-    return Cavity(reach * (1 / rho - 1), v, _dome(canvas, build) - np.float32(breath) - canvas.z)
+    depth, below = reach * (1 / rho - 1), _dome(canvas, build) - np.float32(breath) - canvas.z
+    return Cavity(depth, v, below, np.minimum(depth - 2, below))
 
 
 def _dome(canvas: Canvas, build: Build) -> Field:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from dpmed_core.cohort.phantoms.abdomen.build import Build, Circumstances
 from dpmed_core.cohort.phantoms.abdomen.canvas import AIR, Canvas, Point, curve
-from dpmed_core.cohort.phantoms.abdomen.trunk import Cavity
+from dpmed_core.cohort.phantoms.abdomen.trunk import FAT_INSIDE, Cavity
 
 BILE, SINUS_FAT, CALCIUM = 8.0, -55.0, 700.0
 STOMACH: tuple[Point, ...] = ((62, 26, 80), (70, 2, 62), (62, -26, 38), (36, -46, 16), (4, -50, 8), (-20, -40, 6))
@@ -29,12 +29,13 @@ COLON: tuple[tuple[Point, ...], ...] = (
 
 
 SMALL_BOWEL: tuple[tuple[Point, Point], ...] = (
-    ((-78, -60, -128), (84, -8, -70)),
-    ((-70, -60, -90), (80, -10, -34)),
+    ((-78, -66, -132), (84, -8, -92)),
+    ((-70, -60, -110), (84, 0, -60)),
+    ((-70, -60, -76), (80, -10, -34)),
     ((20, -48, -40), (92, -6, 14)),
 )
 """Where loops lie: ileum, jejunum, and its beginning on the left."""
-LOOP_POINTS = 56
+LOOP_POINTS = 48
 
 
 def paint_liver(canvas: Canvas, build: Build, cavity: Cavity, scan: Circumstances, generator: np.random.Generator) -> None:
@@ -95,11 +96,14 @@ def paint_stomach(canvas: Canvas, cavity: Cavity, scan: Circumstances, generator
 def paint_bowel(canvas: Canvas, cavity: Cavity, scan: Circumstances, generator: np.random.Generator) -> None:
     """Loops of small bowel in the middle and lower abdomen, the colon around them, gas in both."""
     wall = scan.enhancement.bowel_wall
+    mesentery = canvas.ellipsoid((4.0, -26.0, -60.0), (84.0, 40.0, 76.0))
+    grain = np.abs(generator.standard_normal(mesentery.depth.shape, dtype=np.float32))
+    canvas.paint(mesentery.cut(cavity.depth - 8), FAT_INSIDE + 110 * np.clip(grain - 1.7, 0, 1.2))
     for loop, region in enumerate(SMALL_BOWEL):
         points = _wander(generator, region)
         radii = generator.uniform(9, 13) * np.ones(len(points))
         bowel = canvas.tube(points, radii, rough=2).cut(cavity.depth - 3)
-        canvas.paint(bowel, wall - 12 * loop)
+        canvas.paint(bowel, wall - 8 * loop)
         canvas.paint(replace(bowel, depth=bowel.depth - 4), scan.fluid)
         gas = canvas.rough[bowel.box] * 5 + np.float32(scan.gas * 4 - 9) - 0.1 * (canvas.y[bowel.box] + 40)
         canvas.paint(replace(bowel, depth=np.minimum(bowel.depth - 5, gas)), AIR)

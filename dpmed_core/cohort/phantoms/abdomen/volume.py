@@ -42,7 +42,11 @@ def render_volume(person: pd.Series, index: int, *, seed: int, variant: Variant 
         seed: the population's.
         variant: the population's.
     """
-    scene = _scene(person, index, seed=seed, variant=variant)
+    return scanned(scene_of(person, index, seed=seed, variant=variant), person, index, seed=seed, variant=variant)
+
+
+def scanned(scene: Scene, person: pd.Series, index: int, *, seed: int, variant: Variant) -> NDArray[np.int16]:
+    """`render_volume` for a scene that is there already; its canvas is drawn on."""
     generator = np.random.default_rng([SEED_DOMAINS[variant], seed, TISSUE_STREAM, index])
     _paint(scene, person, generator)
     noise = generator.standard_normal(SHAPE, dtype=np.float32)
@@ -64,7 +68,7 @@ def render_volumes(population: pd.DataFrame, *, seed: int, variant: Variant = "d
 
 def render_lesion_mask(person: pd.Series, index: int, *, seed: int, variant: Variant = "demo") -> NDArray[np.bool_]:
     """Where the tumour of row `person` lies on its scan, on the stored grid; False everywhere without one."""
-    scene = _scene(person, index, seed=seed, variant=variant)
+    scene = scene_of(person, index, seed=seed, variant=variant)
     mask = np.zeros(SHAPE, dtype=bool)
     if person["radius_mm"]:
         mass = tumour_shape(scene.canvas, scene.gland)
@@ -76,8 +80,8 @@ def _render_chunk(population: pd.DataFrame, indices: Sequence[int], *, seed: int
     return np.stack([render_volume(population.iloc[i], i, seed=seed, variant=variant) for i in indices])
 
 
-def _scene(person: pd.Series, index: int, *, seed: int, variant: Variant) -> Scene:
-    """The patient's build, which is the same in all scans, and the scan's own circumstances."""
+def scene_of(person: pd.Series, index: int, *, seed: int, variant: Variant) -> Scene:
+    """What is to be drawn: the patient's build, which is the same in all scans, and the scan's own circumstances."""
     of_patient = np.random.default_rng([SEED_DOMAINS[variant], seed, PATIENT_STREAM, int(person["patient"])])
     of_scan = np.random.default_rng([SEED_DOMAINS[variant], seed, SCAN_STREAM, index])
     build = draw_build(person, variant, of_patient)
