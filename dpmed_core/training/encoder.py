@@ -92,10 +92,13 @@ class PublicEncoder:
     @torch.no_grad()
     def features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Features `[n, n_features]` of films `[n, height, width]`, 8-bit: the kinds of `COMPONENTS`, one after another."""
-        films = to_tensor(images, size=FILM_SIDE)
+        return self.of_films(to_tensor(images, size=FILM_SIDE)).numpy()
+
+    def of_films(self, films: Tensor) -> Tensor:
+        """The same `[n, n_features]` of films `[n, 1, FILM_SIDE, FILM_SIDE]`, differentiable."""
         raw = {name: network_features(network, films) for name, network in self.networks.items()}
         raw["scattering"] = scattering_features(films)
-        return torch.cat([reduce_by(self.reduction, name, raw[name]) for name in COMPONENTS], dim=1).numpy()
+        return torch.cat([reduce_by(self.reduction, name, raw[name]) for name in COMPONENTS], dim=1)
 
 
 def network_features(network: Network, films: Tensor) -> Tensor:

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from dpmed_core.cohort.schema import Cohort, Part, Split
 from dpmed_core.training.encoder_card import COMPONENTS
 from dpmed_core.training.entropy import SecureRandom
-from dpmed_core.training.features import leading, public_features
+from dpmed_core.training.features import FILMS_AT_ONCE, leading, public_features
+from dpmed_core.training.fitted import Explainable, FittedModel, StoredModel
 from dpmed_core.training.gaussian import gaussian_mu
 from dpmed_core.training.guarantees import guarantee_full_batch
 from dpmed_core.training.head import Head, HeadSettings, head_data, train_heads
@@ -77,7 +78,7 @@ def train_probe(
 def plan_probe(spec: RunSpec, *, n_units: int, n_findings: int) -> ProbePlan:
     """The plan of a run; it depends on the spec and the public numbers of units and findings alone."""
     if spec.privacy is None:
-        return ProbePlan(twin_settings(n_units), tuple(COMPONENTS.items()), 0.0, None)
+        return ProbePlan(twin_settings(n_units), components_of(spec, n_units=n_units, n_findings=n_findings), 0.0, None)
     mu = gaussian_mu(spec.privacy)
     informative = informative_units(mu, n_units=n_units, n_findings=n_findings)
     settings = private_settings(informative)
@@ -91,7 +92,14 @@ def plan_probe(spec: RunSpec, *, n_units: int, n_findings: int) -> ProbePlan:
         unit=spec.unit,
         n_units=n_units,
     )
-    return ProbePlan(settings, components_for(informative), noise_multiplier, guarantee)
+    return ProbePlan(settings, components_of(spec, n_units=n_units, n_findings=n_findings), noise_multiplier, guarantee)
+
+
+def components_of(spec: RunSpec, *, n_units: int, n_findings: int) -> tuple[tuple[str, int], ...]:
+    """The components that a run's head reads, from the spec and public counts."""
+    if spec.privacy is None:
+        return tuple(COMPONENTS.items())
+    return components_for(informative_units(gaussian_mu(spec.privacy), n_units=n_units, n_findings=n_findings))
 
 
 def informative_units(mu: float, *, n_units: int, n_findings: int) -> float:
@@ -180,3 +188,29 @@ def _model(
         scores=scores_table(cohort, split, head.probabilities(held_out)),
         weights={"weights": head.weights, "offset": head.offset, "centre": head.centre},
     )
+
+
+def rebuild_probe(stored: StoredModel) -> FittedModel:
+    """The trained head of a run of recipe `probe`, on the public encoder."""
+    head = Head(*(np.asarray(stored.weights[name], dtype=np.float64) for name in ("weights", "offset", "centre")))
+    n_findings = len(head.offset)
+    components = dict(components_of(stored.spec, n_units=stored.result.n_train_units, n_findings=n_findings))
+
+    def score(images: NDArray[np.generic]) -> NDArray[np.float64]:
+        from dpmed_core.training.encoder import load_encoder
+
+        encoder, films = load_encoder(stored.encoders_dir), np.asarray(images, dtype=np.uint8)
+        parts = [encoder.features(films[i : i + FILMS_AT_ONCE]) for i in range(0, len(films), FILMS_AT_ONCE)]
+        return head.probabilities(leading(np.concatenate(parts), components))
+
+    def explainable() -> Explainable:
+        from dpmed_core.training.probe_network import explainable_probe
+
+        return explainable_probe(stored.encoders_dir, components, head)
+
+    def untrained(seed: int) -> Explainable:
+        from dpmed_core.training.probe_network import explainable_probe, random_head
+
+        return explainable_probe(stored.encoders_dir, components, random_head(head, seed))
+
+    return FittedModel(score, explainable, untrained)

@@ -5,6 +5,8 @@ NAdam, 1.5, 128). For a small machine the channels are an eighth and the films 6
 synthetic films, never on a cohort's own validation part.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,6 +14,7 @@ from torch import nn
 
 from dpmed_core.cohort.schema import Cohort, Split
 from dpmed_core.training.accounting import calibrate_poisson, guarantee_poisson
+from dpmed_core.training.fitted import Explainable, FittedModel, StoredModel
 from dpmed_core.training.loop import LoopSettings, TrainingData, predict, steps_for, train_model
 from dpmed_core.training.models import ResNet9, initial_weights
 from dpmed_core.training.pixels import to_tensor
@@ -84,6 +87,31 @@ def plan_paper(spec: RunSpec, *, n_units: int) -> tuple[LoopSettings, PrivacyGua
 def build_paper(*, n_findings: int, seed: int) -> nn.Module:
     """The untrained network of recipe `paper`; its weights are a public function of `seed`."""
     return initial_weights(seed, ResNet9, width=WIDTH, n_out=n_findings)
+
+
+def rebuild_paper(stored: StoredModel) -> FittedModel:
+    """The trained network of a run of recipe `paper`."""
+    n_findings = len(stored.weights["head.bias"])
+
+    def network(weights: Mapping[str, np.ndarray] | None, seed: int) -> nn.Module:
+        model = build_paper(n_findings=n_findings, seed=seed)
+        if weights is not None:
+            model.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
+        return model.eval()
+
+    def explainable(weights: Mapping[str, np.ndarray] | None, seed: int) -> Explainable:
+        model = network(weights, seed)
+        return Explainable(model, _to_input, model.get_submodule("stages")[-1])  # type: ignore[index]
+
+    return FittedModel(
+        score=lambda images: predict(network(stored.weights, 0), _to_input(images)),
+        explainable=lambda: explainable(stored.weights, 0),
+        untrained=lambda seed: explainable(None, seed),
+    )
+
+
+def _to_input(images: NDArray[np.generic]) -> torch.Tensor:
+    return to_tensor(np.asarray(images, dtype=np.uint8), size=FILM_SIDE)
 
 
 def _training_data(cohort: Cohort, units: list[NDArray[np.intp]]) -> TrainingData:

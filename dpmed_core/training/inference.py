@@ -1,0 +1,43 @@
+"""Asking a stored run's model again: about held-out cases, which gives the stored scores, or about a case from outside."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpmed_core.errors import RunError
+from dpmed_core.training.catalogue import PAPER, PROBE, recipe_card
+from dpmed_core.training.fitted import FittedModel, StoredModel
+from dpmed_core.training.probe import rebuild_probe
+from dpmed_core.training.recipes import rebuild_paper
+
+REBUILDERS: dict[str, Callable[[StoredModel], FittedModel]] = {PAPER.name: rebuild_paper, PROBE.name: rebuild_probe}
+"""How each recipe's models are put together from what was stored."""
+
+
+def rebuild(stored: StoredModel) -> FittedModel:
+    """The model of a finished run.
+
+    Raises:
+        RunError: it was trained by another version of its recipe, whose models this version cannot rebuild.
+    """
+    card = recipe_card(stored.spec.recipe)
+    if stored.spec.recipe_version != card.version:
+        raise RunError(
+            f"The run was trained by version {stored.spec.recipe_version} of recipe {card.name}, this is version {card.version}: "
+            "train it anew."
+        )
+    return REBUILDERS[card.name](stored)
+
+
+def score_images(stored: StoredModel, images: NDArray[np.generic]) -> NDArray[np.float64]:
+    """Probabilities `[n, n_findings]` that a finished run's model gives to `images`, `[n, ...]` as its cohort stores them.
+
+    The held-out cases in the cohort's order get the stored scores again: from networks bit for bit, on the same kind of machine; from
+    recipe `probe` to rounding, since its features depend in their last bits on how many films are computed together, as do the scores
+    of a case by itself.
+
+    Raises:
+        RunError: see `rebuild`.
+    """
+    return rebuild(stored).score(images)

@@ -1,0 +1,50 @@
+"""Recipe `probe` as one differentiable network, from a film's pixels through the public encoder to the private head's logits."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dpmed_core.training.encoder import FILM_SIDE, PublicEncoder, load_encoder
+from dpmed_core.training.encoder_card import COMPONENTS
+from dpmed_core.training.fitted import Explainable
+from dpmed_core.training.head import SMALLEST_NORM, Head
+from dpmed_core.training.pixels import to_tensor
+
+
+class ProbeNetwork(nn.Module):
+    """The public encoder and a head on its leading components; equal to `Head.probabilities` on `features.leading` to rounding."""
+
+    def __init__(self, encoder: PublicEncoder, components: Mapping[str, int], head: Head) -> None:
+        super().__init__()
+        self.encoder, self.components = encoder, dict(components)
+        self.networks = nn.ModuleDict(encoder.networks)
+        self.centre, self.weights, self.offset = (torch.from_numpy(np.array(a)).float() for a in (head.centre, head.weights, head.offset))
+
+    def forward(self, films: Tensor) -> Tensor:
+        """Logits `[n, n_findings]` of films `[n, 1, FILM_SIDE, FILM_SIDE]`."""
+        seen = self._leading(self.encoder.of_films(films)) - self.centre
+        logits: Tensor = seen @ self.weights / seen.norm(dim=1, keepdim=True).clamp(min=SMALLEST_NORM) + self.offset
+        return logits
+
+    def _leading(self, features: Tensor) -> Tensor:
+        kinds, begin = [], 0
+        for kind, most in COMPONENTS.items():
+            kinds.append(nn.functional.normalize(features[:, begin : begin + self.components[kind]], dim=1))
+            begin += most
+        leading: Tensor = torch.cat(kinds, dim=1) * float(len(kinds) ** -0.5)
+        return leading
+
+
+def explainable_probe(encoders_dir: Path, components: Mapping[str, int], head: Head) -> Explainable:
+    """A head with its encoder; no single layer decides, since the head reads several layers of two networks and scattering besides."""
+    network = ProbeNetwork(load_encoder(encoders_dir), components, head).eval()
+    return Explainable(network, lambda images: to_tensor(np.asarray(images, dtype=np.uint8), size=FILM_SIDE), cam_layer=None)
+
+
+def random_head(head: Head, seed: int) -> Head:
+    """A head of the same shape and size of weights that learnt nothing."""
+    drawn = np.random.default_rng(seed).normal(size=head.weights.shape)
+    return Head(drawn * np.linalg.norm(head.weights) / np.linalg.norm(drawn), np.zeros_like(head.offset), head.centre)
