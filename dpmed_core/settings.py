@@ -50,6 +50,11 @@ class Settings(BaseSettings):
         return self.data_dir / "imports"
 
     @property
+    def questions_dir(self) -> Path:
+        """Where questions wait for the engine; each gone when its answer was fetched, or after ten minutes."""
+        return self.data_dir / "questions"
+
+    @property
     def engine_dir(self) -> Path:
         """Where the engine leaves its address, credentials and log."""
         return self.data_dir / "engine"

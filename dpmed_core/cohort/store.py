@@ -60,6 +60,10 @@ class CohortStore:
         """Where features computed from cohort `name` are cached; they go when the cohort goes."""
         return self.folder(name) / "features"
 
+    def answers_dir(self, name: str) -> Path:
+        """Where answers to questions about cases of cohort `name` are kept; they go when the cohort goes."""
+        return self.folder(name) / "answers"
+
     def load(self, name: str) -> Cohort:
         """Cohort `name`, its images memory-mapped and read-only.
 

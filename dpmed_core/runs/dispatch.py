@@ -1,9 +1,10 @@
-"""The engine itself: a Dask scheduler with one-thread workers, and a loop that hands it what the run store holds."""
+"""The engine itself: a Dask scheduler with one-thread workers, and a loop that hands it what the run store holds, questions first."""
 
 import ctypes
 import logging
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,19 +14,22 @@ from filelock import Timeout
 
 from dpmed_core.files import write_json
 from dpmed_core.installation import Installation
-from dpmed_core.runs.credentials import make_credentials
+from dpmed_core.questions.attendance import ATTENDANT, Attendance
+from dpmed_core.runs.credentials import Credentials, make_credentials
 from dpmed_core.runs.engine import engine_lock
 from dpmed_core.runs.status import OPEN_STATES, RunStatus
 from dpmed_core.settings import Settings
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client, Future, SpecCluster, Worker
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.15
 QUEUED_AHEAD = 2
-NICENESS = 15
+NICENESS, ATTENDANT_NICENESS = 15, 5
+TRAINING = "training"
+"""The Dask resource of the engine's own training workers."""
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
 NO_HTTP: dict[str, list[dict[str, object]]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
 """Dask opens HTTP ports on the loopback even without its dashboard; they answer nothing, so that no other user learns what trains."""
@@ -58,7 +62,7 @@ def _raise_stop(*_: object) -> None:
 def _scheduler(settings: Settings) -> "Iterator[Client]":
     """A client of the scheduler that `settings` names, or of one started here; its address is left in the data folder."""
     import dask.config
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
     for name in ("distributed", "distributed.scheduler", "distributed.core", "distributed.nanny", "distributed.worker"):
         logging.getLogger(name).setLevel(logging.WARNING)  # importing distributed set them
@@ -69,45 +73,75 @@ def _scheduler(settings: Settings) -> "Iterator[Client]":
         return
     os.environ.update(ONE_THREAD)
     dask.config.set(NO_HTTP)
-    security = make_credentials(settings.engine_dir / "tls").security()
-    with (
-        LocalCluster(
-            n_workers=settings.workers,
-            threads_per_worker=1,
-            processes=True,
-            host="tls://127.0.0.1",
-            dashboard_address=None,
-            security=security,
-            local_directory=str(settings.engine_dir / "scratch"),
-        ) as cluster,
-        Client(cluster, security=security) as client,
-    ):
+    credentials = make_credentials(settings.engine_dir / "tls")
+    with _own_cluster(settings, credentials) as cluster, Client(cluster, security=credentials.security()) as client:
         client.register_plugin(_worker_manners(), name="manners")
         write_json(settings.engine_dir / "address.json", {"pid": os.getpid(), "scheduler": cluster.scheduler_address})
         yield client
 
 
+def _own_cluster(settings: Settings, credentials: Credentials) -> "SpecCluster":
+    """A scheduler and its workers on this machine: those that train, and one that is kept free for questions."""
+    from distributed import Nanny, Scheduler, SpecCluster
+
+    common = {"host": "tls://127.0.0.1", "protocol": "tls://", "security": credentials.security(), "dashboard": False}
+    options = {
+        **common,
+        "nthreads": 1,
+        "memory_limit": 1.0 / settings.workers,
+        "local_directory": str(settings.engine_dir / "scratch"),
+        "silence_logs": logging.WARNING,
+    }
+    resources = [{TRAINING: 1}] * settings.workers + [{ATTENDANT: 1}]
+    return SpecCluster(
+        scheduler={"cls": Scheduler, "options": {**common, "port": 0}},
+        workers={number: {"cls": Nanny, "options": {**options, "resources": one}} for number, one in enumerate(resources)},
+        security=credentials.security(),
+        silence_logs=logging.WARNING,
+    )
+
+
 def _worker_manners() -> object:
-    """A plugin that makes workers step back for pages, die with the engine, and load torch before the first run."""
+    """A plugin that makes workers step back for pages, die with the engine, and load torch before it is needed."""
     from distributed import WorkerPlugin
 
     class Manners(WorkerPlugin):
-        def setup(self, worker: object) -> None:
-            del worker
-            settle_worker()
+        def setup(self, worker: "Worker") -> None:
+            if worker.state.total_resources.get(ATTENDANT):
+                settle_attendant()
+            else:
+                settle_worker()
 
     return Manners()
 
 
 def settle_worker() -> None:
     """Make this process a good worker: niced, one thread, gone when its parent is."""
-    os.nice(NICENESS)
-    ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    _step_back(NICENESS)
     import torch
 
     import dpmed_core.training.train  # noqa: F401 (loaded before the first run needs it)
 
     torch.set_num_threads(1)
+
+
+def settle_attendant() -> None:
+    """Make this process ready for questions: ahead of those that train, behind pages; it loads torch while the engine already works."""
+    _step_back(ATTENDANT_NICENESS)
+
+    def load() -> None:
+        import torch
+
+        import dpmed_core.questions.answering  # noqa: F401 (loaded before the first question needs it)
+
+        torch.set_num_threads(1)
+
+    threading.Thread(target=load, daemon=True).start()
+
+
+def _step_back(niceness: int) -> None:
+    os.nice(niceness)
+    ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
 
 
 def train_run(settings: Settings, run_id: str) -> None:
@@ -118,8 +152,10 @@ def train_run(settings: Settings, run_id: str) -> None:
 
 
 def _work_off(installation: Installation, client: "Client") -> None:
-    """Hand runs to the scheduler in the order asked, until none has been open for the idle time."""
+    """Hand questions and runs to the scheduler, in the order asked, until none has been open for the idle time."""
     settings = installation.settings
+    attendance = Attendance(installation, client)
+    resources = {} if settings.scheduler else {TRAINING: 1}
     capacity = settings.workers + QUEUED_AHEAD
     futures: dict[str, Future[None]] = {}
     submissions = 0
@@ -129,8 +165,9 @@ def _work_off(installation: Installation, client: "Client") -> None:
         for status in _waiting(installation, futures)[: capacity - len(futures)]:
             submissions += 1
             key = f"{status.run_id}-{status.progress.attempt}-{submissions}"
-            futures[status.run_id] = client.submit(train_run, settings, status.run_id, key=key, priority=-submissions, pure=False)
-        if futures:
+            options = {"key": key, "priority": -submissions, "pure": False, "resources": resources}
+            futures[status.run_id] = client.submit(train_run, settings, status.run_id, **options)
+        if attendance.attend() or futures:
             busy_at = time.monotonic()
         time.sleep(POLL_SECONDS)
 

@@ -170,6 +170,17 @@ class RunStore:
         """
         return load_file(self._checked(run_id, "weights.safetensors"))
 
+    def weights_digest(self, run_id: str) -> str:
+        """What tells a finished run's weights from those of another training of the same question: noise is never the same twice.
+
+        Raises:
+            RunError: the run is not finished.
+        """
+        self._request(run_id)
+        if not self.is_complete(run_id):
+            raise RunError(f"Run {run_id} has no result yet: it is {self.progress(run_id).state.value}.")
+        return str(json.loads((self.root / run_id / "checksums.json").read_text())["weights.safetensors"])[:16]
+
     def scores_path(self, run_id: str) -> Path:
         """Where the run's scores lie."""
         return self._checked(run_id, "scores.parquet")

@@ -30,13 +30,22 @@ def public_features(cohort: Cohort, *, features_dir: Path, encoders_dir: Path) -
     features_dir.mkdir(parents=True, exist_ok=True)
     with FileLock(features_dir / ".computing.lock"):
         if not cached.exists():
-            from dpmed_core.training.encoder import load_encoder
-
-            encoder, images = load_encoder(encoders_dir), cohort.images
-            parts = [encoder.features(images[i : i + FILMS_AT_ONCE]) for i in range(0, len(images), FILMS_AT_ONCE)]
+            features = compute_features(cohort.images, encoders_dir)
             with replacing(cached) as draft, draft.open("wb") as file:
-                np.save(file, np.concatenate(parts))
+                np.save(file, features)
     return np.load(cached, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+
+
+def compute_features(images: NDArray[np.generic], encoders_dir: Path) -> NDArray[np.float32]:
+    """Features `[n, n_features]` of `images` `[n, height, width]`, computed now.
+
+    Raises:
+        SettingsError: the encoder is missing or not known to be public.
+    """
+    from dpmed_core.training.encoder import load_encoder
+
+    encoder, films = load_encoder(encoders_dir), np.asarray(images, dtype=np.uint8)
+    return np.concatenate([encoder.features(films[i : i + FILMS_AT_ONCE]) for i in range(0, len(films), FILMS_AT_ONCE)])
 
 
 def are_cached(*, features_dir: Path, encoders_dir: Path) -> bool:

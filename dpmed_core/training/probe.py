@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from dpmed_core.cohort.schema import Cohort, Part, Split
 from dpmed_core.training.encoder_card import COMPONENTS
 from dpmed_core.training.entropy import SecureRandom
-from dpmed_core.training.features import FILMS_AT_ONCE, leading, public_features
+from dpmed_core.training.features import compute_features, leading, public_features
 from dpmed_core.training.fitted import Explainable, FittedModel, StoredModel
 from dpmed_core.training.gaussian import gaussian_mu
 from dpmed_core.training.guarantees import guarantee_full_batch
@@ -197,11 +197,7 @@ def rebuild_probe(stored: StoredModel) -> FittedModel:
     components = dict(components_of(stored.spec, n_units=stored.result.n_train_units, n_findings=n_findings))
 
     def score(images: NDArray[np.generic]) -> NDArray[np.float64]:
-        from dpmed_core.training.encoder import load_encoder
-
-        encoder, films = load_encoder(stored.encoders_dir), np.asarray(images, dtype=np.uint8)
-        parts = [encoder.features(films[i : i + FILMS_AT_ONCE]) for i in range(0, len(films), FILMS_AT_ONCE)]
-        return head.probabilities(leading(np.concatenate(parts), components))
+        return head.probabilities(leading(compute_features(images, stored.encoders_dir), components))
 
     def explainable() -> Explainable:
         from dpmed_core.training.probe_network import explainable_probe
