@@ -16,6 +16,14 @@ def finding_title(finding: str) -> str:
     return _words(finding)
 
 
+def finding_phrase(finding: str) -> str:
+    """A finding's name within a sentence: "pleural_effusion_right" is "right-sided pleural effusion"."""
+    for side in ("right", "left"):
+        if finding.endswith(f"_{side}"):
+            return f"{side}-sided {_within_sentence(_words(finding.removesuffix(f'_{side}')))}"
+    return _within_sentence(column_title(finding))
+
+
 def attribute_title(attribute: str) -> str:
     """An attribute in words: "copd" is "COPD", "sex*age" is "Sex and age", "age:40/65" is "Age, cut at 40 and 65"."""
     if TOGETHER in attribute:

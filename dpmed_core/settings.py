@@ -22,6 +22,9 @@ class Settings(BaseSettings):
     import_dir: Path | None = Field(None, description="folder on the server whose subfolders the import page offers; none: upload only")
     demo: bool = Field(True, description="make and train the synthetic demo cohort when nothing is there")
     demo_cases: int = Field(1600, ge=60, le=200_000, description="films in the demo cohort that is made by itself")
+    show_training_cases: bool = Field(
+        False, description="the page Cases offers validation and training cases too; no guarantee covers looking at them"
+    )
     engine_idle_seconds: float = Field(300, gt=0, description="the engine ends itself after so long without work")
 
     @property

@@ -1,5 +1,6 @@
 """Operating points: the score from which a film is called positive, chosen on validation patients, never on those who are then counted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -7,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpmed_core.errors import SpecError
+from dpmed_core.evaluation.counting import SMALLEST_CLASS
+from dpmed_core.evaluation.panel import Panel
 
 N_REPLICATES = 100
 Floats = NDArray[np.float64]
@@ -78,6 +81,27 @@ def thresholds(scores: Floats, labels: Floats, weights: Floats, rule: OperatingR
         sensitivity, specificity = hits / hits[:, -1:], 1 - alarms / alarms[:, -1:]
     chosen = _choose(sensitivity, specificity, candidates, rule)
     return np.where(np.isnan(sensitivity[:, 0]) | np.isnan(specificity[:, 0]), np.nan, chosen)
+
+
+def run_thresholds(panel: Panel, run: int, findings: Sequence[str], weights: Floats, rule: OperatingRule) -> Floats:
+    """The thresholds of a run `[n_findings, n_rows]`; NaN where the validation cases have too few of a class, or not the finding.
+
+    Args:
+        panel: validation cases.
+        run: its number in the panel.
+        findings: whose thresholds.
+        weights: `[n_rows, n_cases]`, how often each case counts.
+        rule: what to choose for.
+    """
+    chosen = np.full((len(findings), len(weights)), np.nan)
+    for number, name in enumerate(findings):
+        if name in panel.findings:
+            finding = panel.findings.index(name)
+            labels = panel.labels[finding]
+            known = ~np.isnan(labels)
+            if min((labels == 1).sum(), (labels == 0).sum()) >= SMALLEST_CLASS:
+                chosen[number] = thresholds(panel.scores[run, finding][known], labels[known], weights[:, known], rule)
+    return chosen
 
 
 def _choose(sensitivity: Floats, specificity: Floats, candidates: Floats, rule: OperatingRule) -> Floats:

@@ -25,7 +25,7 @@ from dpmed_core.evaluation.grouping import Grouping, group_cases
 from dpmed_core.evaluation.intervals import added, on_logit
 from dpmed_core.evaluation.jackknife import jackknife
 from dpmed_core.evaluation.measured import MACRO
-from dpmed_core.evaluation.operating import N_REPLICATES, OperatingRule, patient_resamples, thresholds
+from dpmed_core.evaluation.operating import N_REPLICATES, OperatingRule, patient_resamples, run_thresholds
 from dpmed_core.evaluation.panel import Panel, panels_of
 
 RATES = ("sensitivity", "specificity", "ppv", "npv", "accuracy", "positive_rate", "underdiagnosis")
@@ -157,20 +157,10 @@ def rate_panels(
 
 def _thresholds(where: tuple[Panel, int] | None, findings: Sequence[str], rule: OperatingRule) -> Floats:
     """Thresholds of a run `[n_findings, 1 + N_REPLICATES]`, the first the one that is used; NaN where none can be chosen."""
-    chosen = np.full((len(findings), 1), np.nan)
     if where is None:
-        return chosen
+        return np.full((len(findings), 1), np.nan)
     panel, row = where
-    weights = patient_resamples(panel.patients, panel.n_patients)
-    chosen = np.full((len(findings), len(weights)), np.nan)
-    for number, name in enumerate(findings):
-        if name in panel.findings:
-            finding = panel.findings.index(name)
-            labels = panel.labels[finding]
-            known = ~np.isnan(labels)
-            if min((labels == 1).sum(), (labels == 0).sum()) >= SMALLEST_CLASS:
-                chosen[number] = thresholds(panel.scores[row, finding][known], labels[known], weights[:, known], rule)
-    return chosen
+    return run_thresholds(panel, row, findings, patient_resamples(panel.patients, panel.n_patients), rule)
 
 
 def _arm(panel: Panel, arm: Arm, designs: Sequence[Design], chosen: Floats) -> Rated:

@@ -64,12 +64,12 @@ def asked(empty: Installation, cohort: Cohort) -> list[RunSpec]:
 
 
 @pytest.fixture
-def finish(empty: Installation, cohort: Cohort) -> Callable[[RunSpec], None]:
-    """Stores a result as a worker would; its scores come from the labels, blurred by a fixed amount."""
+def finish(empty: Installation, cohort: Cohort) -> Callable[..., None]:
+    """Stores a result as a worker would; its scores come from the labels, blurred by a fixed amount that `luck` names."""
 
-    def store(spec: RunSpec) -> None:
+    def store(spec: RunSpec, luck: int = 3) -> None:
         split = assign_parts(cohort, seed=spec.split_seed or 0, key=empty.key)
-        blur = np.random.default_rng(3).random((len(held_out_rows(split)), len(cohort.findings)))
+        blur = np.random.default_rng(luck).random((len(held_out_rows(split)), len(cohort.findings)))
         probabilities = 0.3 * cohort.labels[held_out_rows(split)] + 0.7 * blur
         n_units = cohort.cases["patient_id"][split.parts == Part.TRAIN.value].nunique()
         guarantee = plan_probe(spec, n_units=n_units, n_findings=len(cohort.findings)).guarantee

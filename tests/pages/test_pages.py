@@ -6,7 +6,7 @@ import pytest
 
 from dpmed_core.runs.status import Progress, RunState
 
-PAGES = ("overview", "train", "privacy_utility", "fairness")
+PAGES = ("overview", "train", "privacy_utility", "fairness", "cases")
 
 
 def texts(app) -> str:
@@ -53,6 +53,7 @@ def test_a_running_queue_is_shown(page, empty, asked, open_page):
     shown = texts(app)
     expected = {"overview": "1 training", "train": "unit patient", "privacy_utility": "2 models are still to come"}
     expected["fairness"] = expected["privacy_utility"]
+    expected["cases"] = "No finished model"
     assert expected[page] in shown
 
 

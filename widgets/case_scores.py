@@ -1,0 +1,73 @@
+"""What the page Cases looks up, kept between moves and shared by all readers: scores, worklists, links and parts."""
+
+import pandas as pd
+import streamlit as st
+
+from dpmed_core.cohort.links import CaseLinks, case_links
+from dpmed_core.cohort.schema import Cohort, Part, Split
+from dpmed_core.cohort.split import assign_parts
+from dpmed_core.evaluation.case_scores import CaseScores, case_scores
+from dpmed_core.evaluation.tables import EvaluationTables
+from dpmed_core.evaluation.worklist import unscored_worklist, worklist
+from dpmed_core.runs.plan import DEFAULT_SPLIT_SEED
+from widgets.lookup import installation
+from widgets.shown_case import Light
+
+MOST_KEPT, FEW_KEPT = 48, 4
+
+
+def links_of(cohort: Cohort) -> CaseLinks:
+    """What names the cases of `cohort` in addresses."""
+    return _links(cohort.fingerprint, _cohort=cohort)
+
+
+def split_of(cohort: Cohort) -> Split:
+    """Which part each case of `cohort` is in."""
+    return _split(cohort.fingerprint, _cohort=cohort)
+
+
+def scores_of(tables: EvaluationTables, *, recipe: str, unit: str, part: Part) -> CaseScores | None:
+    """The trainings of `recipe` and `unit` and what they say of the cases of `part`; None where they scored none."""
+    return _scores(tables.token, recipe, unit, part, _tables=tables)
+
+
+def worklist_of(light: Light, *, attribute: str | None, token: str) -> pd.DataFrame:
+    """Every case of the part with what the trainings say of it; not to be changed, since all sessions share it.
+
+    Args:
+        light: what is asked of the cases.
+        attribute: that they are grouped by.
+        token: names the scores.
+    """
+    return _worklist(
+        (light.cohort.fingerprint, token, light.part, light.finding, light.recipe, light.unit, light.epsilon), attribute, light
+    )
+
+
+@st.cache_resource(max_entries=FEW_KEPT, show_spinner=False)
+def _links(fingerprint: str, _cohort: Cohort) -> CaseLinks:
+    del fingerprint  # it names what is kept
+    return case_links(_cohort, installation().key)
+
+
+@st.cache_resource(max_entries=FEW_KEPT, show_spinner=False)
+def _split(fingerprint: str, _cohort: Cohort) -> Split:
+    del fingerprint
+    return assign_parts(_cohort, seed=DEFAULT_SPLIT_SEED, key=installation().key)
+
+
+@st.cache_resource(max_entries=MOST_KEPT, show_spinner=False)
+def _scores(token: str, recipe: str, unit: str, part: Part, _tables: EvaluationTables) -> CaseScores | None:
+    del token
+    held_out = {Part.TEST: _tables.scores.test, Part.VALIDATION: _tables.scores.validation}
+    return case_scores(held_out.get(part, ()), _tables.scores.validation, recipe=recipe, unit=unit)
+
+
+@st.cache_resource(max_entries=MOST_KEPT, show_spinner=False)
+def _worklist(name: tuple[object, ...], attribute: str | None, _light: Light) -> pd.DataFrame:
+    del name  # of what is kept
+    if _light.scores is not None:
+        return worklist(_light.scores, finding=_light.finding, epsilon=_light.epsilon, attribute=attribute)
+    cohort = _light.cohort
+    cases = cohort.cases.iloc[split_of(cohort).rows(_light.part)].reset_index(drop=True)
+    return unscored_worklist(cases, cohort.findings, finding=_light.finding, attribute=attribute)
