@@ -20,9 +20,9 @@ import pydicom
 from PIL import Image
 
 from dpmed_core.cohort.demo import write_dicom
-from dpmed_core.cohort.image import STORED_SIZE
 from dpmed_core.cohort.importer import import_manifest
 from dpmed_core.cohort.store import CohortStore
+from dpmed_core.cohort.stored import STORED_SIZE
 
 ROUNDS = 5
 SPEED_CASES = ((300, 2048), (1000, 1024), (2500, 512))

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
 
-from dpmed_core.cohort.image import STORED_SIZE
 from dpmed_core.cohort.importer import import_manifest
 from dpmed_core.cohort.phantoms.film import render_film
 from dpmed_core.cohort.phantoms.population import COMORBIDITIES, FINDINGS, draw_population
 from dpmed_core.cohort.report import ImportReport
 from dpmed_core.cohort.store import CohortStore
+from dpmed_core.cohort.stored import STORED_SIZE
 
 BITS_STORED = 12
 CHUNK = 40

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.pixels.processing import apply_color_lut
 
+from dpmed_core.cohort.dicom_frames import fits, used_bits
 from dpmed_core.cohort.dicom_header import DAMAGED, TABLE_BITS, DicomHeader
 from dpmed_core.errors import ImageError
 
@@ -81,8 +82,8 @@ class _Pixels:
     def of(cls, stored: NDArray[Any], header: DicomHeader) -> "_Pixels":
         """The pixels `stored`, without what some files keep in unused bits."""
         low, high = stored.min(), stored.max()
-        if stored.dtype.kind != "f" and not _fit(low, high, stored.dtype.kind, header.bits_stored):
-            stored = _used_bits(stored, header)
+        if stored.dtype.kind != "f" and not fits(low, high, stored.dtype.kind, header.bits_stored):
+            stored = used_bits(stored, header.bits_stored, header.integer("HighBit", header.bits_stored - 1))
             low, high = stored.min(), stored.max()
         if stored.dtype.kind == "f" or stored.dtype.itemsize * 8 > TABLE_BITS:
             return cls(stored.astype(np.float64))
@@ -114,19 +115,6 @@ class _Pixels:
         assert self.codes is not None
         for start in range(0, len(self.codes), BLOCK_ROWS):
             yield np.subtract(self.codes[start : start + BLOCK_ROWS], self.first, dtype=np.intp)
-
-
-def _fit(low: int, high: int, kind: str, bits: int) -> bool:
-    """Whether values from `low` to `high` have at most `bits` bits, one of them the sign where `kind` is "i"."""
-    least, most = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if kind == "i" else (0, 2**bits - 1)
-    return least <= int(low) and int(high) <= most
-
-
-def _used_bits(stored: NDArray[Any], header: DicomHeader) -> NDArray[Any]:
-    """The `BitsStored` bits up to `HighBit` alone, sign-extended where the values have a sign; others may carry an overlay."""
-    width, bits = stored.dtype.itemsize * 8, header.bits_stored
-    high = min(header.integer("HighBit", bits - 1), width - 1)
-    return np.asarray((stored << (width - 1 - high)) >> (width - bits))
 
 
 def _modality(header: DicomHeader) -> Curve:

@@ -150,3 +150,22 @@ def _signed_as_declared(values: NDArray[Any], header: DicomHeader) -> NDArray[An
     signed = values.astype(f"i{values.dtype.itemsize}")
     spare = values.dtype.itemsize * 8 - bits
     return np.asarray((signed << spare) >> spare) if spare > 0 else signed
+
+
+def used_bits(values: NDArray[Any], bits: int, highest: int) -> NDArray[Any]:
+    """Whole numbers without what some files keep in unused bits, e.g. an overlay; sign-extended where their type has a sign.
+
+    Args:
+        values: as stored.
+        bits: how many of each value's bits count.
+        highest: the highest of them, from 0.
+    """
+    width = values.dtype.itemsize * 8
+    highest = min(highest, width - 1)
+    return np.asarray((values << (width - 1 - highest)) >> (width - bits))
+
+
+def fits(low: int, high: int, kind: str, bits: int) -> bool:
+    """Whether values from `low` to `high` have at most `bits` bits, one of them the sign where `kind` is "i"."""
+    least, most = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if kind == "i" else (0, 2**bits - 1)
+    return least <= int(low) and int(high) <= most

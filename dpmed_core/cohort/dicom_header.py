@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -128,11 +128,13 @@ class DicomHeader:
         attributes: the allowed attributes, pixel data among them.
         transfer_syntax: UID of how they were encoded.
         identifying: keywords of the identifying attributes that hold something, and `PRIVATE`.
+        stopped_at: place in the file where the pixels' element begins, if it was not read and the file is not deflated.
     """
 
     attributes: Dataset = field(repr=False)
     transfer_syntax: str
     identifying: tuple[str, ...]
+    stopped_at: int | None = None
     _values: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def integer(self, keyword: str, default: int | None = None) -> int:
@@ -172,6 +174,12 @@ class DicomHeader:
                 self._values[keyword] = None
         return self._values[keyword]
 
+    def raw(self, keyword: str) -> object:
+        """The attribute as its bytes stand in the file, which costs next to nothing to compare; None where it is missing."""
+        element = self.attributes.get_item(_tag(keyword)) if _tag(keyword) in self.attributes else None
+        value = getattr(element, "value", None)
+        return value if value is None or isinstance(value, bytes) else str(value)
+
 
 class _Quiet:
     """Silences warnings while any thread is inside; Python's own context for it forgets that there may be several."""
@@ -208,13 +216,16 @@ def quiet() -> Iterator[None]:
         _quiet.leave()
 
 
-def read_header(path: Path, *, attributes: Iterable[str] = ALLOWED_ATTRIBUTES, pixels: bool = True) -> DicomHeader:
+def read_header(
+    path: Path, *, attributes: Iterable[str] = ALLOWED_ATTRIBUTES, pixels: bool = True, max_bytes: int | None = None
+) -> DicomHeader:
     """The `attributes` of the DICOM file at `path`.
 
     Args:
         path: the file.
         attributes: keywords of what is kept.
         pixels: False stops before the pixel data.
+        max_bytes: a larger file is refused; None for `MAX_FILE_BYTES`.
 
     Raises:
         ImageError: it is no DICOM file, too large, or damaged.
@@ -227,19 +238,21 @@ def read_header(path: Path, *, attributes: Iterable[str] = ALLOWED_ATTRIBUTES, p
         return not pixels and int(tag) >= FIRST_PIXEL_TAG
 
     tags: list[BaseTag | int] = [_tag(keyword) for keyword in attributes]
-    with _opened(path) as file:
+    max_bytes = max_bytes or MAX_FILE_BYTES
+    with _opened(path, max_bytes) as file:
         start = file.read(PREAMBLE_BYTES + META_BYTES)
         file.seek(0)
         if not looks_like_dicom(start):
             raise ImageError("is not a DICOM file, whatever its name says: export it again.")
         try:
             if DeflatedExplicitVRLittleEndian.encode() in start:
-                _refuse_deflate_bomb(file)
+                _refuse_deflate_bomb(file, max_bytes)
             found = read_partial(file, stop_when=meet, force=True, specific_tags=tags)
             syntax = str(found.file_meta.get("TransferSyntaxUID") or NATIVE_SYNTAX[found.original_encoding])
+            stopped_at = None if pixels or syntax == DeflatedExplicitVRLittleEndian else file.tell()
         except DAMAGED:
             raise ImageError("breaks off or is damaged: export it again.") from None
-    return DicomHeader(found, syntax, _identifying(met))
+    return DicomHeader(found, syntax, _identifying(frozenset(met)), stopped_at)
 
 
 def looks_like_dicom(data: bytes) -> bool:
@@ -271,31 +284,32 @@ class _Bounded(io.BufferedReader):
         return super().read(size)
 
 
-def _opened(path: Path) -> _Bounded:
+def _opened(path: Path, max_bytes: int) -> _Bounded:
     try:
         file = _Bounded(path.open("rb", buffering=0))
         file.size = file.seek(0, io.SEEK_END)
         file.seek(0)
     except OSError:
         raise ImageError("cannot be opened: check that it is there and readable.") from None
-    if file.size > MAX_FILE_BYTES:
+    if file.size > max_bytes:
         file.close()
-        raise ImageError(f"is larger than {MAX_FILE_BYTES >> 20} MB: one film is read here, no volume and no film sequence.")
+        raise ImageError(f"is larger than {max_bytes >> 20} MB, more than is read of one file.")
     return file
 
 
-def _refuse_deflate_bomb(file: _Bounded) -> None:
-    """Raise unless a deflated data set stays within `MAX_FILE_BYTES` when unpacked; pydicom would unpack it whole."""
+def _refuse_deflate_bomb(file: _Bounded, max_bytes: int) -> None:
+    """Raise unless a deflated data set stays within `max_bytes` when unpacked; pydicom would unpack it whole."""
     read_preamble(file, force=True)
     read_dataset(file, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, vr, length: tag >> 16 != META_GROUP)
     unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
-    unpacker.decompress(file.read(), MAX_FILE_BYTES)
+    unpacker.decompress(file.read(), max_bytes)
     if unpacker.unconsumed_tail:
-        raise ImageError(f"unpacks to more than {MAX_FILE_BYTES >> 20} MB: one film is read here, no volume and no film sequence.")
+        raise ImageError(f"unpacks to more than {max_bytes >> 20} MB, more than is read of one file.")
     file.seek(0)
 
 
-def _identifying(met: set[int]) -> tuple[str, ...]:
+@lru_cache(maxsize=256)
+def _identifying(met: frozenset[int]) -> tuple[str, ...]:
     keywords = {keyword_for_tag(tag) for tag in met} & IDENTIFYING_ATTRIBUTES
     private = {PRIVATE} if any((tag >> 16) % 2 for tag in met) else set()
     return tuple(sorted(keywords | private))

@@ -1,6 +1,5 @@
-"""One image file, whatever its kind, as the square 8-bit picture that is stored."""
+"""One image, whatever its kind, as it is stored: a film as a square 8-bit picture, a CT scan as a volume."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +11,10 @@ from dpmed_core.cohort.burned_in import has_text_in_corner
 from dpmed_core.cohort.dicom import read_dicom
 from dpmed_core.cohort.dicom_frames import MAX_PIXELS
 from dpmed_core.cohort.dicom_header import looks_like_dicom
-from dpmed_core.cohort.schema import Modality, Sex
+from dpmed_core.cohort.schema import Modality
+from dpmed_core.cohort.stored import STORED_SIZE, StoredImage
+from dpmed_core.cohort.volumes.scan import read_scan
 from dpmed_core.errors import ImageError
-
-STORED_SIZE = 128
-"""Side of a stored image in pixels; aspect ratio kept, padded with black, resampled with an antialiasing (Lanczos) filter."""
 
 REDUCING_GAP = 2.0
 """A picture is first shrunk by block means, to not less than so many times the size that the filter then makes."""
@@ -26,35 +24,20 @@ PICTURE_STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
-@dataclass(frozen=True, eq=False)
-class StoredImage:
-    """An image ready to store.
-
-    Attributes:
-        pixels: uint8 `[STORED_SIZE, STORED_SIZE]`.
-        age: years from the file's header; None where it has none.
-        sex: from the file's header.
-        remarks: what the user should look at in this image; never a value out of its header.
-        identifying: keywords of the identifying attributes that its header holds.
-    """
-
-    pixels: NDArray[np.uint8]
-    age: float | None = None
-    sex: Sex = Sex.UNKNOWN
-    remarks: tuple[str, ...] = ()
-    identifying: tuple[str, ...] = ()
-
-
 def read_image(place: Path | ArrayImage, *, modality: Modality = Modality.RADIOGRAPH) -> StoredImage:
-    """The image at `place`: a PNG, JPEG or DICOM file, or a picture in an archive of arrays.
+    """The image at `place`: a PNG, JPEG or DICOM file, a picture in an archive of arrays, or for CT what `read_scan` reads.
 
     Args:
         place: where the pixels are.
         modality: what the cohort holds; an image whose header says otherwise is remarked on.
 
     Raises:
-        ImageError: the file is none of these, or cannot be decoded.
+        ImageError: it is none of these, or cannot be decoded.
     """
+    if modality is Modality.CT:
+        if isinstance(place, ArrayImage):
+            raise ImageError("is a picture in an archive of arrays; CT is read as DICOM, NIfTI or MetaImage.")
+        return read_scan(place)
     if isinstance(place, ArrayImage):
         return StoredImage(pixels=squared(_picture_values(read_array_image(place))))
     if _is_picture(place):
@@ -72,6 +55,8 @@ def read_image(place: Path | ArrayImage, *, modality: Modality = Modality.RADIOG
 
 def _is_picture(path: Path) -> bool:
     """By what the file begins with; by its name where that tells nothing."""
+    if path.is_dir():
+        raise ImageError("is a folder, and a film is one file: name the file, or import CT with --modality ct.")
     try:
         with path.open("rb") as file:
             start = file.read(START_BYTES)

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dpmed_core.cohort.image import STORED_SIZE
 from dpmed_core.cohort.intake.arranging import arrange, store_pixels
 from dpmed_core.cohort.intake.journal import Journal
 from dpmed_core.cohort.intake.reading import read_all
@@ -19,10 +18,11 @@ from dpmed_core.cohort.sources.manifest import read_manifest
 from dpmed_core.cohort.sources.rows import Source
 from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, keyed_parts
 from dpmed_core.cohort.store import CohortStore
+from dpmed_core.cohort.stored import FORMS, STORED_SIZE
 from dpmed_core.cohort.validation.material import Material, measure
 from dpmed_core.cohort.validation.validate import validate
 
-READER = f"reader 2, {STORED_SIZE} pixels"
+READERS = {Modality.RADIOGRAPH: f"reader 2, {STORED_SIZE} pixels", Modality.CT: f"reader 1, {FORMS[Modality.CT]}"}
 """Raised when the same file would be stored otherwise: what an older version read is then not gone on with."""
 
 Progress = Callable[[int, int], None]
@@ -87,15 +87,15 @@ def import_source(
     """
     store.refuse_unusable(name)
     rows = sort_out(source, key=store.key)
-    with store.lasting_draft(rows.roster.digest(store.key, name, modality, READER)) as draft:
-        journal = Journal.open(draft, rows.roster)
+    with store.lasting_draft(rows.roster.digest(store.key, name, modality, READERS[modality])) as draft:
+        journal = Journal.open(draft, rows.roster, FORMS[modality])
         _read(rows.roster, journal, modality, progress=progress, workers=workers)
         problems = [*rows.problems, *_unreadable(rows.roster, journal)]
         if not journal.is_read.any():
             raise nothing_left(rows.n_rows, problems)
         cases, places = arrange(rows.roster, journal, key=store.key)
         images = draft / "images.npy"
-        store_pixels(journal.pixels, images, places)
+        store_pixels(journal, images, places)
         material = _material(cases, rows.roster, journal, source, places=places, images=images, key=store.key)
         report = _report(rows, cases, problems, source, material, journal.gathered)
         store.publish(
@@ -121,7 +121,7 @@ def _read(roster: Roster, journal: Journal, modality: Modality, *, progress: Pro
 
 
 def _unreadable(roster: Roster, journal: Journal) -> list[Problem]:
-    return [Problem(roster.rows[place], "image", f"the file {message}") for place, message in journal.failures.items()]
+    return [Problem(roster.rows[place], "image", f"the {journal.form.noun} {message}") for place, message in journal.failures.items()]
 
 
 def _material(

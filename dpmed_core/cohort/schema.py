@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,12 +57,14 @@ class Cohort:
             (age in years, NaN = unknown; sex a `Sex` value; split a `Part` value or None where the
             source gave none), then one float column a finding and a co-morbidity
             (1 = present, 0 = absent, NaN = unknown).
-        images: uint8 `[n_cases, height, width]`, read-only and memory-mapped; row i is case i.
+        images: read-only and memory-mapped; row i is case i. Radiographs: uint8 `[n_cases, height, width]`. CT: Hounsfield units, int16
+            `[n_cases, slices, rows, columns]`, slices from feet to head, rows from front to back, columns from the patient's right to left.
         fingerprint: keyed hash of everything above but the name; equal data gives an equal fingerprint,
             whatever the order of the files, within one installation.
         patients_known: False where the source does not say which images are one patient's; each image then
             counts as a patient of its own, and only the unit "image" can be promised.
         blocking: what the validation found that stops training, in sentences; no part of the fingerprint.
+        spacing_mm: between slices, rows and columns of CT volumes; None for radiographs, the size of whose pixels is not known.
     """
 
     name: str
@@ -71,10 +73,11 @@ class Cohort:
     findings: tuple[str, ...]
     comorbidities: tuple[str, ...]
     cases: pd.DataFrame = field(repr=False)
-    images: NDArray[np.uint8] = field(repr=False)
+    images: NDArray[Any] = field(repr=False)
     fingerprint: str
     patients_known: bool = True
     blocking: tuple[str, ...] = ()
+    spacing_mm: tuple[float, float, float] | None = None
 
     @property
     def labels(self) -> NDArray[np.float32]:

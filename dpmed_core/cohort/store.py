@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,13 +17,14 @@ from dpmed_core.cohort.drafts import LOCK, PREFIX, lasting_draft, passing_draft
 from dpmed_core.cohort.pixels import read_images
 from dpmed_core.cohort.report import ImportReport
 from dpmed_core.cohort.schema import CASE_COLUMNS, Cohort, Modality
+from dpmed_core.cohort.stored import FORMS
 from dpmed_core.errors import CohortError
 from dpmed_core.files import replacing, sync_file, sync_folder, write_json
 from dpmed_core.keyed import keyed_hex
 
 FORMAT = 1
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
-BLOCK = 256
+BLOCK_BYTES = 1 << 22
 HASHING_THREADS = 2
 LEFT_BEHIND = ("arriving.bin", "journal.jsonl", LOCK)
 """What preparing needs and a cohort does not."""
@@ -91,6 +93,7 @@ class CohortStore:
             fingerprint=facts["fingerprint"],
             patients_known=facts.get("patients_known", True),
             blocking=blocking,
+            spacing_mm=_spacing(facts),
         )
 
     def fingerprint(self, name: str) -> str:
@@ -160,6 +163,8 @@ class CohortStore:
         }
         if not patients_known:
             facts["patients_known"] = False
+        if (spacing := FORMS[modality].spacing_mm) is not None:
+            facts["spacing_mm"] = list(spacing)
         facts["fingerprint"] = _fingerprint(facts, cases, draft / "images.npy", key=self.key)
         with replacing(draft / "cases.parquet") as table:
             cases.to_parquet(table, index=False)
@@ -210,10 +215,20 @@ class CohortStore:
         shutil.rmtree(going)
 
 
+def _spacing(facts: dict[str, Any]) -> tuple[float, float, float] | None:
+    """Millimetres between slices, rows and columns; None where the cohort has none."""
+    if (spacing := facts.get("spacing_mm")) is None:
+        return None
+    slices, rows, columns = map(float, spacing)
+    return slices, rows, columns
+
+
 def _fingerprint(facts: dict[str, object], cases: pd.DataFrame, images: Path, *, key: bytes) -> str:
     """The keyed hash of a cohort's facts and rows; case_ids cover the pixels (see `arranging.case_id`), the array is hashed too."""
     columns = [*CASE_COLUMNS, *sorted(set(cases.columns) - set(CASE_COLUMNS))]
     table = cases[columns].to_csv(index=False, float_format="%.6g", na_rep="")
     with ThreadPoolExecutor(HASHING_THREADS) as pool:  # hashing frees the interpreter's lock
-        hashes = [one for block in read_images(images, BLOCK) for one in pool.map(lambda i: keyed_hex(key, "image", i.tobytes()), block)]
+        hashes = [
+            one for block in read_images(images, BLOCK_BYTES) for one in pool.map(lambda i: keyed_hex(key, "image", i.tobytes()), block)
+        ]
     return keyed_hex(key, "cohort", json.dumps(facts, sort_keys=True), table, keyed_hex(key, "pixels", *hashes))

@@ -72,7 +72,7 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--manifest", type=click.Path(path_type=Path), help="Table with one row an image; the same as --source manifest PATH.")
 @click.option("--source", "kind", type=click.Choice(list(ADAPTERS)), help="The layout of PATH.")
 @source_options
-@click.option("--modality", type=click.Choice([Modality.RADIOGRAPH.value]), default=Modality.RADIOGRAPH.value, show_default=True)
+@click.option("--modality", type=click.Choice([m.value for m in Modality]), default=Modality.RADIOGRAPH.value, show_default=True)
 @json_option
 def add(
     name: str, path: Path | None, manifest: Path | None, kind: str | None, modality: str, as_json: bool, **said: Unpack[SourceOptions]

@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dpmed_core.cohort.image import STORED_SIZE, read_image
+from dpmed_core.cohort.image import read_image
 from dpmed_core.cohort.intake.roster import Roster, image_of, sort_out
 from dpmed_core.cohort.report import Problem
-from dpmed_core.cohort.schema import Sex
+from dpmed_core.cohort.schema import Modality, Sex
 from dpmed_core.cohort.sources.rows import Source
+from dpmed_core.cohort.stored import FORMS, picture_of
 from dpmed_core.errors import ImageError
 from dpmed_core.naming import column_title
 
-PREVIEW_IMAGES = 24
+PREVIEW_IMAGES = {Modality.RADIOGRAPH: 24, Modality.CT: 8}
+"""A film is read in milliseconds, a scan takes seconds."""
 PROBLEMS_SHOWN = 200
 
 
@@ -67,21 +69,22 @@ class Outlook:
         return cls(**{**fields, **problems, "findings": findings, "captions": tuple(fields["captions"])})
 
 
-def look(source: Source, *, key: bytes) -> tuple[Outlook, NDArray[np.uint8]]:
-    """What importing `source` would bring, and some of its images `[n, STORED_SIZE, STORED_SIZE]`, evenly over its rows.
+def look(source: Source, *, key: bytes, modality: Modality = Modality.RADIOGRAPH) -> tuple[Outlook, NDArray[np.uint8]]:
+    """What importing `source` would bring, and pictures of some of its images `[n, rows, columns]`, evenly over its rows.
 
     Raises:
         CohortError: no row can be used.
     """
     rows = sort_out(source, key=key)
     roster, images, shown, unreadable = rows.roster, [], [], []
-    places = np.unique(np.linspace(0, len(roster) - 1, PREVIEW_IMAGES).astype(int))
+    form = FORMS[modality]
+    places = np.unique(np.linspace(0, len(roster) - 1, PREVIEW_IMAGES[modality]).astype(int))
     for place in places.tolist():
         try:
-            images.append(read_image(image_of(roster.images[place])).pixels)
+            images.append(picture_of(read_image(image_of(roster.images[place]), modality=modality).pixels))
             shown.append(_caption(roster, place))
         except ImageError as error:
-            unreadable.append(Problem(roster.rows[place], "image", f"the file {error}"))
+            unreadable.append(Problem(roster.rows[place], "image", f"the {form.noun} {error}"))
     labels = roster.labels
     outlook = Outlook(
         n_rows=rows.n_rows,
@@ -95,7 +98,7 @@ def look(source: Source, *, key: bytes) -> tuple[Outlook, NDArray[np.uint8]]:
         captions=tuple(shown),
         unreadable=tuple(unreadable),
     )
-    return outlook, np.stack(images) if images else np.zeros((0, STORED_SIZE, STORED_SIZE), np.uint8)
+    return outlook, np.stack(images) if images else np.zeros((0, *form.shape[-2:]), np.uint8)
 
 
 def _caption(roster: Roster, place: int) -> str:

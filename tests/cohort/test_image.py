@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dpmed_core.cohort.image import STORED_SIZE, read_image, squared
+from dpmed_core.cohort.image import read_image, squared
+from dpmed_core.cohort.stored import STORED_SIZE
 from dpmed_core.errors import ImageError
 
 

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dpmed_core.cohort.image import STORED_SIZE
-from dpmed_core.cohort.intake.journal import SEXES, SLOT_BYTES, Journal
+from dpmed_core.cohort.intake.journal import SEXES, Journal
 from dpmed_core.cohort.intake.roster import Roster
 from dpmed_core.cohort.schema import CASE_COLUMNS, Sex
 from dpmed_core.keyed import keyed_hex
@@ -45,13 +44,14 @@ def arrange(roster: Roster, journal: Journal, *, key: bytes) -> tuple[pd.DataFra
     return ordered[[*CASE_COLUMNS, *roster.columns]].reset_index(drop=True), places[ordered.index.to_numpy()]
 
 
-def store_pixels(arrived: Path, stored: Path, places: NDArray[np.intp]) -> None:
-    """Write the slots of `arrived` in the order of `places` as the array `stored`, durably; no more than one is held in memory."""
-    with arrived.open("rb") as slots, stored.open("wb") as file:
-        header = {"descr": "|u1", "fortran_order": False, "shape": (len(places), STORED_SIZE, STORED_SIZE)}
+def store_pixels(journal: Journal, stored: Path, places: NDArray[np.intp]) -> None:
+    """Write the journal's slots in the order of `places` as the array `stored`, durably; no more than one is held in memory."""
+    form = journal.form
+    with journal.pixels.open("rb") as slots, stored.open("wb") as file:
+        header = {"descr": form.dtype, "fortran_order": False, "shape": (len(places), *form.shape)}
         np.lib.format.write_array_header_1_0(file, header)
         for place in places:
-            file.write(os.pread(slots.fileno(), SLOT_BYTES, int(place) * SLOT_BYTES))
+            file.write(os.pread(slots.fileno(), form.n_bytes, int(place) * form.n_bytes))
         file.flush()
         os.fsync(file.fileno())
 

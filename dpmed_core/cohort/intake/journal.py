@@ -16,13 +16,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dpmed_core.cohort.image import STORED_SIZE
 from dpmed_core.cohort.intake.outcome import Outcome, Read, signature_of
 from dpmed_core.cohort.intake.roster import Roster
 from dpmed_core.cohort.remarks import Gathered
 from dpmed_core.cohort.schema import Sex
+from dpmed_core.cohort.stored import StoredForm
 
-SLOT_BYTES = STORED_SIZE * STORED_SIZE
 DIGEST_BYTES = 32
 SEXES = tuple(Sex)
 
@@ -33,6 +32,7 @@ class Journal:
 
     Attributes:
         folder: the draft.
+        form: of the images; a slot holds one.
         is_read: per place, whether its pixels lie in their slot `[n]`.
         digests: SHA-256 of each place's pixels `[n, 32]`.
         ages: from headers, years, NaN where there is none `[n]`.
@@ -44,6 +44,7 @@ class Journal:
     """
 
     folder: Path
+    form: StoredForm
     is_read: NDArray[np.bool_]
     digests: NDArray[np.uint8]
     ages: NDArray[np.float64]
@@ -54,11 +55,11 @@ class Journal:
     n_resumed: int = 0
 
     @classmethod
-    def open(cls, folder: Path, roster: Roster) -> "Journal":
+    def open(cls, folder: Path, roster: Roster, form: StoredForm) -> "Journal":
         """The journal of the draft in `folder`, with what an earlier attempt at `roster` left of use."""
         n = len(roster)
         unknown = np.full(n, SEXES.index(Sex.UNKNOWN), np.uint8)
-        journal = cls(folder, np.zeros(n, bool), np.zeros((n, DIGEST_BYTES), np.uint8), np.full(n, np.nan), unknown, roster.rows)
+        journal = cls(folder, form, np.zeros(n, bool), np.zeros((n, DIGEST_BYTES), np.uint8), np.full(n, np.nan), unknown, roster.rows)
         if journal._lines.exists():
             journal._resume(roster)
         return journal
@@ -86,7 +87,7 @@ class Journal:
                 for place, outcome in chunk:
                     self._take(place, outcome)
                     if outcome.pixels is not None:
-                        os.pwrite(slots.fileno(), outcome.pixels, place * SLOT_BYTES)
+                        os.pwrite(slots.fileno(), outcome.pixels, place * self.form.n_bytes)
                 _append(lines, chunk)
                 yield len(chunk)
 
@@ -104,11 +105,16 @@ class Journal:
         with self.pixels.open("rb") as slots, self._lines.open("rb") as lines:
             for line in lines:
                 for place, outcome in _parsed(line):
-                    if signature_of(roster.images[place]) == outcome.signature and _slot_holds(slots.fileno(), place, outcome.digest):
+                    unchanged = signature_of(roster.images[place]) == outcome.signature
+                    if unchanged and self._slot_holds(slots.fileno(), place, outcome.digest):
                         self._take(place, outcome)
         with self._lines.open("ab") as lines:
             lines.write(b"\n")  # a line that broke off stays by itself
         self.n_resumed = int(self.is_read.sum()) + len(self.failures)
+
+    def _slot_holds(self, descriptor: int, place: int, digest: bytes) -> bool:
+        n_bytes = self.form.n_bytes
+        return not digest or sha256(os.pread(descriptor, n_bytes, place * n_bytes)).digest() == digest
 
 
 def _append(lines: BufferedWriter, chunk: Read) -> None:
@@ -126,7 +132,3 @@ def _parsed(line: bytes) -> Read:
         (place, Outcome(tuple(signature), None, bytes.fromhex(digest), age, Sex(sex), message, tuple(remarks), tuple(identifying)))
         for place, signature, digest, age, sex, message, remarks, identifying in entries
     ]
-
-
-def _slot_holds(descriptor: int, place: int, digest: bytes) -> bool:
-    return not digest or sha256(os.pread(descriptor, SLOT_BYTES, place * SLOT_BYTES)).digest() == digest

@@ -1,6 +1,7 @@
 """One image as read, or why it cannot be."""
 
 import os
+import stat
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -22,7 +23,7 @@ class Outcome:
 
     Attributes:
         signature: of the file, taken before it was read.
-        pixels: bytes of the stored square; None where it cannot be read.
+        pixels: bytes of the stored image; None where it cannot be read.
         digest: SHA-256 of `pixels`.
         age: years from the file's header; None where it has none.
         sex: from the file's header.
@@ -48,12 +49,24 @@ Read = list[tuple[int, Outcome]]
 
 
 def signature_of(image: Image) -> Signature:
-    """The signature of the file that holds `image`; empty where there is none."""
+    """The signature of the file, or of all files in the folder, that `image` is in; empty where there is none."""
     try:
         facts = os.stat(image if isinstance(image, str) else image.archive)  # noqa: PTH116 - a `Path` for each of a million costs
+        if isinstance(image, str) and stat.S_ISDIR(facts.st_mode):
+            return _of_folder(image)
     except OSError:
         return ()
+    return _of_file(facts)
+
+
+def _of_file(facts: os.stat_result) -> Signature:
     return (facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino)
+
+
+def _of_folder(folder: str) -> Signature:
+    """How many files lie below `folder`, and a digest of the signatures of all."""
+    found = sorted(_of_file(entry.stat()) for place in os.walk(folder) for entry in os.scandir(place[0]) if entry.is_file())
+    return (len(found), int.from_bytes(sha256(repr(found).encode()).digest()[:8], "big"))
 
 
 def read_one(image: Image, modality: Modality) -> Outcome:

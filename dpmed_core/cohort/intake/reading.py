@@ -10,7 +10,8 @@ from dpmed_core.cohort.intake.outcome import Chunk, Image, Read, read_one
 from dpmed_core.cohort.intake.workers import Workers
 from dpmed_core.cohort.schema import Modality
 
-CHUNK = 16
+CHUNK = {Modality.RADIOGRAPH: 16, Modality.CT: 2}
+"""Images handed over at once: some tenths of a second of work."""
 THREADS = 2
 TRIAL_SECONDS = 0.5
 """After so long the pace is known, and with it whether processes pay."""
@@ -34,7 +35,7 @@ def read_all(images: Sequence[Image], places: Sequence[int], *, modality: Modali
         modality: what the cohort holds.
         workers: processes; 0 to read in this one alone; None for as many as there are cores, if it pays.
     """
-    chunks = _chunks(images, places)
+    chunks = _chunks(images, places, CHUNK[modality])
     began, n_read = time.monotonic(), 0
     with ThreadPoolExecutor(THREADS) as here:
         while (chunk := next(chunks, None)) is not None:
@@ -67,6 +68,6 @@ def _read_here(here: ThreadPoolExecutor, chunk: Chunk, modality: Modality) -> Re
     return list(zip((place for place, _ in chunk), here.map(lambda one: read_one(one[1], modality), chunk), strict=True))
 
 
-def _chunks(images: Sequence[Image], places: Sequence[int]) -> Iterator[Chunk]:
-    for start in range(0, len(places), CHUNK):
-        yield [(place, images[place]) for place in places[start : start + CHUNK]]
+def _chunks(images: Sequence[Image], places: Sequence[int], size: int) -> Iterator[Chunk]:
+    for start in range(0, len(places), size):
+        yield [(place, images[place]) for place in places[start : start + size]]

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpmed_core.cohort.arrays import ArrayImage, ArrayLayout, array_layouts, read_whole_array
-from dpmed_core.cohort.image import STORED_SIZE
 from dpmed_core.cohort.schema import Part, Sex
 from dpmed_core.cohort.sources.rows import Source, SourceRow
+from dpmed_core.cohort.stored import STORED_SIZE
 from dpmed_core.errors import CohortError
 
 PARTS = {"train": Part.TRAIN, "val": Part.VALIDATION, "test": Part.TEST}

@@ -8,14 +8,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dpmed_core.cohort.image import STORED_SIZE
 from dpmed_core.cohort.pixels import read_images
 from dpmed_core.cohort.report import Check, Severity
 from dpmed_core.cohort.schema import Part
+from dpmed_core.cohort.stored import STORED_SIZE, windowed
+from dpmed_core.cohort.volumes.grid import SHAPE
 
-BLOCK = 128
-"""Images measured at once; what is held in memory does not grow with the cohort but by some hundred bytes an image."""
+BLOCK_BYTES = 1 << 21
+"""Bytes of images measured at once; what is held in memory does not grow with the cohort but by some hundred bytes an image."""
 THUMBNAIL = 16
+VOLUME_THUMBNAIL = tuple(length // 8 for length in SHAPE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,9 +25,10 @@ class Measured:
     """What the checks need of the pixels.
 
     Attributes:
-        thumbnails: means over blocks of the stored square `[n, THUMBNAIL, THUMBNAIL]`, uint8.
+        thumbnails: means over blocks of the stored square `[n, THUMBNAIL, THUMBNAIL]`, or of the stored volume at the soft-tissue
+            window `[n, *VOLUME_THUMBNAIL]`; uint8.
         spans: largest less smallest grey level `[n]`.
-        clipped: share of the picture that is pure black or pure white, black borders left out `[n]`.
+        clipped: share of the picture that is pure black or pure white, black borders left out `[n]`; 0 for volumes, where air is black.
     """
 
     thumbnails: NDArray[np.uint8]
@@ -93,11 +96,22 @@ def pooling(side: int) -> NDArray[np.float32]:
 
 def measure(images: Path) -> Measured:
     """What the checks need of the stored array `images`, a block at a time."""
-    blocks = [_measured(block) for block in read_images(images, BLOCK)]
+    blocks = [_measured_films(block) if block.ndim == 3 else _measured_volumes(block) for block in read_images(images, BLOCK_BYTES)]
     return Measured(*(np.concatenate([block[i] for block in blocks]) for i in range(3)))
 
 
-def _measured(block: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float32]]:
+def pooled_volumes(block: NDArray[np.int16], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Means over blocks of volumes `[n, *SHAPE]` at the soft-tissue window, as grey `[n, *shape]`."""
+    split = [length for whole, wanted in zip(SHAPE, shape, strict=True) for length in (wanted, whole // wanted)]
+    return np.asarray(windowed(block).reshape(len(block), *split).mean(axis=(2, 4, 6), dtype=np.float32))
+
+
+def _measured_volumes(block: NDArray[np.int16]) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float32]]:
+    spans = np.ptp(windowed(block).reshape(len(block), -1), axis=1)
+    return np.rint(pooled_volumes(block, VOLUME_THUMBNAIL)).astype(np.uint8), spans, np.zeros(len(block), np.float32)
+
+
+def _measured_films(block: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float32]]:
     flat = block.reshape(len(block), -1)
     pool = pooling(THUMBNAIL)
     thumbnails = pool @ block.astype(np.float32) @ pool.T

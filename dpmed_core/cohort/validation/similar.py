@@ -9,6 +9,7 @@ image, the nearest there; only those pairs are compared in full, and only until 
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,8 @@ from scipy.spatial import cKDTree
 
 from dpmed_core.cohort.report import Check, Severity
 from dpmed_core.cohort.schema import Part
-from dpmed_core.cohort.validation.material import Material, pooling
+from dpmed_core.cohort.validation.material import Material, pooled_volumes, pooling
+from dpmed_core.cohort.volumes.grid import SHAPE
 
 SAME_CORRELATION = 0.995
 CANDIDATE_CORRELATION = 0.98
@@ -26,8 +28,9 @@ NEIGHBOURS = 17
 """Nearest in the projection that are looked at, the image itself among them."""
 SAMPLE = 2000
 BLOCK = 512
-BATCH = 128
-REDUCED = 64
+BATCH_BYTES = 1 << 22
+"""Of the images compared in full at once, on either side."""
+REDUCED, REDUCED_VOLUME = 64, tuple(length // 4 for length in SHAPE)
 HALVING = pooling(REDUCED)
 
 
@@ -55,8 +58,9 @@ def near_identical_groups(material: Material) -> list[NDArray[np.intp]]:
     groups = Groups(len(distinct))
     stored = np.load(material.images, mmap_mode="r", allow_pickle=False)
     pairs = candidate_pairs(material.measured.thumbnails[distinct])
-    for start in range(0, len(pairs), BATCH):
-        apart = groups.apart(pairs[start : start + BATCH])
+    batch = max(1, BATCH_BYTES // stored[0].nbytes)
+    for start in range(0, len(pairs), batch):
+        apart = groups.apart(pairs[start : start + batch])
         one, other = (normalised(_reduced(stored[distinct[apart[:, side]]])) for side in (0, 1))
         groups.join(apart[np.einsum("ij,ij->i", one, other) >= SAME_CORRELATION])
     return [distinct[group] for group in groups.members()]
@@ -122,7 +126,9 @@ class Groups:
         return place
 
 
-def _reduced(block: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _reduced(block: NDArray[Any]) -> NDArray[np.float32]:
+    if block.ndim == 4:
+        return pooled_volumes(block, REDUCED_VOLUME)
     return np.asarray(HALVING @ block.astype(np.float32) @ HALVING.T, dtype=np.float32)
 
 

@@ -1,1 +1,1 @@
-"""CT volumes: the grid on which all of them are stored."""
+"""CT volumes: from a folder of slices, a multi-frame file, NIfTI or MetaImage to one grid of Hounsfield units in patient order."""

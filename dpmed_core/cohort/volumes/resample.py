@@ -1,0 +1,85 @@
+"""Any scan on the stored grid, centred on the scan's own middle.
+
+A stored voxel is a weighted mean of the samples around it, the weights falling linearly to zero at a distance of the stored or the
+scan's own spacing, whichever is larger: a coarser scan is interpolated linearly, a finer one is averaged, so nothing aliases, and one
+that lies on the grid already is stored as it is. Samples weigh by the length they stand for, so uneven spacing does no harm.
+The filter is separable. Slices are shrunk one by one as they come: no more than one is held in full.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpmed_core.cohort.volumes.geometry import Geometry, evenly
+from dpmed_core.cohort.volumes.grid import AIR, SHAPE, SPACING_MM
+
+LATTICE_MM = min(SPACING_MM)
+"""Spacing to which an oblique scan is first brought along its own axes."""
+UPWARDS = 0.5 + 1e-6
+"""Rounds halves up, also those that a sum in another order puts a hair below."""
+
+GRID = tuple(evenly(count, spacing) for count, spacing in zip(SHAPE, SPACING_MM, strict=True))
+
+
+def resampled(slices: Iterable[NDArray[np.float64]], geometry: Geometry) -> NDArray[np.int16]:
+    """Hounsfield units on the stored grid, int16 `SHAPE`, `AIR` where the scan does not reach.
+
+    Args:
+        slices: `[rows, columns]` each, in the order of the geometry's first axis.
+        geometry: where their voxels lie.
+    """
+    values = _along_axes(slices, geometry) if geometry.is_aligned else _oblique(slices, geometry)
+    return np.floor(values + UPWARDS).astype(np.int16)
+
+
+def weights(samples: NDArray[np.float64], wanted: NDArray[np.float64], spacing: float) -> NDArray[np.float64]:
+    """The matrix `[n_wanted, n_samples]` from values at `samples` to values at `wanted` `spacing` apart; rows sum to 1, or to 0 outside.
+
+    A sample stands for the half of the distance to each neighbour; beyond what the outermost stand for is outside.
+    """
+    distances = np.diff(samples) if len(samples) > 1 else np.array([spacing])
+    before, after = np.append(distances[0], distances), np.append(distances, distances[-1])
+    reach = max(spacing, float(distances.max()))
+    found = np.maximum(1 - np.abs(samples[None, :] - wanted[:, None]) / reach, 0) * (before + after) / 2
+    inside = (wanted >= samples[0] - before[0] / 2) & (wanted <= samples[-1] + after[-1] / 2)
+    found[~inside] = 0
+    sums = found.sum(axis=1, keepdims=True)
+    return np.asarray(found / np.where(sums > 0, sums, 1))
+
+
+def _along_axes(slices: Iterable[NDArray[np.float64]], geometry: Geometry) -> NDArray[np.float64]:
+    """The scan on the grid, its axes turned into the patient's order and direction before anything is summed."""
+    matrices = []
+    for axis in range(3):
+        place, samples = geometry.axes.index(axis), geometry.positions[axis]
+        samples = -samples[::-1] if geometry.is_reversed(axis) else samples
+        matrices.append(weights(samples, GRID[place], SPACING_MM[place]))
+    step = [-1 if geometry.is_reversed(axis) else 1 for axis in range(3)]
+    shrunk = np.stack([matrices[1] @ one[:: step[1], :: step[2]] @ matrices[2].T for one in slices])[:: step[0]]
+    values = np.tensordot(matrices[0], shrunk, axes=1)
+    covered = [matrix.sum(axis=1) > 0 for matrix in matrices]
+    for axis, there in enumerate(covered):
+        np.moveaxis(values, axis, 0)[~there] = AIR
+    return values.transpose(geometry.axes)
+
+
+def _oblique(slices: Iterable[NDArray[np.float64]], geometry: Geometry) -> NDArray[np.float64]:
+    """The scan on the grid by way of a lattice along its own axes, which need not be at right angles."""
+    lattice = [evenly(int((samples[-1] - samples[0]) // LATTICE_MM) + 2, LATTICE_MM) for samples in geometry.positions]
+    matrices = [
+        weights(samples, np.clip(wanted, samples[0], samples[-1]), LATTICE_MM)
+        for samples, wanted in zip(geometry.positions, lattice, strict=True)
+    ]
+    from scipy.ndimage import map_coordinates  # rarely needed, and half a second to import
+
+    shrunk = np.stack([matrices[1] @ one @ matrices[2].T for one in slices])
+    native = np.tensordot(matrices[0], shrunk, axes=1)
+    z, y, x = np.meshgrid(*GRID, indexing="ij", sparse=False)
+    along = np.linalg.solve(geometry.directions, np.stack([x, y, z]).reshape(3, -1))
+    places = [axis / LATTICE_MM + (len(one) - 1) / 2 for axis, one in zip(along, lattice, strict=True)]
+    values = map_coordinates(native, places, order=1, mode="nearest")
+    for axis, samples in zip(along, geometry.positions, strict=True):
+        half = (samples[1] - samples[0]) / 2 if len(samples) > 1 else LATTICE_MM / 2
+        values[(axis < samples[0] - half) | (axis > samples[-1] + half)] = AIR
+    return np.asarray(values.reshape(SHAPE))
