@@ -98,7 +98,9 @@ def paint_bowel(canvas: Canvas, cavity: Cavity, scan: Circumstances, generator: 
     wall = scan.enhancement.bowel_wall
     mesentery = canvas.ellipsoid((4.0, -26.0, -60.0), (84.0, 40.0, 76.0))
     grain = np.abs(generator.standard_normal(mesentery.depth.shape, dtype=np.float32))
-    canvas.paint(mesentery.cut(cavity.depth - 8), FAT_INSIDE + 110 * np.clip(grain - 1.7, 0, 1.2))
+    canvas.paint(
+        mesentery.cut(cavity.depth - 8), np.float32(FAT_INSIDE) + np.float32(110) * np.clip(grain - np.float32(1.7), 0, np.float32(1.2))
+    )
     for loop, region in enumerate(SMALL_BOWEL):
         points = _wander(generator, region)
         radii = generator.uniform(9, 13) * np.ones(len(points))
