@@ -21,13 +21,13 @@ class GroupNormMish(nn.GroupNorm):
     """Group normalisation followed by Mish (Wu & He 2018; Misra 2019: x tanh(log(1 + e^x))), in one pass over each block.
 
     `weight` and `bias` may be given for each film by itself, `[n_films, n_channels]`, in a functional call: their gradients
-    then come out for each film, at no further cost.
+    then come out for each film, at no further cost; also where a film comes as several rows (slices), one after another.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalised and activated `x` `[n_films, n_channels, *positions]`, same shape."""
-        shape = (len(x), self.num_channels)
-        return group_norm_mish(x, self.weight.expand(shape), self.bias.expand(shape), self.num_groups, self.eps)
+        """Normalised and activated `x` `[n_rows, n_channels, *positions]`, same shape."""
+        weight, bias = (_of_rows(given, len(x)) for given in (self.weight, self.bias))
+        return group_norm_mish(x, weight, bias, self.num_groups, self.eps)
 
 
 class HalvingMaxPool(nn.Module):
@@ -120,6 +120,13 @@ class _PairMax(torch.autograd.Function):
         torch.mul(grad, is_first, out=first)
         torch.sub(grad, first, out=second)
         return grad_x, None
+
+
+def _of_rows(given: Tensor, n_rows: int) -> Tensor:
+    """Parameters `[n_channels]`, or `[n_films, n_channels]`, for each of `n_rows` rows."""
+    if given.ndim == 1:
+        return given.expand(n_rows, -1)
+    return given.repeat_interleave(n_rows // len(given), 0) if n_rows > len(given) else given
 
 
 def _pairs(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:

@@ -41,14 +41,16 @@ class ResNet9(nn.Module):
         width: scales the published channel counts (64, 128, 256, 512).
         n_out: outputs, one a finding.
         dimensions: 2 for films, 3 for volumes.
+        block: side of the blocks of positions that enter as channels of one; 1 for the published network.
     """
 
-    def __init__(self, *, width: float, n_out: int, dimensions: int = 2) -> None:
+    def __init__(self, *, width: float, n_out: int, dimensions: int = 2, block: int = 1) -> None:
         super().__init__()
+        self.block = block
         a, b, c, d = (max(4, int(width * n)) for n in (64, 128, 256, 512))
         self.stages = nn.ModuleList(
             [
-                ConvBlock(1, a, dimensions=dimensions),
+                ConvBlock(block**dimensions, a, dimensions=dimensions),
                 nn.Sequential(ConvBlock(a, b, dimensions=dimensions, pool=True), Residual(b, dimensions=dimensions)),
                 ConvBlock(b, c, dimensions=dimensions, pool=True),
                 nn.Sequential(ConvBlock(c, d, dimensions=dimensions, pool=True), Residual(d, dimensions=dimensions)),
@@ -58,7 +60,7 @@ class ResNet9(nn.Module):
 
     def activations(self, x: Tensor) -> list[Tensor]:
         """The output of each stage for cases `x` `[n, 1, *positions]`."""
-        outputs = []
+        x, outputs = in_blocks(x, self.block), []
         for stage in self.stages:
             x = stage(x)
             outputs.append(x)
@@ -69,6 +71,67 @@ class ResNet9(nn.Module):
         return self.head(self.activations(x)[-1].flatten(2).amax(dim=2))  # type: ignore[no-any-return]
 
 
+class BySlice(nn.Module):
+    """A network over films, applied to each slice of a volume by itself.
+
+    Args:
+        network: gives `[n, ...]` for films `[n, 1, height, width]`.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[n, depth, ...]` for volumes `x` `[n, 1, depth, height, width]`; inside, the slices of one volume stand one after another."""
+        n, _, depth, *plane = x.shape
+        return self.network(x.reshape(n * depth, 1, *plane)).unflatten(0, (n, depth))  # type: ignore[no-any-return]
+
+
+class GatedAttention(nn.Module):
+    """The mean of vectors under weights that add up to 1 and follow from the vectors.
+
+    With slices h_k, the weights are the softmax over k of w . (tanh(V h_k) * sigmoid(U h_k)).
+    Source: Ilse, Tomczak & Welling 2018, arXiv 1802.04712, equation 9.
+
+    Args:
+        n_features: length of a vector.
+        n_hidden: rows of V and of U.
+    """
+
+    def __init__(self, n_features: int, n_hidden: int) -> None:
+        super().__init__()
+        self.content, self.gate, self.score = nn.Linear(n_features, n_hidden), nn.Linear(n_features, n_hidden), nn.Linear(n_hidden, 1)
+
+    def weights(self, x: Tensor) -> Tensor:
+        """The weight of each slice `[n, depth, 1]` of `x` `[n, depth, n_features]`."""
+        return self.score(torch.tanh(self.content(x)) * torch.sigmoid(self.gate(x))).softmax(dim=1)  # type: ignore[no-any-return]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[n, n_features]` for `x` `[n, depth, n_features]`."""
+        return (self.weights(x) * x).sum(dim=1)
+
+
+class SliceNet(nn.Module):
+    """Slices encoded by a ResNet9 in two dimensions, attention over slices, and a linear layer (2.5D).
+
+    Args:
+        width: of the encoder.
+        n_out: outputs, one a finding.
+        n_features: what the encoder tells of a slice.
+        n_hidden: of the attention.
+    """
+
+    def __init__(self, *, width: float, n_out: int, n_features: int = 32, n_hidden: int = 16) -> None:
+        super().__init__()
+        self.slices = BySlice(ResNet9(width=width, n_out=n_features))
+        self.attention, self.head = GatedAttention(n_features, n_hidden), nn.Linear(n_features, n_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits `[n, n_out]` of volumes `x` `[n, 1, depth, height, width]`."""
+        return self.head(self.attention(self.slices(x)))  # type: ignore[no-any-return]
+
+
 class ConvNet3d(nn.Sequential):
     """Four convolution blocks over a volume, the mean over positions, and a linear layer."""
 
@@ -76,6 +139,13 @@ class ConvNet3d(nn.Sequential):
         ends = zip((1, *channels), channels, strict=False)
         blocks = [ConvBlock(n_in, n, dimensions=3, pool=i + 1 < len(channels)) for i, (n_in, n) in enumerate(ends)]
         super().__init__(*blocks, nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(channels[-1], n_out))
+
+
+def in_blocks(x: Tensor, side: int) -> Tensor:
+    """Cases `x` `[n, 1, *positions]` with each block of `side` positions in every dimension as channels, `[n, side ** d, *positions / side]`."""
+    for dim in range(2, x.ndim) if side > 1 else ():
+        x = x.unflatten(dim, (-1, side)).movedim(dim + 1, 1).flatten(1, 2)
+    return x
 
 
 def n_groups(n_channels: int) -> int:

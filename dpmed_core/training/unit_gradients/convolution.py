@@ -1,7 +1,8 @@
 """Convolutions of any dimension, stride, padding, dilation and grouping.
 
 Kept: the weight gradient of one film is a convolution of its input with its output gradient; all films at once are one grouped convolution,
-which is the arithmetic of the ordinary weight gradient without its sum over films.
+which is the arithmetic of the ordinary weight gradient without its sum over films. Where a film comes as several rows (a volume's slices),
+these are the batch of that grouped convolution, which sums over them.
 
 Factored: with x_p the input patch under position p and g_p the output gradient there, <G_i, G_j> is the sum over p and q of
 (x_ip . x_jq)(g_ip . g_jq). The first product sums, over the kernel's offsets, products of single positions, so patches are never
@@ -26,21 +27,21 @@ UNROLLED_KERNEL = 27
 
 
 def contributions(layer: Convolution, inputs: Tensor, gradients: Tensor, units: Units) -> dict[str, Contribution]:
-    """What `layer` contributes to "weight" and "bias", given its `inputs` and the `gradients` of its outputs, `[n_films, ...]`."""
-    padded = _with_padding(layer, inputs)
+    """What `layer` contributes to "weight" and "bias", given its `inputs` and the `gradients` of its outputs, `[n_rows, ...]`."""
+    padded, n_films = _with_padding(layer, inputs), len(units.of_film)
 
     def by_film(x: Tensor, g: Tensor) -> Tensor:
-        return _weight_gradients(layer, x, g)
+        return _weight_gradients(layer, x, g, n_films)
 
     found: dict[str, Contribution] = {}
-    if _factors_pay(layer, gradients):
+    if len(inputs) == n_films and _factors_pay(layer, gradients):
         found["weight"] = FactoredGradients(
             padded, gradients, lambda x, g, i, j: _pair_products(layer, x, g, i, j), lambda x, g: _weight_gradient(layer, x, g), by_film
         )
     else:
         found["weight"] = KeptGradients.of_films(by_film(padded, gradients), units)
     if layer.bias is not None:
-        found["bias"] = KeptGradients.of_films(gradients.flatten(2).sum(2), units)
+        found["bias"] = KeptGradients.of_films(units.sums_of_rows(gradients.flatten(2).sum(2)), units)
     return found
 
 
@@ -68,12 +69,11 @@ def _weight_gradient(layer: Convolution, inputs: Tensor, gradients: Tensor) -> T
     return _backward(layer, inputs, gradients, layer.weight, layer.groups)
 
 
-def _weight_gradients(layer: Convolution, inputs: Tensor, gradients: Tensor) -> Tensor:
-    """The weight gradient of each film, `[n_films, *weight.shape]`: films stand as groups of one convolution."""
-    n = len(inputs)
-    weight = layer.weight.new_empty(n * layer.weight.shape[0], *layer.weight.shape[1:])
-    x, g = (t.reshape(1, -1, *t.shape[2:]) for t in (inputs, gradients))
-    return _backward(layer, x, g, weight, n * layer.groups).view(n, *layer.weight.shape)
+def _weight_gradients(layer: Convolution, inputs: Tensor, gradients: Tensor, n_films: int) -> Tensor:
+    """The weight gradient of each film, `[n_films, *weight.shape]`: films stand as groups of one convolution, rows of a film as its batch."""
+    weight = layer.weight.new_empty(n_films * layer.weight.shape[0], *layer.weight.shape[1:])
+    x, g = (t.unflatten(0, (n_films, -1)).transpose(0, 1).flatten(1, 2) for t in (inputs, gradients))
+    return _backward(layer, x, g, weight, n_films * layer.groups).view(n_films, *layer.weight.shape)
 
 
 def _backward(layer: Convolution, inputs: Tensor, gradients: Tensor, weight: Tensor, groups: int) -> Tensor:

@@ -8,8 +8,9 @@ from dpmed_core.training.unit_gradients.units import Units
 
 
 def contributions(layer: nn.Linear, inputs: Tensor, gradients: Tensor, units: Units) -> dict[str, Contribution]:
-    """What `layer` contributes to "weight" and "bias", given its `inputs` and the `gradients` of its outputs, `[n_films, ..., n]`."""
-    x, g = inputs.reshape(len(inputs), -1, layer.in_features), gradients.reshape(len(gradients), -1, layer.out_features)
+    """What `layer` contributes to "weight" and "bias", given its `inputs` and the `gradients` of its outputs, `[n_rows, ..., n]`."""
+    n_films = len(units.of_film)
+    x, g = inputs.reshape(n_films, -1, layer.in_features), gradients.reshape(n_films, -1, layer.out_features)
     found: dict[str, Contribution] = {"weight": FactoredGradients(x, g, _pair_products, _weight_gradient, _weight_gradients)}
     if x.shape[1] ** 2 * (layer.in_features + layer.out_features) > layer.weight.numel():
         found["weight"] = found["weight"].kept(units)

@@ -4,6 +4,9 @@ Ordinary back-propagation also sums every weight's gradient over the batch, whic
 graph as constants, so that work is not done; inputs and output gradients of layers are caught instead. Normalisations get a copy of
 their parameters for each film, whose gradients back-propagation leaves for each film by itself. A layer of another kind is served by the
 grad sampler that is registered for it with Opacus, or by Opacus's functorch.
+
+A layer may see a film as several rows, one film's after another's (the slices of a volume, `models.BySlice`); each row then belongs to its
+film's unit.
 """
 
 from collections import defaultdict
@@ -133,7 +136,7 @@ def _by_opacus(layer: nn.Module, inputs: Tensor, gradients: Tensor, units: Units
     sampler = GradSampleModule.GRAD_SAMPLERS.get(type(layer), ft_compute_per_sample_gradient)
     names = {parameter: name for name, parameter in layer.named_parameters(recurse=False) if parameter.requires_grad}
     sampled = sampler(layer, [inputs], gradients)
-    return {names[parameter]: KeptGradients.of_films(by_film, units) for parameter, by_film in sampled.items()}
+    return {names[parameter]: KeptGradients.of_films(units.sums_of_rows(by_row), units) for parameter, by_row in sampled.items()}
 
 
 def _added(parts: list[Contribution], units: Units) -> KeptGradients:

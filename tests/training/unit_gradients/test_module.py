@@ -8,7 +8,7 @@ from torch import nn
 
 from dpmed_core.training.dpsgd import clip_factors
 from dpmed_core.training.layers import GroupNormMish
-from dpmed_core.training.models import ConvNet3d, ResNet9
+from dpmed_core.training.models import BySlice, ConvNet3d, ResNet9, SliceNet
 from dpmed_core.training.unit_gradients import convolution
 from dpmed_core.training.unit_gradients.contributions import FactoredGradients
 from dpmed_core.training.unit_gradients.module import UnitGradientModule
@@ -42,6 +42,29 @@ class Tokens(nn.Module):
         return self.last(torch.tanh(self.norm(self.first(x)))).sum(1)
 
 
+class SlicesOfManyKinds(nn.Module):
+    """Every kind of layer seeing a volume as its slices: strides, groups, bias, a normalisation that only Opacus knows."""
+
+    def __init__(self):
+        super().__init__()
+        self.slices = BySlice(
+            nn.Sequential(
+                nn.Conv2d(1, 8, 3, stride=2, padding=1),
+                GroupNormMish(2, 8),
+                nn.Conv2d(8, 8, 3, padding="same", groups=2, padding_mode="circular"),
+                nn.GroupNorm(2, 8),
+                nn.Tanh(),
+                nn.Conv2d(8, 64, 2),
+                nn.Flatten(),
+                nn.Linear(64 * 9, 3),
+            )
+        )
+        self.head = nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.head(torch.tanh(self.slices(x)).amax(1))
+
+
 def flat_head(n_channels):
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(n_channels, 2))
 
@@ -49,6 +72,9 @@ def flat_head(n_channels):
 MODELS = {
     "resnet9 in 2D": (lambda: ResNet9(width=0.125, n_out=2), (1, 32, 32)),
     "resnet9 in 3D": (lambda: ResNet9(width=0.0625, n_out=2, dimensions=3), (1, 16, 16, 16)),
+    "resnet9 over blocks of voxels": (lambda: ResNet9(width=0.0625, n_out=2, dimensions=3, block=2), (1, 16, 32, 32)),
+    "slices under attention": (lambda: SliceNet(width=0.0625, n_out=2), (1, 5, 16, 16)),
+    "slices through other layers": (SlicesOfManyKinds, (1, 3, 8, 8)),
     "3D CNN": (lambda: ConvNet3d(channels=(4, 8, 16, 16), n_out=2), (1, 16, 16, 16)),
     "strides, dilation, groups, bias": (
         lambda: nn.Sequential(
