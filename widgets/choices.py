@@ -7,7 +7,7 @@ import streamlit as st
 
 from dpmed_core.evaluation.utility import MACRO
 from dpmed_core.naming import finding_title
-from dpmed_core.training.catalogue import RECIPES
+from dpmed_core.training.catalogue import RECIPES, recipes_for
 from dpmed_core.training.spec import PrivacyUnit
 from widgets.lookup import installation
 
@@ -31,7 +31,8 @@ def shared_choices() -> Choices:
         cohort = installation().cohorts.load(name) if name else None
         findings = (MACRO, *cohort.findings) if cohort and cohort.findings else ()
         finding = choice("finding", "Finding", findings, title=finding_title)
-        recipe = choice("recipe", "Recipe", list(RECIPES), title=lambda name: RECIPES[name].title)
+        recipes = recipes_for(cohort.modality) if cohort else list(RECIPES)
+        recipe = choice("recipe", "Recipe", recipes, title=lambda name: RECIPES[name].title)
         units = list(PrivacyUnit) if cohort is None or cohort.patients_known else [PrivacyUnit.IMAGE]
         unit = choice("unit", "Unit of privacy", [u.value for u in units], title=lambda name: UNIT_TITLES[PrivacyUnit(name)])
         st.caption("Research use only. Not a medical device.")

@@ -7,7 +7,7 @@ from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED as DEFAULT_SPLIT_SEED
 from dpmed_core.cohort.split import SHARES, assign_parts
 from dpmed_core.errors import SpecError
-from dpmed_core.training.catalogue import recipe_card
+from dpmed_core.training.catalogue import recipe_card, refuse_other_images
 from dpmed_core.training.result import RunResult
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec, default_delta
 
@@ -46,9 +46,10 @@ def plan_runs(
         non_private: whether to train the twins.
 
     Raises:
-        SpecError: the grid is empty, a value cannot be trained, or there is nobody to train on.
+        SpecError: the grid is empty, a value cannot be trained, the recipe is for other images, or there is nobody to train on.
     """
     card = recipe_card(recipe)
+    refuse_other_images(card, cohort.modality)
     if not cohort.findings:
         raise SpecError(f"Cohort {cohort.name!r} has no findings to learn: import it again with a table of labels.")
     _refuse_blocked(cohort)

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+from dpmed_core.cohort.schema import Modality
 from dpmed_core.errors import SpecError
+
+IMAGES = {Modality.RADIOGRAPH: "radiographs", Modality.CT: "CT volumes"}
 
 
 @dataclass(frozen=True)
@@ -14,7 +17,8 @@ class RecipeCard:
         version: raised whenever a change could alter a result.
         title: a few words for a menu.
         summary: one sentence on what is trained and what is public.
-        seconds_per_film: a first guess of training seconds per training film on one core, until runs were timed.
+        seconds_per_film: a first guess of training seconds per training film or volume on one core, until runs were timed.
+        modalities: the images that it takes.
     """
 
     name: str
@@ -22,6 +26,7 @@ class RecipeCard:
     title: str
     summary: str
     seconds_per_film: float
+    modalities: tuple[Modality, ...]
 
 
 PROBE = RecipeCard(
@@ -31,6 +36,7 @@ PROBE = RecipeCard(
     summary="Fixed features from wavelet scattering and an encoder that saw synthetic films only; "
     "a linear head is trained privately on them. Seconds per run.",
     seconds_per_film=0.002,
+    modalities=(Modality.RADIOGRAPH,),
 )
 PAPER = RecipeCard(
     name="paper",
@@ -39,8 +45,27 @@ PAPER = RecipeCard(
     summary="The published architecture (ResNet9 with group normalisation and Mish, NAdam, clipping at 1.5), "
     "narrowed for a small machine; every weight is trained privately. Minutes per run.",
     seconds_per_film=0.2,
+    modalities=(Modality.RADIOGRAPH,),
 )
-RECIPES: dict[str, RecipeCard] = {card.name: card for card in (PROBE, PAPER)}
+PAPER3D = RecipeCard(
+    name="paper3d",
+    version=1,
+    title="Paper in 3D (ResNet9)",
+    summary="The published architecture in three dimensions, over volumes of 32 x 48 x 48 voxels in a soft-tissue window (40 ± 200 HU), "
+    "narrowed for a small machine; every weight is trained privately. Minutes per run.",
+    seconds_per_film=0.5,
+    modalities=(Modality.CT,),
+)
+SLICES = RecipeCard(
+    name="slices",
+    version=1,
+    title="Slices with attention (2.5D)",
+    summary="Each of 32 slices is encoded by a ResNet9 in two dimensions, and attention weighs the slices; same window, same sizes; "
+    "every weight is trained privately. Minutes per run.",
+    seconds_per_film=0.5,
+    modalities=(Modality.CT,),
+)
+RECIPES: dict[str, RecipeCard] = {card.name: card for card in (PROBE, PAPER, PAPER3D, SLICES)}
 
 
 def recipe_card(name: str) -> RecipeCard:
@@ -52,3 +77,16 @@ def recipe_card(name: str) -> RecipeCard:
     if name not in RECIPES:
         raise SpecError(f"There is no recipe {name!r}: choose one of {', '.join(RECIPES)}.")
     return RECIPES[name]
+
+
+def recipes_for(modality: Modality) -> list[str]:
+    """The names of the recipes that take images of `modality`."""
+    return [card.name for card in RECIPES.values() if modality in card.modalities]
+
+
+def refuse_other_images(card: RecipeCard, modality: Modality) -> None:
+    """Raise a SpecError, naming the recipes that fit, unless `card` takes images of `modality`."""
+    if modality not in card.modalities:
+        taken = " and ".join(IMAGES[own] for own in card.modalities)
+        fitting = " or ".join(recipes_for(modality))
+        raise SpecError(f"Recipe {card.name} takes {taken}, and this cohort holds {IMAGES[modality]}: choose {fitting}.")

@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from dpmed_core.errors import SettingsError
 from dpmed_core.training.encoder_card import COMPONENTS, WEIGHTS_FILE, read_card
 from dpmed_core.training.models import ResNet9
-from dpmed_core.training.pixels import to_tensor
+from dpmed_core.training.pixels import FILM_SIDE, to_tensor
 from dpmed_core.training.scattering import at_scattering_size, scatter
 
-FILM_SIDE = 64
 NARROW_WIDTH = 0.25
 CHANNELS = (32, 48, 96, 128)
 

@@ -1,18 +1,14 @@
 """Asking a stored run's model again: about held-out cases, which gives the stored scores, or about a case from outside."""
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
 from dpmed_core.errors import RunError
-from dpmed_core.training.catalogue import PAPER, PROBE, recipe_card
+from dpmed_core.training.catalogue import PROBE, recipe_card
 from dpmed_core.training.fitted import FittedModel, StoredModel
+from dpmed_core.training.networks import NETWORKS
 from dpmed_core.training.probe import rebuild_probe
-from dpmed_core.training.recipes import rebuild_paper
-
-REBUILDERS: dict[str, Callable[[StoredModel], FittedModel]] = {PAPER.name: rebuild_paper, PROBE.name: rebuild_probe}
-"""How each recipe's models are put together from what was stored."""
+from dpmed_core.training.recipes import rebuild_network
 
 
 def rebuild(stored: StoredModel) -> FittedModel:
@@ -27,7 +23,7 @@ def rebuild(stored: StoredModel) -> FittedModel:
             f"The run was trained by version {stored.spec.recipe_version} of recipe {card.name}, this is version {card.version}: "
             "train it anew."
         )
-    return REBUILDERS[card.name](stored)
+    return rebuild_probe(stored) if card.name == PROBE.name else rebuild_network(NETWORKS[card.name], stored)
 
 
 def score_images(stored: StoredModel, images: NDArray[np.generic]) -> NDArray[np.float64]:

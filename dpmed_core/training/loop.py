@@ -49,10 +49,10 @@ class LoopSettings:
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """Training films and who they belong to.
+    """Training films (or volumes) and who they belong to.
 
     Attributes:
-        films: `[n_films, 1, height, width]`.
+        films: `[n_films, 1, *positions]`.
         labels: `[n_films, n_findings]`, NaN = unknown.
         films_of: for each unit, the rows of its films.
     """

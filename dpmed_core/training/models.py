@@ -1,5 +1,7 @@
 """The networks, in two and three dimensions, none of which mixes one case with another."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -85,7 +87,8 @@ class BySlice(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """`[n, depth, ...]` for volumes `x` `[n, 1, depth, height, width]`; inside, the slices of one volume stand one after another."""
         n, _, depth, *plane = x.shape
-        return self.network(x.reshape(n * depth, 1, *plane)).unflatten(0, (n, depth))  # type: ignore[no-any-return]
+        of_slices = self.network(x.reshape(n * depth, 1, *plane))
+        return of_slices.view(n, depth, *of_slices.shape[1:])  # type: ignore[no-any-return]
 
 
 class GatedAttention(nn.Module):
@@ -142,9 +145,9 @@ class ConvNet3d(nn.Sequential):
 
 
 def in_blocks(x: Tensor, side: int) -> Tensor:
-    """Cases `x` `[n, 1, *positions]` with each block of `side` positions in every dimension as channels, `[n, side ** d, *positions / side]`."""
+    """Cases `x` `[n, 1, *positions]` with each block of `side` positions in every dimension as the channels of one position."""
     for dim in range(2, x.ndim) if side > 1 else ():
-        x = x.unflatten(dim, (-1, side)).movedim(dim + 1, 1).flatten(1, 2)
+        x = x.reshape(*x.shape[:dim], -1, side, *x.shape[dim + 1 :]).movedim(dim + 1, 1).flatten(1, 2)
     return x
 
 
@@ -166,7 +169,7 @@ def refuse_mixing_layers(model: nn.Module) -> None:
         )
 
 
-def initial_weights(model_seed: int, build: type[nn.Module], **arguments: object) -> nn.Module:
+def initial_weights(model_seed: int, build: Callable[..., nn.Module], **arguments: object) -> nn.Module:
     """A model whose initial weights are a public function of `model_seed`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(model_seed)

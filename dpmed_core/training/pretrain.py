@@ -21,9 +21,9 @@ from dpmed_core.cohort.phantoms.film import render_films
 from dpmed_core.cohort.phantoms.population import FINDINGS, draw_population
 from dpmed_core.files import replacing, write_json
 from dpmed_core.settings import load_settings
-from dpmed_core.training.encoder import FILM_SIDE, Network, build_network, network_features, scattering_features
+from dpmed_core.training.encoder import Network, build_network, network_features, scattering_features
 from dpmed_core.training.encoder_card import CARD_FILE, COMPONENTS, WEIGHTS_FILE
-from dpmed_core.training.pixels import to_tensor
+from dpmed_core.training.pixels import FILM_SIDE, to_tensor
 from dpmed_core.training.varied import lightly_varied, varied
 from dpmed_core.training.worlds import TARGETS, draw_worlds
 

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dpmed_core.training.encoder import FILM_SIDE, PublicEncoder, load_encoder
+from dpmed_core.training.encoder import PublicEncoder, load_encoder
 from dpmed_core.training.encoder_card import COMPONENTS
 from dpmed_core.training.fitted import Explainable
 from dpmed_core.training.head import SMALLEST_NORM, Head
-from dpmed_core.training.pixels import to_tensor
+from dpmed_core.training.pixels import film_tensor
 
 
 class ProbeNetwork(nn.Module):
@@ -41,7 +41,7 @@ class ProbeNetwork(nn.Module):
 def explainable_probe(encoders_dir: Path, components: Mapping[str, int], head: Head) -> Explainable:
     """A head with its encoder; no single layer decides, since the head reads several layers of two networks and scattering besides."""
     network = ProbeNetwork(load_encoder(encoders_dir), components, head).eval()
-    return Explainable(network, lambda images: to_tensor(np.asarray(images, dtype=np.uint8), size=FILM_SIDE), cam_layer=None)
+    return Explainable(network, film_tensor, cam_layer=None)
 
 
 def random_head(head: Head, seed: int) -> Head:

@@ -1,47 +1,36 @@
-"""Recipe `paper`: a network trained from scratch, every weight of it private.
-
-Architecture, optimizer, clipping bound and batch are those of Tayebi Arasteh et al. 2024 (ResNet9 with group normalisation and Mish,
-NAdam, 1.5, 128). For a small machine the channels are an eighth and the films 64 x 64 pixels; steps and learning rate were set on
-synthetic films, never on a cohort's own validation part.
-"""
+"""Training a network by one of the recipes in `networks`: plan, loop, scores; private or not."""
 
 from collections.abc import Mapping
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from dpmed_core.cohort.schema import Cohort, Split
 from dpmed_core.training.accounting import calibrate_poisson, guarantee_poisson
 from dpmed_core.training.fitted import Explainable, FittedModel, StoredModel
 from dpmed_core.training.loop import LoopSettings, TrainingData, predict, steps_for, train_model
-from dpmed_core.training.models import ResNet9, initial_weights
-from dpmed_core.training.pixels import to_tensor
+from dpmed_core.training.models import initial_weights
+from dpmed_core.training.networks import NetworkRecipe
 from dpmed_core.training.result import PrivacyGuarantee, RunResult, TrainedModel
 from dpmed_core.training.scores import held_out_rows, scores_table
 from dpmed_core.training.session import TrainingSession
 from dpmed_core.training.spec import RunSpec
 from dpmed_core.training.units import training_units
 
-WIDTH = 0.125
-FILM_SIDE = 64
-MAX_GRAD_NORM = 1.5
-BATCH_UNITS = 128
-LARGEST_SAMPLE_RATE = 0.25
-FILMS_PER_UNIT = 4
-EPOCHS = 30
-LEARNING_RATE = 2e-3
+READ_AT_ONCE = 64
+"""Stored cases brought to the network's grid together, so that no more of them lie in memory as stored."""
 
 
-def train_paper(spec: RunSpec, cohort: Cohort, split: Split, *, session: TrainingSession) -> TrainedModel:
-    """Train recipe `paper`, privately or not."""
+def train_network(recipe: NetworkRecipe, spec: RunSpec, cohort: Cohort, split: Split, *, session: TrainingSession) -> TrainedModel:
+    """Train by `recipe`, privately or not."""
     units = training_units(cohort, split, spec.unit)
-    settings, guarantee = plan_paper(spec, n_units=len(units))
+    settings, guarantee = plan_network(recipe, spec, n_units=len(units))
     session.plan(guarantee, settings.steps)
-    model = build_paper(n_findings=len(cohort.findings), seed=spec.seed)
-    elapsed = train_model(model, _training_data(cohort, units), settings, session=session)
-    held_out = to_tensor(cohort.images[held_out_rows(split)], size=FILM_SIDE)
+    model = build_network(recipe, n_findings=len(cohort.findings), seed=spec.seed)
+    elapsed = train_model(model, _training_data(recipe, cohort, units), settings, session=session)
+    held_out = seen_by(recipe, cohort.images, held_out_rows(split))
     return TrainedModel(
         result=RunResult(
             spec=spec,
@@ -51,15 +40,15 @@ def train_paper(spec: RunSpec, cohort: Cohort, split: Split, *, session: Trainin
             n_train_cases=sum(map(len, units)),
             n_train_units=len(units),
         ),
-        scores=scores_table(cohort, split, predict(model, held_out)),
+        scores=scores_table(cohort, split, predict(model, held_out, films_at_once=recipe.scored_at_once)),
         weights={name: tensor.detach().cpu().numpy() for name, tensor in model.state_dict().items()},
     )
 
 
-def plan_paper(spec: RunSpec, *, n_units: int) -> tuple[LoopSettings, PrivacyGuarantee | None]:
+def plan_network(recipe: NetworkRecipe, spec: RunSpec, *, n_units: int) -> tuple[LoopSettings, PrivacyGuarantee | None]:
     """The settings of a run and what it will have spent; both depend on the spec and the public number of units alone."""
-    sample_rate = min(LARGEST_SAMPLE_RATE, BATCH_UNITS / n_units)
-    steps = steps_for(EPOCHS, sample_rate)
+    sample_rate = min(recipe.largest_sample_rate, recipe.batch_units / n_units)
+    steps = steps_for(recipe.epochs, sample_rate)
     guarantee = None
     if spec.privacy is not None:
         calibration = calibrate_poisson(spec.privacy, sample_rate=sample_rate, steps=steps)
@@ -68,7 +57,7 @@ def plan_paper(spec: RunSpec, *, n_units: int) -> tuple[LoopSettings, PrivacyGua
             calibration,
             sample_rate=sample_rate,
             steps=steps,
-            max_grad_norm=MAX_GRAD_NORM,
+            max_grad_norm=recipe.max_grad_norm,
             unit=spec.unit,
             n_units=n_units,
         )
@@ -76,48 +65,51 @@ def plan_paper(spec: RunSpec, *, n_units: int) -> tuple[LoopSettings, PrivacyGua
         steps=steps,
         sample_rate=sample_rate,
         expected_units=sample_rate * n_units,
-        films_per_unit=FILMS_PER_UNIT,
-        max_grad_norm=MAX_GRAD_NORM,
+        films_per_unit=recipe.films_per_unit,
+        max_grad_norm=recipe.max_grad_norm,
         noise_multiplier=guarantee.noise_multiplier if guarantee else None,
-        learning_rate=LEARNING_RATE,
+        learning_rate=recipe.learning_rate,
+        films_at_once=recipe.films_at_once,
     )
     return settings, guarantee
 
 
-def build_paper(*, n_findings: int, seed: int) -> nn.Module:
-    """The untrained network of recipe `paper`; its weights are a public function of `seed`."""
-    return initial_weights(seed, ResNet9, width=WIDTH, n_out=n_findings)
+def build_network(recipe: NetworkRecipe, *, n_findings: int, seed: int) -> nn.Module:
+    """The untrained network of `recipe`; its weights are a public function of `seed`."""
+    return initial_weights(seed, recipe.build, n_out=n_findings)
 
 
-def rebuild_paper(stored: StoredModel) -> FittedModel:
-    """The trained network of a run of recipe `paper`."""
-    n_findings = len(stored.weights["head.bias"])
+def rebuild_network(recipe: NetworkRecipe, stored: StoredModel) -> FittedModel:
+    """The trained network of a run of `recipe`."""
 
-    def network(weights: Mapping[str, np.ndarray] | None, seed: int) -> nn.Module:
-        model = build_paper(n_findings=n_findings, seed=seed)
-        if weights is not None:
-            model.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
+    def network(seed: int, weights: Mapping[str, np.ndarray]) -> nn.Module:
+        model = build_network(recipe, n_findings=len(stored.weights["head.bias"]), seed=seed)
+        model.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()}, strict=bool(weights))
         return model.eval()
 
-    def explainable(weights: Mapping[str, np.ndarray] | None, seed: int) -> Explainable:
-        model = network(weights, seed)
-        return Explainable(model, _to_input, model.get_submodule("stages")[-1])  # type: ignore[index]
+    def score(images: NDArray[np.generic]) -> NDArray[np.float64]:
+        seen = seen_by(recipe, images, np.arange(len(images)))
+        return predict(network(0, stored.weights), seen, films_at_once=recipe.scored_at_once)
 
-    return FittedModel(
-        score=lambda images: predict(network(stored.weights, 0), _to_input(images)),
-        explainable=lambda: explainable(stored.weights, 0),
-        untrained=lambda seed: explainable(None, seed),
-    )
+    def explainable(seed: int, weights: Mapping[str, np.ndarray]) -> Explainable:
+        model = network(seed, weights)
+        return Explainable(model, recipe.to_input, model.get_submodule(recipe.cam_layer) if recipe.cam_layer else None)
 
-
-def _to_input(images: NDArray[np.generic]) -> torch.Tensor:
-    return to_tensor(np.asarray(images, dtype=np.uint8), size=FILM_SIDE)
+    return FittedModel(score, lambda: explainable(0, stored.weights), lambda seed: explainable(seed, {}))
 
 
-def _training_data(cohort: Cohort, units: list[NDArray[np.intp]]) -> TrainingData:
+def seen_by(recipe: NetworkRecipe, images: NDArray[np.generic], rows: NDArray[np.intp]) -> Tensor:
+    """What the network of `recipe` sees of the cases `rows` of stored `images`, `[n_rows, 1, *positions]`."""
+    one = recipe.to_input(images[:1])
+    seen = one.new_empty(len(rows), *one.shape[1:])
+    for start in range(0, len(rows), READ_AT_ONCE):
+        part = slice(start, start + READ_AT_ONCE)
+        seen[part] = recipe.to_input(images[rows[part]])
+    return seen
+
+
+def _training_data(recipe: NetworkRecipe, cohort: Cohort, units: list[NDArray[np.intp]]) -> TrainingData:
     rows = np.concatenate(units)
     ends = np.cumsum([len(unit) for unit in units])
     films_of = np.split(np.arange(len(rows)), ends[:-1])
-    return TrainingData(
-        films=to_tensor(cohort.images[rows], size=FILM_SIDE), labels=torch.from_numpy(cohort.labels[rows]), films_of=films_of
-    )
+    return TrainingData(films=seen_by(recipe, cohort.images, rows), labels=torch.from_numpy(cohort.labels[rows]), films_of=films_of)

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from dpmed_core.cohort.schema import Cohort, Split
 from dpmed_core.errors import SpecError
-from dpmed_core.training.catalogue import PAPER, PROBE, recipe_card
+from dpmed_core.training.catalogue import PROBE, recipe_card, refuse_other_images
+from dpmed_core.training.networks import NETWORKS
 from dpmed_core.training.probe import train_probe
-from dpmed_core.training.recipes import train_paper
+from dpmed_core.training.recipes import train_network
 from dpmed_core.training.result import TrainedModel
 from dpmed_core.training.session import TrainingSession
 from dpmed_core.training.spec import RunSpec
@@ -30,16 +31,16 @@ def train(spec: RunSpec, cohort: Cohort, split: Split, *, session: TrainingSessi
         encoders_dir: where the public encoder lies.
 
     Raises:
-        SpecError: the recipe is unknown or of another version.
+        SpecError: the recipe is unknown, of another version, or for other images.
         Cancelled: the session was asked to stop.
     """
     card = recipe_card(spec.recipe)
     if spec.recipe_version != card.version:
         raise SpecError(f"Recipe {card.name} is at version {card.version}, the run asks for {spec.recipe_version}: ask for the run anew.")
+    refuse_other_images(card, cohort.modality)
     if spec.recipe == PROBE.name:
         return train_probe(spec, cohort, split, session=session, features_dir=features_dir, encoders_dir=encoders_dir)
-    assert spec.recipe == PAPER.name
-    return noted(train_paper(spec, cohort, split, session=session))
+    return noted(train_network(NETWORKS[spec.recipe], spec, cohort, split, session=session))
 
 
 def noted(model: TrainedModel) -> TrainedModel:

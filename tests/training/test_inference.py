@@ -9,10 +9,10 @@ import torch
 from dpmed_core.errors import RunError
 from dpmed_core.runs.store import RunStore
 from dpmed_core.settings import PRODUCT_DATA_DIR
-from dpmed_core.training import recipes
 from dpmed_core.training.catalogue import RECIPES
 from dpmed_core.training.fitted import StoredModel
 from dpmed_core.training.inference import rebuild, score_images
+from dpmed_core.training.networks import NETWORKS
 from dpmed_core.training.scores import held_out_rows
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
 from dpmed_core.training.train import train
@@ -23,7 +23,7 @@ ENCODERS = PRODUCT_DATA_DIR / "encoders"
 @pytest.fixture
 def run_of(make_cohort, new_session, tmp_path, monkeypatch, one_torch_thread):
     """Trains a recipe on a small cohort, stores it, and gives what the store has of it, with the held-out images and scores."""
-    monkeypatch.setattr(recipes, "EPOCHS", 2)
+    monkeypatch.setitem(NETWORKS, "paper", replace(NETWORKS["paper"], epochs=2))
 
     def make(recipe, epsilon):
         cohort, split = make_cohort(30, most_films=3)

@@ -70,9 +70,9 @@ def _weight_gradient(layer: Convolution, inputs: Tensor, gradients: Tensor) -> T
 
 
 def _weight_gradients(layer: Convolution, inputs: Tensor, gradients: Tensor, n_films: int) -> Tensor:
-    """The weight gradient of each film, `[n_films, *weight.shape]`: films stand as groups of one convolution, rows of a film as its batch."""
+    """The weight gradient of each film, `[n_films, *weight.shape]`: films are groups of one convolution, a film's rows its batch."""
     weight = layer.weight.new_empty(n_films * layer.weight.shape[0], *layer.weight.shape[1:])
-    x, g = (t.unflatten(0, (n_films, -1)).transpose(0, 1).flatten(1, 2) for t in (inputs, gradients))
+    x, g = (t.reshape(n_films, -1, *t.shape[1:]).transpose(0, 1).flatten(1, 2) for t in (inputs, gradients))
     return _backward(layer, x, g, weight, n_films * layer.groups).view(n_films, *layer.weight.shape)
 
 

@@ -41,7 +41,7 @@ class Units:
         """`rows` `[n_rows, ...]` summed by film, `[n_films, ...]`, where a film comes as several of them (a volume's slices), one after
         another."""
         n_films = len(self.of_film)
-        return rows if len(rows) == n_films else rows.unflatten(0, (n_films, -1)).sum(1)
+        return rows if len(rows) == n_films else rows.reshape(n_films, -1, *rows.shape[1:]).sum(1)
 
     def sums_over_pairs(self, products: Tensor) -> Tensor:
         """For each unit the sum over all i, j of its films, given `products` `[n_pairs]` of `pairs`, which are symmetric in i and j."""
