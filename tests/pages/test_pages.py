@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from dpmed_core.cohort.schema import Modality
 from dpmed_core.runs.status import Progress, RunState
 
 PAGES = ("overview", "train", "privacy_utility", "fairness", "cases")
@@ -127,3 +129,22 @@ def test_another_budget_says_first_what_the_explored_total_becomes(open_page, as
     assert any("So far:" in text for text in texts)
     assert any("With these 3 private models:" in text and "δ = 1e-05" in text for text in texts)
     assert not page.exception and any(button.label == "Train 5 models" for button in page.button)
+
+
+def test_only_recipes_that_take_the_cohorts_images_are_offered(empty, cohort, open_page):
+    shown = open_page("train", cohort=cohort.name).selectbox(key="choice-recipe")
+    assert "Paper (ResNet9)" in shown.options and "Paper in 3D (ResNet9)" not in shown.options
+    empty.cohorts.write(
+        "scans",
+        modality=Modality.CT,
+        synthetic=True,
+        findings=cohort.findings,
+        comorbidities=cohort.comorbidities,
+        cases=cohort.cases,
+        images=np.asarray(cohort.images),
+        report=empty.cohorts.report(cohort.name),
+    )
+    app = open_page("train", cohort="scans")
+    assert not app.exception
+    assert {"Paper in 3D (ResNet9)", "Slices with attention (2.5D)"} <= set(app.selectbox(key="choice-recipe").options)
+    assert "Paper (ResNet9)" not in app.selectbox(key="choice-recipe").options

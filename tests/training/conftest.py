@@ -1,7 +1,7 @@
 """What the training tests share: a session that keeps everything in memory, and a small cohort."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,8 @@ import torch
 from dpmed_core.cohort.schema import Cohort, Modality, Part, Sex, Split
 from dpmed_core.training.result import PrivacyGuarantee
 from dpmed_core.training.session import Cancelled, Checkpoint
+
+STORED_VOLUME = (64, 96, 96)
 
 
 @dataclass
@@ -55,6 +57,20 @@ def one_torch_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(n_threads)
+
+
+@pytest.fixture
+def make_volumes(make_cohort) -> Callable[..., tuple[Cohort, Split]]:
+    """The same cohort with volumes of random Hounsfield units, as a CT cohort stores them, brighter where the first finding is present."""
+
+    def make(n_patients: int = 12, **options: object) -> tuple[Cohort, Split]:
+        cohort, split = make_cohort(n_patients, side=4, **options)
+        rng = np.random.default_rng(6)
+        bright = 60 * np.nan_to_num(cohort.labels[:, 0]).astype(np.int16)
+        volumes = rng.integers(-200, 300, (len(bright), *STORED_VOLUME), dtype=np.int16) + bright[:, None, None, None]
+        return replace(cohort, modality=Modality.CT, images=volumes), split
+
+    return make
 
 
 @pytest.fixture
