@@ -14,13 +14,14 @@ from torch.func import functional_call, grad, vmap
 from torch.nn import functional
 
 from dpmed_core.training.layers import GroupNormMish, HalvingMaxPool
+from dpmed_core.training.models import SliceNet, in_blocks
 
 Step = Callable[[], None]
-POOLS = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
+POOLS: dict[type[nn.Module], type[nn.MaxPool2d] | type[nn.MaxPool3d]] = {nn.Conv2d: nn.MaxPool2d, nn.Conv3d: nn.MaxPool3d}
 FILMS_AT_ONCE_BY_FUNC = 16
 
 
-def plain_layers(model: nn.Module, *, dimensions: int) -> nn.Module:
+def plain_layers(model: nn.Module) -> nn.Module:
     """A copy of `model` in PyTorch's own layers, with the same weights."""
     model = copy.deepcopy(model)
     for parent in list(model.modules()):
@@ -30,7 +31,43 @@ def plain_layers(model: nn.Module, *, dimensions: int) -> nn.Module:
                 norm.load_state_dict(layer.state_dict())
                 setattr(parent, name, nn.Sequential(norm, nn.Mish()))
             elif isinstance(layer, HalvingMaxPool):
-                setattr(parent, name, POOLS[dimensions](2))
+                setattr(parent, name, POOLS[type(parent.get_submodule("0"))](2))
+    return model
+
+
+class SlicesForOpacus(nn.Module):
+    """The layers of a `SliceNet` for tools that want each case to be one row of every layer: kernels of 1 x 3 x 3 over whole volumes.
+
+    The same work; normalisation takes a volume's slices together, so that outputs differ a little.
+    """
+
+    def __init__(self, model: SliceNet) -> None:
+        super().__init__()
+        plain = plain_layers(model)
+        encoder = plain.get_submodule("slices.network")
+        self.block = model.slices.network.block
+        self.stages, self.features = _over_volumes(encoder.get_submodule("stages")), encoder.get_submodule("head")
+        self.attention, self.head = plain.get_submodule("attention"), plain.get_submodule("head")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits `[n, n_out]` of volumes `x` `[n, 1, depth, height, width]`."""
+        n, _, depth, *plane = x.shape
+        planes = in_blocks(x.reshape(n * depth, 1, *plane), self.block)
+        x = planes.view(n, depth, *planes.shape[1:]).transpose(1, 2).contiguous()
+        for stage in self.stages:
+            x = stage(x)
+        return self.head(self.attention(self.features(x.amax(dim=(3, 4)).transpose(1, 2).contiguous())))
+
+
+def _over_volumes(model: nn.Module) -> nn.Module:
+    for parent in list(model.modules()):
+        for name, layer in list(parent.named_children()):
+            if isinstance(layer, nn.Conv2d):
+                flat = nn.Conv3d(layer.in_channels, layer.out_channels, (1, 3, 3), padding=(0, 1, 1), bias=False)
+                flat.load_state_dict({"weight": layer.weight.detach().unsqueeze(2)})
+                setattr(parent, name, flat)
+            elif isinstance(layer, nn.MaxPool2d):
+                setattr(parent, name, nn.MaxPool3d((1, 2, 2)))
     return model
 
 

@@ -20,9 +20,20 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.pairs import ratio_with_interval, seconds_in_turns
-from benchmarks.peers import Step, eager_step, func_step, loss_by_film, opacus_ghost_step, opacus_hooks_step, plain_layers
+from benchmarks.peers import (
+    SlicesForOpacus,
+    Step,
+    eager_step,
+    func_step,
+    loss_by_film,
+    opacus_ghost_step,
+    opacus_hooks_step,
+    plain_layers,
+)
 from dpmed_core.training.dpsgd import clip_factors, make_stepper
-from dpmed_core.training.models import ConvNet3d, ResNet9
+from dpmed_core.training.models import ConvNet3d, ResNet9, SliceNet
+from dpmed_core.training.networks import NETWORKS
+from dpmed_core.training.pixels import VOLUME_GRID
 from dpmed_core.training.unit_gradients.module import UnitGradientModule
 from dpmed_core.training.unit_gradients.units import Units
 
@@ -48,23 +59,25 @@ class Case:
     shape: tuple[int, ...]
     films_at_once: int
 
-    @property
-    def dimensions(self) -> int:
-        """2 for films, 3 for volumes."""
-        return len(self.shape) - 2
+
+def _of_recipe(name: str) -> Callable[[], nn.Module]:
+    return partial(NETWORKS[name].build, n_out=N_FINDINGS)
 
 
 CASES = {
     "resnet9-w0.25-b64": Case(partial(ResNet9, width=0.25, n_out=N_FINDINGS), (64, 1, 64, 64), 32),
     "resnet9-w1-b16": Case(partial(ResNet9, width=1.0, n_out=N_FINDINGS), (16, 1, 64, 64), 16),
     "cnn3d-b16": Case(partial(ConvNet3d, n_out=N_FINDINGS), (16, 1, 32, 64, 64), 4),
+    "paper3d-b16": Case(_of_recipe("paper3d"), (16, 1, *VOLUME_GRID), NETWORKS["paper3d"].films_at_once),
+    "resnet9-3d-w0.125-b8": Case(partial(ResNet9, width=0.125, n_out=N_FINDINGS, dimensions=3), (8, 1, *VOLUME_GRID), 4),
+    "slices-b16": Case(_of_recipe("slices"), (16, 1, *VOLUME_GRID), NETWORKS["slices"].films_at_once),
 }
 
 
-def rows() -> list[dict[str, object]]:
-    """Each case and variant with its ratios to ours without privacy."""
+def rows(*names: str) -> list[dict[str, object]]:
+    """Each case of `names` (all, where none is named) and variant with its ratios to ours without privacy."""
     warnings.filterwarnings("ignore", module="torch|opacus")
-    return [row for name in CASES for row in _rows_of(name)]
+    return [row for name in names or CASES for row in _rows_of(name)]
 
 
 def _rows_of(name: str) -> list[dict[str, object]]:
@@ -101,7 +114,9 @@ def _step(name: str, variant: str) -> Step:
     torch.manual_seed(0)
     films = torch.randn(case.shape)
     labels = torch.randint(0, 2, (len(films), N_FINDINGS)).float()
-    model = case.build() if variant in (REFERENCE, "private") else plain_layers(case.build(), dimensions=case.dimensions)
+    model = case.build()
+    if variant not in (REFERENCE, "private"):
+        model = SlicesForOpacus(model) if isinstance(model, SliceNet) and variant.startswith("opacus") else plain_layers(model)
     optimizer = torch.optim.NAdam(model.parameters(), lr=1e-3)
     if variant == "nonprivate-eager":
         return eager_step(model, films, labels, optimizer)

@@ -121,13 +121,14 @@ class SliceNet(nn.Module):
     Args:
         width: of the encoder.
         n_out: outputs, one a finding.
+        block: of the encoder, see `ResNet9`.
         n_features: what the encoder tells of a slice.
         n_hidden: of the attention.
     """
 
-    def __init__(self, *, width: float, n_out: int, n_features: int = 32, n_hidden: int = 16) -> None:
+    def __init__(self, *, width: float, n_out: int, block: int = 1, n_features: int = 32, n_hidden: int = 16) -> None:
         super().__init__()
-        self.slices = BySlice(ResNet9(width=width, n_out=n_features))
+        self.slices = BySlice(ResNet9(width=width, n_out=n_features, block=block))
         self.attention, self.head = GatedAttention(n_features, n_hidden), nn.Linear(n_features, n_out)
 
     def forward(self, x: Tensor) -> Tensor:

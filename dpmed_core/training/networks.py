@@ -77,7 +77,7 @@ NETWORKS: Mapping[str, NetworkRecipe] = {
         ),
         NetworkRecipe(
             SLICES,
-            build=partial(SliceNet, width=0.0625),
+            build=partial(SliceNet, width=0.125, block=2),
             to_input=volume_tensor,
             cam_layer=None,
             epochs=20,
