@@ -11,10 +11,12 @@ from dpmed_core.cohort.schema import Part
 from dpmed_core.errors import SpecError
 from dpmed_core.training.catalogue import RECIPES, recipes_for
 from dpmed_core.training.dpsgd import PrivateStepper
-from dpmed_core.training.loop import predict, unit_losses
+from dpmed_core.training.fitted import StoredModel
+from dpmed_core.training.inference import score_images
+from dpmed_core.training.loop import unit_losses
 from dpmed_core.training.networks import NETWORKS
 from dpmed_core.training.pixels import VOLUME_GRID, volume_tensor
-from dpmed_core.training.recipes import build_network, plan_network, seen_by, stored_network, train_network
+from dpmed_core.training.recipes import build_network, plan_network, train_network
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
 from dpmed_core.training.train import train
 from dpmed_core.training.unit_gradients.units import Units
@@ -36,17 +38,15 @@ def shortened(name):
 
 @pytest.mark.parametrize("epsilon", [None, 2.04])
 @pytest.mark.parametrize("name", FOR_VOLUMES)
-def test_a_stored_model_gives_the_stored_scores_bit_for_bit_and_of_a_volume_alone(name, epsilon, make_volumes, new_session):
+def test_a_stored_model_gives_the_stored_scores_bit_for_bit_and_of_a_volume_alone(name, epsilon, make_volumes, new_session, tmp_path):
     cohort, split = make_volumes(12)
     recipe = shortened(name)
     model = train_network(recipe, spec_for(cohort, name, epsilon), cohort, split, session=new_session())
-    stored = stored_network(recipe, {key: value.copy() for key, value in model.weights.items()})
     rows = np.flatnonzero(split.parts != Part.TRAIN.value)
     scores = model.scores["score"].to_numpy().reshape(len(rows), -1)
-    again = predict(stored, seen_by(recipe, cohort.images, rows), films_at_once=recipe.scored_at_once)
-    assert np.array_equal(again, scores)
-    alone = predict(stored, seen_by(recipe, cohort.images, rows[3:4]), films_at_once=recipe.scored_at_once)
-    assert np.array_equal(alone[0], scores[3])
+    stored = StoredModel(model.result, {key: value.copy() for key, value in model.weights.items()}, tmp_path)
+    assert np.array_equal(score_images(stored, cohort.images[rows]), scores)
+    assert np.array_equal(score_images(stored, cohort.images[rows[3:4]])[0], scores[3])
     assert len(np.unique(scores)) == scores.size
 
 
