@@ -4,10 +4,12 @@ from dpmed_core.cohort.groups import BESIDE, TOGETHER
 from dpmed_core.cohort.schema import Cohort
 
 MACRO_TITLE = "Mean over findings"
+ABBREVIATIONS = {"copd": "COPD", "pdac": "PDAC"}
+SPELLED_OUT = {"pdac": "Pancreatic ductal adenocarcinoma (PDAC)", "copd": "Chronic obstructive pulmonary disease (COPD)"}
 
 
 def finding_title(finding: str) -> str:
-    """A finding's column name in words: "pleural_effusion_right" is "Pleural effusion, right"."""
+    """A finding's column name in words: "pleural_effusion_right" is "Pleural effusion, right", "pdac" is "PDAC"."""
     if finding == "macro":
         return MACRO_TITLE
     for side in ("right", "left"):
@@ -24,6 +26,11 @@ def finding_phrase(finding: str) -> str:
     return _within_sentence(column_title(finding))
 
 
+def spelled_out(name: str) -> str:
+    """A finding's or a co-morbidity's name for where it is first met: "pdac" is "Pancreatic ductal adenocarcinoma (PDAC)"."""
+    return SPELLED_OUT.get(name) or column_title(name)
+
+
 def attribute_title(attribute: str) -> str:
     """An attribute in words: "copd" is "COPD", "sex*age" is "Sex and age", "age:40/65" is "Age, cut at 40 and 65"."""
     if TOGETHER in attribute:
@@ -32,7 +39,7 @@ def attribute_title(attribute: str) -> str:
     column, _, bands = attribute.partition(":")
     if bands:
         return "Age quartiles" if bands == "quartiles" else f"Age, cut at {' and '.join(bands.split('/'))}"
-    return {"copd": "COPD", "all": "Everybody"}.get(column, _words(column))
+    return {"all": "Everybody"}.get(column, _words(column))
 
 
 def attribute_phrase(attribute: str) -> str:
@@ -67,6 +74,8 @@ def version_alias(cohort: Cohort) -> str:
 
 
 def _words(name: str) -> str:
+    if name in ABBREVIATIONS:
+        return ABBREVIATIONS[name]
     text = name.replace("_", " ").strip()
     return text[:1].upper() + text[1:]
 

@@ -1,5 +1,7 @@
-"""How long something that counts will still take."""
+"""How long something that counts will still take, and what it took."""
 
+import resource
+import sys
 import time
 from collections.abc import Callable
 
@@ -33,3 +35,9 @@ class Pace:
 def in_words(seconds: float) -> str:
     """A duration as people say it."""
     return f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+
+
+def peak_memory_mib() -> float:
+    """The most memory that this process, or any one of those it started that have ended, has held, MiB. Source: getrusage(2)."""
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / unit

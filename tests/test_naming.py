@@ -1,6 +1,6 @@
 import pytest
 
-from dpmed_core.naming import attribute_phrase, attribute_title, subgroup_title
+from dpmed_core.naming import attribute_phrase, attribute_title, column_title, finding_title, spelled_out, subgroup_title
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,9 @@ def test_an_attribute_is_written_in_words(attribute, title, phrase):
 )
 def test_a_subgroup_is_written_in_words(attribute, subgroup, title):
     assert subgroup_title(attribute, subgroup) == title
+
+
+def test_an_abbreviation_is_written_in_capitals_and_spelled_out_where_it_is_first_met():
+    assert (finding_title("pdac"), column_title("pdac")) == ("PDAC", "PDAC")
+    assert spelled_out("pdac") == "Pancreatic ductal adenocarcinoma (PDAC)"
+    assert (spelled_out("pleural_effusion"), spelled_out("heart_failure")) == ("Pleural effusion", "Heart failure")

@@ -34,6 +34,11 @@ class ArrayImage:
     member: str
     index: int
 
+    @property
+    def identity(self) -> str:
+        """What tells it from other images."""
+        return f"{self.archive}\0{self.member}\0{self.index}"
+
 
 @dataclass(frozen=True)
 class ArrayLayout:

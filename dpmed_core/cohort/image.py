@@ -11,6 +11,7 @@ from dpmed_core.cohort.burned_in import has_text_in_corner
 from dpmed_core.cohort.dicom import read_dicom
 from dpmed_core.cohort.dicom_frames import MAX_PIXELS
 from dpmed_core.cohort.dicom_header import looks_like_dicom
+from dpmed_core.cohort.drawn import DrawnScan, read_drawn_scan
 from dpmed_core.cohort.schema import Modality
 from dpmed_core.cohort.stored import STORED_SIZE, StoredImage
 from dpmed_core.cohort.volumes.scan import read_scan
@@ -24,8 +25,8 @@ PICTURE_STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
-def read_image(place: Path | ArrayImage, *, modality: Modality = Modality.RADIOGRAPH) -> StoredImage:
-    """The image at `place`: a PNG, JPEG or DICOM file, a picture in an archive of arrays, or for CT what `read_scan` reads.
+def read_image(place: Path | ArrayImage | DrawnScan, *, modality: Modality = Modality.RADIOGRAPH) -> StoredImage:
+    """The image at `place`: a PNG, JPEG or DICOM file, a picture in an archive of arrays, a drawn scan, or for CT what `read_scan` reads.
 
     Args:
         place: where the pixels are.
@@ -34,6 +35,8 @@ def read_image(place: Path | ArrayImage, *, modality: Modality = Modality.RADIOG
     Raises:
         ImageError: it is none of these, or cannot be decoded.
     """
+    if isinstance(place, DrawnScan):
+        return read_drawn_scan(place)
     if modality is Modality.CT:
         if isinstance(place, ArrayImage):
             raise ImageError("is a picture in an archive of arrays; CT is read as DICOM, NIfTI or MetaImage.")

@@ -1,12 +1,15 @@
 """`cohort add | add-demo | list | show | remove`."""
 
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict, Unpack
 
 import click
 
 from dpmed_core.cohort.demo import add_demo_radiograph
+from dpmed_core.cohort.demo_ct import DEFAULT_SCANS, DEMO_CT, FEWEST_SCANS, MOST_SCANS, add_demo_ct
 from dpmed_core.cohort.importer import import_source
 from dpmed_core.cohort.remarks import attributes_sentence
 from dpmed_core.cohort.report import ImportReport
@@ -20,6 +23,7 @@ from dpmed_core.cohort.validation.table import WORDS
 from dpmed_core.commands.output import json_option, progress_line, records, say
 from dpmed_core.errors import CohortError
 from dpmed_core.installation import Installation
+from dpmed_core.pace import in_words, peak_memory_mib
 from dpmed_core.runs.plan import DEFAULT_SPLIT_SEED
 
 
@@ -115,23 +119,54 @@ def _kind_and_path(kind: str | None, path: Path | None, manifest: Path | None) -
     return kind, path
 
 
+@dataclass(frozen=True)
+class Demo:
+    """A synthetic cohort that can be made.
+
+    Attributes:
+        name: what it is called unless told otherwise.
+        cases: images unless told otherwise.
+        fewest: least that may be asked for.
+        most: most that may be asked for.
+        add: makes it.
+    """
+
+    name: str
+    cases: int
+    fewest: int
+    most: int
+    add: Callable[..., ImportReport]
+
+
+DEMOS = {
+    Modality.RADIOGRAPH: Demo("demo-radiograph", 1600, 60, 200_000, add_demo_radiograph),
+    Modality.CT: Demo(DEMO_CT, DEFAULT_SCANS, FEWEST_SCANS, MOST_SCANS, add_demo_ct),
+}
+
+
 @cohort.command("add-demo")
-@click.argument("modality", type=click.Choice([Modality.RADIOGRAPH.value]))
-@click.option("--name", default="demo-radiograph", show_default=True)
-@click.option("--cases", default=1600, show_default=True, type=click.IntRange(60, 200_000), help="Films to draw.")
+@click.argument("modality", type=click.Choice([m.value for m in Modality]))
+@click.option("--name", help="What to call it; default: demo-radiograph or demo-ct.")
+@click.option("--cases", type=click.IntRange(1), help="Images to draw; default: 1,600 films or 400 CT scans.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 @json_option
-def add_demo(modality: str, name: str, cases: int, seed: int, as_json: bool) -> None:
+def add_demo(modality: str, name: str | None, cases: int | None, seed: int, as_json: bool) -> None:
     """Draw a synthetic cohort, write it as DICOM and import it."""
     installation = Installation.open()
-    report = add_demo_radiograph(
+    demo = DEMOS[Modality(modality)]
+    name, cases = name or demo.name, cases or demo.cases
+    if not demo.fewest <= cases <= demo.most:
+        raise CohortError(f"--cases must be {demo.fewest:,} to {demo.most:,} for {demo.name}.")
+    began = time.monotonic()
+    report = demo.add(
         installation.cohorts,
         name=name,
         n_cases=cases,
         seed=seed,
         workers=installation.settings.workers,
-        progress=progress_line("Drawing and reading films"),
+        progress=progress_line("Drawing and reading"),
     )
+    click.echo(f"It took {in_words(time.monotonic() - began)} and at most {peak_memory_mib():,.0f} MiB of memory a process.", err=True)
     _say_imported(installation, name, report, as_json=as_json)
 
 

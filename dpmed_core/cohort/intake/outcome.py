@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from dpmed_core.cohort.arrays import ArrayImage
+from dpmed_core.cohort.drawn import DrawnScan
 from dpmed_core.cohort.image import read_image
 from dpmed_core.cohort.intake.roster import image_of
 from dpmed_core.cohort.schema import Modality, Sex
 from dpmed_core.errors import ImageError
 
-Image = str | ArrayImage
+Image = str | ArrayImage | DrawnScan
 """An image as a roster holds it."""
 Signature = tuple[int, ...]
 """What changes when a file's content does; its change time cannot be set by hand. Source: POSIX stat."""
@@ -50,6 +51,8 @@ Read = list[tuple[int, Outcome]]
 
 def signature_of(image: Image) -> Signature:
     """The signature of the file, or of all files in the folder, that `image` is in; empty where there is none."""
+    if isinstance(image, DrawnScan):
+        return ()
     try:
         facts = os.stat(image if isinstance(image, str) else image.archive)  # noqa: PTH116 - a `Path` for each of a million costs
         if isinstance(image, str) and stat.S_ISDIR(facts.st_mode):

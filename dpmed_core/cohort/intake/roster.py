@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpmed_core.cohort.arrays import ArrayImage
+from dpmed_core.cohort.drawn import DrawnScan
 from dpmed_core.cohort.report import Problem
 from dpmed_core.cohort.schema import CASE_COLUMNS, Part, Sex
 from dpmed_core.cohort.sources.rows import Source, SourceRow
@@ -36,7 +37,7 @@ class Roster:
 
     columns: tuple[str, ...]
     rows: "array[int]" = field(default_factory=lambda: array("q"))
-    images: list[str | ArrayImage] = field(default_factory=list, repr=False)
+    images: list[str | ArrayImage | DrawnScan] = field(default_factory=list, repr=False)
     patients: list[str] = field(default_factory=list)
     ages: "array[float]" = field(default_factory=lambda: array("d"))
     sexes: list[Sex] = field(default_factory=list)
@@ -55,7 +56,7 @@ class Roster:
         """Add one row under its patient's keyed hash."""
         assert row.image is not None
         self.rows.append(row.row)
-        self.images.append(row.image if isinstance(row.image, ArrayImage) else str(row.image))
+        self.images.append(str(row.image) if isinstance(row.image, Path) else row.image)
         self.patients.append(patient)
         self.ages.append(np.nan if row.age is None else row.age)
         self.sexes.append(row.sex)
@@ -88,7 +89,7 @@ class Roster:
         yield "|".join(self.sexes)
         yield "|".join(part or "" for part in self.parts)
         for image in self.images:
-            yield image if isinstance(image, str) else f"{image.archive}\0{image.member}\0{image.index}"
+            yield image if isinstance(image, str) else image.identity
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +147,7 @@ def nothing_left(n_rows: int, problems: Sequence[Problem]) -> CohortError:
     return CohortError(f"None of the {n_rows} rows can be used, so nothing was imported. The first problem: {first}")
 
 
-def image_of(image: str | ArrayImage) -> Path | ArrayImage:
+def image_of(image: str | ArrayImage | DrawnScan) -> Path | ArrayImage | DrawnScan:
     """The image of a roster as `read_image` takes it."""
     return Path(image) if isinstance(image, str) else image
 
