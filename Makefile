@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check bench encoder clean
+.PHONY: run test check bench encoder viewer clean
 
 run: $(VENV)/.run-ready
 	$(BIN)/streamlit run app.py
@@ -18,6 +18,9 @@ check: $(VENV)/.dev-ready
 
 encoder: $(VENV)/.run-ready
 	$(BIN)/python -m dpmed_core.training.pretrain
+
+viewer:
+	cd viewer && npm ci --ignore-scripts && npm test && npm run build
 
 bench: $(VENV)/.dev-ready
 	$(BIN)/python -m benchmarks all

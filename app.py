@@ -14,6 +14,7 @@ from dpmed_core.installation import Installation
 from dpmed_core.runs.engine import ensure_engine
 from dpmed_core.runs.status import OPEN_STATES
 from dpmed_core.settings import Settings, load_settings
+from widgets.viewer.routes import ROUTES
 
 log = logging.getLogger(__name__)
 
@@ -49,4 +50,4 @@ def _start_engine_for_open_runs(settings: Settings) -> None:
         ensure_engine(settings)
 
 
-app = st.App(Path(__file__).parent / "pages" / "frame.py", lifespan=lifespan)
+app = st.App(Path(__file__).parent / "pages" / "frame.py", lifespan=lifespan, routes=ROUTES)

@@ -1,10 +1,12 @@
 """Cases: one held-out patient at a time, what the models say with and without privacy, and where they differ."""
 
+from functools import partial
+
 import streamlit as st
 
 from dpmed_core.cohort.schema import Cohort
 from widgets.budget import choose_epsilon, show_damaged, show_promise
-from widgets.case_choice import Listed, case_of, choose_cases, choose_group, current_case, position, show_list, step_case
+from widgets.case_choice import Listed, case_of, choose_cases, choose_group, current_case, neighbours, position, show_list, step_case
 from widgets.case_parts import choose_part
 from widgets.case_scores import links_of, scores_of, worklist_of
 from widgets.case_view import show_answers, show_budgets, show_patient
@@ -12,6 +14,7 @@ from widgets.choices import Choices, choice, current_choices
 from widgets.cohort import chosen_cohort
 from widgets.shown_case import Light
 from widgets.tables import tables_of
+from widgets.viewer.component import show_case_image
 
 MODES = {"worklist": "Worklist"}  # by their name in the address; the choice is shown once there are several
 
@@ -46,15 +49,20 @@ def read_cases(listed: Listed, light: Light) -> None:
     if current is None:
         return
     case = case_of(light, listed, current)
+    place_said = position(listed, current)
     before, place, after = st.columns([1, 4, 1], vertical_alignment="center")
     before.button("Previous", icon=":material/chevron_left:", on_click=step_case, args=(listed, -1), width="stretch")
     after.button("Next", icon=":material/chevron_right:", on_click=step_case, args=(listed, 1), width="stretch")
-    place.markdown(position(listed, current), text_alignment="center")
-    _image, said = st.columns([3, 2])
+    image, said = st.columns([3, 2])
+    with image:
+        show_case_image(
+            case.cohort, light.part, current, around=neighbours(listed, current), on_step=partial(step_case, listed), caption=place_said
+        )
     with said:
         show_patient(case)
         show_answers(case)
     show_budgets(case)
+    place.markdown(place_said, text_alignment="center")
 
 
 st.title("Cases")

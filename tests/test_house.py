@@ -16,7 +16,7 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 def imported_by_pages() -> list[str]:
     """The modules of the core that pages, widgets and the application import."""
     found: set[str] = set()
-    for path in [*ROOT.glob("pages/*.py"), *ROOT.glob("widgets.py"), *ROOT.glob("widgets/*.py"), ROOT / "app.py"]:
+    for path in [*ROOT.glob("pages/*.py"), *ROOT.glob("widgets/**/*.py"), ROOT / "app.py"]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("dpmed_core"):
                 found.add(node.module)

@@ -1,0 +1,16 @@
+/** What the page calls: once when the viewer appears, and again whenever it wants another image shown. */
+
+import { Viewer } from "./viewer.js";
+
+const viewers = new WeakMap();
+
+/** Show what `component.data` asks for; the function that ends the viewer. */
+export function show({ data, parentElement, setTriggerValue }) {
+  let viewer = viewers.get(parentElement);
+  if (!viewer) viewers.set(parentElement, (viewer = new Viewer(parentElement.querySelector("div") ?? parentElement)));
+  viewer.show(data, (by) => setTriggerValue("step", by));
+  return () => {
+    viewers.delete(parentElement);
+    viewer.close();
+  };
+}

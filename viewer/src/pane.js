@@ -1,0 +1,110 @@
+/** One picture on the page: a canvas with marks at its edges, lines where the other planes cut it, and numbers in its corners. */
+
+import { paint } from "./grey.js";
+import { PLANES, placeOf, sliceOf } from "./volume.js";
+
+const LARGEST_ZOOM = 20;
+
+export class Pane {
+  /** An empty pane of the plane called `name`; `stage` holds what all panes share (volume, place, window). */
+  constructor(name, stage) {
+    this.name = name;
+    this.plane = PLANES[name];
+    this.stage = stage;
+    this.draws = 0;
+    this.fit();
+    this.element = document.createElement("div");
+    this.element.className = "pane";
+    this.element.dataset.plane = name;
+    const marks = Object.entries(this.plane.marks).map(([side, mark]) => `<span class="mark ${side}">${mark}</span>`);
+    this.element.innerHTML = `<canvas></canvas><i class="line across"></i><i class="line down"></i>${marks.join("")}
+      <span class="corner above"></span><span class="corner below"></span>`;
+    this.canvas = this.element.querySelector("canvas");
+    this.context = this.canvas.getContext("2d", { alpha: false });
+    [this.across, this.down] = this.element.querySelectorAll(".line");
+    [this.above, this.below] = this.element.querySelectorAll(".corner");
+  }
+
+  /** Show all of the picture. */
+  fit() {
+    this.zoom = 1;
+    this.shift = [0, 0];
+  }
+
+  /** Zoom by `factor`, keeping what lies under (x, y), in canvas pixels, where it is. */
+  zoomBy(factor, x = this.canvas.width / 2, y = this.canvas.height / 2) {
+    const zoom = Math.min(Math.max(this.zoom * factor, 1), LARGEST_ZOOM), change = zoom / this.zoom;
+    const middle = [this.canvas.width / 2, this.canvas.height / 2];
+    this.shift = [x, y].map((at, axis) => at - middle[axis] - change * (at - middle[axis] - this.shift[axis]));
+    if (zoom === 1) this.shift = [0, 0];
+    this.zoom = zoom;
+  }
+
+  /** Move the picture by so many canvas pixels. */
+  move(x, y) {
+    this.shift = [this.shift[0] + x, this.shift[1] + y];
+  }
+
+  /** Where the picture lies on the canvas: its corner, and canvas pixels for each stored one; a millimetre is as long across as down. */
+  layout(picture) {
+    const { width, height } = this.canvas;
+    const scale = this.zoom * Math.min(width / (picture.width * picture.wide), height / (picture.height * picture.high));
+    const across = scale * picture.wide, down = scale * picture.high;
+    return {
+      across, down,
+      left: (width - picture.width * across) / 2 + this.shift[0],
+      top: (height - picture.height * down) / 2 + this.shift[1],
+    };
+  }
+
+  /** The place in the volume under canvas pixel (x, y); null beside the picture. */
+  placeUnder(x, y) {
+    if (!this.picture) return null;
+    const { left, top, across, down } = this.layout(this.picture);
+    const column = Math.floor((x - left) / across), row = Math.floor((y - top) / down);
+    const inside = column >= 0 && row >= 0 && column < this.picture.width && row < this.picture.height;
+    return inside ? placeOf(this.stage.volume, this.plane, this.stage.place[this.plane.through], column, row) : null;
+  }
+
+  /** Draw the picture and what stands around it. */
+  draw() {
+    const { volume, place, look, table, cuts } = this.stage;
+    if (!volume || !this.resize()) return;
+    const at = place[this.plane.through];
+    this.picture = sliceOf(volume, this.plane, at);
+    const { width, height } = this.canvas, layout = this.layout(this.picture);
+    if (this.image?.width !== width || this.image?.height !== height) this.image = this.context.createImageData(width, height);
+    paint(new Uint32Array(this.image.data.buffer), width, height, this.picture, layout, table, look.smooth);
+    this.context.putImageData(this.image, 0, 0);
+    this.above.textContent = cuts ? `${this.plane.title} ${at + 1} of ${volume.shape[this.plane.through]}` : "";
+    this.below.textContent = `W ${Math.round(look.width)}  L ${Math.round(look.level)}${this.zoom > 1 ? `  ×${this.zoom.toFixed(1)}` : ""}`;
+    this.drawLines(layout);
+    this.canvas.dataset.draws = ++this.draws;
+  }
+
+  /** Lines where the other planes cut this one. */
+  drawLines({ left, top, across, down }) {
+    const shown = this.stage.cuts && this.stage.look.lines;
+    this.across.hidden = this.down.hidden = !shown;
+    if (!shown) return;
+    const { place, volume } = this.stage, { plane } = this, ratio = this.canvas.width / this.canvas.clientWidth;
+    const row = plane.turned ? volume.shape[plane.down] - 1 - place[plane.down] : place[plane.down];
+    this.down.style.left = `${(left + (place[plane.across] + 0.5) * across) / ratio}px`;
+    this.across.style.top = `${(top + (row + 0.5) * down) / ratio}px`;
+  }
+
+  /** Give the canvas as many pixels as the screen has there; whether there are any. */
+  resize() {
+    const ratio = window.devicePixelRatio || 1;
+    const width = Math.round(this.element.clientWidth * ratio), height = Math.round(this.element.clientHeight * ratio);
+    if (this.canvas.width !== width) this.canvas.width = width;
+    if (this.canvas.height !== height) this.canvas.height = height;
+    return width > 0 && height > 0;
+  }
+
+  /** Canvas pixel under the pointer of `event`. */
+  pixelUnder(event) {
+    const box = this.canvas.getBoundingClientRect();
+    return [((event.clientX - box.left) * this.canvas.width) / box.width, ((event.clientY - box.top) * this.canvas.height) / box.height];
+  }
+}
