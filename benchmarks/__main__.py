@@ -17,6 +17,7 @@ MODULES = {
     "kills": "kills",
     "page": "page",
     "probe": "probe",
+    "questions": "questions",
     "recipes": "recipes",
     "step": "step",
 }
