@@ -16,6 +16,7 @@ MODULES = {
     "import-kills": "import_kills",
     "kills": "kills",
     "page": "page",
+    "pointing": "pointing",
     "probe": "probe",
     "questions": "questions",
     "recipes": "recipes",

@@ -1,0 +1,125 @@
+"""The pointing game on the demo cohort: do maps of private and non-private networks point at the planted lesions?
+
+Networks of recipe `paper` are trained on the demo's training patients; maps are drawn for held-out films that show a finding plainly, one film a
+patient. Chance is a random point in the thorax; the best single place for all films, and a network with random weights, stand beside it.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dpmed_core.cohort.demo import add_demo_radiograph
+from dpmed_core.cohort.phantoms.film import render_film
+from dpmed_core.cohort.phantoms.lesions import PLACED, lesion_mask, thorax_mask, widened
+from dpmed_core.cohort.phantoms.population import draw_population
+from dpmed_core.cohort.schema import Cohort
+from dpmed_core.cohort.split import assign_parts
+from dpmed_core.explaining.attribution import attribution
+from dpmed_core.explaining.methods import methods_of
+from dpmed_core.explaining.pointing import pointing
+from dpmed_core.installation import Installation
+from dpmed_core.keyed import keyed_hex
+from dpmed_core.questions.answering import UNTRAINED_SEED
+from dpmed_core.runs.plan import plan_runs
+from dpmed_core.runs.task import work_on
+from dpmed_core.settings import Settings
+from dpmed_core.training.fitted import Explainable, StoredModel
+from dpmed_core.training.inference import rebuild
+from dpmed_core.training.recipes import FILM_SIDE
+from dpmed_core.training.scores import held_out_rows
+from dpmed_core.training.spec import PrivacyUnit
+
+N_FILMS, SEED, EPSILON = 1600, 0, 8.0
+PLAIN_SEVERITY = 0.35
+"""Fainter lesions are left out: a network that misses them cannot point at them."""
+NAME = "demo-radiograph"
+FOLDER = "POINTING_DATA_DIR"
+"""Names a data folder to keep or reuse the demo and its runs in; without it they are made anew."""
+
+
+def rows() -> list[dict[str, object]]:
+    """One row a finding (and all together), method and network."""
+    kept = os.environ.get(FOLDER)
+    with tempfile.TemporaryDirectory() as passing:
+        installation = Installation.open(Settings(data_dir=Path(kept or passing)))
+        if NAME not in installation.cohorts.names():
+            add_demo_radiograph(installation.cohorts, name=NAME, n_cases=N_FILMS, seed=SEED)
+        cohort = installation.cohorts.load(NAME)
+        networks = dict(_networks(installation, cohort))
+        shown = _shown_lesions(installation, cohort)
+        return [row for name, network in networks.items() for row in _rows(name, network, cohort, shown)]
+
+
+def _networks(installation: Installation, cohort: Cohort) -> Iterator[tuple[str, Explainable]]:
+    specs = plan_runs(cohort, key=installation.key, recipe="paper", epsilons=[EPSILON], n_seeds=1, delta=None, unit=PrivacyUnit.PATIENT)
+    for spec in specs:
+        run_id = installation.runs.ask(spec, cohort_name=cohort.name).run_id
+        work_on(installation.settings, run_id)
+        result = installation.runs.result(run_id)
+        fitted = rebuild(StoredModel(result, installation.runs.weights(run_id), installation.settings.encoders_dir))
+        yield (result.guarantee.sentence() if result.guarantee else "without privacy"), fitted.explainable()
+        if result.guarantee is None:
+            yield "random weights", fitted.untrained(UNTRAINED_SEED)
+
+
+def _shown_lesions(installation: Installation, cohort: Cohort) -> pd.DataFrame:
+    """Plainly shown lesions of held-out films, one film a patient and finding: row, finding, lesion, thorax."""
+    population = draw_population(N_FILMS, seed=SEED)
+    split = assign_parts(cohort, seed=0, key=installation.key)
+    films = _films_of(population, cohort, held_out_rows(split), installation.key)
+    lines = []
+    for finding in PLACED:
+        plain = (population[finding] == 1) & (population[f"severity_{finding}"] >= PLAIN_SEVERITY)
+        of_patient = population.loc[[index for index in films if plain[index]]].drop_duplicates("patient").index
+        for index in map(int, of_patient):
+            film = population.loc[index]
+            marks = (
+                lesion_mask(film, index, finding=finding, size=FILM_SIDE, seed=SEED),
+                thorax_mask(film, index, size=FILM_SIDE, seed=SEED),
+            )
+            lines.append({"row": films[index], "finding": finding, "lesion": widened(marks[0]), "thorax": marks[1]})
+    return pd.DataFrame(lines)
+
+
+def _films_of(population: pd.DataFrame, cohort: Cohort, rows: NDArray[np.intp], key: bytes) -> dict[int, int]:
+    """The cohort's row of each held-out film of the population, found by its patient and, among that patient's films, by its pixels."""
+    of_patient: dict[str, list[int]] = {}
+    for row in rows:
+        of_patient.setdefault(str(cohort.cases["patient_id"].iloc[row]), []).append(int(row))
+    found = {}
+    for index, patient in enumerate(population["patient"]):
+        candidates = of_patient.get(keyed_hex(key, "patient", f"phantom-{patient}"), [])
+        if not candidates:
+            continue
+        film = render_film(population.iloc[index], index, size=cohort.images.shape[1], seed=SEED, variant="demo") * 255
+        apart = [float(np.abs(film - cohort.images[row]).max()) for row in candidates]
+        assert min(apart) <= 1, "the cohort is not the one that this population gives"
+        found[index] = candidates[int(np.argmin(apart))]
+    return found
+
+
+def _rows(name: str, network: Explainable, cohort: Cohort, shown: pd.DataFrame) -> Iterator[dict[str, object]]:
+    for card in methods_of("paper"):
+        maps = np.stack(
+            [
+                attribution(network, np.asarray(cohort.images[row : row + 1]), finding=cohort.findings.index(finding), method=card.name)[0]
+                for row, finding in zip(shown["row"], shown["finding"], strict=True)
+            ]
+        )
+        lesions, fields = np.stack(list(shown["lesion"])), np.stack(list(shown["thorax"]))
+        for finding in (*PLACED, "all"):
+            of_finding = np.flatnonzero((shown["finding"] == finding) | (finding == "all"))
+            yield _row(name, card.name, finding, maps[of_finding], lesions[of_finding], fields[of_finding])
+
+
+def _row(
+    name: str, method: str, finding: str, maps: NDArray[np.float32], lesions: NDArray[np.bool_], fields: NDArray[np.bool_]
+) -> dict[str, object]:
+    game = pointing(maps, lesions, fields)
+    return {"network": name, "method": method, "finding": finding, **asdict(game), "above_chance": game.is_above_chance}
