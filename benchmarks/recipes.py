@@ -69,23 +69,16 @@ def on_proxy(name: str) -> list[dict[str, object]]:
 
 def on_pneumonia(folder: Path) -> list[dict[str, object]]:
     """Test AUROC for pneumonia on `pneumoniamnist`, its own split, unit image."""
-    with np.load(folder / "pneumoniamnist" / "pneumoniamnist.npz") as file:
-        films = np.concatenate([file["train_images"], file["test_images"]])
-        labels = np.concatenate([file["train_labels"], file["test_labels"]]).reshape(-1, 1).astype(np.float32)
-        n_train = len(file["train_images"])
-    stored = np.stack([squared(film.astype(np.float32) / 255) for film in films])
-    number = np.arange(len(films))
-    task = Task("pneumoniamnist", features_of(stored), labels, number, number < n_train)
+    films, labels, train = pneumonia(folder)
+    task = Task("pneumoniamnist", features_of(films), labels, np.arange(len(films)), train)
     return [_row(task.name, epsilon, aurocs(task, epsilon, n_seeds=N_SEEDS)) for epsilon in EPSILONS]
 
 
 def on_nih(folder: Path) -> list[dict[str, object]]:
     """Each finding of `nih1000`: probe, its paired loss, and tuned logistic regressions on the same features and on pixels."""
-    table = pd.read_csv(folder / "nih1000" / "manifest.csv")
-    films = np.stack([read_image(folder / "nih1000" / name).pixels for name in table["image"]])
-    features, patients = features_of(films), pd.factorize(table["patient_id"])[0]
-    labels = table[list(NIH_FINDINGS)].to_numpy(np.float32)
-    tasks = [Task("nih1000", features, labels, patients, train) for train in _folds(patients)]
+    films, labels, patients = nih(folder)
+    features = features_of(films)
+    tasks = [Task("nih1000", features, labels, patients, train) for train in folds(patients)]
     found: list[dict[str, object]] = []
     for k, finding in enumerate(NIH_FINDINGS):
         by_epsilon = {e: np.array([np.mean(aurocs(task, e, n_seeds=NIH_SEEDS, finding=k)) for task in tasks]) for e in EPSILONS}
@@ -97,9 +90,25 @@ def on_nih(folder: Path) -> list[dict[str, object]]:
         }
         twin = by_epsilon[None]
         for epsilon, values in by_epsilon.items():
-            found.append(_row(f"nih1000 {finding}", epsilon, list(values)) | _paired(values - twin))
-        found += [_row(f"nih1000 {finding}: {name}", None, list(values)) | _paired(values - twin) for name, values in others.items()]
+            found.append(_row(f"nih1000 {finding}", epsilon, list(values)) | paired(values - twin))
+        found += [_row(f"nih1000 {finding}: {name}", None, list(values)) | paired(values - twin) for name, values in others.items()]
     return found
+
+
+def pneumonia(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.bool_]]:
+    """Films, labels and who is trained on, of `pneumoniamnist`: its own training and test part."""
+    with np.load(folder / "pneumoniamnist" / "pneumoniamnist.npz") as file:
+        films = np.concatenate([file["train_images"], file["test_images"]])
+        labels = np.concatenate([file["train_labels"], file["test_labels"]]).reshape(-1, 1).astype(np.float32)
+        n_train = len(file["train_images"])
+    return np.stack([squared(film.astype(np.float32) / 255) for film in films]), labels, np.arange(len(films)) < n_train
+
+
+def nih(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.intp]]:
+    """Films, labels of `NIH_FINDINGS` and patients of `nih1000`."""
+    table = pd.read_csv(folder / "nih1000" / "manifest.csv")
+    films = np.stack([read_image(folder / "nih1000" / name).pixels for name in table["image"]])
+    return films, table[list(NIH_FINDINGS)].to_numpy(np.float32), pd.factorize(table["patient_id"])[0]
 
 
 def aurocs(task: Task, epsilon: float | None, *, n_seeds: int, finding: int | None = None) -> list[float]:
@@ -128,7 +137,7 @@ def leading_all(features: NDArray[np.float32]) -> NDArray[np.float32]:
     return leading(features, {"narrow": 32, "wide": 64, "scattering": 256})
 
 
-def _folds(patients: NDArray[np.intp]) -> Iterator[NDArray[np.bool_]]:
+def folds(patients: NDArray[np.intp]) -> Iterator[NDArray[np.bool_]]:
     """Who is trained on, in each fold of each repeat; whole patients."""
     n = int(patients.max()) + 1
     for repeat in range(N_REPEATS):
@@ -151,7 +160,7 @@ def _row(task: str, epsilon: float | None, values: list[float]) -> dict[str, obj
     return {"task": task, "epsilon": epsilon, "auroc": float(np.mean(values)), "spread": spread, "n_trainings": len(values)}
 
 
-def _paired(differences: NDArray[np.float64]) -> dict[str, object]:
+def paired(differences: NDArray[np.float64]) -> dict[str, object]:
     """Mean difference from the twin over folds, with its corrected 95 % interval."""
     mean, n = float(differences.mean()), len(differences)
     error = math.sqrt((1 / n + 1 / (N_FOLDS - 1)) * float(differences.var(ddof=1)))

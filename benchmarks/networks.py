@@ -1,0 +1,112 @@
+"""What a network recipe reaches on the real cohorts on which `benchmarks.recipes` tries `probe`; minutes to an hour, by hand.
+
+`python -m benchmarks.networks paper pneumoniamnist 5` trains five replicates an epsilon, `python -m benchmarks.networks paper nih1000 1`
+one a fold of the first repeat. One line of JSON a training as it ends, then the means.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
+from benchmarks.recipes import DELTA, N_FOLDS, NIH_FINDINGS, folds, nih, paired, pneumonia
+from dpmed_core.training.loop import TrainingData, predict, train_model
+from dpmed_core.training.networks import NETWORKS, NetworkRecipe
+from dpmed_core.training.recipes import build_network, plan_network, seen_by
+from dpmed_core.training.result import PrivacyGuarantee
+from dpmed_core.training.session import Checkpoint
+from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
+
+EPSILONS: tuple[float | None, ...] = (0.3, 1.0, 8.0, None)
+
+
+@dataclass(frozen=True, eq=False)
+class Films:
+    """Films as a cohort stores them, their labels and units, and who is trained on."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.float32]
+    units: NDArray[np.intp]
+    train: NDArray[np.bool_]
+
+
+class Unrecorded:
+    """A training that nobody resumes."""
+
+    def plan(self, planned: PrivacyGuarantee | None, total_steps: int) -> None:
+        """Nothing is recorded: the cohorts are public."""
+
+    def latest(self) -> Checkpoint | None:
+        """Always afresh."""
+        return None
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Nothing is kept."""
+
+    def step(self, done: int, total: int) -> None:
+        """Nobody watches."""
+
+
+def aurocs(recipe: NetworkRecipe, films: Films, epsilon: float | None, *, seed: int) -> list[float]:
+    """Held-out AUROC of each finding, of one training."""
+    rows_of = [np.flatnonzero(films.train & (films.units == unit)) for unit in np.unique(films.units[films.train])]
+    target = None if epsilon is None else PrivacyTarget(epsilon, DELTA)
+    spec = RunSpec("0" * 64, 0, recipe.card.name, recipe.card.version, PrivacyUnit.PATIENT, target, seed)
+    settings, _ = plan_network(recipe, spec, n_units=len(rows_of))
+    rows = np.concatenate(rows_of)
+    films_of = np.split(np.arange(len(rows)), np.cumsum([len(unit) for unit in rows_of])[:-1])
+    data = TrainingData(seen_by(recipe, films.images, rows), torch.from_numpy(films.labels[rows]), films_of)
+    model = build_network(recipe, n_findings=films.labels.shape[1], seed=seed)
+    train_model(model, data, settings, session=Unrecorded())
+    scores = predict(model, seen_by(recipe, films.images, np.flatnonzero(~films.train)))
+    return [float(roc_auc_score(films.labels[~films.train, k], scores[:, k])) for k in range(films.labels.shape[1])]
+
+
+def on_pneumonia(recipe: NetworkRecipe, folder: Path, *, n_seeds: int) -> Iterator[dict[str, object]]:
+    """Each training, then the mean of each epsilon."""
+    images, labels, train = pneumonia(folder)
+    films = Films(images, labels, np.arange(len(images)), train)
+    found: dict[float | None, list[float]] = {epsilon: [] for epsilon in EPSILONS}
+    for seed in range(n_seeds):
+        for epsilon in EPSILONS:
+            found[epsilon] += aurocs(recipe, films, epsilon, seed=seed)
+            yield {"epsilon": epsilon, "seed": seed, "auroc": found[epsilon][-1]}
+    for epsilon, values in found.items():
+        yield {"epsilon": epsilon, "mean": float(np.mean(values)), "spread": float(np.std(values, ddof=1)) if n_seeds > 1 else None}
+
+
+def on_nih(recipe: NetworkRecipe, folder: Path, *, n_repeats: int) -> Iterator[dict[str, object]]:
+    """Each fold, then each finding's mean and its paired difference from the twin."""
+    images, labels, patients = nih(folder)
+    found: dict[float | None, list[list[float]]] = {epsilon: [] for epsilon in EPSILONS[1:]}
+    for fold, train in enumerate(folds(patients)):
+        if fold == n_repeats * N_FOLDS:
+            break
+        for epsilon in found:
+            found[epsilon].append(aurocs(recipe, Films(images, labels, patients, train), epsilon, seed=fold))
+            yield {"epsilon": epsilon, "fold": fold} | dict(zip(NIH_FINDINGS, found[epsilon][-1], strict=True))
+    for epsilon, values in found.items():
+        for k, finding in enumerate(NIH_FINDINGS):
+            mine, twin = np.array(values)[:, k], np.array(found[None])[:, k]
+            yield {"epsilon": epsilon, "finding": finding, "mean": float(mine.mean())} | paired(mine - twin)
+
+
+def main(name: str, task: str, repeats: int) -> None:
+    """Print what recipe `name` reaches on `task`."""
+    torch.set_num_threads(1)
+    recipe, folder = NETWORKS[name], Path(os.environ["DPMED_REAL_COHORTS"])
+    rows = on_pneumonia(recipe, folder, n_seeds=repeats) if task == "pneumoniamnist" else on_nih(recipe, folder, n_repeats=repeats)
+    for row in rows:
+        sys.stdout.write(json.dumps(row) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
