@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,6 +8,8 @@ from dpmed_core.cohort.importer import import_manifest
 from dpmed_core.cohort.schema import Sex
 from dpmed_core.cohort.store import CohortStore
 from dpmed_core.errors import CohortError
+from dpmed_core.runs.store import RunStore
+from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
 
 from .conftest import KEY
 
@@ -90,6 +93,12 @@ def test_the_fingerprint_knows_neither_the_order_of_rows_nor_the_names_of_files(
     add(again, write_manifest(folder / "manifest.csv", renamed))
     assert again.load("films").fingerprint == store.load("films").fingerprint
     assert again.load("films").cases.equals(store.load("films").cases)
+    specs = [
+        RunSpec(cohort.fingerprint, None, "probe", 2, PrivacyUnit.PATIENT, PrivacyTarget(1, 1e-5), seed=0)
+        for cohort in (store.load("films"), again.load("films"))
+    ]
+    runs = RunStore(tmp_path / "runs", KEY)
+    assert runs.run_id(specs[0]) == runs.run_id(specs[1]) != runs.run_id(replace(specs[0], seed=1))
 
 
 @pytest.mark.parametrize("change", [{"mass": 0}, {"age": 77}, {"sex": "F"}, {"patient_id": "z"}, {"image": "0.png"}, {"split": "test"}])

@@ -3,7 +3,7 @@ import pytest
 
 from dpmed_core.cohort.demo import add_demo_radiograph
 from dpmed_core.cohort.phantoms.film import render_film, render_lesion_mask
-from dpmed_core.cohort.phantoms.population import COMORBIDITIES, FINDINGS, draw_population
+from dpmed_core.cohort.phantoms.population import COMORBIDITIES, DIFFICULTY, FINDINGS, SEED_DOMAINS, draw_population
 from dpmed_core.cohort.store import CohortStore
 
 from .conftest import KEY
@@ -27,6 +27,15 @@ def test_the_population_is_as_documented():
     assert population[[*FINDINGS, *COMORBIDITIES]].isin([0, 1]).all(axis=None)
     assert ((population[list(FINDINGS)].mean() > 0.05) & (population[list(FINDINGS)].mean() < 0.6)).all()
     assert population.groupby("patient")[["age", "sex", *COMORBIDITIES]].nunique().max(axis=None) == 1
+
+
+def test_the_encoders_phantoms_are_other_patients_under_other_parameters_than_the_demos():
+    demo, encoder = (draw_population(400, seed=0, variant=variant) for variant in ("demo", "encoder"))
+    assert DIFFICULTY["demo"] != DIFFICULTY["encoder"] and SEED_DOMAINS["demo"] != SEED_DOMAINS["encoder"]
+    assert not demo[["age", "sex"]].equals(encoder[["age", "sex"]])
+    films = [render_film(population.iloc[0], 0, size=32, seed=0, variant="demo") for population in (demo, encoder)]
+    again = render_film(demo.iloc[0], 0, size=32, seed=0, variant="encoder")
+    assert not np.array_equal(*films) and not np.array_equal(films[0], again)
 
 
 def test_heart_failure_makes_large_hearts_commoner():

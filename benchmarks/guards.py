@@ -1,0 +1,166 @@
+"""Takes each guard of the privacy promise out, by hand, in a copy of the source tree, and asks whether a test notices.
+
+A guard whose removal no test notices is a guard that the next change may remove. First the tests run on an untouched copy, where all of
+them must pass; then once for each guard, where one must fail. `docs/privacy.md` lists guards and tests.
+"""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+ROOT = Path(__file__).resolve().parents[1]
+LEFT_OUT = (".git", ".venv", "cohorts", "runs", "node_modules", "__pycache__")
+FAILED_TESTS = 1
+"""Exit status of pytest where tests ran and some failed."""
+
+
+@dataclass(frozen=True)
+class Guard:
+    """One guard and how it is taken out.
+
+    Attributes:
+        guard: what it sees to, in words.
+        file: where it stands.
+        edits: each (text, what stands there without the guard).
+        tests: where a test must fail.
+    """
+
+    guard: str
+    file: str
+    edits: tuple[tuple[str, str], ...]
+    tests: tuple[str, ...]
+
+
+ALONE = "Units(torch.arange(len({0})), len({0}))"
+STEP, LOOP, HEAD = "dpmed_core/training/dpsgd.py", "dpmed_core/training/loop.py", "dpmed_core/training/head.py"
+GUARDS = (
+    Guard(
+        "a unit's films, or views of one, are averaged before it is clipped (network)",
+        STEP,
+        (
+            ("return self._gradients(films, units)", f"return self._gradients(films, {ALONE.format('films')})"),
+            ("clipped_sums(units, lambda", f"clipped_sums({ALONE.format('losses')}, lambda"),
+        ),
+        ("tests/training/test_dpsgd.py",),
+    ),
+    Guard(
+        "a unit's films, or views of one, are averaged before it is clipped (head)",
+        HEAD,
+        (("np.triu_indices(size)", "np.diag_indices(size)"),),
+        ("tests/training/test_head.py",),
+    ),
+    Guard(
+        "a volume's slices belong to its patient's gradient",
+        "dpmed_core/training/unit_gradients/convolution.py",
+        ((".transpose(0, 1).flatten(1, 2) for t in", ".transpose(0, 1)[:1].flatten(1, 2) for t in"),),
+        ("tests/training/unit_gradients/test_module.py", "tests/training/test_networks.py"),
+    ),
+    Guard(
+        "a unit whose gradient is not finite counts as zero (network)",
+        STEP,
+        (("return torch.where(torch.isfinite(norms), factors, 0)", "return factors"),),
+        ("tests/training/test_dpsgd.py",),
+    ),
+    Guard(
+        "a film that is not finite counts as zero (head)",
+        HEAD,
+        (("usable = np.isfinite(squares) & (squares > 0)", "usable = squares != 0"),),
+        ("tests/training/test_head.py",),
+    ),
+    Guard(
+        "an empty sample takes its noise step",
+        LOOP,
+        (("    chosen = [_chosen_films", "    if not len(sampled):\n        return\n    chosen = [_chosen_films"),),
+        ("tests/training/test_loop.py",),
+    ),
+    Guard(
+        "batch normalisation is refused",
+        STEP,
+        (("        refuse_mixing_layers(model)\n", ""),),
+        ("tests/training/test_dpsgd.py",),
+    ),
+    Guard(
+        "without bound and noise, private and plain steps are one (the twin's constant)",
+        STEP,
+        (("(losses.sum() / self._expected_units)", "losses.mean()"),),
+        ("tests/training/test_dpsgd.py",),
+    ),
+    Guard(
+        "the private step divides by a constant",
+        STEP,
+        (("            parameter.grad.div_(expected_units)\n", ""),),
+        ("tests/training/test_dpsgd.py",),
+    ),
+    Guard(
+        "the order of files alters no run_id",
+        "dpmed_core/cohort/intake/arranging.py",
+        (('cases.sort_values(["patient_id", "case_id"])', "cases"),),
+        ("tests/cohort/test_importing.py",),
+    ),
+    Guard(
+        "an encoder is public data's, and its card says which",
+        "dpmed_core/training/encoder_card.py",
+        (('if facts.get("public") is not True or not facts.get("data"):', "if False:"),),
+        ("tests/training/test_features.py",),
+    ),
+    Guard(
+        "the encoder's phantoms have other numbers than the demo's",
+        "dpmed_core/cohort/phantoms/population.py",
+        (('"encoder": 77_010_500}', '"encoder": 20_240_300}'),),
+        ("tests/cohort/test_phantoms.py",),
+    ),
+    Guard(
+        "the page of a synthetic cohort says whom it flatters",
+        "widgets/cohort.py",
+        (("They flatter recipe *probe*, whose encoder", "Recipe *probe* has an encoder that"),),
+        ("tests/pages/test_pages.py",),
+    ),
+    Guard(
+        "unknown labels are normalised within the unit",
+        LOOP,
+        (("known / units.sums(known)[units.of_film].clamp(min=1)", "known / known.sum(0).clamp(min=1)"),),
+        ("tests/training/test_dpsgd.py",),
+    ),
+    Guard(
+        "noise of the planned size is added at every step",
+        STEP,
+        (("                noise_multiplier=self.noise_multiplier,\n", "                noise_multiplier=self.noise_multiplier / 2,\n"),),
+        ("tests/training/test_dpsgd.py",),
+    ),
+    Guard(
+        "units enter by chance, each by itself",
+        LOOP,
+        (("random.bernoulli(settings.sample_rate, len(own))", "slice(0, round(settings.sample_rate * len(own)))"),),
+        ("tests/training/test_loop.py",),
+    ),
+)
+
+
+def rows() -> list[dict[str, object]]:
+    """Each guard, and whether a test failed without it; the first row is the untouched tree."""
+    files = sorted({test for guard in GUARDS for test in guard.tests})
+    whole = {"guard": "none taken out", "noticed": _status(ROOT, (), files) != 0, "tests": " ".join(files)}
+    return [whole, *({"guard": g.guard, "noticed": noticed(g), "tests": " ".join(g.tests)} for g in GUARDS)]
+
+
+def noticed(guard: Guard) -> bool:
+    """Whether a test of `guard` fails in a tree without it."""
+    return _status(ROOT, [(guard.file, *edit) for edit in guard.edits], guard.tests) == FAILED_TESTS
+
+
+def _status(root: Path, edits: Sequence[tuple[str, str, str]], tests: Sequence[str]) -> int:
+    """Exit status of `tests` in a copy of `root` with `edits` (file, text, replacement)."""
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "tree"
+        shutil.copytree(root, copy, ignore=shutil.ignore_patterns(*LEFT_OUT), symlinks=True)
+        for file, text, replacement in edits:
+            path = copy / file
+            source = path.read_text()
+            assert text in source, f"{file} no longer holds {text!r}: tell this benchmark where the guard stands now."
+            path.write_text(source.replace(text, replacement))
+        command = [sys.executable, "-m", "pytest", *tests, "-x", "-q", "-p", "no:cacheprovider"]
+        return subprocess.run(command, cwd=copy, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode
