@@ -47,6 +47,15 @@ PAPER = RecipeCard(
     seconds_per_film=0.2,
     modalities=(Modality.RADIOGRAPH,),
 )
+FINETUNE = RecipeCard(
+    name="finetune",
+    version=1,
+    title="Fine-tuned encoder",
+    summary="The encoder that saw synthetic films only, of which the last block's normalisation and a new head are trained privately; "
+    "all else stays public. Minutes per run.",
+    seconds_per_film=0.15,
+    modalities=(Modality.RADIOGRAPH,),
+)
 PAPER3D = RecipeCard(
     name="paper3d",
     version=1,
@@ -65,7 +74,7 @@ SLICES = RecipeCard(
     seconds_per_film=0.5,
     modalities=(Modality.CT,),
 )
-RECIPES: dict[str, RecipeCard] = {card.name: card for card in (PROBE, PAPER, PAPER3D, SLICES)}
+RECIPES: dict[str, RecipeCard] = {card.name: card for card in (PROBE, PAPER, FINETUNE, PAPER3D, SLICES)}
 
 
 def recipe_card(name: str) -> RecipeCard:

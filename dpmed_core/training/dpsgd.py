@@ -83,10 +83,11 @@ class PlainStepper:
 
     def finish(self) -> None:
         """See `Stepper.finish`."""
-        for parameter in self.model.parameters():
+        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        for parameter in trained:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-        gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
+        gradients = [parameter.grad for parameter in trained if parameter.grad is not None]
         self._ranks.sum_on_first(gradients)
         self._ranks.spread_from_first(gradients)
         self._optimizer.step()

@@ -69,7 +69,7 @@ def train_model(model: nn.Module, data: TrainingData, settings: LoopSettings, *,
         Cancelled: the session was asked to stop.
     """
     model.to(training_device())
-    optimizer = torch.optim.NAdam(model.parameters(), lr=settings.learning_rate)
+    optimizer = torch.optim.NAdam([p for p in model.parameters() if p.requires_grad], lr=settings.learning_rate)
     done, elapsed = _resume(model, optimizer, session.latest())
     stepper = make_stepper(
         model,

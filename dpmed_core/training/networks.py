@@ -9,14 +9,17 @@ volume here.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dpmed_core.training.catalogue import PAPER, PAPER3D, SLICES, RecipeCard
+from dpmed_core.training.catalogue import FINETUNE, PAPER, PAPER3D, SLICES, RecipeCard
+from dpmed_core.training.encoder import NARROW_WIDTH
 from dpmed_core.training.models import ResNet9, SliceNet
 from dpmed_core.training.pixels import film_tensor, volume_tensor
+from dpmed_core.training.public_start import start_from_encoder
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class NetworkRecipe:
         batch_units: units expected in a step, of a cohort large enough.
         largest_sample_rate: in a smaller one.
         films_per_unit: at most so many randomly chosen films of a unit enter a step.
+        start: puts public weights in and freezes what stays public, given where the encoders lie; None to learn everything.
     """
 
     card: RecipeCard
@@ -50,6 +54,7 @@ class NetworkRecipe:
     batch_units: int = 128
     largest_sample_rate: float = 0.25
     films_per_unit: int = 4
+    start: Callable[[nn.Module, Path], None] | None = None
 
 
 NETWORKS: Mapping[str, NetworkRecipe] = {
@@ -64,6 +69,17 @@ NETWORKS: Mapping[str, NetworkRecipe] = {
             learning_rate=2e-3,
             films_at_once=32,
             scored_at_once=64,
+        ),
+        NetworkRecipe(
+            FINETUNE,
+            build=partial(ResNet9, width=NARROW_WIDTH),
+            to_input=film_tensor,
+            cam_layer="stages.3",
+            epochs=20,
+            learning_rate=2e-3,
+            films_at_once=32,
+            scored_at_once=64,
+            start=start_from_encoder,
         ),
         NetworkRecipe(
             PAPER3D,

@@ -1,6 +1,7 @@
 """Training a network by one of the recipes in `networks`: plan, loop, scores; private or not."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,12 +24,16 @@ READ_AT_ONCE = 64
 """Stored cases brought to the network's grid together, so that no more of them lie in memory as stored."""
 
 
-def train_network(recipe: NetworkRecipe, spec: RunSpec, cohort: Cohort, split: Split, *, session: TrainingSession) -> TrainedModel:
+def train_network(
+    recipe: NetworkRecipe, spec: RunSpec, cohort: Cohort, split: Split, *, session: TrainingSession, encoders_dir: Path
+) -> TrainedModel:
     """Train by `recipe`, privately or not."""
     units = training_units(cohort, split, spec.unit)
     settings, guarantee = plan_network(recipe, spec, n_units=len(units))
     session.plan(guarantee, settings.steps)
     model = build_network(recipe, n_findings=len(cohort.findings), seed=spec.seed)
+    if recipe.start is not None:
+        recipe.start(model, encoders_dir)
     elapsed = train_model(model, _training_data(recipe, cohort, units), settings, session=session)
     held_out = seen_by(recipe, cohort.images, held_out_rows(split))
     return TrainedModel(
@@ -36,7 +41,7 @@ def train_network(recipe: NetworkRecipe, spec: RunSpec, cohort: Cohort, split: S
             spec=spec,
             guarantee=guarantee,
             elapsed_seconds=elapsed,
-            n_parameters=sum(p.numel() for p in model.parameters()),
+            n_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
             n_train_cases=sum(map(len, units)),
             n_train_units=len(units),
         ),

@@ -40,7 +40,7 @@ def train(spec: RunSpec, cohort: Cohort, split: Split, *, session: TrainingSessi
     refuse_other_images(card, cohort.modality)
     if spec.recipe == PROBE.name:
         return train_probe(spec, cohort, split, session=session, features_dir=features_dir, encoders_dir=encoders_dir)
-    return noted(train_network(NETWORKS[spec.recipe], spec, cohort, split, session=session))
+    return noted(train_network(NETWORKS[spec.recipe], spec, cohort, split, session=session, encoders_dir=encoders_dir))
 
 
 def noted(model: TrainedModel) -> TrainedModel:

@@ -23,7 +23,8 @@ ENCODERS = PRODUCT_DATA_DIR / "encoders"
 @pytest.fixture
 def run_of(make_cohort, new_session, tmp_path, monkeypatch, one_torch_thread):
     """Trains a recipe on a small cohort, stores it, and gives what the store has of it, with the held-out images and scores."""
-    monkeypatch.setitem(NETWORKS, "paper", replace(NETWORKS["paper"], epochs=2))
+    for name in ("paper", "finetune"):
+        monkeypatch.setitem(NETWORKS, name, replace(NETWORKS[name], epochs=2))
 
     def make(recipe, epsilon):
         cohort, split = make_cohort(30, most_films=3)
@@ -39,9 +40,10 @@ def run_of(make_cohort, new_session, tmp_path, monkeypatch, one_torch_thread):
     return make
 
 
+@pytest.mark.parametrize("recipe", ["paper", "finetune"])
 @pytest.mark.parametrize("epsilon", [None, 8.0])
-def test_a_stored_network_gives_the_stored_scores_bit_for_bit_and_a_case_alone_to_rounding(run_of, epsilon):
-    stored, images, scores = run_of("paper", epsilon)
+def test_a_stored_network_gives_the_stored_scores_bit_for_bit_and_a_case_alone_to_rounding(run_of, recipe, epsilon):
+    stored, images, scores = run_of(recipe, epsilon)
     assert np.array_equal(score_images(stored, images), scores)
     assert score_images(stored, images[3:4])[0] == pytest.approx(scores[3], abs=1e-6)
 
@@ -53,7 +55,7 @@ def test_a_stored_head_gives_the_stored_scores_to_rounding(run_of, epsilon):
     assert score_images(stored, images[3:4])[0] == pytest.approx(scores[3], abs=1e-6)
 
 
-@pytest.mark.parametrize("recipe", ["paper", "probe"])
+@pytest.mark.parametrize("recipe", ["paper", "finetune", "probe"])
 def test_the_differentiable_model_is_the_model_and_the_untrained_one_is_not(run_of, recipe):
     stored, images, scores = run_of(recipe, 8.0)
     fitted = rebuild(stored)

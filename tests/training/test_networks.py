@@ -9,8 +9,10 @@ import torch
 
 from dpmed_core.cohort.schema import Part
 from dpmed_core.errors import SpecError
+from dpmed_core.settings import PRODUCT_DATA_DIR
 from dpmed_core.training.catalogue import RECIPES, recipes_for
 from dpmed_core.training.dpsgd import PrivateStepper
+from dpmed_core.training.encoder import load_encoder
 from dpmed_core.training.fitted import StoredModel
 from dpmed_core.training.inference import score_images
 from dpmed_core.training.loop import unit_losses
@@ -21,6 +23,7 @@ from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
 from dpmed_core.training.train import train
 from dpmed_core.training.unit_gradients.units import Units
 
+ENCODERS = PRODUCT_DATA_DIR / "encoders"
 FOR_VOLUMES = ["paper3d", "slices"]
 TOLERANCE = 1e-5
 """Of a sum of clipped gradients, relative to the clipping bound."""
@@ -41,7 +44,7 @@ def shortened(name):
 def test_a_stored_model_gives_the_stored_scores_bit_for_bit_and_of_a_volume_alone(name, epsilon, make_volumes, new_session, tmp_path):
     cohort, split = make_volumes(12)
     recipe = shortened(name)
-    model = train_network(recipe, spec_for(cohort, name, epsilon), cohort, split, session=new_session())
+    model = train_network(recipe, spec_for(cohort, name, epsilon), cohort, split, session=new_session(), encoders_dir=tmp_path)
     rows = np.flatnonzero(split.parts != Part.TRAIN.value)
     scores = model.scores["score"].to_numpy().reshape(len(rows), -1)
     stored = StoredModel(model.result, {key: value.copy() for key, value in model.weights.items()}, tmp_path)
@@ -116,3 +119,32 @@ def test_recipes_take_the_images_they_are_for_and_no_others(make_cohort, make_vo
         with pytest.raises(SpecError, match=told):
             train(spec_for(cohort, name, None), cohort, split, session=new_session(), features_dir=tmp_path, encoders_dir=tmp_path)
         assert RECIPES[name].name not in recipes_for(cohort.modality)
+
+
+@pytest.mark.parametrize("epsilon", [None, 8.0])
+def test_fine_tuning_starts_at_the_public_encoder_and_alters_head_and_last_normalisation_alone(make_cohort, new_session, epsilon):
+    cohort, split = make_cohort(18)
+    session = new_session()
+    spec, recipe = spec_for(cohort, "finetune", epsilon), shortened("finetune")
+    model = train_network(recipe, spec, cohort, split, session=session, encoders_dir=ENCODERS)
+    public = load_encoder(ENCODERS).networks["narrow"].state_dict()
+    changed = {
+        name for name, weight in model.weights.items() if name.startswith("head.") or not np.array_equal(weight, public[name].numpy())
+    }
+    assert changed == {
+        *("head.weight", "head.bias"),
+        *(f"stages.3.{block}.1.{own}" for block in ("0", "1.blocks.0", "1.blocks.1") for own in ("weight", "bias")),
+    }
+    assert model.result.n_parameters == sum(model.weights[name].size for name in changed) < 2000
+    assert {name for name in session.saved[-1].tensors if name.startswith("optimizer")} != set()
+
+
+def test_a_fine_tuned_run_goes_on_from_its_checkpoint(make_cohort, new_session):
+    cohort, split = make_cohort(18)
+    spec, recipe = spec_for(cohort, "finetune", None), replace(NETWORKS["finetune"], largest_sample_rate=1.0, films_per_unit=9)
+    whole, half = new_session(), new_session()
+    options = {"encoders_dir": ENCODERS}
+    expected = train_network(replace(recipe, epochs=4), spec, cohort, split, session=whole, **options)
+    train_network(replace(recipe, epochs=2), spec, cohort, split, session=half, **options)
+    resumed = train_network(replace(recipe, epochs=4), spec, cohort, split, session=new_session(checkpoint=half.saved[-1]), **options)
+    assert all(np.array_equal(resumed.weights[name], weight) for name, weight in expected.weights.items())

@@ -187,3 +187,12 @@ def test_parameters_that_need_no_gradient_are_left_alone():
     module, units = UnitGradientModule(model), units_of((1, 1))
     loss_of(module(torch.randn(2, 1, 16, 16), units), units).sum().backward()
     assert set(module.clipped_sums(units, torch.ones_like)) == {"head.weight", "head.bias"}
+
+
+def test_a_private_pass_computes_no_gradient_that_sums_over_units():
+    model, units = ResNet9(width=0.0625, n_out=2), units_of((1, 2))
+    module = UnitGradientModule(model)
+    loss_of(module(torch.randn(3, 1, 16, 16), units), units).sum().backward()
+    assert all(parameter.grad is None for parameter in model.parameters())
+    module.clipped_sums(units, torch.ones_like)
+    assert all(parameter.grad is None for parameter in model.parameters())
