@@ -12,6 +12,7 @@ from widgets.case_scores import links_of, scores_of, worklist_of
 from widgets.case_view import show_answers, show_budgets, show_patient
 from widgets.choices import Choices, choice, current_choices
 from widgets.cohort import chosen_cohort
+from widgets.explanations import show_explanations
 from widgets.shown_case import Light
 from widgets.tables import tables_of
 from widgets.viewer.component import show_case_image
@@ -63,6 +64,7 @@ def read_cases(listed: Listed, light: Light) -> None:
         show_answers(case)
     show_budgets(case)
     place.markdown(place_said, text_alignment="center")
+    show_explanations(case)
 
 
 st.title("Cases")

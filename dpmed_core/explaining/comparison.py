@@ -1,7 +1,5 @@
 """What two maps have in common, and what a map is worth."""
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
@@ -9,18 +7,6 @@ from scipy.stats import rankdata
 ALIKE = 0.5
 """Rank correlation with the map of a model with random weights from which a map is called hardly telling."""
 SCALE_QUANTILE = 0.995
-
-
-class Sanity(NamedTuple):
-    """How far a map depends on what the model learnt.
-
-    Attributes:
-        with_random: rank correlation with the map of the same architecture with random weights.
-        sentence: what that means.
-    """
-
-    with_random: float
-    sentence: str
 
 
 def rank_correlation(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:
@@ -34,14 +20,14 @@ def rank_correlation(first: NDArray[np.floating], second: NDArray[np.floating]) 
     return float(a @ b) / size if size else float("nan")
 
 
-def sanity(trained: NDArray[np.floating], untrained: NDArray[np.floating]) -> Sanity:
-    """The sanity check of a trained model's map against that of a model with random weights."""
-    value = rank_correlation(trained, untrained)
-    if np.isnan(value):
-        return Sanity(value, "This map is the same everywhere: it says nothing.")
-    if value >= ALIKE:
-        return Sanity(value, "A model that learnt nothing gives much the same map: this one shows the image rather than the model.")
-    return Sanity(value, "A model that learnt nothing gives another map: this one depends on what was learnt.")
+def sanity_of(with_random: float) -> str:
+    """What a map is worth, by its rank correlation with the map of a model with random weights."""
+    if np.isnan(with_random):
+        return "This map is the same everywhere: it says nothing."
+    correlation = f"(rank correlation {with_random:.2f})".replace("-", "−")
+    if with_random >= ALIKE:
+        return f"A model that learnt nothing gives much the same map {correlation}: this one shows the image rather than the model."
+    return f"A model that learnt nothing gives another map {correlation}: this one depends on what was learnt."
 
 
 def shared_scale(maps: NDArray[np.floating]) -> float:

@@ -1,7 +1,7 @@
 """Which held-out cases look alike to the public encoder, and whether a case looks unlike all of them.
 
-The reference is held-out cases alone. Distances to training patients' features would be a query on them that no mechanism covers; validation
-and test patients are outside the guarantee, and their images are shown anyway.
+The reference is held-out cases alone. Distances to training patients' features would be a query on them that no mechanism covers;
+validation and test patients are outside the guarantee, and their images are shown anyway.
 """
 
 from collections.abc import Sequence

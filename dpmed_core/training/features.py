@@ -33,7 +33,12 @@ def public_features(cohort: Cohort, *, features_dir: Path, encoders_dir: Path) -
             features = compute_features(cohort.images, encoders_dir)
             with replacing(cached) as draft, draft.open("wb") as file:
                 np.save(file, features)
-    return np.load(cached, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+    return cached_features(features_dir, encoders_dir)
+
+
+def cached_features(features_dir: Path, encoders_dir: Path) -> NDArray[np.float32]:
+    """Features `[n_cases, n_features]` that were computed before, memory-mapped; see `are_cached`."""
+    return np.load(_cache(features_dir, encoders_dir), mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
 
 
 def compute_features(images: NDArray[np.generic], encoders_dir: Path) -> NDArray[np.float32]:
