@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.recipes import DELTA, N_FOLDS, NIH_FINDINGS, folds, nih, paired, pneumonia
+from dpmed_core.settings import load_settings
 from dpmed_core.training.loop import TrainingData, predict, train_model
 from dpmed_core.training.networks import NETWORKS, NetworkRecipe
 from dpmed_core.training.recipes import build_network, plan_network, seen_by
@@ -63,7 +64,7 @@ def aurocs(recipe: NetworkRecipe, films: Films, epsilon: float | None, *, seed: 
     rows = np.concatenate(rows_of)
     films_of = np.split(np.arange(len(rows)), np.cumsum([len(unit) for unit in rows_of])[:-1])
     data = TrainingData(seen_by(recipe, films.images, rows), torch.from_numpy(films.labels[rows]), films_of)
-    model = build_network(recipe, n_findings=films.labels.shape[1], seed=seed)
+    model = build_network(recipe, n_findings=films.labels.shape[1], seed=seed, encoders_dir=load_settings().encoders_dir)
     train_model(model, data, settings, session=Unrecorded())
     scores = predict(model, seen_by(recipe, films.images, np.flatnonzero(~films.train)))
     return [float(roc_auc_score(films.labels[~films.train, k], scores[:, k])) for k in range(films.labels.shape[1])]

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-SHAPE, SPACING_MM = (64, 96, 96), 4.0
+from dpmed_core.cohort.volumes.grid import SHAPE, SPACING_MM
+
 Floats = NDArray[np.float32]
 
 
@@ -107,7 +108,7 @@ def scanned(volume: Floats, noise: float, rng: np.random.Generator) -> NDArray[n
 
 def ellipsoid(centre: NDArray[np.float64], half: NDArray[np.float64]) -> Floats:
     """For each voxel the squared distance from `centre` (mm) in half axes `half` (mm)."""
-    axes = [((np.arange(n) * SPACING_MM - c) / h) ** 2 for n, c, h in zip(SHAPE, centre, half, strict=True)]
+    axes = [((np.arange(n) * mm - c) / h) ** 2 for n, mm, c, h in zip(SHAPE, SPACING_MM, centre, half, strict=True)]
     return np.asarray(axes[0][:, None, None] + axes[1][:, None] + axes[2], dtype=np.float32)
 
 

@@ -6,14 +6,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from dpmed_core.cohort.volumes.grid import SHAPE, SOFT_TISSUE
+
 CENTRE, SPREAD = 0.5, 0.25
 """Fixed in advance, for every cohort: statistics of the training data would be a release of them."""
 FILM_SIDE = 64
 """Pixels of a film's side on a small machine."""
-VOLUME_GRID = (32, 48, 48)
+VOLUME_GRID = (SHAPE[0] // 2, SHAPE[1] // 2, SHAPE[2] // 2)
 """Slices, rows and columns of a volume on a small machine: half of what is stored, in every direction."""
-WINDOW_CENTRE, WINDOW_WIDTH = 40.0, 400.0
-"""The usual soft-tissue window of abdominal CT, in Hounsfield units; what lies beyond it is cut off."""
 
 
 def film_tensor(images: NDArray[np.generic]) -> Tensor:
@@ -30,7 +30,9 @@ def to_tensor(images: NDArray[np.uint8], *, size: int) -> Tensor:
 
 
 def volume_tensor(volumes: NDArray[np.generic]) -> Tensor:
-    """Volumes `[n, slices, rows, columns]` in Hounsfield units as a float tensor `[n, 1, *VOLUME_GRID]`, windowed first, then averaged."""
+    """Volumes `[n, slices, rows, columns]` in Hounsfield units as a float tensor `[n, 1, *VOLUME_GRID]`; what lies
+    beyond the soft-tissue window is cut off before voxels are averaged."""
     x = torch.from_numpy(np.array(volumes, dtype=np.float32)).unsqueeze_(1)
-    x.sub_(WINDOW_CENTRE - WINDOW_WIDTH / 2).div_(WINDOW_WIDTH).clamp_(0, 1)
+    lowest, highest = SOFT_TISSUE
+    x.sub_(lowest).div_(highest - lowest).clamp_(0, 1)
     return functional.interpolate(x, size=VOLUME_GRID, mode="area").sub_(CENTRE).div_(SPREAD)

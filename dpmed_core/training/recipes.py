@@ -31,9 +31,7 @@ def train_network(
     units = training_units(cohort, split, spec.unit)
     settings, guarantee = plan_network(recipe, spec, n_units=len(units))
     session.plan(guarantee, settings.steps)
-    model = build_network(recipe, n_findings=len(cohort.findings), seed=spec.seed)
-    if recipe.start is not None:
-        recipe.start(model, encoders_dir)
+    model = build_network(recipe, n_findings=len(cohort.findings), seed=spec.seed, encoders_dir=encoders_dir)
     elapsed = train_model(model, _training_data(recipe, cohort, units), settings, session=session)
     held_out = seen_by(recipe, cohort.images, held_out_rows(split))
     return TrainedModel(
@@ -79,16 +77,19 @@ def plan_network(recipe: NetworkRecipe, spec: RunSpec, *, n_units: int) -> tuple
     return settings, guarantee
 
 
-def build_network(recipe: NetworkRecipe, *, n_findings: int, seed: int) -> nn.Module:
-    """The untrained network of `recipe`; its weights are a public function of `seed`."""
-    return initial_weights(seed, recipe.build, n_out=n_findings)
+def build_network(recipe: NetworkRecipe, *, n_findings: int, seed: int, encoders_dir: Path) -> nn.Module:
+    """The network of `recipe` before its first step; its weights are a public function of `seed` and of what lies in `encoders_dir`."""
+    model = initial_weights(seed, recipe.build, n_out=n_findings)
+    if recipe.start is not None:
+        recipe.start(model, encoders_dir)
+    return model
 
 
 def rebuild_network(recipe: NetworkRecipe, stored: StoredModel) -> FittedModel:
     """The trained network of a run of `recipe`."""
 
     def network(seed: int, weights: Mapping[str, np.ndarray]) -> nn.Module:
-        model = build_network(recipe, n_findings=len(stored.weights["head.bias"]), seed=seed)
+        model = initial_weights(seed, recipe.build, n_out=len(stored.weights["head.bias"]))
         model.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()}, strict=bool(weights))
         return model.eval()
 

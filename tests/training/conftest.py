@@ -9,10 +9,9 @@ import pytest
 import torch
 
 from dpmed_core.cohort.schema import Cohort, Modality, Part, Sex, Split
+from dpmed_core.cohort.volumes.grid import SHAPE
 from dpmed_core.training.result import PrivacyGuarantee
 from dpmed_core.training.session import Cancelled, Checkpoint
-
-STORED_VOLUME = (64, 96, 96)
 
 
 @dataclass
@@ -67,7 +66,7 @@ def make_volumes(make_cohort) -> Callable[..., tuple[Cohort, Split]]:
         cohort, split = make_cohort(n_patients, side=4, **options)
         rng = np.random.default_rng(6)
         bright = 60 * np.nan_to_num(cohort.labels[:, 0]).astype(np.int16)
-        volumes = rng.integers(-200, 300, (len(bright), *STORED_VOLUME), dtype=np.int16) + bright[:, None, None, None]
+        volumes = rng.integers(-200, 300, (len(bright), *SHAPE), dtype=np.int16) + bright[:, None, None, None]
         return replace(cohort, modality=Modality.CT, images=volumes), split
 
     return make

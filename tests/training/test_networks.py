@@ -69,7 +69,7 @@ def test_a_step_sums_the_clipped_gradients_of_patients_with_several_scans(name, 
     generator = torch.Generator().manual_seed(1)
     scans = torch.randn(sum(scans_of), 1, 16, 16, 16, generator=generator, dtype=torch.float64)
     labels = torch.tensor([[1, 0], [0, float("nan")], [1, 1], [0, 1], [float("nan"), 0], [1, 0]], dtype=torch.float64)
-    model = build_network(recipe, n_findings=2, seed=1).double()
+    model = build_network(recipe, n_findings=2, seed=1, encoders_dir=ENCODERS).double()
     gradients = [explicit_gradient(recipe, scans[a:b], labels[a:b]) for a, b in pairwise(first)]
     bound = float(torch.stack([g.norm() for g in gradients]).median())
     expected = sum(g * min(1, bound / float(g.norm())) for g in gradients)
@@ -86,7 +86,7 @@ def test_a_step_sums_the_clipped_gradients_of_patients_with_several_scans(name, 
 
 def explicit_gradient(recipe, scans, labels):
     """Of one patient, by ordinary back-propagation of the mean loss over its scans, finding by finding."""
-    model = build_network(recipe, n_findings=2, seed=1).double()
+    model = build_network(recipe, n_findings=2, seed=1, encoders_dir=ENCODERS).double()
     losses = torch.nn.functional.binary_cross_entropy_with_logits(model(scans), labels.nan_to_num(), reduction="none")
     known = ~labels.isnan()
     sum(losses[known[:, k], k].mean() for k in range(2)).backward()
