@@ -57,7 +57,7 @@ GUARDS = (
     Guard(
         "a volume's slices belong to its patient's gradient",
         "dpmed_core/training/unit_gradients/convolution.py",
-        ((".transpose(0, 1).flatten(1, 2) for t in", ".transpose(0, 1)[:1].flatten(1, 2) for t in"),),
+        (("[_weight_gradient(layer, x, g) for x, g in parts]", "[_weight_gradient(layer, x[:1], g[:1]) for x, g in parts]"),),
         ("tests/training/unit_gradients/test_module.py", "tests/training/test_networks.py"),
     ),
     Guard(

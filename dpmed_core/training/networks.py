@@ -98,7 +98,7 @@ NETWORKS: Mapping[str, NetworkRecipe] = {
             cam_layer=None,
             epochs=20,
             learning_rate=2e-3,
-            films_at_once=2,
+            films_at_once=4,
             scored_at_once=1,
         ),
     )

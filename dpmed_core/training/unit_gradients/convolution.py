@@ -2,7 +2,7 @@
 
 Kept: the weight gradient of one film is a convolution of its input with its output gradient; all films at once are one grouped convolution,
 which is the arithmetic of the ordinary weight gradient without its sum over films. Where a film comes as several rows (a volume's slices),
-these are the batch of that grouped convolution, which sums over them.
+the ordinary weight gradient over its rows is the film's.
 
 Factored: with x_p the input patch under position p and g_p the output gradient there, <G_i, G_j> is the sum over p and q of
 (x_ip . x_jq)(g_ip . g_jq). The first product sums, over the kernel's offsets, products of single positions, so patches are never
@@ -70,9 +70,13 @@ def _weight_gradient(layer: Convolution, inputs: Tensor, gradients: Tensor) -> T
 
 
 def _weight_gradients(layer: Convolution, inputs: Tensor, gradients: Tensor, n_films: int) -> Tensor:
-    """The weight gradient of each film, `[n_films, *weight.shape]`: films are groups of one convolution, a film's rows its batch."""
+    """The weight gradient of each film, `[n_films, *weight.shape]`: films are groups of one convolution, or go one by one where each is
+    many rows already."""
+    if len(inputs) > n_films:
+        parts = zip(inputs.chunk(n_films), gradients.chunk(n_films), strict=True)
+        return torch.stack([_weight_gradient(layer, x, g) for x, g in parts])
     weight = layer.weight.new_empty(n_films * layer.weight.shape[0], *layer.weight.shape[1:])
-    x, g = (t.reshape(n_films, -1, *t.shape[1:]).transpose(0, 1).flatten(1, 2) for t in (inputs, gradients))
+    x, g = (t.reshape(1, -1, *t.shape[2:]) for t in (inputs, gradients))
     return _backward(layer, x, g, weight, n_films * layer.groups).view(n_films, *layer.weight.shape)
 
 
