@@ -53,7 +53,7 @@ FINETUNE = RecipeCard(
     title="Fine-tuned encoder",
     summary="The encoder that saw synthetic films only, of which the last block's normalisation and a new head are trained privately; "
     "all else stays public. Minutes per run.",
-    seconds_per_film=0.15,
+    seconds_per_film=0.2,
     modalities=(Modality.RADIOGRAPH,),
 )
 PAPER3D = RecipeCard(
@@ -71,7 +71,7 @@ SLICES = RecipeCard(
     title="Slices with attention (2.5D)",
     summary="Each of 32 slices is encoded by a ResNet9 in two dimensions, and attention weighs the slices; same window, same sizes; "
     "every weight is trained privately. Minutes per run.",
-    seconds_per_film=0.5,
+    seconds_per_film=0.8,
     modalities=(Modality.CT,),
 )
 RECIPES: dict[str, RecipeCard] = {card.name: card for card in (PROBE, PAPER, FINETUNE, PAPER3D, SLICES)}
