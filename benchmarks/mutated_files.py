@@ -21,7 +21,8 @@ import numpy as np
 import pydicom.data
 from PIL import Image
 
-from dpmed_core.cohort.dicom_decoding import end_own_decoder
+from dpmed_core.cohort.apart import end_apart
+from dpmed_core.cohort.dicom_decoding import DECODER
 from dpmed_core.cohort.image import read_image
 from dpmed_core.errors import ImageError
 
@@ -215,7 +216,7 @@ def read_mutants(n_files: int, seed: int) -> Outcome:
 
 def _decoder_peak() -> int:
     """The most memory that any decoder process had; the one still there is ended first."""
-    end_own_decoder()
+    end_apart(DECODER)
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
 
 

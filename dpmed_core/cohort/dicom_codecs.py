@@ -1,17 +1,5 @@
-"""Decoding compressed frames. Runs in a process of its own, which `dicom_decoding` starts.
+"""Decoding compressed frames, in a process of its own: what is asked are the fields of `FrameRequest` and the frame's bytes."""
 
-Decoders are written in C and C++ and are fed bytes from anywhere. Here a crash, an endless loop or a
-runaway allocation takes down this process, which is then started again, and nothing else.
-
-A request on the socket is one line of JSON (the fields of `FrameRequest`) and the frame's bytes; the answer is one line of
-JSON (`dtype`, `shape`, `n_bytes`, or `error`) and the values' bytes. An empty line says that the process is ready.
-"""
-
-import io
-import json
-import resource
-import socket
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpmed_core.cohort.dicom_codestream import says_its_colours
+from dpmed_core.cohort.serving import Answer, serve
 
 MEMORY_BYTES = 2**30
 JPEG = (*map(str, range(50, 67)), "70")
@@ -71,34 +60,14 @@ DECODERS: dict[str, Decoder] = {
 """Transfer syntax -> decoder of one frame, to values `[rows, columns]` or `[rows, columns, samples]`."""
 
 
-def serve(stream: io.BufferedRWPair) -> None:
-    """Answer requests until there are no more."""
-    while line := stream.readline():
-        request = json.loads(line)
-        frame = stream.read(request["n_bytes"])
-        try:
-            values = np.ascontiguousarray(DECODERS[request["syntax"]](frame, request))
-        except (ValueError, TypeError, RuntimeError, LookupError, MemoryError, ArithmeticError) as error:
-            _answer(stream, {"error": type(error).__name__}, b"")
-        else:
-            _answer(stream, {"dtype": values.dtype.str, "shape": values.shape, "n_bytes": values.nbytes}, values.data)
-
-
-def _answer(stream: io.BufferedRWPair, head: Mapping[str, object], body: bytes | memoryview) -> None:
-    stream.write(json.dumps(head).encode() + b"\n")
-    stream.write(body)
-    stream.flush()
-
-
-def main() -> None:
-    """Serve on the socket whose descriptor is the only argument."""
-    with socket.socket(fileno=int(sys.argv[1])) as connection, connection.makefile("rwb") as stream:
-        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        stream.write(b"\n")
-        stream.flush()
-        serve(stream)
+def decoded(request: Mapping[str, Any], frame: bytes) -> Answer:
+    """The values of `frame`: `dtype`, `shape` and their bytes, or the `error`'s name."""
+    try:
+        values = np.ascontiguousarray(DECODERS[request["syntax"]](frame, request))
+    except (ValueError, TypeError, RuntimeError, LookupError, MemoryError, ArithmeticError) as error:
+        return {"error": type(error).__name__}, b""
+    return {"dtype": values.dtype.str, "shape": values.shape}, values.data
 
 
 if __name__ == "__main__":
-    main()
+    serve(decoded, memory_bytes=MEMORY_BYTES)

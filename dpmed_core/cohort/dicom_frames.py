@@ -41,7 +41,7 @@ def stored_values(header: DicomHeader) -> NDArray[Any]:
     refuse_unsuitable(header)
     syntax = UID(header.transfer_syntax)
     if not syntax.is_transfer_syntax or syntax.is_encapsulated:
-        return _signed_as_declared(_as_rgb(_decompressed(header), header), header)
+        return frame_values(_only_frame(header), header)
     if "PixelData" in header.attributes and header.attributes["PixelData"].is_undefined_length:
         raise ImageError("does not say how its pixels are compressed: export it uncompressed.")
     return _plain(header) if _is_plain(header) else _native(header, syntax)
@@ -99,9 +99,17 @@ def _kind(header: DicomHeader) -> str:
     return f": its kind is {kind.name.removesuffix(' Storage')!r}, without pixels" if kind.name != kind else ""
 
 
-def _decompressed(header: DicomHeader) -> NDArray[Any]:
+def frame_values(frame: bytes, header: DicomHeader) -> NDArray[Any]:
+    """The values of one compressed frame, as `stored_values`.
+
+    Raises:
+        ImageError: it cannot be decoded, or is not what the header says.
+    """
+    return _signed_as_declared(_as_rgb(_decompressed(frame, header), header), header)
+
+
+def _decompressed(frame: bytes, header: DicomHeader) -> NDArray[Any]:
     rows, columns, samples = header.integer("Rows"), header.integer("Columns"), header.integer("SamplesPerPixel", 1)
-    frame = _only_frame(header)
     declared = frame_size(frame)
     if declared is not None and declared != (rows, columns, samples):
         raise ImageError(BROKEN)

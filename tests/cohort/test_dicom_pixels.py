@@ -26,9 +26,9 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from dpmed_core.cohort import dicom_decoding, dicom_header
+from dpmed_core.cohort import apart, dicom_decoding, dicom_header
 from dpmed_core.cohort.dicom import read_dicom
-from dpmed_core.cohort.dicom_decoding import FrameRequest, decode_frame
+from dpmed_core.cohort.dicom_decoding import DECODER, FrameRequest, decode_frame
 from dpmed_core.errors import ImageError
 
 RAMP = np.arange(0, 4096, dtype=np.uint16).reshape(64, 64)
@@ -322,7 +322,7 @@ def test_a_decoder_that_dies_costs_one_frame(rewritten):
     frame = imagecodecs.jpegls_encode(RAMP)
     request = frame_request(frame)
     assert np.array_equal(decode_frame(frame, request), RAMP)
-    dicom_decoding._own.decoder._process.kill()
+    apart._own.processes[DECODER]._process.kill()
     time.sleep(0.05)
     assert np.array_equal(decode_frame(frame, request), RAMP)
 
@@ -332,7 +332,7 @@ def test_a_decoder_that_hangs_is_ended(monkeypatch):
     request = frame_request(frame)
     decode_frame(frame, request)
     monkeypatch.setattr(dicom_decoding, "DECODING_SECONDS", 0.2)
-    process = dicom_decoding._own.decoder._process
+    process = apart._own.processes[DECODER]._process
     with pytest.raises(TimeoutError):
         decode_frame(frame, frame_request(frame, n_bytes=len(frame) + 1))  # it waits for a byte that never comes
     assert process.poll() is not None

@@ -13,6 +13,7 @@ from dpmed_core.errors import ImageError
 FEWEST_SLICES, MOST_SLICES = 2, 1_500
 WIDEST_GAP_MM = 10.0
 """Between slices further apart a small lesion is not seen at all."""
+MOST_LOCALIZERS = 3
 SAME_PLACE_MM = 0.01
 EVEN_SHARE, EVEN_MM = 0.05, 0.1
 """Gaps that differ by less from the usual one are even: positions are written with few decimals."""

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 
 from dpmed_core.cohort.dicom_header import DicomHeader
 from dpmed_core.cohort.report import counted
-from dpmed_core.cohort.volumes.ordering import MOST_SLICES, one_orientation, refuse_different_sizes
+from dpmed_core.cohort.volumes.ordering import MOST_LOCALIZERS, MOST_SLICES, one_orientation, refuse_different_sizes
 from dpmed_core.cohort.volumes.planes import Plane
-from dpmed_core.cohort.volumes.slices import MONOCHROME, Slice, read_slices
+from dpmed_core.cohort.volumes.slices import MONOCHROME, Layout, Slice, read_slices
 from dpmed_core.errors import ImageError
 
 MOST_FILES = 4 * MOST_SLICES
 PASSED_OVER = frozenset({"dicomdir", "thumbs.db", "desktop.ini"})
 """Files that exports and operating systems leave, in small letters; so are those whose name begins with a dot."""
-MOST_LOCALIZERS = 3
 CODE = re.compile(r"[A-Z0-9]{2,16}")
 
 LOCALIZERS = "its folder also holds localizers, which were left out"
@@ -62,16 +61,15 @@ def read_series(paths: Sequence[str]) -> Series:
     Raises:
         ImageError: one of them is no DICOM file, no CT slice, or belongs to another patient or series; or too many are there.
     """
-    found = read_slices(paths)
-    remarks = []
-    with_pixels = [one for one in found if one.layout is not None]
-    if len(with_pixels) < len(found):
-        remarks.append(WITHOUT_PIXELS)
-    slices = [one for one in with_pixels if one.layout is not None and not one.layout.is_localizer]
+    with_pixels = read_slices(paths)
+    remarks = [WITHOUT_PIXELS] if len(with_pixels) < len(paths) else []
+    slices = [one for one in with_pixels if not one.layout.is_localizer]
     if not slices:
         raise ImageError("holds no CT slice: name the folder of the series.")
     for one in slices:
-        _refuse_other_kind(one)
+        refuse_other_kind(one.layout)
+    if any(one.layout.frames > 1 for one in slices):
+        raise ImageError("holds a multi-frame file beside other files: name that file itself, or put it in a folder of its own.")
     _refuse_several(slices)
     if len(slices) > MOST_SLICES:
         raise ImageError(f"holds a series of {len(slices):,} slices; up to {MOST_SLICES:,} are read: export thicker slices.")
@@ -83,17 +81,13 @@ def read_series(paths: Sequence[str]) -> Series:
     return Series(planes, slices[0].header, tuple(identifying), tuple(remarks))
 
 
-def _refuse_other_kind(one: Slice) -> None:
-    """Raise an ImageError unless the file is one monochrome CT slice."""
-    layout = one.layout
-    assert layout is not None
+def refuse_other_kind(layout: Layout) -> None:
+    """Raise an ImageError unless the file is of CT, one number a voxel."""
     if layout.samples != MONOCHROME:
         raise ImageError(f"holds colour ({layout.samples} values a voxel), which CT has not: a screenshot or an overlay; take it out.")
     if layout.modality not in ("CT", ""):
         said = f" (Modality {layout.modality})" if CODE.fullmatch(layout.modality) else ""
         raise ImageError(f"holds an image that is no CT{said} among its slices: take it out.")
-    if layout.frames > 1:
-        raise ImageError("holds a multi-frame file beside other files: name that file itself, or put it in a folder of its own.")
 
 
 def _refuse_several(slices: Sequence[Slice]) -> None:

@@ -93,14 +93,14 @@ class Slice:
         header: without pixels.
         series: SeriesInstanceUID as it stands.
         patient: PatientID as it stands.
-        layout: None where the file holds no pixels.
+        layout: the rest.
     """
 
     path: str = field(repr=False)
     header: DicomHeader = field(repr=False)
     series: object = field(repr=False)
     patient: object = field(repr=False)
-    layout: Layout | None
+    layout: Layout
 
     def plane(self) -> Plane:
         """Where it lies, and how its voxels are read.
@@ -108,7 +108,6 @@ class Slice:
         Raises:
             ImageError: its place is not told.
         """
-        assert self.layout is not None
         position = numbers(self.header, "ImagePositionPatient", 3)
         for keyword, there in (
             ("ImagePositionPatient", position),
@@ -124,7 +123,7 @@ class Slice:
 
 
 def read_slices(paths: Sequence[str]) -> list[Slice]:
-    """The DICOM files at `paths`, in that order, without their pixels.
+    """Those of the DICOM files at `paths` that hold pixels, in that order, without them.
 
     Raises:
         ImageError: one of them is no DICOM file, or damaged; it is named by its number.
@@ -139,7 +138,8 @@ def read_slices(paths: Sequence[str]) -> list[Slice]:
                 layouts[wording] = layout_of(header)
         except ImageError as error:
             raise ImageError(f"holds a file (number {number} of {len(paths)} in the order of names) that {error}") from None
-        slices.append(Slice(path, header, header.raw("SeriesInstanceUID"), header.raw("PatientID"), layouts[wording]))
+        if (layout := layouts[wording]) is not None:
+            slices.append(Slice(path, header, header.raw("SeriesInstanceUID"), header.raw("PatientID"), layout))
     return slices
 
 
@@ -154,7 +154,7 @@ def layout_of(header: DicomHeader) -> Layout | None:
     allocated, n_frames = header.integer("BitsAllocated", 16), header.integer("NumberOfFrames", 1)
     samples = header.integer("SamplesPerPixel", 1)
     kind = "i" if header.integer("PixelRepresentation", 0) == 1 else "u"
-    plain = allocated in (8, 16, 32) and samples == MONOCHROME and n_frames <= 1
+    plain = allocated in (8, 16, 32) and samples == MONOCHROME
     slope, intercept = numbers(header, "RescaleSlope", 1), numbers(header, "RescaleIntercept", 1)
     bits, shape = header.integer("BitsStored", allocated), (header.integer("Rows"), header.integer("Columns"))
     if not 1 <= bits <= allocated or min(shape) < 1 or shape[0] * shape[1] > MAX_PIXELS:
@@ -208,8 +208,12 @@ def _native(path: str, header: DicomHeader, layout: Layout) -> NDArray[Any] | No
 
 
 def numbers(header: DicomHeader, keyword: str, count: int) -> tuple[float, ...]:
-    """The first `count` numbers of the attribute; empty where they are missing, too few, or not finite."""
-    value = header.value(keyword)
+    """The first `count` numbers of the attribute, as `numbers_in` has them."""
+    return numbers_in(header.value(keyword), count)
+
+
+def numbers_in(value: Any, count: int) -> tuple[float, ...]:
+    """The first `count` numbers of `value`; empty where they are missing, too few, or not finite."""
     try:
         found = [float(one) for one in ([value] if isinstance(value, str | int | float) else value)][:count]
     except DAMAGED:

@@ -16,7 +16,8 @@ from pydicom.uid import generate_uid
 from dpmed_core.cohort.schema import Sex
 from dpmed_core.cohort.volumes.grid import AIR
 from dpmed_core.cohort.volumes.ordering import REPEATED, TILTED, UNEVEN, in_order
-from dpmed_core.cohort.volumes.scan import NO_AIR, SHORT, read_scan
+from dpmed_core.cohort.volumes.remarks import NO_AIR, SHORT
+from dpmed_core.cohort.volumes.scan import read_scan
 from dpmed_core.cohort.volumes.series import LOCALIZERS, WITHOUT_PIXELS, files_in, read_series
 from dpmed_core.cohort.volumes.writing import Export, write_series
 from dpmed_core.errors import ImageError
