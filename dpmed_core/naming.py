@@ -1,11 +1,28 @@
 """Names as clinicians write them."""
 
+from dataclasses import dataclass
+
 from dpmed_core.cohort.groups import BESIDE, TOGETHER
-from dpmed_core.cohort.schema import Cohort
+from dpmed_core.cohort.schema import Cohort, Modality
 
 MACRO_TITLE = "Mean over findings"
 ABBREVIATIONS = {"copd": "COPD", "pdac": "PDAC"}
 SPELLED_OUT = {"pdac": "Pancreatic ductal adenocarcinoma (PDAC)", "copd": "Chronic obstructive pulmonary disease (COPD)"}
+
+
+@dataclass(frozen=True)
+class ImageWords:
+    """What an image of a modality is called."""
+
+    one: str
+    several: str
+
+    def counted(self, count: int) -> str:
+        """So many of them: "1 film", "2,000 films"."""
+        return f"{count:,} {self.one if count == 1 else self.several}"
+
+
+IMAGE_WORDS = {Modality.RADIOGRAPH: ImageWords("film", "films"), Modality.CT: ImageWords("scan", "scans")}
 
 
 def finding_title(finding: str) -> str:

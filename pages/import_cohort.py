@@ -1,4 +1,4 @@
-"""Import: films from a ZIP archive or a folder on the server, step by step: choose, name columns, look, confirm, report."""
+"""Import: radiographs or CT from a ZIP archive or a folder on the server, step by step: choose, name columns, look, confirm, report."""
 
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -8,10 +8,11 @@ import pandas as pd
 import streamlit as st
 
 from dpmed_core.cohort.report import counted
-from dpmed_core.cohort.schema import Part
-from dpmed_core.naming import column_title
+from dpmed_core.cohort.schema import Modality, Part
+from dpmed_core.cohort.stored import FORMS, scan_caption
+from dpmed_core.naming import IMAGE_WORDS, column_title
 from dpmed_core.pace import in_words
-from dpmed_core.uploads.columns import ColumnMap, TableFacts, table_facts
+from dpmed_core.uploads.columns import ColumnMap, TableFacts, likely_modality, table_facts
 from dpmed_core.uploads.jobs import UNDER_WAY, Job, Jobs, Stage
 from dpmed_core.uploads.limits import DEFAULT_LIMITS, GIB
 from dpmed_core.uploads.locate import folders_under, tables_under
@@ -23,6 +24,7 @@ from widgets.report import show_report
 LOOK_EVERY_SECONDS = 1.0
 PREVIEWS_A_ROW = 8
 NOT_THERE = "— not in this table —"
+MODALITIES = {Modality.RADIOGRAPH: "Radiographs, one film a row", Modality.CT: "CT, one scan a row"}
 STEPS = {
     Stage.UNPACKING: "Looking through the files",
     Stage.LOOKING: "Reading the table and some images",
@@ -47,8 +49,9 @@ def go_to(job: Job | None) -> None:
 def choose_source() -> None:
     """Step 1: an archive, or a folder on the server."""
     st.markdown(
-        "You need the images (DICOM, PNG or JPEG) and a table (CSV, Excel or Parquet) with one row an image: its file, its patient, and "
-        "a column for each finding with 1 (present), 0 (absent) or blank (unknown)."
+        "You need the images and a table (CSV, Excel or Parquet) with one row an image: its file, its patient, and a column for each "
+        "finding with 1 (present), 0 (absent) or blank (unknown). Radiographs are DICOM, PNG or JPEG files; a CT scan is a folder of "
+        "DICOM slices, or one enhanced DICOM, NIfTI or MetaImage file."
     )
     upload, folder = st.columns(2, gap="large")
     with upload.container(border=True):
@@ -115,9 +118,12 @@ def name_columns(job: Job) -> None:
     table = st.selectbox("Table", tables, index=tables.index(plan.table) if plan.table in tables else 0)
     facts = _facts(str(root / table), (root / table).stat().st_mtime_ns)
     st.caption(f"{facts.n_rows:,} rows. The guesses below come from the columns' names and contents: correct what is wrong.")
-    columns = _column_form(facts, plan.columns if plan.columns and plan.table == table else facts.guess)
-    if columns is not None:
-        job.set_plan(replace(plan, table=table, columns=columns))
+    known = plan.columns is not None and plan.table == table
+    modality = plan.modality if known else likely_modality(root / table, facts.guess.image, root=root)
+    sent = _column_form(facts, plan.columns if known and plan.columns else facts.guess, modality)
+    if sent is not None:
+        columns, modality = sent
+        job.set_plan(replace(plan, table=table, columns=columns, modality=modality))
         jobs().start(job, Stage.LOOKING)
         st.rerun()
 
@@ -128,8 +134,8 @@ def _facts(path: str, changed: int) -> TableFacts:
     return table_facts(Path(path))
 
 
-def _column_form(facts: TableFacts, guess: ColumnMap) -> ColumnMap | None:
-    """The form; the map once it is sent."""
+def _column_form(facts: TableFacts, guess: ColumnMap, modality: Modality) -> tuple[ColumnMap, Modality] | None:
+    """The form; the map, and what the images are, once it is sent."""
 
     def one(place: st.delta_generator.DeltaGenerator, label: str, guessed: str | None, meaning: str) -> str | None:
         options = [NOT_THERE, *facts.columns]
@@ -137,8 +143,16 @@ def _column_form(facts: TableFacts, guess: ColumnMap) -> ColumnMap | None:
         return None if picked == NOT_THERE else picked
 
     with st.form("columns", border=True):
+        kind = st.radio(
+            "The images are", list(MODALITIES), index=list(MODALITIES).index(modality), format_func=MODALITIES.get, horizontal=True
+        )
         left, right = st.columns(2)
-        image = one(left, "Image file", guess.image, "Path or name of each image's file; folders may be left out where names are unique.")
+        image = one(
+            left,
+            "Image file or folder",
+            guess.image,
+            "Path or name of each film's file, or of each scan's folder or file; folders above may be left out.",
+        )
         patient = one(right, "Patient", guess.patient, "Who; kept only as a keyed hash. Without it no promise can be made to a patient.")
         findings = st.multiselect("Findings to predict", facts.labels, [n for n in guess.findings if n in facts.labels])
         comorbidities = st.multiselect("Co-morbidities to compare by", facts.labels, [n for n in guess.comorbidities if n in facts.labels])
@@ -148,7 +162,7 @@ def _column_form(facts: TableFacts, guess: ColumnMap) -> ColumnMap | None:
         parts = ", ".join(part.value for part in Part)
         split = one(third, "Split", guess.split, f"Your own division into {parts}. Left out, each patient falls into a part by chance.")
         sent = st.form_submit_button("Look at it", type="primary", icon=":material/visibility:")
-    return ColumnMap(image, patient, age, sex, split, tuple(findings), tuple(comorbidities)) if sent else None
+    return (ColumnMap(image, patient, age, sex, split, tuple(findings), tuple(comorbidities)), kind) if sent else None
 
 
 def show_outlook(job: Job) -> None:
@@ -179,7 +193,9 @@ def show_outlook(job: Job) -> None:
 def show_preview(job: Job, outlook: Outlook) -> None:
     """Some images as they will be stored."""
     images = np.load(job.preview, allow_pickle=False)
-    st.subheader(f"{len(images)} of its images, as they will be stored")
+    st.subheader(f"{len(images)} of its {IMAGE_WORDS[job.plan().modality].several}, as they will be stored")
+    if (spacing := FORMS[job.plan().modality].spacing_mm) is not None:
+        st.caption(scan_caption(FORMS[job.plan().modality].shape, spacing))
     for start in range(0, len(images), PREVIEWS_A_ROW):
         for column, place in zip(st.columns(PREVIEWS_A_ROW), range(start, start + PREVIEWS_A_ROW), strict=True):
             if place < len(images):
@@ -251,7 +267,7 @@ def show(job: Job) -> None:
         show_stopped(job)
 
 
-st.title("Import films")
+st.title("Import radiographs or CT")
 if (asked := st.query_params.get("job")) is None:
     choose_source()
 else:

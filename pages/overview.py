@@ -6,8 +6,9 @@ import streamlit as st
 from dpmed_core.cohort.remarks import attributes_sentence
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.cohort.split import assign_parts
+from dpmed_core.cohort.stored import picture_of, scan_caption
 from dpmed_core.cohort.summary import counts_table
-from dpmed_core.naming import attribute_title, finding_title, subgroup_title, version_alias
+from dpmed_core.naming import IMAGE_WORDS, attribute_title, spelled_out, subgroup_title, version_alias
 from dpmed_core.runs.plan import DEFAULT_SPLIT_SEED
 from dpmed_core.runs.status import RunState
 from widgets.cohort import chosen_cohort
@@ -18,14 +19,15 @@ SAMPLE_FILMS = 8
 
 
 def show_numbers(cohort: Cohort, counts: pd.DataFrame) -> None:
-    """Films and patients of each part."""
+    """Images and patients of each part."""
+    words = IMAGE_WORDS[cohort.modality]
     whole = counts[counts["attribute"] == "all"].set_index("part")
     for column, part in zip(st.columns(4), ("all", "train", "validation", "test"), strict=True):
         row = whole.loc[part]
         column.metric(
             "All" if part == "all" else part.capitalize(),
-            f"{row['n_patients']:,} patients" if cohort.patients_known else f"{row['n_cases']:,} films",
-            f"{row['n_cases']:,} films" if cohort.patients_known else "patients not known",
+            f"{row['n_patients']:,} patients" if cohort.patients_known else words.counted(row["n_cases"]),
+            words.counted(row["n_cases"]) if cohort.patients_known else "patients not known",
             delta_color="off",
             delta_arrow="off",
         )
@@ -36,19 +38,21 @@ def show_numbers(cohort: Cohort, counts: pd.DataFrame) -> None:
 
 
 def show_findings(cohort: Cohort, counts: pd.DataFrame) -> None:
-    """Positive films of each finding in each part."""
-    st.subheader("Findings: films in which each is present")
+    """Positive images of each finding in each part."""
+    films = IMAGE_WORDS[cohort.modality].several
+    st.subheader(f"Findings: {films} in which each is present")
     if not cohort.findings:
         st.info("This cohort has no findings: it can be looked at, not trained on. Import it again with a table of labels.")
         return
     whole = counts[counts["attribute"] == "all"].set_index("part")[list(cohort.findings)].T
-    table = whole.rename(index=finding_title, columns=lambda part: f"{part} films".capitalize())
-    table["Share of all films"] = (cohort.labels == 1).mean(axis=0) * 100
-    st.dataframe(table, column_config={"Share of all films": st.column_config.NumberColumn(format="%.0f %%"), "_index": "Finding"})
+    table = whole.rename(index=spelled_out, columns=lambda part: f"{part} {films}".capitalize())
+    table[f"Share of all {films}"] = (cohort.labels == 1).mean(axis=0) * 100
+    st.dataframe(table, column_config={f"Share of all {films}": st.column_config.NumberColumn(format="%.0f %%"), "_index": "Finding"})
 
 
 def show_patients(cohort: Cohort, counts: pd.DataFrame) -> None:
-    """Films and patients by sex, age and co-morbidity."""
+    """Images and patients by sex, age and co-morbidity."""
+    films = IMAGE_WORDS[cohort.modality].several
     st.subheader("Who is in it")
     groups = counts[(counts["attribute"] != "all")]
     whole = groups[groups["part"] == "all"]
@@ -56,9 +60,9 @@ def show_patients(cohort: Cohort, counts: pd.DataFrame) -> None:
         {
             "By": whole["attribute"].map(attribute_title),
             "Group": [subgroup_title(a, s) for a, s in zip(whole["attribute"], whole["subgroup"], strict=True)],
-            "Films": whole["n_cases"],
+            films.capitalize(): whole["n_cases"],
             "Patients": whole["n_patients"],
-            "Test films": groups[groups["part"] == "test"]["n_cases"].to_numpy(),
+            f"Test {films}": groups[groups["part"] == "test"]["n_cases"].to_numpy(),
             "Test patients": groups[groups["part"] == "test"]["n_patients"].to_numpy(),
         }
     )
@@ -80,11 +84,14 @@ def show_identifying(cohort: Cohort) -> None:
 
 
 def show_samples(cohort: Cohort) -> None:
-    """Some films, of a synthetic cohort only."""
-    st.subheader("Some of its synthetic films")
+    """Some images, of a synthetic cohort only; of a volume its middle slice."""
+    films = IMAGE_WORDS[cohort.modality].several
+    st.subheader(f"Some of its synthetic {films}")
+    if cohort.spacing_mm:
+        st.caption(scan_caption(cohort.images.shape[1:], cohort.spacing_mm))
     step = max(1, len(cohort.images) // SAMPLE_FILMS)
     for column, image in zip(st.columns(SAMPLE_FILMS), cohort.images[::step], strict=False):
-        column.image(image, width="stretch")
+        column.image(picture_of(image), width="stretch")
 
 
 def show_queue(cohort: Cohort) -> None:
@@ -104,9 +111,9 @@ def show_queue(cohort: Cohort) -> None:
 
 st.title("What does privacy cost?")
 st.markdown(
-    "DPMed trains image classifiers on your own films, with and without *differential privacy*, and shows what protecting the training "
-    "patients costs: how well each finding is told apart, at every privacy budget ε that was really trained. "
-    "The smaller ε is, the less anyone can learn from a model about whether a patient's films were used to train it."
+    "DPMed trains image classifiers on your own radiographs or CT scans, with and without *differential privacy*, and shows what protecting "
+    "the training patients costs: how well each finding is told apart, at every privacy budget ε that was really trained. "
+    "The smaller ε is, the less anyone can learn from a model about whether a patient's images were used to train it."
 )
 if (chosen := chosen_cohort()) is not None:
     table = counts_table(chosen, assign_parts(chosen, seed=DEFAULT_SPLIT_SEED, key=installation().key))

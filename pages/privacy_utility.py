@@ -7,7 +7,7 @@ from dpmed_core.cohort.schema import Cohort, Modality
 from dpmed_core.evaluation.costs import DEFAULT_MARGIN
 from dpmed_core.evaluation.wording import utility_sentence
 from dpmed_core.exhibits import EXHIBITS, Choice
-from dpmed_core.naming import finding_title
+from dpmed_core.naming import IMAGE_WORDS, finding_title
 from dpmed_core.runs.engine import ensure_engine
 from dpmed_core.runs.live import can_train_live, train_live
 from dpmed_core.runs.plan import plan_runs
@@ -49,11 +49,13 @@ def show_results(cohort: Cohort, choices: Choices) -> None:
             sentence = utility_sentence(tables.overall, recipe=choices.recipe, unit=choices.unit, finding=choices.finding, epsilon=epsilon)
             st.markdown(f"##### {sentence}")
             show_promise(of_choice.loc[of_choice["epsilon"] == epsilon, "run_id"].iloc[0])
-        published = cohort.modality is Modality.CT and st.toggle("Published PDAC figures behind the curve", key="published")
+        published = cohort.modality is Modality.CT and st.toggle(
+            "Published figures for pancreatic ductal adenocarcinoma (PDAC) behind the curve", key="published"
+        )
         shown = Choice(finding=choices.finding, recipe=choices.recipe, unit=choices.unit, epsilon=epsilon, published=published)
         show_exhibit("privacy-utility", tables, shown, cohort)
         downloads(["privacy-utility", *DETAILS] if epsilon else ["privacy-utility"], tables, shown, cohort)
-        show_table(tables.utility[tables.utility["unit"] == choices.unit], choices)
+        show_table(tables.utility[tables.utility["unit"] == choices.unit], choices, IMAGE_WORDS[cohort.modality].several)
         if epsilon is not None:
             show_detail(cohort, shown)
 
@@ -74,8 +76,8 @@ def show_detail(cohort: Cohort, shown: Choice) -> None:
         show_exhibit(name, tables_of(cohort, margin=margin), shown, cohort)
 
 
-def show_table(utility: pd.DataFrame, choices: Choices) -> None:
-    """Every training of the chosen finding."""
+def show_table(utility: pd.DataFrame, choices: Choices, films: str) -> None:
+    """Every training of the chosen finding; `films` is what its images are called."""
     rows = utility[utility["finding"] == choices.finding].sort_values(["recipe", "epsilon", "seed"], na_position="first")
     table = pd.DataFrame(
         {
@@ -89,7 +91,7 @@ def show_table(utility: pd.DataFrame, choices: Choices) -> None:
             "AUROC": rows["auroc"],
             "95 % from": rows["auroc_low"],
             "to": rows["auroc_high"],
-            "Films": rows["n_cases"],
+            films.capitalize(): rows["n_cases"],
             "Positive labels": rows["n_positive"],
             "Patients": rows["n_patients"],
             "Not estimable because": rows["reason"],

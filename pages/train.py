@@ -4,7 +4,7 @@ import streamlit as st
 
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import DpmedError
-from dpmed_core.naming import finding_title
+from dpmed_core.naming import IMAGE_WORDS, spelled_out
 from dpmed_core.pace import in_words
 from dpmed_core.runs.engine import ensure_engine
 from dpmed_core.runs.plan import estimate_seconds, n_train_units, parse_epsilons, plan_runs
@@ -32,6 +32,7 @@ def ask_for_plan(cohort: Cohort) -> list[RunSpec]:
     choices = current_choices()
     if choices.recipe is None or choices.unit is None:
         return []
+    words = IMAGE_WORDS[cohort.modality]
     st.markdown(RECIPES[choices.recipe].summary)
     units = n_train_units(cohort, key=installation().key, unit=choices.unit)
     left, middle, right = st.columns([2, 1, 1])
@@ -46,14 +47,14 @@ def ask_for_plan(cohort: Cohort) -> list[RunSpec]:
     )
     if not cohort.patients_known:
         st.warning(
-            "This cohort does not say which films are one patient's, so each film is protected alone (unit *image*): "
-            "a patient with several films here is protected less than ε says, and nobody knows by how much."
+            f"This cohort does not say which {words.several} are one patient's, so each {words.one} is protected alone (unit *image*): "
+            f"a patient with several {words.several} here is protected less than ε says, and nobody knows by how much."
         )
     elif choices.unit is PrivacyUnit.IMAGE:
-        films = int(cohort.cases.groupby("patient_id").size().max())
+        most = int(cohort.cases.groupby("patient_id").size().max())
         st.warning(
-            f"The unit *image* protects one film, not a patient: one patient here has {films} films, and what is promised "
-            f"to that patient is {films} times ε at a larger δ, which is often nothing. Use it to compare with publications."
+            f"The unit *image* protects one {words.one}, not a patient: one patient here has {words.counted(most)}, and what is promised "
+            f"to that patient is {most} times ε at a larger δ, which is often nothing. Use it to compare with publications."
         )
     return plan_runs(
         cohort,
@@ -76,7 +77,7 @@ def show_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
     st.markdown(
         f"**Plan:** {len(specs)} models, {len(specs) - len(new)} of them asked for before"
         f"{f'; about {in_words(seconds)} for the others' if new else ''}. "
-        f"Findings: {', '.join(map(finding_title, cohort.findings))}."
+        f"Findings: {', '.join(map(spelled_out, cohort.findings))}."
     )
     private = tuple(spec for spec in new if spec.privacy)
     st.caption(f"So far: {explored_sentence(explored_of(cohort, ()))}")

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from dpmed_core.cohort.schema import Modality
 from dpmed_core.evaluation.utility import MACRO
-from dpmed_core.naming import finding_title
+from dpmed_core.naming import IMAGE_WORDS, spelled_out
 from dpmed_core.training.catalogue import RECIPES, recipes_for
 from dpmed_core.training.spec import PrivacyUnit
 from widgets.lookup import installation
 
-UNIT_TITLES = {PrivacyUnit.PATIENT: "Patient (all films together)", PrivacyUnit.IMAGE: "Image (each film alone)"}
+UNIT_TITLES = {PrivacyUnit.PATIENT: "Patient (all {} together)", PrivacyUnit.IMAGE: "Image (each {} alone)"}
 
 
 @dataclass(frozen=True)
@@ -30,15 +31,25 @@ def shared_choices() -> Choices:
         name = choice("cohort", "Cohort", installation().cohorts.names())
         cohort = installation().cohorts.load(name) if name else None
         findings = (MACRO, *cohort.findings) if cohort and cohort.findings else ()
-        finding = choice("finding", "Finding", findings, title=finding_title)
+        finding = choice("finding", "Finding", findings, title=spelled_out)
         recipes = recipes_for(cohort.modality) if cohort else list(RECIPES)
         recipe = choice("recipe", "Recipe", recipes, title=lambda name: RECIPES[name].title)
         units = list(PrivacyUnit) if cohort is None or cohort.patients_known else [PrivacyUnit.IMAGE]
-        unit = choice("unit", "Unit of privacy", [u.value for u in units], title=lambda name: UNIT_TITLES[PrivacyUnit(name)])
+        words = _unit_words(cohort.modality if cohort else Modality.RADIOGRAPH)
+        unit = choice(
+            "unit",
+            "Unit of privacy",
+            [u.value for u in units],
+            title=lambda name: UNIT_TITLES[PrivacyUnit(name)].format(words[PrivacyUnit(name)]),
+        )
         st.caption("Research use only. Not a medical device.")
     chosen = Choices(name, finding, recipe, PrivacyUnit(unit) if unit else None)
     st.session_state["choices"] = chosen
     return chosen
+
+
+def _unit_words(modality: Modality) -> dict[PrivacyUnit, str]:
+    return {PrivacyUnit.PATIENT: IMAGE_WORDS[modality].several, PrivacyUnit.IMAGE: IMAGE_WORDS[modality].one}
 
 
 def current_choices() -> Choices:

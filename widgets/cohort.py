@@ -4,6 +4,7 @@ import streamlit as st
 
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.first_start import progress
+from dpmed_core.naming import IMAGE_WORDS
 from widgets.choices import current_choices
 from widgets.lookup import BUSY_SECONDS, installation
 
@@ -16,9 +17,10 @@ def chosen_cohort() -> Cohort | None:
         return None
     cohort = installation().cohorts.load(name)
     if cohort.synthetic:
+        films = IMAGE_WORDS[cohort.modality].several
         st.info(
-            "**Synthetic cohort.** These films were drawn by a computer and show no patient. They flatter recipe *probe*, whose encoder "
-            "learnt from films of the same kind.",
+            f"**Synthetic cohort.** These {films} were drawn by a computer and show no patient. They flatter recipe *probe*, whose encoder "
+            f"learnt from {films} of the same kind.",
             icon=":material/science:",
         )
     return cohort
@@ -46,7 +48,7 @@ def _first_start() -> None:
         st.caption("Its models then train by themselves; this page goes on without a click.")
         return
     st.subheader("No cohort yet")
-    st.markdown("Import your own films from a table, one row an image:")
+    st.markdown("Import your own radiographs or CT scans from a table, one row an image:")
     st.code("python -m dpmed_core cohort add chest --manifest chest.csv --findings cardiomegaly,effusion", language="bash")
     st.markdown("or draw a synthetic cohort to look around:")
     st.code("python -m dpmed_core cohort add-demo radiograph", language="bash")

@@ -40,7 +40,7 @@ def show_report(report: ImportReport, *, name: str) -> None:
         st.markdown(f"**{report.checks[line].sentence}** All its rows:")
         st.code(rows_text(report.checks[line]) or "none", language=None, wrap_lines=True)
     st.caption(
-        "Tick a line to see all its rows. “Outside” the guarantee: dropping or merging films for this reason would let one patient's films "
+        "Tick a line to see all its rows. “Outside” the guarantee: dropping or merging images for this reason would let one patient's images "
         "decide about another's, which the privacy guarantee does not cover; DPMed itself never does."
     )
     if report.problems:

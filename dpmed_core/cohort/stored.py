@@ -66,6 +66,16 @@ def picture_of(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     return np.asarray(pixels, dtype=np.uint8) if pixels.ndim == 2 else windowed(pixels[len(pixels) // 2])
 
 
+def scan_caption(shape: tuple[int, ...], spacing_mm: tuple[float, float, float]) -> str:
+    """What a stored volume is, and how `picture_of` shows it, in words."""
+    slices, rows, columns = shape
+    low, high = SOFT_TISSUE
+    return (
+        f"{slices} slices of {rows} x {columns} voxels, {spacing_mm[0]:g} mm apart; shown is the middle slice in the soft-tissue window "
+        f"({(low + high) / 2:.0f} ± {(high - low) / 2:.0f} HU), seen from the feet."
+    )
+
+
 def windowed(values: NDArray[Any], window: tuple[float, float] = SOFT_TISSUE) -> NDArray[np.uint8]:
     """Hounsfield units of any shape as grey, 0 at the window's lowest value or below, 255 at its highest or above."""
     low, high = window

@@ -9,7 +9,7 @@ from dpmed_core.evaluation.arms import SAMPLED_ALIKE
 from dpmed_core.evaluation.costs import NOT_ENOUGH
 from dpmed_core.evaluation.utility import MACRO
 from dpmed_core.evaluation.verdict import NOT_ESTIMABLE, NOT_WIDENED, WIDENED
-from dpmed_core.naming import attribute_phrase, finding_title, subgroup_title
+from dpmed_core.naming import attribute_phrase, finding_phrase, finding_title, subgroup_title
 
 
 def fairness_sentence(
@@ -38,7 +38,7 @@ def fairness_sentence(
 
 
 def _overall(row: pd.Series, epsilon: float) -> str:
-    subject = "the average finding" if row["finding"] == MACRO else finding_title(row["finding"]).lower()
+    subject = "the average finding" if row["finding"] == MACRO else finding_phrase(row["finding"])
     return (
         f"At ε = {epsilon:g}, {subject} is told apart with an AUROC of {row['auroc']:.3f} with privacy and "
         f"{row['auroc_reference']:.3f} without ({row['n_cases']:,} test images of {row['n_patients']:,} patients, "
@@ -106,7 +106,7 @@ def _shown(rows: pd.DataFrame, *, by_finding: bool) -> str:
 
 
 def _widened(row: pd.Series, *, by_finding: bool) -> str:
-    finding = f" ({finding_title(row['finding']).lower()})" if by_finding else ""
+    finding = f" ({finding_phrase(row['finding'])})" if by_finding else ""
     within = ", within the margin" if row["within_margin"] else ""
     return f"{_name(row)}{finding} by {row['excess']:.3f}, at least {row['excess_low']:.3f}{within}"
 

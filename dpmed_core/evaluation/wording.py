@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from dpmed_core.naming import finding_title
+from dpmed_core.naming import finding_phrase, finding_title
 
 
 def utility_sentence(means: pd.DataFrame, *, recipe: str, unit: str, finding: str, epsilon: float) -> str:
@@ -31,7 +31,7 @@ def utility_sentence(means: pd.DataFrame, *, recipe: str, unit: str, finding: st
 
 
 def _subject(finding: str) -> str:
-    return "the average finding" if finding == "macro" else finding_title(finding).lower()
+    return "the average finding" if finding == "macro" else finding_phrase(finding)
 
 
 def _compared(value: float, twin: pd.DataFrame) -> str:

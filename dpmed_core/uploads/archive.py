@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from dpmed_core.errors import UploadError
-from dpmed_core.uploads.limits import DEFAULT_LIMITS, GIB, MIB, Limits
+from dpmed_core.uploads.limits import DEFAULT_LIMITS, GIB, MIB, PACKED_VOLUME, Limits
 
 END, END_64, LOCATOR_64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 END_BYTES, LOCATOR_BYTES, LONGEST_COMMENT = 22, 20, 0xFFFF
@@ -164,7 +164,7 @@ def _judge(entry: zipfile.ZipInfo, limits: Limits) -> None:
         raise UploadError("The ZIP archive is encrypted: pack it without a password; the way to this server should be encrypted instead.")
     if entry.compress_type not in METHODS:
         raise UploadError("The ZIP archive is compressed in a way that is not read here: pack it with plain ZIP compression (deflate).")
-    if parts[-1].lower().endswith(ARCHIVE_SUFFIXES):
+    if parts[-1].lower().endswith(ARCHIVE_SUFFIXES) and not parts[-1].lower().endswith(PACKED_VOLUME):
         raise _nested()
     if entry.file_size > limits.file_bytes:
         raise UploadError(f"The ZIP archive holds a file above {limits.file_bytes // MIB} MiB: use a folder on the server.")
@@ -187,7 +187,7 @@ def _overlap(files: list[zipfile.ZipInfo]) -> bool:
 
 
 def _judge_inner(place: Path) -> None:
-    if place.suffix.lower() not in ZIPPED_TABLES:
+    if place.suffix.lower() not in ZIPPED_TABLES and not place.name.lower().endswith(PACKED_VOLUME):
         raise _nested()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from dpmed_core.cohort.image import PICTURE_SUFFIXES
+from dpmed_core.cohort.schema import Modality
 from dpmed_core.cohort.sources.rows import LABELS, PARTS, SEXES, Source
 from dpmed_core.cohort.sources.tables import TableRows, read_table
 from dpmed_core.cohort.sources.values import ages
@@ -22,9 +23,25 @@ TRUTH = {
     **dict.fromkeys(("unknown", "na", "n/a", "nan", "none"), ""),
 }
 """Words for 1, 0 and unknown that tables use."""
-IMAGE_SUFFIXES = (*PICTURE_SUFFIXES, ".dcm", ".dicom")
+VOLUME_SUFFIXES = (".nii", ".nii.gz", ".mha", ".mhd")
+IMAGE_SUFFIXES = (*PICTURE_SUFFIXES, ".dcm", ".dicom", *VOLUME_SUFFIXES)
 NAMES = {
-    "image": ("image", "imagepath", "path", "imageindex", "imageid", "filename", "file", "filepath", "dicom", "dicompath"),
+    "image": (
+        "image",
+        "imagepath",
+        "path",
+        "imageindex",
+        "imageid",
+        "filename",
+        "file",
+        "filepath",
+        "dicom",
+        "dicompath",
+        "series",
+        "scan",
+        "volume",
+        "folder",
+    ),
     "patient": ("patientid", "patient", "subjectid", "subject", "pid", "mrn", "personid", "caseid"),
     "age": ("age", "patientage", "ageyears", "ageatstudy", "ageinyears", "alter"),
     "sex": ("sex", "gender", "patientsex", "patientgender", "geschlecht"),
@@ -107,6 +124,20 @@ def table_facts(path: Path) -> TableFacts:
     comorbidities = tuple(name for name in free if _plain(name) in COMORBIDITIES)
     guess = ColumnMap(**chosen, findings=tuple(name for name in free if name not in comorbidities), comorbidities=comorbidities)
     return TableFacts(columns, labels, guess, len(table))
+
+
+def likely_modality(table_path: Path, image: str | None, *, root: Path) -> Modality:
+    """CT where the first cell of column `image` means a folder or a volume's file, else radiographs.
+
+    Raises:
+        CohortError: the table cannot be read.
+    """
+    table = read_table(table_path)
+    cells = table[image].str.strip() if image in table.columns else pd.Series([], dtype=str)
+    for place in relative_places(cells[cells != ""].head(1), root=root, table_folder=table_path.parent):
+        if place.lower().endswith(VOLUME_SUFFIXES) or (root / place).is_dir():
+            return Modality.CT
+    return Modality.RADIOGRAPH
 
 
 def mapped_source(table_path: Path, columns: ColumnMap, *, root: Path) -> Source:

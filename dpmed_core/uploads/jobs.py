@@ -19,6 +19,7 @@ from typing import IO, Any
 
 from filelock import FileLock, Timeout
 
+from dpmed_core.cohort.schema import Modality
 from dpmed_core.errors import UploadError
 from dpmed_core.files import write_json
 from dpmed_core.processes import settings_environment
@@ -79,18 +80,20 @@ class JobPlan:
         table: path of the table, relative to the job's root.
         columns: what its columns mean.
         cohort: name of the new cohort.
+        modality: what its images are.
     """
 
     folder: str | None = None
     table: str | None = None
     columns: ColumnMap | None = None
     cohort: str | None = None
+    modality: Modality = Modality.RADIOGRAPH
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> "JobPlan":
         """The plan that `asdict` took apart."""
-        columns = fields["columns"]
-        return cls(**{**fields, "columns": ColumnMap.from_fields(columns) if columns else None})
+        columns, modality = fields["columns"], fields.get("modality", Modality.RADIOGRAPH)
+        return cls(**{**fields, "columns": ColumnMap.from_fields(columns) if columns else None, "modality": Modality(modality)})
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 
+PACKED_VOLUME = ".nii.gz"
+"""The one packed kind of file that may lie in an archive: a volume, whose header is judged before it is unpacked."""
+
 
 @dataclass(frozen=True)
 class Limits:

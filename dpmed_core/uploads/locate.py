@@ -7,12 +7,12 @@ from pathlib import Path
 import pandas as pd
 
 from dpmed_core.errors import UploadError
-from dpmed_core.uploads.limits import DEFAULT_LIMITS, Limits
+from dpmed_core.uploads.limits import DEFAULT_LIMITS, PACKED_VOLUME, Limits
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", ".xlsx")
 TABLE_DEPTH, FOLDER_DEPTH = 3, 2
 MOST_OFFERED = 200
-ASSUMED_SUFFIXES = ("", ".png", ".jpg", ".jpeg", ".dcm")
+ASSUMED_SUFFIXES = ("", ".png", ".jpg", ".jpeg", ".dcm", ".nii.gz", ".nii", ".mha")
 
 
 def folder_under(root: Path, relative: str) -> Path:
@@ -69,9 +69,10 @@ def refuse_links(root: Path, limits: Limits = DEFAULT_LIMITS) -> None:
 
 
 def relative_places(cells: "pd.Series[str]", *, root: Path, table_folder: Path) -> "pd.Series[str]":
-    """For each cell, the path from `root` of the file that it means; the cell itself where there is none.
+    """For each cell, the path from `root` of the file or folder that it means; the cell itself where there is none.
 
-    A cell is a path from the table's folder or from `root`, or the mere name of a file anywhere in `root`; its suffix may be missing.
+    A cell is a path from the table's folder or from `root`, or the mere name of a file or folder anywhere in `root`; a file's suffix may be
+    missing.
     """
     prefix = table_folder.relative_to(root)
     names = cells.unique()
@@ -97,19 +98,27 @@ def _folders(root: Path, *, depth: int = FOLDER_DEPTH) -> Iterator[tuple[Path, i
 def _direct(name: str, root: Path, prefix: Path) -> str | None:
     if not name or ".." in Path(name).parts or Path(name).is_absolute():
         return None
-    places = (str(start / f"{name}{suffix}") for start in (prefix, Path()) for suffix in ASSUMED_SUFFIXES)
-    return next((place for place in places if (root / place).is_file()), None)
+    files = (str(start / f"{name}{suffix}") for start in (prefix, Path()) for suffix in ASSUMED_SUFFIXES)
+    folders = (str(start / name) for start in (prefix, Path()))
+    found = next((place for place in files if (root / place).is_file()), None)
+    return found or next((place for place in folders if (root / place).is_dir() and place != "."), None)
 
 
 def _by_name(root: Path) -> dict[str, str | None]:
-    """The path from `root` of each file by its name, with and without suffix; None where a name occurs twice."""
-    found: dict[str, str | None] = {}
-    for folder, _, files in os.walk(root):
+    """The path from `root` of each file by its name, with and without suffix, and of each folder that no file is named like.
+
+    None where a name occurs twice.
+    """
+    files_found: dict[str, str | None] = {}
+    folders_found: dict[str, str | None] = {}
+    for folder, folders, files in os.walk(root):
         for file in files:
             place = str((Path(folder) / file).relative_to(root))
-            for name in {file, Path(file).stem}:
-                found[name] = None if name in found else place
-    return found
+            for name in {file, Path(file).stem, file.removesuffix(PACKED_VOLUME)}:
+                files_found[name] = None if name in files_found else place
+        for name in folders:
+            folders_found[name] = None if name in folders_found else str((Path(folder) / name).relative_to(root))
+    return {**folders_found, **files_found}
 
 
 def _named(cell: str, by_name: dict[str, str | None]) -> str | None:

@@ -76,7 +76,9 @@ def _look(job: Job, settings: Settings) -> None:
     root, plan = root_of(job, settings), job.plan()
     if plan.table is None or plan.columns is None:
         raise UploadError("Nothing was said of the table's columns: begin anew.")
-    outlook, preview = look(mapped_source(root / plan.table, plan.columns, root=root), key=Installation.open(settings).key)
+    outlook, preview = look(
+        mapped_source(root / plan.table, plan.columns, root=root), key=Installation.open(settings).key, modality=plan.modality
+    )
     with replacing(job.preview) as draft, draft.open("wb") as file:
         np.save(file, preview)
     write_json(job.outlook, outlook.to_fields())
@@ -89,7 +91,8 @@ def _import(job: Job, settings: Settings) -> None:
         raise UploadError("Nothing was said of the table's columns: begin anew.")
     refuse_links(root)
     source = mapped_source(root / plan.table, plan.columns, root=root)
-    import_source(Installation.open(settings).cohorts, plan.cohort, source, progress=_noting(job, Stage.IMPORTING))
+    cohorts, noting = Installation.open(settings).cohorts, _noting(job, Stage.IMPORTING)
+    import_source(cohorts, plan.cohort, source, modality=plan.modality, progress=noting)
     job.remove_data()
     job.set_state(JobState(Stage.FINISHED))
 

@@ -8,6 +8,9 @@ import pytest
 from PIL import Image
 
 from dpmed_core.cohort.report import Check, Severity
+from dpmed_core.cohort.schema import Modality
+from dpmed_core.cohort.volumes.grid import SHAPE
+from dpmed_core.cohort.volumes.writing import write_series
 from dpmed_core.settings import load_settings
 from dpmed_core.uploads import work
 from dpmed_core.uploads.jobs import JobPlan, Jobs, JobState, Stage
@@ -57,13 +60,31 @@ def test_an_empty_installation_offers_an_upload_and_says_how_to_offer_a_folder(e
     assert "Upload a ZIP archive" in texts(app) and "DPMED_IMPORT_DIR" in texts(app)
 
 
+def test_folders_of_slices_are_taken_for_ct_and_shown_by_their_middle_slice(empty, jobs, server, open_page):
+    lines = ["scan,patient_id,pdac"]
+    for i in range(3):
+        volume = np.random.default_rng(i).integers(-900, 900, (12, 16, 16), dtype=np.int16)
+        write_series(server / "scans" / f"s{i}", volume, age=60, sex="F")
+        lines.append(f"s{i},p{i},{i % 2}")
+    (server / "films.csv").write_text("\n".join(lines))
+    app = press(open_page("import_cohort"), "Use this folder")
+    assert app.radio[0].value is Modality.CT
+    app = press(app, "Look at it")
+    assert not app.exception
+    assert "3 of its scans, as they will be stored" in texts(app) and "middle slice in the soft-tissue window" in texts(app)
+    app.text_input[0].set_value("ward-ct")
+    app = press(app, "Import")
+    assert not app.exception
+    assert empty.cohorts.load("ward-ct").images.shape == (3, *SHAPE)
+
+
 def test_from_a_folder_to_a_cohort_and_its_report(empty, jobs, open_page):
     app = open_page("import_cohort")
     app = press(app, "Use this folder")
     assert not app.exception
     assert "What do the table's columns mean?" in texts(app)
     chosen = {box.label: box.value for box in app.selectbox}
-    assert (chosen["Image file"], chosen["Patient"], chosen["Age"], chosen["Sex"]) == ("image", "patient_id", "age", "sex")
+    assert (chosen["Image file or folder"], chosen["Patient"], chosen["Age"], chosen["Sex"]) == ("image", "patient_id", "age", "sex")
     assert [(box.label, box.value) for box in app.multiselect] == [
         ("Findings to predict", ["mass"]),
         ("Co-morbidities to compare by", ["copd"]),
@@ -72,7 +93,7 @@ def test_from_a_folder_to_a_cohort_and_its_report(empty, jobs, open_page):
     assert not app.exception
     assert app.metric[0].value == "29 of 30 rows"
     assert [expander.label for expander in app.expander] == ["1 row will be left out"]
-    assert "24 of its images, as they will be stored" in texts(app)
+    assert "24 of its films, as they will be stored" in texts(app)
     app.text_input[0].set_value("ward-films")
     app = press(app, "Import")
     assert not app.exception

@@ -1,6 +1,8 @@
 """Archives from outside: what is unpacked, and what is refused in one sentence within seconds, leaving nothing behind."""
 
+import gzip
 import io
+import shutil
 import struct
 import time
 import zipfile
@@ -151,3 +153,15 @@ def test_looking_unpacks_nothing(tmp_path):
     path.write_bytes(packed({"a.png": b"1"}))
     assert [entry.filename for entry in inspect(path)] == ["a.png"]
     assert [p.name for p in tmp_path.iterdir()] == ["films.zip"]
+
+
+def test_packed_volumes_are_let_through_and_other_packed_files_are_not(refused, tmp_path):
+    volume = gzip.compress(b"a volume")
+    path = tmp_path / "scans.zip"
+    path.write_bytes(packed({"scans/1.nii.gz": volume}))
+    assert unpack(path, tmp_path / "out") == 1
+    assert (tmp_path / "out" / "scans" / "1.nii.gz").read_bytes() == volume
+    shutil.rmtree(tmp_path / "out")
+    path.unlink()
+    assert "archive" in refused(packed({"table.csv.gz": volume}))
+    assert "archive" in refused(packed({"1.nii": volume}))
