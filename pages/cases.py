@@ -4,9 +4,20 @@ from functools import partial
 
 import streamlit as st
 
-from dpmed_core.cohort.schema import Cohort
+from dpmed_core.cohort.schema import Cohort, Modality
 from widgets.budget import choose_epsilon, show_damaged, show_promise
-from widgets.case_choice import Listed, case_of, choose_cases, choose_group, current_case, neighbours, position, show_list, step_case
+from widgets.case_choice import (
+    Listed,
+    case_of,
+    choose_cases,
+    choose_group,
+    choose_order,
+    current_case,
+    neighbours,
+    position,
+    show_list,
+    step_case,
+)
 from widgets.case_parts import choose_part
 from widgets.case_scores import links_of, scores_of, worklist_of
 from widgets.case_view import show_answers, show_budgets, show_patient
@@ -35,9 +46,13 @@ def show_worklist(cohort: Cohort, choices: Choices) -> None:
         return
     if scores and epsilon is not None:
         show_promise(scores.run_at(epsilon))
-    attribute = choose_group(cohort)
+    first, second = st.columns(2)
+    with first:
+        sorting = choose_order()
+    with second:
+        attribute = choose_group(cohort)
     light = Light(cohort, part, str(choices.finding), str(choices.recipe), str(choices.unit), epsilon, scores)
-    listed = choose_cases(worklist_of(light, attribute=attribute, token=tables.token), links_of(cohort), attribute)
+    listed = choose_cases(worklist_of(light, attribute=attribute, token=tables.token), links_of(cohort), attribute, sorting)
     if listed is not None:
         read_cases(listed, light)
 
@@ -54,7 +69,7 @@ def read_cases(listed: Listed, light: Light) -> None:
     before, place, after = st.columns([1, 4, 1], vertical_alignment="center")
     before.button("Previous", icon=":material/chevron_left:", on_click=step_case, args=(listed, -1), width="stretch")
     after.button("Next", icon=":material/chevron_right:", on_click=step_case, args=(listed, 1), width="stretch")
-    image, said = st.columns([3, 2])
+    image, said = st.columns([3, 2] if case.cohort.modality is Modality.CT else 2)
     with image:
         show_case_image(
             case.cohort, light.part, current, around=neighbours(listed, current), on_step=partial(step_case, listed), caption=place_said

@@ -9,17 +9,17 @@ import streamlit as st
 from dpmed_core.cohort.links import CaseLinks
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.measured import MACRO
-from dpmed_core.evaluation.worklist import EVERY, FACETS, SORTINGS, Facet, facet_counts, ordered, selected, stepped
+from dpmed_core.evaluation.worklist import EVERY, FACETS, SORTINGS, Facet, Sorting, facet_counts, ordered, selected, stepped
 from dpmed_core.naming import attribute_title, finding_title, subgroup_title
 from widgets.attributes import attribute_options
 from widgets.case_scores import links_of
 from widgets.case_words import AGREEMENT_TITLES, ANSWER_TITLES, TRUTH_TITLES
-from widgets.choices import choice
+from widgets.choices import choice, forget
 from widgets.shown_case import Light, ShownCase
 
 LIST_ROWS = 100
 """Rows of the worklist that are sent at once, around the case that is looked at."""
-LIST_HEIGHT = 240
+LIST_HEIGHT = 185
 EVERYBODY = "everybody"
 TITLES: dict[Facet, tuple[str, dict[str, str]]] = {
     "truth": ("Truth", TRUTH_TITLES),
@@ -47,28 +47,36 @@ def choose_group(cohort: Cohort) -> str | None:
     """The attribute by which cases can be filtered; None for everybody."""
     options = [EVERYBODY, *attribute_options(cohort)]
     by = choice("by", "Patients by", options, title=lambda name: "Everybody" if name == EVERYBODY else attribute_title(name))
+    if by != st.session_state.setdefault("grouped-by", by):
+        forget("subgroup")  # of another attribute
+        st.session_state["grouped-by"] = by
     return None if by in (None, EVERYBODY) else by
 
 
-def choose_cases(table: pd.DataFrame, links: CaseLinks, attribute: str | None) -> Listed | None:
-    """The cases that the reader's filters leave; None where the address names a filter that does not exist.
+def choose_order() -> Sorting | None:
+    """What comes first; None where the address names an order that does not exist."""
+    return choice("sort", "First comes", list(SORTINGS), title=lambda name: SORTINGS[name])  # type: ignore[index,return-value]
+
+
+def choose_cases(table: pd.DataFrame, links: CaseLinks, attribute: str | None, sorting: Sorting | None) -> Listed | None:
+    """The cases that the reader's filters leave; None where the address names a filter or an order that does not exist.
 
     Args:
         table: the whole worklist.
         links: of the cohort's cases.
         attribute: of the column `subgroup`.
+        sorting: what comes first.
     """
     kept = {facet: str(st.query_params.get(facet) or st.session_state.get(f"kept-{facet}") or EVERY) for facet in FACETS}
-    known = {facet: value for facet, value in kept.items() if facet != "subgroup" or attribute is not None}
-    counts = facet_counts(table, known)
+    facets: list[Facet] = [facet for facet in FACETS if facet != "subgroup" or attribute is not None]
+    counts = facet_counts(table, {facet: kept[facet] for facet in facets})
     chosen: dict[Facet, str | None] = {}
-    for column, facet in zip(st.columns(4), FACETS, strict=True):
+    for column, facet in zip(st.columns(len(facets)), facets, strict=True):
         with column:
             chosen[facet] = _choose(facet, counts[facet], attribute)
-    sorting = choice("sort", "Order", list(SORTINGS), title=lambda name: SORTINGS[name][:1].upper() + SORTINGS[name][1:])  # type: ignore[index]
     if sorting is None or None in chosen.values():
         return None
-    left = ordered(selected(table, {facet: str(value) for facet, value in chosen.items()}), sorting)  # type: ignore[arg-type]
+    left = ordered(selected(table, {facet: str(value) for facet, value in chosen.items()}), sorting)
     of_case = links.of_case
     findings = {of_case[case_id]: finding for case_id, finding in zip(table["case_id"], table["finding"], strict=True)}
     return Listed(left, [of_case[case_id] for case_id in left["case_id"]], findings)
@@ -76,9 +84,7 @@ def choose_cases(table: pd.DataFrame, links: CaseLinks, attribute: str | None) -
 
 def _choose(facet: Facet, counts: dict[str, int], attribute: str | None) -> str | None:
     """A filter; its options say how many cases each would leave."""
-    if facet == "subgroup":
-        if attribute is None:
-            return EVERY
+    if facet == "subgroup" and attribute is not None:
         label, titles = attribute_title(attribute), {name: subgroup_title(attribute, name) for name in counts}
     else:
         label, titles = TITLES[facet]
@@ -142,7 +148,8 @@ def show_list(listed: Listed, current: str | None, cohort: Cohort) -> None:
 
 def _in_words(part: pd.DataFrame, cohort: Cohort, first: int, place: int | None) -> pd.DataFrame:
     who = cohort.cases.set_index("case_id").loc[part["case_id"], ["age", "sex"]]
-    return pd.DataFrame(
+    one_finding = part["finding"].nunique() == 1
+    table = pd.DataFrame(
         {
             "": ["▸" if first + row == place else "" for row in range(len(part))],
             "No.": range(first + 1, first + 1 + len(part)),
@@ -158,6 +165,7 @@ def _in_words(part: pd.DataFrame, cohort: Cohort, first: int, place: int | None)
             "Sex": who["sex"].str.capitalize().to_numpy(),
         }
     )
+    return table.drop(columns="Finding") if one_finding else table
 
 
 def case_of(light: Light, listed: Listed, link: str) -> ShownCase:

@@ -5,6 +5,7 @@ import streamlit as st
 
 from dpmed_core.evaluation.case_answers import answers_of_case
 from dpmed_core.evaluation.case_wording import case_sentence, case_spread, spread_sentence
+from dpmed_core.evaluation.operating import OperatingRule
 from dpmed_core.evaluation.worklist import truth
 from dpmed_core.figures.case_scores import case_figure
 from dpmed_core.naming import attribute_title, finding_title
@@ -37,6 +38,10 @@ def show_answers(case: ShownCase) -> None:
     known = str(truth(case.labels[[case.finding]].to_numpy())[0])
     st.markdown(f"##### {case_sentence(trainings, finding=case.finding, truth=known, epsilon=case.epsilon)}")
     st.table(_answers(answers_of_case(trainings, case.labels, case.epsilon), case.finding))
+    st.caption(
+        "Private and Without: mean score of the trainings with and without privacy. Call it: how many trainings call the finding present, "
+        f"each at its own threshold, {OperatingRule().sentence()}."
+    )
 
 
 def show_budgets(case: ShownCase) -> None:
@@ -60,23 +65,19 @@ def _answers(table: pd.DataFrame, finding: str) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "Truth": [TRUTH_TITLES[value] for value in truth(table["label"].to_numpy())],
-            "Private": [_score(*row) for row in table[["score", "score_low", "score_high"]].itertuples(index=False)],
-            "Called": [_called(*row) for row in table[["n_positive", "n_trainings"]].itertuples(index=False)],
-            "Without privacy": [
-                _score(*row) for row in table[["score_without", "score_low_without", "score_high_without"]].itertuples(index=False)
-            ],
-            "Called ": [_called(*row) for row in table[["n_positive_without", "n_trainings_without"]].itertuples(index=False)],
-            "Change": [f"{value:+.3f}".replace("-", "−") if pd.notna(value) else "–" for value in table["change"]],
+            "Private": _digits(table["score"]),
+            "Call it": _calls(table["n_positive"], table["n_trainings"]),
+            "Without": _digits(table["score_without"]),
+            "Call it ": _calls(table["n_positive_without"], table["n_trainings_without"]),
+            "Change": [value.replace("-", "−") for value in _digits(table["change"], "+.3f")],
         },
         index=pd.Index(names, name="Finding"),
     )
 
 
-def _score(mean: float, low: float, high: float) -> str:
-    if pd.isna(mean):
-        return "–"
-    return f"{mean:.3f}" if low == high else f"{mean:.3f} ({low:.3f}–{high:.3f})"
+def _digits(values: pd.Series, form: str = ".3f") -> list[str]:
+    return ["–" if pd.isna(value) else format(value, form) for value in values]
 
 
-def _called(n_positive: float, n_trainings: float) -> str:
-    return "–" if pd.isna(n_positive) else f"positive by {n_positive:.0f} of {n_trainings:.0f}"
+def _calls(n_positive: pd.Series, n_trainings: pd.Series) -> list[str]:
+    return ["–" if pd.isna(n) else f"{n:.0f} of {of:.0f}" for n, of in zip(n_positive, n_trainings, strict=True)]

@@ -95,6 +95,13 @@ def choice(
     return chosen
 
 
+def forget(name: str) -> None:
+    """Leave the choice `name` to its default, here and in the address."""
+    for kept in ("kept", "address", "choice", "options"):
+        st.session_state.pop(f"{kept}-{name}", None)
+    st.query_params.pop(name, None)
+
+
 def _set_where_needed(name: str, key: str, wanted: str | None, options: Sequence[str]) -> None:
     """Tell the browser a value only where it shows another: one told by a refresh under way would undo a move made meanwhile."""
     if st.session_state.get(key) != wanted or st.session_state.get(f"options-{name}") != tuple(options):

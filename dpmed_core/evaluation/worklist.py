@@ -26,11 +26,11 @@ FACETS: dict[Facet, tuple[str, ...]] = {
 """The columns of the worklist that can be filtered by, with their values; those of `subgroup` depend on the attribute."""
 Sorting = Literal["change", "uncertainty", "score", "border", "none"]
 SORTINGS: dict[Sorting, str] = {
-    "change": "largest change of score through privacy",
-    "uncertainty": "largest spread between private trainings",
-    "score": "highest private score",
-    "border": "closest to the threshold",
-    "none": "no order (as stored)",
+    "change": "Largest change of score through privacy",
+    "uncertainty": "Largest spread between private trainings",
+    "score": "Highest private score",
+    "border": "Closest to the threshold",
+    "none": "As stored",
 }
 WORKLIST_COLUMNS = (
     "case_id",

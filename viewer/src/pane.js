@@ -76,8 +76,10 @@ export class Pane {
     if (this.image?.width !== width || this.image?.height !== height) this.image = this.context.createImageData(width, height);
     paint(new Uint32Array(this.image.data.buffer), width, height, this.picture, layout, table, look.smooth);
     this.context.putImageData(this.image, 0, 0);
-    this.above.textContent = cuts ? `${this.plane.title} ${at + 1} of ${volume.shape[this.plane.through]}` : "";
-    this.below.textContent = `W ${Math.round(look.width)}  L ${Math.round(look.level)}${this.zoom > 1 ? `  ×${this.zoom.toFixed(1)}` : ""}`;
+    const large = this.stage.main === this, slice = `${this.plane.title} ${at + 1}${large ? ` of ${volume.shape[this.plane.through]}` : ""}`;
+    const window = `W ${Math.round(look.width)}  L ${Math.round(look.level)}${this.zoom > 1 ? `  ×${this.zoom.toFixed(1)}` : ""}`;
+    this.above.textContent = cuts && large ? slice : "";
+    this.below.textContent = large ? window : slice;
     this.drawLines(layout);
     this.canvas.dataset.draws = ++this.draws;
   }
