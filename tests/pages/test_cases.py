@@ -46,7 +46,7 @@ def test_a_case_is_shown_with_the_scores_of_the_store(empty, cohort, trained, op
     own = scored[(scored["case_id"] == cohort.cases["case_id"].iloc[test_rows[3]]) & (scored["finding"] == "cardiomegaly")]
     shown = app.table[0].value.loc["**Cardiomegaly**"]
     private, twin = own[own["epsilon"] == 8]["score"], own[own["epsilon"].isna()]["score"]
-    assert f"{private.mean():.3f}" in shown["Private"] and f"{twin.mean():.3f}" in shown["Without privacy"]
+    assert f"{private.mean():.3f}" in shown["Private"] and f"{twin.mean():.3f}" in shown["Without"]
     assert "ε = 8 at δ = 1e-05 for each patient (analytic-gaussian accountant" in texts(app)
     assert "At ε = 8," in texts(app) and "would" in texts(app)
     figure = json.loads(app.get("plotly_chart")[0].proto.spec)

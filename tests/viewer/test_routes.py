@@ -1,0 +1,224 @@
+"""Who gets pixels, and who does not."""
+
+import json
+import logging
+
+import numpy as np
+import pandas as pd
+import pytest
+from starlette.applications import Starlette
+
+from dpmed_core.cohort.links import case_links
+from dpmed_core.cohort.report import ImportReport
+from dpmed_core.cohort.schema import Modality, Part
+from dpmed_core.cohort.split import assign_parts
+from dpmed_core.installation import Installation
+from dpmed_core.settings import Settings
+from widgets.viewer import access, routes
+from widgets.viewer.access import LASTING_SECONDS, LentArrays, PixelGrants
+from widgets.viewer.cohort_images import CohortImages
+
+PARTS = ["train", "validation", "test", "test"]
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def sessions():
+    """Sessions that run."""
+    return {"alice", "bob"}
+
+
+@pytest.fixture
+def grants(clock, sessions, monkeypatch):
+    held = PixelGrants(clock=clock)
+    monkeypatch.setattr(routes, "pixel_grants", lambda: held)
+    monkeypatch.setattr(routes, "_is_active", lambda session_id: session_id in sessions)
+    return held
+
+
+@pytest.fixture
+def client(grants, client_of):
+    return client_of(Starlette(routes=list(routes.ROUTES)))
+
+
+@pytest.fixture
+def installation(data_dir):
+    return Installation.open(Settings(data_dir=data_dir))
+
+
+@pytest.fixture
+def cohort(installation):
+    """Four CT volumes of 2 x 3 x 4 voxels; every patient in another part, two of them in the test part."""
+    volumes = np.random.default_rng(0).integers(-1024, 3071, (4, 2, 3, 4), dtype=np.int16)
+    cases = pd.DataFrame(
+        {
+            "case_id": [f"{i:016x}" for i in range(4)],
+            "patient_id": [f"{i:016x}" for i in range(4)],
+            "age": 50.0,
+            "sex": "female",
+            "split": PARTS,
+            "lesion": 1.0,
+        }
+    )
+    return installation.cohorts.write(
+        "scans",
+        modality=Modality.CT,
+        synthetic=True,
+        findings=("lesion",),
+        comorbidities=(),
+        cases=cases,
+        images=volumes,
+        report=ImportReport(4, 4, 4, 0, 0),
+    )
+
+
+@pytest.fixture
+def images(cohort, installation):
+    """What a session may see that looks at test cases."""
+    split = assign_parts(cohort, seed=0, key=installation.key)
+    return CohortImages(cohort, case_links(cohort, installation.key), split, Part.TEST, installation)
+
+
+def ask(client, link, token=None):
+    return client.get(f"/{routes.PIXEL_PATH}/{link}", headers={} if token is None else {routes.TOKEN_HEADER: token})
+
+
+def test_a_session_gets_the_stored_pixels_and_no_copy_is_kept(client, grants, images, cohort):
+    token = grants.token("alice", images)
+    answer = ask(client, images.links.links[2], token)
+    assert answer.status_code == 200
+    np.testing.assert_array_equal(np.frombuffer(answer.content, "<i2").reshape(2, 3, 4), cohort.images[2])
+    assert answer.headers["cache-control"] == "no-store" and answer.headers["x-content-type-options"] == "nosniff"
+    assert "set-cookie" not in answer.headers and "etag" not in answer.headers
+
+
+@pytest.mark.parametrize("token", [None, "", "x" * 43, "../../etc/passwd"])
+def test_without_a_valid_token_nothing_is_told(token, client, grants, images):
+    grants.token("alice", images)
+    for link in (images.links.links[2], images.links.links[0], "0" * 16):
+        answer = ask(client, link, token)
+        assert (answer.status_code, answer.content) == (403, b"")
+
+
+def test_a_token_in_the_address_does_not_count(client, grants, images):
+    token = grants.token("alice", images)
+    assert client.get(f"/{routes.PIXEL_PATH}/{images.links.links[2]}?{routes.TOKEN_HEADER}={token}").status_code == 403
+
+
+def test_a_token_opens_its_own_part_alone(client, grants, images):
+    token = grants.token("alice", images)
+    for row, part in enumerate(PARTS):
+        assert ask(client, images.links.links[row], token).status_code == (200 if part == "test" else 404)
+
+
+def test_a_token_opens_what_its_own_session_was_given_and_not_another_sessions(client, grants, images):
+    lent = LentArrays("upload", {"a" * 16: np.zeros((2, 2), np.uint8)})
+    alice, bob = grants.token("alice", images), grants.token("bob", lent)
+    assert alice != bob
+    assert ask(client, "a" * 16, bob).status_code == 200 and ask(client, "a" * 16, alice).status_code == 404
+    assert ask(client, images.links.links[2], bob).status_code == 404
+
+
+def test_a_token_ends_with_its_session(client, grants, images, sessions):
+    token = grants.token("alice", images)
+    sessions.remove("alice")
+    assert ask(client, images.links.links[2], token).status_code == 403
+
+
+def test_a_token_expires_and_is_drawn_out_by_use_of_the_page(client, grants, images, clock):
+    token = grants.token("alice", images)
+    clock.now += LASTING_SECONDS - 1
+    assert ask(client, images.links.links[2], token).status_code == 200
+    assert grants.token("alice", images) == token
+    clock.now += LASTING_SECONDS - 1
+    assert ask(client, images.links.links[2], token).status_code == 200
+    clock.now += 2
+    assert ask(client, images.links.links[2], token).status_code == 403
+    assert grants.token("alice", images) != token
+    assert len(grants) == 1
+
+
+def test_ended_sessions_leave_nothing_behind(grants, images):
+    grants.token("alice", images)
+    grants.token("bob", images)
+    grants.end("alice")
+    assert len(grants) == 1
+
+
+def test_tokens_cannot_be_guessed_from_each_other(grants, images):
+    tokens = {grants.token(f"session-{number}", images) for number in range(200)}
+    assert len(tokens) == 200 and min(map(len, tokens)) >= 43
+
+
+@pytest.mark.parametrize(
+    "link", ["..%2F..%2Fsecret.key", "%2e%2e", "....", "%00", "a" * 4096, "0" * 15, "0" * 17, "%EF%BC%A1" * 16, "-" * 16, "%2Fetc%2Fpasswd"]
+)
+def test_odd_links_open_nothing(link, client, grants, images):
+    answer = ask(client, link, grants.token("alice", images))
+    assert answer.status_code == 404
+
+
+def test_other_methods_are_refused(client, grants, images):
+    token = grants.token("alice", images)
+    for method in ("POST", "PUT", "DELETE"):
+        answer = client.request(method, f"/{routes.PIXEL_PATH}/{images.links.links[2]}", headers={routes.TOKEN_HEADER: token})
+        assert answer.status_code == 405
+
+
+def test_a_removed_cohort_is_not_shown_from_memory(client, grants, images, installation):
+    token = grants.token("alice", images)
+    assert ask(client, images.links.links[2], token).status_code == 200
+    installation.remove_cohort("scans")
+    assert ask(client, images.links.links[2], token).status_code == 404
+
+
+def test_nothing_of_a_case_or_a_token_is_logged(client, grants, images, caplog):
+    token = grants.token("alice", images)
+    with caplog.at_level(logging.DEBUG):
+        ask(client, images.links.links[2], token)
+        ask(client, "0" * 16, token)
+    said = "\n".join(record.getMessage() for record in caplog.records)
+    assert token not in said and images.links.links[2] not in said
+
+
+def test_the_program_is_served_under_the_name_of_its_content(client):
+    name, text = routes.program()
+    answer = client.get(f"/{routes.PROGRAM_PATH}/{name}")
+    assert answer.status_code == 200 and answer.content == text and answer.headers["content-type"].startswith("text/javascript")
+    assert client.get(f"/{routes.PROGRAM_PATH}/viewer-000000000000.js").status_code == 404
+    assert client.get(f"/{routes.PROGRAM_PATH}/..%2F..%2Froutes.py").status_code == 404
+
+
+def test_the_program_speaks_to_no_other_host():
+    _, text = routes.program()
+    assert b"http://" not in text and b"https://" not in text and b"eval(" not in text
+
+
+def test_the_lock_file_names_no_registry():
+    lock = json.loads((routes.BUNDLE.parents[3] / "viewer" / "package-lock.json").read_text())
+    assert lock["packages"] and not any("resolved" in package for package in lock["packages"].values())
+
+
+def test_the_servers_own_tokens_are_one_for_all_pages():
+    assert access.pixel_grants() is access.pixel_grants()
+
+
+def test_links_differ_between_installations_and_versions(cohort, installation):
+    own = case_links(cohort, installation.key).links
+    assert len(set(own)) == len(own) and all(len(link) == routes.LINK_LENGTH for link in own)
+    assert not set(own) & set(case_links(cohort, b"x" * 32).links)
+    assert not set(own) & set(cohort.cases["case_id"])

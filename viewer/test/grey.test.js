@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import { WINDOWS, greys, paint } from "../src/grey.js";
+
+/** DICOM PS3.3, C.11.2.1.2.1, written as the standard writes it. */
+function byTheStandard(x, c, w) {
+  if (x <= c - 0.5 - (w - 1) / 2) return 0;
+  if (x > c - 0.5 + (w - 1) / 2) return 255;
+  return ((x - (c - 0.5)) / (w - 1) + 0.5) * 255;
+}
+
+test("greys follow the standard's linear window, for every value and preset", () => {
+  for (const [modality, windows] of Object.entries(WINDOWS)) {
+    const dtype = modality === "ct" ? "int16" : "uint8";
+    for (const [, level, width] of windows) {
+      const { table, offset } = greys(dtype, { level, width });
+      for (let value = dtype === "uint8" ? 0 : -2000; value < (dtype === "uint8" ? 256 : 4000); value++) {
+        assert.equal(table[value + offset], Math.round(byTheStandard(value, level, width)));
+      }
+    }
+  }
+});
+
+test("the full window shows a film's stored values as they are", () => {
+  const [, level, width] = WINDOWS.radiograph[0];
+  assert.deepEqual([...greys("uint8", { level, width }).table], [...Array(256).keys()]);
+});
+
+test("inverting turns every grey over", () => {
+  const look = { level: 40, width: 400 };
+  const plain = greys("int16", look).table, inverted = greys("int16", { ...look, inverted: true }).table;
+  assert.ok(plain.every((grey, index) => grey + inverted[index] === 255));
+});
+
+test("a window of one value is a step, not an error", () => {
+  const { table } = greys("uint8", { level: 100, width: 1 });
+  assert.deepEqual([table[0], table[99], table[100], table[255]], [0, 0, 255, 255]);
+});
+
+const identity = greys("uint8", { level: 128, width: 256 });
+const painted = (picture, columns, rows, place, smooth, table = identity) => {
+  const pixels = new Uint32Array(columns * rows);
+  paint(pixels, columns, rows, picture, place, table, smooth);
+  return [...pixels].map((pixel) => pixel & 255);
+};
+
+test("as stored: every screen pixel has the grey of the stored pixel under it, and black lies around", () => {
+  const picture = { values: Uint8Array.of(10, 20, 30, 40), width: 2, height: 2 };
+  assert.deepEqual(painted(picture, 4, 4, { left: 0, top: 0, across: 2, down: 2 }, false),
+    [10, 10, 20, 20, 10, 10, 20, 20, 30, 30, 40, 40, 30, 30, 40, 40]);
+  assert.deepEqual(painted(picture, 4, 2, { left: 1, top: 0, across: 1, down: 1 }, false), [0, 10, 20, 0, 0, 30, 40, 0]);
+});
+
+test("smooth: between stored pixels lies their mean, and on them the stored value", () => {
+  const picture = { values: Uint8Array.of(0, 100), width: 2, height: 1 };
+  assert.deepEqual(painted(picture, 2, 1, { left: 0, top: 0, across: 1, down: 1 }, true), [0, 100]);
+  assert.deepEqual(painted(picture, 4, 1, { left: 0, top: 0, across: 2, down: 1 }, true), [0, 25, 75, 100]);
+});
+
+test("smooth: values are found before greys, so a narrow window keeps its edge where the value crosses it", () => {
+  const picture = { values: Int16Array.of(-1000, 1000), width: 2, height: 1 };
+  const row = painted(picture, 200, 1, { left: 0, top: 0, across: 100, down: 1 }, true, greys("int16", { level: 0, width: 2 }));
+  assert.equal(row.findIndex((grey) => grey > 127), 100);
+  assert.ok(row.filter((grey) => grey > 0 && grey < 255).length <= 1);
+});
