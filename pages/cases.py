@@ -5,7 +5,7 @@ from functools import partial
 import streamlit as st
 
 from dpmed_core.cohort.schema import Cohort, Modality
-from widgets.budget import choose_epsilon, show_damaged, show_promise
+from widgets.budget import choose_epsilon, show_damaged
 from widgets.case_choice import (
     Listed,
     case_of,
@@ -41,16 +41,15 @@ def show_worklist(cohort: Cohort, choices: Choices) -> None:
     scores = scores_of(tables, recipe=str(choices.recipe), unit=str(choices.unit), part=part)
     if scores is None:
         st.info("No finished model of this recipe and unit has scored these cases. Nothing queued? Plan some on the page *Train*.")
-    epsilon = choose_epsilon(scores.epsilons) if scores else None
+    budget, order, group = st.columns([2, 2, 1.4], vertical_alignment="bottom")
+    with budget:
+        epsilon = choose_epsilon(scores.epsilons) if scores else None
+    with order:
+        sorting = choose_order()
+    with group:
+        attribute = choose_group(cohort)
     if scores and scores.epsilons and epsilon is None:
         return
-    if scores and epsilon is not None:
-        show_promise(scores.run_at(epsilon))
-    first, second = st.columns(2)
-    with first:
-        sorting = choose_order()
-    with second:
-        attribute = choose_group(cohort)
     light = Light(cohort, part, str(choices.finding), str(choices.recipe), str(choices.unit), epsilon, scores)
     listed = choose_cases(worklist_of(light, attribute=attribute, token=tables.token), links_of(cohort), attribute, sorting)
     if listed is not None:
@@ -59,26 +58,24 @@ def show_worklist(cohort: Cohort, choices: Choices) -> None:
 
 @st.fragment
 def read_cases(listed: Listed, light: Light) -> None:
-    """The list and one case; a step to another case draws only these anew."""
+    """One case and the list that it stands in; a step to another case draws only these anew."""
     current = current_case(listed)
-    show_list(listed, current, light.cohort)
     if current is None:
         return
-    case = case_of(light, listed, current)
-    place_said = position(listed, current)
-    before, place, after = st.columns([1, 4, 1], vertical_alignment="center")
-    before.button("Previous", icon=":material/chevron_left:", on_click=step_case, args=(listed, -1), width="stretch")
-    after.button("Next", icon=":material/chevron_right:", on_click=step_case, args=(listed, 1), width="stretch")
-    image, said = st.columns([3, 2] if case.cohort.modality is Modality.CT else 2)
+    case, place = case_of(light, listed, current), position(listed, current)
+    image, said = st.columns([3, 2] if light.cohort.modality is Modality.CT else [1, 1])
     with image:
-        show_case_image(
-            case.cohort, light.part, current, around=neighbours(listed, current), on_step=partial(step_case, listed), caption=place_said
-        )
+        around, on_step = neighbours(listed, current), partial(step_case, listed)
+        show_case_image(light.cohort, light.part, current, around=around, on_step=on_step, caption=place)
     with said:
+        before, after = st.columns(2)
+        before.button("Previous", icon=":material/chevron_left:", on_click=step_case, args=(listed, -1), width="stretch")
+        after.button("Next", icon=":material/chevron_right:", on_click=step_case, args=(listed, 1), width="stretch")
         show_patient(case)
         show_answers(case)
+        st.markdown(place)
+    show_list(listed, current, light.cohort)
     show_budgets(case)
-    place.markdown(place_said, text_alignment="center")
     show_explanations(case)
 
 

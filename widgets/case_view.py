@@ -9,6 +9,7 @@ from dpmed_core.evaluation.operating import OperatingRule
 from dpmed_core.evaluation.worklist import truth
 from dpmed_core.figures.case_scores import case_figure
 from dpmed_core.naming import attribute_title, finding_title
+from widgets.budget import show_promise
 from widgets.case_words import TRUTH_TITLES
 from widgets.exhibit import PLOTLY_SETTINGS
 from widgets.lookup import canvas
@@ -51,7 +52,8 @@ def show_budgets(case: ShownCase) -> None:
         return
     figure = case_figure(trainings, case.cohort, finding=case.finding, epsilon=case.epsilon, canvas=canvas())
     st.plotly_chart(figure, theme=None, key="figure-case", config=PLOTLY_SETTINGS)
-    if case.epsilon is not None:
+    if case.epsilon is not None and case.light.scores is not None:
+        show_promise(case.light.scores.run_at(case.epsilon))
         st.markdown(spread_sentence(case_spread(trainings, finding=case.finding, epsilon=case.epsilon)))
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from dpmed_core.keyed import KEY_FILE
 from dpmed_core.processes import settings_environment
 from dpmed_core.runs.engine import address, engine_is_alive
 from dpmed_core.settings import Settings
@@ -85,10 +86,25 @@ def page(browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture
 def dashboard(data_dir: Path) -> Iterator[Dashboard]:
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        port = probe.getsockname()[1]
-    served = Dashboard(Settings(data_dir=data_dir, demo_cases=N_FILMS), port)
+    served = _dashboard(data_dir)
     yield served
     served.kill()
     served.kill_engine()
+
+
+@pytest.fixture(scope="module")
+def own_dashboard(tmp_path_factory: pytest.TempPathFactory, fixed_key: bytes) -> Iterator[Dashboard]:
+    """One dashboard for all tests of a file, on a data folder with nothing but its key; not started yet."""
+    data_dir = tmp_path_factory.mktemp("served")
+    (data_dir / KEY_FILE).write_bytes(fixed_key)
+    served = _dashboard(data_dir)
+    yield served
+    served.kill()
+    served.kill_engine()
+
+
+def _dashboard(data_dir: Path) -> Dashboard:
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    return Dashboard(Settings(data_dir=data_dir, demo_cases=N_FILMS), port)

@@ -95,10 +95,26 @@ export class Pane {
     this.across.style.top = `${(top + (row + 0.5) * down) / ratio}px`;
   }
 
+  /**
+   * Follow the size of the canvas in whole pixels of the screen. Only the browser knows how it rounds a box of 482.5 pixels; a canvas
+   * with one pixel more or less would be stretched, and its greys with it.
+   */
+  follow() {
+    this.watcher = new ResizeObserver(([{ devicePixelContentBoxSize: boxes }]) => {
+      this.size = boxes ? [boxes[0].inlineSize, boxes[0].blockSize] : null;
+      this.stage.draw();
+    });
+    try {
+      this.watcher.observe(this.canvas, { box: "device-pixel-content-box" });
+    } catch {
+      this.watcher.observe(this.canvas);
+    }
+  }
+
   /** Give the canvas as many pixels as the screen has there; whether there are any. */
   resize() {
     const ratio = window.devicePixelRatio || 1;
-    const width = Math.round(this.element.clientWidth * ratio), height = Math.round(this.element.clientHeight * ratio);
+    const [width, height] = this.size ?? [this.canvas.clientWidth, this.canvas.clientHeight].map((side) => Math.round(side * ratio));
     if (this.canvas.width !== width) this.canvas.width = width;
     if (this.canvas.height !== height) this.canvas.height = height;
     return width > 0 && height > 0;

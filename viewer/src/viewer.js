@@ -27,8 +27,6 @@ export class Viewer {
     );
     this.onKey = (event) => keyOf(this, event);
     document.addEventListener("keydown", this.onKey);
-    this.watcher = new ResizeObserver(() => this.draw());
-    this.watcher.observe(this.field);
   }
 
   /** Show the image that the page asks for; its window stays as the reader left it, its place and zoom begin anew. */
@@ -64,13 +62,17 @@ export class Viewer {
   /** Panes, buttons and first window for images of another kind. */
   prepare(wanted, kind) {
     this.kind = kind;
+    this.panes.forEach((pane) => pane.watcher.disconnect());
     this.cuts = wanted.modality === "ct";
     this.windows = WINDOWS[wanted.modality];
     this.names = this.cuts ? ["axial", "coronal", "sagittal"] : ["film"];
     this.panes = this.names.map((name) => new Pane(name, this));
     this.main = this.panes[0];
     this.field.replaceChildren(...this.panes.map((pane) => pane.element));
-    this.panes.forEach((pane) => onPane(this, pane));
+    this.panes.forEach((pane) => {
+      onPane(this, pane);
+      pane.follow();
+    });
     this.help.innerHTML = keyHelp(this);
     this.makeButtons();
     this.setMain(this.main);
@@ -203,7 +205,7 @@ export class Viewer {
     clearInterval(this.cine);
     cancelAnimationFrame(this.frame);
     document.removeEventListener("keydown", this.onKey);
-    this.watcher.disconnect();
+    this.panes.forEach((pane) => pane.watcher.disconnect());
     this.box.remove();
   }
 }

@@ -1,0 +1,204 @@
+"""The page Cases in a real browser: what the screen shows is what the store holds, and looking around asks the server nothing."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from dpmed_core.cohort.links import case_links
+from dpmed_core.cohort.report import ImportReport
+from dpmed_core.cohort.schema import Modality
+from dpmed_core.installation import Installation
+
+pytestmark = pytest.mark.browser
+LONGEST = 120_000
+"""Milliseconds that a loaded machine may take; nothing here measures speed."""
+SENDING = """() => {
+  const send = WebSocket.prototype.send;
+  WebSocket.prototype.send = function (...all) { window.sent = true; send.apply(this, all); };
+}"""
+"""Notes whether anything is sent to the server."""
+SLICES, ROWS, COLUMNS = 12, 20, 24
+TALL = {"width": 1440, "height": 1600}
+PUT_STYLE = (
+    "(canvas, css) => { const style = document.createElement('style'); style.textContent = css; canvas.getRootNode().append(style); }"
+)
+BARE = ".mark, .corner, .line { visibility: hidden; }"
+"""Takes what stands over the picture away, so that nothing but the picture is compared."""
+
+
+def films() -> np.ndarray:
+    """Test patterns of 64 x 64: every grey of 0 to 255 sixteen times, in another order in each; a bright mark at the upper left."""
+    rng = np.random.default_rng(0)
+    patterns = np.stack([rng.permutation(np.repeat(np.arange(256, dtype=np.uint8), 16)).reshape(64, 64) for _ in range(4)])
+    patterns[:, :4, :4] = 255
+    return patterns
+
+
+def scans() -> np.ndarray:
+    """Volumes whose slice k holds k Hounsfield units; bright on the patient's right, dark in front, brighter still at the head."""
+    volume = np.broadcast_to(np.arange(SLICES, dtype=np.int16)[:, None, None], (SLICES, ROWS, COLUMNS)).copy()
+    volume[:, 8:12, :4] = 1000
+    volume[:, :3, 10:14] = -1000
+    volume[-2:, 8:12, 10:14] = 2000
+    return np.stack([volume, volume + 5, volume, volume])
+
+
+@pytest.fixture(scope="module")
+def served(own_dashboard):
+    installation = Installation.open(own_dashboard.settings)
+    for name, modality, images in (("patterns", Modality.RADIOGRAPH, films()), ("scans", Modality.CT, scans())):
+        n = len(images)
+        cases = pd.DataFrame(
+            {
+                "case_id": [f"{i:016x}" for i in range(n)],
+                "patient_id": [f"{i:016x}" for i in range(n)],
+                "age": 50.0,
+                "sex": "female",
+                "split": "test",
+                "mass": [1.0, 0.0] * (n // 2),
+            }
+        )
+        report = ImportReport(n, n, n, 0, 0)
+        installation.cohorts.write(
+            name, modality=modality, synthetic=True, findings=("mass",), comorbidities=(), cases=cases, images=images, report=report
+        )
+    own_dashboard.start()
+    return own_dashboard
+
+
+def link(served, cohort: str, row: int) -> str:
+    installation = Installation.open(served.settings)
+    return case_links(installation.cohorts.load(cohort), installation.key).links[row]
+
+
+def open_case(page, served, cohort: str, row: int) -> str:
+    """Open the case and wait for its picture; its link."""
+    named = link(served, cohort, row)
+    page.goto(f"{served.url}/cases?cohort={cohort}&finding=mass&sort=none&case={named}")
+    page.locator(f'.viewer[data-shown="{named}"]').wait_for(timeout=LONGEST)
+    return named
+
+
+def on_screen(page, plane: str) -> np.ndarray:
+    """What the screen shows of a plane, as grey levels; every pixel must be grey."""
+    page.set_viewport_size(TALL)
+    canvas = page.locator(f'.pane[data-plane="{plane}"] canvas')
+    canvas.evaluate(PUT_STYLE, BARE)
+    page.mouse.move(0, 0)
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    left, top, width, height = canvas.evaluate(
+        "(c) => { const box = c.getBoundingClientRect(); return [Math.round(box.left), Math.round(box.top), c.width, c.height]; }"
+    )
+    screen = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("RGB")).astype(int)
+    colours = screen[top : top + height, left : left + width]
+    assert (colours == colours[..., :1]).all()
+    return colours[..., 0]
+
+
+def expected(stored: np.ndarray, shape: tuple[int, int], grey) -> np.ndarray:
+    """`stored` on a black ground of `shape`, as large as it fits without distortion, each value with its `grey`."""
+    scale = min(shape[1] / stored.shape[1], shape[0] / stored.shape[0])
+    places = []
+    for axis in (0, 1):
+        begin = (shape[axis] - stored.shape[axis] * scale) / 2
+        places.append(np.floor((np.arange(shape[axis]) + 0.5 - begin) / scale).astype(int))
+    inside = [(at >= 0) & (at < n) for at, n in zip(places, stored.shape, strict=True)]
+    picture = np.zeros(shape, dtype=int)
+    picture[np.ix_(*inside)] = grey(stored.astype(float))[np.ix_(places[0][inside[0]], places[1][inside[1]])]
+    return picture
+
+
+def window(level: float, width: float):
+    """DICOM's linear window (PS3.3, C.11.2.1.2.1)."""
+    return lambda x: np.round(np.clip(((x - (level - 0.5)) / (width - 1) + 0.5) * 255, 0, 255)).astype(int)
+
+
+def press(page, name: str) -> None:
+    page.locator(f'.viewer button[data-name="{name}"]').click()
+
+
+def test_a_stored_pattern_has_its_true_grey_levels_on_the_screen(served, page):
+    open_case(page, served, "patterns", 2)
+    press(page, "smooth")
+    stored = films()[2]
+    plain = on_screen(page, "film")
+    np.testing.assert_array_equal(plain, expected(stored, plain.shape, lambda x: x.astype(int)))
+    press(page, "preset-1")
+    np.testing.assert_array_equal(on_screen(page, "film"), expected(stored, plain.shape, window(85, 150)))
+    press(page, "inverted")
+    np.testing.assert_array_equal(on_screen(page, "film"), expected(stored, plain.shape, lambda x: 255 - window(85, 150)(x)))
+
+
+def test_planes_show_hounsfield_units_and_sides_where_they_belong(served, page):
+    open_case(page, served, "scans", 0)
+    press(page, "smooth")
+    press(page, "lines")
+    stored = scans()[0]
+    axial, coronal, sagittal = (on_screen(page, plane) for plane in ("axial", "coronal", "sagittal"))
+    grey = window(40, 400)
+    np.testing.assert_array_equal(axial, expected(stored[SLICES // 2], axial.shape, grey))
+    np.testing.assert_array_equal(coronal, expected(stored[::-1, ROWS // 2], coronal.shape, grey))
+    np.testing.assert_array_equal(sagittal, expected(stored[::-1, :, COLUMNS // 2], sagittal.shape, grey))
+    bright = np.argwhere(axial == 255)
+    assert bright[:, 1].max() < axial.shape[1] / 2, "what lies on the patient's right is on the reader's left"
+    assert np.argwhere(coronal == 255)[:, 0].min() < coronal.shape[0] / 2, "the head is up"
+    for plane, marks in (("axial", "RLAP"), ("coronal", "RLSI"), ("sagittal", "APSI")):
+        assert "".join(page.locator(f'.pane[data-plane="{plane}"] .mark').all_text_contents()) == marks
+
+
+def test_slices_windows_and_values_ask_the_server_nothing(served, page):
+    open_case(page, served, "scans", 0)
+    page.wait_for_timeout(1500)
+    page.set_viewport_size(TALL)
+    asked, sent = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("websocket", lambda socket: sent.append(socket.url))
+    page.evaluate(SENDING)
+    canvas = page.locator('.pane[data-plane="axial"] canvas')
+    box = canvas.bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + box["height"] * 0.7)
+    for _ in range(SLICES):
+        page.mouse.wheel(0, -100)
+    for at in range(SLICES - 1, -1, -1):
+        expect(page.locator('.pane[data-plane="axial"] .above')).to_have_text(f"Axial {at + 1} of {SLICES}")
+        page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + box["height"] * 0.7 + at % 2)
+        expect(page.locator(".viewer .value")).to_contain_text(f"{at} HU")
+        page.keyboard.press("ArrowDown")
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.7 + 60, box["y"] + box["height"] * 0.7 + 30, steps=5)
+    page.mouse.up()
+    expect(page.locator('.pane[data-plane="axial"] .below')).not_to_contain_text("W 400")
+    page.keyboard.press("4")
+    expect(page.locator('.pane[data-plane="axial"] .below')).to_contain_text("W 250  L 50")
+    page.mouse.click(box["x"] + box["width"] * 0.25, box["y"] + box["height"] * 0.5)
+    expect(page.locator('.pane[data-plane="sagittal"] .below')).not_to_contain_text(f"Sagittal {COLUMNS // 2 + 1}")
+    assert asked == [] and sent == [] and not page.evaluate("window.sent")
+
+
+def test_keys_step_through_the_list_and_the_window_stays(served, page):
+    first = open_case(page, served, "patterns", 1)
+    fetched = []
+    page.on("request", lambda request: fetched.append(request) if "/api/pixels/" in request.url else None)
+    press(page, "preset-2")
+    page.keyboard.press("n")
+    following = link(served, "patterns", 2)
+    page.locator(f'.viewer[data-shown="{following}"]').wait_for(timeout=LONGEST)
+    expect(page.get_by_text("Case 3 of 4")).to_be_visible()
+    assert f"case={following}" in page.url and "sort=none" in page.url
+    press(page, "smooth")
+    shown = on_screen(page, "film")
+    np.testing.assert_array_equal(shown, expected(films()[2], shown.shape, window(185, 140)))
+    page.keyboard.press("p")
+    page.locator(f'.viewer[data-shown="{first}"]').wait_for(timeout=LONGEST)
+    for request in fetched:
+        assert request.url.rsplit("/", 1)[0] == f"{served.url}/api/pixels" and "?" not in request.url
+
+
+def test_the_log_names_no_case(served, page):
+    named = open_case(page, served, "patterns", 3)
+    log = (served.settings.data_dir / "server.log").read_text()
+    assert named not in log and "Traceback" not in log
