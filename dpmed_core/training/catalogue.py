@@ -69,8 +69,8 @@ SLICES = RecipeCard(
     name="slices",
     version=1,
     title="Slices with attention (2.5D)",
-    summary="Each of 32 slices is encoded by a ResNet9 in two dimensions, and attention weighs the slices; same window, same sizes; "
-    "every weight is trained privately. Minutes per run.",
+    summary="Each of 32 slices of 48 x 48 pixels, in a soft-tissue window (40 ± 200 HU), is encoded by a ResNet9 in two dimensions, and "
+    "attention weighs the slices; every weight is trained privately. Minutes per run.",
     seconds_per_film=0.8,
     modalities=(Modality.CT,),
 )
