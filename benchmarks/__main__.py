@@ -12,6 +12,7 @@ import pandas as pd
 MODULES = {
     "accounting": "accounting",
     "auroc": "auroc",
+    "cases": "cases",
     "guards": "guards",
     "import": "importing",
     "import-kills": "import_kills",

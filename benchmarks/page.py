@@ -69,22 +69,22 @@ def rows() -> list[dict[str, object]]:
         make(Installation.open(settings))
         launched = playwright.chromium.launch(executable_path=str(path), args=["--no-sandbox", "--disable-gpu"])
         found = []
-        for workers in (0, WORKERS):
-            with _workers(workers):
-                found += measured(launched.new_context(viewport=VIEWPORT).new_page(), settings, workers)
+        for n_workers in (0, WORKERS):
+            with workers(n_workers):
+                found += measured(launched.new_context(viewport=VIEWPORT).new_page(), settings, n_workers)
         launched.close()
     return found
 
 
-def measured(page: Page, settings: Settings, workers: int) -> Iterator[dict[str, object]]:
+def measured(page: Page, settings: Settings, n_workers: int) -> Iterator[dict[str, object]]:
     """The rows of one state of the engine; the peer is Streamlit with one slider and one figure, in the same minute on the same machine."""
-    state = {"engine": f"{workers} workers training" if workers else "idle"}
-    with _served(settings, PEER) as url:
+    state = {"engine": f"{n_workers} workers training" if n_workers else "idle"}
+    with served(settings, PEER) as url:
         page.goto(url)
         page.wait_for_selector(".js-plotly-plot", timeout=LONGEST_SECONDS * 1000)
         page.wait_for_timeout(SETTLING_MILLISECONDS)
-        yield {"case": "streamlit-alone", **state, **_summary(_moves(page, 1))}
-    with _served(settings, "app.py") as url:
+        yield {"case": "streamlit-alone", **state, **summary(_moves(page, 1))}
+    with served(settings, "app.py") as url:
         for attribute in ATTRIBUTES:
             began = time.perf_counter()
             page.goto(f"{url}/fairness?cohort={NAME}&finding={FINDINGS[0]}&attribute={attribute}&epsilon={EPSILONS[0]:g}")
@@ -93,7 +93,7 @@ def measured(page: Page, settings: Settings, workers: int) -> Iterator[dict[str,
             page.wait_for_function(WHOLE, timeout=LONGEST_SECONDS * 1000)
             whole = time.perf_counter() - began
             page.wait_for_timeout(SETTLING_MILLISECONDS)
-            moved = _summary(_moves(page, N_FIGURES))
+            moved = summary(_moves(page, N_FIGURES))
             yield {
                 "case": f"fairness-{attribute}",
                 **state,
@@ -104,7 +104,8 @@ def measured(page: Page, settings: Settings, workers: int) -> Iterator[dict[str,
             }
 
 
-def _summary(moves: Iterator[float]) -> dict[str, object]:
+def summary(moves: Iterator[float]) -> dict[str, object]:
+    """Median, ninth decile and longest of `moves`, in milliseconds."""
     times = sorted(moves)
     return {
         "n_moves": len(times),
@@ -129,7 +130,8 @@ def _moves(page: Page, n_figures: int) -> Iterator[float]:
 
 
 @contextmanager
-def _served(settings: Settings, script: str) -> Iterator[str]:
+def served(settings: Settings, script: str) -> Iterator[str]:
+    """The address at which `script` is served on the data folder of `settings`."""
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
@@ -155,7 +157,7 @@ def _wait_until_served(address: str) -> None:
 
 
 @contextmanager
-def _workers(number: int) -> Iterator[None]:
+def workers(number: int) -> Iterator[None]:
     """So many processes that train a small network on one thread each, niced as the engine's workers are."""
     context = multiprocessing.get_context("spawn")
     busy = [context.Process(target=_train, daemon=True) for _ in range(number)]

@@ -41,7 +41,7 @@ def make(installation: Installation) -> Cohort:
         noise = 0.0 if spec.privacy is None else 1 / math.sqrt(spec.privacy.epsilon)
         probabilities = 1 / (1 + np.exp(-truth - noise * rng.normal(size=truth.shape) + 0.2 * rng.normal(size=truth.shape)))
         scores = scores_table(cohort, split, probabilities)
-        _store(installation, cohort, spec, scores)
+        store(installation, cohort, spec, scores)
     return cohort
 
 
@@ -75,7 +75,8 @@ def _cohort(installation: Installation, rng: np.random.Generator) -> Cohort:
     )
 
 
-def _store(installation: Installation, cohort: Cohort, spec: RunSpec, scores: pd.DataFrame) -> None:
+def store(installation: Installation, cohort: Cohort, spec: RunSpec, scores: pd.DataFrame) -> None:
+    """Store `scores` as the finished run that `spec` asks for."""
     installation.runs.ask(spec, cohort_name=cohort.name)
     run_id = installation.runs.run_id(spec)
     guarantee = None

@@ -19,9 +19,10 @@ canvas { position: absolute; inset: 0; width: 100%; height: 100%; cursor: crossh
 .mark.right { right: 6px; top: 50%; transform: translateY(-50%); }
 .mark.top { top: 6px; left: 50%; transform: translateX(-50%); }
 .mark.bottom { bottom: 6px; left: 50%; transform: translateX(-50%); }
-.corner { left: 6px; font-size: 12px; white-space: pre; }
-.corner.above { top: 6px; }
-.corner.below { bottom: 6px; }
+.corner { left: 4px; padding: 2px 4px; border-radius: 3px; font-size: 12px; white-space: pre; background: #000a; }
+.corner:empty { display: none; }
+.corner.above { top: 4px; }
+.corner.below { bottom: 4px; }
 .line { position: absolute; pointer-events: none; background: #56b4e9; opacity: 0.55; }
 .line.across { left: 0; right: 0; height: 1px; }
 .line.down { top: 0; bottom: 0; width: 1px; }
