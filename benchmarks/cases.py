@@ -2,7 +2,41 @@
 
 Of `nih1000` (real films and probes; where `DPMED_REAL_COHORTS` names its folder), of the CT demo, and of a cohort of the paper's size; the
 last two have real files in the stores and synthetic scores, since only the time is of interest.
-"""() => {{
+"""
+
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from playwright.sync_api import Page, sync_playwright
+
+from benchmarks import page_cohort
+from benchmarks.page import LONGEST_SECONDS, MOVES, ROOT, VIEWPORT, WORKERS, served, summary, workers
+from dpmed_core.cohort.demo_ct import add_demo_ct
+from dpmed_core.cohort.schema import Cohort
+from dpmed_core.cohort.split import assign_parts
+from dpmed_core.installation import Installation
+from dpmed_core.pictures import browser
+from dpmed_core.runs.live import train_live
+from dpmed_core.runs.plan import plan_runs
+from dpmed_core.settings import Settings
+from dpmed_core.training.scores import held_out_rows, scores_table
+from dpmed_core.training.spec import PrivacyUnit, RunSpec
+
+SCANS = 150
+EPSILONS, SEEDS = (1.0, 8.0), 3
+NIH_FINDINGS = "atelectasis,cardiomegaly,effusion,infiltration"
+SIDE = 512
+SECONDS = 4.0
+SETTLING_MILLISECONDS = 3000
+BETWEEN_MILLISECONDS = 150
+
+SETUP = f"""() => {{
   window.box = [...document.querySelectorAll('*')].map((e) => e.shadowRoot?.querySelector('.viewer')).find((found) => found);
   window.place = () => [...document.querySelectorAll('p')].map((p) => p.textContent).find((text) => /^Case [\\d,]+ of /.test(text));
   window.wide = () => {{
@@ -27,12 +61,13 @@ SWITCH = """() => {
     requestAnimationFrame(look);
   });
 }"""
-"""Starts a clock at the next key press; `window.switched` gives the milliseconds until another image is drawn and the text is another case's."""
+"""Starts a clock at the next key press; `window.switched` gives the milliseconds until image and text are another case's."""
 
 DRAG = f"""async () => {{
   const one = canvas(), side = [one.width, one.height];
   one.setPointerCapture = () => {{}};
-  const fire = (kind, x) => one.dispatchEvent(new PointerEvent(kind, {{ clientX: 300 + x, clientY: 300 + x / 2, bubbles: true, pointerId: 1 }}));
+  const at = (x) => ({{ clientX: 300 + x, clientY: 300 + x / 2, bubbles: true, pointerId: 1 }});
+  const fire = (kind, x) => one.dispatchEvent(new PointerEvent(kind, at(x)));
   fire('pointerdown', 0);
   const draws = Number(one.dataset.draws), began = performance.now();
   for (let x = 4; performance.now() - began < {SECONDS * 1000}; x = (x + 1) % 200 + 4) {{

@@ -1,5 +1,7 @@
 /** From stored values to grey levels. */
 
+const BLACK = 0xff000000;
+
 /** Windows by modality: [name, level, width]. Films are stored in 256 steps, CT in Hounsfield units. */
 export const WINDOWS = {
   radiograph: [["Full", 128, 256], ["Lung", 85, 150], ["Bone", 185, 140]],
@@ -7,60 +9,62 @@ export const WINDOWS = {
 };
 
 /**
- * The grey level of every value that the array's type can hold: DICOM's linear window (PS3.3, C.11.2.1.2.1), rounded.
- * `table[value + offset]` is the grey of `value`.
+ * The colour of every value that the array's type can hold: DICOM's linear window (PS3.3, C.11.2.1.2.1), rounded, as opaque grey.
+ * `colours[value + offset]` is that of `value`; the last one, black, is what lies outside the image.
  */
 export function greys(dtype, { level, width, inverted }) {
   const [size, offset] = dtype === "uint8" ? [256, 0] : [65536, 32768];
-  const table = new Uint8ClampedArray(size);
+  const colours = new Uint32Array(size + 1).fill(BLACK);
   const span = Math.max(width - 1, 1e-6);
   for (let index = 0; index < size; index++) {
-    const grey = Math.round(((index - offset - (level - 0.5)) / span + 0.5) * 255);
-    table[index] = inverted ? 255 - Math.min(Math.max(grey, 0), 255) : grey;
+    const share = Math.min(Math.max((index - offset - (level - 0.5)) / span + 0.5, 0), 1), grey = Math.round(share * 255);
+    colours[index] = BLACK | ((inverted ? 255 - grey : grey) * 0x010101);
   }
-  return { table, offset };
+  return { colours, offset };
 }
 
 /**
- * Draw `picture` into `pixels` (32 bits each, `columns` wide): each screen pixel shows the stored value under its middle, or the value
- * between its four neighbours where `smooth`; values are found first and given their grey afterwards, so a narrow window stays true.
- * What lies outside the picture is black.
+ * Find what each screen pixel shows of `picture`, as places in the table of `greys`: the stored value under its middle, or the value
+ * between its four neighbours where `smooth`. Values are found here and get their grey afterwards, so a narrow window stays true, and a
+ * window that is dragged need not find them again.
  */
-export function paint(pixels, columns, rows, picture, { left, top, across, down }, { table, offset }, smooth) {
+export function resample(found, columns, rows, picture, { left, top, across, down }, { colours, offset }, smooth) {
   const xs = places(columns, left, across, picture.width), ys = places(rows, top, down, picture.height);
-  const { values, width } = picture;
+  const { values, width } = picture, outside = colours.length - 1;
   for (let row = 0, to = 0; row < rows; row++) {
-    const y = ys.at[row];
+    if (ys.near[row] < 0) {
+      found.fill(outside, to, (to += columns));
+      continue;
+    }
+    const first = ys.low[row] * width, second = ys.high[row] * width, near = ys.near[row] * width, t = ys.share[row];
     for (let column = 0; column < columns; column++, to++) {
-      const x = xs.at[column];
-      if (Number.isNaN(x) || Number.isNaN(y)) { pixels[to] = 0xff000000; continue; }
-      let value;
-      if (smooth) {
-        const first = ys.low[row] * width, second = ys.high[row] * width, a = xs.low[column], b = xs.high[column];
-        const s = xs.share[column], t = ys.share[row];
+      if (xs.near[column] < 0) found[to] = outside;
+      else if (smooth) {
+        const a = xs.low[column], b = xs.high[column], s = xs.share[column];
         const upper = values[first + a] + s * (values[first + b] - values[first + a]);
         const lower = values[second + a] + s * (values[second + b] - values[second + a]);
-        value = Math.round(upper + t * (lower - upper));
-      } else value = values[ys.near[row] * width + xs.near[column]];
-      const grey = table[value + offset];
-      pixels[to] = 0xff000000 | (grey << 16) | (grey << 8) | grey;
+        found[to] = Math.round(upper + t * (lower - upper)) + offset;
+      } else found[to] = values[near + xs.near[column]] + offset;
     }
   }
 }
 
-/** Where each of `length` screen pixels lies along an axis of `size` stored ones that begins at `begin` and shows each over `scale`. */
+/** Give every one of `pixels` the colour of its value. */
+export function shade(pixels, found, { colours }) {
+  for (let pixel = 0; pixel < pixels.length; pixel++) pixels[pixel] = colours[found[pixel]];
+}
+
+/** Where each of `length` screen pixels lies along an axis of `size` stored ones that begins at `begin` and shows each over `scale`; -1 outside. */
 function places(length, begin, scale, size) {
-  const at = new Float64Array(length), near = new Int32Array(length);
-  const low = new Int32Array(length), high = new Int32Array(length), share = new Float64Array(length);
+  const near = new Int32Array(length), share = new Float64Array(length);
+  const low = new Int32Array(length), high = new Int32Array(length);
   for (let pixel = 0; pixel < length; pixel++) {
     const place = (pixel + 0.5 - begin) / scale;
-    if (place < 0 || place >= size) { at[pixel] = NaN; continue; }
-    at[pixel] = place;
-    near[pixel] = Math.floor(place);
+    near[pixel] = place < 0 || place >= size ? -1 : Math.floor(place);
     const middle = Math.min(Math.max(place - 0.5, 0), size - 1);
     low[pixel] = Math.floor(middle);
     high[pixel] = Math.min(low[pixel] + 1, size - 1);
     share[pixel] = middle - low[pixel];
   }
-  return { at, near, low, high, share };
+  return { near, low, high, share };
 }

@@ -1,6 +1,6 @@
 /** One picture on the page: a canvas with marks at its edges, lines where the other planes cut it, and numbers in its corners. */
 
-import { paint } from "./grey.js";
+import { resample, shade } from "./grey.js";
 import { PLANES, placeOf, sliceOf } from "./volume.js";
 
 const LARGEST_ZOOM = 20;
@@ -70,11 +70,17 @@ export class Pane {
   draw() {
     const { volume, place, look, table, cuts } = this.stage;
     if (!volume || !this.resize()) return;
-    const at = place[this.plane.through];
-    this.picture = sliceOf(volume, this.plane, at);
-    const { width, height } = this.canvas, layout = this.layout(this.picture);
-    if (this.image?.width !== width || this.image?.height !== height) this.image = this.context.createImageData(width, height);
-    paint(new Uint32Array(this.image.data.buffer), width, height, this.picture, layout, table, look.smooth);
+    const at = place[this.plane.through], { width, height } = this.canvas;
+    if (this.drawn?.volume !== volume || this.drawn.at !== at) this.picture = sliceOf(volume, this.plane, at);
+    const layout = this.layout(this.picture), wanted = { volume, at, width, height, smooth: look.smooth, ...layout };
+    if (this.image?.width !== width || this.image?.height !== height) {
+      this.image = this.context.createImageData(width, height);
+      this.pixels = new Uint32Array(this.image.data.buffer);
+      this.found = new Int32Array(width * height);
+    }
+    if (!same(this.drawn, wanted)) resample(this.found, width, height, this.picture, layout, table, look.smooth);
+    this.drawn = wanted;
+    shade(this.pixels, this.found, table);
     this.context.putImageData(this.image, 0, 0);
     const large = this.stage.main === this, slice = `${this.plane.title} ${at + 1}${large ? ` of ${volume.shape[this.plane.through]}` : ""}`;
     const window = `W ${Math.round(look.width)}  L ${Math.round(look.level)}${this.zoom > 1 ? `  ×${this.zoom.toFixed(1)}` : ""}`;
@@ -125,4 +131,8 @@ export class Pane {
     const box = this.canvas.getBoundingClientRect();
     return [((event.clientX - box.left) * this.canvas.width) / box.width, ((event.clientY - box.top) * this.canvas.height) / box.height];
   }
+}
+
+function same(one, other) {
+  return Boolean(one) && Object.keys(other).every((name) => one[name] === other[name]);
 }

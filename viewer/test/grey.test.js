@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { WINDOWS, greys, paint } from "../src/grey.js";
+import { WINDOWS, greys, resample, shade } from "../src/grey.js";
 
 /** DICOM PS3.3, C.11.2.1.2.1, written as the standard writes it. */
 function byTheStandard(x, c, w) {
@@ -10,11 +10,19 @@ function byTheStandard(x, c, w) {
   return ((x - (c - 0.5)) / (w - 1) + 0.5) * 255;
 }
 
+/** The greys of a table, opaque and without the one for what lies outside. */
+function tableOf(dtype, look) {
+  const { colours, offset } = greys(dtype, look);
+  assert.ok(colours.every((colour) => colour >>> 24 === 255 && (colour & 255) === ((colour >> 8) & 255) && (colour & 255) === ((colour >> 16) & 255)));
+  assert.equal(colours.at(-1) & 0xffffff, 0);
+  return { table: colours.slice(0, -1).map((colour) => colour & 255), offset };
+}
+
 test("greys follow the standard's linear window, for every value and preset", () => {
   for (const [modality, windows] of Object.entries(WINDOWS)) {
     const dtype = modality === "ct" ? "int16" : "uint8";
     for (const [, level, width] of windows) {
-      const { table, offset } = greys(dtype, { level, width });
+      const { offset, table } = tableOf(dtype, { level, width });
       for (let value = dtype === "uint8" ? 0 : -2000; value < (dtype === "uint8" ? 256 : 4000); value++) {
         assert.equal(table[value + offset], Math.round(byTheStandard(value, level, width)));
       }
@@ -24,24 +32,25 @@ test("greys follow the standard's linear window, for every value and preset", ()
 
 test("the full window shows a film's stored values as they are", () => {
   const [, level, width] = WINDOWS.radiograph[0];
-  assert.deepEqual([...greys("uint8", { level, width }).table], [...Array(256).keys()]);
+  assert.deepEqual([...tableOf("uint8", { level, width }).table], [...Array(256).keys()]);
 });
 
 test("inverting turns every grey over", () => {
   const look = { level: 40, width: 400 };
-  const plain = greys("int16", look).table, inverted = greys("int16", { ...look, inverted: true }).table;
+  const plain = tableOf("int16", look).table, inverted = tableOf("int16", { ...look, inverted: true }).table;
   assert.ok(plain.every((grey, index) => grey + inverted[index] === 255));
 });
 
 test("a window of one value is a step, not an error", () => {
-  const { table } = greys("uint8", { level: 100, width: 1 });
+  const { table } = tableOf("uint8", { level: 100, width: 1 });
   assert.deepEqual([table[0], table[99], table[100], table[255]], [0, 0, 255, 255]);
 });
 
 const identity = greys("uint8", { level: 128, width: 256 });
 const painted = (picture, columns, rows, place, smooth, table = identity) => {
-  const pixels = new Uint32Array(columns * rows);
-  paint(pixels, columns, rows, picture, place, table, smooth);
+  const pixels = new Uint32Array(columns * rows), found = new Int32Array(columns * rows);
+  resample(found, columns, rows, picture, place, table, smooth);
+  shade(pixels, found, table);
   return [...pixels].map((pixel) => pixel & 255);
 };
 
