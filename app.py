@@ -15,6 +15,7 @@ from dpmed_core.runs.engine import ensure_engine
 from dpmed_core.runs.status import OPEN_STATES
 from dpmed_core.settings import Settings, load_settings
 from widgets.viewer.routes import ROUTES
+from widgets.viewer.sessions import pixel_grants
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ async def _keep_engine(settings: Settings) -> None:
             await asyncio.to_thread(_start_engine_for_open_runs, settings)
         except DpmedError as error:
             log.warning("%s", error)
+        pixel_grants().purge()
         await asyncio.sleep(LOOK_EVERY_SECONDS)
 
 

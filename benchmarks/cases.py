@@ -25,6 +25,7 @@ from dpmed_core.pictures import browser
 from dpmed_core.runs.live import train_live
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.settings import Settings
+from dpmed_core.training.catalogue import recipes_for
 from dpmed_core.training.scores import held_out_rows, scores_table
 from dpmed_core.training.spec import PrivacyUnit, RunSpec
 
@@ -171,4 +172,5 @@ def _import_nih(installation: Installation, folder: Path) -> None:
 
 
 def _specs(installation: Installation, cohort: Cohort) -> list[RunSpec]:
-    return plan_runs(cohort, key=installation.key, recipe="probe", epsilons=EPSILONS, n_seeds=SEEDS, delta=None, unit=PrivacyUnit.PATIENT)
+    recipe = recipes_for(cohort.modality)[0]
+    return plan_runs(cohort, key=installation.key, recipe=recipe, epsilons=EPSILONS, n_seeds=SEEDS, delta=None, unit=PrivacyUnit.PATIENT)

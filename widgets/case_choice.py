@@ -136,7 +136,7 @@ def show_list(listed: Listed, current: str | None, cohort: Cohort) -> None:
             show_case(listed.links[first + rows[0]])
 
     st.dataframe(
-        _in_words(part, cohort, first, place if current in listed.links else None),
+        _in_words(part, listed.links[first : first + LIST_ROWS], cohort, first, place if current in listed.links else None),
         hide_index=True,
         height=LIST_HEIGHT,
         column_config={name: st.column_config.NumberColumn(format="%.3f") for name in ("Private score", "Without", "Change", "Spread")},
@@ -146,8 +146,9 @@ def show_list(listed: Listed, current: str | None, cohort: Cohort) -> None:
     )
 
 
-def _in_words(part: pd.DataFrame, cohort: Cohort, first: int, place: int | None) -> pd.DataFrame:
-    who = cohort.cases.set_index("case_id").loc[part["case_id"], ["age", "sex"]]
+def _in_words(part: pd.DataFrame, links: list[str], cohort: Cohort, first: int, place: int | None) -> pd.DataFrame:
+    rows = links_of(cohort).rows
+    who = cohort.cases.iloc[[rows[link] for link in links]][["age", "sex"]]
     one_finding = part["finding"].nunique() == 1
     table = pd.DataFrame(
         {

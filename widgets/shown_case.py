@@ -1,6 +1,7 @@
 """The case that is looked at, and in what light."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import pandas as pd
 
@@ -47,7 +48,7 @@ class ShownCase:
     link: str
     finding: str
 
-    @property
+    @cached_property
     def trainings(self) -> pd.DataFrame | None:
         """What every training says of it (`evaluation.case_scores.TRAINING_COLUMNS`); None where none scored it."""
         scores = self.light.scores

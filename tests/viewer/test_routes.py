@@ -14,7 +14,8 @@ from dpmed_core.cohort.schema import Modality, Part
 from dpmed_core.cohort.split import assign_parts
 from dpmed_core.installation import Installation
 from dpmed_core.settings import Settings
-from widgets.viewer import access, routes
+from widgets.viewer import routes
+from widgets.viewer import sessions as running
 from widgets.viewer.access import LASTING_SECONDS, LentArrays, PixelGrants
 from widgets.viewer.cohort_images import CohortImages
 
@@ -44,9 +45,8 @@ def sessions():
 
 @pytest.fixture
 def grants(clock, sessions, monkeypatch):
-    held = PixelGrants(clock=clock)
+    held = PixelGrants(is_active=lambda session_id: session_id in sessions, clock=clock)
     monkeypatch.setattr(routes, "pixel_grants", lambda: held)
-    monkeypatch.setattr(routes, "_is_active", lambda session_id: session_id in sessions)
     return held
 
 
@@ -152,14 +152,24 @@ def test_a_token_expires_and_is_drawn_out_by_use_of_the_page(client, grants, ima
     assert len(grants) == 1
 
 
-def test_ended_sessions_leave_nothing_behind(grants, images):
+def test_ended_sessions_leave_nothing_behind(grants, images, sessions):
     grants.token("alice", images)
     grants.token("bob", images)
-    grants.end("alice")
+    sessions.remove("alice")
+    grants.purge()
     assert len(grants) == 1
 
 
-def test_tokens_cannot_be_guessed_from_each_other(grants, images):
+def test_another_image_under_the_same_name_takes_the_place_of_the_first(client, grants):
+    first, second = (LentArrays("upload", {letter * 16: np.zeros((2, 2), np.uint8)}) for letter in "ab")
+    token = grants.token("alice", first)
+    assert grants.token("alice", second) == token
+    assert ask(client, "b" * 16, token).status_code == 200 and ask(client, "a" * 16, token).status_code == 404
+    assert len(grants) == 1
+
+
+def test_tokens_cannot_be_guessed_from_each_other(grants, images, sessions):
+    sessions.update(f"session-{number}" for number in range(200))
     tokens = {grants.token(f"session-{number}", images) for number in range(200)}
     assert len(tokens) == 200 and min(map(len, tokens)) >= 43
 
@@ -214,7 +224,8 @@ def test_the_lock_file_names_no_registry():
 
 
 def test_the_servers_own_tokens_are_one_for_all_pages():
-    assert access.pixel_grants() is access.pixel_grants()
+    assert running.pixel_grants() is running.pixel_grants()
+    assert running.pixel_grants().find(running.pixel_grants().token("nobody's", LentArrays("none", {}))) is None
 
 
 def test_links_differ_between_installations_and_versions(cohort, installation):

@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -59,48 +58,45 @@ class Grant:
 
 
 class PixelGrants:
-    """The tokens of this server; may be used by several threads at once."""
+    """The tokens of a server; may be used by several threads at once."""
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """No tokens yet; `clock` gives seconds."""
-        self._clock = clock
+    def __init__(self, *, is_active: Callable[[str], bool], clock: Callable[[], float] = time.monotonic) -> None:
+        """No tokens yet.
+
+        Args:
+            is_active: whether a session still runs.
+            clock: gives seconds.
+        """
+        self._is_active, self._clock = is_active, clock
         self._lock = threading.Lock()
         self._grants: dict[str, Grant] = {}
 
     def token(self, session_id: str, images: Images) -> str:
-        """The token with which `session_id` fetches `images`, from now on valid for `LASTING_SECONDS`; the same for the same set."""
+        """The token with which `session_id` fetches `images`, from now on valid for `LASTING_SECONDS`.
+
+        Images of the same name take the place of those that the session was given before, under the same token.
+        """
+        self.purge()
         with self._lock:
-            now = self._clock()
-            self._grants = {token: grant for token, grant in self._grants.items() if grant.expires > now}
             held = next((t for t, g in self._grants.items() if (g.session_id, g.images.name) == (session_id, images.name)), None)
             token = held or secrets.token_urlsafe(TOKEN_BYTES)
-            self._grants[token] = Grant(session_id, images, now + LASTING_SECONDS)
+            self._grants[token] = Grant(session_id, images, self._clock() + LASTING_SECONDS)
             return token
 
-    def find(self, token: str, *, is_active: Callable[[str], bool]) -> Grant | None:
-        """What `token` opens; None where it is unknown, expired, or its session is gone.
-
-        Args:
-            token: as the browser sent it.
-            is_active: whether a session still runs.
-        """
+    def find(self, token: str) -> Grant | None:
+        """What `token` opens; None where it is unknown, expired, or its session is gone."""
         with self._lock:
             grant = self._grants.get(token)
-            if grant is None or grant.expires <= self._clock():
-                return None
-        return grant if is_active(grant.session_id) else None
+        return grant if grant is not None and self._is_valid(grant) else None
 
-    def end(self, session_id: str) -> None:
-        """Forget everything that a session may fetch."""
+    def purge(self) -> None:
+        """Forget what opens nothing any more, and the images with it."""
         with self._lock:
-            self._grants = {token: grant for token, grant in self._grants.items() if grant.session_id != session_id}
+            self._grants = {token: grant for token, grant in self._grants.items() if self._is_valid(grant)}
+
+    def _is_valid(self, grant: Grant) -> bool:
+        return grant.expires > self._clock() and self._is_active(grant.session_id)
 
     def __len__(self) -> int:
         """How many tokens there are."""
         return len(self._grants)
-
-
-@lru_cache(maxsize=1)
-def pixel_grants() -> PixelGrants:
-    """The tokens of this server."""
-    return PixelGrants()

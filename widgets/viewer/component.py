@@ -10,9 +10,10 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from dpmed_core.cohort.schema import Cohort, Modality, Part
 from widgets.case_scores import links_of, split_of
 from widgets.lookup import installation
-from widgets.viewer.access import Images, LentArrays, pixel_grants
+from widgets.viewer.access import Images, LentArrays
 from widgets.viewer.cohort_images import CohortImages
 from widgets.viewer.routes import PIXEL_PATH, PROGRAM_PATH, TOKEN_HEADER, program
+from widgets.viewer.sessions import pixel_grants
 
 LOADER = """
 const loading = {};
@@ -56,7 +57,7 @@ def show_case_image(
 def show_array(
     image: NDArray[Any], modality: Modality, *, link: str, key: str, spacing_mm: tuple[float, float, float] | None = None, caption: str = ""
 ) -> None:
-    """An image that lies in memory alone, in the viewer.
+    """An image that lies in memory alone, in the viewer; another one under the same key takes its place.
 
     Args:
         image: uint8 `[rows, columns]` or int16 `[slices, rows, columns]`, as a cohort stores it.
@@ -67,7 +68,7 @@ def show_array(
         caption: stands above the image.
     """
     facts = _facts(image.shape, str(image.dtype), modality, spacing_mm)
-    _mount(LentArrays(f"{key}-{link}", {link: image}), {**facts, "link": link, "around": [], "caption": caption}, key, None)
+    _mount(LentArrays(f"lent to {key}", {link: image}), {**facts, "link": link, "around": [], "caption": caption}, key, None)
 
 
 def _facts(shape: Sequence[int], dtype: str, modality: Modality, spacing_mm: Sequence[float] | None) -> dict[str, Any]:

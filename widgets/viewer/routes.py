@@ -11,9 +11,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from streamlit.runtime import Runtime
 
-from widgets.viewer.access import Grant, pixel_grants
+from widgets.viewer.access import Grant
+from widgets.viewer.sessions import pixel_grants
 
 BUNDLE = Path(__file__).parent / "dist" / "viewer.js"
 TOKEN_HEADER = "x-dpmed-token"
@@ -40,7 +40,7 @@ async def serve_program(request: Request) -> Response:
 
 async def serve_pixels(request: Request) -> Response:
     """Raw pixels, little-endian, in the order of the array: 403 without a valid token, 404 for what its session may not see."""
-    grant = pixel_grants().find(request.headers.get(TOKEN_HEADER, ""), is_active=_is_active)
+    grant = pixel_grants().find(request.headers.get(TOKEN_HEADER, ""))
     if grant is None:
         return Response(status_code=403, headers=PRIVATE)
     found = await run_in_threadpool(_read, grant, request.path_params["link"])
@@ -62,7 +62,3 @@ def _read(grant: Grant, link: str) -> bytes | None:
 
 def _little_endian(image: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(image, dtype=image.dtype.newbyteorder("<"))
-
-
-def _is_active(session_id: str) -> bool:
-    return Runtime.exists() and Runtime.instance().is_active_session(session_id)
