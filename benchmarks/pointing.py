@@ -1,7 +1,7 @@
 """The pointing game on the demo cohort: do maps of private and non-private networks point at the planted lesions?
 
 Networks of recipe `paper` are trained on the demo's training patients; maps are drawn for held-out films that show a finding plainly, one
-film a patient. Chance is a random point in the thorax; the best single place for all films, and a network with random weights, stand beside.
+film a patient. Chance is a random point in the thorax; the best single place for all films, and a network with random weights, stand by.
 """
 
 import os

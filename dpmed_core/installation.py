@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from dpmed_core.blind.book import ReadingBook
 from dpmed_core.cohort.store import CohortStore
+from dpmed_core.database import Database
 from dpmed_core.keyed import installation_key
 from dpmed_core.runs.store import RunStore
 from dpmed_core.settings import Settings, load_settings
@@ -36,10 +38,15 @@ class Installation:
             runs=RunStore(settings.runs_dir, key),
         )
 
+    @property
+    def readings(self) -> ReadingBook:
+        """What readers answered before they saw labels and scores."""
+        return ReadingBook(Database(self.settings))
+
     def remove_cohort(self, name: str) -> list[str]:
         """Remove cohort `name` and withdraw its runs; the run_ids that were withdrawn.
 
-        The runs' requests and their record of what was spent stay. Runs of the same data under another
+        The runs' requests and their record of what was spent stay; what readers said of its cases goes. Runs of the same data under another
         cohort's name stay whole.
 
         Raises:
@@ -49,6 +56,7 @@ class Installation:
         self.cohorts.remove(name)
         if any(self.cohorts.load(other).fingerprint == fingerprint for other in self.cohorts.names()):
             return []
+        self.readings.forget(fingerprint)
         withdrawn = [s.run_id for s in self.runs.statuses() if s.spec.cohort_fingerprint == fingerprint]
         for run_id in withdrawn:
             self.runs.withdraw(run_id)

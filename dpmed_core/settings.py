@@ -18,6 +18,7 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(PRODUCT_DATA_DIR, description="holds cohorts, runs, keys and the engine's address")
     scheduler: str | None = Field(None, description="address of a Dask scheduler; default: the engine's own")
+    database_url: str | None = Field(None, description="SQLAlchemy URL of the database; default: SQLite in the data folder")
     workers: int = Field(2, ge=1, le=256, description="training processes of the engine's own scheduler")
     import_dir: Path | None = Field(None, description="folder on the server whose subfolders the import page offers; none: upload only")
     demo: bool = Field(True, description="make and train the synthetic demo cohort when nothing is there")
@@ -53,8 +54,13 @@ class Settings(BaseSettings):
         return self.data_dir / "imports"
 
     @property
+    def database_path(self) -> Path:
+        """The SQLite database that is used where no other is named."""
+        return self.data_dir / "dpmed.db"
+
+    @property
     def questions_dir(self) -> Path:
-        """Where questions wait for the engine; each gone when its answer was fetched, or after ten minutes."""
+        """Where questions wait for the engine; each gone when its answer was fetched, or after some minutes."""
         return self.data_dir / "questions"
 
     @property

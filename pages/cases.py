@@ -18,17 +18,19 @@ from widgets.case_choice import (
     show_list,
     step_case,
 )
+from widgets.case_light import choose_light
 from widgets.case_parts import choose_part
 from widgets.case_scores import links_of, scores_of, worklist_of
 from widgets.case_view import show_answers, show_budgets, show_patient
 from widgets.choices import Choices, choice, current_choices
 from widgets.cohort import chosen_cohort
 from widgets.explanations import show_explanations
+from widgets.own_case import show_own_case
 from widgets.shown_case import Light
 from widgets.tables import tables_of
 from widgets.viewer.component import show_case_image
 
-MODES = {"worklist": "Worklist"}  # by their name in the address; the choice is shown once there are several
+MODES = {"worklist": "Worklist", "own": "A case of your own"}
 
 
 def show_worklist(cohort: Cohort, choices: Choices) -> None:
@@ -83,6 +85,8 @@ st.title("Cases")
 st.markdown("Would privacy have changed this patient's answer?")
 selected = current_choices()
 if (chosen := chosen_cohort()) is not None and selected.finding and selected.recipe and selected.unit:
-    mode = choice("mode", "How to look", list(MODES), title=MODES.__getitem__) if len(MODES) > 1 else next(iter(MODES))
+    mode = choice("mode", "How to look", list(MODES), title=MODES.__getitem__)
     if mode == "worklist":
         show_worklist(chosen, selected)
+    elif mode == "own" and (light := choose_light(chosen, selected)) is not None:
+        show_own_case(light)

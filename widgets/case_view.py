@@ -38,7 +38,7 @@ def show_answers(case: ShownCase) -> None:
         return
     known = str(truth(case.labels[[case.finding]].to_numpy())[0])
     st.markdown(f"##### {case_sentence(trainings, finding=case.finding, truth=known, epsilon=case.epsilon)}")
-    st.table(_answers(answers_of_case(trainings, case.labels, case.epsilon), case.finding))
+    st.table(answers_in_words(answers_of_case(trainings, case.labels, case.epsilon), case.finding))
     st.caption(
         "Private and Without: mean score of the trainings with and without privacy. Call it: how many trainings call the finding present, "
         f"each at its own threshold, {OperatingRule().sentence()}."
@@ -57,12 +57,8 @@ def show_budgets(case: ShownCase) -> None:
         st.markdown(spread_sentence(case_spread(trainings, finding=case.finding, epsilon=case.epsilon)))
 
 
-def _labels(case: ShownCase) -> pd.DataFrame:
-    words = [TRUTH_TITLES[value] for value in truth(case.labels.to_numpy())]
-    return pd.DataFrame({"Truth": words}, index=pd.Index([finding_title(name) for name in case.labels.index], name="Finding"))
-
-
-def _answers(table: pd.DataFrame, finding: str) -> pd.DataFrame:
+def answers_in_words(table: pd.DataFrame, finding: str) -> pd.DataFrame:
+    """The rows of `answers_of_case` as a reader wants them, `finding` set off."""
     names = [f"**{finding_title(name)}**" if name == finding else finding_title(name) for name in table["finding"]]
     return pd.DataFrame(
         {
@@ -75,6 +71,11 @@ def _answers(table: pd.DataFrame, finding: str) -> pd.DataFrame:
         },
         index=pd.Index(names, name="Finding"),
     )
+
+
+def _labels(case: ShownCase) -> pd.DataFrame:
+    words = [TRUTH_TITLES[value] for value in truth(case.labels.to_numpy())]
+    return pd.DataFrame({"Truth": words}, index=pd.Index([finding_title(name) for name in case.labels.index], name="Finding"))
 
 
 def _digits(values: pd.Series, form: str = ".3f") -> list[str]:

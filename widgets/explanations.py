@@ -5,23 +5,20 @@ from typing import NamedTuple
 import numpy as np
 import streamlit as st
 
-from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.cohort.stored import picture_of
 from dpmed_core.evaluation.arms import Arm
 from dpmed_core.evaluation.worklist import truth
 from dpmed_core.explaining.comparison import sanity_of
 from dpmed_core.explaining.methods import CAUTION, METHODS, MethodCard, methods_of
-from dpmed_core.explaining.neighbours import Reference
 from dpmed_core.explaining.overlay import overlay
 from dpmed_core.figures.explanation import explanation_figure
 from dpmed_core.naming import finding_title
-from dpmed_core.questions.kinds import Explanation, PublicFeatures
+from dpmed_core.questions.kinds import Explanation
 from dpmed_core.questions.store import Answer
-from dpmed_core.training.encoder_card import read_card
-from dpmed_core.training.features import are_cached, cached_features
-from widgets.case_scores import links_of, split_of
+from widgets.case_scores import links_of
 from widgets.case_words import TRUTH_TITLES
 from widgets.exhibit import PLOTLY_SETTINGS
+from widgets.features import features_are_there, features_of, offer_features, test_reference
 from widgets.lookup import canvas, installation
 from widgets.shown_case import ShownCase
 from widgets.waiting import ask, is_waiting, questions, show_failure, wait
@@ -113,20 +110,12 @@ def _promises(explained: Explained) -> list[str]:
 
 
 def _show_neighbours(case: ShownCase) -> None:
-    settings, folder = installation().settings, installation().cohorts.features_dir(case.cohort.name)
-    if not are_cached(features_dir=folder, encoders_dir=settings.encoders_dir):
-        show_failure("features")
-        question = PublicFeatures(case.cohort.name, read_card(settings.encoders_dir).version)
-        if st.button("Look for them", icon=":material/image_search:", disabled=is_waiting("features")):
-            ask(question, key="features")
-        if is_waiting("features"):
-            wait("features", what="Looking at all cases with the public encoder", take=lambda _: None)
+    if not features_are_there(case.cohort):
+        offer_features(case.cohort, "Look for them")
         return
     rows, reference = test_reference(case.cohort)
-    features = cached_features(folder, settings.encoders_dir)
-    found = reference.nearest(
-        features[case.row], n=N_NEIGHBOURS, leaving_out=int(np.searchsorted(rows, case.row)) if case.row in rows else None
-    )
+    own = int(np.searchsorted(rows, case.row)) if case.row in rows else None
+    found = reference.nearest(features_of(case.cohort, case.row), n=N_NEIGHBOURS, leaving_out=own)
     for column, (number, distance) in zip(st.columns(N_NEIGHBOURS), found, strict=False):
         _show_neighbour(column, case, int(rows[number]), distance)
     st.caption(
@@ -147,17 +136,3 @@ def _show_neighbour(column: "st.delta_generator.DeltaGenerator", case: ShownCase
         st.query_params["case"] = link
         st.session_state["kept-case"] = link
         st.rerun()
-
-
-def test_reference(cohort: Cohort) -> tuple[np.ndarray, Reference]:
-    """Rows of the test cases, and what the public encoder sees of them."""
-    settings = installation().settings
-    return _reference(cohort.fingerprint, read_card(settings.encoders_dir).version, _cohort=cohort)
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _reference(fingerprint: str, encoder: str, _cohort: Cohort) -> tuple[np.ndarray, Reference]:
-    del fingerprint, encoder  # they name what is kept
-    rows = split_of(_cohort).rows(Part.TEST)
-    features = cached_features(installation().cohorts.features_dir(_cohort.name), installation().settings.encoders_dir)
-    return rows, Reference.of(features[rows], list(_cohort.cases["patient_id"].iloc[rows]))

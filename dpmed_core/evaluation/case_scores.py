@@ -133,10 +133,15 @@ def trainings_of_case(scores: CaseScores, case_id: str) -> pd.DataFrame:
     Raises:
         KeyError: the case is not in the panel.
     """
-    panel, place = scores.panel, scores.places[case_id]
+    return trainings_table(scores, scores.panel.scores[:, :, scores.places[case_id]])
+
+
+def trainings_table(scores: CaseScores, values: Floats) -> pd.DataFrame:
+    """The same for a case that the trainings of `scores` gave `values` `[n_runs, n_findings]`, one that is not in the panel perhaps."""
+    panel = scores.panel
     n_findings = len(panel.findings)
     runs = panel.runs.loc[np.repeat(np.arange(len(panel.runs)), n_findings)].reset_index(drop=True)
-    score, threshold = panel.scores[:, :, place].ravel(), scores.thresholds.ravel()
+    score, threshold = values.ravel(), scores.thresholds.ravel()
     table = runs.assign(
         finding=np.tile(np.array(panel.findings, dtype=object), len(panel.runs)),
         score=score,

@@ -2,7 +2,7 @@
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import t
+from scipy.stats import beta, t
 
 CONFIDENCE = 0.95
 Floats = NDArray[np.float64]
@@ -73,6 +73,14 @@ def on_logit(value: ArrayLike, variance: ArrayLike, freedom: ArrayLike, n_effect
     far = ((1 - CONFIDENCE) / 2) ** (1 / np.maximum(n_effective, 1))
     low = np.where(inside, low, np.where(value >= 1, far, np.where(np.isnan(value), np.nan, 0.0)))
     high = np.where(inside, high, np.where(value >= 1, 1.0, np.where(np.isnan(value), np.nan, 1 - far)))
+    return low, high
+
+
+def exact_share(hits: int, n: int) -> tuple[float, float]:
+    """The exact interval of a share seen in `n` independent cases. Source: Clopper & Pearson 1934, Biometrika 26."""
+    tail = (1 - CONFIDENCE) / 2
+    low = float(beta.ppf(tail, hits, n - hits + 1)) if hits else 0.0
+    high = float(beta.ppf(1 - tail, hits + 1, n - hits)) if hits < n else 1.0
     return low, high
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
-from scipy.stats import beta
+
+from dpmed_core.evaluation.intervals import exact_share
 
 SMOOTHING = 1 / 32
 """Standard deviation, as a share of the side, of the blur before the highest point is taken: single pixels point nowhere."""
-CONFIDENCE = 0.95
 Masks = NDArray[np.bool_]
 
 
@@ -60,15 +60,7 @@ def pointing(maps: NDArray[np.floating], lesions: Masks, fields: Masks) -> Point
     """
     hits = int(sum(lesion[point(one)] for one, lesion in zip(maps, lesions, strict=True)))
     n = len(maps)
-    low, high = binomial_interval(hits, n)
+    low, high = exact_share(hits, n)
     axes = tuple(range(1, lesions.ndim))
     shares = (lesions & fields).sum(axis=axes) / fields.sum(axis=axes)
     return Pointing(n, hits, hits / n, low, high, float(shares.mean()), float(lesions.mean(axis=0).max()))
-
-
-def binomial_interval(hits: int, n: int) -> tuple[float, float]:
-    """The exact 95 % interval of a share. Source: Clopper & Pearson 1934, Biometrika 26."""
-    tail = (1 - CONFIDENCE) / 2
-    low = float(beta.ppf(tail, hits, n - hits + 1)) if hits else 0.0
-    high = float(beta.ppf(1 - tail, hits + 1, n - hits)) if hits < n else 1.0
-    return low, high

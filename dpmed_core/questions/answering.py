@@ -36,6 +36,8 @@ def answer(settings: Settings, name: str) -> None:
         questions.set_state(name, Stage.CANCELLED)
     except DpmedError as error:
         questions.set_state(name, Stage.FAILED, message=str(error))
+    finally:
+        questions.drop_pixels(name)
 
 
 def _answer(questions: Questions, name: str, question: Question) -> Answer:

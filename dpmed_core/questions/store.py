@@ -35,7 +35,7 @@ from dpmed_core.runs.engine import ensure_engine
 log = logging.getLogger(__name__)
 
 LIMIT_SECONDS = 120.0
-LIFETIME_SECONDS = 600.0
+LIFETIME_SECONDS = 240.0
 """Questions that nobody fetched the answer of are removed after so long, with whatever came beside them."""
 
 Answer = Mapping[str, NDArray[np.generic]]
@@ -70,7 +70,7 @@ class Questions:
             pixels: a case from outside.
             limit_seconds: after so long nobody wants the answer any more.
         """
-        self._clear_old()
+        self.clear_old()
         name = self.question_id(question)
         if self.known_answer(question) is not None or (self._folder(name).exists() and self.state(name).is_open):
             return name
@@ -104,6 +104,10 @@ class Questions:
             return QuestionState(Stage.EXPIRED, message=NO_ANSWER, waited_seconds=waited)
         return state
 
+    def drop_pixels(self, name: str) -> None:
+        """Remove what came beside the question: it is answered, or will not be."""
+        (self._folder(name) / "pixels.npy").unlink(missing_ok=True)
+
     def set_state(self, name: str, stage: Stage, *, done: int = 0, total: int = 0, message: str = "") -> None:
         """Say where a question stands; nothing where it was withdrawn meanwhile."""
         if self._folder(name).exists():
@@ -114,6 +118,7 @@ class Questions:
         """Nobody wants the answer any more: what waits is dropped, what is worked on stops at its next part."""
         if self.state(name).is_open:
             (self._folder(name) / "cancel").touch()
+            self.drop_pixels(name)
             self.set_state(name, Stage.CANCELLED)
 
     def is_wanted(self, name: str) -> bool:
@@ -150,6 +155,12 @@ class Questions:
         """Remove a question with everything that came with it."""
         shutil.rmtree(self._folder(name), ignore_errors=True)
 
+    def clear_old(self) -> None:
+        """Remove questions whose answer nobody fetched in time."""
+        for folder in self.root.glob("*"):
+            if time.time() - _changed_at(folder) > LIFETIME_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
+
     def _write(self, name: str, question: Question, pixels: NDArray[np.generic] | None, limit_seconds: float) -> None:
         folder = self._folder(name)
         shutil.rmtree(folder, ignore_errors=True)
@@ -176,11 +187,6 @@ class Questions:
     def _request(self, name: str) -> _Request:
         fields = json.loads((self._folder(name) / "request.json").read_text())
         return _Request(from_json(fields["question"]), fields["asked_at"], fields["limit_seconds"])
-
-    def _clear_old(self) -> None:
-        for folder in self.root.glob("*"):
-            if time.time() - _changed_at(folder) > LIFETIME_SECONDS:
-                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _changed_at(path: Path) -> float:

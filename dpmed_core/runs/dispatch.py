@@ -84,7 +84,8 @@ def _own_cluster(settings: Settings, credentials: Credentials) -> "SpecCluster":
     """A scheduler and its workers on this machine: those that train, and one that is kept free for questions."""
     from distributed import Nanny, Scheduler, SpecCluster
 
-    common = {"host": "tls://127.0.0.1", "protocol": "tls://", "security": credentials.security(), "dashboard": False}
+    security, no_dashboard = credentials.security(), {"dashboard": False, "dashboard_address": None}
+    common = {"host": "tls://127.0.0.1", "protocol": "tls://", "security": security, **no_dashboard}
     options = {
         **common,
         "nthreads": 1,
@@ -96,7 +97,7 @@ def _own_cluster(settings: Settings, credentials: Credentials) -> "SpecCluster":
     return SpecCluster(
         scheduler={"cls": Scheduler, "options": {**common, "port": 0}},
         workers={number: {"cls": Nanny, "options": {**options, "resources": one}} for number, one in enumerate(resources)},
-        security=credentials.security(),
+        security=security,
         silence_logs=logging.WARNING,
     )
 

@@ -1,7 +1,9 @@
 """Public features of a cohort's films, computed once and cached beside the cohort; torch is loaded only where they are computed."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from filelock import FileLock
@@ -11,6 +13,9 @@ from dpmed_core.cohort.schema import Cohort
 from dpmed_core.files import replacing
 from dpmed_core.training.encoder_card import COMPONENTS, read_card
 from dpmed_core.training.head import unit_norm
+
+if TYPE_CHECKING:
+    from dpmed_core.training.encoder import PublicEncoder
 
 FILMS_AT_ONCE = 64
 
@@ -47,10 +52,17 @@ def compute_features(images: NDArray[np.generic], encoders_dir: Path) -> NDArray
     Raises:
         SettingsError: the encoder is missing or not known to be public.
     """
+    encoder, films = _encoder(encoders_dir, read_card(encoders_dir).version), np.asarray(images, dtype=np.uint8)
+    return np.concatenate([encoder.features(films[i : i + FILMS_AT_ONCE]) for i in range(0, len(films), FILMS_AT_ONCE)])
+
+
+@lru_cache(maxsize=1)
+def _encoder(encoders_dir: Path, version: str) -> "PublicEncoder":
+    """The encoder, loaded once a process for each `version` of it."""
+    del version
     from dpmed_core.training.encoder import load_encoder
 
-    encoder, films = load_encoder(encoders_dir), np.asarray(images, dtype=np.uint8)
-    return np.concatenate([encoder.features(films[i : i + FILMS_AT_ONCE]) for i in range(0, len(films), FILMS_AT_ONCE)])
+    return load_encoder(encoders_dir)
 
 
 def are_cached(*, features_dir: Path, encoders_dir: Path) -> bool:

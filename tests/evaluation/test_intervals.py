@@ -3,12 +3,13 @@ import math
 import numpy as np
 import pytest
 from scipy.stats import t
+from statsmodels.stats.proportion import proportion_confint
 
 from benchmarks.cohorts import Cohort, separation
 from benchmarks.coverage import WHAT, cell
 from dpmed_core.evaluation.counting import not_estimable
 from dpmed_core.evaluation.grouping import EVERYBODY
-from dpmed_core.evaluation.intervals import added, freedom_of, logit, on_logit, symmetric
+from dpmed_core.evaluation.intervals import added, exact_share, freedom_of, logit, on_logit, symmetric
 from dpmed_core.evaluation.measured import measure_panel
 from dpmed_core.evaluation.utility import auroc_rows, utility_means
 
@@ -89,3 +90,9 @@ def test_the_interval_over_trainings_holds_the_mean_and_the_one_for_a_new_traini
         held["alone"] += rows["auroc_low"].iloc[0] <= auroc <= rows["auroc_high"].iloc[0]
     reach = 3 * math.sqrt(0.95 * 0.05 / n_cohorts)
     assert held["mean"] / n_cohorts > 0.95 - reach and held["new"] / n_cohorts > 0.95 - reach > held["alone"] / n_cohorts
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 20), (3, 20), (20, 20), (57, 120)])
+def test_the_exact_interval_of_a_share_is_clopper_and_pearsons(hits, n):
+    low, high = proportion_confint(hits, n, method="beta")
+    assert exact_share(hits, n) == pytest.approx((np.nan_to_num(low), 1.0 if hits == n else high))

@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-from statsmodels.stats.proportion import proportion_confint
 
 from dpmed_core.cohort.phantoms.film import render_film
 from dpmed_core.cohort.phantoms.lesions import PLACED, lesion_mask, thorax_mask, widened
 from dpmed_core.cohort.phantoms.population import draw_population
-from dpmed_core.explaining.pointing import binomial_interval, point, pointing
+from dpmed_core.explaining.pointing import point, pointing
 
 SIDE = 64
 
@@ -68,9 +67,3 @@ def test_single_pixels_do_not_point():
     one[40:48, 40:48] = 1.0
     row, column = point(one)
     assert 40 <= row < 48 and 40 <= column < 48
-
-
-@pytest.mark.parametrize(("hits", "n"), [(0, 20), (3, 20), (20, 20), (57, 120)])
-def test_the_interval_is_clopper_and_pearsons(hits, n):
-    low, high = proportion_confint(hits, n, method="beta")
-    assert binomial_interval(hits, n) == pytest.approx((np.nan_to_num(low), 1.0 if hits == n else high))

@@ -1,0 +1,121 @@
+"""A case of the reader's own: read like an import, refused in one sentence, and nothing left behind."""
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.mutated_files import mutants
+from dpmed_core.cohort.demo import write_dicom
+from dpmed_core.cohort.image import read_image
+from dpmed_core.cohort.schema import Modality
+from dpmed_core.errors import UploadError
+from dpmed_core.settings import Settings
+from dpmed_core.uploads import own_case
+from dpmed_core.uploads.own_case import read_own_case
+
+N_MUTANTS = 6
+
+
+@pytest.fixture
+def settings(data_dir):
+    return Settings(data_dir=data_dir)
+
+
+@pytest.fixture
+def film(tmp_path):
+    """A demo film as its DICOM file, written the other way round."""
+    path = tmp_path / "film.dcm"
+    pixels = np.random.default_rng(0).random((128, 128), dtype=np.float32)
+    write_dicom(path, pixels, age=60, sex="F", portable=False, inverted=True)
+    return path
+
+
+def nothing_left(settings):
+    return [path for path in settings.imports_dir.rglob("*") if path.is_file()] == []
+
+
+def test_a_film_is_read_exactly_as_an_import_reads_it(settings, film):
+    own = read_own_case([io.BytesIO(film.read_bytes())], settings, modality=Modality.RADIOGRAPH)
+    assert np.array_equal(own.pixels, read_image(film).pixels)
+    assert nothing_left(settings)
+
+
+def test_a_picture_without_a_header_is_read_too(settings):
+    buffer = io.BytesIO()
+    Image.fromarray(np.random.default_rng(1).integers(0, 256, (90, 60), dtype=np.uint8)).save(buffer, "PNG")
+    buffer.seek(0)
+    assert read_own_case([buffer], settings, modality=Modality.RADIOGRAPH).pixels.shape == (128, 128)
+
+
+def video() -> bytes:
+    return b"\x00\x00\x00\x20ftypisom\x00\x00\x02\x00isomiso2avc1mp41" + np.random.default_rng(0).bytes(4000)
+
+
+def without_pixels(film) -> bytes:
+    import pydicom
+
+    dataset = pydicom.dcmread(film)
+    del dataset.PixelData
+    buffer = io.BytesIO()
+    dataset.save_as(buffer)
+    return buffer.getvalue()
+
+
+def zipped() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as packed:
+        packed.writestr("a.txt", "no image")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["nothing", "text", "video", "no pixels", "broken off", "archive"])
+def test_what_is_no_film_is_refused_in_one_sentence_and_leaves_nothing(settings, film, kind):
+    content = {
+        "nothing": b"",
+        "text": b"Jane Doe, 1950-01-01",
+        "video": video(),
+        "no pixels": without_pixels(film),
+        "broken off": film.read_bytes()[:9000],
+        "archive": zipped(),
+    }[kind]
+    with pytest.raises(UploadError) as refused:
+        read_own_case([io.BytesIO(content)], settings, modality=Modality.RADIOGRAPH)
+    assert "\n" not in str(refused.value) and "Jane" not in str(refused.value) and str(refused.value).endswith(".")
+    assert nothing_left(settings)
+
+
+def test_broken_files_give_an_image_or_one_sentence(settings):
+    sentences = 0
+    for _, _, content in mutants(N_MUTANTS, seed=3):
+        try:
+            assert read_own_case([io.BytesIO(content)], settings, modality=Modality.RADIOGRAPH).pixels.dtype == np.uint8
+        except UploadError as error:
+            sentences += 1
+            assert "\n" not in str(error)
+    assert sentences > N_MUTANTS // 3 and nothing_left(settings)
+
+
+class Endless(io.RawIOBase):
+    """A stream that never ends, and counts what was read of it."""
+
+    n_read = 0
+
+    def read(self, size=-1):
+        self.n_read += size
+        return b"\0" * size
+
+
+def test_a_large_upload_is_refused_as_soon_as_it_is_too_large(settings, monkeypatch):
+    monkeypatch.setitem(own_case.LARGEST_BYTES, Modality.RADIOGRAPH, 3 << 20)
+    stream = Endless()
+    with pytest.raises(UploadError, match="larger than 3 MiB"):
+        read_own_case([stream], settings, modality=Modality.RADIOGRAPH)
+    assert stream.n_read <= 5 << 20 and nothing_left(settings)
+
+
+def test_several_films_are_not_one_case(settings, film):
+    with pytest.raises(UploadError, match="at most 1"):
+        read_own_case([io.BytesIO(film.read_bytes())] * 2, settings, modality=Modality.RADIOGRAPH)
