@@ -31,7 +31,7 @@ from dpmed_core.runs.task import work_on
 from dpmed_core.settings import Settings
 from dpmed_core.training.fitted import Explainable, StoredModel
 from dpmed_core.training.inference import rebuild
-from dpmed_core.training.recipes import FILM_SIDE
+from dpmed_core.training.pixels import FILM_SIDE
 from dpmed_core.training.scores import held_out_rows
 from dpmed_core.training.spec import PrivacyUnit
 

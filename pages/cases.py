@@ -5,6 +5,7 @@ from functools import partial
 import streamlit as st
 
 from dpmed_core.cohort.schema import Cohort, Modality
+from widgets.blind_reading import show_blind_reading
 from widgets.budget import choose_epsilon, show_damaged
 from widgets.case_choice import (
     Listed,
@@ -30,7 +31,7 @@ from widgets.shown_case import Light
 from widgets.tables import tables_of
 from widgets.viewer.component import show_case_image
 
-MODES = {"worklist": "Worklist", "own": "A case of your own"}
+MODES = {"worklist": "Worklist", "blind": "Blind reading", "own": "A case of your own"}
 
 
 def show_worklist(cohort: Cohort, choices: Choices) -> None:
@@ -88,5 +89,7 @@ if (chosen := chosen_cohort()) is not None and selected.finding and selected.rec
     mode = choice("mode", "How to look", list(MODES), title=MODES.__getitem__)
     if mode == "worklist":
         show_worklist(chosen, selected)
+    elif mode == "blind":
+        show_blind_reading(chosen, str(selected.finding), partial(choose_light, chosen, selected))
     elif mode == "own" and (light := choose_light(chosen, selected)) is not None:
         show_own_case(light)

@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from dpmed_core.cohort.schema import Cohort, Part
+from dpmed_core.cohort.schema import Cohort, Modality, Part
 from dpmed_core.explaining.neighbours import Reference
 from dpmed_core.questions.kinds import PublicFeatures
 from dpmed_core.training.encoder_card import read_card
@@ -15,6 +15,11 @@ from widgets.waiting import ask, is_waiting, show_failure, wait
 KEY = "features"
 Placed = tuple[np.ndarray, Reference]
 """Rows of the cohort, and what the public encoder sees of them."""
+
+
+def encoder_reads(cohort: Cohort) -> bool:
+    """Whether there is a public encoder for the cohort's images."""
+    return cohort.modality is Modality.RADIOGRAPH
 
 
 def features_are_there(cohort: Cohort) -> bool:

@@ -1,6 +1,7 @@
 """A case of the reader's own: what every model says of it, and whether it looks like what they were trained for; nothing is stored."""
 
 import io
+import secrets
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -10,7 +11,6 @@ import pandas as pd
 import streamlit as st
 
 from dpmed_core.cohort.schema import Cohort, Modality
-from dpmed_core.cohort.stored import picture_of
 from dpmed_core.errors import UploadError
 from dpmed_core.evaluation.case_answers import answers_of_case
 from dpmed_core.evaluation.case_scores import CaseScores, trainings_table
@@ -25,9 +25,10 @@ from dpmed_core.uploads.own_case import LARGEST_BYTES, OwnImage, read_own_case
 from widgets.case_view import answers_in_words
 from widgets.choices import choice
 from widgets.exhibit import PLOTLY_SETTINGS
-from widgets.features import features_are_there, held_out_reference, offer_features
+from widgets.features import encoder_reads, features_are_there, held_out_reference, offer_features
 from widgets.lookup import canvas, installation
 from widgets.shown_case import Light
+from widgets.viewer.component import show_array
 from widgets.waiting import ask, is_waiting, show_failure, stop_waiting, wait
 
 KEY = "own-case"
@@ -39,6 +40,7 @@ class Own:
     """A case that this reader uploaded, in the memory of this session alone.
 
     Attributes:
+        name: random; names it to the viewer.
         cohort: fingerprint of the cohort whose models were asked.
         image: as the cohort would store it.
         run_ids: of the models, in the order of the scores.
@@ -46,6 +48,7 @@ class Own:
         features: of the public encoder; None until they are there.
     """
 
+    name: str
     cohort: str
     image: OwnImage = field(repr=False)
     run_ids: tuple[str, ...]
@@ -55,7 +58,8 @@ class Own:
 
 def show_own_case(light: Light) -> None:
     """The entry: upload, wait, answers."""
-    assert light.scores is not None
+    if light.scores is None:
+        return
     own: Own | None = st.session_state.get(KEY)
     if own is not None and (own.cohort != light.cohort.fingerprint or own.run_ids != _run_ids(light.scores)):
         forget()
@@ -63,7 +67,7 @@ def show_own_case(light: Light) -> None:
     if own is None:
         _show_upload(light.cohort, light.scores)
     elif own.scores is None:
-        _show_image(own)
+        _show_image(own, light.cohort)
         show_failure(KEY)
         if is_waiting(KEY):
             wait(KEY, what="Asking every model", take=partial(_take, own))
@@ -107,7 +111,7 @@ def _show_upload(cohort: Cohort, scores: CaseScores) -> None:
         try:
             with st.spinner("Reading the image"):
                 image = read_own_case([io.BytesIO(file.getbuffer()) for file in files], installation().settings, modality=cohort.modality)
-            own = Own(cohort.fingerprint, image, _run_ids(scores))
+            own = Own(secrets.token_hex(8), cohort.fingerprint, image, _run_ids(scores))
             st.session_state[KEY] = own
             _ask(own, cohort)
         except UploadError as error:
@@ -125,8 +129,8 @@ def _take(own: Own, answer: Answer) -> None:
     st.session_state[KEY] = replace(own, scores=np.asarray(answer["scores"]), features=np.asarray(answer["features"]))
 
 
-def _show_image(own: Own) -> None:
-    st.image(picture_of(own.image.pixels), width=360)
+def _show_image(own: Own, cohort: Cohort) -> None:
+    show_array(own.image.pixels, cohort.modality, link=own.name, key="own-viewer", spacing_mm=cohort.spacing_mm)
     for remark in own.image.remarks:
         st.caption(f"Look at this: {remark}.")
 
@@ -136,7 +140,7 @@ def _show_answers(own: Own, light: Light, scores: CaseScores) -> None:
     labels = pd.Series(np.nan, index=list(light.cohort.findings))
     image, said = st.columns([2, 3])
     with image:
-        _show_image(own)
+        _show_image(own, light.cohort)
         if st.button("Forget this case", icon=":material/delete:", type="primary"):
             forget()
             st.rerun()
@@ -155,6 +159,9 @@ def _show_answers(own: Own, light: Light, scores: CaseScores) -> None:
 
 
 def _show_unlikeness(own: Own, cohort: Cohort) -> None:
+    if not encoder_reads(cohort):
+        st.caption("Whether it looks like the cohort cannot be said: there is no public encoder for these images.")
+        return
     if not features_are_there(cohort):
         offer_features(cohort, "Compare it with the cohort")
         return

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from dpmed_core.errors import SpecError
-from dpmed_core.training.catalogue import PROBE
+from dpmed_core.training.catalogue import PROBE, SLICES
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,14 @@ CAUTION = (
 )
 
 
-def methods_of(recipe: str) -> list[MethodCard]:
-    """The methods that say something honest of a recipe's models.
+NO_SINGLE_LAYER = {PROBE.name, SLICES.name}
+"""Recipes without Grad-CAM: the probe's head reads several layers of two networks and scattering besides, and attention over slices
+comes after the last map of each."""
 
-    Recipe `probe` has no Grad-CAM: its head reads several layers of two networks and scattering besides, and no single map decides.
-    """
-    return [card for card in METHODS.values() if not (recipe == PROBE.name and card is GRAD_CAM)]
+
+def methods_of(recipe: str) -> list[MethodCard]:
+    """The methods that say something honest of a recipe's models."""
+    return [card for card in METHODS.values() if not (recipe in NO_SINGLE_LAYER and card is GRAD_CAM)]
 
 
 def method_card(name: str) -> MethodCard:

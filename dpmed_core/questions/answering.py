@@ -71,15 +71,19 @@ def explain(questions: Questions, name: str, question: Explanation) -> Answer:
 
 
 def score_own(questions: Questions, name: str, question: OwnCase) -> Answer:
-    """`scores` `[n_models, n_findings]` of the case beside the question, and its public `features` `[n_features]`.
+    """`scores` `[n_models, n_findings]` of the case beside the question, and its public `features` `[n_features]`, none for a volume.
 
     Raises:
         Cancelled: nobody wants the answer any more.
     """
     image = questions.pixels(name)[None]
-    scores = [model.score(image)[0] for model in _models(questions, name, question.models)]
-    features = compute_features(image, questions.installation.settings.encoders_dir)[0]
-    return {"scores": np.array(scores), "features": features}
+    is_film = image.ndim == 3  # the public encoder reads films
+    features = compute_features(image, questions.installation.settings.encoders_dir) if is_film else np.zeros((1, 0), np.float32)
+    scores = [
+        model.score(image)[0] if model.score_features is None else model.score_features(features)[0]
+        for model in _models(questions, name, question.models)
+    ]
+    return {"scores": np.array(scores), "features": features[0]}
 
 
 def compute(installation: Installation, question: PublicFeatures) -> Answer:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from filelock import Timeout
@@ -84,7 +85,7 @@ def _own_cluster(settings: Settings, credentials: Credentials) -> "SpecCluster":
     """A scheduler and its workers on this machine: those that train, and one that is kept free for questions."""
     from distributed import Nanny, Scheduler, SpecCluster
 
-    security, no_dashboard = credentials.security(), {"dashboard": False, "dashboard_address": None}
+    security, no_dashboard = credentials.security(), {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
     common = {"host": "tls://127.0.0.1", "protocol": "tls://", "security": security, **no_dashboard}
     options = {
         **common,
@@ -118,31 +119,24 @@ def _worker_manners() -> object:
 
 def settle_worker() -> None:
     """Make this process a good worker: niced, one thread, gone when its parent is."""
-    _step_back(NICENESS)
-    import torch
-
-    import dpmed_core.training.train  # noqa: F401 (loaded before the first run needs it)
-
-    torch.set_num_threads(1)
+    _settle(NICENESS, "dpmed_core.training.train")
 
 
 def settle_attendant() -> None:
-    """Make this process ready for questions: ahead of those that train, behind pages; it loads torch while the engine already works."""
-    _step_back(ATTENDANT_NICENESS)
-
-    def load() -> None:
-        import torch
-
-        import dpmed_core.questions.answering  # noqa: F401 (loaded before the first question needs it)
-
-        torch.set_num_threads(1)
-
-    threading.Thread(target=load, daemon=True).start()
+    """Make this process ready for questions: ahead of those that train, behind pages."""
+    _settle(ATTENDANT_NICENESS, "dpmed_core.questions.answering")
 
 
-def _step_back(niceness: int) -> None:
+def _settle(niceness: int, module: str) -> None:
+    """Step back, die with the parent, and load torch and `module` beside the engine's own start; what comes first waits for it."""
     os.nice(niceness)
     ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
+
+    def load() -> None:
+        import_module("torch").set_num_threads(1)
+        import_module(module)
+
+    threading.Thread(target=load, daemon=True).start()
 
 
 def train_run(settings: Settings, run_id: str) -> None:

@@ -58,8 +58,10 @@ class FittedModel:
         score: probabilities `[n, n_findings]` of cases as the cohort stores them, `[n, ...]`.
         explainable: the same model as a differentiable function.
         untrained: the same architecture with weights that saw no data, a public function of a seed; what explanations are checked against.
+        score_features: as `score`, from public features `[n, n_features]`; None where the model does not go by them.
     """
 
     score: Callable[[NDArray[np.generic]], NDArray[np.float64]]
     explainable: Callable[[], Explainable]
     untrained: Callable[[int], Explainable]
+    score_features: Callable[[NDArray[np.floating]], NDArray[np.float64]] | None = None

@@ -196,8 +196,11 @@ def rebuild_probe(stored: StoredModel) -> FittedModel:
     n_findings = len(head.offset)
     components = dict(components_of(stored.spec, n_units=stored.result.n_train_units, n_findings=n_findings))
 
+    def score_features(features: NDArray[np.floating]) -> NDArray[np.float64]:
+        return head.probabilities(leading(np.asarray(features, dtype=np.float32), components))
+
     def score(images: NDArray[np.generic]) -> NDArray[np.float64]:
-        return head.probabilities(leading(compute_features(images, stored.encoders_dir), components))
+        return score_features(compute_features(images, stored.encoders_dir))
 
     def explainable() -> Explainable:
         from dpmed_core.training.probe_network import explainable_probe
@@ -209,4 +212,4 @@ def rebuild_probe(stored: StoredModel) -> FittedModel:
 
         return explainable_probe(stored.encoders_dir, components, random_head(head, seed))
 
-    return FittedModel(score, explainable, untrained)
+    return FittedModel(score, explainable, untrained, score_features)

@@ -56,8 +56,9 @@ def cohort(installation) -> Cohort:
 def models(installation, cohort) -> tuple[tuple[str, str], ...]:
     """A private and a non-private run of recipe `paper`, stored with weights that differ by seed."""
     from dpmed_core.training.loop import predict
-    from dpmed_core.training.pixels import to_tensor
-    from dpmed_core.training.recipes import FILM_SIDE, build_paper
+    from dpmed_core.training.networks import NETWORKS
+    from dpmed_core.training.pixels import film_tensor
+    from dpmed_core.training.recipes import build_network
 
     stored = []
     split = assign_parts(cohort, seed=0, key=installation.key)
@@ -65,8 +66,8 @@ def models(installation, cohort) -> tuple[tuple[str, str], ...]:
         plan_runs(cohort, key=installation.key, recipe="paper", epsilons=[8.0], n_seeds=1, delta=None, unit=PrivacyUnit.PATIENT)
     ):
         run_id = installation.runs.ask(spec, cohort_name=cohort.name).run_id
-        network = build_paper(n_findings=len(FINDINGS), seed=50 + seed)
-        scores = predict(network, to_tensor(cohort.images[held_out_rows(split)], size=FILM_SIDE))
+        network = build_network(NETWORKS["paper"], n_findings=len(FINDINGS), seed=50 + seed).eval()
+        scores = predict(network, film_tensor(cohort.images[held_out_rows(split)]))
         weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
         result = RunResult(spec, None, elapsed_seconds=1.0, n_parameters=1, n_train_cases=9, n_train_units=9)
         installation.runs.finish(run_id, TrainedModel(result, scores_table(cohort, split, scores), weights))

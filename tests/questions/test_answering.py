@@ -49,7 +49,7 @@ def test_work_stops_at_its_next_part_when_it_is_cancelled(questions, cohort, mod
         questions.cancel(name)
         raise_if_second = len(begun) < 2
         assert raise_if_second
-        return type("Model", (), {"score": staticmethod(lambda images: np.zeros((1, 2)))})
+        return type("Model", (), {"score": staticmethod(lambda images: np.zeros((1, 2))), "score_features": None})
 
     monkeypatch.setattr("dpmed_core.questions.answering.rebuild", cancel_meanwhile)
     answered(name)
