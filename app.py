@@ -11,9 +11,11 @@ import streamlit as st
 from dpmed_core.errors import DpmedError
 from dpmed_core.first_start import start_if_empty
 from dpmed_core.installation import Installation
+from dpmed_core.questions.store import Questions
 from dpmed_core.runs.engine import ensure_engine
 from dpmed_core.runs.status import OPEN_STATES
 from dpmed_core.settings import Settings, load_settings
+from dpmed_core.uploads.own_case import clear_left_behind
 from widgets.viewer.routes import ROUTES
 from widgets.viewer.sessions import pixel_grants
 
@@ -40,15 +42,20 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
 async def _keep_engine(settings: Settings) -> None:
     while True:
         try:
-            await asyncio.to_thread(_start_engine_for_open_runs, settings)
+            await asyncio.to_thread(_look_after, settings)
         except DpmedError as error:
             log.warning("%s", error)
         pixel_grants().purge()
         await asyncio.sleep(LOOK_EVERY_SECONDS)
 
 
-def _start_engine_for_open_runs(settings: Settings) -> None:
-    if any(status.state in OPEN_STATES for status in Installation.open(settings).runs.statuses()):
+def _look_after(settings: Settings) -> None:
+    """Sweep what readers left behind, and start an engine where there is work and none."""
+    installation = Installation.open(settings)
+    questions = Questions(installation)
+    questions.clear_old()
+    clear_left_behind(settings)
+    if questions.open_names() or any(status.state in OPEN_STATES for status in installation.runs.statuses()):
         ensure_engine(settings)
 
 

@@ -64,6 +64,11 @@ class Settings(BaseSettings):
         return self.data_dir / "questions"
 
     @property
+    def own_cases_dir(self) -> Path:
+        """Where a reader's own case is written to be read; each gone when it was read."""
+        return self.data_dir / "own-cases"
+
+    @property
     def engine_dir(self) -> Path:
         """Where the engine leaves its address, credentials and log."""
         return self.data_dir / "engine"

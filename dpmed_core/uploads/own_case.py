@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from dpmed_core.uploads.limits import MIB, Limits
 LARGEST_BYTES = {Modality.RADIOGRAPH: 100 * MIB, Modality.CT: 200 * MIB}
 """Of all files of one case together; a film of 4,000 x 4,000 pixels has 32 MB."""
 MOST_FILES = {Modality.RADIOGRAPH: 1, Modality.CT: 2000}
+LEFT_BEHIND_SECONDS = 300.0
+"""No case takes so long to read."""
 SERIES_LIMITS = Limits(entries=4000, total_bytes=1024 * MIB, file_bytes=512 * MIB)
 
 
@@ -55,8 +58,8 @@ def read_own_case(files: Sequence[IO[bytes]], settings: Settings, *, modality: M
     """
     if len(files) > MOST_FILES[modality]:
         raise UploadError(f"There are {len(files):,} files, at most {MOST_FILES[modality]:,} make one case: choose those of one case.")
-    settings.imports_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with passing_draft(settings.imports_dir) as folder:
+    settings.own_cases_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with passing_draft(settings.own_cases_dir) as folder:
         written = _written(files, folder, LARGEST_BYTES[modality])
         place = _series(written, folder / "series") if modality is Modality.CT else written[0]
         outcome = _read(place, modality)
@@ -64,6 +67,13 @@ def read_own_case(files: Sequence[IO[bytes]], settings: Settings, *, modality: M
         raise UploadError(f"The {FORMS[modality].noun} {outcome.message}")
     form = FORMS[modality]
     return OwnImage(np.frombuffer(outcome.pixels, dtype=form.dtype).reshape(form.shape), outcome.remarks)
+
+
+def clear_left_behind(settings: Settings) -> None:
+    """Remove what a server that was killed while it read a case left behind."""
+    for folder in settings.own_cases_dir.glob("*"):
+        if time.time() - folder.stat().st_mtime > LEFT_BEHIND_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _written(files: Sequence[IO[bytes]], folder: Path, largest_bytes: int) -> list[Path]:

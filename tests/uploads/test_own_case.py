@@ -1,6 +1,8 @@
 """A case of the reader's own: read like an import, refused in one sentence, and nothing left behind."""
 
 import io
+import os
+import time
 import zipfile
 
 import numpy as np
@@ -14,7 +16,7 @@ from dpmed_core.cohort.schema import Modality
 from dpmed_core.errors import UploadError
 from dpmed_core.settings import Settings
 from dpmed_core.uploads import own_case
-from dpmed_core.uploads.own_case import read_own_case
+from dpmed_core.uploads.own_case import clear_left_behind, read_own_case
 
 N_MUTANTS = 6
 
@@ -34,7 +36,7 @@ def film(tmp_path):
 
 
 def nothing_left(settings):
-    return [path for path in settings.imports_dir.rglob("*") if path.is_file()] == []
+    return [path for path in settings.data_dir.rglob("*") if path.is_file() and path.name != "secret.key"] == []
 
 
 def test_a_film_is_read_exactly_as_an_import_reads_it(settings, film):
@@ -114,6 +116,18 @@ def test_a_large_upload_is_refused_as_soon_as_it_is_too_large(settings, monkeypa
     with pytest.raises(UploadError, match="larger than 3 MiB"):
         read_own_case([stream], settings, modality=Modality.RADIOGRAPH)
     assert stream.n_read <= 5 << 20 and nothing_left(settings)
+
+
+def test_what_a_killed_server_left_is_swept(settings):
+    left = settings.own_cases_dir / ".draft-000000000000"
+    left.mkdir(parents=True)
+    (left / "00000").write_bytes(b"a film")
+    clear_left_behind(settings)
+    assert left.exists()  # it may be being read
+    past = time.time() - own_case.LEFT_BEHIND_SECONDS - 1
+    os.utime(left, (past, past))
+    clear_left_behind(settings)
+    assert not left.exists()
 
 
 def test_several_films_are_not_one_case(settings, film):
