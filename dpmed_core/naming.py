@@ -90,11 +90,15 @@ def version_alias(cohort: Cohort) -> str:
     return cohort.fingerprint[:6]
 
 
+def sentence_start(text: str) -> str:
+    """`text` with a capital first letter; the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
 def _words(name: str) -> str:
     if name in ABBREVIATIONS:
         return ABBREVIATIONS[name]
-    text = name.replace("_", " ").strip()
-    return text[:1].upper() + text[1:]
+    return sentence_start(name.replace("_", " ").strip())
 
 
 def _within_sentence(title: str) -> str:

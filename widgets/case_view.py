@@ -8,7 +8,7 @@ from dpmed_core.evaluation.case_wording import case_sentence, case_spread, sprea
 from dpmed_core.evaluation.operating import OperatingRule
 from dpmed_core.evaluation.worklist import truth
 from dpmed_core.figures.case_scores import case_figure
-from dpmed_core.naming import attribute_title, finding_title
+from dpmed_core.naming import attribute_phrase, finding_title, sentence_start
 from widgets.budget import show_promise
 from widgets.case_words import TRUTH_TITLES
 from widgets.exhibit import PLOTLY_SETTINGS
@@ -23,10 +23,8 @@ def show_patient(case: ShownCase) -> None:
         f"{who['age']:.0f} years" if pd.notna(who["age"]) else "age not known",
         str(who["sex"]) if who["sex"] != "unknown" else "sex not known",
     ]
-    for name in case.cohort.comorbidities:
-        if who[name] == 1:
-            said.append(f"with {attribute_title(name)}" if attribute_title(name).isupper() else f"with {attribute_title(name).lower()}")
-    st.markdown(f"**{', '.join(said).capitalize()}**")
+    said += [f"with {attribute_phrase(name)}" for name in case.cohort.comorbidities if who[name] == 1]
+    st.markdown(f"**{sentence_start(', '.join(said))}**")
 
 
 def show_answers(case: ShownCase) -> None:

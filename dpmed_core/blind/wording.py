@@ -3,7 +3,7 @@
 import pandas as pd
 
 from dpmed_core.blind.comparison import PRIVATE, READER, WITHOUT
-from dpmed_core.naming import finding_title
+from dpmed_core.naming import finding_phrase, sentence_start
 
 NAMES = {READER: "you", PRIVATE: "the private models", WITHOUT: "the models without privacy"}
 
@@ -18,7 +18,7 @@ def comparison_sentence(table: pd.DataFrame, pairs: pd.DataFrame, *, finding: st
     """
     known = table.dropna(subset="auroc")
     if known.empty:
-        return f"An AUROC for {finding_title(finding).lower()} is not estimable on these cases: {table['reason'].iloc[0]}."
+        return f"An AUROC for {finding_phrase(finding)} is not estimable on these cases: {table['reason'].iloc[0]}."
     said = "; ".join(f"{NAMES[row['rater']]} {row['auroc']:.2f}" for _, row in known.iterrows())
     apart = [row for _, row in pairs.iterrows() if row["difference_low"] > 0 or row["difference_high"] < 0]
     if pairs.empty:
@@ -28,8 +28,8 @@ def comparison_sentence(table: pd.DataFrame, pairs: pd.DataFrame, *, finding: st
     else:
         better = [(row["first"], row["second"]) if row["difference"] > 0 else (row["second"], row["first"]) for row in apart]
         beats = "; ".join(f"{NAMES[first]} told them apart better than {NAMES[second]}" for first, second in better)
-        chance = f"{beats[:1].upper()}{beats[1:]}."
-    return f"AUROC for {finding_title(finding).lower()}: {said}. {chance}"
+        chance = f"{sentence_start(beats)}."
+    return f"AUROC for {finding_phrase(finding)}: {said}. {chance}"
 
 
 def raters_in_words(table: pd.DataFrame) -> pd.DataFrame:
