@@ -15,7 +15,7 @@ from widgets.cohort import chosen_cohort
 from widgets.lookup import installation, refresh_seconds, runs_of
 from widgets.report import show_report
 
-SAMPLE_FILMS = 8
+SAMPLE_FILMS, SAMPLE_PIXELS = 8, 105
 
 
 def show_numbers(cohort: Cohort, counts: pd.DataFrame) -> None:
@@ -90,8 +90,9 @@ def show_samples(cohort: Cohort) -> None:
     if cohort.spacing_mm:
         st.caption(scan_caption(cohort.images.shape[1:], cohort.spacing_mm))
     step = max(1, len(cohort.images) // SAMPLE_FILMS)
-    for column, image in zip(st.columns(SAMPLE_FILMS), cohort.images[::step], strict=False):
-        column.image(picture_of(image), width="stretch")
+    with st.container(horizontal=True):
+        for image in cohort.images[::step][:SAMPLE_FILMS]:
+            st.image(picture_of(image), width=SAMPLE_PIXELS)
 
 
 def show_queue(cohort: Cohort) -> None:
@@ -111,8 +112,8 @@ def show_queue(cohort: Cohort) -> None:
 
 st.title("What does privacy cost?")
 st.markdown(
-    "DPMed trains image classifiers on your own radiographs or CT scans, with and without *differential privacy*, and shows what protecting "
-    "the training patients costs: how well each finding is told apart, at every privacy budget ε that was really trained. "
+    "DPMed trains image classifiers on your own radiographs or CT scans, with and without *differential privacy*, and shows what "
+    "protecting the training patients costs: how well each finding is told apart, at every privacy budget ε that was really trained. "
     "The smaller ε is, the less anyone can learn from a model about whether a patient's images were used to train it."
 )
 if (chosen := chosen_cohort()) is not None:

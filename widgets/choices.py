@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from dpmed_core.cohort.schema import Modality
+from dpmed_core.cohort.schema import Cohort, Modality
 from dpmed_core.evaluation.utility import MACRO
-from dpmed_core.naming import IMAGE_WORDS, spelled_out
+from dpmed_core.naming import IMAGE_WORDS, finding_title
 from dpmed_core.training.catalogue import RECIPES, recipes_for
 from dpmed_core.training.spec import PrivacyUnit
 from widgets.lookup import installation
@@ -30,8 +30,8 @@ def shared_choices() -> Choices:
     with st.sidebar:
         name = choice("cohort", "Cohort", installation().cohorts.names())
         cohort = installation().cohorts.load(name) if name else None
-        findings = (MACRO, *cohort.findings) if cohort and cohort.findings else ()
-        finding = choice("finding", "Finding", findings, title=spelled_out)
+        findings = _findings(cohort) if cohort else ()
+        finding = choice("finding", "Finding", findings, title=finding_title)
         recipes = recipes_for(cohort.modality) if cohort else list(RECIPES)
         recipe = choice("recipe", "Recipe", recipes, title=lambda name: RECIPES[name].title)
         units = list(PrivacyUnit) if cohort is None or cohort.patients_known else [PrivacyUnit.IMAGE]
@@ -46,6 +46,11 @@ def shared_choices() -> Choices:
     chosen = Choices(name, finding, recipe, PrivacyUnit(unit) if unit else None)
     st.session_state["choices"] = chosen
     return chosen
+
+
+def _findings(cohort: Cohort) -> tuple[str, ...]:
+    """What can be chosen: the mean first, but after the finding where there is one alone, whose mean it then is."""
+    return (*cohort.findings, MACRO) if len(cohort.findings) == 1 else (MACRO, *cohort.findings) if cohort.findings else ()
 
 
 def _unit_words(modality: Modality) -> dict[PrivacyUnit, str]:

@@ -1,0 +1,60 @@
+"""Pages of a CT cohort: they speak of scans and slices, spell the finding out, and offer what is published for it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dpmed_core.cohort.report import ImportReport
+from dpmed_core.cohort.schema import Modality
+from dpmed_core.cohort.volumes.grid import SHAPE
+
+from .test_pages import PAGES, texts
+
+N_SCANS = 40
+
+
+@pytest.fixture
+def ct(empty):
+    """Forty synthetic scans of noise, of twenty patients."""
+    rng = np.random.default_rng(0)
+    cases = pd.DataFrame(
+        {
+            "case_id": [f"c{i:02d}" for i in range(N_SCANS)],
+            "patient_id": [f"p{i // 2:02d}" for i in range(N_SCANS)],
+            "age": 60.0,
+            "sex": ["female", "male"] * (N_SCANS // 2),
+            "split": None,
+            "pdac": rng.integers(0, 2, N_SCANS).astype(float),
+            "diabetes": rng.integers(0, 2, N_SCANS).astype(float),
+        }
+    )
+    return empty.cohorts.write(
+        "ct",
+        modality=Modality.CT,
+        synthetic=True,
+        findings=("pdac",),
+        comorbidities=("diabetes",),
+        cases=cases.astype({"split": object}),
+        images=rng.integers(-200, 200, (N_SCANS, *SHAPE), dtype=np.int16),
+        report=ImportReport(N_SCANS, N_SCANS, N_SCANS // 2, 0, 0),
+    )
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_fails_or_speaks_of_films(page, ct, open_page):
+    app = open_page(page)
+    assert not app.exception
+    said = texts(app)
+    assert "These scans were drawn by a computer" in said or page not in ("overview", "train", "privacy_utility", "fairness")
+    chosen = {box.label: box for box in app.sidebar.selectbox}
+    assert chosen["Finding"].value == "pdac" and chosen["Finding"].options[0] == "PDAC"
+    assert chosen["Unit of privacy"].options == ["Patient (all scans together)", "Image (each scan alone)"]
+    assert page in ("cases",) or "film" not in said.replace("radiograph", "")
+
+
+def test_the_overview_counts_scans_spells_the_finding_out_and_says_what_it_shows(ct, open_page):
+    app = open_page("overview")
+    assert app.metric[0].value == "20 patients" and app.metric[0].delta == "40 scans"
+    assert "shown is the middle slice in the soft-tissue window (40 ± 200 HU)" in texts(app)
+    assert "Pancreatic ductal adenocarcinoma (PDAC)" in app.dataframe[0].value.index
+    assert list(app.dataframe[1].value.columns)[2:] == ["Scans", "Patients", "Test scans", "Test patients"]
