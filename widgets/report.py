@@ -40,8 +40,8 @@ def show_report(report: ImportReport, *, name: str) -> None:
         st.markdown(f"**{report.checks[line].sentence}** All its rows:")
         st.code(rows_text(report.checks[line]) or "none", language=None, wrap_lines=True)
     st.caption(
-        "Tick a line to see all its rows. “Outside” the guarantee: dropping or merging images for this reason would let one patient's images "
-        "decide about another's, which the privacy guarantee does not cover; DPMed itself never does."
+        "Tick a line to see all its rows. “Outside” the guarantee: dropping or merging images for this reason would let one patient's "
+        "images decide about another's, which the privacy guarantee does not cover; DPMed itself never does."
     )
     if report.problems:
         with st.expander(f"{report.n_rows - report.n_imported:,} of {report.n_rows:,} rows were left out"):
