@@ -12,9 +12,11 @@ from dpmed_core.cohort.dicom import read_dicom
 from dpmed_core.cohort.dicom_frames import MAX_PIXELS
 from dpmed_core.cohort.dicom_header import looks_like_dicom
 from dpmed_core.cohort.drawn import DrawnScan, read_drawn_scan
+from dpmed_core.cohort.places import ImagePlace
 from dpmed_core.cohort.schema import Modality
 from dpmed_core.cohort.stored import STORED_SIZE, StoredImage
-from dpmed_core.cohort.volumes.scan import read_scan
+from dpmed_core.cohort.volumes.scan import read_scan, read_scan_files
+from dpmed_core.cohort.volumes.series import SeriesFiles
 from dpmed_core.errors import ImageError
 
 REDUCING_GAP = 2.0
@@ -25,7 +27,7 @@ PICTURE_STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
-def read_image(place: Path | ArrayImage | DrawnScan, *, modality: Modality = Modality.RADIOGRAPH) -> StoredImage:
+def read_image(place: ImagePlace, *, modality: Modality = Modality.RADIOGRAPH) -> StoredImage:
     """The image at `place`: a PNG, JPEG or DICOM file, a picture in an archive of arrays, a drawn scan, or for CT what `read_scan` reads.
 
     Args:
@@ -37,6 +39,8 @@ def read_image(place: Path | ArrayImage | DrawnScan, *, modality: Modality = Mod
     """
     if isinstance(place, DrawnScan):
         return read_drawn_scan(place)
+    if isinstance(place, SeriesFiles):
+        return read_scan_files(place)
     if modality is Modality.CT:
         if isinstance(place, ArrayImage):
             raise ImageError("is a picture in an archive of arrays; CT is read as DICOM, NIfTI or MetaImage.")

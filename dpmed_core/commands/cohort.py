@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -88,7 +88,7 @@ def add(
     report = import_source(
         installation.cohorts,
         name,
-        open_source(kind, _wish(path, said)),
+        open_source(kind, replace(_wish(path, said), modality=Modality(modality))),
         modality=Modality(modality),
         progress=progress_line("Reading images"),
     )

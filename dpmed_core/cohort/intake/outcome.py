@@ -2,17 +2,19 @@
 
 import os
 import stat
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from dpmed_core.cohort.arrays import ArrayImage
 from dpmed_core.cohort.drawn import DrawnScan
 from dpmed_core.cohort.image import read_image
 from dpmed_core.cohort.intake.roster import image_of
+from dpmed_core.cohort.places import HeldPlace
 from dpmed_core.cohort.schema import Modality, Sex
+from dpmed_core.cohort.volumes.series import SeriesFiles
 from dpmed_core.errors import ImageError
 
-Image = str | ArrayImage | DrawnScan
+Image = HeldPlace
 """An image as a roster holds it."""
 Signature = tuple[int, ...]
 """What changes when a file's content does; its change time cannot be set by hand. Source: POSIX stat."""
@@ -54,9 +56,11 @@ def signature_of(image: Image) -> Signature:
     if isinstance(image, DrawnScan):
         return ()
     try:
+        if isinstance(image, SeriesFiles):
+            return _of_files(map(os.stat, image.paths))
         facts = os.stat(image if isinstance(image, str) else image.archive)  # noqa: PTH116 - a `Path` for each of a million costs
         if isinstance(image, str) and stat.S_ISDIR(facts.st_mode):
-            return _of_folder(image)
+            return _of_files(entry.stat() for place in os.walk(image) for entry in os.scandir(place[0]) if entry.is_file())
     except OSError:
         return ()
     return _of_file(facts)
@@ -66,9 +70,9 @@ def _of_file(facts: os.stat_result) -> Signature:
     return (facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino)
 
 
-def _of_folder(folder: str) -> Signature:
-    """How many files lie below `folder`, and a digest of the signatures of all."""
-    found = sorted(_of_file(entry.stat()) for place in os.walk(folder) for entry in os.scandir(place[0]) if entry.is_file())
+def _of_files(files: Iterable[os.stat_result]) -> Signature:
+    """How many files there are, and a digest of the signatures of all."""
+    found = sorted(map(_of_file, files))
     return (len(found), int.from_bytes(sha256(repr(found).encode()).digest()[:8], "big"))
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dpmed_core.cohort.arrays import ArrayImage
-from dpmed_core.cohort.drawn import DrawnScan
+from dpmed_core.cohort.places import HeldPlace, ImagePlace
 from dpmed_core.cohort.report import Problem
 from dpmed_core.cohort.schema import CASE_COLUMNS, Part, Sex
 from dpmed_core.cohort.sources.rows import Source, SourceRow
@@ -37,7 +36,7 @@ class Roster:
 
     columns: tuple[str, ...]
     rows: "array[int]" = field(default_factory=lambda: array("q"))
-    images: list[str | ArrayImage | DrawnScan] = field(default_factory=list, repr=False)
+    images: list[HeldPlace] = field(default_factory=list, repr=False)
     patients: list[str] = field(default_factory=list)
     ages: "array[float]" = field(default_factory=lambda: array("d"))
     sexes: list[Sex] = field(default_factory=list)
@@ -147,7 +146,7 @@ def nothing_left(n_rows: int, problems: Sequence[Problem]) -> CohortError:
     return CohortError(f"None of the {n_rows} rows can be used, so nothing was imported. The first problem: {first}")
 
 
-def image_of(image: str | ArrayImage | DrawnScan) -> Path | ArrayImage | DrawnScan:
+def image_of(image: HeldPlace) -> ImagePlace:
     """The image of a roster as `read_image` takes it."""
     return Path(image) if isinstance(image, str) else image
 

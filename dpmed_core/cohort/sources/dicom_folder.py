@@ -6,6 +6,8 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from dpmed_core.cohort.dicom_header import looks_like_dicom, quiet, read_header
+from dpmed_core.cohort.schema import Modality
+from dpmed_core.cohort.sources.dicom_series import ATTRIBUTES, IS_SLICE, SERIES, SeriesRows, by_series, series_facts
 from dpmed_core.cohort.sources.files import walked
 from dpmed_core.cohort.sources.rows import Source
 from dpmed_core.cohort.sources.tables import TableRows, read_table, require_columns
@@ -19,6 +21,7 @@ MATCHING: dict[Match, tuple[str, ...]] = {
     Match.SOP: ("sop_instance_uid", "sopinstanceuid", "sop_uid", "instance_uid"),
     Match.ACCESSION: ("accession_number", "accessionnumber", "accession"),
     Match.FILE: ("image", "file", "file_name", "filename", "path"),
+    Match.SERIES: ("series_instance_uid", "seriesinstanceuid", "series_uid"),
 }
 """Names, whatever their case, of the column that joins."""
 FROM_LABELS = ("patient_id", "age", "sex", "split")
@@ -40,18 +43,52 @@ def read_dicom_folder(wish: SourceWish) -> Source:
     files, n_others = _files(wish.path)
     if files.empty:
         raise CohortError("The folder holds no DICOM file: give the folder that holds the export.")
+    if wish.modality is Modality.CT:
+        return _read_series(files, wish, n_others)
     notes = ["Rows number the DICOM files in the order of their paths."]
+    table, columns, more = _labelled(files, wish, n_others)
+    return Source(TableRows(table, wish.path, columns), *_named(wish), notes=(*notes, *more))
+
+
+def _read_series(files: pd.DataFrame, wish: SourceWish, n_others: int) -> Source:
+    """One row a CT series.
+
+    Raises:
+        CohortError: there is none, or the labels cannot be joined.
+    """
+    series = by_series(files, file_column=Match.FILE.value)
+    if series.table.empty:
+        raise CohortError("The folder holds no slice of CT: give the folder that holds the export, or leave --modality ct out.")
+    notes = ["Rows number the CT series in the order of the paths of their first files."]
+    if series.n_left_out:
+        notes.append(f"{series.n_left_out} DICOM files are no slices of CT (localizers, reports, other modalities) and were passed over.")
+    table, columns, more = _labelled(series.table, wish, n_others)
+    return Source(SeriesRows(TableRows(table, wish.path, columns), series.files), *_named(wish), notes=(*notes, *more))
+
+
+def _labelled(files: pd.DataFrame, wish: SourceWish, n_others: int) -> tuple[pd.DataFrame, tuple[str, ...], list[str]]:
+    """(the rows with their labels, the columns of labels, notes).
+
+    Raises:
+        CohortError: the labels cannot be joined.
+    """
+    notes = []
     if n_others:
         notes.append(f"{n_others} files are not DICOM and were passed over.")
     if wish.labels is None:
         if wish.findings or wish.comorbidities:
             raise CohortError("Findings were named, but no table that has them: give it with --labels.")
-        return Source(TableRows(files[["image", "patient_id"]], wish.path, ()), (), notes=(*notes, NO_LABELS))
+        return files[["image", "patient_id"]], (), [*notes, NO_LABELS]
     columns = (*wish.findings, *wish.comorbidities)
     table, unused = _with_labels(files, wish, columns)
     if unused:
         notes.append(f"{unused} rows of the labels belong to none of the files.")
-    return Source(TableRows(table, wish.path, columns), wish.findings, wish.comorbidities, notes=tuple(notes))
+    return table, columns, notes
+
+
+def _named(wish: SourceWish) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Findings and co-morbidities that the rows have."""
+    return (wish.findings, wish.comorbidities) if wish.labels is not None else ((), ())
 
 
 def _files(root: Path) -> tuple[pd.DataFrame, int]:
@@ -79,14 +116,15 @@ def _is_dicom(path: Path) -> bool:
 def _identity(path: Path) -> dict[str, str]:
     """Patient, SOP instance and accession as the header has them; blank where it is damaged, which reading the pixels will tell."""
     try:
-        header = read_header(path, attributes=IDENTITY, pixels=False)
+        header = read_header(path, attributes=(*IDENTITY, *ATTRIBUTES), pixels=False)
     except ImageError:
-        return {"patient_id": "", Match.SOP.value: "", Match.ACCESSION.value: ""}
+        return {"patient_id": "", Match.SOP.value: "", Match.ACCESSION.value: "", SERIES: "", IS_SLICE: ""}
     patient, issuer = header.text("PatientID"), header.text("IssuerOfPatientID")
     return {
         "patient_id": f"{issuer}|{patient}" if issuer and patient else patient,
         Match.SOP.value: header.text("SOPInstanceUID"),
         Match.ACCESSION.value: header.text("AccessionNumber"),
+        **series_facts(header),
     }
 
 
@@ -95,7 +133,7 @@ def _with_labels(files: pd.DataFrame, wish: SourceWish, columns: Sequence[str]) 
     if wish.labels is None or not wish.findings:
         raise CohortError("No finding to predict was named: give at least one column of the labels with --findings.")
     labels = read_table(wish.labels, called="table of labels")
-    match, column = _joining(labels, wish.match)
+    match, column = _joining(labels, wish)
     require_columns(labels, [column, *columns], called="table of labels")
     extra = [name for name in FROM_LABELS if name in labels.columns]
     rows = labels[[column, *extra, *columns]].drop_duplicates().rename(columns={column: "joining"})
@@ -119,12 +157,15 @@ NO_LABELS = "Without labels nothing can be trained."
 NOT_IN_LABELS = "no row of the labels"
 
 
-def _joining(labels: pd.DataFrame, wanted: Match | None) -> tuple[Match, str]:
-    """What joins, and the labels' column for it."""
+def _joining(labels: pd.DataFrame, wish: SourceWish) -> tuple[Match, str]:
+    """What joins, and the labels' column for it; a series joins scans before anything else, and films only where it is asked for."""
     names = {column_name(str(name)): str(name) for name in labels.columns}
     found = {match: names[alias] for match, aliases in MATCHING.items() for alias in aliases[::-1] if alias in names}
-    if wanted is not None:
-        found = {match: column for match, column in found.items() if match is wanted}
+    if wish.match is not None:
+        found = {match: column for match, column in found.items() if match is wish.match}
+    elif Match.SERIES in found:
+        is_series = wish.modality is Modality.CT
+        found = {match: column for match, column in found.items() if (match is Match.SERIES) is is_series}
     if len(found) != 1:
         kinds = ", ".join(f"{match} ({aliases[0]})" for match, aliases in MATCHING.items())
         trouble = "several columns that could join" if found else "no column that joins"

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dpmed_core.cohort.ages import MAX_AGE_YEARS
-from dpmed_core.cohort.arrays import ArrayImage
-from dpmed_core.cohort.drawn import DrawnScan
+from dpmed_core.cohort.places import ImagePlace
 from dpmed_core.cohort.report import Problem
 from dpmed_core.cohort.schema import Part, Sex
 
@@ -31,7 +30,7 @@ class SourceRow:
 
     Attributes:
         row: line of the source's table, its header being line 1; where the source has no table, the number of the image in it, from 1.
-        image: where the pixels are: a file or folder, a place in an archive of arrays, or a scan to draw; None where the row has problems.
+        image: where the pixels are; None where the row has problems.
         patient: the source's own identifier, held only while importing.
         age: years; None where the source leaves it to the image's header.
         sex: UNKNOWN where the source leaves it to the image's header.
@@ -41,7 +40,7 @@ class SourceRow:
     """
 
     row: int
-    image: Path | ArrayImage | DrawnScan | None = field(repr=False)
+    image: ImagePlace | None = field(repr=False)
     patient: str = field(repr=False)
     age: float | None
     sex: Sex

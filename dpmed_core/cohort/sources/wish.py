@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from dpmed_core.cohort.schema import Modality
 from dpmed_core.cohort.sources.values import Uncertain
 
 
@@ -20,6 +21,7 @@ class Match(StrEnum):
     SOP = "sop"
     ACCESSION = "accession"
     FILE = "file"
+    SERIES = "series"
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class SourceWish:
         unmentioned_unknown: labels that a report does not mention are unknown rather than absent.
         published_split: keep the publication's own split.
         views: which exposures are read.
+        modality: what the images are.
     """
 
     path: Path
@@ -49,3 +52,4 @@ class SourceWish:
     unmentioned_unknown: bool = False
     published_split: bool = False
     views: Views = Views.FRONTAL
+    modality: Modality = Modality.RADIOGRAPH

@@ -16,7 +16,7 @@ from dpmed_core.cohort.volumes.other_files import START_BYTES, other_format, rea
 from dpmed_core.cohort.volumes.planes import Plane
 from dpmed_core.cohort.volumes.remarks import remarks_on_volume
 from dpmed_core.cohort.volumes.resample import resampled
-from dpmed_core.cohort.volumes.series import Series, files_in, read_series
+from dpmed_core.cohort.volumes.series import Series, SeriesFiles, files_in, read_series
 from dpmed_core.errors import ImageError
 
 
@@ -27,7 +27,7 @@ def read_scan(place: Path) -> StoredImage:
         ImageError: it holds no single scan that can be read.
     """
     if place.is_dir():
-        return _dicom_scan(lambda: _folder_series(place))
+        return _dicom_scan(lambda: _series(files_in(str(place))))
     try:
         with place.open("rb") as file:
             start = file.read(START_BYTES)
@@ -41,9 +41,17 @@ def read_scan(place: Path) -> StoredImage:
     return StoredImage(pixels=values, remarks=tuple(remarks))
 
 
-def _folder_series(folder: Path) -> Series:
-    """The series in `folder`, which may also hold one multi-frame file alone."""
-    paths = files_in(str(folder))
+def read_scan_files(files: SeriesFiles) -> StoredImage:
+    """The scan whose slices are `files`.
+
+    Raises:
+        ImageError: they are no single scan that can be read.
+    """
+    return _dicom_scan(lambda: _series(files.paths))
+
+
+def _series(paths: Sequence[str]) -> Series:
+    """The series in the files at `paths`, which may also be one multi-frame file alone."""
     if len(paths) == 1 and is_multiframe(Path(paths[0])):
         return read_multiframe(Path(paths[0]))
     return read_series(paths)

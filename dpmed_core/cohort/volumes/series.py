@@ -4,7 +4,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dpmed_core.cohort.dicom_header import DicomHeader
 from dpmed_core.cohort.report import counted
@@ -20,6 +20,22 @@ CODE = re.compile(r"[A-Z0-9]{2,16}")
 
 LOCALIZERS = "its folder also holds localizers, which were left out"
 WITHOUT_PIXELS = "its folder also holds DICOM objects without pixels (reports, contours), which were left out"
+
+
+@dataclass(frozen=True)
+class SeriesFiles:
+    """The files of one series, wherever they lie.
+
+    Attributes:
+        paths: of its slices, sorted.
+    """
+
+    paths: tuple[str, ...] = field(repr=False)
+
+    @property
+    def identity(self) -> str:
+        """What tells it from other images."""
+        return "\0".join(self.paths)
 
 
 @dataclass(frozen=True, eq=False)

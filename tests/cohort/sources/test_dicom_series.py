@@ -1,0 +1,102 @@
+"""CT as a PACS exports it: slices of several series in one folder, beside localizers and reports; one row a series."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+
+from dpmed_core.cohort.importer import import_source
+from dpmed_core.cohort.schema import Modality, Sex
+from dpmed_core.cohort.sources.catalogue import open_source
+from dpmed_core.cohort.sources.wish import Match, SourceWish
+from dpmed_core.cohort.volumes.scan import read_scan
+from dpmed_core.cohort.volumes.writing import write_series
+from dpmed_core.errors import CohortError
+
+
+@pytest.fixture
+def export(tmp_path: Path) -> Path:
+    """Two patients; the first has two series whose files lie in one folder, beside a localizer, a report and a text."""
+    root = tmp_path / "export"
+    for number, patient in enumerate("AAB"):
+        volume = np.random.default_rng(number).integers(-1000, 500, (20, 16, 16), dtype=np.int16)
+        for path in write_series(tmp_path / f"w{number}", volume, age=60 + number, sex="M"):
+            slice_ = pydicom.dcmread(path)
+            slice_.PatientID, slice_.AccessionNumber, slice_.SeriesInstanceUID = f"MRN{patient}", f"ACC{patient}", f"1.2.{number}"
+            (root / patient).mkdir(parents=True, exist_ok=True)
+            slice_.save_as(root / patient / f"{path.stem}-{number}.dcm")
+    scout = pydicom.dcmread(root / "A" / "0000-0.dcm")
+    scout.ImageType, scout.SeriesInstanceUID = ["ORIGINAL", "PRIMARY", "LOCALIZER"], "1.2.9"
+    scout.save_as(root / "A" / "scout.dcm")
+    report = pydicom.dcmread(root / "A" / "0000-0.dcm")
+    del report.PixelData, report.Rows, report.Columns
+    report.Modality = "SR"
+    report.save_as(root / "A" / "report.dcm")
+    (root / "A" / "README").write_text("exported")
+    return root
+
+
+def read(export: Path, labels: str, **wishes: object):
+    (export.parent / "labels.csv").write_text(labels)
+    wish = SourceWish(export, findings=("pdac",), labels=export.parent / "labels.csv", modality=Modality.CT, **wishes)
+    return open_source("dicom", wish)
+
+
+def test_each_series_is_a_scan_of_its_patient(export: Path, store) -> None:
+    report = import_source(store, "ct", open_source("dicom", SourceWish(export, modality=Modality.CT)), modality=Modality.CT, workers=0)
+    cohort = store.load("ct")
+    assert (report.n_imported, report.n_patients) == (3, 2)
+    assert sorted(cohort.cases["age"]) == [60, 61, 62] and set(cohort.cases["sex"]) == {Sex.MALE.value}
+    for number in range(3):
+        place = cohort.cases.index[cohort.cases["age"] == 60 + number].item()
+        assert np.array_equal(cohort.images[place], read_scan(export.parent / f"w{number}").pixels)
+    assert any("2 DICOM files are no slices of CT" in note for note in report.warnings)
+    assert any("1 files are not DICOM" in note for note in report.warnings)
+
+
+@pytest.mark.parametrize(
+    ("labels", "match", "expected"),
+    [
+        ("SeriesInstanceUID,pdac\n1.2.0,1\n1.2.1,0\n1.2.2,1", None, [1, 0, 1]),
+        ("accession_number,pdac\nACCA,1\nACCB,0", None, [1, 1, 0]),
+        ("folder_name,path,pdac\nx,A,0\ny,B,1", Match.FILE, [0, 0, 1]),
+        ("series_uid,accession,pdac\n1.2.0,ACCA,1\n1.2.1,ACCA,0\n1.2.2,ACCB,1", None, [1, 0, 1]),
+    ],
+)
+def test_labels_are_joined_by_series_accession_or_folder(export: Path, labels: str, match: Match | None, expected: list[int]) -> None:
+    rows = list(read(export, labels, match=match).rows)
+    assert [row.values["pdac"] for row in rows] == expected and [row.row for row in rows] == [1, 2, 3]
+    assert not any(row.problems for row in rows)
+
+
+def test_a_series_without_a_row_is_left_out_and_named(export: Path) -> None:
+    rows = list(read(export, "SeriesInstanceUID,pdac\n1.2.0,1\n1.2.2,1").rows)
+    assert [bool(row.problems) for row in rows] == [False, True, False] and rows[1].problems[0].column == "pdac"
+
+
+def test_an_import_of_an_export_is_resumed_only_where_its_files_did_not_change(export: Path, store, monkeypatch) -> None:
+    from dpmed_core.cohort.intake import outcome
+
+    labels = "SeriesInstanceUID,pdac\n1.2.0,1\n1.2.1,0\n1.2.2,1"
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        import_source(store, "ct", read(export, labels), modality=Modality.CT, workers=0, progress=stop)
+    (export / "A" / "0003-1.dcm").touch()
+    seen, read_image = [], outcome.read_image
+    monkeypatch.setattr(outcome, "read_image", lambda place, **kind: seen.append(place.paths[0][-6:]) or read_image(place, **kind))
+    import_source(store, "ct", read(export, labels), modality=Modality.CT, workers=0)
+    assert sorted(seen) == ["-1.dcm", "-2.dcm"]
+
+
+def test_an_export_without_ct_is_refused(export: Path) -> None:
+    for path in export.rglob("*.dcm"):
+        if path.name not in ("scout.dcm", "report.dcm"):
+            path.unlink()
+    shutil.rmtree(export / "B")
+    with pytest.raises(CohortError, match="holds no slice of CT"):
+        open_source("dicom", SourceWish(export, modality=Modality.CT))
