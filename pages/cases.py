@@ -71,7 +71,7 @@ def read_cases(listed: Listed, light: Light) -> None:
         around, on_step = neighbours(listed, current), partial(step_case, listed)
         show_case_image(light.cohort, light.part, current, around=around, on_step=on_step, caption=place)
     with said:
-        before, stands, after = st.columns([2, 3, 2], vertical_alignment="center")
+        before, stands, after = st.columns(3, vertical_alignment="center")
         before.button("Previous", icon=":material/chevron_left:", on_click=step_case, args=(listed, -1), width="stretch")
         after.button("Next", icon=":material/chevron_right:", on_click=step_case, args=(listed, 1), width="stretch")
         show_patient(case)

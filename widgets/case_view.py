@@ -3,12 +3,13 @@
 import pandas as pd
 import streamlit as st
 
+from dpmed_core.cohort.schema import Sex
 from dpmed_core.evaluation.case_answers import answers_of_case
 from dpmed_core.evaluation.case_wording import case_sentence, case_spread, spread_sentence
 from dpmed_core.evaluation.operating import OperatingRule
 from dpmed_core.evaluation.worklist import truth
 from dpmed_core.figures.case_scores import case_figure
-from dpmed_core.naming import attribute_phrase, finding_title, sentence_start
+from dpmed_core.naming import attribute_phrase, finding_title
 from widgets.budget import show_promise
 from widgets.case_words import TRUTH_TITLES
 from widgets.exhibit import PLOTLY_SETTINGS
@@ -19,12 +20,10 @@ from widgets.shown_case import ShownCase
 def show_patient(case: ShownCase) -> None:
     """Age, sex and co-morbidities, in one line."""
     who = case.cohort.cases.iloc[case.row]
-    said = [
-        f"{who['age']:.0f} years" if pd.notna(who["age"]) else "age not known",
-        str(who["sex"]) if who["sex"] != "unknown" else "sex not known",
-    ]
-    said += [f"with {attribute_phrase(name)}" for name in case.cohort.comorbidities if who[name] == 1]
-    st.markdown(f"**{sentence_start(', '.join(said))}**")
+    age = f"{who['age']:.0f} years" if pd.notna(who["age"]) else "Age not known"
+    sex = str(who["sex"]) if who["sex"] != Sex.UNKNOWN else "sex not known"
+    ill = [f"with {attribute_phrase(name)}" for name in case.cohort.comorbidities if who[name] == 1]
+    st.markdown(f"**{', '.join([age, sex, *ill])}**")
 
 
 def show_answers(case: ShownCase) -> None:
