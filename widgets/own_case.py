@@ -1,6 +1,5 @@
 """A case of the reader's own: what every model says of it, and whether it looks like what they were trained for; nothing is stored."""
 
-import io
 import secrets
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from dpmed_core.cohort.schema import Cohort, Modality
 from dpmed_core.errors import UploadError
@@ -107,16 +107,27 @@ def _show_upload(cohort: Cohort, scores: CaseScores) -> None:
     )
     files: list[Any] = uploaded if isinstance(uploaded, list) else [uploaded] if uploaded is not None else []
     if files:
-        st.session_state["own-round"] = round_ + 1  # a new widget: the server drops the upload itself
+        st.session_state["own-round"] = round_ + 1  # a new, empty widget
         try:
             with st.spinner("Reading the image"):
-                image = read_own_case([io.BytesIO(file.getbuffer()) for file in files], installation().settings, modality=cohort.modality)
+                image = read_own_case(files, installation().settings, modality=cohort.modality)
             own = Own(secrets.token_hex(8), cohort.fingerprint, image, _run_ids(scores))
             st.session_state[KEY] = own
             _ask(own, cohort)
         except UploadError as error:
             st.session_state["own-refused"] = str(error)
+        finally:
+            _drop(files)
         st.rerun()
+
+
+def _drop(files: list[Any]) -> None:
+    """Have the server forget the uploads now; by itself it keeps them as long as the session."""
+    context = get_script_run_ctx()
+    for file in files:
+        if context is not None:
+            context.uploaded_file_mgr.remove_file(session_id=context.session_id, file_id=file.file_id)
+        file.close()
 
 
 def _ask(own: Own, cohort: Cohort) -> None:

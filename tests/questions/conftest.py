@@ -66,7 +66,9 @@ def models(installation, cohort) -> tuple[tuple[str, str], ...]:
         plan_runs(cohort, key=installation.key, recipe="paper", epsilons=[8.0], n_seeds=1, delta=None, unit=PrivacyUnit.PATIENT)
     ):
         run_id = installation.runs.ask(spec, cohort_name=cohort.name).run_id
-        network = build_network(NETWORKS["paper"], n_findings=len(FINDINGS), seed=50 + seed).eval()
+        network = build_network(
+            NETWORKS["paper"], n_findings=len(FINDINGS), seed=50 + seed, encoders_dir=installation.settings.encoders_dir
+        ).eval()
         scores = predict(network, film_tensor(cohort.images[held_out_rows(split)]))
         weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
         result = RunResult(spec, None, elapsed_seconds=1.0, n_parameters=1, n_train_cases=9, n_train_units=9)
