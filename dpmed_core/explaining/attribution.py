@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from captum.attr import IntegratedGradients, LayerGradCam, Occlusion
+from captum.attr import IntegratedGradients, LayerGradCam, LayerGradientXActivation, Occlusion
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from dpmed_core.errors import SpecError
@@ -42,15 +42,26 @@ def attribution(model: Explainable, images: NDArray[np.generic], *, finding: int
 
 
 def _grad_cam(model: Explainable, inputs: Tensor, finding: int) -> Tensor:
-    """Sum over channels of activation times mean gradient, times the number of positions, resized to the input."""
+    """Sum over channels of activation times its own gradient, resized to the input."""
+    parts = LayerGradientXActivation(model.network, _cam_layer(model)).attribute(inputs, target=finding)
+    return _resized(parts.sum(dim=1, keepdim=True), inputs)
+
+
+def averaged_grad_cam(model: Explainable, inputs: Tensor, finding: int) -> Tensor:
+    """Grad-CAM as published: activations weighed by gradients averaged over positions. Not offered; see `methods.GRAD_CAM`."""
+    return _resized(LayerGradCam(model.network, _cam_layer(model)).attribute(inputs, target=finding), inputs)
+
+
+def _cam_layer(model: Explainable) -> nn.Module:
     if model.cam_layer is None:
         raise SpecError("Grad-CAM says nothing of this model: no single layer decides. Choose occlusion or integrated gradients.")
-    coarse = LayerGradCam(model.network, model.cam_layer).attribute(inputs, target=finding)
-    n_positions = coarse[0, 0].numel()
+    return model.cam_layer
+
+
+def _resized(coarse: Tensor, inputs: Tensor) -> Tensor:
     positions = inputs.shape[2:]
     fine: Tensor = functional.interpolate(coarse, size=tuple(positions), mode=RESIZED[len(positions)], align_corners=False)
-    signed: Tensor = fine * n_positions
-    return signed
+    return fine
 
 
 def _integrated_gradients(model: Explainable, inputs: Tensor, finding: int) -> Tensor:

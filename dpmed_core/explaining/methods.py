@@ -27,10 +27,11 @@ class MethodCard:
 
 GRAD_CAM = MethodCard(
     "grad-cam",
-    "Grad-CAM",
-    "Where the network's last, coarse map speaks for the finding (positive) or against it (negative). It tells regions, not pixels.",
-    "log-odds (linear approximation), up to a factor that all models share",
-    "Selvaraju et al. 2017, arXiv 1610.02391; without the final cut at zero, so that what speaks against the finding is seen too",
+    "Grad-CAM, element by element",
+    "Where a coarse inner map of the network speaks for the finding (positive) or against it (negative). It tells regions, not pixels.",
+    "log-odds (linear approximation) a position of the map",
+    "Selvaraju et al. 2017, arXiv 1610.02391, in the form of Draelos & Carin 2020, arXiv 2011.08891 (HiResCAM): gradients are not averaged "
+    "over positions, which points beside the lesion where a network ends in a maximum",
 )
 INTEGRATED_GRADIENTS = MethodCard(
     "integrated-gradients",

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from dpmed_core.errors import SpecError
-from dpmed_core.explaining.attribution import attribution, blurred
+from dpmed_core.explaining.attribution import attribution, averaged_grad_cam, blurred
 from dpmed_core.explaining.comparison import rank_correlation, sanity_of, shared_scale
 from dpmed_core.explaining.methods import METHODS, methods_of
 from dpmed_core.training.fitted import Explainable
@@ -70,9 +70,14 @@ def test_occlusion_gives_what_the_answer_loses(bright):
     assert lost[4, 4] == pytest.approx(expected, rel=0.15)
 
 
-def test_grad_cam_is_activation_times_mean_gradient(bright):
-    signed = attribution(corner_model(), bright, finding=0, method="grad-cam")[0]
-    assert signed == pytest.approx(bright[0] / 4 * 256, rel=1e-5)  # a quarter of the positions have gradient 1
+def test_grad_cam_is_activation_times_its_own_gradient_and_not_the_mean_one(bright):
+    model = corner_model()
+    signed = attribution(model, bright, finding=0, method="grad-cam")[0]
+    own_corner = np.zeros((16, 16), np.float32)
+    own_corner[:8, :8] = bright[0, :8, :8]
+    assert signed == pytest.approx(own_corner)
+    averaged = averaged_grad_cam(model, model.to_input(bright), 0)[0, 0].detach().numpy()
+    assert averaged == pytest.approx(bright[0] / 4)  # the published form lights up the corner that the answer never looks at
 
 
 def test_volumes_are_explained_like_films():
