@@ -1,5 +1,6 @@
 """Reading NIfTI by nibabel, which tells what SimpleITK passes over in silence: voxels that are no numbers, and files that break off."""
 
+import gzip
 import math
 import zlib
 from collections.abc import Iterator
@@ -11,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpmed_core.cohort.volumes.geometry import Geometry, evenly
-from dpmed_core.cohort.volumes.limits import refuse_unsuitable
+from dpmed_core.cohort.volumes.limits import LARGEST_BYTES, refuse_unsuitable
+from dpmed_core.cohort.volumes.other_files import GZIP
 from dpmed_core.cohort.volumes.planes import hounsfield
 from dpmed_core.errors import ImageError
 
+PIECE = 1 << 20
 TO_PATIENT = np.diag([-1.0, -1.0, 1.0])
 """From NIfTI's right, front, up to DICOM's left, back, up."""
 MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
@@ -56,7 +59,24 @@ def read_nifti(path: Path) -> tuple[Iterator[NDArray[np.float64]], Geometry]:
         raise ImageError("does not say how it lies in the patient (qform_code and sform_code are 0): save it with its orientation.")
     if abs(np.linalg.det(affine / spacing)) < 0.5:
         raise ImageError("has axes that are far from right angles: resample it before.")
+    _refuse_damaged_packing(path)
     return _slices(proxy), _geometry(proxy.shape[:3], affine / spacing, spacing)
+
+
+def _refuse_damaged_packing(path: Path) -> None:
+    """Raise an ImageError where a gzipped file fails its checksum; nibabel stops reading before it."""
+    with path.open("rb") as file:
+        if file.read(len(GZIP)) != GZIP:
+            return
+    n_bytes = 0
+    try:
+        with gzip.open(path) as unpacked:
+            while piece := unpacked.read(PIECE):
+                n_bytes += len(piece)
+                if n_bytes > LARGEST_BYTES + PIECE:
+                    raise ImageError("holds more after its voxels than a scan has: save it again.")
+    except DAMAGED:
+        raise ImageError(UNREADABLE) from None
 
 
 def _slices(proxy: Any) -> Iterator[NDArray[np.float64]]:

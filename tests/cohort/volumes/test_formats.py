@@ -205,6 +205,8 @@ def test_files_that_break_off_or_are_none_are_refused(tmp_path: Path, scan: np.n
     whole = save(scan).read_bytes()
     for name, content in {
         "cut.nii.gz": whole[: len(whole) // 2],
+        "end.nii.gz": whole[:-3],
+        "bit.nii.gz": whole[: len(whole) // 2] + bytes([whole[len(whole) // 2] ^ 1]) + whole[len(whole) // 2 + 1 :],
         "head.nii.gz": gzip.compress(gzip.decompress(whole)[:300]),
         "text.nii.gz": gzip.compress(b"no image at all"),
         "cut.nii": gzip.decompress(whole)[:5000],
