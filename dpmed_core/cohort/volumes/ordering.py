@@ -19,7 +19,7 @@ EVEN_SHARE, EVEN_MM = 0.05, 0.1
 """Gaps that differ by less from the usual one are even: positions are written with few decimals."""
 WHOLE_NUMBER = 0.15
 TILT_DEGREES, OFF_LINE_MM = 1.0, 1.0
-SAME_DIRECTION = 1e-3
+SAME_DIRECTION, DECIMALS = 1e-3, 4
 LONGEST_MM = 3_000.0
 
 REPEATED = "a slice stands in it twice, voxel by voxel, and was used once"
@@ -35,8 +35,8 @@ def one_orientation(planes: Sequence[Plane], *, most_dropped: int) -> list[Plane
         ImageError: more of them lie otherwise.
     """
     orientations = np.array([plane.orientation for plane in planes])
-    alike = np.abs(orientations[:, None] - orientations[None]).max(axis=2) < SAME_DIRECTION
-    usual = alike[alike.sum(axis=1).argmax()]
+    found, counts = np.unique(orientations.round(DECIMALS), axis=0, return_counts=True)
+    usual = np.abs(orientations - found[counts.argmax()]).max(axis=1) < SAME_DIRECTION
     if (others := int((~usual).sum())) > most_dropped:
         raise ImageError(
             f"holds {others} slices of another orientation than the other {int(usual.sum())}: give each scan a folder of its own."
