@@ -88,7 +88,7 @@ NETWORKS: Mapping[str, NetworkRecipe] = {
             cam_layer="stages.2",
             epochs=30,
             learning_rate=2e-3,
-            films_at_once=4,
+            films_at_once=16,
             scored_at_once=1,
         ),
         NetworkRecipe(
