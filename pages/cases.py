@@ -86,7 +86,8 @@ st.title("Cases")
 st.markdown("Would privacy have changed this patient's answer?")
 selected = current_choices()
 if (chosen := chosen_cohort()) is not None and selected.finding and selected.recipe and selected.unit:
-    mode = choice("mode", "How to look", list(MODES), title=MODES.__getitem__)
+    buttons = partial(st.segmented_control, required=True, label_visibility="collapsed")
+    mode = choice("mode", "How to look", list(MODES), title=MODES.__getitem__, widget=buttons)
     if mode == "worklist":
         show_worklist(chosen, selected)
     elif mode == "blind":
