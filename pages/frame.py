@@ -1,11 +1,13 @@
 """The frame around every page: configuration, navigation, shared choices, and what becomes of an error."""
 
+from pathlib import Path
+
 import streamlit as st
 
 from dpmed_core.errors import DpmedError
 from widgets.choices import shared_choices
 
-st.set_page_config(page_title="DPMed", page_icon=":material/radiology:", layout="wide")
+st.set_page_config(page_title="DPMed", page_icon=Path(__file__).parent / "icon.svg", layout="wide")
 page = st.navigation(
     [
         st.Page("overview.py", title="Overview", icon=":material/groups:", default=True),

@@ -198,6 +198,13 @@ def test_keys_step_through_the_list_and_the_window_stays(served, page):
         assert request.url.rsplit("/", 1)[0] == f"{served.url}/api/pixels" and "?" not in request.url
 
 
+def test_the_page_asks_no_other_host(served, page):
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    open_case(page, served, "scans", 1)
+    assert asked and [url for url in asked if not url.startswith((served.url, "data:", "blob:"))] == []
+
+
 def test_the_log_names_no_case(served, page):
     named = open_case(page, served, "patterns", 3)
     log = (served.settings.data_dir / "server.log").read_text()
