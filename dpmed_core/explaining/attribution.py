@@ -17,7 +17,7 @@ from dpmed_core.training.fitted import Explainable
 BLUR_SHARE = 1 / 8
 """Standard deviation of the blur that takes detail away, as a share of each side."""
 PATCH_SHARE = {2: 1 / 8, 3: 1 / 4}
-"""Side of an occluding patch, as a share of the image's, in two and three dimensions; it moves by half of itself."""
+"""Side of an occluding patch, as a share of the image's, in two and three dimensions; patches lie side by side: 64 answers a map."""
 INTEGRATION_STEPS, AT_ONCE = 32, 16
 RESIZED = {2: "bilinear", 3: "trilinear"}
 
@@ -77,7 +77,7 @@ def _occlusion(model: Explainable, inputs: Tensor, finding: int) -> Tensor:
         lost: Tensor = Occlusion(model.network).attribute(
             inputs,
             sliding_window_shapes=(1, *patch),
-            strides=(1, *(max(1, side // 2) for side in patch)),
+            strides=(1, *patch),
             baselines=blurred(inputs),
             target=finding,
             perturbations_per_eval=AT_ONCE,

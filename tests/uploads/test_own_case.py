@@ -13,6 +13,7 @@ from benchmarks.mutated_files import mutants
 from dpmed_core.cohort.demo import write_dicom
 from dpmed_core.cohort.image import read_image
 from dpmed_core.cohort.schema import Modality
+from dpmed_core.cohort.volumes.writing import write_series
 from dpmed_core.errors import UploadError
 from dpmed_core.settings import Settings
 from dpmed_core.uploads import own_case
@@ -35,6 +36,13 @@ def film(tmp_path):
     return path
 
 
+@pytest.fixture
+def series(tmp_path):
+    """A small CT series as its DICOM files."""
+    volume = np.random.default_rng(2).integers(-1000, 1000, (40, 24, 24)).astype(np.int16)
+    return write_series(tmp_path / "series", volume, age=61, sex="F", spacing_mm=(5.0, 12.0, 12.0))
+
+
 def nothing_left(settings):
     return [path for path in settings.data_dir.rglob("*") if path.is_file() and path.name != "secret.key"] == []
 
@@ -50,6 +58,24 @@ def test_a_picture_without_a_header_is_read_too(settings):
     Image.fromarray(np.random.default_rng(1).integers(0, 256, (90, 60), dtype=np.uint8)).save(buffer, "PNG")
     buffer.seek(0)
     assert read_own_case([buffer], settings, modality=Modality.RADIOGRAPH).pixels.shape == (128, 128)
+
+
+def test_a_series_is_read_as_an_import_reads_it_whether_packed_or_not(settings, series):
+    imported = read_image(series[0].parent, modality=Modality.CT).pixels
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for path in series:
+            archive.writestr(f"study/{path.name}", path.read_bytes())
+    packed.seek(0)
+    for files in ([io.BytesIO(path.read_bytes()) for path in series[::-1]], [packed]):
+        assert np.array_equal(read_own_case(files, settings, modality=Modality.CT).pixels, imported)
+    assert nothing_left(settings)
+
+
+def test_a_film_is_no_series(settings, film):
+    with pytest.raises(UploadError) as refused:
+        read_own_case([io.BytesIO(film.read_bytes())], settings, modality=Modality.CT)
+    assert "\n" not in str(refused.value) and nothing_left(settings)
 
 
 def video() -> bytes:
