@@ -29,7 +29,7 @@ from widgets.features import encoder_reads, features_are_there, held_out_referen
 from widgets.lookup import canvas, installation
 from widgets.shown_case import Light
 from widgets.viewer.component import show_array
-from widgets.waiting import ask, is_waiting, show_failure, stop_waiting, wait
+from widgets.waiting import ask, get_ready, is_waiting, show_failure, stop_waiting, wait
 
 KEY = "own-case"
 KINDS = {Modality.RADIOGRAPH: "one film as DICOM, PNG or JPEG", Modality.CT: "the DICOM files of one series, or one ZIP archive of them"}
@@ -89,6 +89,7 @@ def _run_ids(scores: CaseScores) -> tuple[str, ...]:
 
 
 def _show_upload(cohort: Cohort, scores: CaseScores) -> None:
+    get_ready()
     many = cohort.modality is Modality.CT
     st.markdown(f"Upload {KINDS[cohort.modality]}, and see what every model of cohort **{cohort.name}** says of it.")
     refused = st.session_state.pop("own-refused", None)

@@ -20,6 +20,13 @@ def questions() -> Questions:
     return Questions(installation())
 
 
+def get_ready() -> None:
+    """Have the engine started, once a session, where a reader is about to ask: it takes seconds."""
+    if not st.session_state.get("engine-called"):
+        st.session_state["engine-called"] = True
+        questions().get_ready()
+
+
 def ask(question: Question, *, key: str, pixels: "np.ndarray | None" = None) -> None:
     """Ask, and remember under `key` which question this reader waits for."""
     st.session_state[_kept(key)] = questions().ask(question, pixels=pixels)

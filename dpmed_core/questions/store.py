@@ -78,6 +78,10 @@ class Questions:
         threading.Thread(target=self._wake_engine, args=(name,), daemon=True).start()
         return name
 
+    def get_ready(self) -> None:
+        """See to it that an engine runs by the time somebody asks; returns at once."""
+        threading.Thread(target=self._start_engine, daemon=True).start()
+
     def open_names(self) -> list[str]:
         """The names of the questions that wait for an answer or are worked on, oldest first."""
         requests = sorted(self.root.glob("*/request.json"), key=_changed_at)
@@ -171,11 +175,18 @@ class Questions:
         write_json(folder / "request.json", {"question": to_json(question), "asked_at": time.time(), "limit_seconds": limit_seconds})
 
     def _wake_engine(self, name: str) -> None:
+        refused = self._start_engine()
+        if refused:
+            self.set_state(name, Stage.FAILED, message=refused)
+
+    def _start_engine(self) -> str:
+        """Why no engine could be started; empty where one runs."""
         try:
             ensure_engine(self.installation.settings)
         except DpmedError as error:
             log.warning("%s", error)
-            self.set_state(name, Stage.FAILED, message=str(error))
+            return str(error)
+        return ""
 
     def _answer_path(self, name: str, question: Question) -> Path:
         folder = self.installation.cohorts.answers_dir(question.cohort) if question.lasts else self._folder(name)
