@@ -18,6 +18,7 @@ check: $(VENV)/.dev-ready
 
 encoder: $(VENV)/.run-ready
 	$(BIN)/python -m dpmed_core.training.pretrain
+	$(BIN)/python -m dpmed_core.training.pretrain_volumes
 
 viewer:
 	cd viewer && npm ci --ignore-scripts && npm test && npm run build

@@ -63,7 +63,8 @@ def _networks(installation: Installation, cohort: Cohort) -> Iterator[tuple[str,
         run_id = installation.runs.ask(spec, cohort_name=cohort.name).run_id
         work_on(installation.settings, run_id)
         result = installation.runs.result(run_id)
-        fitted = rebuild(StoredModel(result, installation.runs.weights(run_id), installation.settings.encoders_dir))
+        weights = installation.runs.weights(run_id)
+        fitted = rebuild(StoredModel(result, weights, installation.settings.encoders_dir, cohort.modality))
         yield (result.guarantee.sentence() if result.guarantee else "without privacy"), fitted.explainable()
         if result.guarantee is None:
             yield "random weights", fitted.untrained(UNTRAINED_SEED)

@@ -25,6 +25,7 @@ from sklearn.preprocessing import StandardScaler
 
 from benchmarks.proxies import PROXIES
 from dpmed_core.cohort.image import read_image, squared
+from dpmed_core.cohort.schema import Modality
 from dpmed_core.settings import load_settings
 from dpmed_core.training.encoder import load_encoder
 from dpmed_core.training.entropy import SecureRandom
@@ -128,7 +129,7 @@ def aurocs(task: Task, epsilon: float | None, *, n_seeds: int, finding: int | No
 
 def features_of(films: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The public features of films."""
-    encoder = load_encoder(load_settings().encoders_dir)
+    encoder = load_encoder(load_settings().encoders_dir, Modality.RADIOGRAPH)
     return np.concatenate([encoder.features(films[start : start + 100]) for start in range(0, len(films), 100)])
 
 

@@ -18,7 +18,7 @@ from dpmed_core.questions.store import Answer
 from widgets.case_scores import links_of
 from widgets.case_words import TRUTH_TITLES
 from widgets.exhibit import PLOTLY_SETTINGS
-from widgets.features import encoder_reads, features_are_there, features_of, offer_features, test_reference
+from widgets.features import features_are_there, features_of, offer_features, test_reference
 from widgets.lookup import canvas, installation
 from widgets.shown_case import ShownCase
 from widgets.waiting import ask, is_waiting, questions, show_failure, wait
@@ -42,9 +42,8 @@ def show_explanations(case: ShownCase) -> None:
         st.caption("There is no stored model to explain yet: train one on the page *Train*.")
     else:
         _show_maps(case, explained)
-    if encoder_reads(case.cohort):
-        st.markdown("##### Held-out cases that look alike")
-        _show_neighbours(case)
+    st.markdown("##### Held-out cases that look alike")
+    _show_neighbours(case)
 
 
 def _explained(case: ShownCase) -> Explained | None:

@@ -1,9 +1,11 @@
 """What the public encoder sees of a cohort's held-out cases, kept between moves and shared by all readers."""
 
+from pathlib import Path
+
 import numpy as np
 import streamlit as st
 
-from dpmed_core.cohort.schema import Cohort, Modality, Part
+from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.explaining.neighbours import Reference
 from dpmed_core.questions.kinds import PublicFeatures
 from dpmed_core.training.encoder_card import read_card
@@ -17,21 +19,16 @@ Placed = tuple[np.ndarray, Reference]
 """Rows of the cohort, and what the public encoder sees of them."""
 
 
-def encoder_reads(cohort: Cohort) -> bool:
-    """Whether there is a public encoder for the cohort's images."""
-    return cohort.modality is Modality.RADIOGRAPH
-
-
 def features_are_there(cohort: Cohort) -> bool:
     """Whether the cohort's public features were computed."""
-    return are_cached(features_dir=installation().cohorts.features_dir(cohort.name), encoders_dir=installation().settings.encoders_dir)
+    return are_cached(cohort.modality, **_folders(cohort))
 
 
 def offer_features(cohort: Cohort, label: str) -> None:
     """A button, called `label`, that has them computed."""
     show_failure(KEY)
     if st.button(label, icon=":material/image_search:", disabled=is_waiting(KEY)):
-        ask(PublicFeatures(cohort.name, read_card(installation().settings.encoders_dir).version), key=KEY)
+        ask(PublicFeatures(cohort.name, _encoder(cohort)), key=KEY)
     if is_waiting(KEY):
         wait(KEY, what="Looking at all cases with the public encoder", take=lambda _: None)
 
@@ -43,12 +40,12 @@ def features_of(cohort: Cohort, row: int) -> np.ndarray:
 
 def test_reference(cohort: Cohort) -> Placed:
     """The test cases, which readers may see."""
-    return _reference(cohort.fingerprint, _encoder(), (Part.TEST,), _cohort=cohort)
+    return _reference(cohort.fingerprint, _encoder(cohort), (Part.TEST,), _cohort=cohort)
 
 
 def held_out_reference(cohort: Cohort) -> Placed:
     """The validation and test cases, all that stand outside the guarantee."""
-    return _reference(cohort.fingerprint, _encoder(), (Part.VALIDATION, Part.TEST), _cohort=cohort)
+    return _reference(cohort.fingerprint, _encoder(cohort), (Part.VALIDATION, Part.TEST), _cohort=cohort)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -59,8 +56,12 @@ def _reference(fingerprint: str, encoder: str, parts: tuple[Part, ...], _cohort:
 
 
 def _features(cohort: Cohort) -> np.ndarray:
-    return cached_features(installation().cohorts.features_dir(cohort.name), installation().settings.encoders_dir)
+    return cached_features(cohort.modality, **_folders(cohort))
 
 
-def _encoder() -> str:
-    return read_card(installation().settings.encoders_dir).version
+def _folders(cohort: Cohort) -> dict[str, Path]:
+    return {"features_dir": installation().cohorts.features_dir(cohort.name), "encoders_dir": installation().settings.encoders_dir}
+
+
+def _encoder(cohort: Cohort) -> str:
+    return read_card(installation().settings.encoders_dir, cohort.modality).version

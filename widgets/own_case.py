@@ -25,7 +25,7 @@ from dpmed_core.uploads.own_case import LARGEST_BYTES, OwnImage, read_own_case
 from widgets.case_view import answers_in_words
 from widgets.choices import choice
 from widgets.exhibit import PLOTLY_SETTINGS
-from widgets.features import encoder_reads, features_are_there, held_out_reference, offer_features
+from widgets.features import features_are_there, held_out_reference, offer_features
 from widgets.lookup import canvas, installation
 from widgets.shown_case import Light
 from widgets.viewer.component import show_array
@@ -171,9 +171,6 @@ def _show_answers(own: Own, light: Light, scores: CaseScores) -> None:
 
 
 def _show_unlikeness(own: Own, cohort: Cohort) -> None:
-    if not encoder_reads(cohort):
-        st.caption("Whether it looks like the cohort cannot be said: there is no public encoder for these images.")
-        return
     if not features_are_there(cohort):
         offer_features(cohort, "Compare it with the cohort")
         return

@@ -1,6 +1,6 @@
 """The CT demo cohort: synthetic abdomens, each written as a DICOM series and read back by the importer."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,14 +8,13 @@ import pandas as pd
 
 from dpmed_core.cohort.drawn import DrawnScan
 from dpmed_core.cohort.importer import import_source
-from dpmed_core.cohort.phantoms.abdomen.population import COMORBIDITIES, PDAC, draw_people
+from dpmed_core.cohort.phantoms.abdomen.population import COMORBIDITIES, FINDINGS, draw_people
 from dpmed_core.cohort.report import ImportReport
 from dpmed_core.cohort.schema import Modality, Sex
 from dpmed_core.cohort.sources.rows import Source, SourceRow
 from dpmed_core.cohort.store import CohortStore
 
 DEMO_CT = "demo-ct"
-FINDING = "pdac"
 DEFAULT_SCANS, FEWEST_SCANS, MOST_SCANS = 400, 16, 20_000
 
 
@@ -47,7 +46,7 @@ def add_demo_ct(
     people = draw_people(n_cases, seed=seed, variant="demo")
     with store.draft() as scratch:
         rows = _Rows(people, seed, scratch)
-        source = Source(rows, (FINDING,), COMORBIDITIES)
+        source = Source(rows, FINDINGS, COMORBIDITIES)
         return import_source(store, name, source, modality=Modality.CT, synthetic=True, workers=workers, progress=progress)
 
 
@@ -60,9 +59,8 @@ class _Rows:
     scratch: Path = field(repr=False)
 
     def __iter__(self) -> Iterator[SourceRow]:
-        columns: Sequence[str] = (PDAC, *COMORBIDITIES)
         for index, (_, person) in enumerate(self.people.iterrows()):
-            values = {FINDING if name == PDAC else name: float(person[name]) for name in columns}
+            values = {name: float(person[name]) for name in (*FINDINGS, *COMORBIDITIES)}
             yield SourceRow(
                 row=index + 1,
                 image=DrawnScan(person, index, self.seed, self.scratch),

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dpmed_core.cohort.schema import Cohort
+from dpmed_core.cohort.schema import Cohort, Modality
 from dpmed_core.errors import CohortError, DpmedError
 from dpmed_core.explaining.attribution import attribution
 from dpmed_core.explaining.comparison import rank_correlation
@@ -58,7 +58,7 @@ def explain(questions: Questions, name: str, question: Explanation) -> Answer:
     cohort = questions.installation.cohorts.load(question.cohort)
     image, finding = image_of(cohort, question.case_id), cohort.findings.index(question.finding)
     maps, scores, last = [], [], None
-    for last in _models(questions, name, question.models, further=1):
+    for last in _models(questions, name, question.models, cohort.modality, further=1):
         maps.append(attribution(last.explainable(), image, finding=finding, method=question.method)[0])
         scores.append(last.score(image)[0, finding])
     if last is not None:
@@ -77,11 +77,11 @@ def score_own(questions: Questions, name: str, question: OwnCase) -> Answer:
         Cancelled: nobody wants the answer any more.
     """
     image = questions.pixels(name)[None]
-    is_film = image.ndim == 3  # the public encoder reads films
-    features = compute_features(image, questions.installation.settings.encoders_dir) if is_film else np.zeros((1, 0), np.float32)
+    modality = questions.installation.cohorts.load(question.cohort).modality
+    features = compute_features(image, modality, questions.installation.settings.encoders_dir)
     scores = [
         model.score(image)[0] if model.score_features is None else model.score_features(features)[0]
-        for model in _models(questions, name, question.models)
+        for model in _models(questions, name, question.models, modality)
     ]
     return {"scores": np.array(scores), "features": features[0]}
 
@@ -108,12 +108,14 @@ def image_of(cohort: Cohort, case_id: str) -> NDArray[np.generic]:
     return np.asarray(cohort.images[rows[:1]])
 
 
-def _models(questions: Questions, name: str, models: Sequence[tuple[str, str]], *, further: int = 0) -> Iterator[FittedModel]:
+def _models(
+    questions: Questions, name: str, models: Sequence[tuple[str, str]], modality: Modality, *, further: int = 0
+) -> Iterator[FittedModel]:
     """The models of the runs, one after another; each is a part of the work, of which `further` come after them."""
     runs, settings = questions.installation.runs, questions.installation.settings
     for number, (run_id, _) in enumerate(models):
         _report(questions, name, number, len(models) + further)
-        yield rebuild(StoredModel(runs.result(run_id), runs.weights(run_id), settings.encoders_dir))
+        yield rebuild(StoredModel(runs.result(run_id), runs.weights(run_id), settings.encoders_dir, modality))
     _report(questions, name, len(models), len(models) + further)
 
 

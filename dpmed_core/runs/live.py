@@ -24,7 +24,8 @@ from dpmed_core.training.units import training_units
 
 def can_train_live(installation: Installation, cohort: Cohort, specs: Sequence[RunSpec]) -> bool:
     """Whether all of `specs` can be trained at once: recipe `probe`, and features that were computed before."""
-    cached = are_cached(features_dir=installation.cohorts.features_dir(cohort.name), encoders_dir=installation.settings.encoders_dir)
+    folders = {"features_dir": installation.cohorts.features_dir(cohort.name), "encoders_dir": installation.settings.encoders_dir}
+    cached = are_cached(cohort.modality, **folders)
     return cached and all(spec.recipe == PROBE.name and spec.recipe_version == PROBE.version for spec in specs)
 
 

@@ -33,10 +33,10 @@ PROBE = RecipeCard(
     name="probe",
     version=2,
     title="Probe (linear head)",
-    summary="Fixed features from wavelet scattering and an encoder that saw synthetic films only; "
+    summary="Fixed features from wavelet scattering and an encoder that saw synthetic images only; "
     "a linear head is trained privately on them. Seconds per run.",
     seconds_per_film=0.002,
-    modalities=(Modality.RADIOGRAPH,),
+    modalities=(Modality.RADIOGRAPH, Modality.CT),
 )
 PAPER = RecipeCard(
     name="paper",

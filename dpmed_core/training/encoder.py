@@ -1,8 +1,11 @@
-"""The public encoder: what was learnt from synthetic films, and refused unless its card says so."""
+"""The public encoders: what was learnt from synthetic films and volumes, and refused unless a card says so."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -10,34 +13,19 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from dpmed_core.cohort.schema import Modality
 from dpmed_core.errors import SettingsError
-from dpmed_core.training.encoder_card import COMPONENTS, WEIGHTS_FILE, read_card
+from dpmed_core.training.blocks import Layer, Stage
+from dpmed_core.training.encoder_card import COMPONENTS, read_card
 from dpmed_core.training.models import ResNet9
-from dpmed_core.training.pixels import FILM_SIDE, to_tensor
+from dpmed_core.training.pixels import film_tensor, windowed
 from dpmed_core.training.scattering import at_scattering_size, scatter
+from dpmed_core.training.volume_encoder import NAME as VOLUME
+from dpmed_core.training.volume_encoder import VolumeNetwork, volume_features
 
 NARROW_WIDTH = 0.25
 CHANNELS = (32, 48, 96, 128)
-
-
-class Layer(nn.Sequential):
-    """Convolution 3 x 3, group normalisation, Mish."""
-
-    def __init__(self, n_in: int, n_out: int, stride: int = 1) -> None:
-        super().__init__(nn.Conv2d(n_in, n_out, 3, stride, 1, bias=False), nn.GroupNorm(n_out // 8, n_out), nn.Mish())
-
-
-class Stage(nn.Module):
-    """Half the resolution, then two layers around which the input passes unchanged."""
-
-    def __init__(self, n_in: int, n_out: int) -> None:
-        super().__init__()
-        self.halve, self.inner = Layer(n_in, n_out, 2), nn.Sequential(Layer(n_out, n_out), Layer(n_out, n_out))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`[n, n_out, side / 2, side / 2]`."""
-        x = self.halve(x)
-        return x + self.inner(x)  # type: ignore[no-any-return]
+Loaded = TypeVar("Loaded", bound=nn.Module)
 
 
 class WideNetwork(nn.Module):
@@ -72,32 +60,41 @@ Network = ResNet9 | WideNetwork
 
 
 def build_network(name: str, n_targets: int) -> Network:
-    """The untrained network called "narrow" (learns from chests of the usual build) or "wide" (from every build)."""
+    """The untrained network for films called "narrow" (learns from chests of the usual build) or "wide" (from every build)."""
     return ResNet9(width=NARROW_WIDTH, n_out=n_targets) if name == "narrow" else WideNetwork(n_targets=n_targets)
 
 
 @dataclass(frozen=True, eq=False)
 class PublicEncoder:
-    """Fixed features of a film: two networks' pooled activations and scattering coefficients, each reduced by public statistics.
+    """Fixed features of an image: networks' pooled activations and scattering coefficients, each reduced by public statistics.
 
     Attributes:
-        networks: "narrow" and "wide", in evaluation mode.
-        reduction: for each kind of feature mean, scale, PCA basis and spread, from synthetic films.
+        networks: by name, in evaluation mode.
+        to_input: from stored images (8-bit films, or volumes in HU) to the networks' input, `[n, 1, *positions]`.
+        raw_features: from that input to each kind of `COMPONENTS`, `[n, n_raw]`.
+        reduction: for each kind of feature mean, scale, PCA basis and spread, from synthetic images.
     """
 
-    networks: dict[str, Network]
+    networks: Mapping[str, nn.Module]
+    to_input: Callable[[NDArray[np.generic]], Tensor]
+    raw_features: Callable[[Tensor], dict[str, Tensor]]
     reduction: dict[str, Tensor] = field(repr=False)
 
     @torch.no_grad()
-    def features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Features `[n, n_features]` of films `[n, height, width]`, 8-bit: the kinds of `COMPONENTS`, one after another."""
-        return self.of_films(to_tensor(images, size=FILM_SIDE)).numpy()
+    def features(self, images: NDArray[np.generic]) -> NDArray[np.float32]:
+        """Features `[n, n_features]` of stored images: the kinds of `COMPONENTS`, one after another."""
+        return self.of_inputs(self.to_input(images)).numpy()
 
-    def of_films(self, films: Tensor) -> Tensor:
-        """The same `[n, n_features]` of films `[n, 1, FILM_SIDE, FILM_SIDE]`, differentiable."""
-        raw = {name: network_features(network, films) for name, network in self.networks.items()}
-        raw["scattering"] = scattering_features(films)
+    def of_inputs(self, inputs: Tensor) -> Tensor:
+        """The same `[n, n_features]` of what `to_input` gave, differentiable."""
+        raw = self.raw_features(inputs)
         return torch.cat([reduce_by(self.reduction, name, raw[name]) for name in COMPONENTS], dim=1)
+
+
+def film_features(networks: Mapping[str, Network], films: Tensor) -> dict[str, Tensor]:
+    """Features of each kind, `[n, n_raw]`, of films `[n, 1, FILM_SIDE, FILM_SIDE]`."""
+    raw = {name: network_features(network, films) for name, network in networks.items()}
+    return raw | {"scattering": scattering_features(films)}
 
 
 def network_features(network: Network, films: Tensor) -> Tensor:
@@ -119,19 +116,26 @@ def reduce_by(reduction: dict[str, Tensor], name: str, raw: Tensor) -> Tensor:
     return (standard @ reduction[f"{name}.basis"].float()) / reduction[f"{name}.spread"]
 
 
-def load_encoder(encoders_dir: Path) -> PublicEncoder:
-    """The encoder that ships with DPMed.
+def load_encoder(encoders_dir: Path, modality: Modality) -> PublicEncoder:
+    """The encoder for `modality` that ships with DPMed.
 
     Raises:
         SettingsError: it is missing, damaged, or its card does not say that public data made it.
     """
-    card, weights = read_card(encoders_dir), encoders_dir / WEIGHTS_FILE
-    if sha256(weights.read_bytes()).hexdigest() != card.digest:
-        raise SettingsError(f"{WEIGHTS_FILE} is damaged or not the one its card describes: make it again with `make encoder`.")
-    tensors = load_file(weights)
-    networks = {name: build_network(name, len(told)) for name, told in card.targets.items()}
-    for name, network in networks.items():
-        prefix = f"weights.{name}."
-        network.load_state_dict({key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)})
-        network.eval()
-    return PublicEncoder(networks, {key: tensor for key, tensor in tensors.items() if not key.startswith("weights.")})
+    card = read_card(encoders_dir, modality)
+    if sha256(card.weights.read_bytes()).hexdigest() != card.digest:
+        raise SettingsError(f"{card.weights.name} is damaged or not the one its card describes: make it again with `make encoder`.")
+    tensors = load_file(card.weights)
+    reduction = {key: tensor for key, tensor in tensors.items() if not key.startswith("weights.")}
+    if modality is Modality.CT:
+        network = _loaded(VolumeNetwork(), tensors, VOLUME)
+        return PublicEncoder({VOLUME: network}, windowed, partial(volume_features, network), reduction)
+    networks = {name: _loaded(build_network(name, len(told)), tensors, name) for name, told in card.targets.items()}
+    return PublicEncoder(networks, film_tensor, partial(film_features, networks), reduction)
+
+
+def _loaded(network: Loaded, tensors: dict[str, Tensor], name: str) -> Loaded:
+    """`network` with its weights of `tensors`, in evaluation mode."""
+    prefix = f"weights.{name}."
+    network.load_state_dict({key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)})
+    return network.eval()

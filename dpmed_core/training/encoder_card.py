@@ -1,26 +1,32 @@
-"""The card of the public encoder: what made it, and which files it consists of; no torch."""
+"""The cards of the public encoders: what made each, and which files it consists of; no torch."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from dpmed_core.cohort.schema import Modality
 from dpmed_core.errors import SettingsError
 
-WEIGHTS_FILE, CARD_FILE = "chest-phantom-v3.safetensors", "chest-phantom-v3.json"
+NAMES = {Modality.RADIOGRAPH: "chest-phantom-v3", Modality.CT: "abdomen-phantom-v1"}
+"""The encoder of each kind of image; its weights and its card are called after it."""
 COMPONENTS = {"narrow": 32, "wide": 64, "scattering": 256}
-"""Leading principal components of each kind of feature, over public films, in the order in which they are stored."""
+"""Leading principal components of each kind of feature, over public images, in the order in which they are stored."""
 
 
 @dataclass(frozen=True)
 class EncoderCard:
-    """What is known of the encoder without loading it.
+    """What is known of an encoder without loading it.
 
     Attributes:
+        modality: the images it reads.
+        weights: the file of its weights.
         data: which public data made it.
         targets: what each of its networks learnt to tell.
         digest: SHA-256 of its weights, in hexadecimal; names it.
     """
 
+    modality: Modality
+    weights: Path
     data: str
     targets: dict[str, tuple[str, ...]]
     digest: str
@@ -31,19 +37,29 @@ class EncoderCard:
         return self.digest[:12]
 
 
-def read_card(encoders_dir: Path) -> EncoderCard:
-    """The card of the encoder that ships with DPMed.
+def weights_file(encoders_dir: Path, modality: Modality) -> Path:
+    """Where the weights of the encoder for `modality` lie."""
+    return encoders_dir / f"{NAMES[modality]}.safetensors"
+
+
+def card_file(encoders_dir: Path, modality: Modality) -> Path:
+    """Where the card of the encoder for `modality` lies."""
+    return encoders_dir / f"{NAMES[modality]}.json"
+
+
+def read_card(encoders_dir: Path, modality: Modality) -> EncoderCard:
+    """The card of the encoder for `modality` that ships with DPMed.
 
     Raises:
         SettingsError: it is missing, or does not say that public data made the encoder.
     """
-    if not (encoders_dir / CARD_FILE).exists() or not (encoders_dir / WEIGHTS_FILE).exists():
+    card, weights = card_file(encoders_dir, modality), weights_file(encoders_dir, modality)
+    if not card.exists() or not weights.exists():
         raise SettingsError("The public encoder is missing: make it with `make encoder`.")
-    facts = json.loads((encoders_dir / CARD_FILE).read_text())
+    facts = json.loads(card.read_text())
     if facts.get("public") is not True or not facts.get("data"):
         raise SettingsError(
-            f"{CARD_FILE} does not say which public data made the encoder: it cannot stand outside the guarantee. Run `make encoder`."
+            f"{card.name} does not say which public data made the encoder: it cannot stand outside the guarantee. Run `make encoder`."
         )
-    return EncoderCard(
-        data=facts["data"], targets={name: tuple(told) for name, told in facts["targets"].items()}, digest=facts["weights_sha256"]
-    )
+    targets = {name: tuple(told) for name, told in facts["targets"].items()}
+    return EncoderCard(modality, weights, facts["data"], targets, facts["weights_sha256"])

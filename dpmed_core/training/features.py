@@ -1,4 +1,4 @@
-"""Public features of a cohort's films, computed once and cached beside the cohort; torch is loaded only where they are computed."""
+"""Public features of a cohort's films or volumes, computed once, cached beside the cohort; torch is loaded only to compute them."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -9,7 +9,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from dpmed_core.cohort.schema import Cohort
+from dpmed_core.cohort.schema import Cohort, Modality
 from dpmed_core.files import replacing
 from dpmed_core.training.encoder_card import COMPONENTS, read_card
 from dpmed_core.training.head import unit_norm
@@ -17,57 +17,58 @@ from dpmed_core.training.head import unit_norm
 if TYPE_CHECKING:
     from dpmed_core.training.encoder import PublicEncoder
 
-FILMS_AT_ONCE = 64
+AT_ONCE = {Modality.RADIOGRAPH: 64, Modality.CT: 4}
+"""Images that pass through the encoder together."""
 
 
 def public_features(cohort: Cohort, *, features_dir: Path, encoders_dir: Path) -> NDArray[np.float32]:
-    """Features `[n_cases, n_features]`; each film's depend on that film and on public data alone.
+    """Features `[n_cases, n_features]`; each image's depend on that image and on public data alone.
 
     Args:
-        cohort: the films.
+        cohort: the images.
         features_dir: the cache; processes that ask at once compute it once.
-        encoders_dir: where the public encoder lies.
+        encoders_dir: where the public encoders lie.
 
     Raises:
         SettingsError: the encoder is missing or not known to be public.
     """
-    cached = _cache(features_dir, encoders_dir)
+    cached = _cache(features_dir, encoders_dir, cohort.modality)
     features_dir.mkdir(parents=True, exist_ok=True)
     with FileLock(features_dir / ".computing.lock"):
         if not cached.exists():
-            features = compute_features(cohort.images, encoders_dir)
+            features = compute_features(cohort.images, cohort.modality, encoders_dir)
             with replacing(cached) as draft, draft.open("wb") as file:
                 np.save(file, features)
-    return cached_features(features_dir, encoders_dir)
+    return cached_features(cohort.modality, features_dir=features_dir, encoders_dir=encoders_dir)
 
 
-def cached_features(features_dir: Path, encoders_dir: Path) -> NDArray[np.float32]:
+def cached_features(modality: Modality, *, features_dir: Path, encoders_dir: Path) -> NDArray[np.float32]:
     """Features `[n_cases, n_features]` that were computed before, memory-mapped; see `are_cached`."""
-    return np.load(_cache(features_dir, encoders_dir), mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+    return np.load(_cache(features_dir, encoders_dir, modality), mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
 
 
-def compute_features(images: NDArray[np.generic], encoders_dir: Path) -> NDArray[np.float32]:
-    """Features `[n, n_features]` of `images` `[n, height, width]`, computed now.
+def compute_features(images: NDArray[np.generic], modality: Modality, encoders_dir: Path) -> NDArray[np.float32]:
+    """Features `[n, n_features]` of `images` of `modality`, `[n, ...]` as their cohort stores them, computed now.
 
     Raises:
         SettingsError: the encoder is missing or not known to be public.
     """
-    encoder, films = _encoder(encoders_dir, read_card(encoders_dir).version), np.asarray(images, dtype=np.uint8)
-    return np.concatenate([encoder.features(films[i : i + FILMS_AT_ONCE]) for i in range(0, len(films), FILMS_AT_ONCE)])
+    encoder, step = _encoder(encoders_dir, modality, read_card(encoders_dir, modality).version), AT_ONCE[modality]
+    return np.concatenate([encoder.features(images[i : i + step]) for i in range(0, len(images), step)])
 
 
-@lru_cache(maxsize=1)
-def _encoder(encoders_dir: Path, version: str) -> "PublicEncoder":
-    """The encoder, loaded once a process for each `version` of it."""
+@lru_cache(maxsize=2)
+def _encoder(encoders_dir: Path, modality: Modality, version: str) -> "PublicEncoder":
+    """The encoder for `modality`, loaded once a process for each `version` of it."""
     del version
     from dpmed_core.training.encoder import load_encoder
 
-    return load_encoder(encoders_dir)
+    return load_encoder(encoders_dir, modality)
 
 
-def are_cached(*, features_dir: Path, encoders_dir: Path) -> bool:
-    """Whether the features of the cohort are there, so that a head can be trained at once."""
-    return _cache(features_dir, encoders_dir).exists()
+def are_cached(modality: Modality, *, features_dir: Path, encoders_dir: Path) -> bool:
+    """Whether the features of a cohort of `modality` are there, so that a head can be trained at once."""
+    return _cache(features_dir, encoders_dir, modality).exists()
 
 
 def leading(features: NDArray[np.float32], components: Mapping[str, int]) -> NDArray[np.float32]:
@@ -77,5 +78,5 @@ def leading(features: NDArray[np.float32], components: Mapping[str, int]) -> NDA
     return np.concatenate(kinds, axis=1) * np.float32(len(kinds) ** -0.5)
 
 
-def _cache(features_dir: Path, encoders_dir: Path) -> Path:
-    return features_dir / f"{read_card(encoders_dir).version}.npy"
+def _cache(features_dir: Path, encoders_dir: Path, modality: Modality) -> Path:
+    return features_dir / f"{read_card(encoders_dir, modality).version}.npy"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from dpmed_core.cohort.schema import Modality
 from dpmed_core.training.result import RunResult
 from dpmed_core.training.spec import RunSpec
 
@@ -23,11 +24,13 @@ class StoredModel:
         result: the run's facts.
         weights: tensors by name.
         encoders_dir: where the public encoders lie.
+        modality: what its cohort's images are.
     """
 
     result: RunResult
     weights: Mapping[str, np.ndarray] = field(repr=False)
     encoders_dir: Path
+    modality: Modality
 
     @property
     def spec(self) -> RunSpec:

@@ -32,7 +32,11 @@ def to_tensor(images: NDArray[np.uint8], *, size: int) -> Tensor:
 def volume_tensor(volumes: NDArray[np.generic]) -> Tensor:
     """Volumes `[n, slices, rows, columns]` in Hounsfield units as a float tensor `[n, 1, *VOLUME_GRID]`; what lies
     beyond the soft-tissue window is cut off before voxels are averaged."""
+    return functional.interpolate(windowed(volumes), size=VOLUME_GRID, mode="area")
+
+
+def windowed(volumes: NDArray[np.generic]) -> Tensor:
+    """Volumes `[n, slices, rows, columns]` in Hounsfield units in the soft-tissue window, `[n, 1, slices, rows, columns]`, -2 to 2."""
     x = torch.from_numpy(np.array(volumes, dtype=np.float32)).unsqueeze_(1)
     lowest, highest = SOFT_TISSUE
-    x.sub_(lowest).div_(highest - lowest).clamp_(0, 1)
-    return functional.interpolate(x, size=VOLUME_GRID, mode="area").sub_(CENTRE).div_(SPREAD)
+    return x.sub_(lowest).div_(highest - lowest).clamp_(0, 1).sub_(CENTRE).div_(SPREAD)

@@ -1,4 +1,4 @@
-"""Pretraining the public encoder on synthetic films: `make encoder`.
+"""Pretraining the public encoder for radiographs on synthetic films: the first half of `make encoder`.
 
 Two networks: "narrow" learns the findings of the phantoms' variant "encoder", "wide" learns every measure of the far more varied
 `worlds`. The demo cohort's films come from other parameters and numbers than either.
@@ -7,33 +7,28 @@ Two networks: "narrow" learns the findings of the phantoms' variant "encoder", "
 import argparse
 import logging
 from collections.abc import Callable, Iterator
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
 from dpmed_core.cohort.phantoms.film import render_films
 from dpmed_core.cohort.phantoms.population import FINDINGS, draw_population
-from dpmed_core.files import replacing, write_json
+from dpmed_core.cohort.schema import Modality
 from dpmed_core.settings import load_settings
 from dpmed_core.training.encoder import Network, build_network, network_features, scattering_features
-from dpmed_core.training.encoder_card import CARD_FILE, COMPONENTS, WEIGHTS_FILE
+from dpmed_core.training.encoder_card import COMPONENTS
 from dpmed_core.training.pixels import FILM_SIDE, to_tensor
+from dpmed_core.training.pretraining import fitted, reduction_of, write_encoder
 from dpmed_core.training.varied import lightly_varied, varied
 from dpmed_core.training.worlds import TARGETS, draw_worlds
 
-log = logging.getLogger(__name__)
-
 SEED, STATISTICS_SEED = 1, 7
 BATCH = 64
-PEAK_LEARNING_RATE = 3e-3
 N_FOR_STATISTICS = 3000
-LARGEST_DEVIATION = 6
 NARROW_TARGETS = (*FINDINGS, "female", "old", "portable")
 
 
@@ -54,10 +49,8 @@ def main() -> None:
     wide = _pretrain("wide", worlds, torch.from_numpy(targets), functional.smooth_l1_loss, varied, epochs=given.epochs[1])
     usual, _ = draw_usual(N_FOR_STATISTICS, seed=STATISTICS_SEED, workers=given.workers)
     reduction = statistics({"narrow": narrow, "wide": wide}, usual, worlds[:N_FOR_STATISTICS])
-    weights = {f"weights.{n}.{key}": t for n, network in (("narrow", narrow), ("wide", wide)) for key, t in network.state_dict().items()}
-    with replacing(given.out / WEIGHTS_FILE) as draft:
-        save_file({name: tensor.contiguous() for name, tensor in (weights | reduction).items()}, draft)
-    write_json(given.out / CARD_FILE, card_of(given.out / WEIGHTS_FILE, given.narrow_films, given.wide_films, tuple(given.epochs)))
+    facts = facts_of(given.narrow_films, given.wide_films, tuple(given.epochs))
+    write_encoder(given.out, Modality.RADIOGRAPH, {"narrow": narrow, "wide": wide}, reduction, facts)
 
 
 def draw_usual(n_films: int, *, seed: int, workers: int) -> tuple[NDArray[np.uint8], Tensor]:
@@ -80,19 +73,11 @@ def _pretrain(
 ) -> Network:
     """The network called `name`, trained to tell `targets` from films that `change` has changed."""
     network = build_network(name, targets.shape[1])
-    steps = epochs * (len(films) // BATCH)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=PEAK_LEARNING_RATE, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_LEARNING_RATE, total_steps=steps)
-    for step in range(steps):
-        chosen = torch.randint(0, len(films), (BATCH,))
-        loss = loss_of(network(change(to_tensor(films[chosen.numpy()], size=FILM_SIDE))), targets[chosen])
-        optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        optimizer.step()
-        schedule.step()
-        if step % 100 == 0:
-            log.info("%s: step %d of %d, loss %.3f", name, step, steps, loss.item())
-    return network.eval()
+
+    def loss_on(chosen: Tensor) -> Tensor:
+        return loss_of(network(change(to_tensor(films[chosen.numpy()], size=FILM_SIDE))), targets[chosen])
+
+    return fitted(network, loss_on, n_images=len(films), batch=BATCH, epochs=epochs, name=name)
 
 
 @torch.no_grad()
@@ -100,14 +85,10 @@ def statistics(networks: dict[str, Network], usual: NDArray[np.uint8], worlds: N
     """Mean, scale, leading components and their spread of every kind of feature, over synthetic films as other detectors would show
     them."""
     found: dict[str, Tensor] = {}
-    for name, n_components in COMPONENTS.items():
+    for name in COMPONENTS:
         films = _batches(worlds, varied) if name == "wide" else _batches(usual, lightly_varied)
         raw = torch.cat([network_features(networks[name], f) if name in networks else scattering_features(f) for f in films])
-        mean, scale = raw.mean(0), raw.std(0) + 1e-2
-        standard = ((raw - mean) / scale).clamp(-LARGEST_DEVIATION, LARGEST_DEVIATION)
-        _, singular, basis = torch.pca_lowrank(standard, q=n_components, center=True, niter=4)
-        spread = (singular / len(standard) ** 0.5).clamp(min=1e-3).sqrt()
-        found |= {f"{name}.mean": mean, f"{name}.scale": scale, f"{name}.basis": basis.half(), f"{name}.spread": spread}
+        found |= reduction_of(name, raw)
     return found
 
 
@@ -116,19 +97,14 @@ def _batches(films: NDArray[np.uint8], change: Callable[[Tensor], Tensor]) -> It
         yield change(to_tensor(films[start : start + 250], size=FILM_SIDE))
 
 
-def card_of(weights: Path, n_narrow: int, n_wide: int, epochs: tuple[int, ...]) -> dict[str, object]:
+def facts_of(n_narrow: int, n_wide: int, epochs: tuple[int, ...]) -> dict[str, object]:
     """What the encoder is, for whoever must judge whether it is public."""
     return {
-        "name": weights.stem,
-        "public": True,
         "data": f"procedural chest films of DPMed alone: {n_narrow} of the encoder variant of its phantoms and {n_wide} of its worlds, "
         f"seed {SEED}; statistics over {N_FOR_STATISTICS} more; no film of any patient",
         "architecture": f"{FILM_SIDE} x {FILM_SIDE} pixels; narrow: ResNet9; wide: a residual network over 2 x 2 blocks; GroupNorm, Mish",
         "targets": {"narrow": list(NARROW_TARGETS), "wide": list(TARGETS)},
         "epochs": {"narrow": epochs[0], "wide": epochs[1]},
-        "components": dict(COMPONENTS),
-        "weights_sha256": sha256(weights.read_bytes()).hexdigest(),
-        "licence": "as DPMed",
     }
 
 

@@ -200,16 +200,16 @@ def rebuild_probe(stored: StoredModel) -> FittedModel:
         return head.probabilities(leading(np.asarray(features, dtype=np.float32), components))
 
     def score(images: NDArray[np.generic]) -> NDArray[np.float64]:
-        return score_features(compute_features(images, stored.encoders_dir))
+        return score_features(compute_features(images, stored.modality, stored.encoders_dir))
 
     def explainable() -> Explainable:
         from dpmed_core.training.probe_network import explainable_probe
 
-        return explainable_probe(stored.encoders_dir, components, head)
+        return explainable_probe(stored.encoders_dir, stored.modality, components, head)
 
     def untrained(seed: int) -> Explainable:
         from dpmed_core.training.probe_network import explainable_probe, random_head
 
-        return explainable_probe(stored.encoders_dir, components, random_head(head, seed))
+        return explainable_probe(stored.encoders_dir, stored.modality, components, random_head(head, seed))
 
     return FittedModel(score, explainable, untrained, score_features)

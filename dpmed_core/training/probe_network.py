@@ -1,4 +1,4 @@
-"""Recipe `probe` as one differentiable network, from a film's pixels through the public encoder to the private head's logits."""
+"""Recipe `probe` as one differentiable network, from an image's pixels through the public encoder to the private head's logits."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dpmed_core.cohort.schema import Modality
 from dpmed_core.training.encoder import PublicEncoder, load_encoder
 from dpmed_core.training.encoder_card import COMPONENTS
 from dpmed_core.training.fitted import Explainable
 from dpmed_core.training.head import SMALLEST_NORM, Head
-from dpmed_core.training.pixels import film_tensor
 
 
 class ProbeNetwork(nn.Module):
@@ -23,9 +23,9 @@ class ProbeNetwork(nn.Module):
         self.networks = nn.ModuleDict(encoder.networks)
         self.centre, self.weights, self.offset = (torch.from_numpy(np.array(a)).float() for a in (head.centre, head.weights, head.offset))
 
-    def forward(self, films: Tensor) -> Tensor:
-        """Logits `[n, n_findings]` of films `[n, 1, FILM_SIDE, FILM_SIDE]`."""
-        seen = self._leading(self.encoder.of_films(films)) - self.centre
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Logits `[n, n_findings]` of the encoder's input `[n, 1, *positions]`."""
+        seen = self._leading(self.encoder.of_inputs(inputs)) - self.centre
         logits: Tensor = seen @ self.weights / seen.norm(dim=1, keepdim=True).clamp(min=SMALLEST_NORM) + self.offset
         return logits
 
@@ -38,10 +38,10 @@ class ProbeNetwork(nn.Module):
         return leading
 
 
-def explainable_probe(encoders_dir: Path, components: Mapping[str, int], head: Head) -> Explainable:
+def explainable_probe(encoders_dir: Path, modality: Modality, components: Mapping[str, int], head: Head) -> Explainable:
     """A head with its encoder; no single layer decides, since the head reads several layers of two networks and scattering besides."""
-    network = ProbeNetwork(load_encoder(encoders_dir), components, head).eval()
-    return Explainable(network, film_tensor, cam_layer=None)
+    encoder = load_encoder(encoders_dir, modality)
+    return Explainable(ProbeNetwork(encoder, components, head).eval(), encoder.to_input, cam_layer=None)
 
 
 def random_head(head: Head, seed: int) -> Head:

@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from dpmed_core.cohort.schema import Modality
 from dpmed_core.training.encoder import load_encoder
 from dpmed_core.training.layers import GroupNormMish
 
@@ -22,7 +23,7 @@ def start_from_encoder(model: nn.Module, encoders_dir: Path) -> None:
     Raises:
         SettingsError: the encoder is missing or not known to be public.
     """
-    public = load_encoder(encoders_dir).networks[SOURCE].state_dict()
+    public = load_encoder(encoders_dir, Modality.RADIOGRAPH).networks[SOURCE].state_dict()
     model.load_state_dict({name: tensor for name, tensor in public.items() if not name.startswith("head.")}, strict=False)
     tuned = {name for name, layer in model.named_modules() if isinstance(layer, GroupNormMish) and name.startswith(TUNED_STAGE)}
     for name, parameter in model.named_parameters():

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from dpmed_core.training.wavelets import FREQUENCY, SIGMA, gaussian, morlet
+
 SIDE = 32
 SCALES, ANGLES = 2, 8
 STRIDE = 2**SCALES
 N_PATHS = 1 + SCALES * ANGLES + ANGLES**2 * SCALES * (SCALES - 1) // 2
-BASE_SIGMA, BASE_FREQUENCY, SLANT = 0.8, 3 * math.pi / 4, 4 / ANGLES
+SLANT = 4 / ANGLES
 
 
 def scatter(films: Tensor) -> Tensor:
@@ -46,30 +48,14 @@ def _averaged(spectrum: Tensor, low: Tensor) -> Tensor:
 @lru_cache(maxsize=1)
 def _filters() -> tuple[Tensor, Tensor]:
     """The low-pass filter `[SIDE, SIDE]` and the wavelets `[SCALES, ANGLES, SIDE, SIDE]`, in the frequency domain."""
-    low = _gaussian(BASE_SIGMA * 2**SCALES, 0.0, 0.0, 1.0)
-    waves = np.stack(
-        [
-            np.stack([_morlet(BASE_SIGMA * 2**scale, BASE_FREQUENCY / 2**scale, math.pi * angle / ANGLES) for angle in range(ANGLES)])
-            for scale in range(SCALES)
-        ]
-    )
-    return torch.tensor(low / low[0, 0], dtype=torch.float32), torch.tensor(waves, dtype=torch.float32)
+    low = gaussian((SIDE, SIDE), SIGMA * 2**SCALES, 0.0, _direction(0), 1.0)
+    waves = [
+        [morlet((SIDE, SIDE), SIGMA * 2**scale, FREQUENCY / 2**scale, _direction(angle), SLANT) for angle in range(ANGLES)]
+        for scale in range(SCALES)
+    ]
+    return torch.tensor(low / low[0, 0], dtype=torch.float32), torch.tensor(np.array(waves), dtype=torch.float32)
 
 
-def _gaussian(sigma: float, frequency: float, angle: float, slant: float) -> NDArray[np.float64]:
-    """A Gaussian around (frequency, angle) in the frequency domain, summed over the aliases of the sampling."""
-    line = 2 * math.pi * np.fft.fftfreq(SIDE)
-    total = np.zeros((SIDE, SIDE))
-    for alias_y in range(-2, 3):
-        for alias_x in range(-2, 3):
-            y, x = np.meshgrid(line + 2 * math.pi * alias_y, line + 2 * math.pi * alias_x, indexing="ij")
-            along = x * math.cos(angle) + y * math.sin(angle) - frequency
-            across = -x * math.sin(angle) + y * math.cos(angle)
-            total += np.exp(-0.5 * sigma**2 * (along**2 + (across / slant) ** 2))
-    return total
-
-
-def _morlet(sigma: float, frequency: float, angle: float) -> NDArray[np.float64]:
-    """A Gabor wavelet corrected to have no response to a constant image."""
-    wave, envelope = _gaussian(sigma, frequency, angle, SLANT), _gaussian(sigma, 0.0, angle, SLANT)
-    return np.asarray(wave - wave[0, 0] / envelope[0, 0] * envelope)
+def _direction(angle: int) -> NDArray[np.float64]:
+    turn = math.pi * angle / ANGLES
+    return np.array([math.sin(turn), math.cos(turn)])

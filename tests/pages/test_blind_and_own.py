@@ -45,7 +45,7 @@ def features(empty, cohort):
     folder = empty.cohorts.features_dir(cohort.name)
     folder.mkdir()
     made_up = np.random.default_rng(0).normal(size=(len(cohort.cases), sum(COMPONENTS.values()))).astype(np.float32)
-    np.save(folder / f"{read_card(empty.settings.encoders_dir).version}.npy", made_up)
+    np.save(folder / f"{read_card(empty.settings.encoders_dir, cohort.modality).version}.npy", made_up)
     return made_up
 
 

@@ -34,7 +34,7 @@ def cached(installation, cohort):
     folder.mkdir(parents=True, exist_ok=True)
     features = np.random.default_rng(0).normal(size=(len(cohort.cases), sum(COMPONENTS.values()))).astype(np.float32)
     features[:, :4] += 8 * cohort.labels
-    np.save(folder / f"{read_card(installation.settings.encoders_dir).version}.npy", features)
+    np.save(folder / f"{read_card(installation.settings.encoders_dir, cohort.modality).version}.npy", features)
 
 
 def test_without_features_nothing_is_trained_live(installation, cohort, plan):

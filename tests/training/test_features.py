@@ -6,10 +6,13 @@ import shutil
 import numpy as np
 import pytest
 
+from dpmed_core.cohort.phantoms.abdomen.population import draw_people
+from dpmed_core.cohort.phantoms.abdomen.volume import render_volumes
+from dpmed_core.cohort.schema import Cohort, Modality
 from dpmed_core.errors import SettingsError
 from dpmed_core.settings import PRODUCT_DATA_DIR
 from dpmed_core.training.encoder import load_encoder
-from dpmed_core.training.encoder_card import CARD_FILE, COMPONENTS, WEIGHTS_FILE, read_card
+from dpmed_core.training.encoder_card import COMPONENTS, NAMES, card_file, read_card, weights_file
 from dpmed_core.training.features import are_cached, public_features
 
 SHIPPED = PRODUCT_DATA_DIR / "encoders"
@@ -22,43 +25,58 @@ def encoders(tmp_path):
     return folder
 
 
+@pytest.fixture(params=list(Modality))
+def images(request, make_cohort):
+    """A small cohort of either kind."""
+    cohort, _ = make_cohort(n_patients=6)
+    if request.param is Modality.RADIOGRAPH:
+        return cohort
+    volumes = render_volumes(draw_people(5, seed=0), seed=0)
+    return Cohort("tiny", Modality.CT, True, cohort.findings, (), cohort.cases.head(5), volumes, "e" * 64)
+
+
 def change_card(encoders, **facts):
-    card = json.loads((encoders / CARD_FILE).read_text())
-    (encoders / CARD_FILE).write_text(json.dumps({**card, **facts}))
+    card = card_file(encoders, Modality.RADIOGRAPH)
+    card.write_text(json.dumps({**json.loads(card.read_text()), **facts}))
 
 
 @pytest.mark.usefixtures("one_torch_thread")
-def test_features_are_computed_once_and_depend_on_their_own_film_alone(make_cohort, tmp_path):
-    cohort, _ = make_cohort(n_patients=6)
-    folder = tmp_path / "features"
-    assert not are_cached(features_dir=folder, encoders_dir=SHIPPED)
-    features = public_features(cohort, features_dir=folder, encoders_dir=SHIPPED)
-    assert features.shape == (len(cohort.cases), sum(COMPONENTS.values())) and np.isfinite(features).all()
-    assert are_cached(features_dir=folder, encoders_dir=SHIPPED)
-    alone = load_encoder(SHIPPED).features(cohort.images[3:4])
-    assert np.allclose(alone, features[3:4], atol=1e-3)
-    (cached,) = folder.glob("*.npy")
+def test_features_are_computed_once_and_depend_on_their_own_image_alone(images, tmp_path):
+    folders = {"features_dir": tmp_path / "features", "encoders_dir": SHIPPED}
+    assert not are_cached(images.modality, **folders)
+    features = public_features(images, **folders)
+    assert features.shape == (len(images.cases), sum(COMPONENTS.values())) and np.isfinite(features).all()
+    assert are_cached(images.modality, **folders)
+    alone = load_encoder(SHIPPED, images.modality).features(images.images[3:4])
+    assert np.allclose(alone, features[3:4], atol=2e-3)
+    (cached,) = folders["features_dir"].glob("*.npy")
     written_at = cached.stat().st_mtime_ns
-    public_features(cohort, features_dir=folder, encoders_dir=SHIPPED)
+    public_features(images, **folders)
     assert cached.stat().st_mtime_ns == written_at
+
+
+def test_each_kind_of_image_has_an_encoder_of_its_own():
+    versions = {read_card(SHIPPED, modality).version for modality in Modality}
+    assert len(versions) == len(NAMES) == len(Modality)
 
 
 def test_an_encoder_that_is_not_known_to_be_public_is_refused(encoders):
     change_card(encoders, public=False)
     with pytest.raises(SettingsError, match="does not say which public data"):
-        read_card(encoders)
+        read_card(encoders, Modality.RADIOGRAPH)
     change_card(encoders, public=True, data="")
     with pytest.raises(SettingsError, match="does not say which public data"):
-        load_encoder(encoders)
+        load_encoder(encoders, Modality.RADIOGRAPH)
 
 
 def test_weights_that_are_not_the_cards_are_refused(encoders):
     change_card(encoders, weights_sha256="0" * 64)
     with pytest.raises(SettingsError, match="damaged or not the one"):
-        load_encoder(encoders)
+        load_encoder(encoders, Modality.RADIOGRAPH)
 
 
-def test_a_missing_encoder_is_named_with_the_way_to_make_it(encoders):
-    (encoders / WEIGHTS_FILE).unlink()
+@pytest.mark.parametrize("modality", list(Modality))
+def test_a_missing_encoder_is_named_with_the_way_to_make_it(encoders, modality):
+    weights_file(encoders, modality).unlink()
     with pytest.raises(SettingsError, match="make encoder"):
-        read_card(encoders)
+        read_card(encoders, modality)

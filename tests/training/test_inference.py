@@ -33,7 +33,7 @@ def run_of(make_cohort, new_session, tmp_path, monkeypatch, one_torch_thread):
         store = RunStore(tmp_path / "runs", b"k" * 32)
         run_id = store.ask(spec, cohort_name=cohort.name).run_id
         store.finish(run_id, train(spec, cohort, split, session=new_session(), features_dir=tmp_path / "f", encoders_dir=ENCODERS))
-        stored = StoredModel(store.result(run_id), store.weights(run_id), ENCODERS)
+        stored = StoredModel(store.result(run_id), store.weights(run_id), ENCODERS, cohort.modality)
         scores = store.scores(run_id)["score"].to_numpy().reshape(-1, len(cohort.findings))
         return stored, cohort.images[held_out_rows(split)], scores
 

@@ -47,7 +47,7 @@ def test_a_stored_model_gives_the_stored_scores_bit_for_bit_and_of_a_volume_alon
     model = train_network(recipe, spec_for(cohort, name, epsilon), cohort, split, session=new_session(), encoders_dir=tmp_path)
     rows = np.flatnonzero(split.parts != Part.TRAIN.value)
     scores = model.scores["score"].to_numpy().reshape(len(rows), -1)
-    stored = StoredModel(model.result, {key: value.copy() for key, value in model.weights.items()}, tmp_path)
+    stored = StoredModel(model.result, {key: value.copy() for key, value in model.weights.items()}, tmp_path, cohort.modality)
     assert np.array_equal(score_images(stored, cohort.images[rows]), scores)
     assert np.array_equal(score_images(stored, cohort.images[rows[3:4]])[0], scores[3])
     assert len(np.unique(scores)) == scores.size
@@ -127,7 +127,7 @@ def test_fine_tuning_starts_at_the_public_encoder_and_alters_head_and_last_norma
     session = new_session()
     spec, recipe = spec_for(cohort, "finetune", epsilon), shortened("finetune")
     model = train_network(recipe, spec, cohort, split, session=session, encoders_dir=ENCODERS)
-    public = load_encoder(ENCODERS).networks["narrow"].state_dict()
+    public = load_encoder(ENCODERS, cohort.modality).networks["narrow"].state_dict()
     changed = {
         name for name, weight in model.weights.items() if name.startswith("head.") or not np.array_equal(weight, public[name].numpy())
     }

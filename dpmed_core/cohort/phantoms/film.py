@@ -17,45 +17,14 @@ ATTENUATION = 1.30
 DISPLAY_PERCENTILES = (1.0, 99.6)
 FILM_STREAM = 1
 """Sets the random numbers of films apart from those of the population."""
-VISIBLE_SHARE, LEAST_CHANGE = 0.3, 1e-3
-"""What of a finding its mask holds, and the change of attenuation below which nothing is to be seen."""
 
 
 def render_film(film: pd.Series, index: int, *, size: int, seed: int, variant: Variant) -> NDArray[np.float32]:
     """The film of row `film` of a population, `[size, size]` in [0, 1], bright = dense; the same whatever else is rendered."""
-    generator = _generator(index, seed, variant)
-    return exposed(_crossed(film, severity_of(film), variant, generator, size), film, variant, generator)
-
-
-def render_lesion_mask(film: pd.Series, index: int, finding: str, *, size: int, seed: int, variant: Variant = "demo") -> NDArray[np.bool_]:
-    """Where `finding` shows on the film of row `film`, `[size, size]`; False everywhere where it is absent.
-
-    The mask holds the pixels whose attenuation the finding changes by at least `VISIBLE_SHARE` of the most that it changes any.
-    """
-    if not film[finding]:
-        return np.zeros((size, size), dtype=bool)
-    severity = severity_of(film)
-    with_it, without = (
-        _crossed(film, shown, variant, _generator(index, seed, variant), size) for shown in (severity, severity | {finding: 0.0})
-    )
-    change = np.abs(with_it - without)
-    return np.asarray(change >= VISIBLE_SHARE * max(float(change.max()), LEAST_CHANGE))
-
-
-def severity_of(film: pd.Series) -> dict[str, float]:
-    """How severe each finding is on a film, 0 to 1; of absent findings their look-alikes."""
-    return {finding: float(film[f"severity_{finding}"]) for finding in FINDINGS}
-
-
-def _generator(index: int, seed: int, variant: Variant) -> np.random.Generator:
-    return np.random.default_rng([SEED_DOMAINS[variant], seed, FILM_STREAM, index])
-
-
-def _crossed(
-    film: pd.Series, severity: dict[str, float], variant: Variant, generator: np.random.Generator, size: int
-) -> NDArray[np.float32]:
-    """What the rays cross in the body of a film's patient, were its findings of this `severity`."""
-    return attenuation(_grid(size), draw_body(film, severity, variant, generator), severity, generator)
+    generator = np.random.default_rng([SEED_DOMAINS[variant], seed, FILM_STREAM, index])
+    severity = {finding: float(film[f"severity_{finding}"]) for finding in FINDINGS}
+    body = draw_body(film, severity, variant, generator)
+    return exposed(attenuation(_grid(size), body, severity, generator), film, variant, generator)
 
 
 def render_films(population: pd.DataFrame, *, size: int, seed: int, variant: Variant = "demo", workers: int = 1) -> NDArray[np.uint8]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dpmed_core.cohort.demo_ct import FINDING, add_demo_ct
+from dpmed_core.cohort.demo_ct import add_demo_ct
 from dpmed_core.cohort.phantoms.abdomen.population import COMORBIDITIES, PDAC, draw_people
 from dpmed_core.cohort.phantoms.abdomen.volume import render_volume
 from dpmed_core.cohort.schema import Modality
@@ -28,7 +28,7 @@ def test_the_demo_is_what_was_drawn_with_age_and_sex_from_its_headers(tmp_path: 
         person = people.iloc[index]
         case = cohort.cases.iloc[stored[render_volume(person, index, seed=0).tobytes()]]
         assert case["patient_id"] == keyed_hex(KEY, "patient", f"phantom-{person['patient']}")
-        assert (case["age"], case["sex"][0].upper(), case[FINDING]) == (person["age"], person["sex"], person[PDAC])
+        assert (case["age"], case["sex"][0].upper(), case[PDAC]) == (person["age"], person["sex"], person[PDAC])
         assert all(case[name] == person[name] for name in COMORBIDITIES)
     assert [path.name for path in store.root.iterdir()] == ["demo-ct"]
 

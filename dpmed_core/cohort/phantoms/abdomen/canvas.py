@@ -136,9 +136,15 @@ class Canvas:
 
     def paint(self, shape: Shape, hu: float | Field, *, edge: float = EDGE, strength: float | Field = 1.0) -> None:
         """Mix `hu` into the voxels of `shape`, over an edge of `edge` mm, at most by `strength`."""
-        weight = np.clip(shape.depth / np.float32(edge) + 0.5, 0, 1) * strength
+        weight = np.multiply(shape.depth, np.float32(1 / edge))
+        weight += np.float32(0.5)
+        np.clip(weight, 0, 1, out=weight)
+        if not np.isscalar(strength) or strength != 1.0:
+            weight *= strength
         here = self.hu[shape.box]
-        here += weight * (np.asarray(hu, dtype=np.float32) - here)
+        change = np.subtract(hu, here, dtype=np.float32)
+        change *= weight
+        here += change
 
 
 def curve(points: tuple[Point, ...], n: int) -> NDArray[np.float64]:

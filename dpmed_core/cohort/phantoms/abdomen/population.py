@@ -11,7 +11,7 @@ import pandas as pd
 
 from dpmed_core.cohort.phantoms.population import Variant
 
-PDAC = "pancreatic_ductal_adenocarcinoma"
+PDAC = "pdac"
 FINDINGS = (PDAC,)
 COMORBIDITIES = ("diabetes", "chronic_pancreatitis", "obesity")
 SCANS_PER_PATIENT = (0.80, 0.15, 0.05)

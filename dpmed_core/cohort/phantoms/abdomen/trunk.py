@@ -38,11 +38,25 @@ def cavity_of(canvas: Canvas, build: Build, breath: float) -> Cavity:
     middle, half = (BACK - build.front) / 2, (BACK + build.front) / 2
     u, v = canvas.x / np.float32(build.half_width), (canvas.y - np.float32(middle)) / np.float32(half)
     narrower = np.interp(canvas.levels, (-120, -70, 20, 110), (0.93, 0.97, 1.0, 0.98)).astype(np.float32)[:, None, None]
-    q, r = u * u, v * v
-    rho = np.sqrt(np.sqrt(q * q + r * r + np.float32(1.35) * q * r)) / narrower + np.float32(1e-3)
-    reach = np.sqrt(canvas.x**2 + (canvas.y - np.float32(middle)) ** 2) + np.float32(1e-3)
-    depth, below = reach * (1 / rho - 1), _dome(canvas, build) - np.float32(breath) - canvas.z
+    rho = _roundness(u, v)
+    rho /= narrower
+    depth = np.hypot(canvas.x, canvas.y - np.float32(middle))
+    depth *= 1 / np.maximum(rho, np.float32(1e-3)) - 1
+    below = _dome(canvas, build)
+    below -= canvas.z
+    below -= np.float32(breath)
     return Cavity(depth, v, below, np.minimum(depth - 2, below))
+
+
+def _roundness(u: Field, v: Field) -> Field:
+    """1 on the edge of a section between an ellipse and a rectangle, in coordinates in which it reaches from -1 to 1."""
+    q, r = np.square(u), np.square(v)
+    cross = q * r
+    cross *= np.float32(1.35)
+    np.square(q, out=q)
+    q += np.square(r, out=r)
+    q += cross
+    return np.sqrt(np.sqrt(q, out=q), out=q)
 
 
 def _dome(canvas: Canvas, build: Build) -> Field:

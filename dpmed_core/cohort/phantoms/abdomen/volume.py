@@ -16,11 +16,12 @@ from dpmed_core.cohort.phantoms.abdomen.canvas import Canvas
 from dpmed_core.cohort.phantoms.abdomen.pancreas import Gland, gland_of, paint_pancreas, tumour_shape
 from dpmed_core.cohort.phantoms.abdomen.population import SEED_DOMAINS
 from dpmed_core.cohort.phantoms.population import Variant
-from dpmed_core.cohort.volumes.grid import SHAPE
+from dpmed_core.cohort.volumes.grid import AIR, DENSEST, SHAPE
 
 PATIENT_STREAM, SCAN_STREAM, TISSUE_STREAM = 1, 2, 3
 """Set the random numbers of a patient's build, of a scan and of what is drawn in it apart from those of the population."""
-LOWEST_HU, HIGHEST_HU = -1024, 3071
+ALIKE = 0.6
+"""Weight of each neighbour in a voxel's noise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,10 +50,21 @@ def scanned(scene: Scene, person: pd.Series, index: int, *, seed: int, variant: 
     """`render_volume` for a scene that is there already; its canvas is drawn on."""
     generator = np.random.default_rng([SEED_DOMAINS[variant], seed, TISSUE_STREAM, index])
     _paint(scene, person, generator)
-    noise = generator.standard_normal(SHAPE, dtype=np.float32)
-    noise += 0.6 * np.roll(noise, 1, axis=1) + 0.6 * np.roll(noise, 1, axis=2)
-    hu = scene.canvas.hu + np.float32(scene.scan.noise / 1.31) * noise
-    return np.clip(np.rint(hu), LOWEST_HU, HIGHEST_HU).astype(np.int16)
+    noise = scanner_noise(generator)
+    noise *= np.float32(scene.scan.noise)
+    noise += scene.canvas.hu
+    np.clip(np.rint(noise, out=noise), AIR, DENSEST, out=noise)
+    return noise.astype(np.int16)
+
+
+def scanner_noise(generator: np.random.Generator) -> NDArray[np.float32]:
+    """Noise of spread 1 on the stored grid, in which neighbours within a slice are alike, as smooth reconstruction kernels leave them."""
+    white = generator.standard_normal(SHAPE, dtype=np.float32)
+    noise = white.copy()
+    for axis in (1, 2):
+        noise += np.float32(ALIKE) * np.roll(white, 1, axis=axis)
+    noise *= np.float32((1 + 2 * ALIKE**2) ** -0.5)
+    return noise
 
 
 def render_volumes(population: pd.DataFrame, *, seed: int, variant: Variant = "demo", workers: int = 1) -> NDArray[np.int16]:
