@@ -173,9 +173,9 @@ def _compare(cohort: Cohort, reading: Reading, rows: np.ndarray, answers: pd.Dat
     if len(pairs):
         st.dataframe(pairs_in_words(pairs), hide_index=True)
     st.caption(
-        "AUROC: DeLong; the reader's from answer and confidence. Sensitivity and specificity: exact intervals; a model's at its threshold "
-        "from validation patients, its scores averaged over trainings. Kappa: agreement beyond chance (Cohen 1960; Fleiss, Cohen & "
-        "Everitt 1969)."
+        "AUROC: score intervals (Newcombe 2006), differences by DeLong's method; the reader's from answer and confidence. Sensitivity and "
+        "specificity: exact intervals; a model's at its threshold from validation patients, its scores averaged over trainings. Kappa: "
+        "agreement beyond chance (Cohen 1960; Fleiss, Cohen & Everitt 1969)."
     )
     st.download_button("Answers (CSV)", partial(_csv, cohort, answers, labels), "reading.csv", "text/csv", on_click="ignore")
 

@@ -12,8 +12,8 @@ from dpmed_core.blind.agreement import agreement
 from dpmed_core.evaluation.areas import Design, areas
 from dpmed_core.evaluation.case_scores import CaseScores, arm_answers
 from dpmed_core.evaluation.grouping import group_cases
-from dpmed_core.evaluation.intervals import exact_share, on_logit, symmetric
-from dpmed_core.evaluation.jackknife import jackknife, logit_jackknife
+from dpmed_core.evaluation.intervals import exact_share, mann_whitney_interval, symmetric
+from dpmed_core.evaluation.jackknife import jackknife
 
 READER, PRIVATE, WITHOUT = "reader", "private", "without privacy"
 RATER_COLUMNS = (
@@ -87,7 +87,7 @@ def model_raters(scores: CaseScores, case_ids: list[str], *, finding: str, epsil
 
 
 def rater_table(raters: Mapping[str, Rater], labels: Floats) -> pd.DataFrame:
-    """One row a rater with `RATER_COLUMNS`: AUROC (DeLong), sensitivity and specificity (Clopper & Pearson), each with its 95 % interval.
+    """One row a rater with `RATER_COLUMNS`: AUROC (Newcombe), sensitivity and specificity (Clopper & Pearson), with 95 % intervals.
 
     Args:
         raters: by name.
@@ -97,9 +97,8 @@ def rater_table(raters: Mapping[str, Rater], labels: Floats) -> pd.DataFrame:
     reason = design.counts.reasons()[0]
     rows = []
     for name, rater in raters.items():
-        value, influence = areas(rater.score, design)
-        ends = on_logit(value, *logit_jackknife(value, influence, design.grouping, design.counts.effective), design.counts.effective)
-        auroc = [np.nan] * 3 if reason else [float(one[0]) for one in (value, *ends)]
+        value = float(areas(rater.score, design)[0][0])
+        auroc = [np.nan] * 3 if reason else [value, *mann_whitney_interval(value, int((labels == 1).sum()), int((labels == 0).sum()))]
         rows.append([name, *auroc, *_share(rater, labels == 1, wanted=True), *_share(rater, labels == 0, wanted=False)])
     table = pd.DataFrame(rows, columns=list(RATER_COLUMNS[:10]))
     return table.assign(n_positive=int((labels == 1).sum()), n_negative=int((labels == 0).sum()), reason=reason)[list(RATER_COLUMNS)]

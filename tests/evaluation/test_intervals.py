@@ -2,14 +2,14 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import t
+from scipy.stats import norm, t
 from statsmodels.stats.proportion import proportion_confint
 
 from benchmarks.cohorts import Cohort, separation
 from benchmarks.coverage import WHAT, cell
 from dpmed_core.evaluation.counting import not_estimable
 from dpmed_core.evaluation.grouping import EVERYBODY
-from dpmed_core.evaluation.intervals import added, exact_share, freedom_of, logit, on_logit, symmetric
+from dpmed_core.evaluation.intervals import added, exact_share, freedom_of, logit, mann_whitney_interval, on_logit, symmetric
 from dpmed_core.evaluation.measured import measure_panel
 from dpmed_core.evaluation.utility import auroc_rows, utility_means
 
@@ -96,3 +96,21 @@ def test_the_interval_over_trainings_holds_the_mean_and_the_one_for_a_new_traini
 def test_the_exact_interval_of_a_share_is_clopper_and_pearsons(hits, n):
     low, high = proportion_confint(hits, n, method="beta")
     assert exact_share(hits, n) == pytest.approx((np.nan_to_num(low), 1.0 if hits == n else high))
+
+
+@pytest.mark.parametrize(("auroc", "n_positive", "n_negative"), [(0.95, 10, 10), (0.8, 10, 10), (0.6, 5, 15)])
+def test_the_score_interval_of_few_cases_holds_the_truth(auroc, n_positive, n_negative):
+    rng, held = np.random.default_rng(0), 0
+    for _ in range(400):
+        positive, negative = rng.normal(norm.ppf(auroc) * 2**0.5, 1, n_positive), rng.normal(size=n_negative)
+        low, high = mann_whitney_interval(float((positive[:, None] > negative).mean()), n_positive, n_negative)
+        held += low <= auroc <= high
+    assert 0.93 <= held / 400 <= 0.99
+
+
+def test_the_score_interval_ends_at_its_own_edges_and_is_symmetric():
+    assert mann_whitney_interval(1.0, 10, 10)[1] == 1 and 0.75 < mann_whitney_interval(1.0, 10, 10)[0] < 0.85
+    low, high = mann_whitney_interval(0.0, 10, 10)
+    assert low == 0 and high == pytest.approx(1 - mann_whitney_interval(1.0, 10, 10)[0])
+    low, high = mann_whitney_interval(0.8, 6, 14)
+    assert (1 - high, 1 - low) == pytest.approx(mann_whitney_interval(0.2, 6, 14))
