@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from dpmed_core.cohort.report import counted
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.fairness_wording import fairness_sentence
 from dpmed_core.evaluation.tables import EvaluationTables
@@ -28,7 +29,7 @@ def show_results(cohort: Cohort, choices: Choices, attribute: str) -> None:
         show_damaged(tables.damaged)
         under_way = sum(s.state in OPEN_STATES for s in runs_of(cohort))
         if under_way:
-            st.caption(f"{under_way} models are still to come; the page fills in by itself.")
+            st.caption(f"{counted(under_way, 'model is', 'models are')} still to come; the page fills in by itself.")
         if tables.utility.empty:
             st.info("No model is finished yet. Groups appear here by themselves; nothing queued? Plan some on the page *Train*.")
             return

@@ -3,6 +3,7 @@
 import pandas as pd
 import streamlit as st
 
+from dpmed_core.cohort.report import counted
 from dpmed_core.cohort.schema import Cohort, Modality
 from dpmed_core.evaluation.costs import DEFAULT_MARGIN
 from dpmed_core.evaluation.wording import utility_sentence
@@ -36,7 +37,7 @@ def show_results(cohort: Cohort, choices: Choices) -> None:
         show_damaged(tables.damaged)
         under_way = sum(s.state in OPEN_STATES for s in runs_of(cohort))
         st.caption(
-            f"{under_way} models are still to come; the curve fills in by itself."
+            f"{counted(under_way, 'model is', 'models are')} still to come; the curve fills in by itself."
             if under_way
             else "All models that were asked for are here."
         )
