@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -141,10 +142,13 @@ def unit_losses(logits: Tensor, labels: Tensor, units: Units) -> Tensor:
 
 @torch.no_grad()
 def predict(model: nn.Module, films: Tensor, *, films_at_once: int = 64) -> NDArray[np.float64]:
-    """Probabilities `[n_films, n_findings]`; in batches of one size, so that a reloaded model gives the same bits."""
+    """Probabilities `[n_films, n_findings]`; in batches of one size, so that a reloaded model gives the same bits.
+
+    Logits become probabilities one by one: `torch.sigmoid` may differ in the last bit with an element's place in its array.
+    """
     model.eval().to(device := training_device())
     logits = [model(films[i : i + films_at_once].to(device)).cpu() for i in range(0, len(films), films_at_once)]
-    return np.asarray(torch.sigmoid(torch.cat(logits).double()).numpy())
+    return np.asarray(expit(torch.cat(logits).double().numpy()))
 
 
 def _chosen_films(rows: NDArray[np.intp], at_most: int, random: SecureRandom) -> NDArray[np.intp]:
