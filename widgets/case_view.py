@@ -27,7 +27,7 @@ def show_patient(case: ShownCase) -> None:
 
 
 def show_answers(case: ShownCase) -> None:
-    """The sentence on the chosen finding and the table of all of them."""
+    """The sentence on the chosen finding, what its budget promises, and the table of all findings."""
     trainings = case.trainings
     if trainings is None:
         st.info("No model has scored this case: scores are stored for validation and test cases of finished models.")
@@ -35,6 +35,8 @@ def show_answers(case: ShownCase) -> None:
         return
     known = str(truth(case.labels[[case.finding]].to_numpy())[0])
     st.markdown(f"##### {case_sentence(trainings, finding=case.finding, truth=known, epsilon=case.epsilon)}")
+    if case.epsilon is not None and case.light.scores is not None:
+        show_promise(case.light.scores.run_at(case.epsilon))
     st.table(answers_in_words(answers_of_case(trainings, case.labels, case.epsilon), case.finding))
     st.caption(
         "Private and Without: mean score of the trainings with and without privacy. Call it: how many trainings call the finding present, "
@@ -49,8 +51,7 @@ def show_budgets(case: ShownCase) -> None:
         return
     figure = case_figure(trainings, case.cohort, finding=case.finding, epsilon=case.epsilon, canvas=canvas())
     st.plotly_chart(figure, theme=None, key="figure-case", config=PLOTLY_SETTINGS)
-    if case.epsilon is not None and case.light.scores is not None:
-        show_promise(case.light.scores.run_at(case.epsilon))
+    if case.epsilon is not None:
         st.markdown(spread_sentence(case_spread(trainings, finding=case.finding, epsilon=case.epsilon)))
 
 
