@@ -1,7 +1,8 @@
 """What a network recipe reaches on the real cohorts on which `benchmarks.recipes` tries `probe`; minutes to an hour, by hand.
 
 `python -m benchmarks.networks paper pneumoniamnist 5` trains five replicates an epsilon, `python -m benchmarks.networks paper nih1000 1`
-one a fold of the first repeat. One line of JSON a training as it ends, then the means.
+one a fold of the first repeat; a fourth argument, such as `0.3,1,none`, names other epsilons. One line of JSON a training as it ends, then
+the means.
 """
 
 import json
@@ -25,7 +26,7 @@ from dpmed_core.training.result import PrivacyGuarantee
 from dpmed_core.training.session import Checkpoint
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
 
-EPSILONS: tuple[float | None, ...] = (0.3, 1.0, 8.0, None)
+EPSILONS = {"pneumoniamnist": "0.3,1,8,none", "nih1000": "1,8,none"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,23 +71,23 @@ def aurocs(recipe: NetworkRecipe, films: Films, epsilon: float | None, *, seed: 
     return [float(roc_auc_score(films.labels[~films.train, k], scores[:, k])) for k in range(films.labels.shape[1])]
 
 
-def on_pneumonia(recipe: NetworkRecipe, folder: Path, *, n_seeds: int) -> Iterator[dict[str, object]]:
+def on_pneumonia(recipe: NetworkRecipe, folder: Path, epsilons: tuple[float | None, ...], *, n_seeds: int) -> Iterator[dict[str, object]]:
     """Each training, then the mean of each epsilon."""
     images, labels, train = pneumonia(folder)
     films = Films(images, labels, np.arange(len(images)), train)
-    found: dict[float | None, list[float]] = {epsilon: [] for epsilon in EPSILONS}
+    found: dict[float | None, list[float]] = {epsilon: [] for epsilon in epsilons}
     for seed in range(n_seeds):
-        for epsilon in EPSILONS:
+        for epsilon in epsilons:
             found[epsilon] += aurocs(recipe, films, epsilon, seed=seed)
             yield {"epsilon": epsilon, "seed": seed, "auroc": found[epsilon][-1]}
     for epsilon, values in found.items():
         yield {"epsilon": epsilon, "mean": float(np.mean(values)), "spread": float(np.std(values, ddof=1)) if n_seeds > 1 else None}
 
 
-def on_nih(recipe: NetworkRecipe, folder: Path, *, n_repeats: int) -> Iterator[dict[str, object]]:
-    """Each fold, then each finding's mean and its paired difference from the twin."""
+def on_nih(recipe: NetworkRecipe, folder: Path, epsilons: tuple[float | None, ...], *, n_repeats: int) -> Iterator[dict[str, object]]:
+    """Each fold, then each finding's mean and, where the twin is trained too, its paired difference from it."""
     images, labels, patients = nih(folder)
-    found: dict[float | None, list[list[float]]] = {epsilon: [] for epsilon in EPSILONS[1:]}
+    found: dict[float | None, list[list[float]]] = {epsilon: [] for epsilon in epsilons}
     for fold, train in enumerate(folds(patients)):
         if fold == n_repeats * N_FOLDS:
             break
@@ -95,19 +96,24 @@ def on_nih(recipe: NetworkRecipe, folder: Path, *, n_repeats: int) -> Iterator[d
             yield {"epsilon": epsilon, "fold": fold} | dict(zip(NIH_FINDINGS, found[epsilon][-1], strict=True))
     for epsilon, values in found.items():
         for k, finding in enumerate(NIH_FINDINGS):
-            mine, twin = np.array(values)[:, k], np.array(found[None])[:, k]
-            yield {"epsilon": epsilon, "finding": finding, "mean": float(mine.mean())} | paired(mine - twin)
+            mine = np.array(values)[:, k]
+            against = paired(mine - np.array(found[None])[:, k]) if None in found else {}
+            yield {"epsilon": epsilon, "finding": finding, "mean": float(mine.mean())} | against
 
 
-def main(name: str, task: str, repeats: int) -> None:
+def main(name: str, task: str, repeats: int, epsilons: str | None = None) -> None:
     """Print what recipe `name` reaches on `task`."""
     torch.set_num_threads(1)
     recipe, folder = NETWORKS[name], Path(os.environ["DPMED_REAL_COHORTS"])
-    rows = on_pneumonia(recipe, folder, n_seeds=repeats) if task == "pneumoniamnist" else on_nih(recipe, folder, n_repeats=repeats)
+    asked = tuple(None if one == "none" else float(one) for one in (epsilons or EPSILONS[task]).split(","))
+    if task == "pneumoniamnist":
+        rows = on_pneumonia(recipe, folder, asked, n_seeds=repeats)
+    else:
+        rows = on_nih(recipe, folder, asked, n_repeats=repeats)
     for row in rows:
         sys.stdout.write(json.dumps(row) + "\n")
         sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), *sys.argv[4:])

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dpmed_core.cohort.dicom_display import displayed
+from dpmed_core.cohort.dicom_display import displayed, turned_round
 from dpmed_core.cohort.dicom_frames import stored_values
 from dpmed_core.cohort.dicom_header import DAMAGED, quiet, read_header
 from dpmed_core.cohort.dicom_person import TURNED, age_years, is_frontal_chest, remarks_on, sex_of, view_of
@@ -49,7 +49,7 @@ def read_dicom(path: Path, *, modality: Modality = Modality.RADIOGRAPH) -> Dicom
             pixels = displayed(stored, header)
             turned = modality is Modality.RADIOGRAPH and is_frontal_chest(header) and is_negative(pixels)
             if turned:
-                pixels = displayed(stored, header, turned=True)
+                pixels = turned_round(pixels, stored, header)
         except DAMAGED:
             raise ImageError("has pixels that contradict its header: export it again.") from None
         return DicomImage(

@@ -46,6 +46,13 @@ def displayed(stored: NDArray[Any], header: DicomHeader, *, turned: bool = False
     return _luminance(_rgb(stored, header, photometric))
 
 
+def turned_round(picture: NDArray[np.float32], stored: NDArray[Any], header: DicomHeader) -> NDArray[np.float32]:
+    """The negative of `picture`, which `displayed` made of `stored`; padding stays black."""
+    if header.value("PixelPaddingValue") is None:
+        return 1 - picture
+    return displayed(stored, header, turned=True)
+
+
 def _grey(stored: NDArray[Any], header: DicomHeader, *, inverted: bool) -> NDArray[np.float32]:
     pixels = _Pixels.of(stored, header)
     measured = _modality(header)(pixels.values)

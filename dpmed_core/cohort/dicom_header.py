@@ -16,6 +16,7 @@ from typing import Any
 
 from pydicom import config
 from pydicom.datadict import keyword_for_tag, tag_for_keyword
+from pydicom.dataelem import RawDataElement, convert_raw_data_element
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset, read_partial, read_preamble
@@ -83,6 +84,8 @@ IDENTIFYING_ATTRIBUTES = frozenset(
 """Attributes that name or help to find a person. Source: DICOM PS3.15, annex E, basic application level confidentiality profile."""
 PRIVATE = "PrivateAttributes"
 
+SHARED_VRS, SHARED_BYTES = frozenset({"CS", "DS", "IS", "SS", "US"}), 64
+"""Codes and numbers, which films of one source share: each is converted once. Names, dates, ages and identifiers are not among them."""
 TABLE_BITS = 16
 """Values of at most so many bits are transformed once each, in a table, and not pixel by pixel."""
 MAX_FILE_BYTES = 256 * 2**20
@@ -168,11 +171,16 @@ class DicomHeader:
         """The attribute's value; None where it is missing or damaged."""
         if keyword not in self._values:
             try:
-                element = self.attributes.get(_tag(keyword))
-                self._values[keyword] = None if element is None else element.value
+                self._values[keyword] = self._converted(_tag(keyword))
             except DAMAGED:
                 self._values[keyword] = None
         return self._values[keyword]
+
+    def _converted(self, tag: BaseTag) -> Any:
+        raw = self.attributes.get_item(tag)
+        if isinstance(raw, RawDataElement) and raw.VR in SHARED_VRS and len(raw.value or b"") <= SHARED_BYTES:
+            return _shared(tag, raw.VR, raw.value, is_little_endian=raw.is_little_endian)
+        return None if raw is None else self.attributes[tag].value
 
     def raw(self, keyword: str) -> object:
         """The attribute as its bytes stand in the file, which costs next to nothing to compare; None where it is missing."""
@@ -258,6 +266,13 @@ def read_header(
 def looks_like_dicom(data: bytes) -> bool:
     """Whether `data` begins as a DICOM file does, with a preamble or without."""
     return data[PREAMBLE_BYTES : PREAMBLE_BYTES + len(PREFIX)] == PREFIX or data[:2] in FIRST_GROUPS
+
+
+@lru_cache(maxsize=1024)
+def _shared(tag: BaseTag, vr: str, value: bytes | None, *, is_little_endian: bool) -> Any:
+    """The value of an element that stands in its file with explicit VR."""
+    raw = RawDataElement(tag, vr, len(value or b""), value, 0, is_implicit_VR=False, is_little_endian=is_little_endian)
+    return convert_raw_data_element(raw).value
 
 
 @cache

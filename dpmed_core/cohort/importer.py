@@ -22,7 +22,7 @@ from dpmed_core.cohort.stored import FORMS, STORED_SIZE
 from dpmed_core.cohort.validation.material import Material, measure
 from dpmed_core.cohort.validation.validate import validate
 
-READERS = {Modality.RADIOGRAPH: f"reader 2, {STORED_SIZE} pixels", Modality.CT: f"reader 1, {FORMS[Modality.CT]}"}
+READERS = {Modality.RADIOGRAPH: f"reader 3, {STORED_SIZE} pixels", Modality.CT: f"reader 1, {FORMS[Modality.CT]}"}
 """Raised when the same file would be stored otherwise: what an older version read is then not gone on with."""
 
 Progress = Callable[[int, int], None]

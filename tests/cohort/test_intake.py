@@ -73,14 +73,14 @@ def test_processes_read_what_this_process_reads(manifest):
 def test_a_file_that_ends_its_reader_is_named_and_the_others_come_in(manifest, monkeypatch):
     """A worker that dies over one file, as a decoder does that crashes: here told to by a file's name."""
     script = (
-        "import os, pathlib\n"
+        "import os, sys\n"
         "from dpmed_core.cohort.intake import outcome, worker\n"
         "read = outcome.read_one\n"
         "worker.read_one = lambda image, modality: os._exit(11) if image.endswith('/77.png') else read(image, modality)\n"
-        "worker.main()\n"
+        "worker.main([int(number) for number in sys.argv[1:]])\n"
     )
     real = subprocess.Popen
-    monkeypatch.setattr(workers.subprocess, "Popen", lambda command, **options: real([sys.executable, "-c", script], **options))
+    monkeypatch.setattr(workers.subprocess, "Popen", lambda command, **options: real([sys.executable, "-c", script, *command[3:]], **options))
     monkeypatch.setattr(reading, "_read_here", lambda here, chunk, modality: [])
     images = images_of(manifest)
     read = dict(outcome for chunk in read_all(images, range(N_FILMS), modality=Modality.RADIOGRAPH, workers=2) for outcome in chunk)

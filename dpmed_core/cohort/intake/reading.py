@@ -13,7 +13,7 @@ from dpmed_core.cohort.schema import Modality
 CHUNK = {Modality.RADIOGRAPH: 16, Modality.CT: 2}
 """Images handed over at once: some tenths of a second of work."""
 THREADS = 2
-TRIAL_SECONDS = 0.5
+TRIAL_SECONDS = 0.15
 """After so long the pace is known, and with it whether processes pay."""
 WORTH_SECONDS = 2.5
 """Processes take about a second to start; with less than this left to read, threads are sooner done."""

@@ -1,27 +1,42 @@
-"""A process that reads images for another: chunks come in on stdin, what was read goes out on stdout, both as pickles of our own.
+"""Processes that read images for another: chunks come in over a socket, what was read goes back, both as pickles of our own.
 
-It ends when its stdin does, so it never outlives whoever started it, however that ended.
+A process is started with one socket or several and parts into one process a socket, so that what it takes to start is paid once. Each ends
+when the other end of its socket is closed, so none outlives whoever started it, however that ended.
 """
 
 import os
 import pickle
+import socket
 import sys
 from contextlib import suppress
 
 from dpmed_core.cohort.intake.outcome import read_one
 
 
-def main() -> None:
-    """Read chunk after chunk until there is none."""
-    asked = sys.stdin.buffer
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a decoder prints goes nowhere, rather than among the answers
-    with suppress(EOFError, BrokenPipeError):  # whoever asked is gone
+def main(sockets: list[int]) -> None:
+    """Read chunk after chunk from one of `sockets`, in as many processes, until there is none."""
+    while len(sockets) > 1:
+        apart = sockets.pop()
+        if os.fork() == 0:
+            for other in sockets:
+                os.close(other)
+            sockets = [apart]
+        else:
+            os.close(apart)
+    serve(socket.socket(fileno=sockets[0]))
+    with suppress(ChildProcessError):  # no more of them
         while True:
-            modality, chunk = pickle.load(asked)  # noqa: S301 - from the process that started this one
-            pickle.dump([(place, read_one(image, modality)) for place, image in chunk], answers, pickle.HIGHEST_PROTOCOL)
-            answers.flush()
+            os.wait()
+
+
+def serve(asked_over: socket.socket) -> None:
+    """Answer every chunk until the other end is closed."""
+    with asked_over, asked_over.makefile("rwb") as channel, suppress(EOFError, OSError):  # whoever asked is gone
+        while True:
+            modality, chunk = pickle.load(channel)  # noqa: S301 - from the process that started this one
+            pickle.dump([(place, read_one(image, modality)) for place, image in chunk], channel, pickle.HIGHEST_PROTOCOL)
+            channel.flush()
 
 
 if __name__ == "__main__":
-    main()
+    main([int(number) for number in sys.argv[1:]])

@@ -2,10 +2,10 @@
 
 import os
 import pickle
+import socket
 import subprocess
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
@@ -29,12 +29,13 @@ class Workers:
     """Some reading processes; a context manager that ends them."""
 
     def __init__(self, count: int, modality: Modality) -> None:
-        """Start `count` of them, for a cohort of `modality`; each is ready after about a second."""
+        """Start `count` of them, for a cohort of `modality`; they are ready after about a second."""
         self._modality = modality
         self._threads = ThreadPoolExecutor(count)
-        self._idle: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
-        for _ in range(count):
-            self._idle.put(_start())
+        self._idle: SimpleQueue[socket.socket] = SimpleQueue()
+        self._started: list[subprocess.Popen[bytes]] = []
+        for channel in self._start(count):
+            self._idle.put(channel)
         self._count = count
 
     def submit(self, chunk: Chunk) -> "Future[Read]":
@@ -47,59 +48,58 @@ class Workers:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._threads.shutdown(wait=True, cancel_futures=True)
         for _ in range(self._count):
-            _end(self._idle.get())
+            self._idle.get().close()
+        for process in self._started:
+            process.wait()
 
     def _ask(self, chunk: Chunk) -> Read:
-        worker = self._idle.get()
+        channel = self._idle.get()
         try:
-            if (read := self._answer(worker, chunk)) is not None:
+            if (read := self._answer(channel, chunk)) is not None:
                 return read
-            worker = _replaced(worker)
+            channel = self._replaced(channel)
             apart: Read = []
             for place, image in chunk:  # one of them ended the worker: each by itself, to find which
-                read = self._answer(worker, [(place, image)])
+                read = self._answer(channel, [(place, image)])
                 if read is None:
-                    worker = _replaced(worker)
+                    channel = self._replaced(channel)
                     read = [(place, Outcome(signature_of(image), message=HALTED))]
                 apart += read
             return apart
         finally:
-            self._idle.put(worker)
+            self._idle.put(channel)
 
-    def _answer(self, worker: "subprocess.Popen[bytes]", chunk: Chunk) -> Read | None:
-        """What `worker` read of `chunk`; None where it ended over it."""
-        assert worker.stdin is not None and worker.stdout is not None
+    def _answer(self, channel: socket.socket, chunk: Chunk) -> Read | None:
+        """What the worker behind `channel` read of `chunk`; None where it ended over it."""
         try:
-            pickle.dump((self._modality, chunk), worker.stdin, pickle.HIGHEST_PROTOCOL)
-            worker.stdin.flush()
-            read: Read = pickle.load(worker.stdout)  # noqa: S301 - from a process that this one started
+            with channel.makefile("rwb") as messages:
+                pickle.dump((self._modality, chunk), messages, pickle.HIGHEST_PROTOCOL)
+                messages.flush()
+                read: Read = pickle.load(messages)  # noqa: S301 - from a process that this one started
         except (OSError, EOFError, pickle.UnpicklingError):
             return None
         return read
 
+    def _replaced(self, channel: socket.socket) -> socket.socket:
+        channel.close()
+        [another] = self._start(1)
+        return another
 
-def _start() -> "subprocess.Popen[bytes]":
-    """A worker in a session of its own, so that Ctrl-C reaches its parent alone."""
-    paths = [str(PRODUCT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return subprocess.Popen(
-        [sys.executable, "-m", "dpmed_core.cohort.intake.worker"],
-        env={**os.environ, **ENVIRONMENT, "PYTHONPATH": os.pathsep.join(paths)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-
-def _replaced(worker: "subprocess.Popen[bytes]") -> "subprocess.Popen[bytes]":
-    worker.kill()
-    _end(worker)
-    return _start()
-
-
-def _end(worker: "subprocess.Popen[bytes]") -> None:
-    assert worker.stdin is not None and worker.stdout is not None
-    with suppress(OSError):  # it ended with something still to read
-        worker.stdin.close()
-    worker.stdout.close()
-    worker.wait()
+    def _start(self, count: int) -> list[socket.socket]:
+        """Channels to `count` new workers, in a session of their own, so that Ctrl-C reaches their parent alone."""
+        paths = [str(PRODUCT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        pairs = [socket.socketpair() for _ in range(count)]
+        theirs = [their_end.fileno() for _, their_end in pairs]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dpmed_core.cohort.intake.worker", *map(str, theirs)],
+            env={**os.environ, **ENVIRONMENT, "PYTHONPATH": os.pathsep.join(paths)},
+            pass_fds=theirs,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,  # decoders print, of headers too
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self._started.append(process)
+        for _, their_end in pairs:
+            their_end.close()
+        return [our_end for our_end, _ in pairs]
