@@ -2,10 +2,14 @@
 
 The reference is held-out cases alone. Distances to training patients' features would be a query on them that no mechanism covers;
 validation and test patients are outside the guarantee, and their images are shown anyway.
+
+Who looks alike is told by the angle between cases as seen from the mean case. It says nothing of what lies far outside all of them, which
+may stand in any direction; so what is strange is told by distance.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +20,9 @@ from dpmed_core.training.features import leading
 NTH = 5
 """A case's strangeness is its distance to the so-manieth nearest case of another patient: one odd neighbour excuses nothing."""
 STRANGE_PERCENTILE = 97.5
-FEWEST_CASES = 40
+FEWEST_CASES, MOST_CASES = 40, 2000
+"""Held-out cases whose own strangeness another's is compared with; of more, so many spread evenly."""
+AT_ONCE = 256
 Features = NDArray[np.floating]
 
 
@@ -27,24 +33,36 @@ class Reference:
     Attributes:
         directions: `[n_cases, n_features]`, from the mean case, at norm 1.
         centre: the mean case.
+        spots: `[n_cases, n_features]`, each kind of feature with the same weight.
         patients: of each case.
-        strangeness: `[n_cases]`, of each case among the others.
     """
 
     directions: NDArray[np.float64] = field(repr=False)
     centre: NDArray[np.float64] = field(repr=False)
+    spots: NDArray[np.float64] = field(repr=False)
     patients: NDArray[np.object_] = field(repr=False)
-    strangeness: NDArray[np.float64] = field(repr=False)
 
     @classmethod
     def of(cls, features: Features, patients: Sequence[str]) -> "Reference":
         """The reference of held-out cases with public `features` `[n_cases, n_features]` of `patients`."""
         seen = np.asarray(leading(np.asarray(features, dtype=np.float32), COMPONENTS), dtype=np.float64)
-        centre, who = seen.mean(axis=0), np.array(patients, dtype=object)
-        directions = _directions(seen, centre)
-        distances = 1 - directions @ directions.T
-        distances[who[:, None] == who[None, :]] = np.inf
-        return cls(directions, centre, who, _nth_smallest(distances))
+        centre = seen.mean(axis=0)
+        return cls(_directions(seen, centre), centre, _spots(features), np.array(patients, dtype=object))
+
+    @cached_property
+    def strangeness(self) -> NDArray[np.float64]:
+        """Of each case among those of other patients, of `MOST_CASES` at most; without those that have too few others."""
+        rows = np.unique(np.linspace(0, len(self.spots) - 1, min(len(self.spots), MOST_CASES)).astype(int))
+        found = np.concatenate([_nth_smallest(distances) for distances in self._apart(rows)])
+        return np.asarray(found[np.isfinite(found)])
+
+    def _apart(self, rows: NDArray[np.intp]) -> Iterator[NDArray[np.float64]]:
+        """Distances `[some, n_cases]` of cases `rows`, some at a time; infinite to cases of the same patient."""
+        squares = (self.spots**2).sum(axis=1)
+        for some in np.split(rows, range(AT_ONCE, len(rows), AT_ONCE)):
+            apart = np.sqrt(np.maximum(squares[some, None] + squares - 2 * self.spots[some] @ self.spots.T, 0))
+            apart[self.patients[some, None] == self.patients] = np.inf
+            yield apart
 
     def distances(self, features: Features) -> NDArray[np.float64]:
         """One minus the cosine to each case `[n_cases]`, for a case with public `features` `[n_features]`: 0 alike, 1 unrelated."""
@@ -61,8 +79,8 @@ class Reference:
 
     def unlikeness(self, features: Features) -> "Unlikeness":
         """How strange a case from outside is among the held-out cases."""
-        own = float(_nth_smallest(self.distances(features)[None])[0])
-        known = self.strangeness[np.isfinite(self.strangeness)]
+        own = float(_nth_smallest(np.linalg.norm(self.spots - _spots(np.asarray(features)[None]), axis=1)[None])[0])
+        known = self.strangeness
         if len(known) < FEWEST_CASES:
             return Unlikeness(own, float("nan"), len(known))
         return Unlikeness(own, 100 * float((known < own).mean()), len(known))
@@ -73,7 +91,8 @@ class Unlikeness:
     """How strange a case looks.
 
     Attributes:
-        distance: to its `NTH` nearest held-out case, one minus cosine.
+        distance: to its `NTH` nearest held-out case: the root of what the kinds of features add, each its mean squared difference; in
+            spreads over public images.
         percentile: share of held-out cases, in per cent, that lie nearer to their own neighbours; NaN where there are too few.
         n_cases: held-out cases that it is compared with.
     """
@@ -100,6 +119,12 @@ class Unlikeness:
 def _directions(seen: NDArray[np.float64], centre: NDArray[np.float64]) -> NDArray[np.float64]:
     centred = seen - centre
     return np.asarray(centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-9))
+
+
+def _spots(features: Features) -> NDArray[np.float64]:
+    """Features `[n, n_features]` over the root of how many of their kind there are, so that no kind outweighs another."""
+    weights = np.concatenate([np.full(n, n**-0.5) for n in COMPONENTS.values()])
+    return np.asarray(np.asarray(features, dtype=np.float64) * weights)
 
 
 def _nth_smallest(distances: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -71,7 +71,7 @@ def explain(questions: Questions, name: str, question: Explanation) -> Answer:
 
 
 def score_own(questions: Questions, name: str, question: OwnCase) -> Answer:
-    """`scores` `[n_models, n_findings]` of the case beside the question, and its public `features` `[n_features]`, none for a volume.
+    """`scores` `[n_models, n_findings]` of the case beside the question, and its public `features` `[n_features]`.
 
     Raises:
         Cancelled: nobody wants the answer any more.

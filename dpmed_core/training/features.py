@@ -17,8 +17,8 @@ from dpmed_core.training.head import unit_norm
 if TYPE_CHECKING:
     from dpmed_core.training.encoder import PublicEncoder
 
-AT_ONCE = {Modality.RADIOGRAPH: 64, Modality.CT: 4}
-"""Images that pass through the encoder together."""
+AT_ONCE = {Modality.RADIOGRAPH: 64, Modality.CT: 1}
+"""Images that pass through the encoder together. Convolutions round otherwise in company, and a scan of one's own comes alone."""
 
 
 def public_features(cohort: Cohort, *, features_dir: Path, encoders_dir: Path) -> NDArray[np.float32]:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from dpmed_core.explaining import neighbours
 from dpmed_core.explaining.neighbours import FEWEST_CASES, NTH, Reference
 from dpmed_core.training.encoder_card import COMPONENTS
 
@@ -50,6 +51,22 @@ def test_what_is_unlike_everything_is_called_strange_and_what_is_alike_is_not(fe
     usual = reference.unlikeness(features[20] + np.random.default_rng(3).normal(scale=0.05, size=WIDTH).astype(np.float32))
     assert strange.is_strange and strange.percentile == 100 and "may mean nothing" in strange.sentence()
     assert not usual.is_strange and "looks like others" in usual.sentence()
+
+
+def test_what_lies_far_out_is_strange_in_whatever_direction(features, patients):
+    """Far beyond a usual case the angle to it is small, and so many spreads away is nobody."""
+    reference = Reference.of(features, patients)
+    beyond = features.mean(axis=0) + 8 * (features[20] - features.mean(axis=0))
+    assert reference.nearest(beyond, n=1)[0][1] < 0.3
+    assert reference.unlikeness(beyond).is_strange
+
+
+def test_of_many_cases_some_spread_evenly_are_judged_against_all(features, patients, monkeypatch):
+    whole = Reference.of(features, patients).strangeness
+    monkeypatch.setattr(neighbours, "MOST_CASES", 30)
+    monkeypatch.setattr(neighbours, "AT_ONCE", 7)
+    some = Reference.of(features, patients).strangeness
+    assert len(some) == 30 and set(np.round(some, 9)) < set(np.round(whole, 9))
 
 
 def test_few_cases_say_nothing(features, patients):
