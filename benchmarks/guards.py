@@ -117,7 +117,7 @@ GUARDS = (
     Guard(
         "the page of a synthetic cohort says whom it flatters",
         "widgets/cohort.py",
-        (("They flatter recipe *probe*, whose encoder", "Recipe *probe* has an encoder that"),),
+        (("They flatter {_flattered(cohort)}, whose ", "Of {_flattered(cohort)} the "),),
         ("tests/pages/test_pages.py",),
     ),
     Guard(

@@ -5,6 +5,7 @@ import streamlit as st
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.first_start import progress
 from dpmed_core.naming import IMAGE_WORDS
+from dpmed_core.training.catalogue import RECIPES, recipes_for
 from widgets.choices import current_choices
 from widgets.lookup import BUSY_SECONDS, installation
 
@@ -19,11 +20,17 @@ def chosen_cohort() -> Cohort | None:
     if cohort.synthetic:
         films = IMAGE_WORDS[cohort.modality].several
         st.info(
-            f"**Synthetic cohort.** These {films} were drawn by a computer and show no patient. They flatter recipe *probe*, whose encoder "
-            f"learnt from {films} of the same kind.",
+            f"**Synthetic cohort.** These {films} were drawn by a computer and show no patient. They flatter {_flattered(cohort)}, whose "
+            f"encoder learnt from {films} of the same kind.",
             icon=":material/science:",
         )
     return cohort
+
+
+def _flattered(cohort: Cohort) -> str:
+    """The recipes for the cohort's images that begin from the public encoder: "recipes *probe* and *finetune*"."""
+    names = [f"*{name}*" for name in recipes_for(cohort.modality) if RECIPES[name].on_encoder]
+    return f"{'recipe' if len(names) == 1 else 'recipes'} {' and '.join(names)}"
 
 
 def no_cohort() -> None:

@@ -19,6 +19,7 @@ class RecipeCard:
         summary: one sentence on what is trained and what is public.
         seconds_per_film: a first guess of training seconds per training film or volume on one core, until runs were timed.
         modalities: the images that it takes.
+        on_encoder: whether it begins from the public encoder, which learnt from synthetic images.
     """
 
     name: str
@@ -27,6 +28,7 @@ class RecipeCard:
     summary: str
     seconds_per_film: float
     modalities: tuple[Modality, ...]
+    on_encoder: bool = False
 
 
 PROBE = RecipeCard(
@@ -37,6 +39,7 @@ PROBE = RecipeCard(
     "a linear head is trained privately on them. Seconds per run.",
     seconds_per_film=0.002,
     modalities=(Modality.RADIOGRAPH, Modality.CT),
+    on_encoder=True,
 )
 PAPER = RecipeCard(
     name="paper",
@@ -55,6 +58,7 @@ FINETUNE = RecipeCard(
     "all else stays public. Minutes per run.",
     seconds_per_film=0.2,
     modalities=(Modality.RADIOGRAPH,),
+    on_encoder=True,
 )
 PAPER3D = RecipeCard(
     name="paper3d",

@@ -118,7 +118,7 @@ def test_choices_are_read_from_the_address(asked, finish, open_page):
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_says_that_a_synthetic_cohort_flatters_the_public_encoder(page, cohort, open_page):
     assert cohort.synthetic
-    assert "flatter recipe *probe*, whose encoder learnt from films of the same kind" in texts(open_page(page))
+    assert "flatter recipes *probe* and *finetune*, whose encoder learnt from films of the same kind" in texts(open_page(page))
 
 
 def test_a_cohort_that_does_not_exist_is_named_not_replaced(cohort, open_page):
