@@ -6,7 +6,6 @@ import streamlit as st
 
 from dpmed_core.cohort.schema import Cohort, Modality
 from widgets.blind_reading import show_blind_reading
-from widgets.budget import choose_epsilon, show_damaged
 from widgets.case_choice import (
     Listed,
     case_of,
@@ -19,16 +18,15 @@ from widgets.case_choice import (
     show_list,
     step_case,
 )
-from widgets.case_light import choose_light
+from widgets.case_light import choose_light, choose_test_light
 from widgets.case_parts import choose_part
-from widgets.case_scores import links_of, scores_of, worklist_of
+from widgets.case_scores import links_of, worklist_of
 from widgets.case_view import show_answers, show_budgets, show_patient
 from widgets.choices import Choices, choice, current_choices
 from widgets.cohort import chosen_cohort
 from widgets.explanations import show_explanations
 from widgets.own_case import show_own_case
 from widgets.shown_case import Light
-from widgets.tables import tables_of
 from widgets.viewer.component import show_case_image
 
 MODES = {"worklist": "Worklist", "blind": "Blind reading", "own": "A case of your own"}
@@ -39,22 +37,17 @@ def show_worklist(cohort: Cohort, choices: Choices) -> None:
     part = choose_part()
     if part is None:
         return
-    tables = tables_of(cohort)
-    show_damaged(tables.damaged)
-    scores = scores_of(tables, recipe=str(choices.recipe), unit=str(choices.unit), part=part)
-    if scores is None:
-        st.info("No finished model of this recipe and unit has scored these cases. Nothing queued? Plan some on the page *Train*.")
+    said = st.container()
     budget, order, group = st.columns([2, 2, 1.4], vertical_alignment="bottom")
-    with budget:
-        epsilon = choose_epsilon(scores.epsilons) if scores else None
     with order:
         sorting = choose_order()
     with group:
         attribute = choose_group(cohort)
-    if scores and scores.epsilons and epsilon is None:
+    with said:
+        light = choose_light(cohort, choices, part, slider=budget)
+    if light is None:
         return
-    light = Light(cohort, part, str(choices.finding), str(choices.recipe), str(choices.unit), epsilon, scores)
-    listed = choose_cases(worklist_of(light, attribute=attribute, token=tables.token), links_of(cohort), attribute, sorting)
+    listed = choose_cases(worklist_of(light, attribute=attribute), links_of(cohort), attribute, sorting)
     if listed is not None:
         read_cases(listed, light)
 
@@ -91,6 +84,6 @@ if (chosen := chosen_cohort()) is not None and selected.finding and selected.rec
     if mode == "worklist":
         show_worklist(chosen, selected)
     elif mode == "blind":
-        show_blind_reading(chosen, str(selected.finding), partial(choose_light, chosen, selected))
-    elif mode == "own" and (light := choose_light(chosen, selected)) is not None:
+        show_blind_reading(chosen, str(selected.finding), partial(choose_test_light, chosen, selected))
+    elif mode == "own" and (light := choose_test_light(chosen, selected)) is not None:
         show_own_case(light)

@@ -1,4 +1,7 @@
-"""In what light cases are looked at where no list is shown: the sidebar's choices, the budget and its promise."""
+"""In what light cases are looked at: the sidebar's choices, the budget and its promise."""
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -9,17 +12,37 @@ from widgets.choices import Choices
 from widgets.shown_case import Light
 from widgets.tables import tables_of
 
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
 
-def choose_light(cohort: Cohort, choices: Choices, finding: str | None = None) -> Light | None:
-    """The test cases' light, for `finding` or the sidebar's; None where the address names a budget that is not trained."""
+
+def choose_light(
+    cohort: Cohort, choices: Choices, part: Part, *, finding: str | None = None, slider: "DeltaGenerator | None" = None
+) -> Light | None:
+    """The light of the cases of `part`, for `finding` or the sidebar's; None where the address names a budget that is not trained.
+
+    Args:
+        cohort: whose cases.
+        choices: the sidebar's.
+        part: of the cohort.
+        finding: asked of the cases.
+        slider: where the budget is chosen; None for here.
+    """
     tables = tables_of(cohort)
     show_damaged(tables.damaged)
-    scores = scores_of(tables, recipe=str(choices.recipe), unit=str(choices.unit), part=Part.TEST)
+    scores = scores_of(tables, recipe=str(choices.recipe), unit=str(choices.unit), part=part)
     if scores is None:
-        st.info("No model of this recipe and unit is finished yet: train one on the page *Train*.")
-    epsilon = choose_epsilon(scores.epsilons) if scores else None
+        st.info("No finished model of this recipe and unit has scored these cases: train one on the page *Train*.")
+    with slider or nullcontext():
+        epsilon = choose_epsilon(scores.epsilons) if scores else None
     if scores and scores.epsilons and epsilon is None:
         return None
-    if scores and epsilon is not None:
-        show_promise(scores.run_at(epsilon))
-    return Light(cohort, Part.TEST, finding or str(choices.finding), str(choices.recipe), str(choices.unit), epsilon, scores)
+    return Light(cohort, part, finding or str(choices.finding), str(choices.recipe), str(choices.unit), epsilon, scores, tables.token)
+
+
+def choose_test_light(cohort: Cohort, choices: Choices, finding: str | None = None) -> Light | None:
+    """The test cases' light with what the chosen budget promised, where no list is shown that says it."""
+    light = choose_light(cohort, choices, Part.TEST, finding=finding)
+    if light is not None and light.scores is not None and light.epsilon is not None:
+        show_promise(light.scores.run_at(light.epsilon))
+    return light

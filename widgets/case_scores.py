@@ -31,16 +31,15 @@ def scores_of(tables: EvaluationTables, *, recipe: str, unit: str, part: Part) -
     return _scores(tables.token, recipe, unit, part, _tables=tables)
 
 
-def worklist_of(light: Light, *, attribute: str | None, token: str) -> pd.DataFrame:
+def worklist_of(light: Light, *, attribute: str | None) -> pd.DataFrame:
     """Every case of the part with what the trainings say of it; not to be changed, since all sessions share it.
 
     Args:
         light: what is asked of the cases.
         attribute: that they are grouped by.
-        token: names the scores.
     """
     return _worklist(
-        (light.cohort.fingerprint, token, light.part, light.finding, light.recipe, light.unit, light.epsilon), attribute, light
+        (light.cohort.fingerprint, light.token, light.part, light.finding, light.recipe, light.unit, light.epsilon), attribute, light
     )
 
 

@@ -21,6 +21,7 @@ class Light:
         unit: of the models.
         epsilon: the chosen budget; None where no private model is there.
         scores: what the models say; None where none scored these cases.
+        token: names the tables that the scores are from.
     """
 
     cohort: Cohort
@@ -30,6 +31,7 @@ class Light:
     unit: str
     epsilon: float | None
     scores: CaseScores | None = field(repr=False)
+    token: str = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)
