@@ -1,6 +1,10 @@
-"""The page Cases in a real browser: what the screen shows is what the store holds, and looking around asks the server nothing."""
+"""The page Cases in a real browser: what the screen shows is what the store holds, and looking around asks the server nothing.
+
+Then its other ways of looking, each once to its end: an explanation, a blind reading, a case of one's own.
+"""
 
 import io
+import re
 
 import numpy as np
 import pandas as pd
@@ -8,10 +12,14 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from dpmed_core.cohort.image import read_image
 from dpmed_core.cohort.links import case_links
 from dpmed_core.cohort.report import ImportReport
 from dpmed_core.cohort.schema import Modality
 from dpmed_core.installation import Installation
+from dpmed_core.runs.plan import plan_runs
+from dpmed_core.runs.task import work_on
+from dpmed_core.training.spec import PrivacyUnit
 
 pytestmark = pytest.mark.browser
 LONGEST = 120_000
@@ -21,6 +29,9 @@ SENDING = """() => {
   WebSocket.prototype.send = function (...all) { window.sent = true; send.apply(this, all); };
 }"""
 """Notes whether anything is sent to the server."""
+N_TEST = 10
+PARTS = ["test"] * N_TEST + ["validation"] * 4 + ["train"] * 12
+"""Of the films; scans are test cases alone."""
 SLICES, ROWS, COLUMNS = 12, 20, 24
 TALL = {"width": 1440, "height": 1600}
 PUT_STYLE = (
@@ -33,7 +44,7 @@ BARE = ".mark, .corner, .line { visibility: hidden; }"
 def films() -> np.ndarray:
     """Test patterns of 64 x 64: every grey of 0 to 255 sixteen times, in another order in each; a bright mark at the upper left."""
     rng = np.random.default_rng(0)
-    patterns = np.stack([rng.permutation(np.repeat(np.arange(256, dtype=np.uint8), 16)).reshape(64, 64) for _ in range(4)])
+    patterns = np.stack([rng.permutation(np.repeat(np.arange(256, dtype=np.uint8), 16)).reshape(64, 64) for _ in PARTS])
     patterns[:, :4, :4] = 255
     return patterns
 
@@ -58,7 +69,7 @@ def served(own_dashboard):
                 "patient_id": [f"{i:016x}" for i in range(n)],
                 "age": 50.0,
                 "sex": "female",
-                "split": "test",
+                "split": PARTS[:n],
                 "mass": [1.0, 0.0] * (n // 2),
             }
         )
@@ -66,6 +77,9 @@ def served(own_dashboard):
         installation.cohorts.write(
             name, modality=modality, synthetic=True, findings=("mass",), comorbidities=(), cases=cases, images=images, report=report
         )
+    patterns = installation.cohorts.load("patterns")
+    for spec in plan_runs(patterns, key=installation.key, recipe="probe", epsilons=[8.0], n_seeds=1, delta=1e-5, unit=PrivacyUnit.PATIENT):
+        work_on(own_dashboard.settings, installation.runs.ask(spec, cohort_name="patterns").run_id)
     own_dashboard.start()
     return own_dashboard
 
@@ -187,7 +201,7 @@ def test_keys_step_through_the_list_and_the_window_stays(served, page):
     page.keyboard.press("n")
     following = link(served, "patterns", 2)
     page.locator(f'.viewer[data-shown="{following}"]').wait_for(timeout=LONGEST)
-    expect(page.get_by_text("Case 3 of 4")).to_be_visible()
+    expect(page.get_by_text(f"Case 3 of {N_TEST}")).to_be_visible()
     assert f"case={following}" in page.url and "sort=none" in page.url
     press(page, "smooth")
     shown = on_screen(page, "film")
@@ -209,3 +223,64 @@ def test_the_log_names_no_case(served, page):
     named = open_case(page, served, "patterns", 3)
     log = (served.settings.data_dir / "server.log").read_text()
     assert named not in log and "Traceback" not in log
+
+
+def wrapped(sentence: str) -> re.Pattern[str]:
+    """Finds the sentence in a figure, which may break it into lines anywhere between words."""
+    return re.compile(r"\s*".join(map(re.escape, sentence.split())))
+
+
+def test_an_explanation_is_drawn_for_both_models_beside_one_that_learnt_nothing(served, page):
+    open_case(page, served, "patterns", 0)
+    page.get_by_role("button", name="Explain: Mass").click()
+    expect(page.get_by_text("Such maps mislead")).to_be_visible(timeout=LONGEST)
+    figure = page.locator(".js-plotly-plot", has_text="Occlusion: Mass")
+    expect(figure.locator(".annotation-text")).to_contain_text(
+        [re.compile(r"ε = 8: score [01]\.\d\d"), "Without privacy: score", "Random weights"]
+    )
+    expect(figure).to_contain_text(wrapped("δ = 1e-05 for each patient (analytic-gaussian accountant"))
+    expect(page.get_by_role("button", name="Explain: Mass")).to_have_count(0)
+
+
+def test_a_blind_reading_goes_to_its_end_and_over_a_reload(served, page):
+    page.goto(f"{served.url}/cases?cohort=patterns&finding=mass&mode=blind")
+    page.get_by_role("textbox", name="Your name or a pseudonym").fill("Blue")
+    page.get_by_role("button", name="Begin, or go on").click()
+    for place in range(N_TEST):
+        expect(page.get_by_text(f"{place} of {N_TEST} cases answered")).to_be_visible(timeout=LONGEST)
+        expect(page.get_by_role("region", name=f"Case {place + 1} of {N_TEST}")).to_be_visible(timeout=LONGEST)
+        assert not re.search(r"Truth|label says|score|ε", page.get_by_test_id("stMain").inner_text())
+        if place == 2:
+            page.reload()
+        expect(page.get_by_test_id("stForm")).to_have_count(1)  # the last answer's is gone
+        page.get_by_text(["Present", "Absent"][place % 2], exact=True).click()
+        page.get_by_text("Fairly sure", exact=True).click()
+        page.get_by_role("button", name="Record the answer").click()
+    expect(page.get_by_text("You and the models, on the cases you read")).to_be_visible(timeout=LONGEST)
+    expect(page.locator(".js-plotly-plot")).to_contain_text(
+        wrapped(f"{N_TEST} test patients, one image each, {N_TEST // 2} with the finding")
+    )
+    expect(page.locator(".js-plotly-plot")).to_contain_text(wrapped("ε = 8 at δ = 1e-05 for each patient"))
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Answers (CSV)").click()
+    assert len(pd.read_csv(saved.value.path())) == N_TEST
+
+
+def test_a_film_of_ones_own_is_shown_as_it_is_scored_and_forgotten(served, page, tmp_path):
+    film = tmp_path / "PLANTEDNAME-19500101.png"
+    Image.fromarray(np.random.default_rng(8).integers(0, 256, (128, 128), dtype=np.uint8)).save(film)
+    page.goto(f"{served.url}/cases?cohort=patterns&finding=mass&mode=own")
+    page.locator("input[type=file]").set_input_files(film)
+    expect(page.get_by_role("button", name="Forget this case")).to_be_visible(timeout=LONGEST)
+    expect(page.get_by_role("table")).to_contain_text(re.compile(r"Mass.*Not known.*0\.\d{3}.*0\.\d{3}"), timeout=LONGEST)
+    press(page, "smooth")
+    shown = on_screen(page, "film")
+    np.testing.assert_array_equal(shown, expected(read_image(film).pixels, shown.shape, lambda x: x.astype(int)))
+    expect(page.get_by_text(f"too few held-out cases ({N_TEST + PARTS.count('validation')})")).to_be_visible()
+    page.get_by_role("button", name="Forget this case").click()
+    expect(page.get_by_text("Upload one film as DICOM, PNG or JPEG")).to_be_visible()
+    data_dir = served.settings.data_dir
+    kept = [path for folder in (served.settings.questions_dir, served.settings.own_cases_dir) for path in folder.iterdir()]
+    assert (
+        kept == [] and b"PLANTEDNAME" not in b"".join(path.read_bytes() for path in data_dir.rglob("*.log")) and "PLANTED" not in page.url
+    )
