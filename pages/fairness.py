@@ -9,7 +9,7 @@ from dpmed_core.evaluation.tables import EvaluationTables
 from dpmed_core.exhibits import EXHIBITS, Choice
 from dpmed_core.runs.status import OPEN_STATES
 from widgets.attributes import choose_attribute
-from widgets.budget import choose_epsilon, show_damaged, show_promise
+from widgets.budget import choose_epsilon, show_left_out, show_promise
 from widgets.choices import Choices, current_choices
 from widgets.cohort import chosen_cohort
 from widgets.exhibit import downloads, show_exhibit
@@ -26,7 +26,7 @@ def show_results(cohort: Cohort, choices: Choices, attribute: str) -> None:
 
     def part() -> None:
         tables = tables_of(cohort, [attribute])
-        show_damaged(tables.damaged)
+        show_left_out(tables)
         under_way = sum(s.state in OPEN_STATES for s in runs_of(cohort))
         if under_way:
             st.caption(f"{counted(under_way, 'model is', 'models are')} still to come; the page fills in by itself.")

@@ -15,7 +15,7 @@ from dpmed_core.runs.plan import plan_runs
 from dpmed_core.runs.spending import explored_sentence
 from dpmed_core.runs.status import OPEN_STATES, RunState
 from dpmed_core.training.spec import RunSpec
-from widgets.budget import DEFAULT_EPSILON, choose_epsilon, show_damaged, show_promise
+from widgets.budget import DEFAULT_EPSILON, choose_epsilon, show_left_out, show_promise
 from widgets.choices import Choices, choice, current_choices
 from widgets.cohort import chosen_cohort
 from widgets.exhibit import downloads, show_exhibit
@@ -34,7 +34,7 @@ def show_results(cohort: Cohort, choices: Choices) -> None:
 
     def part() -> None:
         tables = tables_of(cohort)
-        show_damaged(tables.damaged)
+        show_left_out(tables)
         under_way = sum(s.state in OPEN_STATES for s in runs_of(cohort))
         st.caption(
             f"{counted(under_way, 'model is', 'models are')} still to come; the curve fills in by itself."

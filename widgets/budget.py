@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from dpmed_core.cohort.report import counted
+from dpmed_core.evaluation.tables import EvaluationTables
 from widgets.choices import choice
 from widgets.lookup import installation
 
@@ -33,9 +35,14 @@ def show_promise(run_id: str) -> None:
         st.caption(f"{guarantee.sentence()}. Holds for training patients, one model at a time.")
 
 
-def show_damaged(run_ids: Sequence[str]) -> None:
-    """Which runs are left out because their files fail their check."""
-    for run_id in run_ids:
+def show_left_out(tables: EvaluationTables) -> None:
+    """Which runs are left out: because their files fail their check, or because they are by an older version of their recipe."""
+    if tables.superseded:
+        left_out = counted(
+            len(tables.superseded), "run by an older version of its recipe is", "runs by older versions of their recipes are"
+        )
+        st.caption(f"{left_out} left out: trainings by different versions are not averaged. Train the budgets you miss again.")
+    for run_id in tables.damaged:
         st.error(
             f"The stored files of run {run_id} are damaged; it is left out. Train it again: `python -m dpmed_core runs retry {run_id}`"
         )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from dpmed_core.cohort.schema import Cohort, Part
-from widgets.budget import choose_epsilon, show_damaged, show_promise
+from widgets.budget import choose_epsilon, show_left_out, show_promise
 from widgets.case_scores import scores_of
 from widgets.choices import Choices
 from widgets.shown_case import Light
@@ -29,7 +29,7 @@ def choose_light(
         slider: where the budget is chosen; None for here.
     """
     tables = tables_of(cohort)
-    show_damaged(tables.damaged)
+    show_left_out(tables)
     scores = scores_of(tables, recipe=str(choices.recipe), unit=str(choices.unit), part=part)
     if scores is None:
         st.info("No finished model of this recipe and unit has scored these cases: train one on the page *Train*.")

@@ -6,6 +6,7 @@ import click
 import pandas as pd
 
 from dpmed_core.cohort.groups import subgroups
+from dpmed_core.cohort.report import counted
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.commands.cohort import names
 from dpmed_core.commands.output import json_option, records, say
@@ -64,6 +65,8 @@ def evaluate(cohort_name: str, recipe: str | None, by: str | None, margin: float
     scored = scored_cases(installation.runs, cohort, recipe=recipe, parts=HELD_OUT)
     for run_id in scored.attrs.get("damaged", ()):
         click.echo(f"Run {run_id} is damaged and left out: train it again with `runs retry {run_id}`.", err=True)
+    if superseded := scored.attrs.get("superseded"):
+        click.echo(f"{counted(len(superseded), 'run is', 'runs are')} by an older version of their recipe and left out.", err=True)
     tables = evaluation_tables(scored, attributes, margin=margin, findings=judged, rule=rule)
     document: dict[str, object] = {name: records(getattr(tables, name)) for name in TABLES}
     document |= {"calibration": records(calibration_table(scored, attributes)), "net_benefit": records(benefit_table(scored))}

@@ -18,7 +18,23 @@ CASE_SCORE_COLUMNS = ("case_id", "patient_id", "split", "finding", "label", "sco
 
 
 def finished_runs(runs: RunStore, cohort: Cohort, *, recipe: str | None = None) -> list[RunStatus]:
-    """The finished runs on the data of `cohort`, in the order asked."""
+    """The finished runs on the data of `cohort` that count together, in the order asked: those of each recipe's newest version.
+
+    Trainings by two versions of a recipe are no replicates of one another; see `superseded_runs`.
+    """
+    finished = _all_finished(runs, cohort, recipe)
+    newest = _newest_versions(finished)
+    return [status for status in finished if status.spec.recipe_version == newest[status.spec.recipe]]
+
+
+def superseded_runs(runs: RunStore, cohort: Cohort, *, recipe: str | None = None) -> list[RunStatus]:
+    """The finished runs that do not count, because a newer version of their recipe has finished runs on the same data."""
+    finished = _all_finished(runs, cohort, recipe)
+    newest = _newest_versions(finished)
+    return [status for status in finished if status.spec.recipe_version != newest[status.spec.recipe]]
+
+
+def _all_finished(runs: RunStore, cohort: Cohort, recipe: str | None) -> list[RunStatus]:
     return [
         status
         for status in runs.statuses()
@@ -28,10 +44,17 @@ def finished_runs(runs: RunStore, cohort: Cohort, *, recipe: str | None = None) 
     ]
 
 
+def _newest_versions(finished: list[RunStatus]) -> dict[str, int]:
+    newest: dict[str, int] = {}
+    for status in finished:
+        newest[status.spec.recipe] = max(status.spec.recipe_version, newest.get(status.spec.recipe, 0))
+    return newest
+
+
 def scored_cases(runs: RunStore, cohort: Cohort, *, recipe: str | None = None, parts: Collection[Part] = (Part.TEST,)) -> pd.DataFrame:
     """Held-out cases with `RUN_COLUMNS`, `CASE_SCORE_COLUMNS`, age, sex and the co-morbidities.
 
-    Runs whose files fail their check are left out; `attrs["damaged"]` lists them.
+    Runs whose files fail their check are left out; `attrs["damaged"]` lists them, `attrs["superseded"]` those of older versions.
 
     Args:
         runs: the run store.
@@ -49,6 +72,7 @@ def scored_cases(runs: RunStore, cohort: Cohort, *, recipe: str | None = None, p
     empty = pd.DataFrame(columns=[*RUN_COLUMNS, *CASE_SCORE_COLUMNS])
     scored = (pd.concat(tables, ignore_index=True) if tables else empty).merge(who, on="case_id", how="left", validate="many_to_one")
     scored.attrs["damaged"] = damaged
+    scored.attrs["superseded"] = [status.run_id for status in superseded_runs(runs, cohort, recipe=recipe)]
     return scored
 
 

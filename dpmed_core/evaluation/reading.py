@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.errors import DamagedRunError
-from dpmed_core.evaluation.cases import RUN_COLUMNS, finished_runs, run_facts
+from dpmed_core.evaluation.cases import RUN_COLUMNS, finished_runs, run_facts, superseded_runs
 from dpmed_core.evaluation.panel import Panel
 from dpmed_core.runs.status import RunStatus
 from dpmed_core.runs.store import RunStore
@@ -27,11 +27,13 @@ class Scores:
         test: panels of test cases.
         validation: panels of validation cases.
         damaged: runs that are left out because their files fail their check.
+        superseded: runs that are left out because a newer version of their recipe has runs.
     """
 
     test: tuple[Panel, ...]
     validation: tuple[Panel, ...]
     damaged: tuple[str, ...]
+    superseded: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +71,8 @@ def read_scores(runs: RunStore, cohort: Cohort, *, recipe: str | None = None) ->
         except DamagedRunError:
             damaged.append(status.run_id)
     test, validation = (tuple(_panels(read, cohort, part)) for part in (Part.TEST, Part.VALIDATION))
-    return Scores(test, validation, tuple(damaged))
+    superseded = tuple(status.run_id for status in superseded_runs(runs, cohort, recipe=recipe))
+    return Scores(test, validation, tuple(damaged), superseded)
 
 
 def _layout(table: pd.DataFrame, cohort: Cohort) -> _Layout:

@@ -61,6 +61,11 @@ class EvaluationTables:
         return list(self.scores.damaged)
 
     @cached_property
+    def superseded(self) -> list[str]:
+        """Runs that are left out because a newer version of their recipe has runs."""
+        return list(self.scores.superseded)
+
+    @cached_property
     def utility(self) -> pd.DataFrame:
         """AUROC of each run and finding (`evaluation.utility`)."""
         return self._everything[self._everything["attribute"] == EVERYBODY][list(UTILITY_COLUMNS)].reset_index(drop=True)
@@ -176,4 +181,4 @@ def evaluation_tables(
 
 def _as_arrays(scored: pd.DataFrame) -> Scores:
     test, validation = (tuple(panels_of(scored, part)) for part in (Part.TEST, Part.VALIDATION))
-    return Scores(test, validation, tuple(scored.attrs.get("damaged", ())))
+    return Scores(test, validation, tuple(scored.attrs.get("damaged", ())), tuple(scored.attrs.get("superseded", ())))

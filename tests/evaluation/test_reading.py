@@ -64,6 +64,25 @@ def test_validation_cases_are_apart_from_test_cases(stored):
     assert sum(len(panel.runs) for panel in read.validation) == 3
 
 
+def test_trainings_by_an_older_version_of_their_recipe_are_named_and_not_counted_with_the_newer(stored):
+    store, cohort = stored
+    older = store.statuses()
+    assert not read_scores(store, cohort).superseded
+    for recipe, version in (("probe", 2), ("paper", 1)):
+        spec = replace(older[0].spec, recipe=recipe, recipe_version=version)
+        run_id = store.ask(spec, cohort_name="films").run_id
+        result = replace(store.result(older[0].run_id), spec=spec)
+        scores = store.scores(older[0].run_id)
+        store.finish(run_id, TrainedModel(result, scores, {"w": np.zeros(1, np.float32)}))
+        store.set_progress(run_id, replace(Progress(RunState.FINISHED), attempt=1))
+    read = read_scores(store, cohort)
+    counting = pd.concat([panel.runs for panel in read.test])
+    assert sorted(counting["recipe"]) == ["paper", "probe"]
+    assert set(read.superseded) == {status.run_id for status in older}
+    scored = scored_cases(store, cohort)
+    assert set(scored["run_id"]) == set(counting["run_id"]) and set(scored.attrs["superseded"]) == set(read.superseded)
+
+
 def test_a_damaged_run_is_named_and_the_others_stay(stored):
     store, cohort = stored
     run_id = store.statuses()[0].run_id

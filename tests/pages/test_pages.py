@@ -108,6 +108,21 @@ def test_a_damaged_run_is_named_and_left_out_and_the_others_stay(empty, asked, f
     assert len(app.dataframe[0].value) == 1
 
 
+def test_runs_by_an_older_version_of_their_recipe_are_counted_by_themselves_and_said_to_be_left_out(
+    empty, cohort, asked, finish, open_page
+):
+    older = [replace(spec, recipe_version=spec.recipe_version - 1) for spec in asked]
+    for spec in older:
+        empty.runs.ask(spec, cohort_name=cohort.name)
+        finish(spec)
+    assert "left out" not in texts(open_page("privacy_utility"))
+    for spec in asked:
+        finish(spec, luck=4)
+    app = open_page("privacy_utility")
+    assert not app.exception
+    assert "2 runs by older versions of their recipes are left out" in texts(app)
+
+
 def test_choices_are_read_from_the_address(asked, finish, open_page):
     for spec in asked:
         finish(spec)
