@@ -73,6 +73,18 @@ GUARDS = (
         ("tests/training/test_head.py",),
     ),
     Guard(
+        "residuals are evened over findings before their unit is clipped (head)",
+        HEAD,
+        (
+            ("        residuals *= even\n", ""),
+            (
+                "        if settings.max_grad_norm is not None:\n            total +=",
+                "        total *= even\n        if settings.max_grad_norm is not None:\n            total +=",
+            ),
+        ),
+        ("tests/training/test_head.py",),
+    ),
+    Guard(
         "an empty sample takes its noise step",
         LOOP,
         (("    chosen = [_chosen_films", "    if not len(sampled):\n        return\n    chosen = [_chosen_films"),),

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from benchmarks.auroc import all_intervals
 from dpmed_core.evaluation.grouping import group_cases
+from dpmed_core.training.catalogue import PROBE
 from dpmed_core.training.entropy import SecureRandom
 from dpmed_core.training.head import Head, HeadData, head_data, train_heads, unit_norm
 from dpmed_core.training.probe import charged_steps, plan_probe, private_settings
@@ -98,4 +99,4 @@ def _judge(head: Head, features: NDArray[np.float32], labels: NDArray[np.float64
 
 
 def _spec(epsilon: float) -> RunSpec:
-    return RunSpec("0" * 64, 0, "probe", 2, PrivacyUnit.PATIENT, PrivacyTarget(epsilon, 1e-5), 0)
+    return RunSpec("0" * 64, 0, "probe", PROBE.version, PrivacyUnit.PATIENT, PrivacyTarget(epsilon, 1e-5), 0)

@@ -27,6 +27,7 @@ from benchmarks.proxies import PROXIES
 from dpmed_core.cohort.image import read_image, squared
 from dpmed_core.cohort.schema import Modality
 from dpmed_core.settings import load_settings
+from dpmed_core.training.catalogue import PROBE
 from dpmed_core.training.encoder import load_encoder
 from dpmed_core.training.entropy import SecureRandom
 from dpmed_core.training.features import leading
@@ -37,6 +38,7 @@ from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
 EPSILONS: tuple[float | None, ...] = (0.3, 1.0, 2.0, 8.0, None)
 DELTA = 1e-5
 N_SEEDS = 5
+N_HALVINGS, PROXY_SEEDS = 4, 15
 NIH_FINDINGS = ("cardiomegaly", "effusion")
 N_FOLDS, N_REPEATS, NIH_SEEDS = 5, 4, 3
 PENALTIES = np.logspace(-5, 1, 7)
@@ -61,11 +63,11 @@ def rows() -> list[dict[str, object]]:
 
 
 def on_proxy(name: str) -> list[dict[str, object]]:
-    """Mean over two halvings of a proxy."""
+    """Mean over `N_HALVINGS` halvings of a proxy and `PROXY_SEEDS` trainings of each."""
     proxy = PROXIES[name]()
     features = features_of(proxy.films)
-    tasks = [Task(name, features, proxy.labels, proxy.patients, proxy.train_rows(fold=fold)) for fold in (0, 1)]
-    return [_row(name, epsilon, [a for task in tasks for a in aurocs(task, epsilon, n_seeds=N_SEEDS)]) for epsilon in EPSILONS]
+    tasks = [Task(name, features, proxy.labels, proxy.patients, proxy.train_rows(fold=fold)) for fold in range(N_HALVINGS)]
+    return [_row(name, epsilon, [a for task in tasks for a in aurocs(task, epsilon, n_seeds=PROXY_SEEDS)]) for epsilon in EPSILONS]
 
 
 def on_pneumonia(folder: Path) -> list[dict[str, object]]:
@@ -116,7 +118,7 @@ def aurocs(task: Task, epsilon: float | None, *, n_seeds: int, finding: int | No
     """Held-out AUROC of each replicate: of one finding, or the mean over all."""
     rows_of = [np.flatnonzero(task.train & (task.units == unit)) for unit in np.unique(task.units[task.train])]
     target = None if epsilon is None else PrivacyTarget(epsilon, DELTA)
-    spec = RunSpec("0" * 64, 0, "probe", 2, PrivacyUnit.PATIENT, target, 0)
+    spec = RunSpec("0" * 64, 0, "probe", PROBE.version, PrivacyUnit.PATIENT, target, 0)
     plan = plan_probe(spec, n_units=len(rows_of), n_findings=task.labels.shape[1])
     seen = leading(task.features, dict(plan.components))
     n_heads = n_seeds if epsilon is not None else 1

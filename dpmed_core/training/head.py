@@ -8,12 +8,14 @@ A training makes two kinds of release, each a sum over units (patients, or films
    and logits start at the prevalence. A cohort that looks unlike the public films would otherwise spend its steps on what all of its
    films have in common.
 2. Gradients, at each step: G_u = sum over its films i of x_i r_i^T, with x_i the film's centred features and a constant entry and r_i its
-   residuals over findings, weighted so that the unit's known labels of a finding average; clipped once, over all findings, to C. Its
-   norm needs no G_u: |G_u|^2 = sum over pairs i, j of the unit's films of (x_i . x_j)(r_i . r_j).
+   residuals over findings, weighted so that the unit's known labels of a finding average, and that findings weigh more alike (`evened`,
+   from the released prevalences); clipped once, over all findings, to C. Its norm needs no G_u: |G_u|^2 = sum over pairs i, j of the unit's
+   films of (x_i . x_j)(r_i . r_j).
 
 Noise: s C at each step, and s sqrt(1 + b^2) / sqrt(w) on the moments, which therefore cost as much as w steps: together they are one
 Gaussian mechanism with mu = sqrt(steps + w) / s. Everything else (descent, averaging over steps) is post-processing, and a
-film that is scored depends on the training through released numbers alone.
+film that is scored depends on the training through released numbers alone. A step may weigh residuals by what was released before it,
+since clipping comes after: one unit moves its sum by at most C whatever the weights.
 """
 
 from collections.abc import Sequence
@@ -39,6 +41,12 @@ FILMS_AT_ONCE = 256
 film."""
 WITHIN_BOUND = 1 - 1e-6
 """Gradients are scaled to this share of the bound, so that rounding to single precision cannot carry one past it."""
+EVENNESS = 0.5
+"""How far findings of unlike prevalence are evened: 1 would be fully, but prevalences are noisy."""
+AVERAGED_FROM = 0.8
+"""The head is the mean of its weights after the last fifth of the steps. While noise outweighs curvature every gradient tells as much, so
+that weighing them alike, which the last weights do, hides least under noise; a longer mean gives the latest gradients less. A mean over a
+few steps settles what still swings where noise is small and steps are large."""
 NUMBERS_AT_ONCE = 6_000_000
 """Residuals (films x findings x runs) in one product, to bound memory."""
 
@@ -158,12 +166,13 @@ def _train(data: HeadData, settings: HeadSettings, noise: Array, random: SecureR
     n_features, n_findings, n_runs = data.features.shape[1], data.labels.shape[1], len(noise)
     centres, prevalences = moments(data, noise / np.sqrt(max(settings.moment_steps, 1)), random)
     view = CentredView.of(data, centres, settings.bias)
-    start = np.log(prevalences / (1 - prevalences))
+    start, even = np.log(prevalences / (1 - prevalences)), evened(prevalences)
     weights, average = np.zeros((2, n_features + 1, n_findings, n_runs))
-    averaged_from = settings.steps // 2
+    averaged_from = int(AVERAGED_FROM * settings.steps)
     labels, shares = data.labels[:, :, None], data.weights[:, :, None]
     for step in range(settings.steps):
         residuals = (sigmoid(view.logits(weights) + start) - labels) * shares
+        residuals *= even
         total = view.clipped_sum(residuals, settings.max_grad_norm)
         if settings.max_grad_norm is not None:
             total += noise * settings.max_grad_norm * random.normal(total.shape)
@@ -192,6 +201,16 @@ def moments(data: HeadData, noise_multipliers: Array, random: SecureRandom) -> t
     precision, usual = 1 / np.maximum(spread * to_prevalence, 1e-9) ** 2, 1 / PREVALENCE_SPREAD**2
     prevalence = (precision * (0.5 + to_prevalence * tilt) + usual * USUAL_PREVALENCE) / (precision + usual)
     return kept * mean, np.clip(prevalence, *PREVALENCE_RANGE)
+
+
+def evened(prevalences: Array) -> Array:
+    """What residuals `[..., n_findings, n_runs]` are multiplied by so that findings' labels spread more alike, `[n_findings, n_runs]`.
+
+    (p (1 - p)) ** (-EVENNESS / 2), brought to mean square 1 over findings: a lone finding keeps its residuals; beside common findings a
+    rare one would otherwise have the smaller gradient and the same noise.
+    """
+    squares = (prevalences * (1 - prevalences)) ** -EVENNESS
+    return np.asarray(np.sqrt(squares / squares.mean(axis=0)))
 
 
 def unit_moments(data: HeadData) -> Array:

@@ -10,6 +10,7 @@ from dpmed_core.training.head import (
     LABEL_SHARE,
     CentredView,
     HeadSettings,
+    evened,
     head_data,
     moments,
     train_heads,
@@ -155,11 +156,47 @@ def test_every_step_adds_noise_of_bound_times_multiplier_to_every_entry(films):
     data = head_data(features, labels, UNITS)
     trained = train_heads(data, settings(), [7.0], CountedNoise())[0]
     centre, prevalence = moments(data, np.array([7.0]) / math.sqrt(2), CountedNoise())
-    residuals = ((prevalence[:, 0] - data.labels) * data.weights)[:, :, None]
+    residuals = ((prevalence[:, 0] - data.labels) * data.weights * evened(prevalence)[:, 0])[:, :, None]
     clipped = CentredView.of(data, centre, BIAS).clipped_sum(residuals, 0.2)[:, :, 0]
     step = -3 * (clipped + 7 * 0.2) / 3
     assert np.allclose(trained.weights, step[:-1])
     assert np.allclose(trained.offset, np.log(prevalence / (1 - prevalence))[:, 0] + BIAS * step[-1])
+
+
+def test_findings_labels_spread_half_as_unlike_once_evened_and_a_lone_finding_keeps_its_residuals():
+    prevalences = np.array([[0.5, 0.02], [0.1, 0.3], [0.8, 0.3]])
+    even, spreads = evened(prevalences), np.sqrt(prevalences * (1 - prevalences))
+    before, after = (np.log(s / s[0]) for s in (spreads, even * spreads))
+    assert np.allclose(after, before / 2) and np.allclose(np.square(even).mean(0), 1)
+    assert even[1, 0] / even[0, 0] == pytest.approx(math.sqrt(0.5 / 0.3))
+    assert np.allclose(evened(prevalences[1:2]), 1)
+
+
+def test_evened_residuals_are_clipped_after_they_are_evened():
+    rng = np.random.default_rng(3)
+    labels = np.zeros((200, 3))
+    labels[:100, 0], labels[0, 1], labels[0, 2] = 1, 1, 1  # unit 0 has all findings, two of them alone
+    units = [np.array([row]) for row in range(200)]
+    features = rng.normal(size=(200, 4))
+    steps = []
+    for known in (labels, np.where(np.arange(200)[:, None] == 0, np.nan, labels)):  # of nothing known, a unit has no gradient
+        data = head_data(features, known, units)
+        prevalence = np.array([[0.5], [0.02], [0.02]])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(head_module, "moments", lambda *_, p=prevalence: (np.zeros((4, 1)), p))
+            head = train_heads(data, settings(bound=0.2), [0.0], SecureRandom())[0]
+        start = np.log(prevalence / (1 - prevalence))[:, 0]
+        steps.append(np.vstack([head.weights, (head.offset - start) / BIAS]))
+    moved = np.linalg.norm(steps[0] - steps[1]) * 200 / 3.0
+    assert 0.19 < moved <= 0.2
+
+
+def test_a_head_is_the_mean_of_its_weights_after_the_last_fifth_of_the_steps(films):
+    features, labels = films
+    data = head_data(features, np.full_like(labels, np.nan), UNITS)  # without labels, noise alone moves the weights
+    head = train_heads(data, settings(steps=10), [7.0], CountedNoise())[0]
+    after_each = -3 * 7 * 0.2 / 3 * np.arange(1, 11)
+    assert np.allclose(head.weights, after_each[8:].mean())
 
 
 def test_runs_in_one_product_have_noise_of_their_own(films):

@@ -66,8 +66,17 @@ def test_the_differentiable_model_is_the_model_and_the_untrained_one_is_not(run_
     assert np.abs(other - scores).max() > 1e-2
 
 
-def test_a_run_of_another_version_of_its_recipe_is_refused(run_of):
+@pytest.mark.parametrize("version", [1, RECIPES["probe"].version + 1])
+def test_a_run_of_a_version_that_cannot_be_rebuilt_is_refused(run_of, version):
     stored, images, _ = run_of("probe", None)
-    older = replace(stored, result=replace(stored.result, spec=replace(stored.spec, recipe_version=1)))
-    with pytest.raises(RunError, match="version 1 of recipe probe"):
-        score_images(older, images)
+    with pytest.raises(RunError, match=f"version {version} of recipe probe"):
+        score_images(of_version(stored, version), images)
+
+
+def test_heads_of_version_2_which_only_trained_otherwise_give_their_scores(run_of):
+    stored, images, scores = run_of("probe", 8.0)
+    assert score_images(of_version(stored, 2), images) == pytest.approx(scores, abs=1e-6)
+
+
+def of_version(stored, version):
+    return replace(stored, result=replace(stored.result, spec=replace(stored.spec, recipe_version=version)))

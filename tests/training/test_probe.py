@@ -18,7 +18,7 @@ from dpmed_core.training.units import training_units
 
 def spec(epsilon=1.0, seed=0):
     target = None if epsilon is None else PrivacyTarget(epsilon, 1e-5)
-    return RunSpec("f" * 64, 0, "probe", 2, PrivacyUnit.PATIENT, target, seed)
+    return RunSpec("f" * 64, 0, "probe", 3, PrivacyUnit.PATIENT, target, seed)
 
 
 @pytest.fixture
