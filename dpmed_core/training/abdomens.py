@@ -17,10 +17,12 @@ from dpmed_core.cohort.phantoms.abdomen.pancreas import duct_shape, gland_shape,
 from dpmed_core.cohort.phantoms.abdomen.population import PDAC, draw_people
 from dpmed_core.cohort.phantoms.abdomen.volume import Scene, scanned, scene_of
 from dpmed_core.cohort.volumes.grid import SHAPE, SOFT_TISSUE
-from dpmed_core.training.volume_encoder import CELL, MARKS, MEASURES
+from dpmed_core.training.close_look import FINE_CELL
+from dpmed_core.training.marks import MARKS
+from dpmed_core.training.volume_encoder import CELL, MEASURES
 
 CHUNK = 25
-CELLS = tuple(n // CELL for n in SHAPE)
+FINE_CELLS = tuple(n // FINE_CELL for n in SHAPE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +31,7 @@ class Abdomens:
 
     Attributes:
         volumes: `[n, *SHAPE]`, the soft-tissue window in 8 bits.
-        marks: share of each cell that `MARKS` fill, in 8 bits, `[n, len(MARKS), *CELLS]`.
+        marks: share of each fine cell that `MARKS` fill, in 8 bits, `[n, len(MARKS), *FINE_CELLS]`.
         disease: `DISEASE`, the first 0 or 1, the others of mean 0 and spread 1.
         measures: `MEASURES` and `SCAN_MEASURES`, of mean 0 and spread 1.
     """
@@ -40,7 +42,7 @@ class Abdomens:
     measures: Tensor
 
     def batch(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
-        """Windowed volumes `[n, 1, *SHAPE]` as `volume_encoder.windowed` gives them, and marks `[n, len(MARKS), *CELLS]`."""
+        """Windowed volumes `[n, 1, *SHAPE]` as `volume_encoder.windowed` gives them, and marks `[n, len(MARKS), *FINE_CELLS]`."""
         numbers = chosen.numpy()
         volumes = torch.from_numpy(self.volumes[numbers]).float().unsqueeze(1)
         return volumes / 255 * 4 - 2, torch.from_numpy(self.marks[numbers]).float() / 255
@@ -61,14 +63,18 @@ def draw_abdomens(n_volumes: int, *, seed: int, workers: int) -> Abdomens:
 
 
 def varied_volumes(volumes: Tensor, marks: Tensor) -> tuple[Tensor, Tensor]:
-    """Volumes as other scanners and postures would show them, and their marks: moved by whole cells, brighter, sharper or noisier."""
-    shift = [int(torch.randint(-reach, reach + 1, ())) for reach in (2, 1, 1)]
-    volumes = torch.roll(volumes, [CELL * s for s in shift], dims=(2, 3, 4))
-    marks = torch.roll(marks, shift, dims=(2, 3, 4))
+    """Volumes as other scanners and postures would show them, and their marks: moved by whole cells of the first network, and `varied`."""
+    shift = [CELL * int(torch.randint(-reach, reach + 1, ())) for reach in (2, 1, 1)]
+    moved = torch.roll(marks, [step // FINE_CELL for step in shift], dims=(2, 3, 4))
+    return varied(torch.roll(volumes, shift, dims=(2, 3, 4))), moved
+
+
+def varied(volumes: Tensor) -> Tensor:
+    """`volumes` as other scanners would show them: brighter, sharper or noisier."""
     soft = functional.avg_pool3d(volumes, 3, 1, 1)
     volumes = torch.lerp(volumes, soft, _draw(volumes, -0.4, 0.9))
     changed = volumes * _draw(volumes, 0.88, 1.12) + _draw(volumes, -0.15, 0.15)
-    return (changed + _draw(volumes, 0, 0.15) * torch.randn_like(volumes)).clamp(-2, 2), marks
+    return (changed + _draw(volumes, 0, 0.15) * torch.randn_like(volumes)).clamp(-2, 2)
 
 
 def _draw_some(people: pd.DataFrame, indices: range, *, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float64]]:
@@ -87,7 +93,7 @@ def _draw_one(person: pd.Series, index: int, seed: int) -> tuple[NDArray[np.uint
 
 
 def _marks(scene: Scene, person: pd.Series) -> NDArray[np.uint8]:
-    """Share of each cell that gland, tumour and widened duct fill, 255 = all of it, `[len(MARKS), *CELLS]`."""
+    """Share of each fine cell that gland, tumour and widened duct fill, 255 = all of it, `[len(MARKS), *FINE_CELLS]`."""
     shapes: list[Shape | None] = [gland_shape(scene.canvas, scene.gland), None, None]
     if person["radius_mm"]:
         shapes[1] = tumour_shape(scene.canvas, scene.gland)
@@ -97,7 +103,7 @@ def _marks(scene: Scene, person: pd.Series) -> NDArray[np.uint8]:
     for one, shape in zip(filled, shapes, strict=True):
         if shape is not None:
             one[shape.box] = shape.depth > 0
-    split = filled.reshape(len(MARKS), CELLS[0], CELL, CELLS[1], CELL, CELLS[2], CELL)
+    split = filled.reshape(len(MARKS), *(length for cells in FINE_CELLS for length in (cells, FINE_CELL)))
     return np.asarray(np.rint(255 * split.mean(axis=(2, 4, 6))), dtype=np.uint8)
 
 

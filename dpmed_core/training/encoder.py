@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from dpmed_core.cohort.schema import Modality
 from dpmed_core.errors import SettingsError
 from dpmed_core.training.blocks import Layer, Stage
+from dpmed_core.training.close_look import NAME as CLOSE
+from dpmed_core.training.close_look import CloseNetwork
 from dpmed_core.training.encoder_card import COMPONENTS, read_card
 from dpmed_core.training.models import ResNet9
 from dpmed_core.training.pixels import film_tensor, windowed
@@ -128,8 +130,8 @@ def load_encoder(encoders_dir: Path, modality: Modality) -> PublicEncoder:
     tensors = load_file(card.weights)
     reduction = {key: tensor for key, tensor in tensors.items() if not key.startswith("weights.")}
     if modality is Modality.CT:
-        network = _loaded(VolumeNetwork(), tensors, VOLUME)
-        return PublicEncoder({VOLUME: network}, windowed, partial(volume_features, network), reduction)
+        volume, close = _loaded(VolumeNetwork(), tensors, VOLUME), _loaded(CloseNetwork(), tensors, CLOSE)
+        return PublicEncoder({VOLUME: volume, CLOSE: close}, windowed, partial(volume_features, volume, close), reduction)
     networks = {name: _loaded(build_network(name, len(told)), tensors, name) for name, told in card.targets.items()}
     return PublicEncoder(networks, film_tensor, partial(film_features, networks), reduction)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from dpmed_core.cohort.schema import Modality
 from dpmed_core.errors import SettingsError
 
-NAMES = {Modality.RADIOGRAPH: "chest-phantom-v3", Modality.CT: "abdomen-phantom-v1"}
+NAMES = {Modality.RADIOGRAPH: "chest-phantom-v3", Modality.CT: "abdomen-phantom-v2"}
 """The encoder of each kind of image; its weights and its card are called after it."""
 COMPONENTS = {"narrow": 32, "wide": 64, "scattering": 256}
 """Leading principal components of each kind of feature, over public images, in the order in which they are stored."""

@@ -36,7 +36,7 @@ def fitted(network: Trained, loss_on: Callable[[Tensor], Tensor], *, n_images: i
         epochs: how often each is seen, on average.
         name: for the log.
     """
-    steps = int(epochs * (n_images // batch))
+    steps = int(epochs * n_images / batch)
     optimizer = torch.optim.AdamW(network.parameters(), lr=PEAK_LEARNING_RATE, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_LEARNING_RATE, total_steps=steps)
     for step in range(steps):

@@ -1,7 +1,7 @@
-"""The public encoder's network for CT: it marks the pancreas and what is ill in it, and reads the rest of the body.
+"""The public encoder's first network for CT: it marks the pancreas and what is ill in it, and reads the rest of the body.
 
-"narrow" features are seen through the marks: means over the gland and at the place most like a tumour, and how bright the gland is at three
-scales. "wide" features are pooled over the whole volume.
+"narrow" features are seen through the marks: means over the gland and at the place most like a tumour, how bright the gland is at three
+scales, and what a second, close look at it tells. "wide" features are pooled over the whole volume.
 """
 
 import itertools
@@ -12,25 +12,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dpmed_core.training.blocks import Layer, Stage
+from dpmed_core.training.close_look import CloseNetwork, CloseReading, boxes_at, gland_centres
 from dpmed_core.training.gland_greys import gland_greys
+from dpmed_core.training.marks import DISEASE, MARKS, RARE_AT_FIRST, through_marks
 from dpmed_core.training.pixels import CENTRE, SPREAD
 from dpmed_core.training.scattering_volumes import scatter_volumes
 
 NAME = "volume"
-MARKS = ("pancreas", "tumour", "duct")
-"""What the network marks."""
-DISEASE = ("tumour", "radius_mm", "duct_mm", "atrophy", "cyst_mm", "inflammation_mm", "chronic_pancreatitis")
-"""What it tells from the marked places; the first as log-odds."""
 MEASURES = ("half_width", "front", "skin_fat", "bone", "liver", "liver_fat", "spleen", "kidneys", "aorta", "calcified", "gallbladder")
 SCAN_MEASURES = ("portal", "breath", "female", "age")
 """What it tells from the whole volume: measures of the build, then of scan and person."""
 CELL = 4
 """Voxels along each side of a cell: what the network marks one by one."""
 CHANNELS = (32, 64, 96)
-RARE_AT_FIRST = -4.0
-"""Log-odds of every mark before training."""
-FOCUS = 2.0
-"""How sharply the place most like a tumour is looked at."""
 POOLED = (2, 3, 3)
 
 
@@ -99,20 +93,12 @@ def in_blocks(volumes: Tensor) -> Tensor:
     return blocks.permute(0, 2, 4, 6, 1, 3, 5).reshape(n, CELL**3, slices, rows, columns)
 
 
-def through_marks(seen: Tensor, marks: Tensor) -> Tensor:
-    """Means of `seen` over the gland and at the place most like a tumour, and how strong and how large each mark is, `[n, n_raw]`."""
-    flat, logits = seen.flatten(2), marks.flatten(2)
-    likely = torch.sigmoid(logits)
-    gland = likely[:, 0] / (likely[:, 0].sum(dim=1, keepdim=True) + 1e-3)
-    place = torch.softmax(FOCUS * logits[:, 1], dim=1)
-    means = [torch.einsum("ncv,nv->nc", flat, weights) for weights in (gland, place)]
-    return torch.cat([*means, logits.amax(dim=2), torch.log1p(likely.sum(dim=2))], dim=1)
-
-
-def volume_features(network: VolumeNetwork, volumes: Tensor) -> dict[str, Tensor]:
+def volume_features(network: VolumeNetwork, close: CloseNetwork, volumes: Tensor) -> dict[str, Tensor]:
     """Features of each kind, `[n, n_raw]`, of windowed `volumes` `[n, 1, *SHAPE]`."""
     reading: Reading = network(volumes)
-    narrow = torch.cat([reading.narrow, gland_greys(volumes, torch.sigmoid(reading.marks[:, :1]))], dim=1)
+    likely = torch.sigmoid(reading.marks[:, :1])
+    looked: CloseReading = close(boxes_at(volumes, gland_centres(likely[:, 0], cell=CELL)))
+    narrow = torch.cat([reading.narrow, gland_greys(volumes, likely), looked.features], dim=1)
     above_air = functional.avg_pool3d(volumes, 2) + CENTRE / SPREAD
     scattered = torch.log1p(scatter_volumes(above_air) * 8).flatten(1)
     return {"narrow": narrow, "wide": reading.wide, "scattering": scattered}

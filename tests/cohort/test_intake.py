@@ -80,7 +80,9 @@ def test_a_file_that_ends_its_reader_is_named_and_the_others_come_in(manifest, m
         "worker.main([int(number) for number in sys.argv[1:]])\n"
     )
     real = subprocess.Popen
-    monkeypatch.setattr(workers.subprocess, "Popen", lambda command, **options: real([sys.executable, "-c", script, *command[3:]], **options))
+    monkeypatch.setattr(
+        workers.subprocess, "Popen", lambda command, **options: real([sys.executable, "-c", script, *command[3:]], **options)
+    )
     monkeypatch.setattr(reading, "_read_here", lambda here, chunk, modality: [])
     images = images_of(manifest)
     read = dict(outcome for chunk in read_all(images, range(N_FILMS), modality=Modality.RADIOGRAPH, workers=2) for outcome in chunk)

@@ -7,19 +7,12 @@ import torch
 from dpmed_core.cohort.phantoms.abdomen.population import PDAC, draw_people
 from dpmed_core.cohort.phantoms.abdomen.volume import render_lesion_mask, render_volume
 from dpmed_core.cohort.volumes.grid import SHAPE
-from dpmed_core.training.abdomens import CELLS, draw_abdomens, varied_volumes
+from dpmed_core.training.abdomens import FINE_CELLS, draw_abdomens, varied_volumes
+from dpmed_core.training.close_look import BOX, FINE_CELL, CloseNetwork, boxes_at, gland_centres
+from dpmed_core.training.marks import DISEASE, MARKS, through_marks
 from dpmed_core.training.pixels import windowed
-from dpmed_core.training.pretrain_volumes import loss_of, pretrained
-from dpmed_core.training.volume_encoder import (
-    CELL,
-    DISEASE,
-    MARKS,
-    MEASURES,
-    SCAN_MEASURES,
-    VolumeNetwork,
-    in_blocks,
-    through_marks,
-)
+from dpmed_core.training.pretrain_volumes import close_loss_of, loss_of, pretrained, pretrained_close
+from dpmed_core.training.volume_encoder import CELL, MEASURES, SCAN_MEASURES, VolumeNetwork, in_blocks
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 N = 8
@@ -60,16 +53,41 @@ def test_features_are_seen_where_the_marks_are():
 
 def test_a_reading_has_the_shapes_it_says():
     reading = VolumeNetwork()(torch.zeros(1, 1, *SHAPE))
-    assert reading.marks.shape == (1, len(MARKS), *CELLS)
+    assert reading.marks.shape == (1, len(MARKS), *(length // CELL for length in SHAPE))
     assert reading.disease.shape == (1, len(DISEASE)) and reading.measures.shape == (1, len(MEASURES) + len(SCAN_MEASURES))
+
+
+def test_a_close_reading_has_the_shapes_it_says():
+    network = CloseNetwork()
+    reading = network(torch.zeros(2, 1, *BOX))
+    assert reading.marks.shape == (2, len(MARKS), *(length // FINE_CELL for length in BOX))
+    assert reading.disease.shape == (2, len(DISEASE)) and reading.features.shape[0] == 2
+
+
+def test_a_box_lies_around_the_gland_and_its_marks_in_the_same_place():
+    marks = torch.zeros(2, 1, *FINE_CELLS)
+    marks[0, 0, 10, 20, 30] = 1.0
+    marks[1, 0, 0, 0, 47] = 1.0  # in a corner: the box is moved to lie within
+    volumes = marks.repeat_interleave(FINE_CELL, 2).repeat_interleave(FINE_CELL, 3).repeat_interleave(FINE_CELL, 4)
+    centres = gland_centres(marks[:, 0], cell=FINE_CELL)
+    assert centres[0].tolist() == pytest.approx([21, 41, 61], abs=0.2)
+    boxes, marked = boxes_at(volumes, centres), boxes_at(marks, centres, cell=FINE_CELL)
+    assert boxes.shape == (2, 1, *BOX) and boxes.sum(dim=(1, 2, 3, 4)).tolist() == [FINE_CELL**3] * 2
+    middle = torch.nonzero(boxes[0, 0]).float().mean(dim=0)
+    assert (middle - torch.tensor([length / 2 for length in BOX])).abs().max() <= FINE_CELL
+    assert torch.equal(torch.nn.functional.avg_pool3d(boxes, FINE_CELL), marked)
+
+
+def test_without_a_gland_the_middle_is_looked_at():
+    assert gland_centres(torch.zeros(1, 4, 6, 6), cell=16)[0].tolist() == pytest.approx([32, 48, 48])
 
 
 def test_marks_lie_where_the_phantom_planted_them(abdomens, people):
     for index, person in people.iterrows():
         marked = abdomens.marks[index].astype(float) / 255
-        assert 10 < marked[0].sum() * CELL**3 < 4000  # voxels of gland
+        assert 10 < marked[0].sum() * FINE_CELL**3 < 4000  # voxels of gland
         mask = render_lesion_mask(person, index, seed=3, variant="encoder")
-        assert marked[1].sum() * CELL**3 == pytest.approx(mask.sum(), abs=3)
+        assert marked[1].sum() * FINE_CELL**3 == pytest.approx(mask.sum(), abs=3)
         assert bool(marked[1].any()) == bool(person[PDAC]) and bool(marked[2].any()) == bool(person["duct_mm"] > 0)
 
 
@@ -99,3 +117,17 @@ def test_training_lowers_what_is_missed(abdomens):
 
     trained = pretrained(abdomens, epochs=6)
     assert missed(trained) < 0.8 * missed(VolumeNetwork().eval())
+
+
+def test_training_lowers_what_the_close_look_misses(abdomens):
+    torch.manual_seed(0)
+    volumes, marks = abdomens.batch(torch.arange(N))
+    centres = gland_centres(marks[:, 0], cell=FINE_CELL)
+    boxes, marked = boxes_at(volumes, centres), boxes_at(marks, centres, cell=FINE_CELL)
+
+    def missed(network):
+        with torch.no_grad():
+            return float(close_loss_of(network(boxes), marked, abdomens.disease))
+
+    trained = pretrained_close(abdomens, epochs=40)
+    assert missed(trained) < 0.8 * missed(CloseNetwork().eval())

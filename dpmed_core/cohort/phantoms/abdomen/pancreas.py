@@ -92,9 +92,9 @@ def paint_pancreas(
     hu = scan.enhancement.pancreas - 12 * float(person["atrophy"])
     body = gland_shape(canvas, gland).cut(cavity.depth - 2)
     uncinate = canvas.tube(curve(_moved(UNCINATE, scan.breath), 8), np.full(8, 9.0) * gland.radii[0] / THICKNESS[0])
-    fatty = 0.10 + 0.45 * float(person["atrophy"]) + 0.12 * float(person["obesity"])
+    fatty = 0.04 + 0.28 * float(person["atrophy"]) + 0.08 * float(person["obesity"])
     for part in (body, uncinate):
-        lobules = np.clip(generator.standard_normal(part.depth.shape, dtype=np.float32) * 0.2 + np.float32(fatty), 0, 0.7)
+        lobules = np.clip(generator.standard_normal(part.depth.shape, dtype=np.float32) * 0.14 + np.float32(fatty), 0, 0.7)
         canvas.paint(part, hu + (FAT_INSIDE - hu) * 0.6 * lobules)
     if person["chronic_pancreatitis"]:
         _paint_stones(canvas, gland, generator)
