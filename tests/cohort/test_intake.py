@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom.data import get_testdata_file
 
 from dpmed_core.cohort import importer
 from dpmed_core.cohort.importer import import_manifest
@@ -88,6 +89,13 @@ def test_a_file_that_ends_its_reader_is_named_and_the_others_come_in(manifest, m
     read = dict(outcome for chunk in read_all(images, range(N_FILMS), modality=Modality.RADIOGRAPH, workers=2) for outcome in chunk)
     assert read[77].message == workers.HALTED
     assert [place for place, outcome in read.items() if outcome.message] == [77]
+
+
+def test_readers_that_started_decoders_end_too():
+    """A compressed film is decoded by a process of its own, which its reader must not wait for."""
+    film = str(get_testdata_file("MR_small_RLE.dcm"))
+    chunks = read_all([film] * 40, range(40), modality=Modality.RADIOGRAPH, workers=2)
+    assert {outcome.message for chunk in chunks for _, outcome in chunk} == {""}
 
 
 def test_an_import_that_was_stopped_goes_on_where_it_stopped(tmp_path, manifest, monkeypatch):

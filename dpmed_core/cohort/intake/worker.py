@@ -15,23 +15,24 @@ from dpmed_core.cohort.intake.outcome import read_one
 
 def main(sockets: list[int]) -> None:
     """Read chunk after chunk from one of `sockets`, in as many processes, until there is none."""
+    parted: list[int] = []
     while len(sockets) > 1:
         apart = sockets.pop()
-        if os.fork() == 0:
+        if (process := os.fork()) == 0:
             for other in sockets:
                 os.close(other)
-            sockets = [apart]
+            sockets, parted = [apart], []
         else:
             os.close(apart)
+            parted.append(process)
     serve(socket.socket(fileno=sockets[0]))
-    with suppress(ChildProcessError):  # no more of them
-        while True:
-            os.wait()
+    for process in parted:  # not for decoders, which end with whoever started them
+        os.waitpid(process, 0)
 
 
 def serve(asked_over: socket.socket) -> None:
     """Answer every chunk until the other end is closed."""
-    with asked_over, asked_over.makefile("rwb") as channel, suppress(EOFError, OSError):  # whoever asked is gone
+    with asked_over, asked_over.makefile("rwb") as channel, suppress(EOFError, ConnectionError):  # whoever asked is gone
         while True:
             modality, chunk = pickle.load(channel)  # noqa: S301 - from the process that started this one
             pickle.dump([(place, read_one(image, modality)) for place, image in chunk], channel, pickle.HIGHEST_PROTOCOL)
