@@ -31,7 +31,7 @@ def resampled(slices: Iterable[NDArray[np.float64]], geometry: Geometry) -> NDAr
         geometry: where their voxels lie.
     """
     values = _along_axes(slices, geometry) if geometry.is_aligned else _oblique(slices, geometry)
-    return np.floor(values + UPWARDS).astype(np.int16)
+    return np.floor(values + UPWARDS).astype(np.int16, order="C")
 
 
 def weights(samples: NDArray[np.float64], wanted: NDArray[np.float64], spacing: float) -> NDArray[np.float64]:

@@ -153,6 +153,14 @@ def test_axes_in_other_directions_are_turned(series: list[Path], scan: np.ndarra
     assert np.array_equal(read_scan(path).pixels, read_scan(series[0].parent).pixels)
 
 
+@pytest.mark.parametrize("order", [(1, 2, 0), (2, 0, 1), (0, 2, 1)])
+@pytest.mark.parametrize("name", ["turned.nii.gz", "turned.mha"])
+def test_axes_in_another_order_are_put_back(series: list[Path], scan: np.ndarray, save: Write, order: tuple[int, ...], name: str) -> None:
+    path = save(scan)
+    sitk.WriteImage(sitk.PermuteAxes(sitk.ReadImage(str(path)), order), str(path.with_name(name)))
+    assert np.array_equal(read_scan(path.with_name(name)).pixels, read_scan(series[0].parent).pixels)
+
+
 def test_floating_point_is_read_and_a_trailing_axis_of_one_dropped(series: list[Path], scan: np.ndarray, save: Write) -> None:
     expected = read_scan(series[0].parent).pixels
     assert np.array_equal(read_scan(save(scan.astype(np.float32))).pixels, expected)
