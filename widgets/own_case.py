@@ -91,7 +91,8 @@ def _run_ids(scores: CaseScores) -> tuple[str, ...]:
 def _show_upload(cohort: Cohort, scores: CaseScores) -> None:
     get_ready()
     many = cohort.modality is Modality.CT
-    st.markdown(f"Upload {KINDS[cohort.modality]}, and see what every model of cohort **{cohort.name}** says of it.")
+    largest = f"at most {LARGEST_BYTES[cohort.modality] // MIB} MB; a larger upload is refused"
+    st.markdown(f"Upload {KINDS[cohort.modality]} ({largest}), and see what every model of cohort **{cohort.name}** says of it.")
     refused = st.session_state.pop("own-refused", None)
     if refused:
         st.error(refused, icon=":material/error:")
