@@ -37,9 +37,10 @@ def _ends(length: int) -> tuple[slice, slice]:
 def _is_written_on(corner: NDArray[np.float32]) -> bool:
     left, right = corner[:, :-REACH], corner[:, REACH:]
     rise, fall = right - left, left - right
-    if np.count_nonzero(rise >= JUMP_TO_WHITE) < STROKES * ROWS:  # as in most corners: so few jumps are no text, wherever they are
+    jumps = rise >= JUMP_TO_WHITE
+    if np.count_nonzero(jumps) < STROKES * ROWS:  # as in most corners: so few are no text, wherever they are
         return False
-    up = (rise >= JUMP) | ((rise >= JUMP_TO_WHITE) & (right >= WHITE))
+    up = (rise >= JUMP) | (jumps & (right >= WHITE))
     down = (fall >= JUMP) | ((fall >= JUMP_TO_WHITE) & (left >= WHITE))
     written = np.convolve(np.minimum(_starts(up), _starts(down)) >= STROKES, np.ones(WITHIN_ROWS, dtype=int))
     return bool(written.max() >= ROWS)

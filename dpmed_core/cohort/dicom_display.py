@@ -43,7 +43,8 @@ def displayed(stored: NDArray[Any], header: DicomHeader, *, turned: bool = False
     photometric = header.photometric
     if photometric in GREY and stored.ndim == 2:
         return _grey(stored, header, inverted=(photometric == "MONOCHROME1") != turned)
-    return _luminance(_rgb(stored, header, photometric))
+    grey = _luminance(_rgb(stored, header, photometric))
+    return 1 - grey if turned else grey
 
 
 def turned_round(picture: NDArray[np.float32], stored: NDArray[Any], header: DicomHeader) -> NDArray[np.float32]:

@@ -42,7 +42,7 @@ class Abdomens:
     measures: Tensor
 
     def batch(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
-        """Windowed volumes `[n, 1, *SHAPE]` as `volume_encoder.windowed` gives them, and marks `[n, len(MARKS), *FINE_CELLS]`."""
+        """Windowed volumes `[n, 1, *SHAPE]` as `pixels.windowed` gives them, and marks `[n, len(MARKS), *FINE_CELLS]`."""
         numbers = chosen.numpy()
         volumes = torch.from_numpy(self.volumes[numbers]).float().unsqueeze(1)
         return volumes / 255 * 4 - 2, torch.from_numpy(self.marks[numbers]).float() / 255

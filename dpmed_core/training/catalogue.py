@@ -1,6 +1,7 @@
 """The recipes a run can name, as facts that pages and the command line can show without loading torch."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from dpmed_core.cohort.schema import Modality
 from dpmed_core.errors import SpecError
@@ -15,7 +16,8 @@ class RecipeCard:
     Attributes:
         name: what the spec calls it.
         version: raised whenever a change could alter a result.
-        rebuilt_from: the oldest version whose stored models are still put together as they were trained.
+        rebuilt_from: the oldest version whose stored models are still put together as they were trained, by kind of image: where an
+            encoder changed, what was trained on the former one is not.
         title: a few words for a menu.
         summary: one sentence on what is trained and what is public.
         seconds_per_film: a first guess of training seconds per training film or volume on one core, until runs were timed.
@@ -25,7 +27,7 @@ class RecipeCard:
 
     name: str
     version: int
-    rebuilt_from: int
+    rebuilt_from: Mapping[Modality, int] = field(hash=False)
     title: str
     summary: str
     seconds_per_film: float
@@ -36,7 +38,7 @@ class RecipeCard:
 PROBE = RecipeCard(
     name="probe",
     version=3,
-    rebuilt_from=2,
+    rebuilt_from={Modality.RADIOGRAPH: 2, Modality.CT: 3},
     title="Probe (linear head)",
     summary="Fixed features from wavelet scattering and an encoder that saw synthetic images only; "
     "a linear head is trained privately on them. Seconds per run.",
@@ -47,7 +49,7 @@ PROBE = RecipeCard(
 PAPER = RecipeCard(
     name="paper",
     version=2,
-    rebuilt_from=2,
+    rebuilt_from={Modality.RADIOGRAPH: 2},
     title="Paper (ResNet9)",
     summary="The published architecture (ResNet9 with group normalisation and Mish, NAdam, clipping at 1.5), "
     "narrowed for a small machine; every weight is trained privately. Minutes per run.",
@@ -57,7 +59,7 @@ PAPER = RecipeCard(
 FINETUNE = RecipeCard(
     name="finetune",
     version=1,
-    rebuilt_from=1,
+    rebuilt_from={Modality.RADIOGRAPH: 1},
     title="Fine-tuned encoder",
     summary="The encoder that saw synthetic films only, of which the last block's normalisation and a new head are trained privately; "
     "all else stays public. Minutes per run.",
@@ -68,7 +70,7 @@ FINETUNE = RecipeCard(
 PAPER3D = RecipeCard(
     name="paper3d",
     version=1,
-    rebuilt_from=1,
+    rebuilt_from={Modality.CT: 1},
     title="Paper in 3D (ResNet9)",
     summary="The published architecture in three dimensions, over volumes of 32 x 48 x 48 voxels in a soft-tissue window (40 ± 200 HU), "
     "narrowed for a small machine; every weight is trained privately. Minutes per run.",
@@ -78,7 +80,7 @@ PAPER3D = RecipeCard(
 SLICES = RecipeCard(
     name="slices",
     version=1,
-    rebuilt_from=1,
+    rebuilt_from={Modality.CT: 1},
     title="Slices with attention (2.5D)",
     summary="Each of 32 slices of 48 x 48 pixels, in a soft-tissue window (40 ± 200 HU), is encoded by a ResNet9 in two dimensions, and "
     "attention weighs the slices; every weight is trained privately. Minutes per run.",

@@ -1,7 +1,7 @@
 """The second look of the public encoder for CT: at the marked pancreas alone, voxel by voxel.
 
 From coarse to fine: the first network finds the gland in cells of 16 mm, as large as a small tumour; this one reads a box around it in the
-volume's own voxels, 18 times fewer than those of the whole. Source of the idea: Zhou et al. 2017, "A fixed-point model for pancreas
+volume's own voxels, 20 times fewer than those of the whole. Source of the idea: Zhou et al. 2017, "A fixed-point model for pancreas
 segmentation in abdominal CT scans" (arXiv 1612.08230).
 """
 

@@ -15,10 +15,10 @@ def rebuild(stored: StoredModel) -> FittedModel:
     """The model of a finished run.
 
     Raises:
-        RunError: it was trained by a version of its recipe whose models this version cannot rebuild.
+        RunError: it was trained by a version of its recipe, or on a version of its encoder, whose models this version cannot rebuild.
     """
     card = recipe_card(stored.spec.recipe)
-    if not card.rebuilt_from <= stored.spec.recipe_version <= card.version:
+    if not card.rebuilt_from[stored.modality] <= stored.spec.recipe_version <= card.version:
         raise RunError(
             f"The run was trained by version {stored.spec.recipe_version} of recipe {card.name}, this is version {card.version}: "
             "train it anew."

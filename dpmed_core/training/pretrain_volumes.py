@@ -16,7 +16,7 @@ from torch.nn import functional
 from dpmed_core.cohort.schema import Modality
 from dpmed_core.settings import load_settings
 from dpmed_core.training.abdomens import Abdomens, draw_abdomens, varied, varied_volumes
-from dpmed_core.training.close_look import FINE_CELL, CloseNetwork, CloseReading, boxes_at, gland_centres
+from dpmed_core.training.close_look import BOX, FINE_CELL, CloseNetwork, CloseReading, boxes_at, gland_centres
 from dpmed_core.training.close_look import NAME as CLOSE
 from dpmed_core.training.encoder_card import COMPONENTS
 from dpmed_core.training.marks import DISEASE, MARKS
@@ -123,7 +123,7 @@ def facts_of(n_volumes: int, epochs: Mapping[str, float]) -> dict[str, object]:
         f"statistics over {N_FOR_STATISTICS} more; no scan of any patient",
         "architecture": "64 x 96 x 96 voxels of 4 mm, soft-tissue window; a residual network in 3D over blocks of 16 mm, its coarse maps "
         "led back into the finest, features through its own marks of the pancreas and over the whole volume; and a second one over the "
-        "24 x 24 x 52 voxels around the marked pancreas; GroupNorm, Mish",
+        f"{' x '.join(map(str, BOX))} voxels around the marked pancreas; GroupNorm, Mish",
         "targets": {VOLUME: [*MARKS, *DISEASE, *MEASURES, *SCAN_MEASURES], CLOSE: [*MARKS, *DISEASE]},
         "epochs": dict(epochs),
     }

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from dpmed_core.cohort.schema import Modality
 from dpmed_core.errors import RunError
 from dpmed_core.runs.store import RunStore
 from dpmed_core.settings import PRODUCT_DATA_DIR
@@ -76,6 +77,12 @@ def test_a_run_of_a_version_that_cannot_be_rebuilt_is_refused(run_of, version):
 def test_heads_of_version_2_which_only_trained_otherwise_give_their_scores(run_of):
     stored, images, scores = run_of("probe", 8.0)
     assert score_images(of_version(stored, 2), images) == pytest.approx(scores, abs=1e-6)
+
+
+def test_heads_on_the_former_encoder_for_ct_are_refused(run_of):
+    stored, images, _ = run_of("probe", None)
+    with pytest.raises(RunError, match="version 2 of recipe probe"):
+        score_images(replace(of_version(stored, 2), modality=Modality.CT), images)
 
 
 def of_version(stored, version):
