@@ -29,7 +29,7 @@ from dpmed_core.errors import ImageError
 LIMIT_SECONDS, LIMIT_BYTES = 5.0, 2**30
 HUGE_LENGTHS = (0xFFFFFFFF, 0xFFFFFFFE, 0x7FFFFFFF, 0x80000000, 0x10000000, 0x00FFFFFF)
 ABSURD_NUMBERS = (0, 1, 255, 0x7FFF, 0xFFFF)
-NUMBER_TAGS = {b"\x28\x00\x10\x00", b"\x28\x00\x11\x00", b"\x28\x00\x02\x00", b"\x28\x00\x00\x01", b"\x28\x00\x01\x01", b"\x28\x00\x03\x01"}
+NUMBER_TAGS = (b"\x28\x00\x10\x00", b"\x28\x00\x11\x00", b"\x28\x00\x02\x00", b"\x28\x00\x00\x01", b"\x28\x00\x01\x01", b"\x28\x00\x03\x01")
 """Rows, Columns, SamplesPerPixel, BitsAllocated, BitsStored, PixelRepresentation, little endian."""
 FRAMES_TAG = b"\x28\x00\x08\x00"
 SIZE_MARKERS = (b"\xff\xc0", b"\xff\xc1", b"\xff\xc3", b"\xff\xf7", b"\xff\x51")
