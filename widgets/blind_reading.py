@@ -117,7 +117,8 @@ def _ask(cohort: Cohort, reading: Reading, rows: np.ndarray, place: int) -> None
         st.markdown(f"{age}, {who['sex'] if who['sex'] != 'unknown' else 'sex not known'}")
         said = st.radio(f"{finding_title(reading.finding)}?", ["Present", "Absent"], index=None, horizontal=True)
         sure = st.radio("How sure are you?", list(CONFIDENCES), index=None, format_func=CONFIDENCES.__getitem__)
-        if st.form_submit_button("Record the answer", type="primary", icon=":material/check:"):
+        # The case's number stands on the form's last element: who sees it sees a form that is wholly this case's.
+        if st.form_submit_button(f"Record answer {place + 1} of {len(rows)}", type="primary", icon=":material/check:"):
             if said is None or sure is None:
                 st.error("Give both: the answer, and how sure you are.")
             else:

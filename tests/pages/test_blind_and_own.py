@@ -75,11 +75,11 @@ def test_look_alikes_are_other_test_cases(trained, cohort, features, open_page):
     assert app.query_params["case"] != before
 
 
-def answer(app, present, sure):
+def answer(app, present, sure, *, place=0):
     said, how_sure = app.radio[0], app.radio[1]
     said.set_value("Present" if present else "Absent")
     how_sure.set_value(sure)
-    return press(app, "Record the answer")
+    return press(app, f"Record answer {place + 1} of 10")
 
 
 def begin(open_page, finding="cardiomegaly", **changes):
@@ -117,7 +117,7 @@ def test_nothing_is_told_before_the_answers_and_the_end_compares_the_cases_that_
         assert not re.search(r"\d\.\d\d|ε|label says|Truth", shown) and not app.table and not app.dataframe
         assert set(app.query_params) <= {"cohort", "finding", "recipe", "unit", "mode", "reading"}
         said.append((place % 2 == 0, 1 + place % 4))
-        answer(app, *said[-1])
+        answer(app, *said[-1], place=place)
         if place == 4:  # a reload: everything is asked anew from the address
             app = open_page("cases", **{name: value[0] if isinstance(value, list) else value for name, value in app.query_params.items()})
     assert not app.exception
@@ -134,7 +134,7 @@ def test_nothing_is_told_before_the_answers_and_the_end_compares_the_cases_that_
 
 def test_an_answer_needs_both_parts_and_is_told_where_the_reader_wished_it(empty, trained, cohort, open_page):
     app = begin(open_page, Show=True)
-    press(app, "Record the answer")
+    press(app, "Record answer 1 of 10")
     assert "Give both" in texts(app) and len(empty.readings.answers(empty.readings.of(cohort.fingerprint)[0])) == 0
     answer(app, True, 2)
     assert "You said **present** (leaning). The label says" in texts(app) and "Score with privacy: 0." in texts(app)
