@@ -5,12 +5,14 @@ import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
+from pathlib import Path
 
 from dpmed_core.cohort.drawn import DrawnScan
 from dpmed_core.cohort.image import read_image
 from dpmed_core.cohort.intake.roster import image_of
 from dpmed_core.cohort.places import HeldPlace
 from dpmed_core.cohort.schema import Modality, Sex
+from dpmed_core.cohort.volumes.other_files import HEADER_SUFFIX, START_BYTES, detached_voxels
 from dpmed_core.cohort.volumes.series import SeriesFiles
 from dpmed_core.errors import ImageError
 
@@ -52,7 +54,7 @@ Read = list[tuple[int, Outcome]]
 
 
 def signature_of(image: Image) -> Signature:
-    """The signature of the file, or of all files in the folder, that `image` is in; empty where there is none."""
+    """The signature of the file, or of all files, that `image` is in; empty where there is none."""
     if isinstance(image, DrawnScan):
         return ()
     try:
@@ -61,9 +63,22 @@ def signature_of(image: Image) -> Signature:
         facts = os.stat(image if isinstance(image, str) else image.archive)  # noqa: PTH116 - a `Path` for each of a million costs
         if isinstance(image, str) and stat.S_ISDIR(facts.st_mode):
             return _of_files(entry.stat() for place in os.walk(image) for entry in os.scandir(place[0]) if entry.is_file())
+        if isinstance(image, str) and image.endswith(HEADER_SUFFIX):
+            return _of_files(map(os.stat, _header_and_voxels(Path(image))))
     except OSError:
         return ()
     return _of_file(facts)
+
+
+def _header_and_voxels(header: Path) -> list[Path]:
+    """The files of a MetaImage whose voxels lie beside its header; the header alone where they cannot be told."""
+    with header.open("rb") as file:
+        start = file.read(START_BYTES)
+    try:
+        voxels = detached_voxels(header, start)
+    except ImageError:
+        voxels = None
+    return [header] if voxels is None else [header, voxels]
 
 
 def _of_file(facts: os.stat_result) -> Signature:

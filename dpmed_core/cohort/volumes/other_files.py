@@ -16,6 +16,8 @@ START_BYTES = 1 << 14
 GZIP = b"\x1f\x8b"
 NIFTI_MAGIC = {344: b"n+1\0", 4: b"n+2\0"}
 """Place of the magic word in the first and second version of the format. Source: nifti1.h, nifti2.h."""
+HEADER_SUFFIX = ".mhd"
+"""Of a MetaImage whose voxels lie in a file beside it."""
 ELEMENT_DATA_FILE = b"ElementDataFile"
 ELSEWHERE = (b"/", b"\\", b"%", b"LIST")
 
@@ -46,7 +48,7 @@ def read_other(path: Path, kind: OtherFormat, start: bytes) -> tuple[NDArray[np.
         ImageError: it cannot be read, or is no volume of Hounsfield units.
     """
     if kind is OtherFormat.META_IMAGE:
-        _refuse_foreign_voxels(path, start)
+        detached_voxels(path, start)  # refuses what leads elsewhere
     try:
         answer, data = ask_apart(READER, {"path": str(path), "format": kind.value}, seconds=READING_SECONDS)
     except TimeoutError:
@@ -58,13 +60,18 @@ def read_other(path: Path, kind: OtherFormat, start: bytes) -> tuple[NDArray[np.
     return np.frombuffer(data, dtype=np.int16).reshape(SHAPE), list(answer["remarks"])
 
 
-def _refuse_foreign_voxels(path: Path, start: bytes) -> None:
-    """Raise an ImageError where a MetaImage's voxels lie elsewhere than in it or beside it: a path may lead anywhere."""
+def detached_voxels(path: Path, start: bytes) -> Path | None:
+    """The file beside the MetaImage at `path` that holds its voxels; None where it holds them itself.
+
+    Raises:
+        ImageError: they lie elsewhere (a path may lead anywhere), or are not there.
+    """
     named = start.partition(ELEMENT_DATA_FILE)[2].partition(b"\n")[0].partition(b"=")[2].strip()
     if named == b"LOCAL":
-        return
+        return None
     if not named or any(sign in named for sign in ELSEWHERE) or named.startswith(b"."):
         raise ImageError("names its voxels' file by a path or a list: save it as one .mha file.")
     beside = path.parent / named.decode("utf-8", "replace")
     if beside.is_symlink() or not beside.is_file():
         raise ImageError("lacks the file of its voxels, which must lie beside it: save it as one .mha file.")
+    return beside

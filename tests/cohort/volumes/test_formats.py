@@ -16,6 +16,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import EnhancedCTImageStorage, JPEGLSLossless
 
 from dpmed_core.cohort.image import read_image
+from dpmed_core.cohort.intake.outcome import signature_of
 from dpmed_core.cohort.schema import Modality, Sex
 from dpmed_core.cohort.volumes.scan import read_scan
 from dpmed_core.cohort.volumes.series import LOCALIZERS
@@ -239,6 +240,17 @@ def test_a_nifti_that_does_not_say_how_it_lies_is_refused(tmp_path: Path, scan: 
     struct.pack_into("<2h", content, 252, 0, 0)
     (tmp_path / "lost.nii").write_bytes(content)
     assert "does not say how it lies" in refusal(tmp_path / "lost.nii")
+
+
+def test_a_metaimage_whose_voxels_beside_it_changed_is_another_file(scan: np.ndarray, save: Write) -> None:
+    header = save(scan, "scan.mhd")
+    before = signature_of(str(header))
+    assert signature_of(str(header)) == before
+    voxels = next(path for path in header.parent.iterdir() if path.suffix in {".raw", ".zraw"})
+    voxels.write_bytes(voxels.read_bytes()[::-1])
+    assert signature_of(str(header)) != before
+    voxels.unlink()
+    assert signature_of(str(header)) not in ((), before)
 
 
 @pytest.mark.parametrize("elsewhere", ["/etc/hostname", "../secret.raw", "LIST", "slice%03d.raw 1 3 1", "", "absent.raw"])
