@@ -77,6 +77,27 @@ def on_logit(value: ArrayLike, variance: ArrayLike, freedom: ArrayLike, n_effect
     return low, high
 
 
+def largest_logit_variance(value: ArrayLike, freedom: ArrayLike, n_effective: ArrayLike) -> Floats:
+    """The variance of an AUROC's logit with which `on_logit` reaches as far as the exact interval of a share `value` seen in `n_effective`
+    patients, on the side of 0.5.
+
+    An AUROC varies no more than a share seen in as many patients as the rarer class has, A (1 - A) / min(m, n) (van Dantzig 1951; Birnbaum
+    & Klose 1957, Annals of Mathematical Statistics 28). Near 1, where one patient may hold all errors, an estimated variance may come out
+    far larger, and hardly any degrees of freedom would make an interval of it that says nothing.
+
+    Args:
+        value: the estimates.
+        freedom: degrees of freedom of their variances.
+        n_effective: patients of the rarer class, weighed by their films.
+    """
+    tail, n = (1 - CONFIDENCE) / 2, np.asarray(n_effective, dtype=float)
+    with np.errstate(invalid="ignore"):
+        hits = np.asarray(value, dtype=float) * n
+        errors = np.minimum(hits, n - hits)
+        reach = logit(beta.ppf(1 - tail, errors + 1, n - errors)) - logit(errors / n)
+    return np.asarray(np.square(reach / quantile(1 - tail, freedom)))
+
+
 def exact_share(hits: int, n: int) -> tuple[float, float]:
     """The exact interval of a share seen in `n` independent cases. Source: Clopper & Pearson 1934, Biometrika 26."""
     tail = (1 - CONFIDENCE) / 2

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dpmed_core.evaluation.areas import Design, areas
 from dpmed_core.evaluation.counting import stacked, stacked_reasons
 from dpmed_core.evaluation.grouping import Grouping, group_cases
-from dpmed_core.evaluation.intervals import on_logit
+from dpmed_core.evaluation.intervals import largest_logit_variance, on_logit
 from dpmed_core.evaluation.jackknife import jackknife, logit_jackknife
 from dpmed_core.evaluation.panel import Panel, panels_of
 
@@ -64,8 +64,12 @@ class Measured:
         return jackknife(influence, self.grouping, self.n_effective)
 
     def logit_variances(self, run: int) -> tuple[Floats, Floats]:
-        """Variance over patients of the logit of each of a run's AUROCs `[n_findings, n_groups]`, and its degrees of freedom."""
-        return logit_jackknife(self.values[run], self.influence[run], self.grouping, self.n_effective)
+        """Variance over patients of the logit of each of a run's AUROCs `[n_findings, n_groups]`, and its degrees of freedom.
+
+        Never more than an AUROC of so many patients can have; 0 where it is exactly 0 or 1.
+        """
+        variance, freedom = logit_jackknife(self.values[run], self.influence[run], self.grouping, self.n_effective)
+        return np.minimum(variance, largest_logit_variance(self.values[run], freedom, self.n_effective)), freedom
 
     def intervals(self, run: int) -> tuple[Floats, Floats]:
         """Lower and upper ends for this one training, over patients `[n_findings, n_groups]`."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dpmed_core.evaluation.cases import RUN_COLUMNS
 from dpmed_core.evaluation.grouping import EVERYBODY
-from dpmed_core.evaluation.intervals import added, logit, on_logit
+from dpmed_core.evaluation.intervals import added, on_logit
 from dpmed_core.evaluation.measured import MACRO, Measured, measure
 
 COUNT_COLUMNS = ("n_cases", "n_positive", "n_patients")
@@ -84,10 +84,11 @@ def utility_means(table: pd.DataFrame) -> pd.DataFrame:
     """The mean over replicates, with an interval for the mean performance over trainings and one for a single new training.
 
     Columns: `GROUP` (and attribute and subgroup, where `table` has them), then `MEAN_COLUMNS`. auroc_low to auroc_high holds the mean
-    over all trainings; its variance, on the logit scale, is that of the patients (mean over replicates: they share the patients) plus
-    that of the training (variance between replicates over their number); its quantile is Student's t with Satterthwaite's degrees of
-    freedom, m - 1 for the training part. new_low to new_high holds one new training's AUROC and is never shorter; NaN for a single
-    replicate, whose interval is that of the patients alone. All are conditional on the training patients.
+    over all trainings; its variance, on the logit scale, is that of the patients (mean over the replicates that are not exactly 0 or 1:
+    they share the patients) plus that of the training (variance between replicates over their number, by the logit's slope at the mean);
+    its quantile is Student's t with Satterthwaite's degrees of freedom, m - 1 for the training part. new_low to new_high holds one new
+    training's AUROC and is never shorter; NaN for a single replicate, whose interval is that of the patients alone. All are conditional
+    on the training patients.
 
     Args:
         table: `utility_table` or `fairness.subgroup_table`.
@@ -96,13 +97,14 @@ def utility_means(table: pd.DataFrame) -> pd.DataFrame:
     estimable = table[table["auroc"].notna()]
     if estimable.empty:
         return pd.DataFrame(columns=[*keys, *MEAN_COLUMNS])
-    scaled = estimable.assign(variance=np.square(estimable["logit_error"]), logit=logit(estimable["auroc"]))
+    inside = estimable["auroc"].between(0, 1, inclusive="neither")
+    scaled = estimable.assign(variance=np.square(estimable["logit_error"]).where(inside), freedom=estimable["freedom"].where(inside))
     means = (
         scaled.groupby(keys, sort=False, dropna=False)
         .agg(
             n_seeds=("auroc", "size"),
             auroc=("auroc", "mean"),
-            between=("logit", "var"),
+            between=("auroc", "var"),
             variance=("variance", "mean"),
             freedom=("freedom", "mean"),
             low=("auroc_low", "first"),
@@ -119,7 +121,8 @@ def utility_means(table: pd.DataFrame) -> pd.DataFrame:
 
 def _with_intervals(means: pd.DataFrame) -> pd.DataFrame:
     seeds, alone = means["n_seeds"].to_numpy(dtype=float), (means["n_seeds"] == 1).to_numpy()
-    between = means["between"].fillna(0).to_numpy()
+    inside = np.clip(means["auroc"], 1e-9, 1 - 1e-9)
+    between = np.where(alone, 0, means["between"] / np.square(inside * (1 - inside)))
 
     def interval(trainings: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         variance, freedom = added(means["variance"], means["freedom"], trainings, seeds - 1)

@@ -7,7 +7,19 @@ from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.arms import CONVENTIONAL, SAMPLED_ALIKE
 from dpmed_core.evaluation.costs import INFERIOR, NON_INFERIOR, NOT_ENOUGH
 from dpmed_core.figures.facts import counts, promises, who
-from dpmed_core.figures.style import ARM_STYLES, LIGHT, Arm, Canvas, epsilon_axis, error_bars, faint, lay_out, mark_epsilon, new_figure
+from dpmed_core.figures.style import (
+    ARM_STYLES,
+    DIFFERENCE_TICKS,
+    LIGHT,
+    Arm,
+    Canvas,
+    epsilon_axis,
+    error_bars,
+    faint,
+    lay_out,
+    mark_epsilon,
+    new_figure,
+)
 from dpmed_core.naming import finding_title
 
 REFERENCES: dict[str, tuple[Arm, str]] = {
@@ -39,7 +51,7 @@ def cost_figure(costs: pd.DataFrame, cohort: Cohort, *, finding: str, epsilon: f
         _add_margin(figure, float(rows["margin"].iloc[0]), canvas)
     lay_out(figure, f"{finding_title(finding)}: cost of privacy", facts, canvas, plot_height=250)
     figure.update_xaxes(**epsilon_axis(list(rows["epsilon"])))
-    figure.update_yaxes(title_text="AUROC, private minus non-private", tickformat="+.2f")
+    figure.update_yaxes(title_text="AUROC, private minus non-private", tickformat=DIFFERENCE_TICKS)
     figure.update_layout(showlegend=True)
     return figure
 

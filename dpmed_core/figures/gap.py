@@ -5,7 +5,18 @@ import plotly.graph_objects as go
 
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.figures.facts import promises, who
-from dpmed_core.figures.style import ARM_STYLES, LIGHT, Canvas, epsilon_axis, error_bars, faint, lay_out, mark_epsilon, new_figure
+from dpmed_core.figures.style import (
+    ARM_STYLES,
+    DIFFERENCE_TICKS,
+    LIGHT,
+    Canvas,
+    epsilon_axis,
+    error_bars,
+    faint,
+    lay_out,
+    mark_epsilon,
+    new_figure,
+)
 from dpmed_core.naming import attribute_phrase, finding_title, subgroup_title
 
 DESCRIPTIVE = "Descriptive only: the two groups were picked because they differ most, so a gap above 0 is no proof of unfairness."
@@ -38,7 +49,7 @@ def gap_figure(
         plot_height=230,
     )
     figure.update_xaxes(**epsilon_axis(list(private["epsilon"])))
-    figure.update_yaxes(title_text="Largest minus smallest AUROC", tickformat=".2f", rangemode="tozero")
+    figure.update_yaxes(title_text="Largest minus smallest AUROC", tickformat=DIFFERENCE_TICKS, rangemode="tozero")
     if known.empty:
         why = f"Not estimable: {gaps['reason'].iloc[0]}" if len(gaps) else "Nothing is trained yet"
         figure.add_annotation(x=0.5, y=0.5, xref="paper", yref="paper", text=why, showarrow=False)

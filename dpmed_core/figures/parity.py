@@ -7,7 +7,7 @@ from plotly.subplots import make_subplots
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.figures.facts import promise, trainings, who
 from dpmed_core.figures.forest import APART, add_reasons, size_label
-from dpmed_core.figures.style import ARM_NAMES, ARM_STYLES, LIGHT, Arm, Canvas, error_bars, lay_out, new_figure
+from dpmed_core.figures.style import ARM_NAMES, ARM_STYLES, DIFFERENCE_TICKS, LIGHT, Arm, Canvas, error_bars, lay_out, new_figure
 from dpmed_core.naming import attribute_phrase, finding_title
 
 DIFFERENCES = {
@@ -38,7 +38,7 @@ def parity_figure(rows: pd.DataFrame, cohort: Cohort, *, finding: str, attribute
     for column, (name, (_, axis)) in enumerate(DIFFERENCES.items(), start=1):
         for arm, of_arm in arms.items():
             figure.add_trace(_trace(of_arm, name, places, arm, canvas, with_legend=column == 1), row=1, col=column)
-        figure.update_xaxes(title_text=axis, tickformat="+.2f", row=1, col=column)
+        figure.update_xaxes(title_text=axis, tickformat=DIFFERENCE_TICKS, row=1, col=column)
     figure.update_annotations(font={"size": canvas.font_size})
     add_reasons(figure, {arm: of_arm.assign(auroc=of_arm["paper_parity_difference"]) for arm, of_arm in arms.items()}, places, canvas)
     figure.add_vline(x=0, line={"color": "#888888", "width": 1}, layer="below")

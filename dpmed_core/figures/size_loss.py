@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 from dpmed_core.cohort.groups import UNKNOWN
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.figures.facts import promise, who
-from dpmed_core.figures.style import ARM_STYLES, LIGHT, Canvas, error_bars, lay_out, new_figure
+from dpmed_core.figures.style import ARM_STYLES, DIFFERENCE_TICKS, LIGHT, Canvas, error_bars, lay_out, new_figure
 from dpmed_core.naming import attribute_phrase, finding_title, subgroup_title
 
 
@@ -43,7 +43,7 @@ def size_loss_figure(
     title = f"{finding_title(finding)} by {attribute_phrase(attribute)}: size against loss"
     lay_out(figure, title, facts, canvas, plot_height=250, below=64)
     figure.update_xaxes(title_text="Test images in the subgroup", range=_range(known["n_cases"]), tickformat=",d")
-    figure.update_yaxes(title_text="Loss of AUROC through privacy", tickformat="+.2f")
+    figure.update_yaxes(title_text="Loss of AUROC through privacy", tickformat=DIFFERENCE_TICKS)
     figure.update_layout(showlegend=False)
     if known.empty:
         figure.add_annotation(x=0.5, y=0.5, xref="paper", yref="paper", text="No group's loss is estimable", showarrow=False)

@@ -24,6 +24,8 @@ ARM_NAMES: dict[Arm, str] = {"private": "private", "twin": "without privacy", "c
 RECIPE_STYLES = {"probe": ("#0072B2", "#56B4E9", "circle"), "paper": ("#D55E00", "#E69F00", "diamond")}
 OTHER_STYLE = ("#009E73", "#33C6A0", "square")
 EPSILON_TICKS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
+DIFFERENCE_TICKS = "+.3~f"
+"""Format of an axis of differences: up to three decimals, so that ticks 0.005 apart stay apart. Source: d3-format."""
 LINE_HEIGHT = 1.35
 CHARACTER_WIDTH = 0.56
 """Mean width of a letter, as a share of the font's size."""

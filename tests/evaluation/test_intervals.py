@@ -2,14 +2,23 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import norm, t
+from scipy.stats import beta, norm, t
 from statsmodels.stats.proportion import proportion_confint
 
 from benchmarks.cohorts import Cohort, separation
 from benchmarks.coverage import WHAT, cell
 from dpmed_core.evaluation.counting import not_estimable
 from dpmed_core.evaluation.grouping import EVERYBODY
-from dpmed_core.evaluation.intervals import added, exact_share, freedom_of, logit, mann_whitney_interval, on_logit, symmetric
+from dpmed_core.evaluation.intervals import (
+    added,
+    exact_share,
+    freedom_of,
+    largest_logit_variance,
+    logit,
+    mann_whitney_interval,
+    on_logit,
+    symmetric,
+)
 from dpmed_core.evaluation.measured import measure_panel
 from dpmed_core.evaluation.utility import auroc_rows, utility_means
 
@@ -23,6 +32,29 @@ def test_an_interval_is_symmetric_on_the_logit_scale():
 def test_at_exactly_one_or_zero_the_interval_says_how_few_were_seen():
     low, high = on_logit(np.array([1.0, 0.0]), np.zeros(2), np.ones(2), np.array([20.0, 20.0]))
     assert low == pytest.approx([0.025 ** (1 / 20), 0]) and high == pytest.approx([1, 1 - 0.025 ** (1 / 20)])
+
+
+@pytest.mark.parametrize(("hits", "n"), [(19, 20), (57, 60), (12, 20)])
+def test_no_interval_reaches_farther_than_a_shares_of_as_many_patients(hits, n):
+    share, freedom = hits / n, np.array([1.5, 3.0, 40.0])
+    low, _ = on_logit(share, largest_logit_variance(share, freedom, n), freedom, n)
+    assert low == pytest.approx(np.full(3, exact_share(hits, n)[0]))
+    _, high = on_logit(1 - share, largest_logit_variance(1 - share, freedom, n), freedom, n)
+    assert high == pytest.approx(1 - low)
+
+
+def test_a_patient_who_makes_all_errors_leaves_an_interval_that_says_something():
+    labels, scores = np.repeat([[0.0, 1.0]], [40, 40], axis=1), np.arange(80.0)
+    scores[40] = 30.5  # nine of 1,600 pairs in the wrong order, all by one patient
+    cohort = Cohort(np.arange(80), labels, np.random.default_rng(0), 0.0)
+    without = np.where(np.arange(80) == 40, 45, scores)
+    panel = cohort.panel(np.stack([scores, scores, without])[:, None], [np.nan] * 3)
+    rows = auroc_rows([measure_panel(panel)], [EVERYBODY])
+    rows = rows[rows["finding"] == "finding0"]
+    assert list(rows["auroc"]) == [pytest.approx(1 - 9 / 1600)] * 2 + [1.0]
+    assert rows["auroc_low"].iloc[0] == pytest.approx(beta.ppf(0.025, 40 - 9 / 40, 1 + 9 / 40)) and rows["logit_error"].iloc[2] == 0
+    mean = utility_means(rows).iloc[0]
+    assert 0.8 < mean["auroc_low"] < 0.95 < mean["auroc"] < mean["auroc_high"] < 1
 
 
 def test_equal_patients_count_in_full_and_one_who_carries_all_counts_alone():
