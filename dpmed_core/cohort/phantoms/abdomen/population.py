@@ -45,7 +45,7 @@ class Difficulty:
 
 
 DIFFICULTY: dict[Variant, Difficulty] = {
-    "demo": Difficulty(radius=(16.5, 0.26), contrast=(1.05, 1.75), isoattenuating=0.04, obstruction=0.87, mimic=0.165),
+    "demo": Difficulty(radius=(18.0, 0.26), contrast=(1.2, 1.9), isoattenuating=0.14, obstruction=0.95, mimic=0.15),
     "encoder": Difficulty(radius=(13.0, 0.40), contrast=(0.3, 1.6), isoattenuating=0.10, obstruction=0.60, mimic=0.35),
 }
 
