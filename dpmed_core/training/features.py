@@ -17,8 +17,9 @@ from dpmed_core.training.head import unit_norm
 if TYPE_CHECKING:
     from dpmed_core.training.encoder import PublicEncoder
 
-AT_ONCE = {Modality.RADIOGRAPH: 64, Modality.CT: 1}
-"""Images that pass through the encoder together. Convolutions round otherwise in company, and a scan of one's own comes alone."""
+AT_ONCE = {Modality.RADIOGRAPH: 8, Modality.CT: 1}
+"""Images that pass through the encoder together, never fewer: products round otherwise in other company, and a case of one's own comes
+alone. Eight films take no longer, each, than more do."""
 
 
 def public_features(cohort: Cohort, *, features_dir: Path, encoders_dir: Path) -> NDArray[np.float32]:
@@ -50,11 +51,19 @@ def cached_features(modality: Modality, *, features_dir: Path, encoders_dir: Pat
 def compute_features(images: NDArray[np.generic], modality: Modality, encoders_dir: Path) -> NDArray[np.float32]:
     """Features `[n, n_features]` of `images` of `modality`, `[n, ...]` as their cohort stores them, computed now.
 
+    An image gets the same features, bit for bit, whatever others it comes with.
+
     Raises:
         SettingsError: the encoder is missing or not known to be public.
     """
     encoder, step = _encoder(encoders_dir, modality, read_card(encoders_dir, modality).version), AT_ONCE[modality]
-    return np.concatenate([encoder.features(images[i : i + step]) for i in range(0, len(images), step)])
+    chunks = [images[start : start + step] for start in range(0, len(images), step)]
+    return np.concatenate([encoder.features(_filled(chunk, step))[: len(chunk)] for chunk in chunks])
+
+
+def _filled(images: NDArray[np.generic], n: int) -> NDArray[np.generic]:
+    """`images`, the last one repeated until there are `n`."""
+    return np.concatenate([images, np.repeat(images[-1:], n - len(images), axis=0)]) if len(images) < n else images
 
 
 @lru_cache(maxsize=2)
