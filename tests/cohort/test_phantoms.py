@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from dpmed_core.cohort.demo import add_demo_radiograph
+from dpmed_core.cohort.phantoms.abdomen.population import draw_people
 from dpmed_core.cohort.phantoms.film import render_film
 from dpmed_core.cohort.phantoms.population import COMORBIDITIES, FINDINGS, draw_population
 from dpmed_core.cohort.store import CohortStore
@@ -17,6 +18,12 @@ def test_films_are_fixed_by_their_seed():
     assert np.array_equal(draw(3), draw(3))
     assert not np.array_equal(draw(3), draw(3, seed=1))
     assert not np.array_equal(draw(3), draw(4))
+
+
+@pytest.mark.parametrize("draw_patients", [draw_population, draw_people])
+def test_the_encoder_learns_from_other_patients_than_the_demos(draw_patients):
+    ours, theirs = (draw_patients(400, seed=0, variant=variant)["age"].to_numpy() for variant in ("demo", "encoder"))
+    assert (ours == theirs).mean() < 0.2
 
 
 def test_the_population_is_as_documented():
