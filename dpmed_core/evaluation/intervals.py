@@ -55,6 +55,12 @@ def logit(p: ArrayLike) -> Floats:
     return np.asarray(np.log(p / (1 - p)))
 
 
+def logit_slope(p: ArrayLike) -> Floats:
+    """Of `logit` at p, finite likewise: what carries an error of p to the logit scale."""
+    p = np.clip(p, 1e-9, 1 - 1e-9)
+    return np.asarray(1 / (p * (1 - p)))
+
+
 def on_logit(value: ArrayLike, variance: ArrayLike, freedom: ArrayLike, n_effective: ArrayLike) -> tuple[Floats, Floats]:
     """Interval of an AUROC or a share, symmetric on the logit scale, so that it stays in [0, 1].
 
@@ -90,20 +96,23 @@ def largest_logit_variance(value: ArrayLike, freedom: ArrayLike, n_effective: Ar
         freedom: degrees of freedom of their variances.
         n_effective: patients of the rarer class, weighed by their films.
     """
-    tail, n = (1 - CONFIDENCE) / 2, np.asarray(n_effective, dtype=float)
-    with np.errstate(invalid="ignore"):
-        hits = np.asarray(value, dtype=float) * n
-        errors = np.minimum(hits, n - hits)
-        reach = logit(beta.ppf(1 - tail, errors + 1, n - errors)) - logit(errors / n)
-    return np.asarray(np.square(reach / quantile(1 - tail, freedom)))
+    n = np.asarray(n_effective, dtype=float)
+    hits = np.asarray(value, dtype=float) * n
+    errors = np.minimum(hits, n - hits)
+    reach = logit(_upper_share(errors, n)) - logit(errors / n)
+    return np.asarray(np.square(reach / quantile((1 + CONFIDENCE) / 2, freedom)))
 
 
 def exact_share(hits: int, n: int) -> tuple[float, float]:
     """The exact interval of a share seen in `n` independent cases. Source: Clopper & Pearson 1934, Biometrika 26."""
-    tail = (1 - CONFIDENCE) / 2
-    low = float(beta.ppf(tail, hits, n - hits + 1)) if hits else 0.0
-    high = float(beta.ppf(1 - tail, hits + 1, n - hits)) if hits < n else 1.0
-    return low, high
+    return float(1 - _upper_share(n - hits, n)), float(_upper_share(hits, n))
+
+
+def _upper_share(hits: ArrayLike, n: ArrayLike) -> Floats:
+    """Upper end of the exact interval; `hits` need not be whole."""
+    hits, n = np.asarray(hits, dtype=float), np.asarray(n, dtype=float)
+    with np.errstate(invalid="ignore"):
+        return np.where(hits >= n, 1.0, beta.ppf((1 + CONFIDENCE) / 2, hits + 1, n - hits))
 
 
 def mann_whitney_interval(value: float, n_positive: int, n_negative: int) -> tuple[float, float]:

@@ -22,7 +22,7 @@ from dpmed_core.evaluation.areas import Design, left_out
 from dpmed_core.evaluation.arms import Arm, arms_of
 from dpmed_core.evaluation.counting import FEWEST_PATIENTS, SMALLEST_CLASS, stacked, stacked_reasons
 from dpmed_core.evaluation.grouping import Grouping, group_cases
-from dpmed_core.evaluation.intervals import added, on_logit
+from dpmed_core.evaluation.intervals import added, logit_slope, on_logit
 from dpmed_core.evaluation.jackknife import jackknife
 from dpmed_core.evaluation.measured import MACRO
 from dpmed_core.evaluation.operating import N_REPLICATES, OperatingRule, patient_resamples, run_thresholds
@@ -113,8 +113,7 @@ def rate_rows(rated: Rated) -> pd.DataFrame:
     """The rows of one arm, with `RATE_COLUMNS`."""
     shape = rated.values.shape[1:]
     variance, freedom = rated.variances()
-    p = np.clip(rated.values, 1e-9, 1 - 1e-9)
-    low, high = on_logit(rated.values, variance / np.square(p * (1 - p)), freedom, rated.n_effective)
+    low, high = on_logit(rated.values, variance * np.square(logit_slope(rated.values)), freedom, rated.n_effective)
     columns: dict[str, object] = {
         "attribute": np.repeat([attribute for attribute, _ in rated.grouping.groups], shape[0]),
         "subgroup": np.repeat([subgroup for _, subgroup in rated.grouping.groups], shape[0]),

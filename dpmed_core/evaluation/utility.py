@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dpmed_core.evaluation.cases import RUN_COLUMNS
 from dpmed_core.evaluation.grouping import EVERYBODY
-from dpmed_core.evaluation.intervals import added, on_logit
+from dpmed_core.evaluation.intervals import added, logit_slope, on_logit
 from dpmed_core.evaluation.measured import MACRO, Measured, measure
 
 COUNT_COLUMNS = ("n_cases", "n_positive", "n_patients")
@@ -121,8 +121,7 @@ def utility_means(table: pd.DataFrame) -> pd.DataFrame:
 
 def _with_intervals(means: pd.DataFrame) -> pd.DataFrame:
     seeds, alone = means["n_seeds"].to_numpy(dtype=float), (means["n_seeds"] == 1).to_numpy()
-    inside = np.clip(means["auroc"], 1e-9, 1 - 1e-9)
-    between = np.where(alone, 0, means["between"] / np.square(inside * (1 - inside)))
+    between = np.where(alone, 0, means["between"] * np.square(logit_slope(means["auroc"])))
 
     def interval(trainings: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         variance, freedom = added(means["variance"], means["freedom"], trainings, seeds - 1)

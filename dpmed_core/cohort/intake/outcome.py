@@ -63,7 +63,7 @@ def signature_of(image: Image) -> Signature:
         facts = os.stat(image if isinstance(image, str) else image.archive)  # noqa: PTH116 - a `Path` for each of a million costs
         if isinstance(image, str) and stat.S_ISDIR(facts.st_mode):
             return _of_files(entry.stat() for place in os.walk(image) for entry in os.scandir(place[0]) if entry.is_file())
-        if isinstance(image, str) and image.endswith(HEADER_SUFFIX):
+        if isinstance(image, str) and image.lower().endswith(HEADER_SUFFIX):
             return _of_files(map(os.stat, _header_and_voxels(Path(image))))
     except OSError:
         return ()
