@@ -17,8 +17,8 @@ check: $(VENV)/.dev-ready
 	$(BIN)/lint-imports
 
 encoder: $(VENV)/.run-ready
-	$(BIN)/python -m dpmed_core.training.pretrain
-	$(BIN)/python -m dpmed_core.training.pretrain_volumes
+	$(BIN)/python -m dpmed_core.training.encoders.pretrain_radiographs
+	$(BIN)/python -m dpmed_core.training.encoders.pretrain_volumes
 
 viewer:
 	cd viewer && npm ci --ignore-scripts && npm test && npm run build

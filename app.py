@@ -8,14 +8,14 @@ from pathlib import Path
 
 import streamlit as st
 
+from dpmed_core.demo import start_if_empty
+from dpmed_core.engine.process import ensure_engine
 from dpmed_core.errors import DpmedError
-from dpmed_core.first_start import start_if_empty
+from dpmed_core.inference.store import InferenceRequests
 from dpmed_core.installation import Installation
-from dpmed_core.questions.store import Questions
-from dpmed_core.runs.engine import ensure_engine
 from dpmed_core.runs.status import OPEN_STATES
 from dpmed_core.settings import Settings, load_settings
-from dpmed_core.uploads.own_case import clear_left_behind
+from dpmed_core.uploads.single_case import clear_left_behind
 from widgets.viewer.routes import ROUTES
 from widgets.viewer.sessions import pixel_grants
 
@@ -52,10 +52,10 @@ async def _keep_engine(settings: Settings) -> None:
 def _look_after(settings: Settings) -> None:
     """Sweep what readers left behind, and start an engine where there is work and none."""
     installation = Installation.open(settings)
-    questions = Questions(installation)
-    questions.clear_old()
+    requests = InferenceRequests(installation)
+    requests.clear_old()
     clear_left_behind(settings)
-    if questions.open_names() or any(status.state in OPEN_STATES for status in installation.runs.statuses()):
+    if requests.open_names() or any(status.state in OPEN_STATES for status in installation.runs.statuses()):
         ensure_engine(settings)
 
 

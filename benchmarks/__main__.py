@@ -20,7 +20,7 @@ MODULES = {
     "page": "page",
     "pointing": "pointing",
     "probe": "probe",
-    "questions": "questions",
+    "inference": "inference",
     "recipes": "recipes",
     "step": "step",
 }

@@ -7,9 +7,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from dpmed_core.training.accounting import PoissonSubsampledGaussianPRV as UnitRemovedPRV
-from dpmed_core.training.accounting import UnitAddedPRV, calibrate_poisson, prv_epsilon_one_way, rdp_epsilon
-from dpmed_core.training.pld import check_sampled
+from dpmed_core.training.accounting.accounting import PoissonSubsampledGaussianPRV as UnitRemovedPRV
+from dpmed_core.training.accounting.accounting import UnitAddedPRV, calibrate_poisson, prv_epsilon_one_way, rdp_epsilon
+from dpmed_core.training.accounting.pld import check_sampled
 from dpmed_core.training.spec import PrivacyTarget
 
 PAPER = ("paper", 6e-6, 128 / 153_502, 23_985)

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.pairs import timed_in_turns
-from dpmed_core.evaluation.areas import Design, areas
-from dpmed_core.evaluation.grouping import Grouping, group_cases
-from dpmed_core.evaluation.intervals import on_logit
-from dpmed_core.evaluation.jackknife import logit_jackknife
+from dpmed_core.evaluation.scores.grouping import Grouping, group_cases
+from dpmed_core.evaluation.statistics.auroc import Design, areas
+from dpmed_core.evaluation.statistics.intervals import on_logit
+from dpmed_core.evaluation.statistics.jackknife import logit_jackknife
 
 N_CASES, N_PATIENTS, N_FINDINGS = 39_809, 12_000, 8
 BY = ("sex", "age", "copd", "heart_failure")
@@ -32,7 +32,7 @@ def rows() -> list[dict[str, object]]:
     peer_seconds = pair.peer_seconds * REPLICATES_MEANT / REPLICATES_TIMED
     return [
         {
-            "case": f"AUROC with interval, {N_CASES:,} films, {N_FINDINGS} findings, {len(grouping.groups) - 1} subgroups, one thread",
+            "case": f"AUROC with interval, {N_CASES:,} images, {N_FINDINGS} findings, {len(grouping.groups) - 1} subgroups, one thread",
             "seconds": pair.ours_seconds,
             "processor_seconds": processor_seconds(partial(all_intervals, scores, labels, grouping)),
             "peer": f"scikit-learn, {REPLICATES_MEANT:,} bootstrap replicates of patients ({REPLICATES_TIMED} timed)",
@@ -84,8 +84,8 @@ def bootstrap(scores: NDArray[np.float64], labels: NDArray[np.float64], patients
         for code in range(block.n_groups):
             rows = np.flatnonzero(block.codes == code)
             _, numbers = np.unique(patients[rows], return_inverse=True)
-            films_of = np.split(rows[np.argsort(numbers, kind="stable")], np.cumsum(np.bincount(numbers))[:-1])
+            images_of = np.split(rows[np.argsort(numbers, kind="stable")], np.cumsum(np.bincount(numbers))[:-1])
             for finding in range(len(labels)):
                 for _ in range(REPLICATES_TIMED):
-                    drawn = np.concatenate([films_of[i] for i in rng.integers(0, len(films_of), len(films_of))])
+                    drawn = np.concatenate([images_of[i] for i in rng.integers(0, len(images_of), len(images_of))])
                     roc_auc_score(labels[finding, drawn], scores[finding, drawn])

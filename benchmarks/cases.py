@@ -1,6 +1,6 @@
 """How long the page Cases takes in a browser: another case until image and scores stand there, a slice, a window; idle, and while training.
 
-Of `nih1000` (real films and probes; where `DPMED_REAL_COHORTS` names its folder), of the CT demo, and of a cohort of the paper's size; the
+Of `nih1000` (real images and probes; where `DPMED_REAL_COHORTS` names its folder), of the CT demo, and of a cohort of the paper's size; the
 last two have real files in the stores and synthetic scores, since only the time is of interest.
 """
 
@@ -17,15 +17,15 @@ from playwright.sync_api import Page, sync_playwright
 
 from benchmarks import page_cohort
 from benchmarks.page import LONGEST_SECONDS, MOVES, ROOT, VIEWPORT, WORKERS, served, summary, workers
-from dpmed_core.cohort.demo_ct import add_demo_ct
+from dpmed_core.cohort.demo.ct import add_demo_ct
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.cohort.split import assign_parts
+from dpmed_core.engine.inline_training import train_live
 from dpmed_core.installation import Installation
-from dpmed_core.pictures import browser
-from dpmed_core.runs.live import train_live
+from dpmed_core.reporting.static_images import browser
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.settings import Settings
-from dpmed_core.training.catalogue import recipes_for
+from dpmed_core.training.recipes.catalogue import recipes_for
 from dpmed_core.training.scores import held_out_rows, scores_table
 from dpmed_core.training.spec import PrivacyUnit, RunSpec
 

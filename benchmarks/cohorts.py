@@ -1,4 +1,4 @@
-"""Simulated test cohorts with a known truth: patients with 1 to 66 films, alike within a patient, scored by several trainings."""
+"""Simulated test cohorts with a known truth: patients with 1 to 66 images, alike within a patient, scored by several trainings."""
 
 from dataclasses import dataclass
 
@@ -7,18 +7,18 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from dpmed_core.evaluation.panel import Panel
+from dpmed_core.evaluation.scores.panel import Panel
 
-MOST_FILMS = 66
+MOST_IMAGES = 66
 Floats = NDArray[np.float64]
 
 
-def films_per_patient(n_patients: int) -> NDArray[np.intp]:
-    """Films of each patient: half have one, a few have many, one has 66 (as in public sets of follow-up radiographs)."""
+def images_per_patient(n_patients: int) -> NDArray[np.intp]:
+    """Images of each patient: half have one, a few have many, one has 66 (as in public sets of follow-up radiographs)."""
     ranks = (np.arange(n_patients) + 0.5) / n_patients
-    films = np.clip(np.floor(np.exp(0.15 + 1.5 * norm.ppf(ranks))), 1, MOST_FILMS).astype(np.intp)
-    films[-1] = MOST_FILMS
-    return films
+    images = np.clip(np.floor(np.exp(0.15 + 1.5 * norm.ppf(ranks))), 1, MOST_IMAGES).astype(np.intp)
+    images[-1] = MOST_IMAGES
+    return images
 
 
 def separation(auroc: float | Floats) -> Floats:
@@ -31,7 +31,7 @@ class Cohort:
     """Who is in a simulated test set.
 
     Attributes:
-        patients: patient of each film.
+        patients: patient of each image.
         labels: `[n_findings, n_cases]`.
         rng: for the scores.
         correlation: within a patient, of labels' and of scores' latent values.
@@ -45,7 +45,7 @@ class Cohort:
     @classmethod
     def draw(cls, rng: np.random.Generator, *, n_patients: int, n_findings: int, correlation: float, prevalence: float) -> "Cohort":
         """A cohort whose labels are alike within a patient."""
-        patients = np.repeat(np.arange(n_patients), films_per_patient(n_patients))
+        patients = np.repeat(np.arange(n_patients), images_per_patient(n_patients))
         empty = cls(patients, np.zeros((n_findings, len(patients))), rng, correlation)
         return cls(patients, (empty.noise(n_findings) > norm.isf(prevalence)).astype(float), rng, correlation)
 

@@ -7,17 +7,17 @@ from itertools import product
 import numpy as np
 
 from benchmarks.cohorts import Cohort, separation
-from dpmed_core.evaluation.areas import Design, areas
-from dpmed_core.evaluation.costs import cost_rows
-from dpmed_core.evaluation.grouping import EVERYBODY, group_cases
-from dpmed_core.evaluation.intervals import on_logit
-from dpmed_core.evaluation.measured import Measured, measure_panel
-from dpmed_core.evaluation.panel import Panel
+from dpmed_core.evaluation.scores.grouping import EVERYBODY, group_cases
+from dpmed_core.evaluation.scores.panel import Panel
+from dpmed_core.evaluation.statistics.auroc import Design, areas
+from dpmed_core.evaluation.statistics.auroc_panel import Measured, measure_panel
+from dpmed_core.evaluation.statistics.intervals import on_logit
+from dpmed_core.evaluation.tables.cost_of_privacy import cost_rows
 
 N_PATIENTS, CORRELATIONS, PREVALENCES, AUROCS = (264, 53), (0.0, 0.3, 0.6), (0.1, 0.3), (0.75, 0.9, 0.985)
 N_FINDINGS = 3
 SHARED_BY_FINDINGS, SHARED_BY_RUNS = 0.5, 0.8
-"""Shares of a score's noise that the findings of a film, and the private model and its twin, have in common."""
+"""Shares of a score's noise that the findings of an image, and the private model and its twin, have in common."""
 LOST = 0.3
 """The private model loses this share of what is missing to 1."""
 WHAT = ("single", "macro", "difference", "naive")
@@ -50,12 +50,12 @@ def intervals(panel: Panel) -> dict[str, tuple[float, float]]:
 
 
 def naive(panel: Panel, measured: Measured) -> tuple[float, float]:
-    """The interval that takes every film for a patient of its own, where the product gives one."""
-    films = np.arange(len(panel.patients))
-    grouping = group_cases(panel.cases, (), films, n_patients=len(films))
+    """The interval that takes every image for a patient of its own, where the product gives one."""
+    images = np.arange(len(panel.patients))
+    grouping = group_cases(panel.cases, (), images, n_patients=len(images))
     value, influence = areas(panel.scores[0, 0], Design.of(panel.labels[0], grouping))
     variance = np.square(influence).sum() / np.square(np.maximum(value * (1 - value), 1e-9))
-    low, high = on_logit(value, variance, np.full(1, 1e6), np.full(1, float(len(films))))
+    low, high = on_logit(value, variance, np.full(1, 1e6), np.full(1, float(len(images))))
     return (float(low[0]), float(high[0])) if not measured.reasons[0, 0] else (np.nan, np.nan)
 
 

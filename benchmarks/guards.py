@@ -37,40 +37,40 @@ class Guard:
 
 
 ALONE = "Units(torch.arange(len({0})), len({0}))"
-STEP, LOOP, HEAD = "dpmed_core/training/dpsgd.py", "dpmed_core/training/loop.py", "dpmed_core/training/head.py"
+STEP, LOOP, HEAD = "dpmed_core/training/dpsgd/stepper.py", "dpmed_core/training/loop.py", "dpmed_core/training/recipes/linear_head.py"
 GUARDS = (
     Guard(
-        "a unit's films, or views of one, are averaged before it is clipped (network)",
+        "a unit's images, or views of one, are averaged before it is clipped (network)",
         STEP,
         (
-            ("return self._gradients(films, units)", f"return self._gradients(films, {ALONE.format('films')})"),
+            ("return self._gradients(images, units)", f"return self._gradients(images, {ALONE.format('images')})"),
             ("clipped_sums(units, lambda", f"clipped_sums({ALONE.format('losses')}, lambda"),
         ),
-        ("tests/training/test_dpsgd.py",),
+        ("tests/training/dpsgd/test_stepper.py",),
     ),
     Guard(
-        "a unit's films, or views of one, are averaged before it is clipped (head)",
+        "a unit's images, or views of one, are averaged before it is clipped (head)",
         HEAD,
         (("np.triu_indices(size)", "np.diag_indices(size)"),),
-        ("tests/training/test_head.py",),
+        ("tests/training/recipes/test_linear_head.py",),
     ),
     Guard(
         "a volume's slices belong to its patient's gradient",
-        "dpmed_core/training/unit_gradients/convolution.py",
+        "dpmed_core/training/dpsgd/convolution.py",
         (("[_weight_gradient(layer, x, g) for x, g in parts]", "[_weight_gradient(layer, x[:1], g[:1]) for x, g in parts]"),),
-        ("tests/training/unit_gradients/test_module.py", "tests/training/test_networks.py"),
+        ("tests/training/dpsgd/test_unit_gradients.py", "tests/training/recipes/test_networks.py"),
     ),
     Guard(
         "a unit whose gradient is not finite counts as zero (network)",
         STEP,
         (("return torch.where(torch.isfinite(norms), factors, 0)", "return factors"),),
-        ("tests/training/test_dpsgd.py",),
+        ("tests/training/dpsgd/test_stepper.py",),
     ),
     Guard(
-        "a film that is not finite counts as zero (head)",
+        "an image that is not finite counts as zero (head)",
         HEAD,
         (("usable = np.isfinite(squares) & (squares > 0)", "usable = squares != 0"),),
-        ("tests/training/test_head.py",),
+        ("tests/training/recipes/test_linear_head.py",),
     ),
     Guard(
         "residuals are evened over findings before their unit is clipped (head)",
@@ -82,7 +82,7 @@ GUARDS = (
                 "        total *= even\n        if settings.max_grad_norm is not None:\n            total +=",
             ),
         ),
-        ("tests/training/test_head.py",),
+        ("tests/training/recipes/test_linear_head.py",),
     ),
     Guard(
         "an empty sample takes its noise step",
@@ -94,43 +94,43 @@ GUARDS = (
         "batch normalisation is refused",
         STEP,
         (("        refuse_mixing_layers(model)\n", ""),),
-        ("tests/training/test_dpsgd.py",),
+        ("tests/training/dpsgd/test_stepper.py",),
     ),
     Guard(
         "without bound and noise, private and plain steps are one (the twin's constant)",
         STEP,
         (("(losses.sum() / self._expected_units)", "losses.mean()"),),
-        ("tests/training/test_dpsgd.py",),
+        ("tests/training/dpsgd/test_stepper.py",),
     ),
     Guard(
         "the private step divides by a constant",
         STEP,
         (("            parameter.grad.div_(expected_units)\n", ""),),
-        ("tests/training/test_dpsgd.py",),
+        ("tests/training/dpsgd/test_stepper.py",),
     ),
     Guard(
         "the order of files alters no run_id",
-        "dpmed_core/cohort/intake/arranging.py",
+        "dpmed_core/cohort/intake/canonical_order.py",
         (('cases.sort_values(["patient_id", "case_id"])', "cases"),),
-        ("tests/cohort/test_importing.py",),
+        ("tests/cohort/intake/test_importer.py",),
     ),
     Guard(
         "an encoder is public data's, and its card says which",
-        "dpmed_core/training/encoder_card.py",
+        "dpmed_core/training/encoders/card.py",
         (('if facts.get("public") is not True or not facts.get("data"):', "if False:"),),
-        ("tests/training/test_features.py",),
+        ("tests/training/encoders/test_features.py",),
     ),
     Guard(
         "the encoder's phantoms have other numbers than the demo's",
-        "dpmed_core/cohort/phantoms/population.py",
+        "dpmed_core/phantoms/chest/population.py",
         (('"encoder": 77_010_500}', '"encoder": 20_240_300}'),),
-        ("tests/cohort/test_phantoms.py",),
+        ("tests/phantoms/test_chest.py",),
     ),
     Guard(
         "the CT encoder's phantoms have other numbers than the demo's",
-        "dpmed_core/cohort/phantoms/abdomen/population.py",
+        "dpmed_core/phantoms/abdomen/population.py",
         (('"encoder": 81_170_330}', '"encoder": 20_240_462}'),),
-        ("tests/cohort/test_phantoms.py",),
+        ("tests/phantoms/test_chest.py",),
     ),
     Guard(
         "the page of a synthetic cohort says whom it flatters",
@@ -142,13 +142,13 @@ GUARDS = (
         "unknown labels are normalised within the unit",
         LOOP,
         (("known / units.sums(known)[units.of_film].clamp(min=1)", "known / known.sum(0).clamp(min=1)"),),
-        ("tests/training/test_dpsgd.py",),
+        ("tests/training/dpsgd/test_stepper.py",),
     ),
     Guard(
         "noise of the planned size is added at every step",
         STEP,
         (("                noise_multiplier=self.noise_multiplier,\n", "                noise_multiplier=self.noise_multiplier / 2,\n"),),
-        ("tests/training/test_dpsgd.py",),
+        ("tests/training/dpsgd/test_stepper.py",),
     ),
     Guard(
         "units enter by chance, each by itself",

@@ -12,17 +12,17 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.importing import KEY, films
+from benchmarks.importing import KEY, images
 from dpmed_core.cohort.drafts import PREFIX
 from dpmed_core.cohort.store import CohortStore
 
-N_KILLS, N_FILMS, SIDE = 20, 600, 512
+N_KILLS, N_IMAGES, SIDE = 20, 600, 512
 ENDING_SECONDS = 10.0
 """A reader ends when it has read the few images that it was given last."""
 PROGRAM = """
 import sys
 from pathlib import Path
-from dpmed_core.cohort.importer import import_manifest
+from dpmed_core.cohort.intake.importer import import_manifest
 from dpmed_core.cohort.store import CohortStore
 first = []
 def progress(done, total):
@@ -30,7 +30,7 @@ def progress(done, total):
         first.append(done)
         Path(sys.argv[3]).write_text(str(done))
 store = CohortStore(Path(sys.argv[1]), bytes(range(32)))
-import_manifest(store, "films", manifest=Path(sys.argv[2]), images_dir=None, findings=("mass",), workers=2, progress=progress)
+import_manifest(store, "images", manifest=Path(sys.argv[2]), images_dir=None, findings=("mass",), workers=2, progress=progress)
 """
 
 
@@ -42,19 +42,19 @@ def rows() -> list[dict[str, object]]:
 def _rows() -> Iterator[dict[str, object]]:
     """One row a kill: when, how many images were in the journal, how many of them the next attempt had, and what was there."""
     moments = random.Random(0)
-    with films(N_FILMS, SIDE) as manifest, tempfile.TemporaryDirectory() as folder:
+    with images(N_IMAGES, SIDE) as manifest, tempfile.TemporaryDirectory() as folder:
         store, first = CohortStore(Path(folder) / "cohorts", KEY), Path(folder) / "first"
         command = [sys.executable, "-c", PROGRAM, str(store.root), str(manifest), str(first)]
         began = time.monotonic()
         subprocess.run(command, check=True)
-        whole_seconds, fingerprint = time.monotonic() - began, store.fingerprint("films")
-        store.remove("films")
+        whole_seconds, fingerprint = time.monotonic() - began, store.fingerprint("images")
+        store.remove("images")
         for number in range(N_KILLS):
             yield _kill(command, store, fingerprint, first, after=moments.uniform(0, whole_seconds), number=number)
             if store.names():
-                store.remove("films")
+                store.remove("images")
         subprocess.run(command, check=True)
-        yield {"case": "after the last kill", "cohort": "whole" if store.fingerprint("films") == fingerprint else "DIFFERENT"}
+        yield {"case": "after the last kill", "cohort": "whole" if store.fingerprint("images") == fingerprint else "DIFFERENT"}
 
 
 def _kill(command: list[str], store: CohortStore, fingerprint: str, first: Path, *, after: float, number: int) -> dict[str, object]:
@@ -70,13 +70,13 @@ def _kill(command: list[str], store: CohortStore, fingerprint: str, first: Path,
         if time.monotonic() > deadline:
             break
         time.sleep(0.1)
-    there = store.names() == ["films"]
+    there = store.names() == ["images"]
     return {
         "case": f"kill {number + 1} after {after:.2f} s",
         "journalled_before": before,
         "first_progress_of_this_attempt": int(first.read_text()) if first.exists() else None,
         "journalled_after": _journalled(store),
-        "cohort": "none" if not there else "whole" if store.load("films").fingerprint == fingerprint else "DIFFERENT",
+        "cohort": "none" if not there else "whole" if store.load("images").fingerprint == fingerprint else "DIFFERENT",
         "readers_left": left,
     }
 

@@ -1,4 +1,4 @@
-"""Importing DICOM films: throughput against a bare loop that decodes and resizes in one process, and peak memory over size.
+"""Importing DICOM images: throughput against a bare loop that decodes and resizes in one process, and peak memory over size.
 
 The bare loop reads each file with pydicom, scales its values to 0-255 and resizes them with the same filter to the same square; it
 keeps nothing. Ours reads headers and windows, hashes, validates, writes a journal, and stores the cohort durably.
@@ -19,14 +19,14 @@ import numpy as np
 import pydicom
 from PIL import Image
 
-from dpmed_core.cohort.demo import write_dicom
-from dpmed_core.cohort.importer import import_manifest
+from dpmed_core.cohort.demo.radiograph import write_dicom
+from dpmed_core.cohort.intake.importer import import_manifest
 from dpmed_core.cohort.store import CohortStore
-from dpmed_core.cohort.stored import STORED_SIZE
+from dpmed_core.imaging.stored_format import STORED_SIZE
 
 ROUNDS = 5
 SPEED_CASES = ((300, 2048), (1000, 1024), (2500, 512))
-"""Films and their side in pixels."""
+"""Images and their side in pixels."""
 MEMORY_CASES = (1000, 20_000)
 MEMORY_SIDE = 128
 KEY = bytes(range(32))
@@ -37,10 +37,10 @@ class Speed:
     """How fast one cohort is imported.
 
     Attributes:
-        case: films and their size.
+        case: images and their size.
         ours_seconds: median of the rounds.
         bare_seconds: median of the rounds.
-        throughput_ratio: how many films ours imports while the bare loop reads one.
+        throughput_ratio: how many images ours imports while the bare loop reads one.
         ours_processor_seconds: median, reading processes included.
         bare_processor_seconds: median.
     """
@@ -59,7 +59,7 @@ class Memory:
 
     Attributes:
         case: what was imported.
-        n_images: films.
+        n_images: images.
         peak_mib: of the importing process.
         worker_peak_mib: of the largest of its reading processes.
     """
@@ -70,29 +70,29 @@ class Memory:
     worker_peak_mib: float
 
 
-def measure_speed(n_films: int, side: int) -> Speed:
-    """The throughput of importing `n_films` films of `side` pixels, page cache warm."""
-    with films(n_films, side) as manifest:
+def measure_speed(n_images: int, side: int) -> Speed:
+    """The throughput of importing `n_images` images of `side` pixels, page cache warm."""
+    with images(n_images, side) as manifest:
         _bare(manifest)
         rounds = [(*_seconds(_import, manifest), *_seconds(_bare, manifest)) for _ in range(ROUNDS)]
     ours, ours_processor, bare, bare_processor = (round(median(times), 3) for times in zip(*rounds, strict=True))
-    return Speed(f"{n_films} films {side}x{side}, 16 bits", ours, bare, round(bare / ours, 3), ours_processor, bare_processor)
+    return Speed(f"{n_images} images {side}x{side}, 16 bits", ours, bare, round(bare / ours, 3), ours_processor, bare_processor)
 
 
-def measure_memory(n_films: int) -> Memory:
-    """The peak memory of importing `n_films` films in a process of its own."""
-    with films(n_films, MEMORY_SIDE) as manifest, multiprocessing.get_context("spawn").Pool(1) as pool:
+def measure_memory(n_images: int) -> Memory:
+    """The peak memory of importing `n_images` images in a process of its own."""
+    with images(n_images, MEMORY_SIDE) as manifest, multiprocessing.get_context("spawn").Pool(1) as pool:
         own, worker = pool.apply(_peaks, (manifest,))
-    return Memory(f"{MEMORY_SIDE}x{MEMORY_SIDE}", n_films, round(own / 1024, 1), round(worker / 1024, 1))
+    return Memory(f"{MEMORY_SIDE}x{MEMORY_SIDE}", n_images, round(own / 1024, 1), round(worker / 1024, 1))
 
 
 @contextmanager
-def films(n_films: int, side: int) -> Iterator[Path]:
-    """The manifest of `n_films` different films of `side` pixels, 12 bits stored; gone when the block ends."""
+def images(n_images: int, side: int) -> Iterator[Path]:
+    """The manifest of `n_images` different images of `side` pixels, 12 bits stored; gone when the block ends."""
     with tempfile.TemporaryDirectory() as folder:
         root, rng = Path(folder), np.random.default_rng(0)
         lines = ["image,patient_id,age,sex,mass"]
-        for i in range(n_films):
+        for i in range(n_images):
             smooth = Image.fromarray(rng.random((8, 8), dtype=np.float32)).resize((side, side), Image.Resampling.BICUBIC)
             grain = np.frombuffer(rng.bytes(side * side), np.uint8).reshape(side, side) / 2550
             write_dicom(root / f"{i}.dcm", np.clip(np.asarray(smooth) * 0.9 + grain, 0, 1), age=40, sex="F", portable=False, inverted=False)
@@ -111,7 +111,7 @@ def _seconds(action: Callable[[Path], None], manifest: Path) -> tuple[float, flo
 
 def _import(manifest: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        import_manifest(CohortStore(Path(folder), KEY), "films", manifest=manifest, images_dir=None, findings=("mass",))
+        import_manifest(CohortStore(Path(folder), KEY), "images", manifest=manifest, images_dir=None, findings=("mass",))
 
 
 def _bare(manifest: Path) -> None:
@@ -127,5 +127,5 @@ def _peaks(manifest: Path) -> tuple[int, int]:
 
 
 def rows() -> list[dict[str, object]]:
-    """Throughput over films and their size, then memory over films."""
-    return [*(asdict(measure_speed(*case)) for case in SPEED_CASES), *(asdict(measure_memory(n_films)) for n_films in MEMORY_CASES)]
+    """Throughput over images and their size, then memory over images."""
+    return [*(asdict(measure_speed(*case)) for case in SPEED_CASES), *(asdict(measure_memory(n_images)) for n_images in MEMORY_CASES)]

@@ -20,11 +20,11 @@ import numpy as np
 import pandas as pd
 
 from dpmed_core.cohort.report import ImportReport
-from dpmed_core.cohort.schema import Modality
+from dpmed_core.engine.training_task import work_on
+from dpmed_core.imaging.modality import Modality
 from dpmed_core.installation import Installation
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.runs.status import OPEN_STATES, RunState
-from dpmed_core.runs.task import work_on
 from dpmed_core.settings import Settings
 from dpmed_core.training.spec import PrivacyUnit
 
@@ -32,7 +32,7 @@ N_KILLS = 30
 EPSILONS = (1.0, 2.0, 4.0, 8.0)
 CHECKPOINT_SECONDS = 0.3
 LONGEST_LIFE_SECONDS = 9.0
-N_FILMS, FILMS_A_PATIENT = 240, 2
+N_IMAGES, IMAGES_A_PATIENT = 240, 2
 
 
 def rows() -> list[dict[str, object]]:
@@ -75,7 +75,7 @@ def _work(settings: Settings, run_id: str, noise: Path) -> None:
     import torch
 
     from dpmed_core.training import loop
-    from dpmed_core.training import noise as source
+    from dpmed_core.training.dpsgd import lattice_noise as source
 
     torch.set_num_threads(1)
     loop.CHECKPOINT_SECONDS = CHECKPOINT_SECONDS
@@ -113,11 +113,11 @@ def _row(installation: Installation, run_id: str, n_kills: int, digests: Counter
 
 def _ask(installation: Installation) -> list[str]:
     rng = np.random.default_rng(0)
-    labels = rng.integers(0, 2, N_FILMS).astype(float)
+    labels = rng.integers(0, 2, N_IMAGES).astype(float)
     cases = pd.DataFrame(
         {
-            "case_id": [f"{i:016x}" for i in range(N_FILMS)],
-            "patient_id": [f"{i // FILMS_A_PATIENT:016x}" for i in range(N_FILMS)],
+            "case_id": [f"{i:016x}" for i in range(N_IMAGES)],
+            "patient_id": [f"{i // IMAGES_A_PATIENT:016x}" for i in range(N_IMAGES)],
             "age": 50.0,
             "sex": "female",
             "split": None,
@@ -125,14 +125,14 @@ def _ask(installation: Installation) -> list[str]:
         }
     )
     cohort = installation.cohorts.write(
-        "films",
+        "images",
         modality=Modality.RADIOGRAPH,
         synthetic=True,
         findings=("mass",),
         comorbidities=(),
         cases=cases,
-        images=rng.integers(0, 256, (N_FILMS, 64, 64), dtype=np.uint8),
-        report=ImportReport(N_FILMS, N_FILMS, N_FILMS // FILMS_A_PATIENT, 0, 0),
+        images=rng.integers(0, 256, (N_IMAGES, 64, 64), dtype=np.uint8),
+        report=ImportReport(N_IMAGES, N_IMAGES, N_IMAGES // IMAGES_A_PATIENT, 0, 0),
     )
     specs = plan_runs(
         cohort,

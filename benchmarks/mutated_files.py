@@ -21,10 +21,10 @@ import numpy as np
 import pydicom.data
 from PIL import Image
 
-from dpmed_core.cohort.apart import end_apart
-from dpmed_core.cohort.dicom_decoding import DECODER
-from dpmed_core.cohort.image import read_image
 from dpmed_core.errors import ImageError
+from dpmed_core.imaging.dicom.decoding import DECODER
+from dpmed_core.imaging.image import read_image
+from dpmed_core.imaging.subprocess_client import end_apart
 
 LIMIT_SECONDS, LIMIT_BYTES = 5.0, 2**30
 HUGE_LENGTHS = (0xFFFFFFFF, 0xFFFFFFFE, 0x7FFFFFFF, 0x80000000, 0x10000000, 0x00FFFFFF)
@@ -197,7 +197,7 @@ def read_mutants(n_files: int, seed: int) -> Outcome:
     n_images, slowest, faults = 0, 0.0, []
     with tempfile.TemporaryDirectory() as folder:
         for number, (mutation, suffix, content) in enumerate(mutants(n_files, seed)):
-            path = Path(folder) / f"film{suffix}"
+            path = Path(folder) / f"image{suffix}"
             path.write_bytes(content)
             began = time.monotonic()
             try:

@@ -20,8 +20,8 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.recipes import DELTA, N_FOLDS, NIH_FINDINGS, folds, nih, paired, pneumonia
 from dpmed_core.settings import load_settings
 from dpmed_core.training.loop import TrainingData, predict, train_model
-from dpmed_core.training.networks import NETWORKS, NetworkRecipe
-from dpmed_core.training.recipes import build_network, plan_network, seen_by
+from dpmed_core.training.recipes.networks import NETWORKS, NetworkRecipe
+from dpmed_core.training.recipes.train_network import build_network, plan_network, seen_by
 from dpmed_core.training.result import PrivacyGuarantee
 from dpmed_core.training.session import Checkpoint
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
@@ -30,8 +30,8 @@ EPSILONS = {"pneumoniamnist": "0.3,1,8,none", "nih1000": "1,8,none"}
 
 
 @dataclass(frozen=True, eq=False)
-class Films:
-    """Films as a cohort stores them, their labels and units, and who is trained on."""
+class Images:
+    """Images as a cohort stores them, their labels and units, and who is trained on."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.float32]
@@ -56,29 +56,29 @@ class Unrecorded:
         """Nobody watches."""
 
 
-def aurocs(recipe: NetworkRecipe, films: Films, epsilon: float | None, *, seed: int) -> list[float]:
+def aurocs(recipe: NetworkRecipe, images: Images, epsilon: float | None, *, seed: int) -> list[float]:
     """Held-out AUROC of each finding, of one training."""
-    rows_of = [np.flatnonzero(films.train & (films.units == unit)) for unit in np.unique(films.units[films.train])]
+    rows_of = [np.flatnonzero(images.train & (images.units == unit)) for unit in np.unique(images.units[images.train])]
     target = None if epsilon is None else PrivacyTarget(epsilon, DELTA)
     spec = RunSpec("0" * 64, 0, recipe.card.name, recipe.card.version, PrivacyUnit.PATIENT, target, seed)
     settings, _ = plan_network(recipe, spec, n_units=len(rows_of))
     rows = np.concatenate(rows_of)
-    films_of = np.split(np.arange(len(rows)), np.cumsum([len(unit) for unit in rows_of])[:-1])
-    data = TrainingData(seen_by(recipe, films.images, rows), torch.from_numpy(films.labels[rows]), films_of)
-    model = build_network(recipe, n_findings=films.labels.shape[1], seed=seed, encoders_dir=load_settings().encoders_dir)
+    images_of = np.split(np.arange(len(rows)), np.cumsum([len(unit) for unit in rows_of])[:-1])
+    data = TrainingData(seen_by(recipe, images.images, rows), torch.from_numpy(images.labels[rows]), images_of)
+    model = build_network(recipe, n_findings=images.labels.shape[1], seed=seed, encoders_dir=load_settings().encoders_dir)
     train_model(model, data, settings, session=Unrecorded())
-    scores = predict(model, seen_by(recipe, films.images, np.flatnonzero(~films.train)))
-    return [float(roc_auc_score(films.labels[~films.train, k], scores[:, k])) for k in range(films.labels.shape[1])]
+    scores = predict(model, seen_by(recipe, images.images, np.flatnonzero(~images.train)))
+    return [float(roc_auc_score(images.labels[~images.train, k], scores[:, k])) for k in range(images.labels.shape[1])]
 
 
 def on_pneumonia(recipe: NetworkRecipe, folder: Path, epsilons: tuple[float | None, ...], *, n_seeds: int) -> Iterator[dict[str, object]]:
     """Each training, then the mean of each epsilon."""
     images, labels, train = pneumonia(folder)
-    films = Films(images, labels, np.arange(len(images)), train)
+    images = Images(images, labels, np.arange(len(images)), train)
     found: dict[float | None, list[float]] = {epsilon: [] for epsilon in epsilons}
     for seed in range(n_seeds):
         for epsilon in epsilons:
-            found[epsilon] += aurocs(recipe, films, epsilon, seed=seed)
+            found[epsilon] += aurocs(recipe, images, epsilon, seed=seed)
             yield {"epsilon": epsilon, "seed": seed, "auroc": found[epsilon][-1]}
     for epsilon, values in found.items():
         yield {"epsilon": epsilon, "mean": float(np.mean(values)), "spread": float(np.std(values, ddof=1)) if n_seeds > 1 else None}
@@ -92,7 +92,7 @@ def on_nih(recipe: NetworkRecipe, folder: Path, epsilons: tuple[float | None, ..
         if fold == n_repeats * N_FOLDS:
             break
         for epsilon in found:
-            found[epsilon].append(aurocs(recipe, Films(images, labels, patients, train), epsilon, seed=fold))
+            found[epsilon].append(aurocs(recipe, Images(images, labels, patients, train), epsilon, seed=fold))
             yield {"epsilon": epsilon, "fold": fold} | dict(zip(NIH_FINDINGS, found[epsilon][-1], strict=True))
     for epsilon, values in found.items():
         for k, finding in enumerate(NIH_FINDINGS):

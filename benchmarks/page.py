@@ -22,7 +22,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.page_cohort import EPSILONS, FINDINGS, N_SEEDS, N_TEST, NAME, make
 from dpmed_core.installation import Installation
-from dpmed_core.pictures import browser
+from dpmed_core.reporting.static_images import browser
 from dpmed_core.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -176,7 +176,7 @@ def _train() -> None:
     os.nice(NICENESS)
     torch.set_num_threads(1)
     network = torch.nn.Sequential(torch.nn.Conv2d(1, 32, 3, padding=1), torch.nn.Mish(), torch.nn.Conv2d(32, 32, 3, padding=1))
-    films = torch.randn(64, 1, 64, 64)
+    images = torch.randn(64, 1, 64, 64)
     while True:
         network.zero_grad()
-        network(films).square().mean().backward()
+        network(images).square().mean().backward()

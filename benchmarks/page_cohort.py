@@ -8,8 +8,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dpmed_core.cohort.report import ImportReport
-from dpmed_core.cohort.schema import Cohort, Modality, Part
+from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.cohort.split import assign_parts
+from dpmed_core.imaging.modality import Modality
 from dpmed_core.installation import Installation
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.runs.status import Progress, RunState
@@ -19,7 +20,7 @@ from dpmed_core.training.spec import PrivacyUnit, RunSpec
 
 NAME = "page-speed"
 N_TEST, N_VALIDATION, N_TRAIN = 39_809, 4_000, 2_000
-FILMS_PER_PATIENT = 2
+IMAGES_PER_PATIENT = 2
 FINDINGS = ("cardiomegaly", "congestion", "pleural_effusion_right", "pleural_effusion_left", "pneumonia", "oedema", "atelectasis", "mass")
 COMORBIDITIES = ("heart_failure", "copd")
 EPSILONS = (0.3, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0)
@@ -48,7 +49,7 @@ def make(installation: Installation) -> Cohort:
 def _cohort(installation: Installation, rng: np.random.Generator) -> Cohort:
     sizes = {Part.TEST: N_TEST, Part.VALIDATION: N_VALIDATION, Part.TRAIN: N_TRAIN}
     parts = np.repeat([part.value for part in sizes], list(sizes.values()))
-    starts = np.concatenate([np.arange(n) % FILMS_PER_PATIENT == 0 for n in sizes.values()])
+    starts = np.concatenate([np.arange(n) % IMAGES_PER_PATIENT == 0 for n in sizes.values()])
     patient, n_cases = np.cumsum(starts) - 1, len(parts)
     age = rng.integers(20, 95, patient.max() + 1)[patient].astype(float)
     sex = np.where(rng.random(patient.max() + 1) < 0.5, "female", "male")[patient]
@@ -81,7 +82,7 @@ def store(installation: Installation, cohort: Cohort, spec: RunSpec, scores: pd.
     run_id = installation.runs.run_id(spec)
     guarantee = None
     if spec.privacy is not None:
-        n_units = N_TRAIN // FILMS_PER_PATIENT
+        n_units = N_TRAIN // IMAGES_PER_PATIENT
         guarantee = PrivacyGuarantee(
             spec.privacy.epsilon, spec.privacy.delta, spec.unit, "analytic-gaussian", NEIGHBORING_RELATION,
             noise_multiplier=1.0, max_grad_norm=1.0, sample_rate=1.0, steps=1, n_units=n_units,

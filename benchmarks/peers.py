@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 from torch.nn import functional
 
-from dpmed_core.training.layers import GroupNormMish, HalvingMaxPool
-from dpmed_core.training.models import SliceNet, in_blocks
+from dpmed_core.training.networks.layers import GroupNormMish, HalvingMaxPool
+from dpmed_core.training.networks.models import SliceNet, in_blocks
 
 Step = Callable[[], None]
 POOLS: dict[type[nn.Module], type[nn.MaxPool2d] | type[nn.MaxPool3d]] = {nn.Conv2d: nn.MaxPool2d, nn.Conv3d: nn.MaxPool3d}
-FILMS_AT_ONCE_BY_FUNC = 16
+IMAGES_AT_ONCE_BY_FUNC = 16
 
 
 def plain_layers(model: nn.Module) -> nn.Module:
@@ -71,24 +71,24 @@ def _over_volumes(model: nn.Module) -> nn.Module:
     return model
 
 
-def loss_by_film(logits: Tensor, labels: Tensor) -> Tensor:
-    """Binary cross-entropy summed over findings, `[n_films]`."""
+def loss_by_image(logits: Tensor, labels: Tensor) -> Tensor:
+    """Binary cross-entropy summed over findings, `[n_images]`."""
     return functional.binary_cross_entropy_with_logits(logits, labels, reduction="none").sum(1)
 
 
-def eager_step(model: nn.Module, films: Tensor, labels: Tensor, optimizer: torch.optim.Optimizer) -> Step:
+def eager_step(model: nn.Module, images: Tensor, labels: Tensor, optimizer: torch.optim.Optimizer) -> Step:
     """Non-private, as one would write it in plain PyTorch."""
 
     def step() -> None:
         optimizer.zero_grad()
-        loss_by_film(model(films), labels).sum().backward()
+        loss_by_image(model(images), labels).sum().backward()
         optimizer.step()
 
     return step
 
 
 def opacus_hooks_step(
-    model: nn.Module, films: Tensor, labels: Tensor, optimizer: torch.optim.Optimizer, *, noise_multiplier: float, max_grad_norm: float
+    model: nn.Module, images: Tensor, labels: Tensor, optimizer: torch.optim.Optimizer, *, noise_multiplier: float, max_grad_norm: float
 ) -> Step:
     """Opacus's standard engine: per-film gradients written out by hooks."""
     sampled = GradSampleModule(model, loss_reduction="sum")
@@ -96,20 +96,20 @@ def opacus_hooks_step(
         optimizer,
         noise_multiplier=noise_multiplier,
         max_grad_norm=max_grad_norm,
-        expected_batch_size=len(films),
+        expected_batch_size=len(images),
         loss_reduction="sum",
     )
 
     def step() -> None:
         private.zero_grad()
-        loss_by_film(sampled(films), labels).sum().backward()
+        loss_by_image(sampled(images), labels).sum().backward()
         private.step()
 
     return step
 
 
 def opacus_ghost_step(
-    model: nn.Module, films: Tensor, labels: Tensor, optimizer: torch.optim.Optimizer, *, noise_multiplier: float, max_grad_norm: float
+    model: nn.Module, images: Tensor, labels: Tensor, optimizer: torch.optim.Optimizer, *, noise_multiplier: float, max_grad_norm: float
 ) -> Step:
     """Opacus's fast gradient clipping: two backward passes, norms by ghost clipping where it has a sampler."""
     sampled = GradSampleModuleFastGradientClipping(model, loss_reduction="sum", max_grad_norm=max_grad_norm, use_ghost_clipping=True)
@@ -117,52 +117,52 @@ def opacus_ghost_step(
         optimizer,
         noise_multiplier=noise_multiplier,
         max_grad_norm=max_grad_norm,
-        expected_batch_size=len(films),
+        expected_batch_size=len(images),
         loss_reduction="sum",
     )
     criterion = DPLossFastGradientClipping(sampled, private, _Criterion(), "sum")
 
     def step() -> None:
         private.zero_grad()
-        criterion(sampled(films), labels).backward()
+        criterion(sampled(images), labels).backward()
         private.step()
 
     return step
 
 
 def func_step(
-    model: nn.Module, films: Tensor, labels: Tensor, optimizer: torch.optim.Optimizer, *, noise_multiplier: float, max_grad_norm: float
+    model: nn.Module, images: Tensor, labels: Tensor, optimizer: torch.optim.Optimizer, *, noise_multiplier: float, max_grad_norm: float
 ) -> Step:
-    """Per-film gradients by vmap over grad, a few films at once."""
+    """Per-film gradients by vmap over grad, a few images at once."""
     parameters = dict(model.named_parameters())
 
-    def loss_of_one(given: dict[str, Tensor], film: Tensor, label: Tensor) -> Tensor:
-        return loss_by_film(functional_call(model, given, (film[None],)), label[None]).sum()
+    def loss_of_one(given: dict[str, Tensor], image: Tensor, label: Tensor) -> Tensor:
+        return loss_by_image(functional_call(model, given, (image[None],)), label[None]).sum()
 
-    by_film = vmap(grad(loss_of_one), in_dims=(None, 0, 0))
+    by_image = vmap(grad(loss_of_one), in_dims=(None, 0, 0))
 
     def step() -> None:
         sums = {name: torch.zeros_like(p) for name, p in parameters.items()}
         constants = {name: p.detach() for name, p in parameters.items()}
-        for start in range(0, len(films), FILMS_AT_ONCE_BY_FUNC):
-            part = slice(start, start + FILMS_AT_ONCE_BY_FUNC)
-            gradients = by_film(constants, films[part], labels[part])
+        for start in range(0, len(images), IMAGES_AT_ONCE_BY_FUNC):
+            part = slice(start, start + IMAGES_AT_ONCE_BY_FUNC)
+            gradients = by_image(constants, images[part], labels[part])
             norms = torch.stack([g.flatten(1).square().sum(1) for g in gradients.values()]).sum(0).sqrt()
             factors = (max_grad_norm / norms).clamp(max=1)
             for name, g in gradients.items():
                 sums[name] += torch.einsum("n,n...->...", factors, g)
         for name, p in parameters.items():
-            p.grad = (sums[name] + noise_multiplier * max_grad_norm * torch.randn_like(p)) / len(films)
+            p.grad = (sums[name] + noise_multiplier * max_grad_norm * torch.randn_like(p)) / len(images)
         optimizer.step()
 
     return step
 
 
 class _Criterion(nn.Module):
-    """What Opacus's fast clipping wants of a loss: one number a film where it sets `reduction` to "none"."""
+    """What Opacus's fast clipping wants of a loss: one number an image where it sets `reduction` to "none"."""
 
     reduction = "sum"
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        losses = loss_by_film(logits, labels)
+        losses = loss_by_image(logits, labels)
         return losses if self.reduction == "none" else losses.sum()

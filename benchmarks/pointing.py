@@ -1,7 +1,7 @@
 """The pointing game on the demo cohort: do maps of private and non-private networks point at the planted lesions?
 
-Networks of recipe `paper` are trained on the demo's training patients; maps are drawn for held-out films that show a finding plainly, one
-film a patient. Chance is a random point in the thorax; the best single place for all films, and a network with random weights, stand by.
+Networks of recipe `paper` are trained on the demo's training patients; maps are drawn for held-out radiographs that show a finding plainly, one
+radiograph a patient. Chance is a random point in the thorax; the best single place for all radiographs, and a network with random weights, stand by.
 Form and layer of the map were chosen on the demo of seed 0; unless told otherwise, seed 1 is measured, whose patients chose nothing.
 """
 
@@ -15,28 +15,28 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dpmed_core.cohort.demo import add_demo_radiograph
-from dpmed_core.cohort.phantoms.film import render_film
-from dpmed_core.cohort.phantoms.lesions import PLACED, lesion_mask, thorax_mask, widened
-from dpmed_core.cohort.phantoms.population import draw_population
+from benchmarks.pointing_game import pointing
+from dpmed_core.cohort.demo.radiograph import add_demo_radiograph
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.cohort.split import assign_parts
-from dpmed_core.explaining.attribution import attribution, averaged_grad_cam
-from dpmed_core.explaining.methods import methods_of
-from dpmed_core.explaining.pointing import pointing
+from dpmed_core.engine.inference_task import UNTRAINED_SEED
+from dpmed_core.engine.training_task import work_on
+from dpmed_core.explanations.attribution import attribution, averaged_grad_cam
+from dpmed_core.explanations.methods import methods_of
 from dpmed_core.installation import Installation
-from dpmed_core.keyed import keyed_hex
-from dpmed_core.questions.answering import UNTRAINED_SEED
+from dpmed_core.keyed_hash import keyed_hex
+from dpmed_core.phantoms.chest.lesions import PLACED, lesion_mask, thorax_mask, widened
+from dpmed_core.phantoms.chest.population import draw_population
+from dpmed_core.phantoms.chest.radiograph import render_radiograph
 from dpmed_core.runs.plan import plan_runs
-from dpmed_core.runs.task import work_on
 from dpmed_core.settings import Settings
+from dpmed_core.training.encoders.network_input import IMAGE_SIDE
 from dpmed_core.training.fitted import Explainable, StoredModel
 from dpmed_core.training.inference import rebuild
-from dpmed_core.training.pixels import FILM_SIDE
 from dpmed_core.training.scores import held_out_rows
 from dpmed_core.training.spec import PrivacyUnit
 
-N_FILMS, EPSILON = 1600, 8.0
+N_IMAGES, EPSILON = 1600, 8.0
 PLAIN_SEVERITY = 0.35
 """Fainter lesions are left out: a network that misses them cannot point at them."""
 AVERAGED = "grad-cam, gradients averaged as published"
@@ -53,7 +53,7 @@ def rows() -> list[dict[str, object]]:
     with tempfile.TemporaryDirectory() as passing:
         installation = Installation.open(Settings(data_dir=Path(kept or passing)))
         if name not in installation.cohorts.names():
-            add_demo_radiograph(installation.cohorts, name=name, n_cases=N_FILMS, seed=seed)
+            add_demo_radiograph(installation.cohorts, name=name, n_cases=N_IMAGES, seed=seed)
         cohort = installation.cohorts.load(name)
         networks = dict(_networks(installation, cohort))
         shown = _shown_lesions(installation, cohort, seed)
@@ -74,28 +74,34 @@ def _networks(installation: Installation, cohort: Cohort) -> Iterator[tuple[str,
 
 
 def _shown_lesions(installation: Installation, cohort: Cohort, seed: int) -> pd.DataFrame:
-    """Plainly shown lesions of held-out films, one film a patient and finding: row, finding, lesion, thorax."""
-    population = draw_population(N_FILMS, seed=seed)
+    """Plainly shown lesions of held-out radiographs, one radiograph a patient and finding: row, finding, lesion, thorax."""
+    population = draw_population(N_IMAGES, seed=seed)
     split = assign_parts(cohort, seed=0, key=installation.key)
-    films = _films_of(population, cohort, held_out_rows(split), installation.key, seed)
+    radiographs = _images_of(population, cohort, held_out_rows(split), installation.key, seed)
     lines = []
     for finding in PLACED:
         plain = (population[finding] == 1) & (population[f"severity_{finding}"] >= PLAIN_SEVERITY)
-        of_patient = population.loc[[index for index in films if plain[index]]].drop_duplicates("patient").index
+        of_patient = population.loc[[index for index in radiographs if plain[index]]].drop_duplicates("patient").index
         for index in map(int, of_patient):
-            film = population.loc[index]
+            radiograph = population.loc[index]
             marks = (
-                lesion_mask(film, index, finding=finding, size=FILM_SIDE, seed=seed),
-                thorax_mask(film, index, size=FILM_SIDE, seed=seed),
+                lesion_mask(radiograph, index, finding=finding, size=IMAGE_SIDE, seed=seed),
+                thorax_mask(radiograph, index, size=IMAGE_SIDE, seed=seed),
             )
             lines.append(
-                {"row": films[index], "finding": finding, "patient": int(film["patient"]), "lesion": widened(marks[0]), "thorax": marks[1]}
+                {
+                    "row": radiographs[index],
+                    "finding": finding,
+                    "patient": int(radiograph["patient"]),
+                    "lesion": widened(marks[0]),
+                    "thorax": marks[1],
+                }
             )
     return pd.DataFrame(lines)
 
 
-def _films_of(population: pd.DataFrame, cohort: Cohort, rows: NDArray[np.intp], key: bytes, seed: int) -> dict[int, int]:
-    """The cohort's row of each held-out film of the population, found by its patient and, among that patient's films, by its pixels."""
+def _images_of(population: pd.DataFrame, cohort: Cohort, rows: NDArray[np.intp], key: bytes, seed: int) -> dict[int, int]:
+    """The cohort's row of each held-out radiograph of the population, found by its patient and, among that patient's radiographs, by its pixels."""
     of_patient: dict[str, list[int]] = {}
     for row in rows:
         of_patient.setdefault(str(cohort.cases["patient_id"].iloc[row]), []).append(int(row))
@@ -104,8 +110,8 @@ def _films_of(population: pd.DataFrame, cohort: Cohort, rows: NDArray[np.intp], 
         candidates = of_patient.get(keyed_hex(key, "patient", f"phantom-{patient}"), [])
         if not candidates:
             continue
-        film = render_film(population.iloc[index], index, size=cohort.images.shape[1], seed=seed, variant="demo") * 255
-        apart = [float(np.abs(film - cohort.images[row]).max()) for row in candidates]
+        radiograph = render_radiograph(population.iloc[index], index, size=cohort.images.shape[1], seed=seed, variant="demo") * 255
+        apart = [float(np.abs(radiograph - cohort.images[row]).max()) for row in candidates]
         assert min(apart) <= 1, "the cohort is not the one that this population gives"
         found[index] = candidates[int(np.argmin(apart))]
     return found

@@ -8,15 +8,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmarks.auroc import all_intervals
-from dpmed_core.evaluation.grouping import group_cases
-from dpmed_core.training.catalogue import PROBE
-from dpmed_core.training.entropy import SecureRandom
-from dpmed_core.training.head import Head, HeadData, head_data, train_heads, unit_norm
-from dpmed_core.training.probe import charged_steps, plan_probe, private_settings
+from dpmed_core.evaluation.scores.grouping import group_cases
+from dpmed_core.training.dpsgd.secure_random import SecureRandom
+from dpmed_core.training.encoders.features import unit_norm
+from dpmed_core.training.recipes.catalogue import PROBE
+from dpmed_core.training.recipes.linear_head import Head, HeadData, head_data, train_heads
+from dpmed_core.training.recipes.train_probe import charged_steps, plan_probe, private_settings
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
 
 N_FINDINGS = 8
-FILMS_PER_PATIENT = 2
+IMAGES_PER_PATIENT = 2
 SIZES = ((5_000, 320), (5_000, 160), (20_000, 320), (50_000, 320), (150_000, 320))
 """(cases, features); seven tenths of the cases are trained on, two tenths are scored, as in a cohort without a split of its own."""
 ROUNDS = {5_000: 15, 20_000: 5, 50_000: 3, 150_000: 1}
@@ -86,14 +87,14 @@ def _cohort(n_cases: int, n_features: int) -> tuple[HeadData, NDArray[np.float32
     rng = np.random.default_rng(0)
     features = unit_norm(rng.normal(size=(n_cases, n_features)))
     labels = (rng.random((n_cases, N_FINDINGS)) < 0.25).astype(np.float64)
-    n_train = int(0.7 * n_cases) // FILMS_PER_PATIENT * FILMS_PER_PATIENT
-    units = np.split(np.arange(n_train), np.arange(FILMS_PER_PATIENT, n_train, FILMS_PER_PATIENT))
+    n_train = int(0.7 * n_cases) // IMAGES_PER_PATIENT * IMAGES_PER_PATIENT
+    units = np.split(np.arange(n_train), np.arange(IMAGES_PER_PATIENT, n_train, IMAGES_PER_PATIENT))
     held_out = slice(n_train, n_train + int(0.2 * n_cases))
     return head_data(features, labels, units), features[held_out], labels[held_out]
 
 
 def _judge(head: Head, features: NDArray[np.float32], labels: NDArray[np.float64]) -> None:
-    patients = np.arange(len(features)) // FILMS_PER_PATIENT
+    patients = np.arange(len(features)) // IMAGES_PER_PATIENT
     grouping = group_cases(pd.DataFrame(index=range(len(features))), (), patients, n_patients=int(patients.max()) + 1)
     all_intervals(np.ascontiguousarray(head.probabilities(features).T), np.ascontiguousarray(labels.T), grouping)
 

@@ -1,8 +1,8 @@
-"""Public proxy tasks for fixing the settings of recipes: none holds a film of a patient, and each differs from what the encoder learnt
-from.
+"""Public proxy tasks for fixing the settings of recipes: none holds a radiograph of a patient, and each differs from what the encoder
+learnt from.
 
 `adult`: phantoms of the demo's kind. `child`: 28 x 28 pixels, small round bodies, other tones, nearly all ill, no patients. `ward`: few
-patients with very unequal numbers of portable films, faint disease, lines and letters on the film, wrong labels. `digits`: real
+patients with very unequal numbers of portable radiographs, faint disease, lines and letters on the radiograph, wrong labels. `digits`: real
 handwriting (8 x 8, in scikit-learn), far from any chest. `shapes`: textures and blobs. A setting is judged by its mean and its worst regret
 over all of them.
 """
@@ -18,60 +18,60 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from sklearn.datasets import load_digits
 
-from dpmed_core.cohort.phantoms.anatomy import Grid
-from dpmed_core.cohort.phantoms.film import attenuation, draw_body, exposed, render_films
-from dpmed_core.cohort.phantoms.population import FINDINGS, draw_population
+from dpmed_core.phantoms.chest.anatomy import Grid
+from dpmed_core.phantoms.chest.population import FINDINGS, draw_population
+from dpmed_core.phantoms.chest.radiograph import attenuation, draw_body, exposed, render_radiographs
 
 SIDE = 64
 
 
 @dataclass(frozen=True, eq=False)
 class Proxy:
-    """Films `[n, SIDE, SIDE]` (8-bit), labels `[n, n_findings]` and the patient of each film; patients below the cut are trained on."""
+    """Radiographs `[n, SIDE, SIDE]` (8-bit), labels `[n, n_findings]` and the patient of each radiograph; patients below the cut are trained on."""
 
     name: str
-    films: NDArray[np.uint8]
+    radiographs: NDArray[np.uint8]
     labels: NDArray[np.float32]
     patients: NDArray[np.intp]
     train_share: float
 
     def train_rows(self, *, fold: int) -> NDArray[np.bool_]:
-        """Which films are trained on, whole patients, in one of several random halvings."""
+        """Which radiographs are trained on, whole patients, in one of several random halvings."""
         n = int(self.patients.max()) + 1
         chosen = np.random.default_rng([fold, n]).random(n) < self.train_share
         return np.asarray(chosen[self.patients])
 
 
-def adult(n_films: int) -> Proxy:
+def adult(n_images: int) -> Proxy:
     """Phantoms of the demo's kind, other patients."""
-    population = draw_population(n_films, seed=901)
-    films = render_films(population, size=SIDE, seed=901)
-    return Proxy("adult", films, population[list(FINDINGS)].to_numpy(np.float32), _numbered(population["patient"]), 0.6)
+    population = draw_population(n_images, seed=901)
+    radiographs = render_radiographs(population, size=SIDE, seed=901)
+    return Proxy("adult", radiographs, population[list(FINDINGS)].to_numpy(np.float32), _numbered(population["patient"]), 0.6)
 
 
-def child(n_films: int) -> Proxy:
+def child(n_images: int) -> Proxy:
     """Children: one finding, 88 % positive, which is a consolidation or a perihilar haze."""
     rng = np.random.default_rng(902)
-    population = draw_population(n_films, seed=902)
+    population = draw_population(n_images, seed=902)
     for finding in FINDINGS:
         population[f"severity_{finding}"] *= 0.25
-    ill = rng.random(n_films) < 0.88
-    viral = rng.random(n_films) < 0.4
-    how = np.where(ill, rng.beta(1.6, 1.4, n_films), 0.12 * rng.random(n_films))
-    side = np.where(rng.random(n_films) < 0.6, "right", "left")
+    ill = rng.random(n_images) < 0.88
+    viral = rng.random(n_images) < 0.4
+    how = np.where(ill, rng.beta(1.6, 1.4, n_images), 0.12 * rng.random(n_images))
+    side = np.where(rng.random(n_images) < 0.6, "right", "left")
     for name in ("right", "left"):
         column = f"severity_pneumonic_infiltrates_{name}"
-        population[column] = np.where(~viral & ((side == name) | (rng.random(n_films) < 0.25)), 1.5 * how, population[column])
+        population[column] = np.where(~viral & ((side == name) | (rng.random(n_images) < 0.25)), 1.5 * how, population[column])
     population["severity_congestion"] = np.where(viral, 1.3 * how, population["severity_congestion"])
-    population["portable"] = (rng.random(n_films) < 0.5).astype(int)
-    films = np.stack([_child_film(population, i) for i in range(n_films)])
-    return Proxy("child", films, ill.astype(np.float32)[:, None], np.arange(n_films), 0.76)
+    population["portable"] = (rng.random(n_images) < 0.5).astype(int)
+    radiographs = np.stack([_child_image(population, i) for i in range(n_images)])
+    return Proxy("child", radiographs, ill.astype(np.float32)[:, None], np.arange(n_images), 0.76)
 
 
-def _child_film(population: pd.DataFrame, index: int) -> NDArray[np.uint8]:
-    film, rng = population.iloc[index], np.random.default_rng([902, index])
-    severity = {finding: float(film[f"severity_{finding}"]) for finding in FINDINGS}
-    body = draw_body(film, severity, "encoder", rng)
+def _child_image(population: pd.DataFrame, index: int) -> NDArray[np.uint8]:
+    radiograph, rng = population.iloc[index], np.random.default_rng([902, index])
+    severity = {finding: float(radiograph[f"severity_{finding}"]) for finding in FINDINGS}
+    body = draw_body(radiograph, severity, "encoder", rng)
     body = replace(
         body,
         fat=0.4 + 0.3 * rng.random(),
@@ -85,35 +85,35 @@ def _child_film(population: pd.DataFrame, index: int) -> NDArray[np.uint8]:
         rib_spacing=rng.uniform(0.11, 0.14),
         rotation=rng.normal(0, 0.05),
     )
-    picture = exposed(1.1 * attenuation(Grid.of(48), body, severity, rng), film, "encoder", rng)
+    picture = exposed(1.1 * attenuation(Grid.of(48), body, severity, rng), radiograph, "encoder", rng)
     picture = np.clip((picture - rng.uniform(-0.1, 0.1)) * rng.uniform(0.75, 1.1), 0, 1) ** rng.uniform(0.7, 1.3)
     margin = int(rng.integers(0, 6))
     return _at_side(picture[margin : 48 - margin, int(rng.integers(0, 4)) : 48 - int(rng.integers(0, 4))], 28)
 
 
-def ward(n_films: int) -> Proxy:
-    """Few patients, some with very many films; five faint findings, a tenth of the labels wrong."""
+def ward(n_images: int) -> Proxy:
+    """Few patients, some with very many radiographs; five faint findings, a tenth of the labels wrong."""
     rng = np.random.default_rng(903)
-    population = draw_population(n_films, seed=903)
-    weights = rng.pareto(1.1, n_films // 4) + 1
-    patients = np.sort(rng.choice(len(weights), n_films, p=weights / weights.sum()))
+    population = draw_population(n_images, seed=903)
+    weights = rng.pareto(1.1, n_images // 4) + 1
+    patients = np.sort(rng.choice(len(weights), n_images, p=weights / weights.sum()))
     drawn = population.groupby("patient").first().reset_index()
     population[["age", "sex", "heart_failure", "copd", "diabetes"]] = drawn.loc[
         patients % len(drawn), ["age", "sex", "heart_failure", "copd", "diabetes"]
     ].to_numpy()
     for finding in FINDINGS:
         population[f"severity_{finding}"] *= 0.65
-    population["portable"] = (rng.random(n_films) < 0.6).astype(int)
-    films = render_films(population.infer_objects(), size=SIDE, seed=903)
-    films = np.stack([_with_lines(film, np.random.default_rng([903, i])) for i, film in enumerate(films)])
+    population["portable"] = (rng.random(n_images) < 0.6).astype(int)
+    radiographs = render_radiographs(population.infer_objects(), size=SIDE, seed=903)
+    radiographs = np.stack([_with_lines(radiograph, np.random.default_rng([903, i])) for i, radiograph in enumerate(radiographs)])
     labels = population[list(FINDINGS[:5])].to_numpy(np.float32)
     wrong = rng.random(labels.shape) < 0.1
-    return Proxy("ward", films, np.where(wrong, 1 - labels, labels).astype(np.float32), _numbered(pd.Series(patients)), 0.8)
+    return Proxy("ward", radiographs, np.where(wrong, 1 - labels, labels).astype(np.float32), _numbered(pd.Series(patients)), 0.8)
 
 
-def _with_lines(film: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A film with leads, a letter in a corner, a vignette, and another tone."""
-    picture = film.astype(np.float32) / 255
+def _with_lines(radiograph: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A radiograph with leads, a letter in a corner, a vignette, and another tone."""
+    picture = radiograph.astype(np.float32) / 255
     y, x = np.mgrid[0:SIDE, 0:SIDE] / SIDE * 2 - 1
     for _ in range(rng.integers(0, 4)):
         a, b, c, d = rng.normal(0, 0.5, 4)
@@ -130,16 +130,16 @@ def _with_lines(film: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np
 def digits() -> Proxy:
     """Scikit-learn's handwritten digits, each against the others."""
     found = load_digits()
-    films = np.stack([_at_side(image / 16, 8) for image in found.images])
-    return Proxy("digits", films, (found.target[:, None] == np.arange(10)).astype(np.float32), np.arange(len(films)), 0.7)
+    radiographs = np.stack([_at_side(image / 16, 8) for image in found.images])
+    return Proxy("digits", radiographs, (found.target[:, None] == np.arange(10)).astype(np.float32), np.arange(len(radiographs)), 0.7)
 
 
-def shapes(n_films: int) -> Proxy:
+def shapes(n_images: int) -> Proxy:
     """Fields of texture with or without a blob, stripes, an edge, a shadow."""
     rng = np.random.default_rng(904)
-    labels = (rng.random((n_films, 4)) < (0.5, 0.2, 0.3, 0.1)).astype(np.float32)
-    films = np.stack([_field(row, np.random.default_rng([904, i])) for i, row in enumerate(labels)])
-    return Proxy("shapes", films, labels, np.arange(n_films) // 2, 0.5)
+    labels = (rng.random((n_images, 4)) < (0.5, 0.2, 0.3, 0.1)).astype(np.float32)
+    radiographs = np.stack([_field(row, np.random.default_rng([904, i])) for i, row in enumerate(labels)])
+    return Proxy("shapes", radiographs, labels, np.arange(n_images) // 2, 0.5)
 
 
 def _field(present: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.uint8]:

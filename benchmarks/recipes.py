@@ -24,15 +24,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.proxies import PROXIES
-from dpmed_core.cohort.image import read_image, squared
-from dpmed_core.cohort.schema import Modality
+from dpmed_core.imaging.image import read_image, squared
+from dpmed_core.imaging.modality import Modality
 from dpmed_core.settings import load_settings
-from dpmed_core.training.catalogue import PROBE
-from dpmed_core.training.encoder import load_encoder
-from dpmed_core.training.entropy import SecureRandom
-from dpmed_core.training.features import leading
-from dpmed_core.training.head import head_data, train_heads
-from dpmed_core.training.probe import plan_probe
+from dpmed_core.training.dpsgd.secure_random import SecureRandom
+from dpmed_core.training.encoders.features import leading
+from dpmed_core.training.encoders.radiograph_encoder import load_encoder
+from dpmed_core.training.recipes.catalogue import PROBE
+from dpmed_core.training.recipes.linear_head import head_data, train_heads
+from dpmed_core.training.recipes.train_probe import plan_probe
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
 
 EPSILONS: tuple[float | None, ...] = (0.3, 1.0, 2.0, 8.0, None)
@@ -46,7 +46,7 @@ PENALTIES = np.logspace(-5, 1, 7)
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Features of films, their labels and units, and who is trained on."""
+    """Features of radiographs, their labels and units, and who is trained on."""
 
     name: str
     features: NDArray[np.float32]
@@ -65,22 +65,22 @@ def rows() -> list[dict[str, object]]:
 def on_proxy(name: str) -> list[dict[str, object]]:
     """Mean over `N_HALVINGS` halvings of a proxy and `PROXY_SEEDS` trainings of each."""
     proxy = PROXIES[name]()
-    features = features_of(proxy.films)
+    features = features_of(proxy.radiographs)
     tasks = [Task(name, features, proxy.labels, proxy.patients, proxy.train_rows(fold=fold)) for fold in range(N_HALVINGS)]
     return [_row(name, epsilon, [a for task in tasks for a in aurocs(task, epsilon, n_seeds=PROXY_SEEDS)]) for epsilon in EPSILONS]
 
 
 def on_pneumonia(folder: Path) -> list[dict[str, object]]:
     """Test AUROC for pneumonia on `pneumoniamnist`, its own split, unit image."""
-    films, labels, train = pneumonia(folder)
-    task = Task("pneumoniamnist", features_of(films), labels, np.arange(len(films)), train)
+    radiographs, labels, train = pneumonia(folder)
+    task = Task("pneumoniamnist", features_of(radiographs), labels, np.arange(len(radiographs)), train)
     return [_row(task.name, epsilon, aurocs(task, epsilon, n_seeds=N_SEEDS)) for epsilon in EPSILONS]
 
 
 def on_nih(folder: Path) -> list[dict[str, object]]:
     """Each finding of `nih1000`: probe, its paired loss, and tuned logistic regressions on the same features and on pixels."""
-    films, labels, patients = nih(folder)
-    features = features_of(films)
+    radiographs, labels, patients = nih(folder)
+    features = features_of(radiographs)
     tasks = [Task("nih1000", features, labels, patients, train) for train in folds(patients)]
     found: list[dict[str, object]] = []
     for k, finding in enumerate(NIH_FINDINGS):
@@ -88,7 +88,7 @@ def on_nih(folder: Path) -> list[dict[str, object]]:
         others = {
             "logistic regression, same features": np.array([_tuned(task, leading_all(task.features), k) for task in tasks]),
             "logistic regression, pixels": np.array(
-                [_tuned(task, films[:, ::4, ::4].reshape(len(films), -1) / 255.0, k) for task in tasks]
+                [_tuned(task, radiographs[:, ::4, ::4].reshape(len(radiographs), -1) / 255.0, k) for task in tasks]
             ),
         }
         twin = by_epsilon[None]
@@ -99,19 +99,23 @@ def on_nih(folder: Path) -> list[dict[str, object]]:
 
 
 def pneumonia(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.bool_]]:
-    """Films, labels and who is trained on, of `pneumoniamnist`: its own training and test part."""
+    """Radiographs, labels and who is trained on, of `pneumoniamnist`: its own training and test part."""
     with np.load(folder / "pneumoniamnist" / "pneumoniamnist.npz") as file:
-        films = np.concatenate([file["train_images"], file["test_images"]])
+        radiographs = np.concatenate([file["train_images"], file["test_images"]])
         labels = np.concatenate([file["train_labels"], file["test_labels"]]).reshape(-1, 1).astype(np.float32)
         n_train = len(file["train_images"])
-    return np.stack([squared(film.astype(np.float32) / 255) for film in films]), labels, np.arange(len(films)) < n_train
+    return (
+        np.stack([squared(radiograph.astype(np.float32) / 255) for radiograph in radiographs]),
+        labels,
+        np.arange(len(radiographs)) < n_train,
+    )
 
 
 def nih(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.intp]]:
-    """Films, labels of `NIH_FINDINGS` and patients of `nih1000`."""
+    """Radiographs, labels of `NIH_FINDINGS` and patients of `nih1000`."""
     table = pd.read_csv(folder / "nih1000" / "manifest.csv")
-    films = np.stack([read_image(folder / "nih1000" / name).pixels for name in table["image"]])
-    return films, table[list(NIH_FINDINGS)].to_numpy(np.float32), pd.factorize(table["patient_id"])[0]
+    radiographs = np.stack([read_image(folder / "nih1000" / name).pixels for name in table["image"]])
+    return radiographs, table[list(NIH_FINDINGS)].to_numpy(np.float32), pd.factorize(table["patient_id"])[0]
 
 
 def aurocs(task: Task, epsilon: float | None, *, n_seeds: int, finding: int | None = None) -> list[float]:
@@ -129,10 +133,10 @@ def aurocs(task: Task, epsilon: float | None, *, n_seeds: int, finding: int | No
     return [float(np.mean([roc_auc_score(truth[:, k], s[:, k]) for k in findings])) for s in scores]
 
 
-def features_of(films: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The public features of films."""
+def features_of(radiographs: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The public features of radiographs."""
     encoder = load_encoder(load_settings().encoders_dir, Modality.RADIOGRAPH)
-    return np.concatenate([encoder.features(films[start : start + 100]) for start in range(0, len(films), 100)])
+    return np.concatenate([encoder.features(radiographs[start : start + 100]) for start in range(0, len(radiographs), 100)])
 
 
 def leading_all(features: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -2,7 +2,7 @@
 
 Time: rounds of all variants in turns, one thread; the ratio of each round to ours without privacy, its median and interval. Memory: the
 growth of the resident set over a step, each variant in a process of its own. Error: each unit's clipped gradient against an explicit
-loop in the same precision, as a share of the clipping bound, one film a unit; in double precision too. (Between precisions, max
+loop in the same precision, as a share of the clipping bound, one image a unit; in double precision too. (Between precisions, max
 pooling now and then picks another of two nearly equal places, in plain PyTorch as well.)
 """
 
@@ -25,17 +25,17 @@ from benchmarks.peers import (
     Step,
     eager_step,
     func_step,
-    loss_by_film,
+    loss_by_image,
     opacus_ghost_step,
     opacus_hooks_step,
     plain_layers,
 )
-from dpmed_core.training.dpsgd import clip_factors, make_stepper
-from dpmed_core.training.models import ConvNet3d, ResNet9, SliceNet
-from dpmed_core.training.networks import NETWORKS
-from dpmed_core.training.pixels import VOLUME_GRID
-from dpmed_core.training.unit_gradients.module import UnitGradientModule
-from dpmed_core.training.unit_gradients.units import Units
+from dpmed_core.training.dpsgd.stepper import clip_factors, make_stepper
+from dpmed_core.training.dpsgd.unit_gradients import UnitGradientModule
+from dpmed_core.training.dpsgd.unit_index import Units
+from dpmed_core.training.encoders.network_input import VOLUME_GRID
+from dpmed_core.training.networks.models import ConvNet3d, ResNet9, SliceNet
+from dpmed_core.training.recipes.networks import NETWORKS
 
 ROUNDS, ROUNDS_OF_SLOW_PEERS = 30, 5
 N_FINDINGS = 8
@@ -57,7 +57,7 @@ class Case:
 
     build: Callable[[], nn.Module]
     shape: tuple[int, ...]
-    films_at_once: int
+    images_at_once: int
 
 
 def _of_recipe(name: str) -> Callable[[], nn.Module]:
@@ -68,9 +68,9 @@ CASES = {
     "resnet9-w0.25-b64": Case(partial(ResNet9, width=0.25, n_out=N_FINDINGS), (64, 1, 64, 64), 32),
     "resnet9-w1-b16": Case(partial(ResNet9, width=1.0, n_out=N_FINDINGS), (16, 1, 64, 64), 16),
     "cnn3d-b16": Case(partial(ConvNet3d, n_out=N_FINDINGS), (16, 1, 32, 64, 64), 4),
-    "paper3d-b16": Case(_of_recipe("paper3d"), (16, 1, *VOLUME_GRID), NETWORKS["paper3d"].films_at_once),
+    "paper3d-b16": Case(_of_recipe("paper3d"), (16, 1, *VOLUME_GRID), NETWORKS["paper3d"].images_at_once),
     "resnet9-3d-w0.125-b8": Case(partial(ResNet9, width=0.125, n_out=N_FINDINGS, dimensions=3), (8, 1, *VOLUME_GRID), 4),
-    "slices-b16": Case(_of_recipe("slices"), (16, 1, *VOLUME_GRID), NETWORKS["slices"].films_at_once),
+    "slices-b16": Case(_of_recipe("slices"), (16, 1, *VOLUME_GRID), NETWORKS["slices"].images_at_once),
 }
 
 
@@ -112,53 +112,53 @@ def _rows_of(name: str) -> list[dict[str, object]]:
 def _step(name: str, variant: str) -> Step:
     case = CASES[name]
     torch.manual_seed(0)
-    films = torch.randn(case.shape)
-    labels = torch.randint(0, 2, (len(films), N_FINDINGS)).float()
+    images = torch.randn(case.shape)
+    labels = torch.randint(0, 2, (len(images), N_FINDINGS)).float()
     model = case.build()
     if variant not in (REFERENCE, "private"):
         model = SlicesForOpacus(model) if isinstance(model, SliceNet) and variant.startswith("opacus") else plain_layers(model)
     optimizer = torch.optim.NAdam(model.parameters(), lr=1e-3)
     if variant == "nonprivate-eager":
-        return eager_step(model, films, labels, optimizer)
+        return eager_step(model, images, labels, optimizer)
     if variant in PRIVATE_PEERS:
-        return PRIVATE_PEERS[variant](model, films, labels, optimizer, noise_multiplier=NOISE_MULTIPLIER, max_grad_norm=MAX_GRAD_NORM)
-    return _our_step(case, model, films, labels, optimizer, noise_multiplier=NOISE_MULTIPLIER if variant == "private" else None)
+        return PRIVATE_PEERS[variant](model, images, labels, optimizer, noise_multiplier=NOISE_MULTIPLIER, max_grad_norm=MAX_GRAD_NORM)
+    return _our_step(case, model, images, labels, optimizer, noise_multiplier=NOISE_MULTIPLIER if variant == "private" else None)
 
 
 def _our_step(
-    case: Case, model: nn.Module, films: Tensor, labels: Tensor, optimizer: torch.optim.Optimizer, *, noise_multiplier: float | None
+    case: Case, model: nn.Module, images: Tensor, labels: Tensor, optimizer: torch.optim.Optimizer, *, noise_multiplier: float | None
 ) -> Step:
-    stepper = make_stepper(model, optimizer, noise_multiplier=noise_multiplier, max_grad_norm=MAX_GRAD_NORM, expected_units=len(films))
+    stepper = make_stepper(model, optimizer, noise_multiplier=noise_multiplier, max_grad_norm=MAX_GRAD_NORM, expected_units=len(images))
 
     def step() -> None:
-        for start in range(0, len(films), case.films_at_once):
-            part = slice(start, start + case.films_at_once)
-            units = _one_film_each(len(films[part]))
-            stepper.accumulate(loss_by_film(stepper.forward(films[part], units), labels[part]), units)
+        for start in range(0, len(images), case.images_at_once):
+            part = slice(start, start + case.images_at_once)
+            units = _one_image_each(len(images[part]))
+            stepper.accumulate(loss_by_image(stepper.forward(images[part], units), labels[part]), units)
         stepper.finish()
 
     return step
 
 
-def _one_film_each(n: int) -> Units:
+def _one_image_each(n: int) -> Units:
     return Units(torch.arange(n), n)
 
 
 def _max_abs_error(case: Case, dtype: torch.dtype) -> float:
     """The largest deviation of a unit's clipped gradient from the explicit one, over the bound."""
     torch.manual_seed(0)
-    films = torch.randn(min(case.shape[0], 8), *case.shape[1:]).to(dtype)
-    labels = torch.randint(0, 2, (len(films), N_FINDINGS)).to(dtype)
+    images = torch.randn(min(case.shape[0], 8), *case.shape[1:]).to(dtype)
+    labels = torch.randint(0, 2, (len(images), N_FINDINGS)).to(dtype)
     model = case.build().to(dtype)
     explicit = copy.deepcopy(model)
-    module, units, worst = UnitGradientModule(model), _one_film_each(len(films)), 0.0
-    for i in range(len(films)):
+    module, units, worst = UnitGradientModule(model), _one_image_each(len(images)), 0.0
+    for i in range(len(images)):
         explicit.zero_grad()
-        loss_by_film(explicit(films[i : i + 1]), labels[i : i + 1]).sum().backward()
+        loss_by_image(explicit(images[i : i + 1]), labels[i : i + 1]).sum().backward()
         gradient = torch.cat([p.grad.flatten() for p in explicit.parameters() if p.grad is not None]).double()
         expected = gradient * min(1.0, MAX_GRAD_NORM / float(gradient.norm()))
-        loss_by_film(module(films, units), labels).sum().backward()
-        only = (torch.arange(len(films)) == i).double()
+        loss_by_image(module(images, units), labels).sum().backward()
+        only = (torch.arange(len(images)) == i).double()
         sums = module.clipped_sums(units, lambda norms, only=only: clip_factors(norms, MAX_GRAD_NORM) * only)
         found = torch.cat([sums[name].flatten() for name, _ in model.named_parameters()])
         worst = max(worst, float((found.double() - expected).norm()) / MAX_GRAD_NORM)

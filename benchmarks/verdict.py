@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.cohorts import Cohort, separation
-from dpmed_core.evaluation.measured import measure_panel
-from dpmed_core.evaluation.verdict import WIDENED, verdict_rows
+from dpmed_core.evaluation.statistics.auroc_panel import measure_panel
+from dpmed_core.evaluation.tables.fairness_verdict import WIDENED, verdict_rows
 
 BY = ("sex", "age")
 N_PATIENTS, N_FINDINGS, PREVALENCE, CORRELATION = 264, 3, 0.3, 0.3
 MARGIN = 0.05
 SHARED = 0.8
-"""Share of a score's noise that every training on the same film has in common."""
+"""Share of a score's noise that every training on the same image has in common."""
 
 
 def verdicts(rng: np.random.Generator, *, n_seeds: int, auroc: float, loss: float, extra: float, wobble: float) -> pd.DataFrame:

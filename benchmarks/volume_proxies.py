@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from dpmed_core.cohort.volumes.grid import SHAPE, SPACING_MM
+from dpmed_core.imaging.volume_grid import SHAPE, SPACING_MM
 
 Floats = NDArray[np.float32]
 

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from dpmed_core.blind.book import ReadingBook
 from dpmed_core.cohort.store import CohortStore
 from dpmed_core.database import Database
-from dpmed_core.keyed import installation_key
+from dpmed_core.keyed_hash import installation_key
+from dpmed_core.reader_study.store import ReaderStudyStore
 from dpmed_core.runs.store import RunStore
 from dpmed_core.settings import Settings, load_settings
 
@@ -39,9 +39,9 @@ class Installation:
         )
 
     @property
-    def readings(self) -> ReadingBook:
+    def reader_study(self) -> ReaderStudyStore:
         """What readers answered before they saw labels and scores."""
-        return ReadingBook(Database(self.settings))
+        return ReaderStudyStore(Database(self.settings))
 
     def remove_cohort(self, name: str) -> list[str]:
         """Remove cohort `name` and withdraw its runs; the run_ids that were withdrawn.
@@ -56,7 +56,7 @@ class Installation:
         self.cohorts.remove(name)
         if any(self.cohorts.load(other).fingerprint == fingerprint for other in self.cohorts.names()):
             return []
-        self.readings.forget(fingerprint)
+        self.reader_study.forget(fingerprint)
         withdrawn = [s.run_id for s in self.runs.statuses() if s.spec.cohort_fingerprint == fingerprint]
         for run_id in withdrawn:
             self.runs.withdraw(run_id)

@@ -1,5 +1,6 @@
 """Settings of an installation, read from the environment first."""
 
+import os
 from functools import lru_cache
 from pathlib import Path
 
@@ -22,7 +23,7 @@ class Settings(BaseSettings):
     workers: int = Field(2, ge=1, le=256, description="training processes of the engine's own scheduler")
     import_dir: Path | None = Field(None, description="folder on the server whose subfolders the import page offers; none: upload only")
     demo: bool = Field(True, description="make and train the synthetic demo cohort when nothing is there")
-    demo_cases: int = Field(1600, ge=60, le=200_000, description="films in the demo cohort that is made by itself")
+    demo_cases: int = Field(1600, ge=60, le=200_000, description="images in the demo cohort that is made by itself")
     show_training_cases: bool = Field(
         False, description="the page Cases offers validation and training cases too; no guarantee covers looking at them"
     )
@@ -39,7 +40,7 @@ class Settings(BaseSettings):
         return self.data_dir / "runs"
 
     @property
-    def families_dir(self) -> Path:
+    def analysis_plans_dir(self) -> Path:
         """Where the families of verdicts are locked."""
         return self.data_dir / "families"
 
@@ -59,12 +60,12 @@ class Settings(BaseSettings):
         return self.data_dir / "dpmed.db"
 
     @property
-    def questions_dir(self) -> Path:
+    def inference_dir(self) -> Path:
         """Where questions wait for the engine; each gone when its answer was fetched, or after some minutes."""
         return self.data_dir / "questions"
 
     @property
-    def own_cases_dir(self) -> Path:
+    def uploaded_cases_dir(self) -> Path:
         """Where a reader's own case is written to be read; each gone when it was read."""
         return self.data_dir / "own-cases"
 
@@ -96,3 +97,10 @@ def load_settings() -> Settings:
     except ValidationError as error:
         problems = "; ".join(f"DPMED_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
         raise SettingsError(f"The settings cannot be used: {problems}. Correct the variable and start again.") from None
+
+
+def settings_environment(settings: Settings) -> dict[str, str]:
+    """This process's environment with `settings` written into it, the data folder as an absolute path."""
+    given = {f"DPMED_{name.upper()}": str(value) for name, value in settings.model_dump().items() if value is not None}
+    given["DPMED_DATA_DIR"] = str(settings.data_dir.absolute())
+    return {**os.environ, **given}

@@ -4,9 +4,10 @@ from functools import partial
 
 import streamlit as st
 
-from dpmed_core.cohort.schema import Cohort, Modality
-from widgets.blind_reading import show_blind_reading
-from widgets.case_choice import (
+from dpmed_core.cohort.schema import Cohort
+from dpmed_core.imaging.modality import Modality
+from widgets.cached import links_of
+from widgets.cases.choice import (
     Listed,
     case_of,
     choose_cases,
@@ -18,15 +19,16 @@ from widgets.case_choice import (
     show_list,
     step_case,
 )
-from widgets.case_light import choose_light, choose_test_light
-from widgets.case_parts import choose_part
-from widgets.case_scores import links_of, worklist_of
-from widgets.case_view import show_answers, show_budgets, show_patient
+from widgets.cases.explanations import show_explanations
+from widgets.cases.model_context import choose_light, choose_test_light
+from widgets.cases.parts import choose_part
+from widgets.cases.reader_study import show_reader_study
+from widgets.cases.scores import worklist_of
+from widgets.cases.shown_case import Light
+from widgets.cases.uploaded_case import show_uploaded_case
+from widgets.cases.view import show_answers, show_budgets, show_patient
 from widgets.choices import Choices, choice, current_choices
 from widgets.cohort import chosen_cohort
-from widgets.explanations import show_explanations
-from widgets.own_case import show_own_case
-from widgets.shown_case import Light
 from widgets.viewer.component import show_case_image
 
 MODES = {"worklist": "Worklist", "blind": "Blind reading", "own": "A case of your own"}
@@ -84,6 +86,6 @@ if (chosen := chosen_cohort()) is not None and selected.finding and selected.rec
     if mode == "worklist":
         show_worklist(chosen, selected)
     elif mode == "blind":
-        show_blind_reading(chosen, str(selected.finding), partial(choose_test_light, chosen, selected))
+        show_reader_study(chosen, str(selected.finding), partial(choose_test_light, chosen, selected))
     elif mode == "own" and (light := choose_test_light(chosen, selected)) is not None:
-        show_own_case(light)
+        show_uploaded_case(light)

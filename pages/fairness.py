@@ -2,18 +2,18 @@
 
 import streamlit as st
 
-from dpmed_core.cohort.report import counted
 from dpmed_core.cohort.schema import Cohort
-from dpmed_core.evaluation.fairness_wording import fairness_sentence
-from dpmed_core.evaluation.tables import EvaluationTables
-from dpmed_core.exhibits import EXHIBITS, Choice
+from dpmed_core.evaluation.tables.all_tables import EvaluationTables
+from dpmed_core.phrases import counted
+from dpmed_core.reporting.catalogue import CATALOGUE, Choice
+from dpmed_core.reporting.wording.fairness import fairness_sentence
 from dpmed_core.runs.status import OPEN_STATES
+from widgets.analysis_plan import choose_plan, look_at_plan
 from widgets.attributes import choose_attribute
-from widgets.budget import choose_epsilon, show_left_out, show_promise
+from widgets.budget import choose_epsilon, show_guarantee, show_left_out
 from widgets.choices import Choices, current_choices
 from widgets.cohort import chosen_cohort
-from widgets.exhibit import downloads, show_exhibit
-from widgets.family import choose_family, look_at_family
+from widgets.figure import downloads, show_figure
 from widgets.lookup import live, runs_of
 from widgets.tables import tables_of
 from widgets.verdict import show_groups, show_verdicts
@@ -38,9 +38,9 @@ def show_results(cohort: Cohort, choices: Choices, attribute: str) -> None:
         if epsilon is None:
             return
         shown = Choice(finding=choices.finding, recipe=choices.recipe, unit=choices.unit, epsilon=epsilon, attribute=attribute)
-        lock = look_at_family(cohort)
+        lock = look_at_plan(cohort)
         show_summary(tables, shown)
-        show_promise(of_choice.loc[of_choice["epsilon"] == epsilon, "run_id"].iloc[0])
+        show_guarantee(of_choice.loc[of_choice["epsilon"] == epsilon, "run_id"].iloc[0])
         place_of_verdict = st.container()
         show_figures(tables, shown, cohort)
         with place_of_verdict:
@@ -51,7 +51,7 @@ def show_results(cohort: Cohort, choices: Choices, attribute: str) -> None:
 
     live(cohort, part)
     with st.expander("What the verdict is about: groups, findings and margin"):
-        choose_family(cohort)
+        choose_plan(cohort)
 
 
 def show_summary(tables: EvaluationTables, shown: Choice) -> None:
@@ -61,12 +61,12 @@ def show_summary(tables: EvaluationTables, shown: Choice) -> None:
 
 def show_figures(tables: EvaluationTables, shown: Choice, cohort: Cohort) -> None:
     """The forest plot, and under it one of the other figures: each figure that is drawn makes a move of the slider slower."""
-    show_exhibit(FIGURES[0], tables, shown, cohort)
+    show_figure(FIGURES[0], tables, shown, cohort)
     others = FIGURES[1:]
-    for name, tab in zip(others, st.tabs([EXHIBITS[name].title for name in others], key="figure-tab", on_change="rerun"), strict=True):
+    for name, tab in zip(others, st.tabs([CATALOGUE[name].title for name in others], key="figure-tab", on_change="rerun"), strict=True):
         if tab.open:
             with tab:
-                show_exhibit(name, tables, shown, cohort)
+                show_figure(name, tables, shown, cohort)
 
 
 st.title("Fairness")

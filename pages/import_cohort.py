@@ -7,24 +7,24 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dpmed_core.cohort.report import counted
-from dpmed_core.cohort.schema import Modality, Part
-from dpmed_core.cohort.stored import FORMS, scan_caption
-from dpmed_core.naming import IMAGE_WORDS, column_title
-from dpmed_core.pace import in_words
+from dpmed_core.cohort.display_names import IMAGE_WORDS, column_title
+from dpmed_core.cohort.schema import Part
+from dpmed_core.imaging.modality import Modality
+from dpmed_core.imaging.stored_format import FORMS, scan_caption
+from dpmed_core.phrases import counted, in_words
 from dpmed_core.uploads.columns import ColumnMap, TableFacts, likely_modality, table_facts
+from dpmed_core.uploads.image_column import folders_under, tables_under
 from dpmed_core.uploads.jobs import UNDER_WAY, Job, Jobs, Stage
 from dpmed_core.uploads.limits import DEFAULT_LIMITS, GIB
-from dpmed_core.uploads.locate import folders_under, tables_under
-from dpmed_core.uploads.outlook import Outlook
-from dpmed_core.uploads.work import root_of
+from dpmed_core.uploads.preview import Outlook
+from dpmed_core.uploads.steps import root_of
 from widgets.lookup import installation
 from widgets.report import show_report
 
 LOOK_EVERY_SECONDS = 1.0
 PREVIEWS_A_ROW = 8
 NOT_THERE = "— not in this table —"
-MODALITIES = {Modality.RADIOGRAPH: "Radiographs, one film a row", Modality.CT: "CT, one scan a row"}
+MODALITIES = {Modality.RADIOGRAPH: "Radiographs, one image a row", Modality.CT: "CT, one scan a row"}
 STEPS = {
     Stage.UNPACKING: "Looking through the files",
     Stage.LOOKING: "Reading the table and some images",
@@ -151,7 +151,7 @@ def _column_form(facts: TableFacts, guess: ColumnMap, modality: Modality) -> tup
             left,
             "Image file or folder",
             guess.image,
-            "Path or name of each film's file, or of each scan's folder or file; folders above may be left out.",
+            "Path or name of each image's file, or of each scan's folder or file; folders above may be left out.",
         )
         patient = one(right, "Patient", guess.patient, "Who; kept only as a keyed hash. Without it no promise can be made to a patient.")
         findings = st.multiselect("Findings to predict", facts.labels, [n for n in guess.findings if n in facts.labels])

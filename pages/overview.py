@@ -3,19 +3,19 @@
 import pandas as pd
 import streamlit as st
 
-from dpmed_core.cohort.remarks import attributes_sentence
+from dpmed_core.cohort.display_names import IMAGE_WORDS, attribute_title, spelled_out, subgroup_title, version_alias
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.cohort.split import assign_parts
-from dpmed_core.cohort.stored import picture_of, scan_caption
 from dpmed_core.cohort.summary import counts_table
-from dpmed_core.naming import IMAGE_WORDS, attribute_title, spelled_out, subgroup_title, version_alias
+from dpmed_core.imaging.header_warnings import attributes_sentence
+from dpmed_core.imaging.stored_format import picture_of, scan_caption
 from dpmed_core.runs.plan import DEFAULT_SPLIT_SEED
 from dpmed_core.runs.status import RunState
 from widgets.cohort import chosen_cohort
 from widgets.lookup import installation, refresh_seconds, runs_of
 from widgets.report import show_report
 
-SAMPLE_FILMS, SAMPLE_PIXELS = 8, 105
+SAMPLE_IMAGES, SAMPLE_PIXELS = 8, 105
 
 
 def show_numbers(cohort: Cohort, counts: pd.DataFrame) -> None:
@@ -39,20 +39,20 @@ def show_numbers(cohort: Cohort, counts: pd.DataFrame) -> None:
 
 def show_findings(cohort: Cohort, counts: pd.DataFrame) -> None:
     """Positive images of each finding in each part."""
-    films = IMAGE_WORDS[cohort.modality].several
-    st.subheader(f"Findings: {films} in which each is present")
+    images = IMAGE_WORDS[cohort.modality].several
+    st.subheader(f"Findings: {images} in which each is present")
     if not cohort.findings:
         st.info("This cohort has no findings: it can be looked at, not trained on. Import it again with a table of labels.")
         return
     whole = counts[counts["attribute"] == "all"].set_index("part")[list(cohort.findings)].T
-    table = whole.rename(index=spelled_out, columns=lambda part: f"{part} {films}".capitalize())
-    table[f"Share of all {films}"] = (cohort.labels == 1).mean(axis=0) * 100
-    st.dataframe(table, column_config={f"Share of all {films}": st.column_config.NumberColumn(format="%.0f %%"), "_index": "Finding"})
+    table = whole.rename(index=spelled_out, columns=lambda part: f"{part} {images}".capitalize())
+    table[f"Share of all {images}"] = (cohort.labels == 1).mean(axis=0) * 100
+    st.dataframe(table, column_config={f"Share of all {images}": st.column_config.NumberColumn(format="%.0f %%"), "_index": "Finding"})
 
 
 def show_patients(cohort: Cohort, counts: pd.DataFrame) -> None:
     """Images and patients by sex, age and co-morbidity."""
-    films = IMAGE_WORDS[cohort.modality].several
+    images = IMAGE_WORDS[cohort.modality].several
     st.subheader("Who is in it")
     groups = counts[(counts["attribute"] != "all")]
     whole = groups[groups["part"] == "all"]
@@ -60,9 +60,9 @@ def show_patients(cohort: Cohort, counts: pd.DataFrame) -> None:
         {
             "By": whole["attribute"].map(attribute_title),
             "Group": [subgroup_title(a, s) for a, s in zip(whole["attribute"], whole["subgroup"], strict=True)],
-            films.capitalize(): whole["n_cases"],
+            images.capitalize(): whole["n_cases"],
             "Patients": whole["n_patients"],
-            f"Test {films}": groups[groups["part"] == "test"]["n_cases"].to_numpy(),
+            f"Test {images}": groups[groups["part"] == "test"]["n_cases"].to_numpy(),
             "Test patients": groups[groups["part"] == "test"]["n_patients"].to_numpy(),
         }
     )
@@ -85,13 +85,13 @@ def show_identifying(cohort: Cohort) -> None:
 
 def show_samples(cohort: Cohort) -> None:
     """Some images, of a synthetic cohort only; of a volume its middle slice."""
-    films = IMAGE_WORDS[cohort.modality].several
-    st.subheader(f"Some of its synthetic {films}")
+    images = IMAGE_WORDS[cohort.modality].several
+    st.subheader(f"Some of its synthetic {images}")
     if cohort.spacing_mm:
         st.caption(scan_caption(cohort.images.shape[1:], cohort.spacing_mm))
-    step = max(1, len(cohort.images) // SAMPLE_FILMS)
+    step = max(1, len(cohort.images) // SAMPLE_IMAGES)
     with st.container(horizontal=True):
-        for image in cohort.images[::step][:SAMPLE_FILMS]:
+        for image in cohort.images[::step][:SAMPLE_IMAGES]:
             st.image(picture_of(image), width=SAMPLE_PIXELS)
 
 

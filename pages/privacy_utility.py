@@ -3,24 +3,25 @@
 import pandas as pd
 import streamlit as st
 
-from dpmed_core.cohort.report import counted
-from dpmed_core.cohort.schema import Cohort, Modality
-from dpmed_core.evaluation.costs import DEFAULT_MARGIN
-from dpmed_core.evaluation.wording import utility_sentence
-from dpmed_core.exhibits import EXHIBITS, Choice
-from dpmed_core.naming import IMAGE_WORDS, finding_title
-from dpmed_core.runs.engine import ensure_engine
-from dpmed_core.runs.live import can_train_live, train_live
+from dpmed_core.cohort.display_names import IMAGE_WORDS, finding_title
+from dpmed_core.cohort.schema import Cohort
+from dpmed_core.engine.inline_training import can_train_live, train_live
+from dpmed_core.engine.process import ensure_engine
+from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN
+from dpmed_core.imaging.modality import Modality
+from dpmed_core.phrases import counted
+from dpmed_core.reporting.catalogue import CATALOGUE, Choice
+from dpmed_core.reporting.wording.utility import utility_sentence
 from dpmed_core.runs.plan import plan_runs
-from dpmed_core.runs.spending import explored_sentence
+from dpmed_core.runs.spending import cumulative_loss_sentence
 from dpmed_core.runs.status import OPEN_STATES, RunState
 from dpmed_core.training.spec import RunSpec
-from widgets.budget import DEFAULT_EPSILON, choose_epsilon, show_left_out, show_promise
+from widgets.budget import DEFAULT_EPSILON, choose_epsilon, show_guarantee, show_left_out
 from widgets.choices import Choices, choice, current_choices
 from widgets.cohort import chosen_cohort
-from widgets.exhibit import downloads, show_exhibit
+from widgets.figure import downloads, show_figure
 from widgets.lookup import installation, live, runs_of
-from widgets.spending import explored_of
+from widgets.spending import cumulative_loss_of
 from widgets.tables import tables_of
 
 DRAG_EPSILONS = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
@@ -49,12 +50,12 @@ def show_results(cohort: Cohort, choices: Choices) -> None:
         if epsilon is not None:
             sentence = utility_sentence(tables.overall, recipe=choices.recipe, unit=choices.unit, finding=choices.finding, epsilon=epsilon)
             st.markdown(f"##### {sentence}")
-            show_promise(of_choice.loc[of_choice["epsilon"] == epsilon, "run_id"].iloc[0])
+            show_guarantee(of_choice.loc[of_choice["epsilon"] == epsilon, "run_id"].iloc[0])
         published = cohort.modality is Modality.CT and st.toggle(
             "Published figures for pancreatic ductal adenocarcinoma (PDAC) behind the curve", key="published"
         )
         shown = Choice(finding=choices.finding, recipe=choices.recipe, unit=choices.unit, epsilon=epsilon, published=published)
-        show_exhibit("privacy-utility", tables, shown, cohort)
+        show_figure("privacy-utility", tables, shown, cohort)
         downloads(["privacy-utility", *DETAILS] if epsilon else ["privacy-utility"], tables, shown, cohort)
         show_table(tables.utility[tables.utility["unit"] == choices.unit], choices, IMAGE_WORDS[cohort.modality].several)
         if epsilon is not None:
@@ -66,7 +67,7 @@ def show_results(cohort: Cohort, choices: Choices) -> None:
 def show_detail(cohort: Cohort, shown: Choice) -> None:
     """One more figure of the same models, as chosen."""
     st.subheader("A closer look")
-    name = choice("detail", "Figure", DETAILS, title=lambda name: EXHIBITS[name].title)
+    name = choice("detail", "Figure", DETAILS, title=lambda name: CATALOGUE[name].title)
     margin = DEFAULT_MARGIN
     if name == "cost":
         picked = choice(
@@ -74,11 +75,11 @@ def show_detail(cohort: Cohort, shown: Choice) -> None:
         )
         margin = float(picked or DEFAULT_MARGIN)
     if name:
-        show_exhibit(name, tables_of(cohort, margin=margin), shown, cohort)
+        show_figure(name, tables_of(cohort, margin=margin), shown, cohort)
 
 
-def show_table(utility: pd.DataFrame, choices: Choices, films: str) -> None:
-    """Every training of the chosen finding; `films` is what its images are called."""
+def show_table(utility: pd.DataFrame, choices: Choices, images: str) -> None:
+    """Every training of the chosen finding; `images` is what its images are called."""
     rows = utility[utility["finding"] == choices.finding].sort_values(["recipe", "epsilon", "seed"], na_position="first")
     table = pd.DataFrame(
         {
@@ -92,7 +93,7 @@ def show_table(utility: pd.DataFrame, choices: Choices, films: str) -> None:
             "AUROC": rows["auroc"],
             "95 % from": rows["auroc_low"],
             "to": rows["auroc_high"],
-            films.capitalize(): rows["n_cases"],
+            images.capitalize(): rows["n_cases"],
             "Positive labels": rows["n_positive"],
             "Patients": rows["n_patients"],
             "Not estimable because": rows["reason"],
@@ -113,10 +114,12 @@ def train_between(cohort: Cohort, choices: Choices) -> None:
         n_seeds = seeds.number_input("Trainings", 1, 20, 3, key="another-trainings")
         new = [s for s in planned_at(cohort, choices, epsilon, int(n_seeds)) if installation().runs.run_id(s) not in known_runs(cohort)]
         private = [spec for spec in new if spec.privacy]
-        now, then = explored_of(cohort, ()), explored_of(cohort, tuple(private))
-        st.markdown(f"**So far:** {explored_sentence(now)}")
+        now, then = cumulative_loss_of(cohort, ()), cumulative_loss_of(cohort, tuple(private))
+        st.markdown(f"**So far:** {cumulative_loss_sentence(now)}")
         st.markdown(
-            f"**With these {len(private)} private models:** {explored_sentence(then)}" if private else "Models of this ε are there already."
+            f"**With these {len(private)} private models:** {cumulative_loss_sentence(then)}"
+            if private
+            else "Models of this ε are there already."
         )
         if st.button(f"Train {len(new)} models", icon=":material/play_arrow:", disabled=not new):
             train_all(cohort, new)

@@ -2,20 +2,20 @@
 
 import streamlit as st
 
+from dpmed_core.cohort.display_names import IMAGE_WORDS, spelled_out
 from dpmed_core.cohort.schema import Cohort
+from dpmed_core.engine.process import ensure_engine
 from dpmed_core.errors import DpmedError
-from dpmed_core.naming import IMAGE_WORDS, spelled_out
-from dpmed_core.pace import in_words
-from dpmed_core.runs.engine import ensure_engine
+from dpmed_core.phrases import in_words
 from dpmed_core.runs.plan import estimate_seconds, n_train_units, parse_epsilons, plan_runs
-from dpmed_core.runs.spending import explored_sentence
+from dpmed_core.runs.spending import cumulative_loss_sentence
 from dpmed_core.runs.status import OPEN_STATES, RunState, RunStatus
-from dpmed_core.training.catalogue import RECIPES
+from dpmed_core.training.recipes.catalogue import RECIPES
 from dpmed_core.training.spec import PrivacyUnit, RunSpec, default_delta
 from widgets.choices import current_choices
 from widgets.cohort import chosen_cohort
 from widgets.lookup import installation, refresh_seconds, runs_of
-from widgets.spending import explored_of
+from widgets.spending import cumulative_loss_of
 
 ICONS = {
     RunState.QUEUED: ":material/schedule:",
@@ -80,9 +80,9 @@ def show_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
         f"Findings: {', '.join(map(spelled_out, cohort.findings))}."
     )
     private = tuple(spec for spec in new if spec.privacy)
-    st.caption(f"So far: {explored_sentence(explored_of(cohort, ()))}")
+    st.caption(f"So far: {cumulative_loss_sentence(cumulative_loss_of(cohort, ()))}")
     if private:
-        st.caption(f"With these {len(private)} private models: {explored_sentence(explored_of(cohort, private))}")
+        st.caption(f"With these {len(private)} private models: {cumulative_loss_sentence(cumulative_loss_of(cohort, private))}")
     st.caption("Models without privacy promise nothing to anyone; they are for comparison in house.")
     if st.button(f"Train {len(new)} models", type="primary", disabled=not new, icon=":material/play_arrow:"):
         for spec in new:
@@ -95,12 +95,12 @@ def show_run(status: RunStatus) -> None:
     """One run: what, where it stands, and what can be done."""
     what, state, action = st.columns([4, 5, 2], vertical_alignment="center")
     target = status.spec.privacy
-    promise = (
+    guarantee_phrase = (
         f"ε = {target.epsilon:g}, δ = {target.delta:.0e}, unit {status.spec.unit.value}"
         if target
         else f"without privacy, sampled by {status.spec.unit.value}"
     )
-    what.markdown(f"**{status.spec.recipe}**, {promise}, training {status.spec.seed + 1}")
+    what.markdown(f"**{status.spec.recipe}**, {guarantee_phrase}, training {status.spec.seed + 1}")
     if status.state == RunState.TRAINING and status.total_steps:
         left = f", {in_words(status.progress.seconds_left)} left" if status.progress.seconds_left else ""
         state.progress(status.step / status.total_steps, f"step {status.step} of {status.total_steps}{left}")

@@ -8,14 +8,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dpmed_core.evaluation.cases import CASE_SCORE_COLUMNS, RUN_COLUMNS
-from dpmed_core.keyed import KEY_BYTES, KEY_FILE
+from dpmed_core.evaluation.scores.scored_cases import CASE_SCORE_COLUMNS, RUN_COLUMNS
+from dpmed_core.keyed_hash import KEY_BYTES, KEY_FILE
+
+pytest_plugins = ("tests.image_files",)
+
+KEY = bytes(range(KEY_BYTES))
+"""An installation's secret that never changes, so that every run of a test has the same patients in the test part."""
 
 
 @pytest.fixture(scope="session")
 def fixed_key() -> bytes:
     """An installation's secret that never changes, so that every run of a test has the same patients in the test part."""
-    return bytes(range(KEY_BYTES))
+    return KEY
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -46,7 +51,7 @@ def data_dir(tmp_path: Path, fixed_key: bytes) -> Path:
 
 @pytest.fixture
 def make_scored() -> Callable[..., pd.DataFrame]:
-    """Test cases of `runs` (run_id -> epsilon), each patient with one to four films, scores better the larger `skill`."""
+    """Test cases of `runs` (run_id -> epsilon), each patient with one to four images, scores better the larger `skill`."""
 
     def make(
         runs: dict[str, float],

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from dpmed_core.pictures import browser
+from dpmed_core.reporting.static_images import browser
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -72,18 +72,18 @@ def test_an_empty_installation_says_what_to_do_next(dpmed):
 @pytest.mark.slow
 def test_from_pictures_to_a_figure(dpmed, manifest, tmp_path):
     """Import, sweep, evaluate, export and removal; every AUROC is scikit-learn's from the scores that were stored."""
-    added = dpmed("cohort", "add", "films", "--manifest", str(manifest), "--findings", "mass", "--json")
+    added = dpmed("cohort", "add", "images", "--manifest", str(manifest), "--findings", "mass", "--json")
     report = json.loads(added.stdout)
     assert (report["n_imported"], report["n_patients"], len(report["problems"])) == (120, 60, 1)
     assert "Row 122, column age" in added.stderr
     asked = json.loads(
-        dpmed("sweep", "--cohort", "films", "--recipe", "probe", "--epsilons", "8,30", "--seeds", "1", "--wait", "--json").stdout
+        dpmed("sweep", "--cohort", "images", "--recipe", "probe", "--epsilons", "8,30", "--seeds", "1", "--wait", "--json").stdout
     )
     runs = asked["runs"]
     assert len(runs) == 3 and {run["state"] for run in runs} == {"finished"}
-    again = json.loads(dpmed("train", "--cohort", "films", "--recipe", "probe", "--epsilon", "8", "--wait", "--json").stdout)
+    again = json.loads(dpmed("train", "--cohort", "images", "--recipe", "probe", "--epsilon", "8", "--wait", "--json").stdout)
     assert again["run_id"] in {run["run_id"] for run in runs}
-    judged = json.loads(dpmed("evaluate", "--cohort", "films", "--by", "sex,sex*age:60", "--margin", "0.05", "--json").stdout)
+    judged = json.loads(dpmed("evaluate", "--cohort", "images", "--by", "sex,sex*age:60", "--margin", "0.05", "--json").stdout)
     utility = judged["utility"]
     assert {row["subgroup"] for row in judged["subgroups"]} >= {"female", "male", "female, under 60"}
     assert judged["family"]["is_first"] and judged["family"]["margin"] == 0.05 and judged["costs"][0]["epsilon"] in (8, 30)
@@ -95,14 +95,14 @@ def test_from_pictures_to_a_figure(dpmed, manifest, tmp_path):
         assert row["auroc_low"] <= row["auroc"] <= row["auroc_high"]
     for suffix in ("html", "csv"):
         out = tmp_path / f"figure.{suffix}"
-        assert dpmed("export", "privacy-utility", "--cohort", "films", "--out", str(out)).returncode == 0
+        assert dpmed("export", "privacy-utility", "--cohort", "images", "--out", str(out)).returncode == 0
         assert out.stat().st_size > 500
     assert "delta" in (tmp_path / "figure.csv").read_text().splitlines()[0]
     if browser():
         out = tmp_path / "forest.pdf"
         asked = ("--finding", "mass", "--attribute", "sex", "--epsilon", "8", "--column", "single")
-        assert dpmed("export", "fairness-forest", "--cohort", "films", "--out", str(out), *asked).returncode == 0
+        assert dpmed("export", "fairness-forest", "--cohort", "images", "--out", str(out), *asked).returncode == 0
         assert out.read_bytes().startswith(b"%PDF")
-    removed = json.loads(dpmed("cohort", "remove", "films", "--yes", "--json").stdout)
+    removed = json.loads(dpmed("cohort", "remove", "images", "--yes", "--json").stdout)
     assert len(removed["withdrawn_runs"]) == 3
     assert {run["state"] for run in json.loads(dpmed("runs", "--json").stdout)["runs"]} == {"withdrawn"}

@@ -4,9 +4,9 @@ from itertools import combinations
 
 import streamlit as st
 
+from dpmed_core.cohort.display_names import attribute_title
 from dpmed_core.cohort.groups import ATTRIBUTES, TOGETHER, subgroups
 from dpmed_core.cohort.schema import Cohort
-from dpmed_core.naming import attribute_title
 from widgets.choices import choice
 
 AGE_QUARTILES, AGE_CUTS = "age:quartiles", "age:"

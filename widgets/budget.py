@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dpmed_core.cohort.report import counted
-from dpmed_core.evaluation.tables import EvaluationTables
+from dpmed_core.evaluation.tables.all_tables import EvaluationTables
+from dpmed_core.phrases import counted
 from widgets.choices import choice
 from widgets.lookup import installation
 
@@ -28,7 +28,7 @@ def choose_epsilon(trained: Sequence[float]) -> float | None:
     return float(picked) if picked else None
 
 
-def show_promise(run_id: str) -> None:
+def show_guarantee(run_id: str) -> None:
     """What the private run promised, complete."""
     guarantee = installation().runs.result(run_id).guarantee
     if guarantee is not None:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from dpmed_core.cohort.schema import Cohort, Modality
-from dpmed_core.evaluation.utility import MACRO
-from dpmed_core.naming import IMAGE_WORDS, finding_title
-from dpmed_core.training.catalogue import RECIPES, recipes_for
+from dpmed_core.cohort.display_names import IMAGE_WORDS, finding_title
+from dpmed_core.cohort.schema import Cohort
+from dpmed_core.evaluation.tables.utility import MACRO
+from dpmed_core.imaging.modality import Modality
+from dpmed_core.training.recipes.catalogue import RECIPES, recipes_for
 from dpmed_core.training.spec import PrivacyUnit
 from widgets.lookup import installation
 

@@ -2,10 +2,10 @@
 
 import streamlit as st
 
+from dpmed_core.cohort.display_names import IMAGE_WORDS
 from dpmed_core.cohort.schema import Cohort
-from dpmed_core.first_start import progress
-from dpmed_core.naming import IMAGE_WORDS
-from dpmed_core.training.catalogue import RECIPES, recipes_for
+from dpmed_core.demo import progress
+from dpmed_core.training.recipes.catalogue import RECIPES, recipes_for
 from widgets.choices import current_choices
 from widgets.lookup import BUSY_SECONDS, installation
 
@@ -18,10 +18,10 @@ def chosen_cohort() -> Cohort | None:
         return None
     cohort = installation().cohorts.load(name)
     if cohort.synthetic:
-        films = IMAGE_WORDS[cohort.modality].several
+        images = IMAGE_WORDS[cohort.modality].several
         st.info(
-            f"**Synthetic cohort.** These {films} were drawn by a computer and show no patient. They flatter {_flattered(cohort)}, whose "
-            f"encoder learnt from {films} of the same kind.",
+            f"**Synthetic cohort.** These {images} were drawn by a computer and show no patient. They flatter {_flattered(cohort)}, whose "
+            f"encoder learnt from {images} of the same kind.",
             icon=":material/science:",
         )
     return cohort
@@ -50,7 +50,7 @@ def _first_start() -> None:
         st.subheader("The demo cohort is being made")
         st.progress(
             reached.done / max(reached.total, 1),
-            f"{reached.done} of {reached.total} synthetic films drawn" if reached.total else "Starting",
+            f"{reached.done} of {reached.total} synthetic images drawn" if reached.total else "Starting",
         )
         st.caption("Its models then train by themselves; this page goes on without a click.")
         return

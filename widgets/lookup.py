@@ -6,8 +6,8 @@ import streamlit as st
 
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import DpmedError
-from dpmed_core.figures.style import DARK, LIGHT, Canvas
 from dpmed_core.installation import Installation
+from dpmed_core.reporting.figures.style import DARK, LIGHT, Canvas
 from dpmed_core.runs.status import OPEN_STATES, RunStatus
 
 BUSY_SECONDS, IDLE_SECONDS = 1.5, 10.0

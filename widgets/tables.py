@@ -6,10 +6,10 @@ from functools import partial
 import streamlit as st
 
 from dpmed_core.cohort.schema import Cohort
-from dpmed_core.evaluation.cases import finished_runs
-from dpmed_core.evaluation.costs import DEFAULT_MARGIN
-from dpmed_core.evaluation.reading import Scores, read_scores
-from dpmed_core.evaluation.tables import EvaluationTables
+from dpmed_core.evaluation.scores.load_scores import Scores, read_scores
+from dpmed_core.evaluation.scores.scored_cases import finished_runs
+from dpmed_core.evaluation.tables.all_tables import EvaluationTables
+from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN
 from widgets.lookup import installation
 
 MOST_KEPT, FEW_KEPT = 24, 2

@@ -3,12 +3,12 @@
 import pandas as pd
 import streamlit as st
 
-from dpmed_core.evaluation.arms import CONVENTIONAL, SAMPLED_ALIKE
-from dpmed_core.evaluation.fairness_wording import verdict_sentence
-from dpmed_core.evaluation.family import Lock
-from dpmed_core.evaluation.tables import EvaluationTables
-from dpmed_core.exhibits import Choice
-from dpmed_core.naming import attribute_phrase, attribute_title, finding_title, subgroup_title
+from dpmed_core.cohort.display_names import attribute_phrase, attribute_title, finding_title, subgroup_title
+from dpmed_core.evaluation.analysis_plan import Lock
+from dpmed_core.evaluation.statistics.arms import CONVENTIONAL, SAMPLED_ALIKE
+from dpmed_core.evaluation.tables.all_tables import EvaluationTables
+from dpmed_core.reporting.catalogue import Choice
+from dpmed_core.reporting.wording.fairness import verdict_sentence
 
 REFERENCE_TITLES = {SAMPLED_ALIKE: "The same training without privacy", CONVENTIONAL: "A conventional training, image by image"}
 VERDICT_TITLES = {

@@ -5,9 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import streamlit as st
 
-from dpmed_core.questions.kinds import Question
-from dpmed_core.questions.status import QuestionState, Stage
-from dpmed_core.questions.store import Answer, Questions
+from dpmed_core.engine import inference_client
+from dpmed_core.inference.requests import InferenceRequest
+from dpmed_core.inference.status import RequestState, Stage
+from dpmed_core.inference.store import Answer, InferenceRequests
 from widgets.lookup import installation
 
 LOOK_EVERY_SECONDS = 0.3
@@ -15,21 +16,21 @@ PATIENCE_SECONDS = 8.0
 """After so long the page says what may be the reason."""
 
 
-def questions() -> Questions:
+def requests() -> InferenceRequests:
     """The questions of this installation."""
-    return Questions(installation())
+    return InferenceRequests(installation())
 
 
 def get_ready() -> None:
     """Have the engine started, once a session, where a reader is about to ask: it takes seconds."""
     if not st.session_state.get("engine-called"):
         st.session_state["engine-called"] = True
-        questions().get_ready()
+        inference_client.start_engine_early(requests())
 
 
-def ask(question: Question, *, key: str, pixels: "np.ndarray | None" = None) -> None:
+def ask(request: InferenceRequest, *, key: str, pixels: "np.ndarray | None" = None) -> None:
     """Ask, and remember under `key` which question this reader waits for."""
-    st.session_state[_kept(key)] = questions().ask(question, pixels=pixels)
+    st.session_state[_kept(key)] = inference_client.ask(requests(), request, pixels=pixels)
 
 
 def is_waiting(key: str) -> bool:
@@ -51,15 +52,15 @@ def wait(key: str, *, what: str, take: Callable[[Answer], None]) -> None:
         name = st.session_state.get(_kept(key))
         if name is None:
             return
-        state = questions().state(name)
+        state = requests().state(name)
         if state.is_open:
             _show_progress(state, what)
             if st.button("Stop", key=f"stop-{key}", icon=":material/cancel:"):
-                questions().cancel(name)
+                requests().cancel(name)
                 stop_waiting(key)
                 st.rerun()
             return
-        if state.stage is Stage.ANSWERED and (answer := questions().fetch(name)) is not None:
+        if state.stage is Stage.ANSWERED and (answer := requests().fetch(name)) is not None:
             take(answer)
         elif state.message:
             st.session_state[f"failed-{key}"] = state.message
@@ -80,11 +81,11 @@ def stop_waiting(key: str) -> None:
     """Wait no longer under `key`; the question is withdrawn with everything that came with it."""
     name = st.session_state.pop(_kept(key), None)
     if name is not None:
-        questions().cancel(name)
-        questions().withdraw(name)
+        requests().cancel(name)
+        requests().withdraw(name)
 
 
-def _show_progress(state: QuestionState, what: str) -> None:
+def _show_progress(state: RequestState, what: str) -> None:
     if state.stage is Stage.WORKING:
         st.progress(state.done / max(state.total, 1), f"{what}: {state.done} of {state.total} parts")
         return

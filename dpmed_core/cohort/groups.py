@@ -18,8 +18,9 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from dpmed_core.cohort.schema import AGE_BANDS, Sex
+from dpmed_core.cohort.schema import AGE_BANDS
 from dpmed_core.errors import CohortError
+from dpmed_core.imaging.modality import Sex
 
 UNKNOWN = "unknown"
 ATTRIBUTES = ("sex", "age")

@@ -6,11 +6,6 @@ from enum import StrEnum
 from typing import Any
 
 
-def counted(count: int, one: str, several: str) -> str:
-    """`count` with the words for one or for several: "1 image repeats", "2 images repeat"."""
-    return f"{count:,} {one if count == 1 else several}"
-
-
 class Severity(StrEnum):
     """How much a check weighs: blocking ones stop training, the others are said."""
 
@@ -49,7 +44,7 @@ class Check:
         sentence: what was found and what to do; never an identifier or a file name.
         rows: the rows of the source that it is about, sorted.
         groups: rows that belong together, e.g. identical images; empty where rows stand alone.
-        outside_guarantee: acting on it lets one patient's films decide about another's; the guarantee does not cover that.
+        outside_guarantee: acting on it lets one patient's images decide about another's; the guarantee does not cover that.
     """
 
     name: str

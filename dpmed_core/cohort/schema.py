@@ -9,24 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dpmed_core.imaging.modality import Modality
+
 if TYPE_CHECKING:
     import pandas as pd  # processes that only read images start without it
-
-
-class Modality(StrEnum):
-    """What the images are."""
-
-    RADIOGRAPH = "radiograph"
-    CT = "ct"
-
-
-class Sex(StrEnum):
-    """Sex as recorded; `UNKNOWN` where the source leaves it blank."""
-
-    FEMALE = "female"
-    MALE = "male"
-    OTHER = "other"
-    UNKNOWN = "unknown"
 
 
 class Part(StrEnum):

@@ -5,7 +5,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dpmed_core.cohort.schema import Cohort, Part, Split
-from dpmed_core.keyed import keyed_digest
+from dpmed_core.keyed_hash import keyed_digest
 
 DEFAULT_SPLIT_SEED = 0
 SHARES: tuple[tuple[Part, float], ...] = ((Part.TRAIN, 0.7), (Part.VALIDATION, 0.1), (Part.TEST, 0.2))

@@ -14,13 +14,14 @@ import numpy as np
 import pandas as pd
 
 from dpmed_core.cohort.drafts import LOCK, PREFIX, lasting_draft, passing_draft
-from dpmed_core.cohort.pixels import read_images
+from dpmed_core.cohort.image_blocks import read_images
 from dpmed_core.cohort.report import ImportReport
-from dpmed_core.cohort.schema import CASE_COLUMNS, Cohort, Modality
-from dpmed_core.cohort.stored import FORMS
+from dpmed_core.cohort.schema import CASE_COLUMNS, Cohort
 from dpmed_core.errors import CohortError
 from dpmed_core.files import replacing, sync_file, sync_folder, write_json
-from dpmed_core.keyed import keyed_hex
+from dpmed_core.imaging.modality import Modality
+from dpmed_core.imaging.stored_format import FORMS
+from dpmed_core.keyed_hash import keyed_hex
 
 FORMAT = 1
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")

@@ -8,22 +8,23 @@ from typing import TypedDict, Unpack
 
 import click
 
-from dpmed_core.cohort.demo import add_demo_radiograph
-from dpmed_core.cohort.demo_ct import DEFAULT_SCANS, DEMO_CT, FEWEST_SCANS, MOST_SCANS, add_demo_ct
-from dpmed_core.cohort.importer import import_source
-from dpmed_core.cohort.remarks import attributes_sentence
+from dpmed_core.cohort.demo.ct import DEFAULT_SCANS, DEMO_CT, FEWEST_SCANS, MOST_SCANS, add_demo_ct
+from dpmed_core.cohort.demo.radiograph import add_demo_radiograph
+from dpmed_core.cohort.intake.importer import import_source
 from dpmed_core.cohort.report import ImportReport
-from dpmed_core.cohort.schema import Modality
 from dpmed_core.cohort.sources.catalogue import ADAPTERS, MANIFEST, open_source
+from dpmed_core.cohort.sources.request import ImportRequest, Match, Views
 from dpmed_core.cohort.sources.values import Uncertain
-from dpmed_core.cohort.sources.wish import Match, SourceWish, Views
 from dpmed_core.cohort.split import assign_parts
 from dpmed_core.cohort.summary import counts_table
 from dpmed_core.cohort.validation.table import WORDS
 from dpmed_core.commands.output import json_option, progress_line, records, say
 from dpmed_core.errors import CohortError
+from dpmed_core.imaging.header_warnings import attributes_sentence
+from dpmed_core.imaging.modality import Modality
 from dpmed_core.installation import Installation
-from dpmed_core.pace import in_words, peak_memory_mib
+from dpmed_core.phrases import in_words
+from dpmed_core.progress import peak_memory_mib
 from dpmed_core.runs.plan import DEFAULT_SPLIT_SEED
 
 
@@ -52,7 +53,7 @@ class SourceOptions(TypedDict):
 
 
 def source_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of `cohort add` that say what to read; they come as the fields of a `SourceWish`."""
+    """The options of `cohort add` that say what to read; they come as the fields of a `ImportRequest`."""
     path = click.Path(path_type=Path)
     options = (
         click.option("--images", type=path, help="Folder that image paths start from; default: where the layout says."),
@@ -95,8 +96,8 @@ def add(
     _say_imported(installation, name, report, as_json=as_json)
 
 
-def _wish(path: Path, said: SourceOptions) -> SourceWish:
-    return SourceWish(
+def _wish(path: Path, said: SourceOptions) -> ImportRequest:
+    return ImportRequest(
         path=path,
         findings=names(said["findings"]),
         comorbidities=names(said["comorbidities"]),
@@ -147,7 +148,7 @@ DEMOS = {
 @cohort.command("add-demo")
 @click.argument("modality", type=click.Choice([m.value for m in Modality]))
 @click.option("--name", help="What to call it; default: demo-radiograph or demo-ct.")
-@click.option("--cases", type=click.IntRange(1), help="Images to draw; default: 1,600 films or 400 CT scans.")
+@click.option("--cases", type=click.IntRange(1), help="Images to draw; default: 1,600 images or 400 CT scans.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 @json_option
 def add_demo(modality: str, name: str | None, cases: int | None, seed: int, as_json: bool) -> None:

@@ -6,21 +6,21 @@ import click
 import pandas as pd
 
 from dpmed_core.cohort.groups import subgroups
-from dpmed_core.cohort.report import counted
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.commands.cohort import names
 from dpmed_core.commands.output import json_option, records, say
 from dpmed_core.errors import CohortError
-from dpmed_core.evaluation.benefit import benefit_table
-from dpmed_core.evaluation.calibration import calibration_table
-from dpmed_core.evaluation.cases import HELD_OUT, scored_cases
-from dpmed_core.evaluation.costs import DEFAULT_MARGIN
-from dpmed_core.evaluation.family import Family, FamilyBook, Lock
-from dpmed_core.evaluation.measured import MACRO
-from dpmed_core.evaluation.operating import OperatingRule
-from dpmed_core.evaluation.published import pdac_gap_table, pdac_reference, pdac_table
-from dpmed_core.evaluation.tables import EvaluationTables, evaluation_tables
+from dpmed_core.evaluation.analysis_plan import AnalysisPlan, AnalysisPlans, Lock
+from dpmed_core.evaluation.scores.operating_point import OperatingRule
+from dpmed_core.evaluation.scores.scored_cases import HELD_OUT, scored_cases
+from dpmed_core.evaluation.statistics.auroc_panel import MACRO
+from dpmed_core.evaluation.statistics.calibration import calibration_table
+from dpmed_core.evaluation.tables.all_tables import EvaluationTables, evaluation_tables
+from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN
+from dpmed_core.evaluation.tables.decision_curve import benefit_table
+from dpmed_core.evaluation.tables.published_results import pdac_gap_table, pdac_reference, pdac_table
 from dpmed_core.installation import Installation
+from dpmed_core.phrases import counted
 from dpmed_core.settings import load_settings
 from dpmed_core.training.result import NEIGHBORING_RELATION
 
@@ -61,7 +61,7 @@ def evaluate(cohort_name: str, recipe: str | None, by: str | None, margin: float
     attributes, judged = tuple(dict.fromkeys(names(by))), names(findings) or cohort.findings
     _check(cohort, attributes, judged)
     rule = OperatingRule.parse(point)
-    lock = _lock(installation, cohort, Family.of(attributes, judged, margin)) if attributes else None
+    lock = _lock(installation, cohort, AnalysisPlan.of(attributes, judged, margin)) if attributes else None
     scored = scored_cases(installation.runs, cohort, recipe=recipe, parts=HELD_OUT)
     for run_id in scored.attrs.get("damaged", ()):
         click.echo(f"Run {run_id} is damaged and left out: train it again with `runs retry {run_id}`.", err=True)
@@ -84,8 +84,8 @@ def _check(cohort: Cohort, attributes: Sequence[str], findings: Sequence[str]) -
             raise CohortError(f"There is no finding {finding!r} in {cohort.name}: choose from {', '.join((*cohort.findings, MACRO))}.")
 
 
-def _lock(installation: Installation, cohort: Cohort, family: Family) -> Lock:
-    return FamilyBook(installation.settings.families_dir, installation.key).look(cohort, family)
+def _lock(installation: Installation, cohort: Cohort, family: AnalysisPlan) -> Lock:
+    return AnalysisPlans(installation.settings.analysis_plans_dir, installation.key).look(cohort, family)
 
 
 def _family_fields(lock: Lock | None) -> dict[str, object] | None:

@@ -6,20 +6,20 @@ from pathlib import Path
 import click
 
 from dpmed_core.commands.output import json_option, say
-from dpmed_core.evaluation.costs import DEFAULT_MARGIN
-from dpmed_core.evaluation.reading import read_scores
-from dpmed_core.evaluation.tables import EvaluationTables
-from dpmed_core.exhibits import EXHIBITS, Choice
-from dpmed_core.export import SUFFIXES, export_figure, refuse_unknown
-from dpmed_core.figures.style import COLUMN_MILLIMETRES, Column
+from dpmed_core.evaluation.scores.load_scores import read_scores
+from dpmed_core.evaluation.tables.all_tables import EvaluationTables
+from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN
 from dpmed_core.installation import Installation
+from dpmed_core.reporting.catalogue import CATALOGUE, Choice
+from dpmed_core.reporting.export import SUFFIXES, export_figure, refuse_unknown
+from dpmed_core.reporting.figures.style import COLUMN_MILLIMETRES, Column
 from dpmed_core.training.spec import PrivacyUnit
 
 KINDS = ", ".join(suffix.removeprefix(".") for suffix in SUFFIXES)
 WIDTHS = " or ".join(f"{name} ({width} mm)" for name, width in COLUMN_MILLIMETRES.items())
 
 
-@click.command(help=f"Write a FIGURE, or its table (csv), to a file. FIGURE: {', '.join(EXHIBITS)}.")
+@click.command(help=f"Write a FIGURE, or its table (csv), to a file. FIGURE: {', '.join(CATALOGUE)}.")
 @click.argument("figure")
 @click.option("--cohort", "cohort_name", required=True)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help=f"FILE; its suffix says what is written: {KINDS}.")

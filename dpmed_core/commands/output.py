@@ -9,7 +9,8 @@ import click
 import numpy as np
 import pandas as pd
 
-from dpmed_core.pace import Pace, in_words
+from dpmed_core.phrases import in_words
+from dpmed_core.progress import Pace
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout and nothing else there.")
 

@@ -2,11 +2,11 @@
 
 import click
 
-from dpmed_core import first_start as first
-from dpmed_core.runs.dispatch import serve
+from dpmed_core import demo as first
+from dpmed_core.engine.cluster import serve
 from dpmed_core.settings import load_settings
 from dpmed_core.uploads.jobs import Jobs
-from dpmed_core.uploads.work import work_on
+from dpmed_core.uploads.steps import work_on
 
 
 @click.command()

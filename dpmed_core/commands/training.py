@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 import click
 
 from dpmed_core.commands.output import json_option, say
+from dpmed_core.engine.process import ensure_engine
 from dpmed_core.errors import RunError, SpecError
 from dpmed_core.installation import Installation
-from dpmed_core.runs.engine import ensure_engine
 from dpmed_core.runs.plan import parse_epsilons, plan_runs
 from dpmed_core.runs.status import RunState, RunStatus
-from dpmed_core.training.catalogue import PROBE, RECIPES
+from dpmed_core.training.recipes.catalogue import PROBE, RECIPES
 from dpmed_core.training.spec import PrivacyUnit, RunSpec
 
 POLL_SECONDS = 0.3

@@ -1,1 +1,1 @@
-"""Runs: what was asked, what happened to it, and the engine that works it off."""
+"""Runs: what was asked for, what came of it, and what was spent."""

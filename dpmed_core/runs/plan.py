@@ -1,4 +1,4 @@
-"""Planning: which runs a wish comes to, and how long they will take."""
+"""Planning: which runs a request comes to, and how long they will take."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED as DEFAULT_SPLIT_SEED
 from dpmed_core.cohort.split import SHARES, assign_parts
 from dpmed_core.errors import SpecError
-from dpmed_core.training.catalogue import recipe_card, refuse_other_images
+from dpmed_core.training.recipes.catalogue import recipe_card, refuse_other_images
 from dpmed_core.training.result import RunResult
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec, default_delta
 
@@ -15,7 +15,7 @@ TRAIN_SHARE = dict(SHARES)[Part.TRAIN]
 
 
 def n_train_units(cohort: Cohort, *, key: bytes, unit: PrivacyUnit, split_seed: int = DEFAULT_SPLIT_SEED) -> int:
-    """Training patients, or training films where the unit is the image."""
+    """Training patients, or training images where the unit is the image."""
     train = cohort.cases.iloc[assign_parts(cohort, seed=split_seed, key=key).rows(Part.TRAIN)]
     return int(train["patient_id"].nunique()) if unit is PrivacyUnit.PATIENT else len(train)
 
@@ -100,7 +100,7 @@ def estimate_seconds(specs: Sequence[RunSpec], cohort: Cohort, results: Sequence
     seconds = 0.0
     for spec in specs:
         known = sorted(paces[spec.recipe])
-        pace = known[len(known) // 2] if known else recipe_card(spec.recipe).seconds_per_film
+        pace = known[len(known) // 2] if known else recipe_card(spec.recipe).seconds_per_image
         seconds += pace * TRAIN_SHARE * len(cohort.cases)
     return math.ceil(seconds / max(workers, 1))
 

@@ -26,7 +26,7 @@ from safetensors.numpy import load_file, save_file
 
 from dpmed_core.errors import DamagedRunError, RunError
 from dpmed_core.files import append_line, replacing, write_json
-from dpmed_core.keyed import keyed_hex
+from dpmed_core.keyed_hash import keyed_hex
 from dpmed_core.runs.status import OPEN_STATES, Progress, RunState, RunStatus
 from dpmed_core.training.result import PrivacyGuarantee, RunResult, TrainedModel
 from dpmed_core.training.session import Checkpoint

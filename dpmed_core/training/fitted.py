@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from dpmed_core.cohort.schema import Modality
+from dpmed_core.imaging.modality import Modality
 from dpmed_core.training.result import RunResult
 from dpmed_core.training.spec import RunSpec
 

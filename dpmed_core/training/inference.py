@@ -4,11 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpmed_core.errors import RunError
-from dpmed_core.training.catalogue import PROBE, recipe_card
 from dpmed_core.training.fitted import FittedModel, StoredModel
-from dpmed_core.training.networks import NETWORKS
-from dpmed_core.training.probe import rebuild_probe
-from dpmed_core.training.recipes import rebuild_network
+from dpmed_core.training.recipes.catalogue import PROBE, recipe_card
+from dpmed_core.training.recipes.networks import NETWORKS
+from dpmed_core.training.recipes.train_network import rebuild_network
+from dpmed_core.training.recipes.train_probe import rebuild_probe
 
 
 def rebuild(stored: StoredModel) -> FittedModel:
@@ -30,7 +30,7 @@ def score_images(stored: StoredModel, images: NDArray[np.generic]) -> NDArray[np
     """Probabilities `[n, n_findings]` that a finished run's model gives to `images`, `[n, ...]` as its cohort stores them.
 
     The held-out cases in the cohort's order get the stored scores again: from networks bit for bit, on the same kind of machine; from
-    recipe `probe` to rounding, since its features depend in their last bits on how many films are computed together, as do the scores
+    recipe `probe` to rounding, since its features depend in their last bits on how many images are computed together, as do the scores
     of a case by itself.
 
     Raises:

@@ -14,11 +14,11 @@ from torch.nn import functional
 
 from dpmed_core.errors import RunError
 from dpmed_core.training.device import training_device
-from dpmed_core.training.dpsgd import Stepper, make_stepper
-from dpmed_core.training.entropy import SecureRandom
-from dpmed_core.training.ranks import ranks_here
+from dpmed_core.training.dpsgd.ranks import ranks_here
+from dpmed_core.training.dpsgd.secure_random import SecureRandom
+from dpmed_core.training.dpsgd.stepper import Stepper, make_stepper
+from dpmed_core.training.dpsgd.unit_index import Units
 from dpmed_core.training.session import Cancelled, Checkpoint, TrainingSession
-from dpmed_core.training.unit_gradients.units import Units
 
 CHECKPOINT_SECONDS = 3.0
 
@@ -31,36 +31,36 @@ class LoopSettings:
         steps: noisy steps.
         sample_rate: probability with which a unit enters a step.
         expected_units: the constant that the sum is divided by.
-        films_per_unit: at most so many randomly chosen films of a unit enter a step.
+        films_per_unit: at most so many randomly chosen images of a unit enter a step.
         max_grad_norm: the clipping bound.
         noise_multiplier: None trains the non-private twin.
         learning_rate: of NAdam.
-        films_at_once: films in a micro-batch, to bound memory.
+        films_at_once: images in a micro-batch, to bound memory.
     """
 
     steps: int
     sample_rate: float
     expected_units: float
-    films_per_unit: int
+    images_per_unit: int
     max_grad_norm: float
     noise_multiplier: float | None
     learning_rate: float
-    films_at_once: int = 32
+    images_at_once: int = 32
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """Training films (or volumes) and who they belong to.
+    """Training images (or volumes) and who they belong to.
 
     Attributes:
-        films: `[n_films, 1, *positions]`.
-        labels: `[n_films, n_findings]`, NaN = unknown.
-        films_of: for each unit, the rows of its films.
+        images: `[n_images, 1, *positions]`.
+        labels: `[n_images, n_findings]`, NaN = unknown.
+        films_of: for each unit, the rows of its images.
     """
 
-    films: Tensor
+    images: Tensor
     labels: Tensor
-    films_of: list[NDArray[np.intp]]
+    images_of: list[NDArray[np.intp]]
 
 
 def train_model(model: nn.Module, data: TrainingData, settings: LoopSettings, *, session: TrainingSession) -> float:
@@ -112,58 +112,58 @@ def _step_of_all_ranks(session: TrainingSession, done: int, total: int) -> None:
 def take_step(stepper: Stepper, data: TrainingData, settings: LoopSettings, random: SecureRandom) -> None:
     """Sample units, accumulate their gradients in micro-batches of whole units, and take one step; an empty sample too."""
     device = training_device()
-    own = ranks_here().own(len(data.films_of))
+    own = ranks_here().own(len(data.images_of))
     sampled = own[random.bernoulli(settings.sample_rate, len(own))]
-    chosen = [_chosen_films(data.films_of[unit], settings.films_per_unit, random) for unit in sampled]
-    for rows_by_unit in _micro_batches(chosen, settings.films_at_once):
+    chosen = [_chosen_images(data.images_of[unit], settings.images_per_unit, random) for unit in sampled]
+    for rows_by_unit in _micro_batches(chosen, settings.images_at_once):
         rows = torch.from_numpy(np.concatenate(rows_by_unit))
-        of_film = torch.from_numpy(np.repeat(np.arange(len(rows_by_unit)), [len(r) for r in rows_by_unit]))
-        units = Units(of_film.to(device), len(rows_by_unit))
-        losses = unit_losses(stepper.forward(data.films[rows].to(device), units), data.labels[rows].to(device), units)
+        of_image = torch.from_numpy(np.repeat(np.arange(len(rows_by_unit)), [len(r) for r in rows_by_unit]))
+        units = Units(of_image.to(device), len(rows_by_unit))
+        losses = unit_losses(stepper.forward(data.images[rows].to(device), units), data.labels[rows].to(device), units)
         stepper.accumulate(losses, units)
     stepper.finish()
 
 
 def unit_losses(logits: Tensor, labels: Tensor, units: Units) -> Tensor:
-    """Each film's share `[n_films]` of its unit's loss.
+    """Each image's share `[n_images]` of its unit's loss.
 
-    The loss of a unit is the sum over findings of the mean binary cross-entropy over its films whose label is known; what is unknown
+    The loss of a unit is the sum over findings of the mean binary cross-entropy over its images whose label is known; what is unknown
     counts nothing, and nothing depends on other units.
 
     Args:
-        logits: `[n_films, n_findings]`.
-        labels: `[n_films, n_findings]`, NaN = unknown.
-        units: who the films belong to.
+        logits: `[n_images, n_findings]`.
+        labels: `[n_images, n_findings]`, NaN = unknown.
+        units: who the images belong to.
     """
     known = (~torch.isnan(labels)).to(logits.dtype)
-    weights = known / units.sums(known)[units.of_film].clamp(min=1)
+    weights = known / units.sums(known)[units.of_image].clamp(min=1)
     return (functional.binary_cross_entropy_with_logits(logits, torch.nan_to_num(labels), reduction="none") * weights).sum(1)
 
 
 @torch.no_grad()
-def predict(model: nn.Module, films: Tensor, *, films_at_once: int = 64) -> NDArray[np.float64]:
-    """Probabilities `[n_films, n_findings]`; in batches of one size, so that a reloaded model gives the same bits.
+def predict(model: nn.Module, images: Tensor, *, images_at_once: int = 64) -> NDArray[np.float64]:
+    """Probabilities `[n_images, n_findings]`; in batches of one size, so that a reloaded model gives the same bits.
 
     Logits become probabilities one by one: `torch.sigmoid` may differ in the last bit with an element's place in its array.
     """
     model.eval().to(device := training_device())
-    logits = [model(films[i : i + films_at_once].to(device)).cpu() for i in range(0, len(films), films_at_once)]
+    logits = [model(images[i : i + images_at_once].to(device)).cpu() for i in range(0, len(images), images_at_once)]
     return np.asarray(expit(torch.cat(logits).double().numpy()))
 
 
-def _chosen_films(rows: NDArray[np.intp], at_most: int, random: SecureRandom) -> NDArray[np.intp]:
+def _chosen_images(rows: NDArray[np.intp], at_most: int, random: SecureRandom) -> NDArray[np.intp]:
     return rows if len(rows) <= at_most else rows[random.choice(len(rows), at_most)]
 
 
-def _micro_batches(chosen: list[NDArray[np.intp]], films_at_once: int) -> Iterator[list[NDArray[np.intp]]]:
+def _micro_batches(chosen: list[NDArray[np.intp]], images_at_once: int) -> Iterator[list[NDArray[np.intp]]]:
     batch: list[NDArray[np.intp]] = []
-    n_films = 0
+    n_images = 0
     for rows in chosen:
-        if batch and n_films + len(rows) > films_at_once:
+        if batch and n_images + len(rows) > images_at_once:
             yield batch
-            batch, n_films = [], 0
+            batch, n_images = [], 0
         batch.append(rows)
-        n_films += len(rows)
+        n_images += len(rows)
     if batch:
         yield batch
 

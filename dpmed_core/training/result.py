@@ -66,8 +66,8 @@ class RunResult:
         guarantee: None for a non-private run.
         elapsed_seconds: training time over all attempts, in seconds.
         n_parameters: trained parameters.
-        n_train_cases: films trained on.
-        n_train_units: units (patients or films) trained on.
+        n_train_cases: images trained on.
+        n_train_units: units (patients or images) trained on.
         notes: what a reader should know (a fallback that was taken, say).
     """
 

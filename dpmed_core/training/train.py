@@ -5,10 +5,10 @@ from pathlib import Path
 
 from dpmed_core.cohort.schema import Cohort, Split
 from dpmed_core.errors import SpecError
-from dpmed_core.training.catalogue import PROBE, recipe_card, refuse_other_images
-from dpmed_core.training.networks import NETWORKS
-from dpmed_core.training.probe import train_probe
-from dpmed_core.training.recipes import train_network
+from dpmed_core.training.recipes.catalogue import PROBE, recipe_card, refuse_other_images
+from dpmed_core.training.recipes.networks import NETWORKS
+from dpmed_core.training.recipes.train_network import train_network
+from dpmed_core.training.recipes.train_probe import train_probe
 from dpmed_core.training.result import TrainedModel
 from dpmed_core.training.session import TrainingSession
 from dpmed_core.training.spec import RunSpec

@@ -1,1 +1,1 @@
-"""Films that come in through the dashboard: unpacking, looking at, mapping columns, importing in a process of its own."""
+"""Images that come in through the dashboard: unpacking, looking at, mapping columns, importing in a process of its own."""

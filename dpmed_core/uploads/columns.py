@@ -8,14 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from dpmed_core.cohort.image import PICTURE_SUFFIXES
-from dpmed_core.cohort.schema import Modality
 from dpmed_core.cohort.sources.rows import LABELS, PARTS, SEXES, Source
 from dpmed_core.cohort.sources.tables import TableRows, read_table
 from dpmed_core.cohort.sources.values import ages
 from dpmed_core.errors import UploadError
+from dpmed_core.imaging.image import PICTURE_SUFFIXES
+from dpmed_core.imaging.modality import Modality
+from dpmed_core.uploads.image_column import relative_places
 from dpmed_core.uploads.limits import MIB
-from dpmed_core.uploads.locate import relative_places
 
 TRUTH = {
     **dict.fromkeys(("yes", "y", "true", "positive", "pos", "present"), "1"),

@@ -19,11 +19,10 @@ from typing import IO, Any
 
 from filelock import FileLock, Timeout
 
-from dpmed_core.cohort.schema import Modality
 from dpmed_core.errors import UploadError
 from dpmed_core.files import write_json
-from dpmed_core.processes import settings_environment
-from dpmed_core.settings import Settings
+from dpmed_core.imaging.modality import Modality
+from dpmed_core.settings import Settings, settings_environment
 from dpmed_core.uploads.columns import ColumnMap
 from dpmed_core.uploads.limits import MIB
 

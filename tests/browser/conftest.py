@@ -15,14 +15,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from dpmed_core.keyed import KEY_FILE
-from dpmed_core.processes import settings_environment
-from dpmed_core.runs.engine import address, engine_is_alive
-from dpmed_core.settings import Settings
+from dpmed_core.engine.process import address, engine_is_alive
+from dpmed_core.keyed_hash import KEY_FILE
+from dpmed_core.settings import Settings, settings_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 BROWSERS = ("chromium", "google-chrome", "google-chrome-stable", "chromium-browser")
-N_FILMS = 400
+N_IMAGES = 400
 START_SECONDS = 60
 
 
@@ -107,4 +106,4 @@ def _dashboard(data_dir: Path) -> Dashboard:
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
-    return Dashboard(Settings(data_dir=data_dir, demo_cases=N_FILMS), port)
+    return Dashboard(Settings(data_dir=data_dir, demo_cases=N_IMAGES), port)

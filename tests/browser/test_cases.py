@@ -12,13 +12,13 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from dpmed_core.cohort.image import read_image
-from dpmed_core.cohort.links import case_links
+from dpmed_core.cohort.case_links import case_links
 from dpmed_core.cohort.report import ImportReport
-from dpmed_core.cohort.schema import Modality
+from dpmed_core.engine.training_task import work_on
+from dpmed_core.imaging.image import read_image
+from dpmed_core.imaging.modality import Modality
 from dpmed_core.installation import Installation
 from dpmed_core.runs.plan import plan_runs
-from dpmed_core.runs.task import work_on
 from dpmed_core.training.spec import PrivacyUnit
 
 pytestmark = pytest.mark.browser
@@ -31,7 +31,7 @@ SENDING = """() => {
 """Notes whether anything is sent to the server."""
 N_TEST = 10
 PARTS = ["test"] * N_TEST + ["validation"] * 4 + ["train"] * 12
-"""Of the films; scans are test cases alone."""
+"""Of the radiographs; scans are test cases alone."""
 SLICES, ROWS, COLUMNS = 12, 20, 24
 TALL = {"width": 1440, "height": 1600}
 PUT_STYLE = (
@@ -41,7 +41,7 @@ BARE = ".mark, .corner, .line { visibility: hidden; }"
 """Takes what stands over the picture away, so that nothing but the picture is compared."""
 
 
-def films() -> np.ndarray:
+def radiographs() -> np.ndarray:
     """Test patterns of 64 x 64: every grey of 0 to 255 sixteen times, in another order in each; a bright mark at the upper left."""
     rng = np.random.default_rng(0)
     patterns = np.stack([rng.permutation(np.repeat(np.arange(256, dtype=np.uint8), 16)).reshape(64, 64) for _ in PARTS])
@@ -61,7 +61,7 @@ def scans() -> np.ndarray:
 @pytest.fixture(scope="module")
 def served(own_dashboard):
     installation = Installation.open(own_dashboard.settings)
-    for name, modality, images in (("patterns", Modality.RADIOGRAPH, films()), ("scans", Modality.CT, scans())):
+    for name, modality, images in (("patterns", Modality.RADIOGRAPH, radiographs()), ("scans", Modality.CT, scans())):
         n = len(images)
         cases = pd.DataFrame(
             {
@@ -138,13 +138,13 @@ def press(page, name: str) -> None:
 def test_a_stored_pattern_has_its_true_grey_levels_on_the_screen(served, page):
     open_case(page, served, "patterns", 2)
     press(page, "smooth")
-    stored = films()[2]
-    plain = on_screen(page, "film")
+    stored = radiographs()[2]
+    plain = on_screen(page, "radiograph")
     np.testing.assert_array_equal(plain, expected(stored, plain.shape, lambda x: x.astype(int)))
     press(page, "preset-1")
-    np.testing.assert_array_equal(on_screen(page, "film"), expected(stored, plain.shape, window(85, 150)))
+    np.testing.assert_array_equal(on_screen(page, "radiograph"), expected(stored, plain.shape, window(85, 150)))
     press(page, "inverted")
-    np.testing.assert_array_equal(on_screen(page, "film"), expected(stored, plain.shape, lambda x: 255 - window(85, 150)(x)))
+    np.testing.assert_array_equal(on_screen(page, "radiograph"), expected(stored, plain.shape, lambda x: 255 - window(85, 150)(x)))
 
 
 def test_planes_show_hounsfield_units_and_sides_where_they_belong(served, page):
@@ -204,8 +204,8 @@ def test_keys_step_through_the_list_and_the_window_stays(served, page):
     expect(page.get_by_text(f"Case 3 of {N_TEST}")).to_be_visible()
     assert f"case={following}" in page.url and "sort=none" in page.url
     press(page, "smooth")
-    shown = on_screen(page, "film")
-    np.testing.assert_array_equal(shown, expected(films()[2], shown.shape, window(185, 140)))
+    shown = on_screen(page, "radiograph")
+    np.testing.assert_array_equal(shown, expected(radiographs()[2], shown.shape, window(185, 140)))
     page.keyboard.press("p")
     page.locator(f'.viewer[data-shown="{first}"]').wait_for(timeout=LONGEST)
     for request in fetched:
@@ -269,21 +269,21 @@ def test_a_blind_reading_goes_to_its_end_and_over_a_reload(served, page):
     assert len(pd.read_csv(saved.value.path())) == N_TEST
 
 
-def test_a_film_of_ones_own_is_shown_as_it_is_scored_and_forgotten(served, page, tmp_path):
-    film = tmp_path / "PLANTEDNAME-19500101.png"
-    Image.fromarray(np.random.default_rng(8).integers(0, 256, (128, 128), dtype=np.uint8)).save(film)
+def test_an_image_of_ones_own_is_shown_as_it_is_scored_and_forgotten(served, page, tmp_path):
+    radiograph = tmp_path / "PLANTEDNAME-19500101.png"
+    Image.fromarray(np.random.default_rng(8).integers(0, 256, (128, 128), dtype=np.uint8)).save(radiograph)
     page.goto(f"{served.url}/cases?cohort=patterns&finding=mass&mode=own")
-    page.locator("input[type=file]").set_input_files(film)
+    page.locator("input[type=file]").set_input_files(radiograph)
     expect(page.get_by_role("button", name="Forget this case")).to_be_visible(timeout=LONGEST)
     expect(page.get_by_role("table")).to_contain_text(re.compile(r"Mass.*Not known.*0\.\d{3}.*0\.\d{3}"), timeout=LONGEST)
     press(page, "smooth")
-    shown = on_screen(page, "film")
-    np.testing.assert_array_equal(shown, expected(read_image(film).pixels, shown.shape, lambda x: x.astype(int)))
+    shown = on_screen(page, "radiograph")
+    np.testing.assert_array_equal(shown, expected(read_image(radiograph).pixels, shown.shape, lambda x: x.astype(int)))
     expect(page.get_by_text(f"too few held-out cases ({N_TEST + PARTS.count('validation')})")).to_be_visible()
     page.get_by_role("button", name="Forget this case").click()
-    expect(page.get_by_text("Upload one film as DICOM, PNG or JPEG")).to_be_visible()
+    expect(page.get_by_text("Upload one radiograph as DICOM, PNG or JPEG")).to_be_visible()
     data_dir = served.settings.data_dir
-    kept = [path for folder in (served.settings.questions_dir, served.settings.own_cases_dir) for path in folder.iterdir()]
+    kept = [path for folder in (served.settings.inference_dir, served.settings.uploaded_cases_dir) for path in folder.iterdir()]
     assert (
         kept == [] and b"PLANTEDNAME" not in b"".join(path.read_bytes() for path in data_dir.rglob("*.log")) and "PLANTED" not in page.url
     )

@@ -1,4 +1,4 @@
-"""The journey of somebody who brings films: upload, name columns, look, confirm, and the cohort is there."""
+"""The journey of somebody who brings images: upload, name columns, look, confirm, and the cohort is there."""
 
 import re
 import zipfile
@@ -13,7 +13,7 @@ from dpmed_core.installation import Installation
 pytestmark = [pytest.mark.browser]
 LONGEST = 120_000
 """Milliseconds that a loaded machine may take; nothing here measures speed."""
-N_FILMS = 30
+N_IMAGES = 30
 
 
 @pytest.fixture
@@ -22,11 +22,11 @@ def archive(tmp_path):
     path = tmp_path / "ward.zip"
     lines = ["File,Patient ID,Years,Gender,Effusion"]
     with zipfile.ZipFile(path, "w") as packed:
-        for i in range(N_FILMS):
+        for i in range(N_IMAGES):
             picture = tmp_path / f"{i}.png"
             Image.fromarray(np.random.default_rng(i).integers(0, 256, (40, 40), dtype=np.uint8)).save(picture)
-            packed.write(picture, f"films/{i}.png")
-            lines.append(f"films/{i}.png,P{i // 2},{40 + i // 2},{'FM'[i // 2 % 2]},{i % 2}")
+            packed.write(picture, f"images/{i}.png")
+            lines.append(f"images/{i}.png,P{i // 2},{40 + i // 2},{'FM'[i // 2 % 2]},{i % 2}")
         packed.writestr("list.csv", "\n".join(lines))
     return path
 
@@ -61,7 +61,7 @@ def test_a_hostile_archive_is_refused_and_a_good_one_becomes_a_cohort_though_the
     page.goto(address)
     expect(page.get_by_text("is here")).to_be_visible(timeout=LONGEST)
     cohort = Installation.open(dashboard.settings).cohorts.load("ward")
-    assert len(cohort.cases) == N_FILMS and cohort.cases["age"].notna().all()
+    assert len(cohort.cases) == N_IMAGES and cohort.cases["age"].notna().all()
     assert "ward.zip" not in address and "list.csv" not in address
     left = [path.name for path in dashboard.settings.imports_dir.rglob("*") if path.is_file()]
     assert sorted(left) == ["job.lock", "plan.json", "state.json"]

@@ -4,8 +4,7 @@ import pytest
 
 from dpmed_core.cohort.schema import Part
 from dpmed_core.cohort.split import SHARES, part_of_patient
-
-from .conftest import KEY
+from tests.conftest import KEY
 
 PATIENTS = [f"{i:016x}" for i in range(20_000)]
 

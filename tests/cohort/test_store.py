@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from dpmed_core.cohort.report import ImportReport
-from dpmed_core.cohort.schema import Modality
 from dpmed_core.errors import CohortError
+from dpmed_core.imaging.modality import Modality
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def stored(store):
         {"case_id": ["c", "a"], "patient_id": ["2", "1"], "age": [5.0, np.nan], "sex": "female", "split": None, "mass": [1.0, 0.0]}
     )
     return store.write(
-        "films",
+        "images",
         modality=Modality.RADIOGRAPH,
         synthetic=True,
         findings=("mass",),
@@ -27,12 +27,12 @@ def stored(store):
 
 
 def test_a_cohort_comes_back_as_it_was_stored(store, stored):
-    loaded = store.load("films")
+    loaded = store.load("images")
     assert loaded.cases["patient_id"].tolist() == ["1", "2"]
     assert loaded.images[:, 0, 0].tolist() == [3, 9]
-    assert loaded.fingerprint == stored.fingerprint == store.fingerprint("films")
-    assert store.with_fingerprint(stored.fingerprint).name == "films"
-    assert store.report("films").n_unknown_age == 1
+    assert loaded.fingerprint == stored.fingerprint == store.fingerprint("images")
+    assert store.with_fingerprint(stored.fingerprint).name == "images"
+    assert store.report("images").n_unknown_age == 1
 
 
 def test_images_cannot_be_written_to(stored):
@@ -40,40 +40,40 @@ def test_images_cannot_be_written_to(stored):
         stored.images[0, 0, 0] = 1
 
 
-@pytest.mark.parametrize("name", ["../x", "A", "", "a" * 41, "a/b", ".hidden", "films"])
+@pytest.mark.parametrize("name", ["../x", "A", "", "a" * 41, "a/b", ".hidden", "images"])
 def test_names_that_cannot_be_used_are_refused(store, stored, name):
     with pytest.raises(CohortError):
         store.refuse_unusable(name)
 
 
-@pytest.mark.parametrize("name", ["../films", "other", "films/.."])
+@pytest.mark.parametrize("name", ["../images", "other", "images/.."])
 def test_a_cohort_that_is_not_there_is_said_to_be_missing(store, stored, name):
-    with pytest.raises(CohortError, match="there are films"):
+    with pytest.raises(CohortError, match="there are images"):
         store.load(name)
 
 
 @pytest.mark.parametrize("file", ["cases.parquet", "images.npy", "cohort.json"])
 def test_damaged_files_are_refused_in_one_sentence(store, stored, file):
-    path = store.folder("films") / file
+    path = store.folder("images") / file
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(CohortError, match="import it again"):
-        store.load("films")
+        store.load("images")
 
 
 def test_a_cohort_of_another_format_is_refused(store, stored):
-    path = store.folder("films") / "cohort.json"
+    path = store.folder("images") / "cohort.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "format": 99}))
     with pytest.raises(CohortError, match="another version"):
-        store.load("films")
+        store.load("images")
 
 
 def test_pickled_images_are_never_loaded(store, stored):
-    np.save(store.folder("films") / "images.npy", np.array([{"any": "object"}, None], dtype=object), allow_pickle=True)
+    np.save(store.folder("images") / "images.npy", np.array([{"any": "object"}, None], dtype=object), allow_pickle=True)
     with pytest.raises(CohortError, match="cannot be read"):
-        store.load("films")
+        store.load("images")
 
 
 def test_removing_takes_what_was_cached_along(store, stored):
-    store.features_dir("films").mkdir()
-    store.remove("films")
+    store.features_dir("images").mkdir()
+    store.remove("images")
     assert store.names() == [] and not list(store.root.iterdir())

@@ -10,7 +10,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from dpmed_core.cohort.demo import add_demo_radiograph
+from dpmed_core.cohort.demo.radiograph import add_demo_radiograph
 from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.cohort.split import assign_parts
 from dpmed_core.cohort.store import CohortStore
@@ -18,13 +18,13 @@ from dpmed_core.installation import Installation
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.runs.status import Progress, RunState
 from dpmed_core.settings import load_settings
-from dpmed_core.training.probe import plan_probe
+from dpmed_core.training.recipes.train_probe import plan_probe
 from dpmed_core.training.result import RunResult, TrainedModel
 from dpmed_core.training.scores import held_out_rows, scores_table
 from dpmed_core.training.spec import PrivacyUnit, RunSpec
 
 ROOT = Path(__file__).resolve().parents[2]
-N_FILMS = 150
+N_IMAGES = 150
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def empty(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installat
     """An installation without a cohort; no engine is ever started."""
     monkeypatch.setenv("DPMED_DATA_DIR", str(data_dir))
     monkeypatch.setenv("DPMED_DEMO", "false")
-    monkeypatch.setattr("dpmed_core.runs.engine.ensure_engine", lambda settings: None)
+    monkeypatch.setattr("dpmed_core.engine.process.ensure_engine", lambda settings: None)
     load_settings.cache_clear()
     st.cache_resource.clear()
     st.cache_data.clear()
@@ -44,7 +44,7 @@ def empty(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installat
 def demo(tmp_path_factory: pytest.TempPathFactory, fixed_key: bytes) -> Path:
     """A folder with the small synthetic cohort, made once."""
     store = CohortStore(tmp_path_factory.mktemp("demo"), fixed_key)
-    add_demo_radiograph(store, name="demo-radiograph", n_cases=N_FILMS, workers=1)
+    add_demo_radiograph(store, name="demo-radiograph", n_cases=N_IMAGES, workers=1)
     return store.root
 
 

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from dpmed_core.cohort.links import case_links
+from dpmed_core.cohort.case_links import case_links
 from dpmed_core.cohort.schema import Part
 from dpmed_core.cohort.split import assign_parts
-from dpmed_core.evaluation.cases import scored_cases
+from dpmed_core.evaluation.scores.scored_cases import scored_cases
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.settings import load_settings
 from dpmed_core.training.spec import PrivacyUnit

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from dpmed_core.cohort.report import ImportReport
-from dpmed_core.cohort.schema import Modality
-from dpmed_core.cohort.volumes.grid import SHAPE
+from dpmed_core.imaging.modality import Modality
+from dpmed_core.imaging.volume_grid import SHAPE
 
 from .test_pages import PAGES, texts
 
@@ -41,7 +41,7 @@ def ct(empty):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_no_page_fails_or_speaks_of_films(page, ct, open_page):
+def test_no_page_fails_or_speaks_of_radiographs(page, ct, open_page):
     app = open_page(page)
     assert not app.exception
     said = texts(app)
@@ -49,7 +49,7 @@ def test_no_page_fails_or_speaks_of_films(page, ct, open_page):
     chosen = {box.label: box for box in app.sidebar.selectbox}
     assert chosen["Finding"].value == "pdac" and chosen["Finding"].options[0] == "PDAC"
     assert chosen["Unit of privacy"].options == ["Patient (all scans together)", "Image (each scan alone)"]
-    assert page in ("cases",) or "film" not in said.replace("radiograph", "")
+    assert page in ("overview",) or "radiograph" not in said
 
 
 def test_the_overview_counts_scans_spells_the_finding_out_and_says_what_it_shows(ct, open_page):

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from dpmed_core.cohort.report import ImportReport
-from dpmed_core.cohort.schema import Modality
-from dpmed_core.evaluation.family import FamilyBook
+from dpmed_core.evaluation.analysis_plan import AnalysisPlans
+from dpmed_core.imaging.modality import Modality
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.runs.status import Progress, RunState
 from dpmed_core.training.spec import PrivacyUnit
@@ -73,7 +73,7 @@ def trained(empty, cohort, finish):
 
 @pytest.fixture
 def book(empty):
-    return FamilyBook(empty.settings.families_dir, empty.key)
+    return AnalysisPlans(empty.settings.analysis_plans_dir, empty.key)
 
 
 def test_finished_runs_become_a_sentence_a_verdict_and_figures_of_one_budget(trained, open_page):

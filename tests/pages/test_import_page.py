@@ -8,17 +8,17 @@ import pytest
 from PIL import Image
 
 from dpmed_core.cohort.report import Check, Severity
-from dpmed_core.cohort.schema import Modality
-from dpmed_core.cohort.volumes.grid import SHAPE
-from dpmed_core.cohort.volumes.writing import write_series
+from dpmed_core.imaging.ct.writing import write_series
+from dpmed_core.imaging.modality import Modality
+from dpmed_core.imaging.volume_grid import SHAPE
 from dpmed_core.settings import load_settings
-from dpmed_core.uploads import work
+from dpmed_core.uploads import steps as work
 from dpmed_core.uploads.jobs import JobPlan, Jobs, JobState, Stage
-from dpmed_core.uploads.work import work_on
+from dpmed_core.uploads.steps import work_on
 
 from .test_pages import texts
 
-N_FILMS = 30
+N_IMAGES = 30
 
 
 @pytest.fixture
@@ -27,11 +27,11 @@ def server(tmp_path):
     root = tmp_path / "server"
     root.mkdir()
     lines = ["image,patient_id,age,sex,mass,copd"]
-    for i in range(N_FILMS):
+    for i in range(N_IMAGES):
         pixels = np.random.default_rng(i % 29).integers(0, 256, (30, 20), dtype=np.uint8)
         Image.fromarray(pixels).save(root / f"{i}.png")
         lines.append(f"{i}.png,p{i},{'abc' if i == 4 else 40 + i},{'FM'[i % 2]},{i % 2},{i // 2 % 2}")
-    (root / "films.csv").write_text("\n".join(lines))
+    (root / "images.csv").write_text("\n".join(lines))
     return root
 
 
@@ -66,7 +66,7 @@ def test_folders_of_slices_are_taken_for_ct_and_shown_by_their_middle_slice(empt
         volume = np.random.default_rng(i).integers(-900, 900, (12, 16, 16), dtype=np.int16)
         write_series(server / "scans" / f"s{i}", volume, age=60, sex="F")
         lines.append(f"s{i},p{i},{i % 2}")
-    (server / "films.csv").write_text("\n".join(lines))
+    (server / "images.csv").write_text("\n".join(lines))
     app = press(open_page("import_cohort"), "Use this folder")
     assert app.radio[0].value is Modality.CT
     app = press(app, "Look at it")
@@ -93,7 +93,7 @@ def test_from_a_folder_to_a_cohort_and_its_report(empty, jobs, open_page):
     assert not app.exception
     assert app.metric[0].value == "29 of 30 rows"
     assert [expander.label for expander in app.expander] == ["1 row will be left out"]
-    assert "24 of its films, as they will be stored" in texts(app)
+    assert "24 of its images, as they will be stored" in texts(app)
     app.text_input[0].set_value("ward-films")
     app = press(app, "Import")
     assert not app.exception
@@ -114,7 +114,7 @@ def test_a_name_that_is_taken_is_said_before_anything_is_read(cohort, jobs, open
 
 def job_at(jobs, state, plan=None):
     job = jobs.begin_folder(".")
-    job.set_plan(plan or JobPlan(".", "films.csv", None, "ward-films"))
+    job.set_plan(plan or JobPlan(".", "images.csv", None, "ward-films"))
     job.set_state(state)
     return job
 

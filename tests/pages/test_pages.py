@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dpmed_core.cohort.schema import Modality
+from dpmed_core.imaging.modality import Modality
 from dpmed_core.runs.status import Progress, RunState
 
 PAGES = ("overview", "train", "privacy_utility", "fairness", "cases")
@@ -133,7 +133,7 @@ def test_choices_are_read_from_the_address(asked, finish, open_page):
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_says_that_a_synthetic_cohort_flatters_the_public_encoder(page, cohort, open_page):
     assert cohort.synthetic
-    assert "flatter recipes *probe* and *finetune*, whose encoder learnt from films of the same kind" in texts(open_page(page))
+    assert "flatter recipes *probe* and *finetune*, whose encoder learnt from images of the same kind" in texts(open_page(page))
 
 
 def test_a_cohort_that_does_not_exist_is_named_not_replaced(cohort, open_page):

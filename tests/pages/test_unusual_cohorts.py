@@ -1,4 +1,4 @@
-"""Cohorts that do not say whose the films are, or what they show."""
+"""Cohorts that do not say whose the images are, or what they show."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from .test_pages import PAGES, texts
 
 @pytest.fixture
 def store_as(empty, cohort):
-    """Stores the demo cohort's films as another cohort, changed."""
+    """Stores the demo cohort's images as another cohort, changed."""
 
     def store(findings, **changes):
         changed = replace(cohort, findings=findings, **changes)
@@ -41,11 +41,11 @@ def test_where_patients_are_not_known_only_the_unit_image_can_be_chosen(page, st
     app = open_page(page)
     assert not app.exception
     units = next(box for box in app.sidebar.selectbox if box.label == "Unit of privacy")
-    assert units.options == ["Image (each film alone)"]
+    assert units.options == ["Image (each image alone)"]
     if page == "train":
         assert "nobody knows by how much" in texts(app)
     if page == "overview":
-        assert app.metric[0].value.endswith("films") and "patients not known" in str(app.metric[0].delta)
+        assert app.metric[0].value.endswith("images") and "patients not known" in str(app.metric[0].delta)
 
 
 def test_a_link_to_the_unit_patient_is_named_there(store_as, cohort, open_page):

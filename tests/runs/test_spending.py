@@ -5,10 +5,10 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from dpmed_core.runs.spending import charged_mechanisms, explored_sentence, explored_total, with_unplanned
+from dpmed_core.runs.spending import charged_mechanisms, cumulative_loss_sentence, total_cumulative_loss, with_unplanned
 from dpmed_core.runs.status import Progress, RunState
-from dpmed_core.training.gaussian import gaussian_epsilon
-from dpmed_core.training.guarantees import guarantee_full_batch
+from dpmed_core.training.accounting.full_batch import guarantee_full_batch
+from dpmed_core.training.accounting.gaussian_dp import gaussian_epsilon
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
 
 STEPS = 20
@@ -40,7 +40,7 @@ def begun(installation, cohort, guarantee):
 
 
 def steps_charged(installation, status):
-    return sum(m.steps for m in charged_mechanisms(installation.runs, status, most_films=2))
+    return sum(m.steps for m in charged_mechanisms(installation.runs, status, most_images=2))
 
 
 def mu(steps):
@@ -66,22 +66,22 @@ def test_finished_cancelled_and_open_runs_compose(installation, cohort, begun):
     begun(0, ("planned", 0), ("finished", STEPS))
     begun(1, ("planned", 0), ("cancelled", 5))
     begun(2, ("planned", 0))
-    total = explored_total(installation.runs, cohort, delta=1e-5)
+    total = total_cumulative_loss(installation.runs, cohort, delta=1e-5)
     assert total.epsilon == pytest.approx(gaussian_epsilon(mu(2 * STEPS + 5), 1e-5), rel=1e-9)
     assert (total.n_private, total.n_uncounted, total.n_non_private) == (3, 0, 0)
 
 
 def test_a_planned_training_is_added_to_what_was_explored(installation, cohort, begun, guarantee):
     begun(0, ("planned", 0), ("finished", STEPS))
-    before = explored_total(installation.runs, cohort, delta=1e-5)
-    after = explored_total(installation.runs, cohort, delta=1e-5, planned=[guarantee] * 3)
+    before = total_cumulative_loss(installation.runs, cohort, delta=1e-5)
+    after = total_cumulative_loss(installation.runs, cohort, delta=1e-5, planned=[guarantee] * 3)
     assert after.epsilon == pytest.approx(gaussian_epsilon(mu(4 * STEPS), 1e-5), rel=1e-9)
     assert before.epsilon < after.epsilon < 4 * before.epsilon
 
 
 def test_targets_alone_add_up(installation, cohort, begun):
     begun(0, ("planned", 0), ("finished", STEPS))
-    before = explored_total(installation.runs, cohort, delta=1e-5)
+    before = total_cumulative_loss(installation.runs, cohort, delta=1e-5)
     patient, image = (
         [RunSpec("f", 0, "paper", 1, unit, PrivacyTarget(*target), 0) for target in ((2, 1e-5), (3, 1e-6))]
         for unit in (PrivacyUnit.PATIENT, PrivacyUnit.IMAGE)
@@ -97,13 +97,13 @@ def test_what_was_asked_but_not_planned_and_what_is_not_private_are_told_apart(i
     begun(0)
     begun(1, private=False)
     begun(2, ("planned", 0), fingerprint="another cohort")
-    total = explored_total(installation.runs, cohort, delta=1e-5)
+    total = total_cumulative_loss(installation.runs, cohort, delta=1e-5)
     assert (total.epsilon, total.n_private, total.n_uncounted, total.n_non_private) == (0.0, 0, 1, 1)
 
 
-def test_an_image_level_run_counts_what_it_is_worth_to_the_patient_with_most_films(installation, cohort, begun):
-    begun(0, ("planned", 0), ("finished", STEPS), unit=PrivacyUnit.IMAGE)  # two films a patient
-    total = explored_total(installation.runs, cohort, delta=1e-5)
+def test_an_image_level_run_counts_what_it_is_worth_to_the_patient_with_most_images(installation, cohort, begun):
+    begun(0, ("planned", 0), ("finished", STEPS), unit=PrivacyUnit.IMAGE)  # two images a patient
+    total = total_cumulative_loss(installation.runs, cohort, delta=1e-5)
     assert total.epsilon == pytest.approx(gaussian_epsilon(2 * mu(STEPS), 1e-5), rel=1e-9)
 
 
@@ -115,10 +115,10 @@ def test_a_withdrawn_run_stays_charged(installation, cohort, begun):
 
 
 def test_the_sentence_names_delta_unit_and_accountant(installation, cohort, begun):
-    assert "No private model" in explored_sentence(explored_total(installation.runs, cohort, delta=1e-5))
+    assert "No private model" in cumulative_loss_sentence(total_cumulative_loss(installation.runs, cohort, delta=1e-5))
     begun(0, ("planned", 0), ("finished", STEPS))
     begun(1)
     begun(2, private=False)
-    said = explored_sentence(explored_total(installation.runs, cohort, delta=1e-5))
+    said = cumulative_loss_sentence(total_cumulative_loss(installation.runs, cohort, delta=1e-5))
     for part in ("1 private model", "δ = 1e-05", "each patient", "exact composition", "not counted yet", "without privacy"):
         assert part in said

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dpmed_core.engine.training_task import work_on
 from dpmed_core.errors import DamagedRunError, RunError
 from dpmed_core.runs.status import Progress, RunState
 from dpmed_core.runs.store import RunStore
-from dpmed_core.runs.task import work_on
 from dpmed_core.training.session import Checkpoint
 from dpmed_core.training.spec import PrivacyTarget
 
@@ -20,7 +20,7 @@ def runs(installation):
 
 @pytest.fixture
 def finished(runs, spec, settings, trainer):
-    run_id = runs.ask(spec, cohort_name="films").run_id
+    run_id = runs.ask(spec, cohort_name="images").run_id
     work_on(settings, run_id, trainer=trainer)
     return run_id
 
@@ -36,7 +36,7 @@ def test_many_who_ask_at_once_get_one_run(runs, spec):
 
     def ask():
         barrier.wait()
-        answers.append(runs.ask(spec, cohort_name="films"))
+        answers.append(runs.ask(spec, cohort_name="images"))
 
     threads = [threading.Thread(target=ask) for _ in range(12)]
     for thread in threads:
@@ -47,16 +47,16 @@ def test_many_who_ask_at_once_get_one_run(runs, spec):
 
 
 def test_a_run_comes_back_as_it_was_asked(runs, spec):
-    status = runs.status(runs.ask(spec, cohort_name="films").run_id)
-    assert (status.spec, status.cohort_name, status.state) == (spec, "films", RunState.QUEUED)
+    status = runs.status(runs.ask(spec, cohort_name="images").run_id)
+    assert (status.spec, status.cohort_name, status.state) == (spec, "images", RunState.QUEUED)
 
 
 def test_asking_again_changes_nothing_of_a_run_that_has_ended(runs, finished, spec):
-    assert runs.ask(spec, cohort_name="films").state is RunState.FINISHED
+    assert runs.ask(spec, cohort_name="images").state is RunState.FINISHED
 
 
 def test_a_queued_run_is_cancelled_at_once_and_can_be_tried_again(runs, spec):
-    run_id = runs.ask(spec, cohort_name="films").run_id
+    run_id = runs.ask(spec, cohort_name="images").run_id
     runs.cancel(run_id)
     assert runs.status(run_id).state is RunState.CANCELLED
     runs.retry(run_id)
@@ -96,7 +96,7 @@ def test_a_withdrawn_run_keeps_only_its_question_and_what_it_spent(runs, finishe
     }
     assert runs.attempts(finished)[:-1] == before
     assert runs.status(finished).state is RunState.WITHDRAWN
-    assert runs.ask(spec, cohort_name="films").state is RunState.QUEUED
+    assert runs.ask(spec, cohort_name="images").state is RunState.QUEUED
 
 
 def test_a_broken_last_line_of_the_record_hides_no_other(runs, finished):
@@ -109,7 +109,7 @@ def test_a_broken_last_line_of_the_record_hides_no_other(runs, finished):
 
 
 def test_checkpoints_come_back_and_an_unreadable_one_is_recorded_and_not_used(runs, spec):
-    run_id = runs.ask(spec, cohort_name="films").run_id
+    run_id = runs.ask(spec, cohort_name="images").run_id
     assert runs.checkpoint(run_id) is None
     runs.save_checkpoint(run_id, Checkpoint(4, {"a": np.arange(6.0).reshape(2, 3).T}, elapsed_seconds=1.25))
     back = runs.checkpoint(run_id)
@@ -127,12 +127,12 @@ def test_a_run_that_is_not_there_is_said_to_be_missing(runs, run_id):
 
 
 def test_a_status_without_a_number_is_still_json(runs, spec):
-    status = runs.ask(replace(spec, privacy=None), cohort_name="films")
+    status = runs.ask(replace(spec, privacy=None), cohort_name="images")
     assert json.loads(json.dumps(status.to_fields(), allow_nan=False))["epsilon"] is None
 
 
 def test_states_survive_the_way_to_disk(runs, spec):
-    run_id = runs.ask(spec, cohort_name="films").run_id
+    run_id = runs.ask(spec, cohort_name="images").run_id
     runs.set_progress(run_id, Progress(RunState.TRAINING, step=2, total_steps=6, seconds_left=1.5, attempt=1))
     progress = runs.progress(run_id)
     assert (progress.state, progress.step, progress.seconds_left) == (RunState.TRAINING, 2, 1.5) and progress.updated_at > 0

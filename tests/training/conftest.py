@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 import torch
 
-from dpmed_core.cohort.schema import Cohort, Modality, Part, Sex, Split
-from dpmed_core.cohort.volumes.grid import SHAPE
+from dpmed_core.cohort.schema import Cohort, Part, Split
+from dpmed_core.imaging.modality import Modality, Sex
+from dpmed_core.imaging.volume_grid import SHAPE
 from dpmed_core.training.result import PrivacyGuarantee
 from dpmed_core.training.session import Cancelled, Checkpoint
 
@@ -74,11 +75,11 @@ def make_volumes(make_cohort) -> Callable[..., tuple[Cohort, Split]]:
 
 @pytest.fixture
 def make_cohort() -> Callable[..., tuple[Cohort, Split]]:
-    """A cohort of random 64 x 64 films in which patient i has 1 + i % `most_films` films, and its split."""
+    """A cohort of random 64 x 64 images in which patient i has 1 + i % `most_films` images, and its split."""
 
-    def make(n_patients: int = 12, *, most_films: int = 3, side: int = 64, findings: tuple[str, ...] = ("effusion", "mass")):
+    def make(n_patients: int = 12, *, most_images: int = 3, side: int = 64, findings: tuple[str, ...] = ("effusion", "mass")):
         rng = np.random.default_rng(5)
-        patients = np.repeat([f"{i:016x}" for i in range(n_patients)], [1 + i % most_films for i in range(n_patients)])
+        patients = np.repeat([f"{i:016x}" for i in range(n_patients)], [1 + i % most_images for i in range(n_patients)])
         parts = {
             p: [Part.TRAIN, Part.TRAIN, Part.TRAIN, Part.TRAIN, Part.VALIDATION, Part.TEST][i % 6]
             for i, p in enumerate(np.unique(patients))

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from dpmed_core.cohort.schema import Modality
 from dpmed_core.errors import RunError
+from dpmed_core.imaging.modality import Modality
 from dpmed_core.runs.store import RunStore
 from dpmed_core.settings import PRODUCT_DATA_DIR
-from dpmed_core.training.catalogue import RECIPES
 from dpmed_core.training.fitted import StoredModel
 from dpmed_core.training.inference import rebuild, score_images
-from dpmed_core.training.networks import NETWORKS
+from dpmed_core.training.recipes.catalogue import RECIPES
+from dpmed_core.training.recipes.networks import NETWORKS
 from dpmed_core.training.scores import held_out_rows
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
 from dpmed_core.training.train import train
@@ -28,7 +28,7 @@ def run_of(make_cohort, new_session, tmp_path, monkeypatch, one_torch_thread):
         monkeypatch.setitem(NETWORKS, name, replace(NETWORKS[name], epochs=2))
 
     def make(recipe, epsilon):
-        cohort, split = make_cohort(30, most_films=3)
+        cohort, split = make_cohort(30, most_images=3)
         privacy = None if epsilon is None else PrivacyTarget(epsilon, 1e-5)
         spec = RunSpec(cohort.fingerprint, 0, recipe, RECIPES[recipe].version, PrivacyUnit.PATIENT, privacy, seed=3)
         store = RunStore(tmp_path / "runs", b"k" * 32)

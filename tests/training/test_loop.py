@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from dpmed_core.training.entropy import SecureRandom
+from dpmed_core.training.dpsgd.secure_random import SecureRandom
 from dpmed_core.training.loop import LoopSettings, TrainingData, predict, take_step, train_model
-from dpmed_core.training.models import ResNet9, initial_weights
+from dpmed_core.training.networks.models import ResNet9, initial_weights
 from dpmed_core.training.session import Cancelled
 
 SETTINGS = LoopSettings(
-    steps=6, sample_rate=0.5, expected_units=2, films_per_unit=2, max_grad_norm=1.0, noise_multiplier=1.0, learning_rate=1e-3
+    steps=6, sample_rate=0.5, expected_units=2, images_per_unit=2, max_grad_norm=1.0, noise_multiplier=1.0, learning_rate=1e-3
 )
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
@@ -22,9 +22,9 @@ def network():
 @pytest.fixture
 def data():
     generator = torch.Generator().manual_seed(0)
-    films_of = [np.array([0]), np.array([1, 2]), np.array([3, 4, 5]), np.array([6])]
+    images_of = [np.array([0]), np.array([1, 2]), np.array([3, 4, 5]), np.array([6])]
     labels = torch.randint(0, 2, (7, 2), generator=generator).float()
-    return TrainingData(torch.randn(7, 1, 16, 16, generator=generator), labels, films_of)
+    return TrainingData(torch.randn(7, 1, 16, 16, generator=generator), labels, images_of)
 
 
 def test_a_run_takes_the_planned_steps_and_ends_with_a_checkpoint(data, new_session):
@@ -46,7 +46,7 @@ def test_a_resumed_run_takes_only_the_steps_that_are_left(data, new_session):
 
 def test_a_resumed_twin_goes_on_exactly_where_it_stopped(data, new_session):
     """With everybody in every step a non-private run is deterministic, so that one interruption must leave no trace."""
-    settings = replace(SETTINGS, sample_rate=1.0, films_per_unit=9, noise_multiplier=None)
+    settings = replace(SETTINGS, sample_rate=1.0, images_per_unit=9, noise_multiplier=None)
     whole, half, rest = network(), network(), network()
     train_model(whole, data, settings, session=new_session())
     session = new_session()
@@ -93,27 +93,27 @@ def test_a_cancelled_run_stops_before_its_next_step(data, new_session):
 
 
 class Recorder:
-    """A stepper that notes the films it was given."""
+    """A stepper that notes the images it was given."""
 
-    def __init__(self, n_films):
-        self.batches, self.finished, self.n_films = [], 0, n_films
+    def __init__(self, n_images):
+        self.batches, self.finished, self.n_images = [], 0, n_images
 
-    def forward(self, films, units):
+    def forward(self, images, units):
         del units
-        self.seen = films[:, 0, 0, 0].long()
-        return torch.zeros(len(films), 1)
+        self.seen = images[:, 0, 0, 0].long()
+        return torch.zeros(len(images), 1)
 
     def accumulate(self, losses, units):
-        self.batches.append((self.seen.tolist(), units.of_film.tolist(), units.n_units))
+        self.batches.append((self.seen.tolist(), units.of_image.tolist(), units.n_units))
 
     def finish(self):
         self.finished += 1
 
 
-def test_units_enter_whole_or_by_a_random_few_of_their_films():
+def test_units_enter_whole_or_by_a_random_few_of_their_images():
     numbers = torch.arange(12.0).view(12, 1, 1, 1).expand(12, 1, 2, 2)
     data = TrainingData(numbers, torch.zeros(12, 1), [np.arange(0, 2), np.arange(2, 8), np.arange(8, 12)])
-    settings = replace(SETTINGS, sample_rate=1.0, films_per_unit=4, films_at_once=6)
+    settings = replace(SETTINGS, sample_rate=1.0, images_per_unit=4, images_at_once=6)
     chosen = set()
     for _ in range(40):
         stepper = Recorder(12)
@@ -140,7 +140,7 @@ def test_sampling_is_poisson_and_an_empty_sample_is_a_step_too():
 
 
 def test_a_reloaded_model_gives_the_same_bits(data):
-    model, films = network(), data.films
+    model, images = network(), data.images
     again = network()
     again.load_state_dict({name: torch.from_numpy(tensor.numpy().copy()) for name, tensor in model.state_dict().items()})
-    assert np.array_equal(predict(model, films), predict(again, films))
+    assert np.array_equal(predict(model, images), predict(again, images))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from dpmed_core.training.guarantees import guarantee_full_batch
+from dpmed_core.training.accounting.full_batch import guarantee_full_batch
 from dpmed_core.training.result import RunResult, TrainedModel
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
 from dpmed_core.training.train import noted

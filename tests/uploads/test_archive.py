@@ -44,7 +44,7 @@ def packed(files, **options):
 
 
 def test_what_is_well_packed_comes_out_readable_by_its_owner_alone(tmp_path):
-    path = tmp_path / "films.zip"
+    path = tmp_path / "images.zip"
     path.write_bytes(packed({"a/1.png": b"one", "table.csv": b"image\n", "__MACOSX/._1.png": b"litter"}, compression=zipfile.ZIP_DEFLATED))
     assert unpack(path, tmp_path / "out") == 2
     assert (tmp_path / "out" / "a" / "1.png").read_bytes() == b"one"
@@ -107,7 +107,7 @@ def test_a_file_larger_than_declared_is_stopped_while_it_is_unpacked(refused):
     assert "damaged" in refused(bytes(content)) or "larger than" in refused(bytes(content))
 
 
-@pytest.mark.parametrize("name", ["inner.zip", "inner.tar.gz", "film.png", "film.dcm"])
+@pytest.mark.parametrize("name", ["inner.zip", "inner.tar.gz", "image.png", "image.dcm"])
 def test_an_archive_in_an_archive_is_refused_whatever_it_is_called(refused, name):
     assert "another archive" in refused(packed({name: packed({"a.png": b"1"})}))
 
@@ -122,7 +122,7 @@ def test_a_workbook_is_looked_at_as_the_archive_it_is(refused, tmp_path):
 
 @pytest.mark.parametrize("mode", [0o120777, 0o010644, 0o020644], ids=["link", "pipe", "device"])
 def test_links_and_special_files_are_refused(refused, mode):
-    info = zipfile.ZipInfo("film.png")
+    info = zipfile.ZipInfo("image.png")
     info.create_system, info.external_attr = 3, mode << 16
     assert "symbolic link" in refused(packed({info: "/etc/passwd"}))
 
@@ -149,10 +149,10 @@ def test_two_files_of_one_name_or_in_each_other_are_refused(refused):
 
 
 def test_looking_unpacks_nothing(tmp_path):
-    path = tmp_path / "films.zip"
+    path = tmp_path / "images.zip"
     path.write_bytes(packed({"a.png": b"1"}))
     assert [entry.filename for entry in inspect(path)] == ["a.png"]
-    assert [p.name for p in tmp_path.iterdir()] == ["films.zip"]
+    assert [p.name for p in tmp_path.iterdir()] == ["images.zip"]
 
 
 def test_packed_volumes_are_let_through_and_other_packed_files_are_not(refused, tmp_path):

@@ -11,23 +11,23 @@ from dpmed_core.errors import UploadError
 from dpmed_core.installation import Installation
 from dpmed_core.settings import Settings
 from dpmed_core.uploads import jobs as jobs_module
-from dpmed_core.uploads import work
+from dpmed_core.uploads import steps as work
 from dpmed_core.uploads.columns import ColumnMap, mapped_source, table_facts
+from dpmed_core.uploads.image_column import folder_under, folders_under, refuse_links, tables_under
 from dpmed_core.uploads.jobs import JobPlan, Jobs, JobState, Stage
-from dpmed_core.uploads.locate import folder_under, folders_under, refuse_links, tables_under
-from dpmed_core.uploads.outlook import Outlook
-from dpmed_core.uploads.work import work_on
+from dpmed_core.uploads.preview import Outlook
+from dpmed_core.uploads.steps import work_on
 
-N_FILMS = 30
+N_IMAGES = 30
 
 
 @pytest.fixture
-def films(tmp_path):
+def images(tmp_path):
     """A server folder: thirty pictures, and a table that calls things its own way."""
     root = tmp_path / "server"
     (root / "ward" / "pictures").mkdir(parents=True)
     lines = ["File Name;Patient-ID;Patient Age;Gender;Effusion;COPD;Remark"]
-    for i in range(N_FILMS):
+    for i in range(N_IMAGES):
         pixels = np.random.default_rng(i).integers(0, 256, (30, 20), dtype=np.uint8)
         Image.fromarray(pixels).save(root / "ward" / "pictures" / f"{i}.png")
         lines.append(f"{i}.png;P{i // 2};0{40 + i // 2}Y;{'FM'[i // 2 % 2]};{('yes', 'no')[i % 2]};{i // 2 % 2};seen on ward {i % 5}")
@@ -36,9 +36,9 @@ def films(tmp_path):
 
 
 @pytest.fixture
-def settings(data_dir, films, monkeypatch):
+def settings(data_dir, images, monkeypatch):
     """Settings that name the server folder; steps run here, not in a process of their own."""
-    settings = Settings(data_dir=data_dir, import_dir=films, demo=False)
+    settings = Settings(data_dir=data_dir, import_dir=images, demo=False)
     monkeypatch.setattr(work.os, "nice", lambda value: None)
 
     def start(self, job, stage):
@@ -49,34 +49,34 @@ def settings(data_dir, films, monkeypatch):
     return settings
 
 
-def looked(settings, films):
+def looked(settings, images):
     """A job on the server folder, its columns named by the guesses."""
     job = Jobs(settings).begin_folder("ward")
-    facts = table_facts(films / "ward" / "ward list.csv")
+    facts = table_facts(images / "ward" / "ward list.csv")
     job.set_plan(JobPlan("ward", "ward list.csv", facts.guess, "ward"))
     Jobs(settings).start(job, Stage.LOOKING)
     return job
 
 
-def test_columns_are_guessed_from_names_and_contents(films):
-    facts = table_facts(films / "ward" / "ward list.csv")
+def test_columns_are_guessed_from_names_and_contents(images):
+    facts = table_facts(images / "ward" / "ward list.csv")
     assert facts.guess == ColumnMap("File Name", "Patient-ID", "Patient Age", "Gender", None, ("Effusion",), ("COPD",))
-    assert facts.labels == ("Effusion", "COPD") and facts.n_rows == N_FILMS
+    assert facts.labels == ("Effusion", "COPD") and facts.n_rows == N_IMAGES
 
 
-def test_a_mapped_table_says_what_a_manifest_would_say(films):
-    guess = table_facts(films / "ward" / "ward list.csv").guess
-    rows = list(mapped_source(films / "ward" / "ward list.csv", guess, root=films / "ward").rows)
+def test_a_mapped_table_says_what_a_manifest_would_say(images):
+    guess = table_facts(images / "ward" / "ward list.csv").guess
+    rows = list(mapped_source(images / "ward" / "ward list.csv", guess, root=images / "ward").rows)
     assert not [row for row in rows if row.problems]
     assert (rows[2].patient, rows[2].age, rows[2].sex.value, dict(rows[2].values)) == ("P1", 41.0, "male", {"Effusion": 1.0, "COPD": 1.0})
-    assert rows[2].image == (films / "ward" / "pictures" / "2.png").resolve()
+    assert rows[2].image == (images / "ward" / "pictures" / "2.png").resolve()
 
 
-def test_without_patients_nothing_is_promised_to_any(films):
-    guess = table_facts(films / "ward" / "ward list.csv").guess
+def test_without_patients_nothing_is_promised_to_any(images):
+    guess = table_facts(images / "ward" / "ward list.csv").guess
     columns = ColumnMap(guess.image, None, None, None, None, ("Effusion",))
-    source = mapped_source(films / "ward" / "ward list.csv", columns, root=films / "ward")
-    assert not source.patients_known and len({row.patient for row in source.rows}) == N_FILMS
+    source = mapped_source(images / "ward" / "ward list.csv", columns, root=images / "ward")
+    assert not source.patients_known and len({row.patient for row in source.rows}) == N_IMAGES
 
 
 @pytest.mark.parametrize(
@@ -88,53 +88,53 @@ def test_without_patients_nothing_is_promised_to_any(films):
         (ColumnMap("File Name", "Nobody", None, None, None, ("Effusion",)), "missing"),
     ],
 )
-def test_a_map_that_cannot_be_used_is_refused(films, columns, reason):
+def test_a_map_that_cannot_be_used_is_refused(images, columns, reason):
     with pytest.raises(UploadError, match=reason):
-        mapped_source(films / "ward" / "ward list.csv", columns, root=films / "ward")
+        mapped_source(images / "ward" / "ward list.csv", columns, root=images / "ward")
 
 
 @pytest.mark.parametrize("relative", ["..", "../..", "/etc", "ward/../..", "none", "ward/ward list.csv", "link"])
-def test_no_folder_outside_the_root_is_given(films, relative):
-    (films / "link").symlink_to("/etc")
+def test_no_folder_outside_the_root_is_given(images, relative):
+    (images / "link").symlink_to("/etc")
     with pytest.raises(UploadError):
-        folder_under(films, relative)
-    assert folders_under(films) == [".", "ward", "ward/pictures"]
-    assert tables_under(films) == ["ward/ward list.csv"]
+        folder_under(images, relative)
+    assert folders_under(images) == [".", "ward", "ward/pictures"]
+    assert tables_under(images) == ["ward/ward list.csv"]
 
 
-def test_a_cell_never_leads_out_of_the_root(films):
-    (films / "secret.png").write_bytes((films / "ward" / "pictures" / "0.png").read_bytes())
-    table = films / "ward" / "ward list.csv"
+def test_a_cell_never_leads_out_of_the_root(images):
+    (images / "secret.png").write_bytes((images / "ward" / "pictures" / "0.png").read_bytes())
+    table = images / "ward" / "ward list.csv"
     table.write_text(table.read_text().replace("\n0.png;", "\n../secret.png;").replace("\n1.png;", "\n/etc/passwd;"))
-    source = mapped_source(table, table_facts(films / "ward" / "ward list.csv").guess, root=films / "ward")
+    source = mapped_source(table, table_facts(images / "ward" / "ward list.csv").guess, root=images / "ward")
     assert [bool(row.problems) for row in source.rows][:3] == [True, True, False]
 
 
-def test_links_in_a_folder_are_refused(films, settings):
-    (films / "ward" / "pictures" / "out.png").symlink_to("/etc/passwd")
+def test_links_in_a_folder_are_refused(images, settings):
+    (images / "ward" / "pictures" / "out.png").symlink_to("/etc/passwd")
     with pytest.raises(UploadError, match="symbolic links"):
-        refuse_links(films / "ward")
+        refuse_links(images / "ward")
     job = Jobs(settings).begin_folder("ward")
     assert job.state().stage is Stage.FAILED and "symbolic links" in job.state().message
 
 
-def test_from_a_folder_to_a_cohort(films, settings):
-    job = looked(settings, films)
+def test_from_a_folder_to_a_cohort(images, settings):
+    job = looked(settings, images)
     outlook = Outlook.read(job.outlook)
-    assert (outlook.n_rows, outlook.n_usable, outlook.n_patients, outlook.n_problems) == (N_FILMS, N_FILMS, N_FILMS // 2, {})
+    assert (outlook.n_rows, outlook.n_usable, outlook.n_patients, outlook.n_problems) == (N_IMAGES, N_IMAGES, N_IMAGES // 2, {})
     assert outlook.findings == (("Effusion", 15, 15, 0), ("COPD", 14, 16, 0))
     assert np.load(job.preview).shape == (24, 128, 128)
     Jobs(settings).start(job, Stage.IMPORTING)
     assert job.state().stage is Stage.FINISHED
     cohort = Installation.open(settings).cohorts.load("ward")
-    assert len(cohort.cases) == N_FILMS and cohort.comorbidities == ("COPD",)
+    assert len(cohort.cases) == N_IMAGES and cohort.comorbidities == ("COPD",)
     assert sorted(path.name for path in job.folder.iterdir()) == ["job.lock", "plan.json", "state.json"]
 
 
-def test_an_upload_is_unpacked_imported_and_removed(films, settings, tmp_path):
+def test_an_upload_is_unpacked_imported_and_removed(images, settings, tmp_path):
     with zipfile.ZipFile(tmp_path / "ward.zip", "w") as archive:
-        for path in sorted((films / "ward").rglob("*")):
-            archive.write(path, path.relative_to(films / "ward"))
+        for path in sorted((images / "ward").rglob("*")):
+            archive.write(path, path.relative_to(images / "ward"))
     with (tmp_path / "ward.zip").open("rb") as stream:
         job = Jobs(settings).begin_upload(stream)
     assert job.state().stage is Stage.MAPPING and not job.upload.exists()
@@ -145,17 +145,17 @@ def test_an_upload_is_unpacked_imported_and_removed(films, settings, tmp_path):
     assert job.state().stage is Stage.FINISHED and not job.files.exists()
 
 
-def test_a_cancelled_import_leaves_nothing(films, settings, monkeypatch):
-    job = looked(settings, films)
+def test_a_cancelled_import_leaves_nothing(images, settings, monkeypatch):
+    job = looked(settings, images)
     monkeypatch.setattr(jobs_module.Job, "is_cancelled", lambda self: True)
     Jobs(settings).start(job, Stage.IMPORTING)
     assert Jobs(settings).all() == []
     assert not list(settings.cohorts_dir.iterdir())
 
 
-def test_a_job_whose_process_died_says_so_and_goes_on(films, settings, monkeypatch):
-    job = looked(settings, films)
-    job.set_state(JobState(Stage.IMPORTING, 5, N_FILMS))
+def test_a_job_whose_process_died_says_so_and_goes_on(images, settings, monkeypatch):
+    job = looked(settings, images)
+    job.set_state(JobState(Stage.IMPORTING, 5, N_IMAGES))
     assert job.state().stage is Stage.IMPORTING
     later = time.time() + 60
     monkeypatch.setattr(jobs_module.time, "time", lambda: later)
@@ -164,17 +164,17 @@ def test_a_job_whose_process_died_says_so_and_goes_on(films, settings, monkeypat
     assert job.state().stage is Stage.FINISHED
 
 
-def test_what_is_a_day_old_is_removed(films, settings, monkeypatch):
-    job = looked(settings, films)
+def test_what_is_a_day_old_is_removed(images, settings, monkeypatch):
+    job = looked(settings, images)
     later = time.time() + jobs_module.LIFETIME_SECONDS + 1
     monkeypatch.setattr(jobs_module.time, "time", lambda: later)
     Jobs(settings).clear_old()
     assert not job.folder.exists()
 
 
-def test_the_process_of_a_job_is_the_command_line(films, data_dir):
+def test_the_process_of_a_job_is_the_command_line(images, data_dir):
     """Not patched: the step really runs in a process of its own, under the settings of whoever started it."""
-    settings = Settings(data_dir=data_dir, import_dir=films, demo=False)
+    settings = Settings(data_dir=data_dir, import_dir=images, demo=False)
     job = Jobs(settings).begin_folder("ward")
     deadline = time.monotonic() + 60
     while job.state().stage is Stage.UNPACKING:

@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 from starlette.applications import Starlette
 
-from dpmed_core.cohort.links import case_links
+from dpmed_core.cohort.case_links import case_links
 from dpmed_core.cohort.report import ImportReport
-from dpmed_core.cohort.schema import Modality, Part
+from dpmed_core.cohort.schema import Part
 from dpmed_core.cohort.split import assign_parts
+from dpmed_core.imaging.modality import Modality
 from dpmed_core.installation import Installation
 from dpmed_core.settings import Settings
 from widgets.viewer import routes

@@ -48,7 +48,7 @@ function drag(viewer, pane, event, from) {
   viewer.draw();
 }
 
-/** A film lets the page scroll; with Ctrl the wheel zooms, as a pinch on a touchpad does. */
+/** A radiograph lets the page scroll; with Ctrl the wheel zooms, as a pinch on a touchpad does. */
 function onWheel(viewer, pane, event) {
   if (!viewer.volume || (!viewer.cuts && !event.ctrlKey)) return;
   event.preventDefault();

@@ -65,7 +65,7 @@ export class Viewer {
     this.panes.forEach((pane) => pane.watcher.disconnect());
     this.cuts = wanted.modality === "ct";
     this.windows = WINDOWS[wanted.modality];
-    this.names = this.cuts ? ["axial", "coronal", "sagittal"] : ["film"];
+    this.names = this.cuts ? ["axial", "coronal", "sagittal"] : ["radiograph"];
     this.panes = this.names.map((name) => new Pane(name, this));
     this.main = this.panes[0];
     this.field.replaceChildren(...this.panes.map((pane) => pane.element));

@@ -7,7 +7,7 @@ const ARRAYS = { uint8: Uint8Array, int16: Int16Array };
  * turned over, and what stands at the edges. Nothing is ever mirrored: the patient's right is on the reader's left.
  */
 export const PLANES = {
-  film: { title: "", across: 2, down: 1, through: 0, turned: false, marks: { left: "R", right: "L" } },
+  radiograph: { title: "", across: 2, down: 1, through: 0, turned: false, marks: { left: "R", right: "L" } },
   axial: { title: "Axial", across: 2, down: 1, through: 0, turned: false, marks: { left: "R", right: "L", top: "A", bottom: "P" } },
   coronal: { title: "Coronal", across: 2, down: 0, through: 1, turned: true, marks: { left: "R", right: "L", top: "S", bottom: "I" } },
   sagittal: { title: "Sagittal", across: 1, down: 0, through: 2, turned: true, marks: { left: "A", right: "P", top: "S", bottom: "I" } },

@@ -30,7 +30,7 @@ test("greys follow the standard's linear window, for every value and preset", ()
   }
 });
 
-test("the full window shows a film's stored values as they are", () => {
+test("the full window shows a radiograph's stored values as they are", () => {
   const [, level, width] = WINDOWS.radiograph[0];
   assert.deepEqual([...tableOf("uint8", { level, width }).table], [...Array(256).keys()]);
 });

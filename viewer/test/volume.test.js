@@ -32,7 +32,7 @@ test("the patient's right is left on the screen, the front is up or left, the he
   assert.deepEqual(PLANES.axial.marks, { left: "R", right: "L", top: "A", bottom: "P" });
   assert.deepEqual(PLANES.coronal.marks, { left: "R", right: "L", top: "S", bottom: "I" });
   assert.deepEqual(PLANES.sagittal.marks, { left: "A", right: "P", top: "S", bottom: "I" });
-  assert.deepEqual(PLANES.film.marks, { left: "R", right: "L" });
+  assert.deepEqual(PLANES.radiograph.marks, { left: "R", right: "L" });
 });
 
 test("an image of another size than the page says is refused", () => {

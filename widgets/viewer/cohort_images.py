@@ -5,7 +5,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from dpmed_core.cohort.links import CaseLinks
+from dpmed_core.cohort.case_links import CaseLinks
 from dpmed_core.cohort.schema import Cohort, Part, Split
 from dpmed_core.errors import CohortError
 from dpmed_core.installation import Installation

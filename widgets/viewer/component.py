@@ -7,8 +7,9 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from dpmed_core.cohort.schema import Cohort, Modality, Part
-from widgets.case_scores import links_of, split_of
+from dpmed_core.cohort.schema import Cohort, Part
+from dpmed_core.imaging.modality import Modality
+from widgets.cached import links_of, split_of
 from widgets.lookup import installation
 from widgets.viewer.access import Images, LentArrays
 from widgets.viewer.cohort_images import CohortImages

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dpmed_core.cohort.intake.outcome import Outcome, Read, signature_of
-from dpmed_core.cohort.intake.roster import Roster
-from dpmed_core.cohort.remarks import Gathered
-from dpmed_core.cohort.schema import Sex
-from dpmed_core.cohort.stored import StoredForm
+from dpmed_core.cohort.intake.read_result import Outcome, Read, signature_of
+from dpmed_core.cohort.intake.row_table import RowTable
+from dpmed_core.imaging.header_warnings import Gathered
+from dpmed_core.imaging.modality import Sex
+from dpmed_core.imaging.stored_format import StoredForm
 
 DIGEST_BYTES = 32
 SEXES = tuple(Sex)
@@ -28,7 +28,7 @@ SEXES = tuple(Sex)
 
 @dataclass(eq=False)
 class Journal:
-    """The images of a roster, as far as they have been read.
+    """The images of a row table, as far as they have been read.
 
     Attributes:
         folder: the draft.
@@ -55,13 +55,13 @@ class Journal:
     n_resumed: int = 0
 
     @classmethod
-    def open(cls, folder: Path, roster: Roster, form: StoredForm) -> "Journal":
-        """The journal of the draft in `folder`, with what an earlier attempt at `roster` left of use."""
-        n = len(roster)
+    def open(cls, folder: Path, row_table: RowTable, form: StoredForm) -> "Journal":
+        """The journal of the draft in `folder`, with what an earlier attempt at `row_table` left of use."""
+        n = len(row_table)
         unknown = np.full(n, SEXES.index(Sex.UNKNOWN), np.uint8)
-        journal = cls(folder, form, np.zeros(n, bool), np.zeros((n, DIGEST_BYTES), np.uint8), np.full(n, np.nan), unknown, roster.rows)
+        journal = cls(folder, form, np.zeros(n, bool), np.zeros((n, DIGEST_BYTES), np.uint8), np.full(n, np.nan), unknown, row_table.rows)
         if journal._lines.exists():
-            journal._resume(roster)
+            journal._resume(row_table)
         return journal
 
     @property
@@ -101,11 +101,11 @@ class Journal:
         self.ages[place] = np.nan if outcome.age is None else outcome.age
         self.sexes[place] = SEXES.index(outcome.sex)
 
-    def _resume(self, roster: Roster) -> None:
+    def _resume(self, row_table: RowTable) -> None:
         with self.pixels.open("rb") as slots, self._lines.open("rb") as lines:
             for line in lines:
                 for place, outcome in _parsed(line):
-                    unchanged = signature_of(roster.images[place]) == outcome.signature
+                    unchanged = signature_of(row_table.images[place]) == outcome.signature
                     if unchanged and self._slot_holds(slots.fileno(), place, outcome.digest):
                         self._take(place, outcome)
         with self._lines.open("ab") as lines:

@@ -10,7 +10,7 @@ import socket
 import sys
 from contextlib import suppress
 
-from dpmed_core.cohort.intake.outcome import read_one
+from dpmed_core.cohort.intake.read_result import read_one
 
 
 def main(sockets: list[int]) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
 
-from dpmed_core.cohort.intake.outcome import Chunk, Outcome, Read, signature_of
-from dpmed_core.cohort.schema import Modality
+from dpmed_core.cohort.intake.read_result import Chunk, Outcome, Read, signature_of
+from dpmed_core.imaging.modality import Modality
 
 HALTED = "brings the reader to a halt: export it again."
 PRODUCT = Path(__file__).resolve().parents[3]
@@ -22,7 +22,7 @@ ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": KEPT_BYTES,
     "MALLOC_TRIM_THRESHOLD_": KEPT_BYTES,
 }
-"""One thread each; and what a film needed is kept for the next: else glibc gives pages back, and every film faults them in again."""
+"""One thread each; and what an image needed is kept for the next: else glibc gives pages back, and every image faults them in again."""
 
 
 class Workers:

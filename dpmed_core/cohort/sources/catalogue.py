@@ -10,10 +10,10 @@ from dpmed_core.cohort.sources.medmnist import read_medmnist
 from dpmed_core.cohort.sources.mimic import read_mimic_dicom, read_mimic_jpg
 from dpmed_core.cohort.sources.nih import read_nih
 from dpmed_core.cohort.sources.padchest import read_padchest
+from dpmed_core.cohort.sources.request import ImportRequest
 from dpmed_core.cohort.sources.rows import Source
 from dpmed_core.cohort.sources.rsna import read_rsna
 from dpmed_core.cohort.sources.vindr import read_vindr
-from dpmed_core.cohort.sources.wish import SourceWish
 from dpmed_core.errors import CohortError
 
 
@@ -24,33 +24,33 @@ class Adapter:
     Attributes:
         title: what people call it.
         path_is: what PATH names, in words.
-        read: from a wish to its rows.
+        read: from an import request to its rows.
     """
 
     title: str
     path_is: str
-    read: Callable[[SourceWish], Source]
+    read: Callable[[ImportRequest], Source]
 
 
-def open_source(kind: str, wish: SourceWish) -> Source:
-    """The rows of the source of `kind` that `wish` describes.
+def open_source(kind: str, request: ImportRequest) -> Source:
+    """The rows of the source of `kind` that `request` describes.
 
     Raises:
         CohortError: there is no such kind or path, or the source cannot be used.
     """
     if kind not in ADAPTERS:
         raise CohortError(f"There is no source {kind!r}: there are {', '.join(ADAPTERS)}.")
-    if not wish.path.exists() and kind != MANIFEST:
+    if not request.path.exists() and kind != MANIFEST:
         raise CohortError(f"There is no file or folder where PATH points to: give {ADAPTERS[kind].path_is}.")
-    return ADAPTERS[kind].read(wish)
+    return ADAPTERS[kind].read(request)
 
 
-def _read_manifest(wish: SourceWish) -> Source:
-    return read_manifest(wish.path, images_dir=wish.images, findings=wish.findings, comorbidities=wish.comorbidities)
+def _read_manifest(request: ImportRequest) -> Source:
+    return read_manifest(request.path, images_dir=request.images, findings=request.findings, comorbidities=request.comorbidities)
 
 
-def _read_medmnist(wish: SourceWish) -> Source:
-    return read_medmnist(wish.path, findings=wish.findings)
+def _read_medmnist(request: ImportRequest) -> Source:
+    return read_medmnist(request.path, findings=request.findings)
 
 
 MANIFEST = "manifest"

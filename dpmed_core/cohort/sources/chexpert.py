@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from dpmed_core.cohort.sources.files import first_file
+from dpmed_core.cohort.sources.request import ImportRequest, Views
 from dpmed_core.cohort.sources.rows import Source
 from dpmed_core.cohort.sources.tables import TableRows, chosen_findings, read_table, require_columns
 from dpmed_core.cohort.sources.values import Uncertain, ages, certain, column_name, part_by_patient, sexes
-from dpmed_core.cohort.sources.wish import SourceWish, Views
 from dpmed_core.errors import CohortError
 
 LABELS = (
@@ -33,44 +33,48 @@ LABELS = (
 TABLES = {"train": ("train.csv",), "validation": ("valid.csv",), "test": ("test.csv", "test_labels.csv")}
 
 
-def read_chexpert(wish: SourceWish) -> Source:
-    """The films of CheXpert, or of its small version: fourteen labels, uncertain ones as `wish.uncertain` says.
+def read_chexpert(request: ImportRequest) -> Source:
+    """The images of CheXpert, or of its small version: fourteen labels, uncertain ones as `request.uncertain` says.
 
-    With `wish.published_split` the published validation studies are the test part (there are some 200, read by radiologists;
+    With `request.published_split` the published validation studies are the test part (there are some 200, read by radiologists;
     the published test studies join them where they are there), and about every eighth training patient is for validation.
 
     Raises:
         CohortError: the folder has no such table, a finding is unknown, or it was not said what uncertain labels become.
     """
-    uncertain = chosen_uncertain(wish)
-    tables = {part: path for part, names in TABLES.items() if (path := first_file(wish.path, *names))}
+    uncertain = chosen_uncertain(request)
+    tables = {part: path for part, names in TABLES.items() if (path := first_file(request.path, *names))}
     if "train" not in tables:
         raise CohortError("The folder has no file 'train.csv': give the folder of CheXpert that holds train.csv and train/.")
     source = pd.concat([_read(path, part) for part, path in tables.items()], ignore_index=True)
     source.index = pd.RangeIndex(2, 2 + len(source))
-    findings = chosen_findings(wish.findings, [column_name(label) for label in LABELS])
-    frontal = source["Frontal/Lateral"].str.strip().str.lower() == "frontal" if wish.views is Views.FRONTAL else source["Path"] != ""
-    table = _table(source[frontal], findings, uncertain, unmentioned="" if wish.unmentioned_unknown else "0")
-    if not wish.published_split:
+    findings = chosen_findings(request.findings, [column_name(label) for label in LABELS])
+    frontal = source["Frontal/Lateral"].str.strip().str.lower() == "frontal" if request.views is Views.FRONTAL else source["Path"] != ""
+    table = _table(source[frontal], findings, uncertain, unmentioned="" if request.unmentioned_unknown else "0")
+    if not request.published_split:
         table = table.drop(columns="split")
-    return Source(TableRows(table, wish.images or wish.path, findings), findings, notes=tuple(_notes(wish, int((~frontal).sum()), tables)))
+    return Source(
+        TableRows(table, request.images or request.path, findings), findings, notes=tuple(_notes(request, int((~frontal).sum()), tables))
+    )
 
 
-def chosen_uncertain(wish: SourceWish) -> Uncertain:
+def chosen_uncertain(request: ImportRequest) -> Uncertain:
     """What uncertain labels become.
 
     Raises:
         CohortError: it was not said; results depend on it too much for a default.
     """
-    if wish.uncertain is None:
+    if request.uncertain is None:
         raise CohortError("Some labels of this data set are uncertain: say with --uncertain ignore, zero or one what they become.")
-    return wish.uncertain
+    return request.uncertain
 
 
-def unmentioned_note(wish: SourceWish) -> str:
+def unmentioned_note(request: ImportRequest) -> str:
     """How labels that the report does not mention were taken."""
-    taken = "unknown" if wish.unmentioned_unknown else "absent"
-    return f"A program drew the labels from reports: what one does not mention counts as {taken}, what it leaves open as {wish.uncertain}."
+    taken = "unknown" if request.unmentioned_unknown else "absent"
+    return (
+        f"A program drew the labels from reports: what one does not mention counts as {taken}, what it leaves open as {request.uncertain}."
+    )
 
 
 def _read(path: Path, part: str) -> pd.DataFrame:
@@ -97,10 +101,10 @@ def _table(source: pd.DataFrame, findings: tuple[str, ...], uncertain: Uncertain
     return pd.DataFrame(columns, index=source.index)
 
 
-def _notes(wish: SourceWish, n_lateral: int, tables: dict[str, Path]) -> list[str]:
-    notes = [unmentioned_note(wish)]
+def _notes(request: ImportRequest, n_lateral: int, tables: dict[str, Path]) -> list[str]:
+    notes = [unmentioned_note(request)]
     if len(tables) > 1:
         notes.append(f"Rows are counted through {', '.join(path.name for path in tables.values())} as through one table.")
-    if n_lateral and wish.views is Views.FRONTAL:
-        notes.append(f"{n_lateral} lateral films were passed over; --views all reads them.")
+    if n_lateral and request.views is Views.FRONTAL:
+        notes.append(f"{n_lateral} lateral images were passed over; --views all reads them.")
     return notes

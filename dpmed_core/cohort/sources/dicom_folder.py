@@ -5,15 +5,15 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from dpmed_core.cohort.dicom_header import looks_like_dicom, quiet, read_header
-from dpmed_core.cohort.schema import Modality
 from dpmed_core.cohort.sources.dicom_series import ATTRIBUTES, IS_SLICE, SERIES, SeriesRows, by_series, series_facts
 from dpmed_core.cohort.sources.files import walked
+from dpmed_core.cohort.sources.request import ImportRequest, Match
 from dpmed_core.cohort.sources.rows import Source
 from dpmed_core.cohort.sources.tables import TableRows, read_table, require_columns
 from dpmed_core.cohort.sources.values import column_name
-from dpmed_core.cohort.sources.wish import Match, SourceWish
 from dpmed_core.errors import CohortError, ImageError
+from dpmed_core.imaging.dicom.header import looks_like_dicom, quiet, read_header
+from dpmed_core.imaging.modality import Modality
 
 IDENTITY = ("PatientID", "IssuerOfPatientID", "SOPInstanceUID", "AccessionNumber")
 """What tells files and patients apart; held while the folder is read, and stored as keyed hashes only."""
@@ -29,8 +29,8 @@ START_BYTES = 132
 DIRECTORY = "DICOMDIR"
 
 
-def read_dicom_folder(wish: SourceWish) -> Source:
-    """Every DICOM file below `wish.path`, numbered in the order of their paths from 1, with the row of `wish.labels` that belongs to it.
+def read_dicom_folder(request: ImportRequest) -> Source:
+    """Every DICOM file below `request.path`, numbered in the order of their paths from 1, with the row of `request.labels` that belongs to it.
 
     The labels' table may also give patient_id, age, sex and split; otherwise patient, age and sex are the header's.
     Without a table the cohort has no findings: it can be looked at, not trained on.
@@ -38,19 +38,19 @@ def read_dicom_folder(wish: SourceWish) -> Source:
     Raises:
         CohortError: there is no DICOM file, or the labels cannot be joined.
     """
-    if not wish.path.is_dir():
+    if not request.path.is_dir():
         raise CohortError("PATH is no folder: give the folder that holds the DICOM files.")
-    files, n_others = _files(wish.path)
+    files, n_others = _files(request.path)
     if files.empty:
         raise CohortError("The folder holds no DICOM file: give the folder that holds the export.")
-    if wish.modality is Modality.CT:
-        return _read_series(files, wish, n_others)
+    if request.modality is Modality.CT:
+        return _read_series(files, request, n_others)
     notes = ["Rows number the DICOM files in the order of their paths."]
-    table, columns, more = _labelled(files, wish, n_others)
-    return Source(TableRows(table, wish.path, columns), *_named(wish), notes=(*notes, *more))
+    table, columns, more = _labelled(files, request, n_others)
+    return Source(TableRows(table, request.path, columns), *_named(request), notes=(*notes, *more))
 
 
-def _read_series(files: pd.DataFrame, wish: SourceWish, n_others: int) -> Source:
+def _read_series(files: pd.DataFrame, request: ImportRequest, n_others: int) -> Source:
     """One row a CT series.
 
     Raises:
@@ -62,11 +62,11 @@ def _read_series(files: pd.DataFrame, wish: SourceWish, n_others: int) -> Source
     notes = ["Rows number the CT series in the order of the paths of their first files."]
     if series.n_left_out:
         notes.append(f"{series.n_left_out} DICOM files are no slices of CT (localizers, reports, other modalities) and were passed over.")
-    table, columns, more = _labelled(series.table, wish, n_others)
-    return Source(SeriesRows(TableRows(table, wish.path, columns), series.files), *_named(wish), notes=(*notes, *more))
+    table, columns, more = _labelled(series.table, request, n_others)
+    return Source(SeriesRows(TableRows(table, request.path, columns), series.files), *_named(request), notes=(*notes, *more))
 
 
-def _labelled(files: pd.DataFrame, wish: SourceWish, n_others: int) -> tuple[pd.DataFrame, tuple[str, ...], list[str]]:
+def _labelled(files: pd.DataFrame, request: ImportRequest, n_others: int) -> tuple[pd.DataFrame, tuple[str, ...], list[str]]:
     """(the rows with their labels, the columns of labels, notes).
 
     Raises:
@@ -75,20 +75,20 @@ def _labelled(files: pd.DataFrame, wish: SourceWish, n_others: int) -> tuple[pd.
     notes = []
     if n_others:
         notes.append(f"{n_others} files are not DICOM and were passed over.")
-    if wish.labels is None:
-        if wish.findings or wish.comorbidities:
+    if request.labels is None:
+        if request.findings or request.comorbidities:
             raise CohortError("Findings were named, but no table that has them: give it with --labels.")
         return files[["image", "patient_id"]], (), [*notes, NO_LABELS]
-    columns = (*wish.findings, *wish.comorbidities)
-    table, unused = _with_labels(files, wish, columns)
+    columns = (*request.findings, *request.comorbidities)
+    table, unused = _with_labels(files, request, columns)
     if unused:
         notes.append(f"{unused} rows of the labels belong to none of the files.")
     return table, columns, notes
 
 
-def _named(wish: SourceWish) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _named(request: ImportRequest) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Findings and co-morbidities that the rows have."""
-    return (wish.findings, wish.comorbidities) if wish.labels is not None else ((), ())
+    return (request.findings, request.comorbidities) if request.labels is not None else ((), ())
 
 
 def _files(root: Path) -> tuple[pd.DataFrame, int]:
@@ -128,12 +128,12 @@ def _identity(path: Path) -> dict[str, str]:
     }
 
 
-def _with_labels(files: pd.DataFrame, wish: SourceWish, columns: Sequence[str]) -> tuple[pd.DataFrame, int]:
+def _with_labels(files: pd.DataFrame, request: ImportRequest, columns: Sequence[str]) -> tuple[pd.DataFrame, int]:
     """(the files with their labels, the number of rows of labels that belong to no file)."""
-    if wish.labels is None or not wish.findings:
+    if request.labels is None or not request.findings:
         raise CohortError("No finding to predict was named: give at least one column of the labels with --findings.")
-    labels = read_table(wish.labels, called="table of labels")
-    match, column = _joining(labels, wish)
+    labels = read_table(request.labels, called="table of labels")
+    match, column = _joining(labels, request)
     require_columns(labels, [column, *columns], called="table of labels")
     extra = [name for name in FROM_LABELS if name in labels.columns]
     rows = labels[[column, *extra, *columns]].drop_duplicates().rename(columns={column: "joining"})
@@ -157,14 +157,14 @@ NO_LABELS = "Without labels nothing can be trained."
 NOT_IN_LABELS = "no row of the labels"
 
 
-def _joining(labels: pd.DataFrame, wish: SourceWish) -> tuple[Match, str]:
-    """What joins, and the labels' column for it; a series joins scans before anything else, and films only where it is asked for."""
+def _joining(labels: pd.DataFrame, request: ImportRequest) -> tuple[Match, str]:
+    """What joins, and the labels' column for it; a series joins scans before anything else, and images only where it is asked for."""
     names = {column_name(str(name)): str(name) for name in labels.columns}
     found = {match: names[alias] for match, aliases in MATCHING.items() for alias in aliases[::-1] if alias in names}
-    if wish.match is not None:
-        found = {match: column for match, column in found.items() if match is wish.match}
+    if request.match is not None:
+        found = {match: column for match, column in found.items() if match is request.match}
     elif Match.SERIES in found:
-        is_series = wish.modality is Modality.CT
+        is_series = request.modality is Modality.CT
         found = {match: column for match, column in found.items() if (match is Match.SERIES) is is_series}
     if len(found) != 1:
         kinds = ", ".join(f"{match} ({aliases[0]})" for match, aliases in MATCHING.items())

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from dpmed_core.cohort.dicom_header import DicomHeader
 from dpmed_core.cohort.sources.rows import SourceRow
 from dpmed_core.cohort.sources.tables import TableRows
-from dpmed_core.cohort.volumes.series import SeriesFiles
-from dpmed_core.cohort.volumes.slices import LOCALIZER, words
+from dpmed_core.imaging.ct.series import SeriesFiles
+from dpmed_core.imaging.ct.slices import LOCALIZER, words
+from dpmed_core.imaging.dicom.header import DicomHeader
 
 SERIES, IS_SLICE = "series", "is_slice"
 ATTRIBUTES = ("SeriesInstanceUID", "ImageType", "Modality", "Rows")

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dpmed_core.cohort.arrays import ArrayImage, ArrayLayout, array_layouts, read_whole_array
-from dpmed_core.cohort.schema import Part, Sex
+from dpmed_core.cohort.schema import Part
 from dpmed_core.cohort.sources.rows import Source, SourceRow
-from dpmed_core.cohort.stored import STORED_SIZE
 from dpmed_core.errors import CohortError
+from dpmed_core.imaging.modality import Sex
+from dpmed_core.imaging.npz_archive import ArrayImage, ArrayLayout, array_layouts, read_whole_array
+from dpmed_core.imaging.stored_format import STORED_SIZE
 
 PARTS = {"train": Part.TRAIN, "val": Part.VALIDATION, "test": Part.TEST}
 FILE_NAME = re.compile(r"([a-z]+mnist)(?:_(\d+))?")

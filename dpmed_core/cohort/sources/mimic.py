@@ -9,10 +9,10 @@ import pandas as pd
 
 from dpmed_core.cohort.sources.chexpert import LABELS, chosen_uncertain, unmentioned_note
 from dpmed_core.cohort.sources.files import first_file, required_file
+from dpmed_core.cohort.sources.request import ImportRequest, Views
 from dpmed_core.cohort.sources.rows import Source
 from dpmed_core.cohort.sources.tables import TableRows, chosen_findings, read_table, require_columns
 from dpmed_core.cohort.sources.values import age_text, certain, column_name, sexes
-from dpmed_core.cohort.sources.wish import SourceWish, Views
 
 VERSIONS = ("2.0.0", "2.1.0")
 FRONTAL = ("PA", "AP")
@@ -21,55 +21,55 @@ KEYS = ["subject_id", "study_id"]
 CALLED = "table of the data set"
 
 
-def read_mimic_jpg(wish: SourceWish) -> Source:
-    """The films of MIMIC-CXR-JPG.
+def read_mimic_jpg(request: ImportRequest) -> Source:
+    """The images of MIMIC-CXR-JPG.
 
     Raises:
         CohortError: a table is missing, a finding is unknown, or it was not said what uncertain labels become.
     """
-    return _read_mimic(wish, read_table(_named(wish, "metadata"), called=CALLED), suffix=".jpg")
+    return _read_mimic(request, read_table(_named(request, "metadata"), called=CALLED), suffix=".jpg")
 
 
-def read_mimic_dicom(wish: SourceWish) -> Source:
-    """The films of MIMIC-CXR as DICOM; labels, views and split are those of MIMIC-CXR-JPG, whose tables `wish.labels` has.
+def read_mimic_dicom(request: ImportRequest) -> Source:
+    """The images of MIMIC-CXR as DICOM; labels, views and split are those of MIMIC-CXR-JPG, whose tables `request.labels` has.
 
     Raises:
         CohortError: a table is missing, a finding is unknown, or it was not said what uncertain labels become.
     """
-    records = read_table(required_file(wish.path, "cxr-record-list.csv.gz", "cxr-record-list.csv"), called=CALLED)
+    records = read_table(required_file(request.path, "cxr-record-list.csv.gz", "cxr-record-list.csv"), called=CALLED)
     require_columns(records, ["subject_id", "study_id", "dicom_id", "path"], called=CALLED)
-    metadata = read_table(_named(wish, "metadata"), called=CALLED)
+    metadata = read_table(_named(request, "metadata"), called=CALLED)
     require_columns(metadata, ["dicom_id", "ViewPosition"], called=CALLED)
     described = [name for name in ("dicom_id", "ViewPosition", "StudyDate") if name in metadata]
     joined = _joined(records, metadata[described], ["dicom_id"])
-    return _read_mimic(wish, joined, suffix=".dcm")
+    return _read_mimic(request, joined, suffix=".dcm")
 
 
-def _read_mimic(wish: SourceWish, films: pd.DataFrame, *, suffix: str) -> Source:
-    uncertain = chosen_uncertain(wish)
-    require_columns(films, ["dicom_id", *KEYS, "ViewPosition"], called=CALLED)
-    findings = chosen_findings(wish.findings, [column_name(label) for label in LABELS])
-    frontal = films["ViewPosition"].str.strip().isin(FRONTAL) if wish.views is Views.FRONTAL else films["dicom_id"] != ""
-    films = _with_labels(films[frontal], wish)
-    unmentioned = "" if wish.unmentioned_unknown else "0"
-    labels = {column_name(label): certain(films[label], uncertain, unmentioned=unmentioned) for label in LABELS}
-    labelled = films["is_labelled"] == "1"
+def _read_mimic(request: ImportRequest, images: pd.DataFrame, *, suffix: str) -> Source:
+    uncertain = chosen_uncertain(request)
+    require_columns(images, ["dicom_id", *KEYS, "ViewPosition"], called=CALLED)
+    findings = chosen_findings(request.findings, [column_name(label) for label in LABELS])
+    frontal = images["ViewPosition"].str.strip().isin(FRONTAL) if request.views is Views.FRONTAL else images["dicom_id"] != ""
+    images = _with_labels(images[frontal], request)
+    unmentioned = "" if request.unmentioned_unknown else "0"
+    labels = {column_name(label): certain(images[label], uncertain, unmentioned=unmentioned) for label in LABELS}
+    labelled = images["is_labelled"] == "1"
     columns = {
-        "image": _paths(films, suffix),
-        "patient_id": films["subject_id"],
-        **_people(films, wish),
-        **({"split": _parts(films, wish)} if wish.published_split else {}),
+        "image": _paths(images, suffix),
+        "patient_id": images["subject_id"],
+        **_people(images, request),
+        **({"split": _parts(images, request)} if request.published_split else {}),
         **{name: labels[name].where(labelled, "") for name in findings},
     }
-    table = pd.DataFrame(columns, index=films.index)
+    table = pd.DataFrame(columns, index=images.index)
     return Source(
-        TableRows(table, wish.images or wish.path, findings), findings, notes=tuple(_notes(wish, int((~frontal).sum()), labelled))
+        TableRows(table, request.images or request.path, findings), findings, notes=tuple(_notes(request, int((~frontal).sum()), labelled))
     )
 
 
-def _named(wish: SourceWish, kind: str) -> Path:
+def _named(request: ImportRequest, kind: str) -> Path:
     names = [f"mimic-cxr-{version}-{kind}.csv{ending}" for version in VERSIONS for ending in (".gz", "")]
-    return required_file(wish.labels or wish.path, *names)
+    return required_file(request.labels or request.path, *names)
 
 
 def _joined(left: pd.DataFrame, right: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
@@ -79,27 +79,27 @@ def _joined(left: pd.DataFrame, right: pd.DataFrame, keys: list[str]) -> pd.Data
     return joined
 
 
-def _with_labels(films: pd.DataFrame, wish: SourceWish) -> pd.DataFrame:
-    labels = read_table(_named(wish, "chexpert"), called=CALLED)
+def _with_labels(images: pd.DataFrame, request: ImportRequest) -> pd.DataFrame:
+    labels = read_table(_named(request, "chexpert"), called=CALLED)
     require_columns(labels, [*KEYS, *LABELS], called=CALLED)
-    return _joined(films, labels[[*KEYS, *LABELS]].assign(is_labelled="1"), KEYS)
+    return _joined(images, labels[[*KEYS, *LABELS]].assign(is_labelled="1"), KEYS)
 
 
-def _paths(films: pd.DataFrame, suffix: str) -> "pd.Series[str]":
-    if "path" in films:
-        return films["path"]
-    subject = films["subject_id"]
-    return "files/p" + subject.str[:2] + "/p" + subject + "/s" + films["study_id"] + "/" + films["dicom_id"] + suffix
+def _paths(images: pd.DataFrame, suffix: str) -> "pd.Series[str]":
+    if "path" in images:
+        return images["path"]
+    subject = images["subject_id"]
+    return "files/p" + subject.str[:2] + "/p" + subject + "/s" + images["study_id"] + "/" + images["dicom_id"] + suffix
 
 
-def _people(films: pd.DataFrame, wish: SourceWish) -> "dict[str, pd.Series[str]]":
+def _people(images: pd.DataFrame, request: ImportRequest) -> "dict[str, pd.Series[str]]":
     """Age at the study and sex from MIMIC-IV's `patients` table, where it lies beside the others; both in its shifted time."""
-    path = first_file(wish.labels or wish.path, "patients.csv.gz", "patients.csv")
+    path = first_file(request.labels or request.path, "patients.csv.gz", "patients.csv")
     if path is None:
         return {}
     people = read_table(path, called="table of patients")
     require_columns(people, ["subject_id", "gender", "anchor_age", "anchor_year"], called="table of patients")
-    known = _joined(films, people[["subject_id", "gender", "anchor_age", "anchor_year"]], ["subject_id"])
+    known = _joined(images, people[["subject_id", "gender", "anchor_age", "anchor_year"]], ["subject_id"])
     columns = {"sex": sexes(known["gender"])}
     if "StudyDate" in known:
         number = {name: pd.to_numeric(known[name], errors="coerce") for name in ("anchor_age", "anchor_year", "StudyDate")}
@@ -107,18 +107,18 @@ def _people(films: pd.DataFrame, wish: SourceWish) -> "dict[str, pd.Series[str]]
     return columns
 
 
-def _parts(films: pd.DataFrame, wish: SourceWish) -> "pd.Series[str]":
-    parts = read_table(_named(wish, "split"), called=CALLED)
+def _parts(images: pd.DataFrame, request: ImportRequest) -> "pd.Series[str]":
+    parts = read_table(_named(request, "split"), called=CALLED)
     require_columns(parts, ["dicom_id", "split"], called=CALLED)
-    return _joined(films[["dicom_id"]], parts[["dicom_id", "split"]], ["dicom_id"])["split"].map(lambda part: PARTS.get(part, part))
+    return _joined(images[["dicom_id"]], parts[["dicom_id", "split"]], ["dicom_id"])["split"].map(lambda part: PARTS.get(part, part))
 
 
-def _notes(wish: SourceWish, n_other_views: int, labelled: "pd.Series[bool]") -> list[str]:
-    notes = [unmentioned_note(wish)]
-    if n_other_views and wish.views is Views.FRONTAL:
-        notes.append(f"{n_other_views} films other than PA and AP were passed over; --views all reads them.")
+def _notes(request: ImportRequest, n_other_views: int, labelled: "pd.Series[bool]") -> list[str]:
+    notes = [unmentioned_note(request)]
+    if n_other_views and request.views is Views.FRONTAL:
+        notes.append(f"{n_other_views} images other than PA and AP were passed over; --views all reads them.")
     if n_unlabelled := int((~labelled).sum()):
-        notes.append(f"{n_unlabelled} films belong to studies without labels: all their findings are unknown.")
-    if first_file(wish.labels or wish.path, "patients.csv.gz", "patients.csv") is None:
+        notes.append(f"{n_unlabelled} images belong to studies without labels: all their findings are unknown.")
+    if first_file(request.labels or request.path, "patients.csv.gz", "patients.csv") is None:
         notes.append("Age and sex are in MIMIC-IV's table patients.csv.gz: put it beside the other tables to have them.")
     return notes

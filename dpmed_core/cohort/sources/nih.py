@@ -6,10 +6,10 @@ Source: Wang et al. 2017, CVPR, doi 10.1109/CVPR.2017.369; see docs/sources/nih-
 import pandas as pd
 
 from dpmed_core.cohort.sources.files import first_file, paths_by_name, required_file
+from dpmed_core.cohort.sources.request import ImportRequest
 from dpmed_core.cohort.sources.rows import Source
 from dpmed_core.cohort.sources.tables import TableRows, chosen_findings, read_table, require_columns
 from dpmed_core.cohort.sources.values import ages, column_name, part_by_patient, sexes
-from dpmed_core.cohort.sources.wish import SourceWish
 from dpmed_core.errors import CohortError
 
 LABELS = (
@@ -35,26 +35,26 @@ TRAINING_LIST, TEST_LIST = "train_val_list.txt", "test_list.txt"
 PATIENT_DIGITS = 8
 
 
-def read_nih(wish: SourceWish) -> Source:
-    """The films of the NIH's chest data set: the fourteen findings, and "abnormal" (any finding) where it is asked for.
+def read_nih(request: ImportRequest) -> Source:
+    """The images of the NIH's chest data set: the fourteen findings, and "abnormal" (any finding) where it is asked for.
 
-    With `wish.published_split` the test list is the test part; of the training-and-validation list every eighth patient
+    With `request.published_split` the test list is the test part; of the training-and-validation list every eighth patient
     or so is for validation.
 
     Raises:
         CohortError: the folder has no such table, or a finding is unknown.
     """
-    source = read_table(required_file(wish.path, *TABLES), called="table of the data set")
+    source = read_table(required_file(request.path, *TABLES), called="table of the data set")
     require_columns(source, ["Image Index", "Finding Labels", "Patient ID", "Patient Age"], called="table of the data set")
-    findings = chosen_findings(wish.findings, [*map(column_name, LABELS), *([ABNORMAL] if ABNORMAL in wish.findings else [])])
-    table = _table(source, paths_by_name(wish.images or wish.path))
+    findings = chosen_findings(request.findings, [*map(column_name, LABELS), *([ABNORMAL] if ABNORMAL in request.findings else [])])
+    table = _table(source, paths_by_name(request.images or request.path))
     table["patient_id"] = source["Patient ID"].str.strip().str.zfill(PATIENT_DIGITS)
-    if wish.published_split:
-        table["split"] = _parts(wish, source["Image Index"], table["patient_id"])
+    if request.published_split:
+        table["split"] = _parts(request, source["Image Index"], table["patient_id"])
     given = pd.Series(source["Patient Age"].str.strip() != "")
     n_impossible = int((given & (table["age"] == "")).sum())
     notes = (f"{n_impossible} ages are above 120 years and count as unknown.",) if n_impossible else ()
-    return Source(TableRows(table, wish.images or wish.path, findings), findings, notes=notes)
+    return Source(TableRows(table, request.images or request.path, findings), findings, notes=notes)
 
 
 def _table(source: pd.DataFrame, paths: dict[str, str]) -> pd.DataFrame:
@@ -70,8 +70,8 @@ def _table(source: pd.DataFrame, paths: dict[str, str]) -> pd.DataFrame:
     return pd.DataFrame(columns, index=source.index)
 
 
-def _parts(wish: SourceWish, images: "pd.Series[str]", patients: "pd.Series[str]") -> "pd.Series[str]":
-    lists = [first_file(wish.path, name) for name in (TRAINING_LIST, TEST_LIST)]
+def _parts(request: ImportRequest, images: "pd.Series[str]", patients: "pd.Series[str]") -> "pd.Series[str]":
+    lists = [first_file(request.path, name) for name in (TRAINING_LIST, TEST_LIST)]
     if lists[0] is None or lists[1] is None:
         raise CohortError(f"The folder has no {TRAINING_LIST} and {TEST_LIST}: add them, or leave out --published-split.")
     training, test = (set(path.read_text().split()) for path in lists if path is not None)

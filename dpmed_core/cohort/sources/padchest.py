@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 
 from dpmed_core.cohort.sources.files import paths_by_name
+from dpmed_core.cohort.sources.request import ImportRequest, Views
 from dpmed_core.cohort.sources.rows import Source
 from dpmed_core.cohort.sources.tables import TableRows, chosen_findings, read_table, require_columns
 from dpmed_core.cohort.sources.values import age_text, column_name, sexes
-from dpmed_core.cohort.sources.wish import SourceWish, Views
 from dpmed_core.errors import CohortError
 
 COLUMNS = ["ImageID", "ImageDir", "StudyDate_DICOM", "PatientID", "PatientBirth", "PatientSex_DICOM", "Projection", "Labels"]
@@ -36,25 +36,25 @@ UNUSABLE = ("exclude", "suboptimal study")
 LABEL = re.compile(r"""'([^']*)'|"([^"]*)\"""")
 
 
-def read_padchest(wish: SourceWish) -> Source:
-    """The films of PadChest; age is the year of the study less the year of birth.
+def read_padchest(request: ImportRequest) -> Source:
+    """The images of PadChest; age is the year of the study less the year of birth.
 
     Raises:
-        CohortError: the folder has no such table, or no film has a finding that was named.
+        CohortError: the folder has no such table, or no image has a finding that was named.
     """
-    tables = sorted([*wish.path.glob("PADCHEST*.csv"), *wish.path.glob("PADCHEST*.csv.gz")])
+    tables = sorted([*request.path.glob("PADCHEST*.csv"), *request.path.glob("PADCHEST*.csv.gz")])
     if not tables:
         raise CohortError("The folder has no file 'PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv': give the folder of PadChest.")
     source = read_table(tables[0], called="table of the data set")
     require_columns(source, COLUMNS, called="table of the data set")
     labels = source["Labels"].map(_labels)
-    findings = _findings(wish, labels)
-    frontal = source["Projection"].str.strip().isin(FRONTAL) if wish.views is Views.FRONTAL else source["ImageID"] != ""
+    findings = _findings(request, labels)
+    frontal = source["Projection"].str.strip().isin(FRONTAL) if request.views is Views.FRONTAL else source["ImageID"] != ""
     usable = labels.map(lambda names: names is not None and not names & set(map(column_name, UNUSABLE)))
     kept = source[frontal & usable]
-    table = _table(kept, labels[kept.index], findings, paths_by_name(wish.images or wish.path, (".png",)))
-    notes = _notes(wish, int((~frontal).sum()), int((frontal & ~usable).sum()))
-    return Source(TableRows(table, wish.images or wish.path, findings), findings, notes=tuple(notes))
+    table = _table(kept, labels[kept.index], findings, paths_by_name(request.images or request.path, (".png",)))
+    notes = _notes(request, int((~frontal).sum()), int((frontal & ~usable).sum()))
+    return Source(TableRows(table, request.images or request.path, findings), findings, notes=tuple(notes))
 
 
 def _labels(text: str) -> frozenset[str] | None:
@@ -64,11 +64,11 @@ def _labels(text: str) -> frozenset[str] | None:
     return frozenset(column_name(a or b) for a, b in LABEL.findall(text)) - {""}
 
 
-def _findings(wish: SourceWish, labels: "pd.Series[Any]") -> tuple[str, ...]:
+def _findings(request: ImportRequest, labels: "pd.Series[Any]") -> tuple[str, ...]:
     known: set[str] = set().union(*(names for names in labels if isinstance(names, frozenset)))
-    if not wish.findings:
+    if not request.findings:
         return tuple(map(column_name, COMMON))
-    return chosen_findings(wish.findings, sorted(known | set(map(column_name, COMMON))))
+    return chosen_findings(request.findings, sorted(known | set(map(column_name, COMMON))))
 
 
 def _table(source: pd.DataFrame, labels: "pd.Series[Any]", findings: tuple[str, ...], paths: dict[str, str]) -> pd.DataFrame:
@@ -84,12 +84,12 @@ def _table(source: pd.DataFrame, labels: "pd.Series[Any]", findings: tuple[str, 
     return pd.DataFrame(columns, index=source.index)
 
 
-def _notes(wish: SourceWish, n_other_views: int, n_unusable: int) -> list[str]:
+def _notes(request: ImportRequest, n_other_views: int, n_unusable: int) -> list[str]:
     notes = [
         "Labels were drawn from reports, a quarter of them by physicians and the others by a program: what is not listed counts as absent."
     ]
-    if n_other_views and wish.views is Views.FRONTAL:
-        notes.append(f"{n_other_views} films other than PA and AP were passed over; --views all reads them.")
+    if n_other_views and request.views is Views.FRONTAL:
+        notes.append(f"{n_other_views} images other than PA and AP were passed over; --views all reads them.")
     if n_unusable:
-        notes.append(f"{n_unusable} films without labels, or labelled as suboptimal or to be excluded, were passed over.")
+        notes.append(f"{n_unusable} images without labels, or labelled as suboptimal or to be excluded, were passed over.")
     return notes

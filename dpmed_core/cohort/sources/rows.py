@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dpmed_core.cohort.ages import MAX_AGE_YEARS
-from dpmed_core.cohort.places import ImagePlace
 from dpmed_core.cohort.report import Problem
-from dpmed_core.cohort.schema import Part, Sex
+from dpmed_core.cohort.schema import Part
+from dpmed_core.imaging.dicom.ages import MAX_AGE_YEARS
+from dpmed_core.imaging.locations import ImageLocation
+from dpmed_core.imaging.modality import Sex
 
 SEXES = {
     **dict.fromkeys(("f", "female", "w"), Sex.FEMALE),
@@ -40,7 +41,7 @@ class SourceRow:
     """
 
     row: int
-    image: ImagePlace | None = field(repr=False)
+    image: ImageLocation | None = field(repr=False)
     patient: str = field(repr=False)
     age: float | None
     sex: Sex

@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from dpmed_core.cohort.sources.files import first_file, required_file
+from dpmed_core.cohort.sources.request import ImportRequest
 from dpmed_core.cohort.sources.rows import Source
 from dpmed_core.cohort.sources.tables import TableRows, chosen_findings, read_table, require_columns
-from dpmed_core.cohort.sources.wish import SourceWish
 from dpmed_core.errors import CohortError
 
 LABELS = "stage_2_train_labels.csv"
@@ -22,44 +22,44 @@ OPACITY, NORMAL = "lung_opacity", "normal"
 NAME_OF_NORMAL = "Normal"
 
 
-def read_rsna(wish: SourceWish) -> Source:
-    """The films of the challenge: "lung_opacity", its target, and "normal" where the detailed classes are there and it is asked for.
+def read_rsna(request: ImportRequest) -> Source:
+    """The images of the challenge: "lung_opacity", its target, and "normal" where the detailed classes are there and it is asked for.
 
-    The challenge's `patientId` is one film's. Whose films are whose is known where the published mapping to the NIH's data
-    set lies beside the labels; otherwise each film counts as a patient. Age and sex are in the DICOM headers.
+    The challenge's `patientId` is one image's. Whose images are whose is known where the published mapping to the NIH's data
+    set lies beside the labels; otherwise each image counts as a patient. Age and sex are in the DICOM headers.
 
     Raises:
         CohortError: a table is missing or damaged, or a finding is unknown.
     """
-    source = read_table(required_file(wish.path, LABELS), called="table of labels")
+    source = read_table(required_file(request.path, LABELS), called="table of labels")
     require_columns(source, ["patientId", "Target"], called="table of labels")
-    films = source.drop_duplicates("patientId").assign(opacity=source.groupby("patientId")["Target"].transform("max"))
-    known = [OPACITY, *([NORMAL] if NORMAL in wish.findings else [])]
-    findings = chosen_findings(wish.findings, known)
-    patients = _patients(wish.path)
+    images = source.drop_duplicates("patientId").assign(opacity=source.groupby("patientId")["Target"].transform("max"))
+    known = [OPACITY, *([NORMAL] if NORMAL in request.findings else [])]
+    findings = chosen_findings(request.findings, known)
+    patients = _patients(request.path)
     columns = {
-        "image": f"{IMAGES}/" + films["patientId"] + ".dcm",
-        "patient_id": films["patientId"] if patients is None else films["patientId"].map(lambda film: patients.get(film, "")),
-        OPACITY: films["opacity"],
-        **({NORMAL: _normal(wish.path, films["patientId"])} if NORMAL in findings else {}),
+        "image": f"{IMAGES}/" + images["patientId"] + ".dcm",
+        "patient_id": images["patientId"] if patients is None else images["patientId"].map(lambda image: patients.get(image, "")),
+        OPACITY: images["opacity"],
+        **({NORMAL: _normal(request.path, images["patientId"])} if NORMAL in findings else {}),
     }
     return Source(
-        TableRows(pd.DataFrame(columns, index=films.index), wish.images or wish.path, findings),
+        TableRows(pd.DataFrame(columns, index=images.index), request.images or request.path, findings),
         findings,
         patients_known=patients is not None,
-        notes=() if patients is not None else (f"Without {MAPPINGS} it is unknown which films are one patient's: each counts as one.",),
+        notes=() if patients is not None else (f"Without {MAPPINGS} it is unknown which images are one patient's: each counts as one.",),
     )
 
 
-def _normal(folder: Path, films: "pd.Series[str]") -> "pd.Series[str]":
+def _normal(folder: Path, images: "pd.Series[str]") -> "pd.Series[str]":
     classes = read_table(required_file(folder, CLASSES), called="table of classes")
     require_columns(classes, ["patientId", "class"], called="table of classes")
     normal = set(classes.loc[classes["class"] == NAME_OF_NORMAL, "patientId"])
-    return films.isin(normal).map({True: "1", False: "0"})
+    return images.isin(normal).map({True: "1", False: "0"})
 
 
 def _patients(folder: Path) -> dict[str, str] | None:
-    """Film -> patient of the NIH's data set (the start of its file's name); None without the published mapping."""
+    """Image -> patient of the NIH's data set (the start of its file's name); None without the published mapping."""
     path = first_file(folder, MAPPINGS)
     if path is None:
         return None

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import pandas as pd
 
-from dpmed_core.cohort.ages import plausible, years
+from dpmed_core.imaging.dicom.ages import plausible, years
 
 VALIDATION_SHARE = 1 / 8
 """Of the patients whom a publication gives for training and validation together."""

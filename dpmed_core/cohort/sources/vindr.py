@@ -8,44 +8,44 @@ from pathlib import Path
 import pandas as pd
 
 from dpmed_core.cohort.sources.files import required_file
+from dpmed_core.cohort.sources.request import ImportRequest
 from dpmed_core.cohort.sources.rows import Source
 from dpmed_core.cohort.sources.tables import TableRows, chosen_findings, read_table, require_columns
 from dpmed_core.cohort.sources.values import column_name, part_by_patient
-from dpmed_core.cohort.sources.wish import SourceWish
 
 IMAGE, READER = "image_id", "rad_id"
 MAJORITY = 0.5
 SUFFIXES = (".dicom", ".dcm")
 
 
-def read_vindr(wish: SourceWish) -> Source:
-    """The films of VinDr-CXR: of a training film's three readers the majority counts, a test film has its readers' consensus.
+def read_vindr(request: ImportRequest) -> Source:
+    """The images of VinDr-CXR: of a training image's three readers the majority counts, a test image has its readers' consensus.
 
-    Age and sex are in the DICOM headers. The publication does not say which films are one patient's.
+    Age and sex are in the DICOM headers. The publication does not say which images are one patient's.
 
     Raises:
         CohortError: a table is missing, or a finding is unknown.
     """
-    folder = wish.path / "annotations" if (wish.path / "annotations").is_dir() else wish.path
+    folder = request.path / "annotations" if (request.path / "annotations").is_dir() else request.path
     tables = [_read(folder, part) for part in ("train", "test")]
     known = [name for name in tables[0].columns if name in tables[1].columns and name not in ("image", "patient_id", "split")]
-    findings = chosen_findings(wish.findings, known)
+    findings = chosen_findings(request.findings, known)
     table = pd.concat(tables, ignore_index=True)[["image", "patient_id", "split", *findings]]
     table.index = pd.RangeIndex(1, 1 + len(table))
-    root = wish.images or wish.path
+    root = request.images or request.path
     suffix = next((suffix for suffix in SUFFIXES if any((root / "train").glob(f"*{suffix}"))), SUFFIXES[0])
     table["image"] = table["image"] + suffix
-    if not wish.published_split:
+    if not request.published_split:
         table = table.drop(columns="split")
     notes = (
-        "The data set does not say which films are one patient's: each film counts as a patient; only the unit image can be promised.",
-        "Of a training film's three readers the majority counts. Films are numbered through the training and then the test films, by name.",
+        "The data set does not say which images are one patient's: each image counts as a patient; only the unit image can be promised.",
+        "Of a training image's three readers the majority counts. Images are numbered through the training and then the test images, by name.",
     )
     return Source(TableRows(table, root, findings), findings, patients_known=False, notes=notes)
 
 
 def _read(folder: Path, part: str) -> pd.DataFrame:
-    """One row a film, sorted by name: image (without suffix), patient_id, split, and 1 or 0 for each label."""
+    """One row an image, sorted by name: image (without suffix), patient_id, split, and 1 or 0 for each label."""
     called = "table of labels"
     source = read_table(required_file(folder, f"image_labels_{part}.csv"), called=called)
     require_columns(source, [IMAGE], called=called)
@@ -54,6 +54,6 @@ def _read(folder: Path, part: str) -> pd.DataFrame:
     share = marks.groupby(source[IMAGE], sort=True).mean()
     marked = {column_name(name): (share[name] > MAJORITY).map({True: "1", False: "0"}).where(share[name].notna(), "") for name in labels}
     table = pd.DataFrame(marked, index=share.index)
-    films = pd.Series(table.index, index=table.index, dtype=str)
-    split = part_by_patient(films) if part == "train" else part
-    return table.assign(image=f"{part}/" + films, patient_id=films, split=split)
+    images = pd.Series(table.index, index=table.index, dtype=str)
+    split = part_by_patient(images) if part == "train" else part
+    return table.assign(image=f"{part}/" + images, patient_id=images, split=split)

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from dpmed_core.cohort.report import Check, Severity, counted
-from dpmed_core.cohort.validation.material import Material
+from dpmed_core.cohort.report import Check, Severity
+from dpmed_core.cohort.validation.inputs import Material
+from dpmed_core.phrases import counted
 
 SMALLEST_SPAN = 8
 """Grey levels of 255 between the darkest and the brightest point; less shows no anatomy."""

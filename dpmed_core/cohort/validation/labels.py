@@ -5,11 +5,13 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from dpmed_core.cohort.display_names import attribute_title, finding_title, subgroup_title
 from dpmed_core.cohort.groups import COMORBIDITY_SUBGROUPS, UNKNOWN, subgroups
-from dpmed_core.cohort.report import Check, Severity, counted
-from dpmed_core.cohort.schema import Part, Sex
-from dpmed_core.cohort.validation.material import Material
-from dpmed_core.naming import attribute_title, finding_title, subgroup_title
+from dpmed_core.cohort.report import Check, Severity
+from dpmed_core.cohort.schema import Part
+from dpmed_core.cohort.validation.inputs import Material
+from dpmed_core.imaging.modality import Sex
+from dpmed_core.phrases import counted
 
 FEWEST_POSITIVES = 10
 """Fewer positive images than this say little about a model."""

@@ -4,14 +4,15 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from dpmed_core.cohort.remarks import Gathered
-from dpmed_core.cohort.report import Check, Problem, Severity, by_weight, counted
+from dpmed_core.cohort.report import Check, Problem, Severity, by_weight
+from dpmed_core.cohort.validation.duplicates import identical_checks
 from dpmed_core.cohort.validation.exposure import exposure_checks
-from dpmed_core.cohort.validation.identical import identical_checks
+from dpmed_core.cohort.validation.inputs import Material
+from dpmed_core.cohort.validation.label_noise import noise_checks
 from dpmed_core.cohort.validation.labels import label_checks, subgroup_checks, unknown_checks
-from dpmed_core.cohort.validation.material import Material
-from dpmed_core.cohort.validation.noise import noise_checks
-from dpmed_core.cohort.validation.similar import similar_checks
+from dpmed_core.cohort.validation.near_duplicates import similar_checks
+from dpmed_core.imaging.header_warnings import Gathered
+from dpmed_core.phrases import counted
 
 SHOWS_NOTHING = "the same value everywhere"
 """What the reader says of a constant image."""

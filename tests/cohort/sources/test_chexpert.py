@@ -3,8 +3,8 @@
 import pytest
 
 from dpmed_core.cohort.sources.chexpert import LABELS, read_chexpert
+from dpmed_core.cohort.sources.request import ImportRequest, Views
 from dpmed_core.cohort.sources.values import Uncertain
-from dpmed_core.cohort.sources.wish import SourceWish, Views
 from dpmed_core.errors import CohortError
 
 HEADER = "Path,Sex,Age,Frontal/Lateral,AP/PA," + ",".join(LABELS)
@@ -13,26 +13,26 @@ PREFIX = "CheXpert-v1.0-small"
 
 @pytest.fixture
 def folder(tmp_path, pictures, write_csv):
-    films = ["train/patient00001/study1/view1_frontal.jpg", "train/patient00002/study2/view1_frontal.jpg"]
-    films += ["train/patient00002/study2/view2_lateral.jpg", "valid/patient64541/study1/view1_frontal.jpg"]
-    pictures(tmp_path, films)
+    images = ["train/patient00001/study1/view1_frontal.jpg", "train/patient00002/study2/view1_frontal.jpg"]
+    images += ["train/patient00002/study2/view2_lateral.jpg", "valid/patient64541/study1/view1_frontal.jpg"]
+    pictures(tmp_path, images)
     write_csv(
         tmp_path / "train.csv",
         f"""{HEADER}
-        {PREFIX}/{films[0]},Female,68,Frontal,AP,1.0,,,,,,,,,0.0,,,,1.0
-        {PREFIX}/{films[1]},Female,87,Frontal,AP,,,-1.0,1.0,,-1.0,-1.0,,-1.0,,-1.0,,1.0,
-        {PREFIX}/{films[2]},Female,87,Lateral,,,,-1.0,1.0,,-1.0,-1.0,,-1.0,,-1.0,,1.0,""",
+        {PREFIX}/{images[0]},Female,68,Frontal,AP,1.0,,,,,,,,,0.0,,,,1.0
+        {PREFIX}/{images[1]},Female,87,Frontal,AP,,,-1.0,1.0,,-1.0,-1.0,,-1.0,,-1.0,,1.0,
+        {PREFIX}/{images[2]},Female,87,Lateral,,,,-1.0,1.0,,-1.0,-1.0,,-1.0,,-1.0,,1.0,""",
     )
     write_csv(
         tmp_path / "valid.csv",
         f"""{HEADER}
-        {PREFIX}/{films[3]},Male,73,Frontal,AP,0.0,1.0,1.0,1.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0""",
+        {PREFIX}/{images[3]},Male,73,Frontal,AP,0.0,1.0,1.0,1.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0""",
     )
     return tmp_path
 
 
-def read(folder, uncertain=Uncertain.IGNORE, **wishes):
-    return read_chexpert(SourceWish(folder, findings=("cardiomegaly", "pneumothorax", "fracture"), uncertain=uncertain, **wishes))
+def read(folder, uncertain=Uncertain.IGNORE, **requests):
+    return read_chexpert(ImportRequest(folder, findings=("cardiomegaly", "pneumothorax", "fracture"), uncertain=uncertain, **requests))
 
 
 def test_the_published_table_is_understood(folder, described):
@@ -69,9 +69,9 @@ def test_what_a_report_does_not_mention_may_be_unknown(folder, described):
     assert [row["fracture"] for row in told] == [None, 1, 0] and told[0]["pneumothorax"] == 0
 
 
-def test_lateral_films_are_passed_over_unless_asked_for(folder, described):
+def test_lateral_images_are_passed_over_unless_asked_for(folder, described):
     source = read(folder)
-    assert any("1 lateral films were passed over" in note for note in source.notes)
+    assert any("1 lateral images were passed over" in note for note in source.notes)
     every = described(read(folder, views=Views.ALL), folder)
     assert len(every) == 4 and every[2]["image"].endswith("view2_lateral.jpg") and every[2]["patient"] == every[1]["patient"]
 

@@ -4,20 +4,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dpmed_core.cohort.dicom import read_dicom
-from dpmed_core.cohort.importer import import_source
-from dpmed_core.cohort.schema import Sex
+from dpmed_core.cohort.intake.importer import import_source
 from dpmed_core.cohort.sources.dicom_folder import read_dicom_folder
-from dpmed_core.cohort.sources.wish import Match, SourceWish
+from dpmed_core.cohort.sources.request import ImportRequest, Match
 from dpmed_core.errors import CohortError
+from dpmed_core.imaging.dicom.read import read_dicom
+from dpmed_core.imaging.modality import Sex
 
-FILMS = ["S1/IM2", "S1/IM10.dcm", "S2/deep/IM1.DCM", "top.dcm"]
+IMAGES = ["S1/IM2", "S1/IM10.dcm", "S2/deep/IM1.DCM", "top.dcm"]
 
 
 @pytest.fixture
 def folder(tmp_path, write_dicom_file):
     root = tmp_path / "export"
-    for i, name in enumerate(FILMS):
+    for i, name in enumerate(IMAGES):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         pixels = np.random.default_rng(i).integers(0, 4000, (16, 12), dtype=np.uint16)
         known = {"PatientID": f"MRN{i // 2}", "PatientAge": f"{50 + i:03d}Y", "PatientSex": "FM"[i % 2]}
@@ -29,16 +29,16 @@ def folder(tmp_path, write_dicom_file):
 
 @pytest.fixture
 def read(folder, tmp_path, write_csv):
-    def read(text, **wishes):
+    def read(text, **requests):
         labels = write_csv(tmp_path / "labels.csv", text)
-        return read_dicom_folder(SourceWish(folder, findings=("mass",), labels=labels, **wishes))
+        return read_dicom_folder(ImportRequest(folder, findings=("mass",), labels=labels, **requests))
 
     return read
 
 
 def test_without_labels_patients_ages_and_sexes_are_the_headers(folder, store):
-    report = import_source(store, "films", read_dicom_folder(SourceWish(folder)))
-    cases = store.load("films").cases
+    report = import_source(store, "images", read_dicom_folder(ImportRequest(folder)))
+    cases = store.load("images").cases
     assert (report.n_imported, report.n_patients) == (4, 2)
     assert sorted(cases["age"]) == [50, 51, 52, 53] and sorted(cases["sex"]) == ["female", "female", "male", "male"]
     assert any("2 files are not DICOM" in warning for warning in report.warnings)
@@ -55,9 +55,9 @@ JOINS = {
 @pytest.mark.parametrize(("match", "labels"), [(Match.SOP, [1, 0, None, 1]), (Match.ACCESSION, [1, 1, 0, 0]), (Match.FILE, [1, 0, 0, 1])])
 def test_labels_are_joined_by_whatever_the_table_has(read, folder, described, match, labels):
     by_path = {row["image"]: row for row in described(read(JOINS[match]), folder)}
-    assert [by_path[name]["mass"] for name in FILMS] == labels
-    assert [by_path[name]["patient"] for name in FILMS] == ["MRN0", "MRN0", "MRN1", "MRN1"]
-    assert [row["row"] for row in by_path.values()] == [1, 2, 3, 4] and list(by_path) == sorted(FILMS)
+    assert [by_path[name]["mass"] for name in IMAGES] == labels
+    assert [by_path[name]["patient"] for name in IMAGES] == ["MRN0", "MRN0", "MRN1", "MRN1"]
+    assert [row["row"] for row in by_path.values()] == [1, 2, 3, 4] and list(by_path) == sorted(IMAGES)
 
 
 def test_the_table_may_also_give_patient_age_sex_and_split(read, folder, described):
@@ -69,7 +69,7 @@ def test_the_table_may_also_give_patient_age_sex_and_split(read, folder, describ
 
 def test_files_without_a_row_and_rows_without_a_file_are_counted(read, folder, store):
     source = read("sop_instance_uid,mass\n1.2.0,1\n9.9,1\n9.8,0")
-    report = import_source(store, "films", source)
+    report = import_source(store, "images", source)
     assert report.n_imported == 1 and [p.column for p in report.problems] == ["mass"] * 3
     assert any("2 rows of the labels belong to none" in note for note in source.notes)
 
@@ -103,25 +103,25 @@ def test_a_column_is_chosen_by_match(read, folder, described):
 
 def test_a_patient_without_identifier_is_left_out(folder, store, write_dicom_file):
     write_dicom_file(folder / "nameless.dcm", np.arange(64, dtype=np.uint16).reshape(8, 8))
-    report = import_source(store, "films", read_dicom_folder(SourceWish(folder)))
+    report = import_source(store, "images", read_dicom_folder(ImportRequest(folder)))
     assert [(p.row, p.column) for p in report.problems] == [(4, "patient_id")]
 
 
 def test_a_folder_without_dicom_is_refused(tmp_path):
     (tmp_path / "a.txt").write_text("x")
     with pytest.raises(CohortError, match="no DICOM file"):
-        read_dicom_folder(SourceWish(tmp_path))
+        read_dicom_folder(ImportRequest(tmp_path))
 
 
 @pytest.mark.real
 def test_ages_and_sexes_of_95_real_files_are_right_without_their_manifest(store, real_cohorts):
     """The manifest's ages were read from the file names and agree with the headers; 95 distinct files."""
     manifest = pd.read_csv(real_cohorts / "ct_siim100" / "manifest.csv").drop_duplicates("dicom").query("duplicate_of.isna()")
-    report = import_source(store, "slices", read_dicom_folder(SourceWish(real_cohorts / "ct_siim100" / "dicom")))
+    report = import_source(store, "slices", read_dicom_folder(ImportRequest(real_cohorts / "ct_siim100" / "dicom")))
     cases = store.load("slices").cases
     assert (report.n_imported, report.n_patients, report.problems) == (95, manifest["patient_id"].nunique(), ())
     expected = sorted(zip(manifest["age"].astype(float), manifest["sex"].map({"F": "female", "M": "male"}), strict=True))
     assert sorted(zip(cases["age"], cases["sex"], strict=True)) == expected
     for row in manifest.itertuples():
-        film = read_dicom(real_cohorts / "ct_siim100" / row.dicom)
-        assert (film.age, film.sex) == (row.age, {"F": Sex.FEMALE, "M": Sex.MALE}[row.sex])
+        image = read_dicom(real_cohorts / "ct_siim100" / row.dicom)
+        assert (image.age, image.sex) == (row.age, {"F": Sex.FEMALE, "M": Sex.MALE}[row.sex])

@@ -7,13 +7,13 @@ import numpy as np
 import pydicom
 import pytest
 
-from dpmed_core.cohort.importer import import_source
-from dpmed_core.cohort.schema import Modality, Sex
+from dpmed_core.cohort.intake.importer import import_source
 from dpmed_core.cohort.sources.catalogue import open_source
-from dpmed_core.cohort.sources.wish import Match, SourceWish
-from dpmed_core.cohort.volumes.scan import read_scan
-from dpmed_core.cohort.volumes.writing import write_series
+from dpmed_core.cohort.sources.request import ImportRequest, Match
 from dpmed_core.errors import CohortError
+from dpmed_core.imaging.ct.scan import read_scan
+from dpmed_core.imaging.ct.writing import write_series
+from dpmed_core.imaging.modality import Modality, Sex
 
 
 @pytest.fixture
@@ -38,14 +38,14 @@ def export(tmp_path: Path) -> Path:
     return root
 
 
-def read(export: Path, labels: str, **wishes: object):
+def read(export: Path, labels: str, **requests: object):
     (export.parent / "labels.csv").write_text(labels)
-    wish = SourceWish(export, findings=("pdac",), labels=export.parent / "labels.csv", modality=Modality.CT, **wishes)
-    return open_source("dicom", wish)
+    request = ImportRequest(export, findings=("pdac",), labels=export.parent / "labels.csv", modality=Modality.CT, **requests)
+    return open_source("dicom", request)
 
 
 def test_each_series_is_a_scan_of_its_patient(export: Path, store) -> None:
-    report = import_source(store, "ct", open_source("dicom", SourceWish(export, modality=Modality.CT)), modality=Modality.CT, workers=0)
+    report = import_source(store, "ct", open_source("dicom", ImportRequest(export, modality=Modality.CT)), modality=Modality.CT, workers=0)
     cohort = store.load("ct")
     assert (report.n_imported, report.n_patients) == (3, 2)
     assert sorted(cohort.cases["age"]) == [60, 61, 62] and set(cohort.cases["sex"]) == {Sex.MALE.value}
@@ -77,7 +77,7 @@ def test_a_series_without_a_row_is_left_out_and_named(export: Path) -> None:
 
 
 def test_an_import_of_an_export_is_resumed_only_where_its_files_did_not_change(export: Path, store, monkeypatch) -> None:
-    from dpmed_core.cohort.intake import outcome
+    from dpmed_core.cohort.intake import read_result as outcome
 
     labels = "SeriesInstanceUID,pdac\n1.2.0,1\n1.2.1,0\n1.2.2,1"
 
@@ -99,4 +99,4 @@ def test_an_export_without_ct_is_refused(export: Path) -> None:
             path.unlink()
     shutil.rmtree(export / "B")
     with pytest.raises(CohortError, match="holds no slice of CT"):
-        open_source("dicom", SourceWish(export, modality=Modality.CT))
+        open_source("dicom", ImportRequest(export, modality=Modality.CT))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dpmed_core.cohort.importer import import_source
+from dpmed_core.cohort.intake.importer import import_source
 from dpmed_core.cohort.schema import Part
 from dpmed_core.cohort.sources.medmnist import read_medmnist
 from dpmed_core.errors import CohortError
@@ -31,8 +31,8 @@ def write_npz(tmp_path):
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_pictures_labels_and_parts_are_those_of_the_file(store, write_npz, save):
     path, arrays = write_npz("pneumoniamnist_128", side=128, save=save)
-    report = import_source(store, "films", read_medmnist(path))
-    cohort = store.load("films")
+    report = import_source(store, "images", read_medmnist(path))
+    cohort = store.load("images")
     assert report.n_imported == report.n_patients == 21 and not cohort.patients_known
     assert cohort.findings == ("pneumonia",) and cohort.has_own_split
     stored = {image.tobytes(): case for image, case in zip(cohort.images, cohort.cases.itertuples(), strict=True)}
@@ -43,11 +43,11 @@ def test_pictures_labels_and_parts_are_those_of_the_file(store, write_npz, save)
 
 
 def test_small_pictures_are_enlarged_and_the_report_says_so(store, write_npz):
-    report = import_source(store, "films", read_medmnist(write_npz("pneumoniamnist")[0]))
+    report = import_source(store, "images", read_medmnist(write_npz("pneumoniamnist")[0]))
     told = " ".join(report.warnings)
     assert "28 x 28 pixels and are stored with 128 x 128, enlarged" in told
     assert "only the unit image can be promised" in told
-    assert store.load("films").images.shape == (21, 128, 128)
+    assert store.load("images").images.shape == (21, 128, 128)
 
 
 def test_several_classes_become_one_finding_each(write_npz):
@@ -80,10 +80,10 @@ def test_a_file_of_unknown_name_takes_the_names_it_is_given(write_npz):
 
 def test_colour_becomes_luminance(store, write_npz):
     path, arrays = write_npz("dermamnist_128", side=128, channels=3, classes=7)
-    report = import_source(store, "films", read_medmnist(path))
+    report = import_source(store, "images", read_medmnist(path))
     assert any("luminance" in warning for warning in report.warnings)
     weights = arrays["train_images"][0] @ np.array([0.299, 0.587, 0.114])
-    assert min(np.abs(image - weights).max() for image in store.load("films").images.astype(float)) <= 1
+    assert min(np.abs(image - weights).max() for image in store.load("images").images.astype(float)) <= 1
 
 
 @pytest.mark.parametrize(
@@ -118,8 +118,8 @@ def test_a_file_that_breaks_off_is_refused(write_npz, share):
 @pytest.mark.real
 def test_the_real_file_comes_in_whole(store, real_cohorts):
     source = read_medmnist(real_cohorts / "pneumoniamnist" / "pneumoniamnist.npz")
-    report = import_source(store, "films", source)
-    cohort = store.load("films")
+    report = import_source(store, "images", source)
+    cohort = store.load("images")
     assert (report.n_imported, report.n_patients) == (5030, 5030)
     assert cohort.cases["split"].value_counts().to_dict() == {"train": 3882, "test": 624, "validation": 524}
     assert int(cohort.cases["pneumonia"].sum()) == 3494 + 389 + 390

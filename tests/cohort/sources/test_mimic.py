@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from dpmed_core.cohort.sources.mimic import read_mimic_dicom, read_mimic_jpg
+from dpmed_core.cohort.sources.request import ImportRequest, Views
 from dpmed_core.cohort.sources.values import Uncertain
-from dpmed_core.cohort.sources.wish import SourceWish, Views
 from dpmed_core.errors import CohortError
 
-FILMS = [f"{i}2aa804e-bde0afdd-112c0b34-7bc16630-4e384014" for i in range(4)]
+IMAGES = [f"{i}2aa804e-bde0afdd-112c0b34-7bc16630-4e384014" for i in range(4)]
 STUDIES = [("10000032", "50414267"), ("10000032", "50414267"), ("10000032", "53189527"), ("11000764", "57375967")]
 METADATA = (
     "dicom_id,subject_id,study_id,PerformedProcedureStepDescription,ViewPosition,Rows,Columns,StudyDate,StudyTime,"
@@ -30,8 +30,10 @@ def tables(tmp_path):
             file.write("\n".join(line.strip() for line in text.strip().splitlines()))
 
     views, dates = ("PA", "LATERAL", "AP", "PA"), ("21800506", "21800506", "21800626", "21331012")
-    films = zip(FILMS, STUDIES, views, dates, strict=True)
-    rows = [f"{film},{subject},{study},CHEST,{view},3056,2544,{day},213014.5,CHEST,x,Erect" for film, (subject, study), view, day in films]
+    images = zip(IMAGES, STUDIES, views, dates, strict=True)
+    rows = [
+        f"{image},{subject},{study},CHEST,{view},3056,2544,{day},213014.5,CHEST,x,Erect" for image, (subject, study), view, day in images
+    ]
     write("mimic-cxr-2.0.0-metadata", "\n".join([METADATA, *rows]))
     write(
         "mimic-cxr-2.0.0-chexpert",
@@ -40,17 +42,17 @@ def tables(tmp_path):
         10000032,53189527,,,,,,,,,1.0,,,,,""",
     )
     parts = ("train", "train", "validate", "test")
-    rows = [f"{film},{study},{subject},{part}" for film, (subject, study), part in zip(FILMS, STUDIES, parts, strict=True)]
+    rows = [f"{image},{study},{subject},{part}" for image, (subject, study), part in zip(IMAGES, STUDIES, parts, strict=True)]
     write("mimic-cxr-2.0.0-split", "\n".join(["dicom_id,study_id,subject_id,split", *rows]))
     write("patients", "subject_id,gender,anchor_age,anchor_year,anchor_year_group,dod\n10000032,F,52,2178,2014 - 2016,2180-09-09")
-    rows = [f"{subject},{study},{film},{path(i)}.dcm" for i, (film, (subject, study)) in enumerate(zip(FILMS, STUDIES, strict=True))]
+    rows = [f"{subject},{study},{image},{path(i)}.dcm" for i, (image, (subject, study)) in enumerate(zip(IMAGES, STUDIES, strict=True))]
     write("cxr-record-list", "\n".join(["subject_id,study_id,dicom_id,path", *rows]))
     return tmp_path / "tables"
 
 
 def path(i):
     subject, study = STUDIES[i]
-    return f"files/p{subject[:2]}/p{subject}/s{study}/{FILMS[i]}"
+    return f"files/p{subject[:2]}/p{subject}/s{study}/{IMAGES[i]}"
 
 
 @pytest.fixture
@@ -59,12 +61,12 @@ def jpg(tables, pictures):
     return tables
 
 
-def wish(folder, **wishes):
-    return SourceWish(folder, findings=("cardiomegaly", "pleural_effusion", "fracture"), uncertain=Uncertain.IGNORE, **wishes)
+def request(folder, **requests):
+    return ImportRequest(folder, findings=("cardiomegaly", "pleural_effusion", "fracture"), uncertain=Uncertain.IGNORE, **requests)
 
 
 def test_the_published_tables_are_understood(jpg, described):
-    source = read_mimic_jpg(wish(jpg, published_split=True))
+    source = read_mimic_jpg(request(jpg, published_split=True))
     told = described(source, jpg)
     assert told[0] == {
         "row": 2,
@@ -80,23 +82,23 @@ def test_the_published_tables_are_understood(jpg, described):
     assert [(row["row"], row["part"]) for row in told] == [(2, "train"), (4, "validation"), (5, "test")]
     assert told[2]["age"] is None and told[2]["sex"] == "unknown"
     assert [told[2][name] for name in source.findings] == [None, None, None]
-    assert any("1 films belong to studies without labels" in note for note in source.notes)
-    assert any("1 films other than PA and AP" in note for note in source.notes)
+    assert any("1 images belong to studies without labels" in note for note in source.notes)
+    assert any("1 images other than PA and AP" in note for note in source.notes)
 
 
 def test_every_view_is_read_where_asked_for(jpg, described):
-    told = described(read_mimic_jpg(wish(jpg, views=Views.ALL)), jpg)
+    told = described(read_mimic_jpg(request(jpg, views=Views.ALL)), jpg)
     assert len(told) == 4 and told[1]["image"] == f"{path(1)}.jpg" and {row["part"] for row in told} == {None}
 
 
 def test_the_dicom_edition_takes_its_labels_from_the_other(tables, tmp_path, described, write_dicom_file):
-    films = tmp_path / "mimic-cxr"
-    films.mkdir()
-    (tables / "cxr-record-list.csv.gz").rename(films / "cxr-record-list.csv.gz")
+    images = tmp_path / "mimic-cxr"
+    images.mkdir()
+    (tables / "cxr-record-list.csv.gz").rename(images / "cxr-record-list.csv.gz")
     for i in range(4):
-        (films / path(i)).parent.mkdir(parents=True, exist_ok=True)
-        write_dicom_file(films / f"{path(i)}.dcm", np.arange(64, dtype=np.uint16).reshape(8, 8))
-    told = described(read_mimic_dicom(wish(films, labels=tables, published_split=True)), films)
+        (images / path(i)).parent.mkdir(parents=True, exist_ok=True)
+        write_dicom_file(images / f"{path(i)}.dcm", np.arange(64, dtype=np.uint16).reshape(8, 8))
+    told = described(read_mimic_dicom(request(images, labels=tables, published_split=True)), images)
     assert [(row["row"], row["image"], row["part"]) for row in told] == [
         (2, f"{path(0)}.dcm", "train"),
         (4, f"{path(2)}.dcm", "validation"),
@@ -107,4 +109,4 @@ def test_the_dicom_edition_takes_its_labels_from_the_other(tables, tmp_path, des
 
 def test_a_missing_table_is_named(tmp_path):
     with pytest.raises(CohortError, match=r"mimic-cxr-2.0.0-metadata.csv.gz"):
-        read_mimic_jpg(wish(tmp_path))
+        read_mimic_jpg(request(tmp_path))

@@ -1,14 +1,14 @@
-"""NIH ChestX-ray14 in miniature, and a thousand of its real films."""
+"""NIH ChestX-ray14 in miniature, and a thousand of its real images."""
 
 import shutil
 
 import pandas as pd
 import pytest
 
-from dpmed_core.cohort.importer import import_manifest, import_source
+from dpmed_core.cohort.intake.importer import import_manifest, import_source
 from dpmed_core.cohort.sources.nih import LABELS, read_nih
+from dpmed_core.cohort.sources.request import ImportRequest
 from dpmed_core.cohort.sources.values import column_name
-from dpmed_core.cohort.sources.wish import SourceWish
 from dpmed_core.cohort.store import CohortStore
 from dpmed_core.errors import CohortError
 
@@ -35,7 +35,7 @@ def folder(tmp_path, pictures, write_csv):
 
 
 def test_the_published_table_is_understood(folder, described):
-    source = read_nih(SourceWish(folder, findings=("cardiomegaly", "pleural_thickening", "mass", "abnormal")))
+    source = read_nih(ImportRequest(folder, findings=("cardiomegaly", "pleural_thickening", "mass", "abnormal")))
     told = described(source, folder)
     assert told[0] == {
         "row": 2,
@@ -62,30 +62,30 @@ def test_the_published_table_is_understood(folder, described):
 
 
 def test_all_fourteen_findings_are_read_unless_some_are_named(folder):
-    assert read_nih(SourceWish(folder)).findings == tuple(map(column_name, LABELS)) and len(LABELS) == 14
+    assert read_nih(ImportRequest(folder)).findings == tuple(map(column_name, LABELS)) and len(LABELS) == 14
     with pytest.raises(CohortError, match="no finding 'tuberculosis': it has atelectasis, cardiomegaly"):
-        read_nih(SourceWish(folder, findings=("tuberculosis",)))
+        read_nih(ImportRequest(folder, findings=("tuberculosis",)))
 
 
 def test_the_published_lists_become_parts(folder, described):
     (folder / "train_val_list.txt").write_text("00000001_000.png\n00000001_001.png\n00000003_000.png\n")
     (folder / "test_list.txt").write_text("00000002_000.png\n")
-    told = described(read_nih(SourceWish(folder, published_split=True)), folder)
+    told = described(read_nih(ImportRequest(folder, published_split=True)), folder)
     parts = [row["part"] for row in told]
     assert parts[2] == "test" and parts[4] is None
     assert parts[0] == parts[1] and {parts[0], parts[3]} <= {"train", "validation"}
     (folder / "test_list.txt").unlink()
     with pytest.raises(CohortError, match="leave out --published-split"):
-        read_nih(SourceWish(folder, published_split=True))
+        read_nih(ImportRequest(folder, published_split=True))
 
 
 def test_another_folder_is_refused(tmp_path):
     with pytest.raises(CohortError, match="Data_Entry_2017_v2020"):
-        read_nih(SourceWish(tmp_path))
+        read_nih(ImportRequest(tmp_path))
 
 
 @pytest.mark.real
-def test_real_films_in_the_published_layout_are_the_same_cohort_as_by_manifest(tmp_path, real_cohorts, fixed_key):
+def test_real_images_in_the_published_layout_are_the_same_cohort_as_by_manifest(tmp_path, real_cohorts, fixed_key):
     """The manifest's rows are put back into the publication's columns: label strings, patient numbers without zeros, two folders."""
     manifest = pd.read_csv(real_cohorts / "nih1000" / "manifest.csv", dtype=str)
     findings = tuple(map(column_name, LABELS))
@@ -101,7 +101,7 @@ def test_real_films_in_the_published_layout_are_the_same_cohort_as_by_manifest(t
     table = table.assign(**{"Patient Gender": manifest["sex"], "View Position": manifest["view"], "OriginalImage[Width": 64, "Height]": 64})
     table.sample(frac=1, random_state=0).to_csv(tmp_path / "nih" / "Data_Entry_2017_v2020.csv", index=False)
     published, listed = (CohortStore(tmp_path / name, fixed_key) for name in ("published", "listed"))
-    report = import_source(published, "nih", read_nih(SourceWish(tmp_path / "nih")))
+    report = import_source(published, "nih", read_nih(ImportRequest(tmp_path / "nih")))
     import_manifest(listed, "nih", manifest=real_cohorts / "nih1000" / "manifest.csv", images_dir=None, findings=findings)
     assert (report.n_imported, report.n_patients, report.problems) == (1000, 264, ())
     assert published.load("nih").fingerprint == listed.load("nih").fingerprint

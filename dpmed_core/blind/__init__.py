@@ -1,1 +1,0 @@
-"""Blind reading: a reader answers before labels and scores are shown; reader, private and non-private models are then compared."""

@@ -1,0 +1,1 @@
+"""The synthetic demo cohorts, written and read back as DICOM."""

@@ -1,0 +1,107 @@
+"""Names as clinicians write them."""
+
+from dataclasses import dataclass
+
+from dpmed_core.cohort.groups import BESIDE, TOGETHER
+from dpmed_core.cohort.schema import Cohort
+from dpmed_core.imaging.modality import Modality
+
+MACRO_TITLE = "Mean over findings"
+ABBREVIATIONS = {"copd": "COPD", "pdac": "PDAC"}
+SPELLED_OUT = {"pdac": "Pancreatic ductal adenocarcinoma (PDAC)", "copd": "Chronic obstructive pulmonary disease (COPD)"}
+
+
+@dataclass(frozen=True)
+class ImageWords:
+    """What an image of a modality is called."""
+
+    one: str
+    several: str
+
+    def counted(self, count: int) -> str:
+        """So many of them: "1 image", "2,000 images"."""
+        return f"{count:,} {self.one if count == 1 else self.several}"
+
+
+IMAGE_WORDS = {Modality.RADIOGRAPH: ImageWords("image", "images"), Modality.CT: ImageWords("scan", "scans")}
+
+
+def finding_title(finding: str) -> str:
+    """A finding's column name in words: "pleural_effusion_right" is "Pleural effusion, right", "pdac" is "PDAC"."""
+    if finding == "macro":
+        return MACRO_TITLE
+    for side in ("right", "left"):
+        if finding.endswith(f"_{side}"):
+            return f"{_words(finding.removesuffix(f'_{side}'))}, {side}"
+    return _words(finding)
+
+
+def finding_phrase(finding: str) -> str:
+    """A finding's name within a sentence: "pleural_effusion_right" is "right-sided pleural effusion"."""
+    for side in ("right", "left"):
+        if finding.endswith(f"_{side}"):
+            return f"{side}-sided {_within_sentence(_words(finding.removesuffix(f'_{side}')))}"
+    return _within_sentence(column_title(finding))
+
+
+def spelled_out(name: str) -> str:
+    """A finding's or a co-morbidity's name for where it is first met: "pdac" is "Pancreatic ductal adenocarcinoma (PDAC)"."""
+    return SPELLED_OUT.get(name) or column_title(name)
+
+
+def attribute_title(attribute: str) -> str:
+    """An attribute in words: "copd" is "COPD", "sex*age" is "Sex and age", "age:40/65" is "Age, cut at 40 and 65"."""
+    if TOGETHER in attribute:
+        first, second = attribute.split(TOGETHER, 1)
+        return f"{attribute_title(first)} and {attribute_phrase(second)}"
+    column, _, bands = attribute.partition(":")
+    if bands:
+        return "Age quartiles" if bands == "quartiles" else f"Age, cut at {' and '.join(bands.split('/'))}"
+    return {"all": "Everybody"}.get(column, _words(column))
+
+
+def attribute_phrase(attribute: str) -> str:
+    """An attribute's name within a sentence: "age", "heart failure", "COPD"."""
+    return _within_sentence(attribute_title(attribute))
+
+
+def column_title(name: str) -> str:
+    """A finding's or a co-morbidity's column name in words."""
+    return attribute_title(name) if attribute_title(name).isupper() else finding_title(name)
+
+
+def subgroup_title(attribute: str, subgroup: str) -> str:
+    """A subgroup in words: ("age", "60-69") is "60–69 years", ("copd", "with") "With COPD"."""
+    if attribute == "all":
+        return "Everybody"
+    if subgroup == "unknown":
+        return "Unknown"
+    if TOGETHER in attribute:
+        titles = [subgroup_title(*part) for part in zip(attribute.split(TOGETHER, 1), subgroup.split(BESIDE, 1), strict=True)]
+        return f"{titles[0]}, {_within_sentence(titles[1])}"
+    if attribute.partition(":")[0] == "age":
+        return f"{subgroup.replace('-', '–').capitalize()} years"
+    if subgroup in ("with", "without"):
+        return f"{subgroup.capitalize()} {attribute_phrase(attribute)}"
+    return _words(subgroup)
+
+
+def version_alias(cohort: Cohort) -> str:
+    """A short name for this version of the cohort's data; keyed, so that it proves nothing to whoever holds the same data."""
+    return cohort.fingerprint[:6]
+
+
+def sentence_start(text: str) -> str:
+    """`text` with a capital first letter; the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def _words(name: str) -> str:
+    if name in ABBREVIATIONS:
+        return ABBREVIATIONS[name]
+    return sentence_start(name.replace("_", " ").strip())
+
+
+def _within_sentence(title: str) -> str:
+    """`title` with a small first letter, unless its first word is an abbreviation."""
+    return title if title[1:2].isupper() else title[:1].lower() + title[1:]

@@ -1,0 +1,179 @@
+"""The engine itself: a Dask scheduler with one-thread workers, and a loop that hands it what the run store holds, questions first."""
+
+import ctypes
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from filelock import Timeout
+
+from dpmed_core.engine.credentials import Credentials, make_credentials
+from dpmed_core.engine.inference_queue import INFERENCE, InferenceQueue
+from dpmed_core.engine.process import engine_lock
+from dpmed_core.files import write_json
+from dpmed_core.installation import Installation
+from dpmed_core.runs.status import OPEN_STATES, RunStatus
+from dpmed_core.settings import Settings
+
+if TYPE_CHECKING:
+    from distributed import Client, Future, SpecCluster, Worker
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.15
+QUEUED_AHEAD = 2
+NICENESS, INFERENCE_NICENESS = 15, 5
+TRAINING = "training"
+"""The Dask resource of the engine's own training workers."""
+ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+NO_HTTP: dict[str, list[dict[str, object]]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+"""Dask opens HTTP ports on the loopback even without its dashboard; they answer nothing, so that no other user learns what trains."""
+PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl(2)
+
+
+class _StopRequested(Exception):  # noqa: N818 (a request, no error)
+    """A signal asked the engine to end."""
+
+
+def serve(settings: Settings) -> None:
+    """Be the engine of this data folder until there is nothing to do; returns at once if there is one already."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _raise_stop)
+    try:
+        with engine_lock(settings), _scheduler(settings) as client:
+            _work_off(Installation.open(settings), client)
+    except Timeout:
+        log.info("another engine works for this data folder")
+    except _StopRequested:
+        log.info("asked to end")
+
+
+def _raise_stop(*_: object) -> None:
+    raise _StopRequested
+
+
+@contextmanager
+def _scheduler(settings: Settings) -> "Iterator[Client]":
+    """A client of the scheduler that `settings` names, or of one started here; its address is left in the data folder."""
+    import dask.config
+    from distributed import Client
+
+    for name in ("distributed", "distributed.scheduler", "distributed.core", "distributed.nanny", "distributed.worker"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # importing distributed set them
+    if settings.scheduler:
+        write_json(settings.engine_dir / "address.json", {"pid": os.getpid(), "scheduler": settings.scheduler})
+        with Client(settings.scheduler) as client:
+            yield client
+        return
+    os.environ.update(ONE_THREAD)
+    dask.config.set(NO_HTTP)
+    credentials = make_credentials(settings.engine_dir / "tls")
+    with _own_cluster(settings, credentials) as cluster, Client(cluster, security=credentials.security()) as client:
+        client.register_plugin(_worker_setup(), name="manners")
+        write_json(settings.engine_dir / "address.json", {"pid": os.getpid(), "scheduler": cluster.scheduler_address})
+        yield client
+
+
+def _own_cluster(settings: Settings, credentials: Credentials) -> "SpecCluster":
+    """A scheduler and its workers on this machine: those that train, and one that is kept free for questions."""
+    from distributed import Nanny, Scheduler, SpecCluster
+
+    security, no_dashboard = credentials.security(), {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
+    common = {"host": "tls://127.0.0.1", "protocol": "tls://", "security": security, **no_dashboard}
+    options = {
+        **common,
+        "nthreads": 1,
+        "memory_limit": 1.0 / settings.workers,
+        "local_directory": str(settings.engine_dir / "scratch"),
+        "silence_logs": logging.WARNING,
+    }
+    resources = [{TRAINING: 1}] * settings.workers + [{INFERENCE: 1}]
+    return SpecCluster(
+        scheduler={"cls": Scheduler, "options": {**common, "port": 0}},
+        workers={number: {"cls": Nanny, "options": {**options, "resources": one}} for number, one in enumerate(resources)},
+        security=security,
+        silence_logs=logging.WARNING,
+    )
+
+
+def _worker_setup() -> object:
+    """A plugin that makes workers step back for pages, die with the engine, and load torch before it is needed."""
+    from distributed import WorkerPlugin
+
+    class WorkerSetup(WorkerPlugin):
+        def setup(self, worker: "Worker") -> None:
+            if worker.state.total_resources.get(INFERENCE):
+                prepare_inference_worker()
+            else:
+                prepare_training_worker()
+
+    return WorkerSetup()
+
+
+def prepare_training_worker() -> None:
+    """Make this process a good worker: niced, one thread, gone when its parent is."""
+    _settle(NICENESS, "dpmed_core.training.train")
+
+
+def prepare_inference_worker() -> None:
+    """Make this process ready for questions: ahead of those that train, behind pages."""
+    _settle(INFERENCE_NICENESS, "dpmed_core.engine.inference_task")
+
+
+def _settle(niceness: int, module: str) -> None:
+    """Step back, die with the parent, and load torch and `module` beside the engine's own start; what comes first waits for it."""
+    os.nice(niceness)
+    ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
+
+    def load() -> None:
+        import_module("torch").set_num_threads(1)
+        import_module(module)
+
+    threading.Thread(target=load, daemon=True).start()
+
+
+def train_run(settings: Settings, run_id: str) -> None:
+    """What is sent to a worker: train one run."""
+    from dpmed_core.engine.training_task import work_on
+
+    work_on(settings, run_id)
+
+
+def _work_off(installation: Installation, client: "Client") -> None:
+    """Hand questions and runs to the scheduler, in the order asked, until none has been open for the idle time."""
+    settings = installation.settings
+    inference_queue = InferenceQueue(installation, client)
+    resources = {} if settings.scheduler else {TRAINING: 1}
+    capacity = settings.workers + QUEUED_AHEAD
+    futures: dict[str, Future[None]] = {}
+    submissions = 0
+    busy_at = time.monotonic()
+    while time.monotonic() - busy_at < settings.engine_idle_seconds:
+        futures = {run_id: future for run_id, future in futures.items() if not _ended(run_id, future)}
+        for status in _waiting(installation, futures)[: capacity - len(futures)]:
+            submissions += 1
+            key = f"{status.run_id}-{status.progress.attempt}-{submissions}"
+            options = {"key": key, "priority": -submissions, "pure": False, "resources": resources}
+            futures[status.run_id] = client.submit(train_run, settings, status.run_id, **options)
+        if inference_queue.submit_new() or futures:
+            busy_at = time.monotonic()
+        time.sleep(POLL_SECONDS)
+
+
+def _waiting(installation: Installation, futures: "dict[str, Future[None]]") -> list[RunStatus]:
+    return [s for s in installation.runs.statuses() if s.state in OPEN_STATES and s.run_id not in futures]
+
+
+def _ended(run_id: str, future: "Future[None]") -> bool:
+    if not future.done():
+        return False
+    if future.status == "error":
+        log.error("run %s: its worker ended with %s", run_id, type(future.exception()).__name__)
+    return True

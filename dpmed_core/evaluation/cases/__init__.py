@@ -1,0 +1,1 @@
+"""What the models say of single held-out cases."""

@@ -1,0 +1,1 @@
+"""From stored scores to arrays: panels, subgroups, sample sizes, operating points."""

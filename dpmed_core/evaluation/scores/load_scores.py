@@ -1,0 +1,119 @@
+"""Stored scores as arrays, one run in memory at a time: what `cases.scored_cases` and `panel.panels_of` give, without the table between."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dpmed_core.cohort.schema import Cohort, Part
+from dpmed_core.errors import DamagedRunError
+from dpmed_core.evaluation.scores.panel import Panel
+from dpmed_core.evaluation.scores.scored_cases import RUN_COLUMNS, finished_runs, run_facts, superseded_runs
+from dpmed_core.runs.status import RunStatus
+from dpmed_core.runs.store import RunStore
+
+LAYOUT_COLUMNS = ["case_id", "split", "finding"]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """The held-out scores of a cohort's finished runs.
+
+    Attributes:
+        test: panels of test cases.
+        validation: panels of validation cases.
+        damaged: runs that are left out because their files fail their check.
+        superseded: runs that are left out because a newer version of their recipe has runs.
+    """
+
+    test: tuple[Panel, ...]
+    validation: tuple[Panel, ...]
+    damaged: tuple[str, ...]
+    superseded: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """One run's scores; `labels` and `scores` are `[n_findings, n_cohort_cases]`, NaN where not scored."""
+
+    facts: dict[str, Any]
+    findings: tuple[str, ...]
+    parts: NDArray[np.object_] = field(repr=False)
+    labels: Floats = field(repr=False)
+    scores: Floats = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class _Layout:
+    """Where the rows of a run's table belong; the same for most runs of a cohort, and then found once."""
+
+    rows: pd.DataFrame = field(repr=False)
+    finding: NDArray[np.intp] = field(repr=False)
+    case: NDArray[np.intp] = field(repr=False)
+    findings: tuple[str, ...]
+    parts: NDArray[np.object_] = field(repr=False)
+
+
+def read_scores(runs: RunStore, cohort: Cohort, *, recipe: str | None = None) -> Scores:
+    """The scores of every finished run on `cohort`, or of one recipe's."""
+    read: list[_Run] = []
+    damaged: list[str] = []
+    layout: _Layout | None = None
+    for status in finished_runs(runs, cohort, recipe=recipe):
+        try:
+            table = runs.scores(status.run_id)
+            layout = layout if layout is not None and table[LAYOUT_COLUMNS].equals(layout.rows) else _layout(table, cohort)
+            read.append(_run(runs, status, table, layout))
+        except DamagedRunError:
+            damaged.append(status.run_id)
+    test, validation = (tuple(_panels(read, cohort, part)) for part in (Part.TEST, Part.VALIDATION))
+    superseded = tuple(status.run_id for status in superseded_runs(runs, cohort, recipe=recipe))
+    return Scores(test, validation, tuple(damaged), superseded)
+
+
+def _layout(table: pd.DataFrame, cohort: Cohort) -> _Layout:
+    finding, findings = pd.factorize(table["finding"])
+    case = pd.Index(cohort.cases["case_id"]).get_indexer(pd.Index(table["case_id"]))
+    parts = np.full(len(cohort.cases), "", dtype=object)
+    parts[case] = table["split"].to_numpy(dtype=object)
+    return _Layout(table[LAYOUT_COLUMNS], finding, case, tuple(map(str, findings)), parts)
+
+
+def _run(runs: RunStore, status: RunStatus, table: pd.DataFrame, layout: _Layout) -> _Run:
+    shape = (len(layout.findings), len(layout.parts))
+    labels, scores = np.full(shape, np.nan), np.full(shape, np.nan)
+    labels[layout.finding, layout.case] = table["label"].to_numpy(dtype=float)
+    scores[layout.finding, layout.case] = table["score"].to_numpy(dtype=float)
+    return _Run(run_facts(runs, status), layout.findings, layout.parts, labels, scores)
+
+
+def _panels(read: Sequence[_Run], cohort: Cohort, part: Part) -> Iterator[Panel]:
+    """One panel for each set of runs with the same findings and the same cases in `part`."""
+    same: dict[tuple[object, ...], list[_Run]] = {}
+    for run in read:
+        scored = (run.parts == part.value) & ~np.isnan(run.scores).all(axis=0)
+        if scored.any():
+            same.setdefault((run.findings, scored.tobytes()), []).append(run)
+    for group in same.values():
+        yield _panel(group, cohort, np.flatnonzero((group[0].parts == part.value) & ~np.isnan(group[0].scores).all(axis=0)))
+
+
+def _panel(group: Sequence[_Run], cohort: Cohort, rows: NDArray[np.intp]) -> Panel:
+    scores = np.stack([run.scores[:, rows] for run in group])
+    labels = np.stack([run.labels[:, rows] for run in group])
+    usable = (labels == labels[:1]).all(axis=0) & ~np.isnan(scores).any(axis=0)
+    cases = cohort.cases.iloc[rows][["case_id", "patient_id", "age", "sex", *cohort.comorbidities]].reset_index(drop=True)
+    patients, patient_ids = pd.factorize(cases["patient_id"])
+    return Panel(
+        runs=pd.DataFrame([run.facts for run in group], columns=list(RUN_COLUMNS)),
+        findings=group[0].findings,
+        cases=cases,
+        patients=patients.astype(np.intp),
+        n_patients=len(patient_ids),
+        labels=np.where(usable, labels[0], np.nan),
+        scores=np.nan_to_num(scores),
+    )

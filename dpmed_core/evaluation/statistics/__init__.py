@@ -1,0 +1,1 @@
+"""The statistics: estimates with influence values by patient, their intervals and tests."""

@@ -1,0 +1,1 @@
+"""Tables with documented columns, each computed from panels of scores."""

@@ -1,0 +1,1 @@
+"""Images: DICOM, pictures, CT, and the form in which they are stored."""

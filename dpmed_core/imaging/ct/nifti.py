@@ -1,0 +1,99 @@
+"""Reading NIfTI by nibabel, which tells what SimpleITK passes over in silence: voxels that are no numbers, and files that break off."""
+
+import gzip
+import math
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from dpmed_core.errors import ImageError
+from dpmed_core.imaging.ct.geometry import Geometry, evenly
+from dpmed_core.imaging.ct.limits import LARGEST_BYTES, refuse_unsuitable
+from dpmed_core.imaging.ct.planes import hounsfield
+from dpmed_core.imaging.ct.simpleitk import GZIP
+
+PIECE = 1 << 20
+TO_PATIENT = np.diag([-1.0, -1.0, 1.0])
+"""From NIfTI's right, front, up to DICOM's left, back, up."""
+MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
+DAMAGED = (
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    ArithmeticError,
+    zlib.error,
+    nib.spatialimages.HeaderDataError,
+    nib.filebasedimages.ImageFileError,
+)
+"""What nibabel raises on files that break off or contradict themselves."""
+UNREADABLE = "cannot be read: it breaks off, is damaged, or is not what its header says; save it again."
+
+
+def read_nifti(path: Path) -> tuple[Iterator[NDArray[np.float64]], Geometry]:
+    """The slices of the NIfTI file at `path` in Hounsfield units `[rows, columns]` each, and where they lie.
+
+    Raises:
+        ImageError: it is no single volume, or cannot be read.
+    """
+    try:
+        image: Any = nib.load(path)
+        header, proxy = image.header, image.dataobj
+        affine = np.asarray(image.affine, dtype=np.float64)[:3, :3] * MILLIMETRES.get(header.get_xyzt_units()[0], 1.0)
+        codes = int(header["qform_code"]), int(header["sform_code"])
+    except DAMAGED:
+        raise ImageError(UNREADABLE) from None
+    spacing = np.linalg.norm(affine, axis=0)
+    n_values = len(proxy.dtype.names or (0,)) * math.prod(proxy.shape[4:])
+    refuse_unsuitable(proxy.shape[:4], spacing.tolist(), n_values=n_values, bytes_a_value=proxy.dtype.itemsize)
+    if proxy.dtype.kind not in "iuf":
+        raise ImageError("holds voxels of a type in which no Hounsfield units are written: save it as 16-bit whole numbers.")
+    if not any(codes):
+        raise ImageError("does not say how it lies in the patient (qform_code and sform_code are 0): save it with its orientation.")
+    if abs(np.linalg.det(affine / spacing)) < 0.5:
+        raise ImageError("has axes that are far from right angles: resample it before.")
+    _refuse_damaged_packing(path)
+    return _slices(proxy), _geometry(proxy.shape[:3], affine / spacing, spacing)
+
+
+def _refuse_damaged_packing(path: Path) -> None:
+    """Raise an ImageError where a gzipped file fails its checksum; nibabel stops reading before it."""
+    with path.open("rb") as file:
+        if file.read(len(GZIP)) != GZIP:
+            return
+    n_bytes = 0
+    try:
+        with gzip.open(path) as unpacked:
+            while piece := unpacked.read(PIECE):
+                n_bytes += len(piece)
+                if n_bytes > LARGEST_BYTES + PIECE:
+                    raise ImageError("holds more after its voxels than a scan has: save it again.")
+    except DAMAGED:
+        raise ImageError(UNREADABLE) from None
+
+
+def _slices(proxy: Any) -> Iterator[NDArray[np.float64]]:
+    """The slices, the file's voxels held as they stand.
+
+    Raises:
+        ImageError: the file breaks off, or a voxel is no number.
+    """
+    try:
+        stored = np.asarray(proxy.get_unscaled()).reshape(proxy.shape[:3])
+    except DAMAGED:
+        raise ImageError(UNREADABLE) from None
+    for number in range(stored.shape[2]):
+        yield hounsfield(stored[:, :, number].T, slope=float(proxy.slope), intercept=float(proxy.inter))
+
+
+def _geometry(shape: tuple[int, int, int], axes: NDArray[np.float64], spacing: NDArray[np.float64]) -> Geometry:
+    """Of the array `[slices, rows, columns]`, whose axes are the file's in reverse."""
+    slices, rows, columns = (evenly(shape[axis], float(spacing[axis])) for axis in (2, 1, 0))
+    return Geometry((TO_PATIENT @ axes)[:, ::-1], (slices, rows, columns))

@@ -1,0 +1,1 @@
+"""DICOM: headers, pixels, and what a radiograph looks like on a screen."""

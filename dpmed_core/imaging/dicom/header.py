@@ -1,0 +1,330 @@
+"""Reading a DICOM file's header by allowlist: the attributes that are used, and which identifying ones were met, never their values."""
+
+import io
+import logging
+import re
+import struct
+import threading
+import warnings
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+from pydicom import config
+from pydicom.datadict import keyword_for_tag, tag_for_keyword
+from pydicom.dataelem import RawDataElement, convert_raw_data_element
+from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.filereader import read_dataset, read_partial, read_preamble
+from pydicom.tag import BaseTag, Tag
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from dpmed_core.errors import ImageError
+
+PERSON_ATTRIBUTES = ("PatientAge", "PatientSex", "PatientBirthDate", "StudyDate", "SeriesDate", "AcquisitionDate")
+"""Age, or what it is computed from where it is missing, and sex. The dates are not kept."""
+PICTURE_ATTRIBUTES = ("SOPClassUID", "Modality", "BodyPartExamined", "ViewPosition", "BurnedInAnnotation")
+PIXEL_ATTRIBUTES = (
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "PlanarConfiguration",
+    "NumberOfFrames",
+    "Rows",
+    "Columns",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+    "PixelPaddingValue",
+    "PixelPaddingRangeLimit",
+    "RescaleSlope",
+    "RescaleIntercept",
+    "ModalityLUTSequence",
+    "VOILUTSequence",
+    "VOILUTFunction",
+    "WindowCenter",
+    "WindowWidth",
+    "RedPaletteColorLookupTableDescriptor",
+    "GreenPaletteColorLookupTableDescriptor",
+    "BluePaletteColorLookupTableDescriptor",
+    "RedPaletteColorLookupTableData",
+    "GreenPaletteColorLookupTableData",
+    "BluePaletteColorLookupTableData",
+    "ExtendedOffsetTable",
+    "ExtendedOffsetTableLengths",
+    "PixelData",
+    "FloatPixelData",
+    "DoubleFloatPixelData",
+)
+ALLOWED_ATTRIBUTES = (*PERSON_ATTRIBUTES, *PICTURE_ATTRIBUTES, *PIXEL_ATTRIBUTES)
+"""The only attributes whose values are kept while an image is read; everything else is stepped over."""
+
+IDENTIFYING_ATTRIBUTES = frozenset(
+    re.findall(
+        r"\w+",
+        """
+    AccessionNumber AcquisitionDate AcquisitionDateTime AdditionalPatientHistory AdmissionID AdmittingDiagnosesDescription
+    AuthorObserverSequence ClinicalTrialSubjectID ContentDate ContentCreatorName CountryOfResidence CurrentPatientLocation
+    DeviceSerialNumber EthnicGroup ImageComments InstitutionAddress InstitutionName InstitutionalDepartmentName IssuerOfPatientID
+    MedicalAlerts MedicalRecordLocator MilitaryRank NameOfPhysiciansReadingStudy Occupation OperatorsName OtherPatientIDs
+    OtherPatientIDsSequence OtherPatientNames PatientAddress PatientBirthDate PatientBirthName PatientBirthTime PatientComments
+    PatientID PatientInsurancePlanCodeSequence PatientMotherBirthName PatientName PatientReligiousPreference
+    PatientTelephoneNumbers PerformedProcedureStepID PerformedProcedureStepStartDate PerformingPhysicianName PersonAddress
+    PersonName PhysiciansOfRecord ReferringPhysicianAddress ReferringPhysicianName RegionOfResidence RequestAttributesSequence
+    RequestedProcedureID RequestingPhysician ResponsibleOrganization ResponsiblePerson ScheduledPerformingPhysicianName
+    ScheduledProcedureStepID SeriesDate SeriesInstanceUID SOPInstanceUID SpecialNeeds StationName StudyComments StudyDate StudyID
+    StudyInstanceUID TextComments TextString VerifyingObserverName
+    """,
+    )
+)
+"""Attributes that name or help to find a person. Source: DICOM PS3.15, annex E, basic application level confidentiality profile."""
+PRIVATE = "PrivateAttributes"
+
+SHARED_VRS, SHARED_BYTES = frozenset({"CS", "DS", "IS", "SS", "US"}), 64
+"""Codes and numbers, which radiographs of one source share: each is converted once. Names, dates, ages and identifiers are not among them."""
+TABLE_BITS = 16
+"""Values of at most so many bits are transformed once each, in a table, and not pixel by pixel."""
+MAX_FILE_BYTES = 256 * 2**20
+PREAMBLE_BYTES, PREFIX = 128, b"DICM"
+META_GROUP, META_BYTES = 2, 1024
+FIRST_PIXEL_TAG = 0x7FE00008
+FIRST_GROUPS = (b"\x02\0", b"\x08\0", b"\0\x08")
+"""How a file without preamble begins: group 0002 or 0008, the latter also big endian."""
+NATIVE_SYNTAX: dict[tuple[bool | None, bool | None], str] = {
+    (True, True): ImplicitVRLittleEndian,
+    (False, True): ExplicitVRLittleEndian,
+    (False, False): ExplicitVRBigEndian,
+}
+"""(implicit VR, little endian) -> transfer syntax."""
+
+DAMAGED = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+    BytesLengthException,
+    InvalidDicomError,
+)
+"""What pydicom raises on files that break off or contradict themselves."""
+
+logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)  # it logs values out of headers
+config.settings.reading_validation_mode = config.IGNORE  # what is used is judged here; nothing else needs to be valid
+
+
+@dataclass(frozen=True, eq=False)
+class DicomHeader:
+    """What was read of a file.
+
+    Attributes:
+        attributes: the allowed attributes, pixel data among them.
+        transfer_syntax: UID of how they were encoded.
+        identifying: keywords of the identifying attributes that hold something, and `PRIVATE`.
+        stopped_at: place in the file where the pixels' element begins, if it was not read and the file is not deflated.
+    """
+
+    attributes: Dataset = field(repr=False)
+    transfer_syntax: str
+    identifying: tuple[str, ...]
+    stopped_at: int | None = None
+    _values: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def integer(self, keyword: str, default: int | None = None) -> int:
+        """The attribute as a whole number.
+
+        Raises:
+            ImageError: it is missing without a default, or no number.
+        """
+        value = self.value(keyword)
+        try:
+            return int(value) if value not in (None, "") else _required(default)
+        except (ValueError, TypeError, OverflowError):
+            raise ImageError("describes its pixels in a way that cannot be understood: export it again.") from None
+
+    @property
+    def photometric(self) -> str:
+        """How values become shades; MONOCHROME2 where nothing is said, as in files older than the attribute."""
+        return self.text("PhotometricInterpretation").upper() or "MONOCHROME2"
+
+    @property
+    def bits_stored(self) -> int:
+        """Bits of a value that count; all of them where the file does not say."""
+        return self.integer("BitsStored", self.integer("BitsAllocated"))
+
+    def text(self, keyword: str) -> str:
+        """The attribute as text without blanks at its ends; empty where it is missing or damaged."""
+        value = self.value(keyword)
+        return str(value).strip() if isinstance(value, str | int | float) else ""
+
+    def value(self, keyword: str) -> Any:
+        """The attribute's value; None where it is missing or damaged."""
+        if keyword not in self._values:
+            try:
+                self._values[keyword] = self._converted(_tag(keyword))
+            except DAMAGED:
+                self._values[keyword] = None
+        return self._values[keyword]
+
+    def _converted(self, tag: BaseTag) -> Any:
+        raw = self.attributes.get_item(tag)
+        if isinstance(raw, RawDataElement) and raw.VR in SHARED_VRS and len(raw.value or b"") <= SHARED_BYTES:
+            return _shared(tag, raw.VR, raw.value, is_little_endian=raw.is_little_endian)
+        return None if raw is None else self.attributes[tag].value
+
+    def raw(self, keyword: str) -> object:
+        """The attribute as its bytes stand in the file, which costs next to nothing to compare; None where it is missing."""
+        element = self.attributes.get_item(_tag(keyword)) if _tag(keyword) in self.attributes else None
+        value = getattr(element, "value", None)
+        return value if value is None or isinstance(value, bytes) else str(value)
+
+
+class _Quiet:
+    """Silences warnings while any thread is inside; Python's own context for it forgets that there may be several."""
+
+    def __init__(self) -> None:
+        self._lock, self._inside = threading.Lock(), 0
+        self._context = warnings.catch_warnings()
+
+    def enter(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._context = warnings.catch_warnings()
+                self._context.__enter__()
+                warnings.simplefilter("ignore")
+
+    def leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._context.__exit__(None, None, None)
+
+
+_quiet = _Quiet()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silences warnings while a file is read: pydicom's hold values out of headers."""
+    _quiet.enter()
+    try:
+        yield
+    finally:
+        _quiet.leave()
+
+
+def read_header(
+    path: Path, *, attributes: Iterable[str] = ALLOWED_ATTRIBUTES, pixels: bool = True, max_bytes: int | None = None
+) -> DicomHeader:
+    """The `attributes` of the DICOM file at `path`.
+
+    Args:
+        path: the file.
+        attributes: keywords of what is kept.
+        pixels: False stops before the pixel data.
+        max_bytes: a larger file is refused; None for `MAX_FILE_BYTES`.
+
+    Raises:
+        ImageError: it is no DICOM file, too large, or damaged.
+    """
+    met: set[int] = set()
+
+    def meet(tag: int, vr: str | None, length: int) -> bool:
+        if length:
+            met.add(int(tag))
+        return not pixels and int(tag) >= FIRST_PIXEL_TAG
+
+    tags: list[BaseTag | int] = [_tag(keyword) for keyword in attributes]
+    max_bytes = max_bytes or MAX_FILE_BYTES
+    with _opened(path, max_bytes) as file:
+        start = file.read(PREAMBLE_BYTES + META_BYTES)
+        file.seek(0)
+        if not looks_like_dicom(start):
+            raise ImageError("is not a DICOM file, whatever its name says: export it again.")
+        try:
+            if DeflatedExplicitVRLittleEndian.encode() in start:
+                _refuse_deflate_bomb(file, max_bytes)
+            found = read_partial(file, stop_when=meet, force=True, specific_tags=tags)
+            syntax = str(found.file_meta.get("TransferSyntaxUID") or NATIVE_SYNTAX[found.original_encoding])
+            stopped_at = None if pixels or syntax == DeflatedExplicitVRLittleEndian else file.tell()
+        except DAMAGED:
+            raise ImageError("breaks off or is damaged: export it again.") from None
+    return DicomHeader(found, syntax, _identifying(frozenset(met)), stopped_at)
+
+
+def looks_like_dicom(data: bytes) -> bool:
+    """Whether `data` begins as a DICOM file does, with a preamble or without."""
+    return data[PREAMBLE_BYTES : PREAMBLE_BYTES + len(PREFIX)] == PREFIX or data[:2] in FIRST_GROUPS
+
+
+@lru_cache(maxsize=1024)
+def _shared(tag: BaseTag, vr: str, value: bytes | None, *, is_little_endian: bool) -> Any:
+    """The value of an element that stands in its file with explicit VR."""
+    raw = RawDataElement(tag, vr, len(value or b""), value, 0, is_implicit_VR=False, is_little_endian=is_little_endian)
+    return convert_raw_data_element(raw).value
+
+
+@cache
+def _tag(keyword: str) -> BaseTag:
+    tag = tag_for_keyword(keyword)
+    assert tag is not None
+    return Tag(tag)
+
+
+def _required(default: int | None) -> int:
+    if default is None:
+        raise ValueError
+    return default
+
+
+class _Bounded(io.BufferedReader):
+    """A file of which no more is asked at once than there is: a damaged length must not make room for itself."""
+
+    size = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > io.DEFAULT_BUFFER_SIZE:
+            size = max(min(size, self.size - self.tell()), 0)
+        return super().read(size)
+
+
+def _opened(path: Path, max_bytes: int) -> _Bounded:
+    try:
+        file = _Bounded(path.open("rb", buffering=0))
+        file.size = file.seek(0, io.SEEK_END)
+        file.seek(0)
+    except OSError:
+        raise ImageError("cannot be opened: check that it is there and readable.") from None
+    if file.size > max_bytes:
+        file.close()
+        raise ImageError(f"is larger than {max_bytes >> 20} MB, more than is read of one file.")
+    return file
+
+
+def _refuse_deflate_bomb(file: _Bounded, max_bytes: int) -> None:
+    """Raise unless a deflated data set stays within `max_bytes` when unpacked; pydicom would unpack it whole."""
+    read_preamble(file, force=True)
+    read_dataset(file, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, vr, length: tag >> 16 != META_GROUP)
+    unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+    unpacker.decompress(file.read(), max_bytes)
+    if unpacker.unconsumed_tail:
+        raise ImageError(f"unpacks to more than {max_bytes >> 20} MB, more than is read of one file.")
+    file.seek(0)
+
+
+@lru_cache(maxsize=256)
+def _identifying(met: frozenset[int]) -> tuple[str, ...]:
+    keywords = {keyword_for_tag(tag) for tag in met} & IDENTIFYING_ATTRIBUTES
+    private = {PRIVATE} if any((tag >> 16) % 2 for tag in met) else set()
+    return tuple(sorted(keywords | private))

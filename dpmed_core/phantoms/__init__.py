@@ -1,0 +1,1 @@
+"""Synthetic patients and their images, for demos and for pretraining."""

@@ -1,0 +1,140 @@
+"""What readers answered: appended to the database as it is given, never changed, and gone with the cohort."""
+
+import re
+import secrets
+import time
+from dataclasses import dataclass
+
+import pandas as pd
+from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, String, Table, delete, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from dpmed_core.database import Database, metadata
+from dpmed_core.errors import DpmedError
+
+LONGEST_NAME = 40
+READING_ID = re.compile(r"[0-9a-f]{16}")
+CONFIDENCES = {1: "A guess", 2: "Leaning", 3: "Fairly sure", 4: "Certain"}
+ANSWER_COLUMNS = ("place", "case_id", "present", "confidence", "seconds", "answered_at")
+
+reader_study = Table(
+    "readings",
+    metadata,
+    Column("reading_id", String(16), primary_key=True),
+    Column("reader", String(LONGEST_NAME), nullable=False),
+    Column("fingerprint", String(64), nullable=False, index=True),
+    Column("finding", String(200), nullable=False),
+    Column("n_cases", Integer, nullable=False),
+    Column("balanced", Boolean, nullable=False),
+    Column("told_after_each", Boolean, nullable=False),
+    Column("begun_at", Float, nullable=False),
+)
+reading_answers = Table(
+    "reading_answers",
+    metadata,
+    Column("reading_id", ForeignKey("readings.reading_id"), primary_key=True),
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("case_id", String(64), nullable=False),
+    Column("present", Boolean, nullable=False),
+    Column("confidence", Integer, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("answered_at", Float, nullable=False),
+)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One reader's pass through some cases.
+
+    Attributes:
+        reading_id: its random name; says nothing of cases or models.
+        reader: a name of the reader's choice.
+        fingerprint: of the cohort's data.
+        finding: what was asked.
+        n_cases: how many cases.
+        balanced: whether cases with and without the finding are as many as can be.
+        told_after_each: whether label and scores are shown after each answer.
+        begun_at: UTC seconds since the epoch.
+    """
+
+    reading_id: str
+    reader: str
+    fingerprint: str
+    finding: str
+    n_cases: int
+    balanced: bool
+    told_after_each: bool
+    begun_at: float
+
+
+@dataclass(frozen=True)
+class ReaderStudyStore:
+    """The readings of an installation."""
+
+    database: Database
+
+    def begin(self, *, reader: str, fingerprint: str, finding: str, n_cases: int, balanced: bool, told_after_each: bool) -> Reading:
+        """A new reading, or this reader's unfinished one of the same kind.
+
+        Raises:
+            DpmedError: the name is blank or too long.
+        """
+        name = " ".join(reader.split())
+        if not 0 < len(name) <= LONGEST_NAME:
+            raise DpmedError(f"Give a name of 1 to {LONGEST_NAME} characters: your own, or a pseudonym under which you will go on.")
+        for earlier in self.of(fingerprint):
+            asked = (earlier.reader, earlier.finding, earlier.n_cases, earlier.balanced, earlier.told_after_each)
+            if asked == (name, finding, n_cases, balanced, told_after_each) and len(self.answers(earlier)) < n_cases:
+                return earlier
+        reading = Reading(secrets.token_hex(8), name, fingerprint, finding, n_cases, balanced, told_after_each, time.time())
+        with self.database.transaction() as connection:
+            connection.execute(insert(reader_study).values(**vars(reading)))
+        return reading
+
+    def reading(self, reading_id: str) -> Reading | None:
+        """The reading called `reading_id`; None where there is none."""
+        if not READING_ID.fullmatch(reading_id):
+            return None
+        with self.database.transaction() as connection:
+            row = connection.execute(select(reader_study).where(reader_study.c.reading_id == reading_id)).mappings().first()
+        return Reading(**row) if row else None
+
+    def of(self, fingerprint: str) -> list[Reading]:
+        """The readings of a cohort's data, newest first."""
+        with self.database.transaction() as connection:
+            found = select(reader_study).where(reader_study.c.fingerprint == fingerprint).order_by(reader_study.c.begun_at.desc())
+            return [Reading(**row) for row in connection.execute(found).mappings()]
+
+    def record(self, reading: Reading, *, place: int, case_id: str, present: bool, confidence: int, seconds: float) -> bool:
+        """Keep an answer, durably; False, and nothing changed, where this place was answered before.
+
+        Args:
+            reading: whose.
+            place: of the case in the reader's order, from 0.
+            case_id: the case.
+            present: the reader's answer.
+            confidence: one of `CONFIDENCES`.
+            seconds: from showing the case to the answer.
+        """
+        row = {"place": place, "case_id": case_id, "present": present, "confidence": confidence, "seconds": seconds}
+        with self.database.transaction() as connection:
+            try:
+                with connection.begin_nested():
+                    connection.execute(insert(reading_answers).values(reading_id=reading.reading_id, answered_at=time.time(), **row))
+            except IntegrityError:
+                return False
+        return True
+
+    def answers(self, reading: Reading) -> pd.DataFrame:
+        """What was answered so far, in the order read, with `ANSWER_COLUMNS`."""
+        columns = [reading_answers.c[name] for name in ANSWER_COLUMNS]
+        with self.database.transaction() as connection:
+            found = select(*columns).where(reading_answers.c.reading_id == reading.reading_id).order_by(reading_answers.c.place)
+            return pd.DataFrame(connection.execute(found).all(), columns=list(ANSWER_COLUMNS))
+
+    def forget(self, fingerprint: str) -> None:
+        """Remove the readings of a cohort's data: they say something of its patients, and go when the patients' data go."""
+        with self.database.transaction() as connection:
+            of_cohort = select(reader_study.c.reading_id).where(reader_study.c.fingerprint == fingerprint)
+            connection.execute(delete(reading_answers).where(reading_answers.c.reading_id.in_(of_cohort)))
+            connection.execute(delete(reader_study).where(reader_study.c.fingerprint == fingerprint))

@@ -1,0 +1,66 @@
+"""Figures and tables as files."""
+
+from pathlib import Path
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from dpmed_core.cohort.schema import Cohort
+from dpmed_core.errors import ExportError
+from dpmed_core.evaluation.tables.all_tables import EvaluationTables
+from dpmed_core.evaluation.tables.utility import MACRO
+from dpmed_core.files import replacing
+from dpmed_core.reporting.catalogue import CATALOGUE, Choice, draw
+from dpmed_core.reporting.figures.style import Column, paper_column
+from dpmed_core.reporting.static_images import PICTURE_FORMATS, picture
+
+SUFFIXES = (".html", *(f".{kind}" for kind in PICTURE_FORMATS), ".csv")
+
+
+def export_figure(name: str, tables: EvaluationTables, cohort: Cohort, choice: Choice, *, out: Path, column: Column = "double") -> None:
+    """Write figure `name`, or as CSV its table, to `out`; the suffix says which.
+
+    Raises:
+        ExportError: the figure, the finding or the suffix is not known, or what was chosen is not trained.
+    """
+    refuse_unknown(name, cohort, choice, out)
+    with replacing(out) as draft:
+        draft.write_bytes(exported(name, tables, cohort, choice, out.suffix, column=column))
+
+
+def refuse_unknown(name: str, cohort: Cohort, choice: Choice, out: Path) -> None:
+    """Raise an ExportError where the figure, its finding or the file's suffix does not exist."""
+    if name not in CATALOGUE:
+        raise ExportError(f"There is no figure {name!r}: choose one of {', '.join(CATALOGUE)}.")
+    if out.suffix not in SUFFIXES:
+        raise ExportError(f"{out.suffix or 'No suffix'} cannot be written: name the file *{' or *'.join(SUFFIXES)}.")
+    if choice.finding not in (None, MACRO, *cohort.findings):
+        raise ExportError(
+            f"There is no finding {choice.finding!r} in {cohort.name}: choose {MACRO} or one of {', '.join(cohort.findings)}."
+        )
+
+
+def exported(name: str, tables: EvaluationTables, cohort: Cohort, choice: Choice, suffix: str, *, column: Column = "double") -> bytes:
+    """The figure `name` as a page or a picture for a paper's column, or its table, as `suffix` says.
+
+    Raises:
+        ExportError: what was chosen is not trained, or no picture can be drawn here.
+    """
+    if suffix == ".csv":
+        if tables.utility.empty:
+            raise ExportError(f"No run on {cohort.name} is finished yet: ask for some with `sweep`.")
+        return table_csv(CATALOGUE[name].table(tables, choice))
+    if suffix == ".html":
+        return figure_html(draw(name, tables, choice, cohort))
+    drawn = draw(name, tables, choice, cohort, paper_column(column))
+    return picture(drawn, next(kind for kind in PICTURE_FORMATS if suffix == f".{kind}"))
+
+
+def figure_html(figure: go.Figure) -> bytes:
+    """The figure as a page of its own that needs no network."""
+    return bytes(figure.to_html(include_plotlyjs=True, full_html=True), "utf-8")
+
+
+def table_csv(table: pd.DataFrame) -> bytes:
+    """The table as CSV, UTF-8; what is missing is blank."""
+    return bytes(table.to_csv(index=False), "utf-8")

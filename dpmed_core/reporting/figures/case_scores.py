@@ -1,0 +1,106 @@
+"""One case's score against the privacy budget: every training, their mean, the range without privacy, and the thresholds."""
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from dpmed_core.cohort.display_names import finding_title
+from dpmed_core.cohort.schema import Cohort
+from dpmed_core.reporting.figures.facts import guarantee_phrases, who
+from dpmed_core.reporting.figures.style import ARM_STYLES, LIGHT, Canvas, epsilon_axis, faint, lay_out, mark_epsilon, new_figure
+
+BESIDE = 1.035
+"""Trainings of one budget are drawn beside each other: each at so many times the place of the one before."""
+READING = "Points: one training each, filled where it calls the case positive (at or above its own threshold, a short line)."
+
+
+def case_figure(
+    trainings: pd.DataFrame, cohort: Cohort, *, finding: str, epsilon: float | None = None, canvas: Canvas = LIGHT
+) -> go.Figure:
+    """The scores of one case for `finding` by budget.
+
+    Args:
+        trainings: `evaluation.cases.case_scores.trainings_of_case`, of one recipe and unit.
+        cohort: named, with its version's alias, in the figure; the case is not.
+        finding: a finding.
+        epsilon: marked, where given.
+        canvas: what it is drawn on.
+    """
+    figure = new_figure()
+    rows = trainings[trainings["finding"] == finding]
+    private, twin = rows[rows["epsilon"].notna()].sort_values(["epsilon", "seed"]), rows[rows["epsilon"].isna()]
+    epsilons = sorted(private["epsilon"].unique())
+    _add_twin(figure, twin, epsilons, canvas)
+    if len(private):
+        _add_private(figure, private, canvas)
+    mark_epsilon(figure, epsilon, canvas)
+    promised = guarantee_phrases(private.assign(recipe="private models")) or "No private model is trained yet."
+    facts = [who(cohort), promised, READING]
+    lay_out(figure, f"{finding_title(finding)}: this case's score by privacy budget", facts, canvas, plot_height=240)
+    figure.update_xaxes(**epsilon_axis(list(map(float, epsilons))))
+    figure.update_yaxes(title_text="Score", range=[-0.02, 1.02], tickformat=".1f")
+    figure.update_layout(showlegend=True)
+    return figure
+
+
+def _add_twin(figure: go.Figure, twin: pd.DataFrame, epsilons: list[float], canvas: Canvas) -> None:
+    if twin.empty:
+        return
+    colour = canvas.colour(ARM_STYLES["twin"])
+    low, high, mean = float(twin["score"].min()), float(twin["score"].max()), float(twin["score"].mean())
+    figure.add_hrect(y0=low, y1=high, fillcolor=faint(colour, 0.2), line_width=0, layer="below")
+    ends = [min(epsilons) / 1.4, max(epsilons) * 1.4] if epsilons else [0.1, 10.0]
+    n = len(twin)
+    figure.add_trace(
+        go.Scatter(
+            x=ends,
+            y=[mean, mean],
+            mode="lines",
+            line={"color": colour, "width": 1.8, "dash": "dash"},
+            name=f"without privacy: mean and range of {n} trainings" if n > 1 else "without privacy: one training",
+            hovertemplate=f"without privacy: {mean:.3f} ({low:.3f} to {high:.3f})<extra></extra>",
+        )
+    )
+
+
+def _add_private(figure: go.Figure, private: pd.DataFrame, canvas: Canvas) -> None:
+    colour = canvas.colour(ARM_STYLES["private"])
+    place, n_beside = private.groupby("epsilon").cumcount(), private.groupby("epsilon")["seed"].transform("size")
+    at = private["epsilon"] * BESIDE ** (place - (n_beside - 1) / 2)
+    mean = private.groupby("epsilon", as_index=False)["score"].mean()
+    figure.add_trace(
+        go.Scatter(
+            x=mean["epsilon"],
+            y=mean["score"],
+            mode="lines",
+            line={"color": colour, "width": 1.8},
+            name="private: mean",
+            hovertemplate="ε = %{x:g}: mean %{y:.3f}<extra></extra>",
+        )
+    )
+    figure.add_trace(
+        go.Scatter(
+            x=at,
+            y=private["threshold"],
+            mode="markers",
+            marker={"symbol": "line-ew-open", "size": 11, "color": canvas.text, "line": {"width": 1.6}},
+            name="threshold of each training",
+            hoverinfo="skip",
+        )
+    )
+    figure.add_trace(
+        go.Scatter(
+            x=at,
+            y=private["score"],
+            mode="markers",
+            marker={
+                "size": 9,
+                "color": colour,
+                "symbol": np.where(private["positive"] == 1, "circle", "circle-open"),
+                "line": {"width": 1.6},
+            },
+            name="private: each training",
+            customdata=private[["epsilon", "seed", "threshold"]],
+            hovertemplate="ε = %{customdata[0]:g}, training %{customdata[1]}: %{y:.3f} (threshold %{customdata[2]:.3f})<extra></extra>",
+        )
+    )

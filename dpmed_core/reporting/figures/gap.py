@@ -1,0 +1,102 @@
+"""The gap between the best and the worst served subgroup, against privacy budget."""
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from dpmed_core.cohort.display_names import attribute_phrase, finding_title, subgroup_title
+from dpmed_core.cohort.schema import Cohort
+from dpmed_core.reporting.figures.facts import guarantee_phrases, who
+from dpmed_core.reporting.figures.style import (
+    ARM_STYLES,
+    DIFFERENCE_TICKS,
+    LIGHT,
+    Canvas,
+    epsilon_axis,
+    error_bars,
+    faint,
+    lay_out,
+    mark_epsilon,
+    new_figure,
+)
+
+DESCRIPTIVE = "Descriptive only: the two groups were picked because they differ most, so a gap above 0 is no proof of unfairness."
+
+
+def gap_figure(
+    gaps: pd.DataFrame, cohort: Cohort, *, finding: str, attribute: str, epsilon: float | None = None, canvas: Canvas = LIGHT
+) -> go.Figure:
+    """Largest minus smallest subgroup AUROC of every training against epsilon; the trainings without privacy as a line.
+
+    Args:
+        gaps: `evaluation.tables.subgroup_gaps.gap_table` of one recipe, unit, finding and attribute, with delta, unit and accountant.
+        cohort: named, with its version's alias, in the figure.
+        finding: a finding or "macro".
+        attribute: what the subgroups are made by.
+        epsilon: marked, where given.
+        canvas: what it is drawn on.
+    """
+    figure = new_figure()
+    known = gaps[gaps["gap"].notna()]
+    private, twin = known[known["epsilon"].notna()], known[known["epsilon"].isna()]
+    _add_twin(figure, twin, canvas)
+    _add_private(figure, private, attribute, canvas)
+    mark_epsilon(figure, epsilon, canvas)
+    lay_out(
+        figure,
+        f"{finding_title(finding)} by {attribute_phrase(attribute)}: gap between subgroups",
+        [f"{who(cohort)} · {guarantee_phrases(gaps)}", DESCRIPTIVE],
+        canvas,
+        plot_height=230,
+    )
+    figure.update_xaxes(**epsilon_axis(list(private["epsilon"])))
+    figure.update_yaxes(title_text="Largest minus smallest AUROC", tickformat=DIFFERENCE_TICKS, rangemode="tozero")
+    if known.empty:
+        why = f"Not estimable: {gaps['reason'].iloc[0]}" if len(gaps) else "Nothing is trained yet"
+        figure.add_annotation(x=0.5, y=0.5, xref="paper", yref="paper", text=why, showarrow=False)
+        figure.update_yaxes(range=[0, 0.5])
+    return figure
+
+
+def _add_twin(figure: go.Figure, twin: pd.DataFrame, canvas: Canvas) -> None:
+    if twin.empty:
+        return
+    mean, colour = float(twin["gap"].mean()), canvas.colour(ARM_STYLES["twin"])
+    figure.add_trace(
+        go.Scatter(
+            x=[1e-3, 1e4],
+            y=[mean, mean],
+            mode="lines",
+            line={"color": colour, "dash": "dash", "width": 1.6},
+            name=f"without privacy, mean of {len(twin)}" if len(twin) > 1 else "without privacy",
+            hovertemplate=f"Without privacy: gap {mean:.3f}<extra></extra>",
+        )
+    )
+
+
+def _add_private(figure: go.Figure, private: pd.DataFrame, attribute: str, canvas: Canvas) -> None:
+    if private.empty:
+        return
+    colour = canvas.colour(ARM_STYLES["private"])
+    mean = private.groupby("epsilon", as_index=False)["gap"].mean()
+    figure.add_trace(
+        go.Scatter(
+            x=mean["epsilon"], y=mean["gap"], mode="lines", line={"color": colour, "width": 2}, name="private, mean", hoverinfo="skip"
+        )
+    )
+    beside = 1 + 0.03 * (private["seed"] - private["seed"].mean())
+    groups = private[["largest", "smallest"]].map(lambda subgroup: subgroup_title(attribute, subgroup))
+    figure.add_trace(
+        go.Scatter(
+            x=private["epsilon"] * beside,
+            y=private["gap"],
+            error_y={
+                **error_bars(private["gap"], private["gap_low"].clip(lower=0), private["gap_high"])["error_y"],
+                "color": faint(colour, 0.35),
+            },
+            mode="markers",
+            marker={"color": colour, "symbol": "circle-open", "size": 7},
+            name="private, single trainings, 95 % interval",
+            customdata=pd.concat([private[["epsilon", "seed"]], groups], axis=1),
+            hovertemplate="ε = %{customdata[0]:g}: gap %{y:.3f}<br>best %{customdata[2]}, worst %{customdata[3]}<extra></extra>",
+        )
+    )

@@ -1,0 +1,77 @@
+"""Several panels of one kind, one a finding."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from dpmed_core.cohort.display_names import finding_title
+from dpmed_core.cohort.schema import Cohort
+from dpmed_core.evaluation.tables.utility import MACRO
+from dpmed_core.reporting.figures.style import Canvas, new_figure
+
+SINGLE_HEIGHT, PANEL_HEIGHT = 330, 190
+GAP_PIXELS, ABOVE_PANELS = 62, 30
+
+
+@dataclass(frozen=True, eq=False)
+class Panels:
+    """A figure cut into panels.
+
+    Attributes:
+        figure: the figure.
+        places: for each finding, its row and column, counted from 1.
+        height: pixels between the title and the lowest axis.
+    """
+
+    figure: go.Figure
+    places: dict[str, dict[str, int]]
+    height: int
+
+
+def panels(findings: Sequence[str], table: pd.DataFrame, canvas: Canvas, *, x_title: str, y_title: str) -> Panels:
+    """Empty panels with shared axes, titled by finding and its counts in `table`, as many beside each other as the canvas has room for."""
+    panel_height = SINGLE_HEIGHT if len(findings) == 1 else PANEL_HEIGHT
+    columns = min(len(findings), 4 if canvas.width and canvas.width > 500 else 2)
+    rows = -(-len(findings) // columns)
+    height = rows * panel_height + (rows - 1) * GAP_PIXELS
+    figure = make_subplots(
+        figure=new_figure(),
+        rows=rows,
+        cols=columns,
+        shared_xaxes="all",
+        shared_yaxes="all",
+        subplot_titles=[_panel_title(f, table) for f in findings],
+        vertical_spacing=GAP_PIXELS / height if rows > 1 else 0,
+        horizontal_spacing=0.05,
+        x_title=x_title,
+        y_title=y_title,
+    )
+    figure.update_annotations(font={"size": canvas.font_size})
+    return Panels(figure, {f: {"row": i // columns + 1, "col": i % columns + 1} for i, f in enumerate(findings)}, height)
+
+
+def _panel_title(finding: str, table: pd.DataFrame) -> str:
+    """The finding over its positives and images, as the first row of it in `table` has them."""
+    rows = table[table["finding"] == finding]
+    size = (
+        f"{rows.iloc[0]['n_positive']:,} positive of {rows.iloc[0]['n_cases']:,} images" if len(rows) else "not estimable: only one class"
+    )
+    return f"{finding_title(finding)}<br><span style='font-size:0.85em'>{size}</span>"
+
+
+def findings_shown(finding: str, cohort: Cohort) -> list[str]:
+    """The chosen finding, or all of the cohort's where the mean over findings was chosen."""
+    return list(cohort.findings) if finding == MACRO else [finding]
+
+
+def say_in_panel(panels: Panels, finding: str, text: str) -> None:
+    """Write `text` in the middle of the panel of `finding`."""
+    panels.figure.add_annotation(text=text, x=0.5, y=0.5, xref="x domain", yref="y domain", showarrow=False, **panels.places[finding])
+
+
+def diagonal(canvas: Canvas) -> go.Scatter:
+    """The line on which both axes are equal."""
+    return go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line={"color": canvas.grid, "width": 1}, hoverinfo="skip", showlegend=False)

@@ -1,0 +1,94 @@
+"""Do small subgroups lose more? The size of each subgroup against what privacy costs it."""
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from dpmed_core.cohort.display_names import attribute_phrase, finding_title, subgroup_title
+from dpmed_core.cohort.groups import UNKNOWN
+from dpmed_core.cohort.schema import Cohort
+from dpmed_core.reporting.figures.facts import guarantee_phrase, who
+from dpmed_core.reporting.figures.style import ARM_STYLES, DIFFERENCE_TICKS, LIGHT, Canvas, error_bars, lay_out, new_figure
+
+
+def size_loss_figure(
+    costs: pd.DataFrame,
+    correlations: pd.DataFrame,
+    cohort: Cohort,
+    *,
+    finding: str,
+    attribute: str,
+    epsilon: float,
+    canvas: Canvas = LIGHT,
+) -> go.Figure:
+    """Loss of AUROC through privacy at `epsilon` against test images, one point a subgroup, with Pearson's r.
+
+    Args:
+        costs: rows of `evaluation.tables.cost_of_privacy.cost_table` of one recipe, unit, reference, finding and attribute, with the
+        accountant. correlations: rows of `evaluation.tables.size_loss.size_loss_table` of the same.
+        cohort: named, with its version's alias, in the figure.
+        finding: a finding or "macro".
+        attribute: what the subgroups are made by.
+        epsilon: a trained target.
+        canvas: what it is drawn on.
+    """
+    rows = costs[(costs["epsilon"] == epsilon) & (costs["subgroup"] != UNKNOWN)]
+    known = rows[rows["difference"].notna()]
+    figure = new_figure()
+    figure.add_hline(y=0, line={"color": "#888888", "width": 1})
+    figure.add_trace(_points(known, attribute, canvas))
+    facts = [f"{who(cohort)} · {guarantee_phrase(costs, epsilon)}", *_correlation(correlations[correlations["epsilon"] == epsilon])]
+    left_out = [subgroup_title(attribute, name) for name in rows.loc[rows["difference"].isna(), "subgroup"]]
+    if left_out:
+        facts.append(f"Not estimable: {', '.join(left_out)}.")
+    title = f"{finding_title(finding)} by {attribute_phrase(attribute)}: size against loss"
+    lay_out(figure, title, facts, canvas, plot_height=250, below=64)
+    figure.update_xaxes(title_text="Test images in the subgroup", range=_range(known["n_cases"]), tickformat=",d")
+    figure.update_yaxes(title_text="Loss of AUROC through privacy", tickformat=DIFFERENCE_TICKS)
+    figure.update_layout(showlegend=False)
+    if known.empty:
+        figure.add_annotation(x=0.5, y=0.5, xref="paper", yref="paper", text="No group's loss is estimable", showarrow=False)
+        figure.update_yaxes(range=[-0.5, 0.5])
+    return figure
+
+
+def _range(sizes: pd.Series) -> list[float]:
+    """From 0, with room on the right for a name."""
+    return [0.0, 1.3 * float(sizes.max())] if len(sizes) else [0.0, 1.0]
+
+
+def _beside(sizes: pd.Series) -> list[str]:
+    """Names above and below in turn, by size, so that neighbours do not cover each other."""
+    return ["top right" if rank % 2 else "bottom right" for rank in sizes.rank(method="first")]
+
+
+def _points(rows: pd.DataFrame, attribute: str, canvas: Canvas) -> go.Scatter:
+    loss, low, high = -rows["difference"], -rows["difference_high"], -rows["difference_low"]
+    return go.Scatter(
+        x=rows["n_cases"],
+        y=loss,
+        **error_bars(loss, low, high),
+        mode="markers+text",
+        text=[subgroup_title(attribute, name) for name in rows["subgroup"]],
+        textposition=_beside(rows["n_cases"]),
+        textfont={"size": 0.9 * canvas.font_size},
+        marker={"size": 9, "color": canvas.colour(ARM_STYLES["private"])},
+        customdata=pd.DataFrame({"low": low, "high": high, "n_positive": rows["n_positive"], "n_patients": rows["n_patients"]}),
+        hovertemplate=(
+            "%{text}: loss %{y:+.3f} (95 % interval %{customdata[0]:+.3f} to %{customdata[1]:+.3f})<br>"
+            "%{x} images, %{customdata[2]} positive, %{customdata[3]} patients<extra></extra>"
+        ),
+        cliponaxis=False,
+    )
+
+
+def _correlation(correlations: pd.DataFrame) -> list[str]:
+    """Pearson's r as a sentence."""
+    if correlations.empty:
+        return ["No model without privacy to compare with yet."]
+    row = correlations.iloc[0]
+    if row["reason"]:
+        return [f"Pearson's r between size and loss is not estimable: {row['reason']}."]
+    said = (
+        f"Pearson's r = {row['pearson_r']:+.2f} (95 % interval {row['r_low']:+.2f} to {row['r_high']:+.2f}, {row['n_groups']} subgroups); "
+    )
+    return [said + "below 0: small subgroups lose more."]

@@ -1,0 +1,139 @@
+"""What privacy did to subgroups, as sentences that a clinician can quote, made from the numbers."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from dpmed_core.cohort.display_names import attribute_phrase, finding_phrase, finding_title, subgroup_title
+from dpmed_core.cohort.groups import UNKNOWN
+from dpmed_core.evaluation.statistics.arms import SAMPLED_ALIKE
+from dpmed_core.evaluation.tables.cost_of_privacy import NOT_ENOUGH
+from dpmed_core.evaluation.tables.fairness_verdict import NOT_ESTIMABLE, NOT_WIDENED, WIDENED
+from dpmed_core.evaluation.tables.utility import MACRO
+
+
+def fairness_sentence(
+    costs: pd.DataFrame, *, recipe: str, unit: str, finding: str, attribute: str, epsilon: float, reference: str = SAMPLED_ALIKE
+) -> str:
+    """What privacy at `epsilon` costs everybody, and the subgroups that lose most and least, with intervals and counts.
+
+    Args:
+        costs: `costs.cost_table` with everybody and `attribute`.
+        recipe: of the models compared.
+        unit: of the models compared.
+        finding: a finding or "macro".
+        attribute: what the subgroups are made by.
+        epsilon: a trained target.
+        reference: which twin is compared with.
+    """
+    chosen = (costs["recipe"] == recipe) & (costs["unit"] == unit) & (costs["finding"] == finding)
+    rows = costs[chosen & (costs["epsilon"] == epsilon) & (costs["reference"] == reference)]
+    if rows.empty:
+        return f"At ε = {epsilon:g} there is no model without privacy to compare with: train one on the page Train."
+    everybody = rows[rows["attribute"] == "all"].iloc[0]
+    if everybody["reason"]:
+        return f"{finding_title(finding)} cannot be judged in these test patients: {everybody['reason']}."
+    groups = rows[(rows["attribute"] == attribute) & (rows["subgroup"] != UNKNOWN)]
+    return f"{_overall(everybody, epsilon)} {_extremes(groups[groups['difference'].notna()], attribute)}"
+
+
+def _overall(row: pd.Series, epsilon: float) -> str:
+    subject = "the average finding" if row["finding"] == MACRO else finding_phrase(row["finding"])
+    return (
+        f"At ε = {epsilon:g}, {subject} is told apart with an AUROC of {row['auroc']:.3f} with privacy and "
+        f"{row['auroc_reference']:.3f} without ({row['n_cases']:,} test images of {row['n_patients']:,} patients, "
+        f"{_positive(row)})."
+    )
+
+
+def _extremes(groups: pd.DataFrame, attribute: str) -> str:
+    phrase = attribute_phrase(attribute)
+    if len(groups) < 2:
+        return f"By {phrase}, fewer than two groups have enough patients to compare."
+    losses = -groups["difference"]
+    most, least = groups.iloc[int(losses.argmax())], groups.iloc[int(losses.argmin())]
+    return (
+        f"By {phrase}, the loss through privacy is largest for {_within(most)}, {_loss(most)}, "
+        f"and smallest for {_within(least)}, {_loss(least)}."
+    )
+
+
+def _loss(row: pd.Series) -> str:
+    """A loss with its interval and counts; one below 0 is called a gain."""
+    low, high = -row["difference_high"], -row["difference_low"]
+    gain = ", a gain" if row["difference"] > 0 else ""
+    size = f"{row['n_cases']:,} images, {_positive(row)}"
+    return f"{_signed(-row['difference'])}{gain} (95 % interval {_signed(low)} to {_signed(high)}; {size})"
+
+
+def _positive(row: pd.Series) -> str:
+    """How many are positive; over findings it is labels that are counted, several an image."""
+    return f"{row['n_positive']:,} positive{' labels' if row['finding'] == MACRO else ''}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:.3f}".replace("-", "−")
+
+
+def verdict_sentence(verdicts: pd.DataFrame, *, attribute: str, finding: str) -> str:
+    """Which subgroups privacy is shown to have hurt more than the others, not to have, and for which the evidence is not enough.
+
+    Args:
+        verdicts: rows of `verdict.verdict_table` at one budget, of one recipe, unit and reference.
+        attribute: what the subgroups are made by.
+        finding: a finding, or "macro" for all findings of the family.
+    """
+    rows = verdicts[verdicts["attribute"] == attribute]
+    rows = rows if finding == MACRO else rows[rows["finding"] == finding]
+    if rows.empty:
+        return f"{attribute_phrase(attribute).capitalize()} is not in the family that was chosen before the results were seen."
+    what = "comparisons of a group with the others" if finding == MACRO else "groups compared with the others"
+    begun = f"{len(rows)} {what} by {attribute_phrase(attribute)}"
+    silent = rows[rows["verdict"] == NOT_ESTIMABLE]
+    if len(silent) == len(rows):
+        return f"{begun}: none can be judged in these test patients ({'; '.join(silent['reason'].unique())})."
+    parts = [_shown(rows[rows["verdict"] == WIDENED], by_finding=finding == MACRO), _counted(rows, NOT_WIDENED), _undecided(rows)]
+    if len(silent):
+        parts.append(f"{len(silent)} cannot be estimated.")
+    return f"{begun}. {' '.join(part for part in parts if part)}"
+
+
+def _shown(rows: pd.DataFrame, *, by_finding: bool) -> str:
+    if rows.empty:
+        return "None is shown to lose more through privacy than the others."
+    named = "; ".join(_widened(row, by_finding=by_finding) for _, row in rows.iterrows())
+    return f"Shown to lose more through privacy than the others: {named}."
+
+
+def _widened(row: pd.Series, *, by_finding: bool) -> str:
+    finding = f" ({finding_phrase(row['finding'])})" if by_finding else ""
+    within = ", within the margin" if row["within_margin"] else ""
+    return f"{_name(row)}{finding} by {row['excess']:.3f}, at least {row['excess_low']:.3f}{within}"
+
+
+def _counted(rows: pd.DataFrame, verdict: str) -> str:
+    n = int((rows["verdict"] == verdict).sum())
+    return f"{n} shown not to lose {rows['margin'].iloc[0]:g} more than the others." if n else ""
+
+
+def _undecided(rows: pd.DataFrame) -> str:
+    undecided = rows[rows["verdict"] == NOT_ENOUGH]
+    if undecided.empty:
+        return ""
+    reasons: Sequence[str] = [reason for reason in undecided["reason"].fillna("").unique() if reason]
+    why = f" ({'; '.join(reasons)})" if reasons else ""
+    low, high = undecided["detectable"].min(), undecided["detectable"].max()
+    found = f"{low:.2f}" if f"{low:.2f}" == f"{high:.2f}" else f"{low:.2f} to {high:.2f}"
+    return (
+        f"For {len(undecided)} the evidence is not enough{why}: with these patients an extra loss must be {found} of AUROC "
+        "to be found with a probability of 80 %."
+    )
+
+
+def _name(row: pd.Series) -> str:
+    return subgroup_title(row["attribute"], row["subgroup"])
+
+
+def _within(row: pd.Series) -> str:
+    name = _name(row)
+    return name if name[1:2].isupper() else name[:1].lower() + name[1:]

@@ -1,0 +1,68 @@
+"""A comparison of reader and models in words and tables for readers."""
+
+import pandas as pd
+
+from dpmed_core.cohort.display_names import finding_phrase, sentence_start
+from dpmed_core.reader_study.reader_vs_model import PRIVATE, READER, WITHOUT
+
+NAMES = {READER: "you", PRIVATE: "the private models", WITHOUT: "the models without privacy"}
+
+
+def comparison_sentence(table: pd.DataFrame, pairs: pd.DataFrame, *, finding: str) -> str:
+    """Who told `finding` how well on these cases, and whether the differences could be chance.
+
+    Args:
+        table: `comparison.rater_table`.
+        pairs: `comparison.pair_table`.
+        finding: what was asked.
+    """
+    known = table.dropna(subset="auroc")
+    if known.empty:
+        return f"An AUROC for {finding_phrase(finding)} is not estimable on these cases: {table['reason'].iloc[0]}."
+    said = "; ".join(f"{NAMES[row['rater']]} {row['auroc']:.2f}" for _, row in known.iterrows())
+    apart = [row for _, row in pairs.iterrows() if row["difference_low"] > 0 or row["difference_high"] < 0]
+    if pairs.empty:
+        chance = "There is no model to compare with yet."
+    elif not apart:
+        chance = "These cases are too few to show that any two differ."
+    else:
+        better = [(row["first"], row["second"]) if row["difference"] > 0 else (row["second"], row["first"]) for row in apart]
+        beats = "; ".join(f"{NAMES[first]} told them apart better than {NAMES[second]}" for first, second in better)
+        chance = f"{sentence_start(beats)}."
+    return f"AUROC for {finding_phrase(finding)}: {said}. {chance}"
+
+
+def raters_in_words(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `rater_table` with their intervals, for a page."""
+    measures = {"AUROC": "auroc", "Sensitivity": "sensitivity", "Specificity": "specificity"}
+    shown = {title: [_with_interval(row, name) for _, row in table.iterrows()] for title, name in measures.items()}
+    return pd.DataFrame(
+        {
+            "Who": table["rater"].str.capitalize(),
+            **shown,
+            "With finding": table["n_positive"],
+            "Without": table["n_negative"],
+            "Not estimable because": table["reason"],
+        }
+    )
+
+
+def pairs_in_words(pairs: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `pair_table`, for a page."""
+    return pd.DataFrame(
+        {
+            "Compared": [f"{first.capitalize()} and {second}" for first, second in zip(pairs["first"], pairs["second"], strict=True)],
+            "AUROC difference": [_with_interval(row, "difference", signed=True) for _, row in pairs.iterrows()],
+            "Same answer": [f"{share:.0%}".replace("%", " %") if pd.notna(share) else "–" for share in pairs["agreement"]],
+            "Kappa": [_with_interval(row, "kappa") for _, row in pairs.iterrows()],
+            "Cases": pairs["n_cases"],
+        }
+    )
+
+
+def _with_interval(row: pd.Series, name: str, *, signed: bool = False) -> str:
+    if pd.isna(row[name]):
+        return "–"
+    form = "+.2f" if signed else ".2f"
+    value, low, high = (f"{row[f'{name}{end}']:{form}}".replace("-", "−") for end in ("", "_low", "_high"))
+    return f"{value} ({low} to {high})"

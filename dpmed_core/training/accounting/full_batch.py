@@ -1,0 +1,44 @@
+"""What a training spent, as it is shown and stored; no torch."""
+
+import math
+
+from dpmed_core.errors import SpecError
+from dpmed_core.training.accounting.gaussian_dp import gaussian_epsilon
+from dpmed_core.training.accounting.pld import check_full_batch
+from dpmed_core.training.result import NEIGHBORING_RELATION, PrivacyGuarantee
+from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit
+
+
+def guarantee_full_batch(
+    target: PrivacyTarget, *, noise_multiplier: float, steps: int, max_grad_norm: float, unit: PrivacyUnit, n_units: int
+) -> PrivacyGuarantee:
+    """What `steps` full-batch Gaussian steps spend at the target's delta.
+
+    Raises:
+        SpecError: it is more than the target.
+    """
+    epsilon = gaussian_epsilon(math.sqrt(steps) / noise_multiplier, target.delta)
+    refuse_overspending(epsilon, target)
+    check = check_full_batch(noise_multiplier=noise_multiplier, steps=steps, delta=target.delta, epsilon=target.epsilon)
+    return PrivacyGuarantee(
+        epsilon=epsilon,
+        delta=target.delta,
+        unit=unit,
+        accountant="analytic-gaussian",
+        neighboring_relation=NEIGHBORING_RELATION,
+        noise_multiplier=noise_multiplier,
+        max_grad_norm=max_grad_norm,
+        sample_rate=1.0,
+        steps=steps,
+        n_units=n_units,
+        check_epsilon=check,
+        check_accountant="pld",
+    )
+
+
+def refuse_overspending(epsilon: float, target: PrivacyTarget) -> None:
+    """Raise a SpecError if `epsilon` is more than the target."""
+    if epsilon > target.epsilon:
+        raise SpecError(
+            f"The training would spend epsilon {epsilon:.4g}, more than the {target.epsilon:g} asked for: choose a larger epsilon."
+        )

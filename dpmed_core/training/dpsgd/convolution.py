@@ -1,0 +1,114 @@
+"""Convolutions of any dimension, stride, padding, dilation and grouping.
+
+Kept: the weight gradient of one image is a convolution of its input with its output gradient; all images at once are one grouped convolution,
+which is the arithmetic of the ordinary weight gradient without its sum over images. Where an image comes as several rows (a volume's
+slices), the ordinary weight gradient over its rows is the image's.
+
+Factored: with x_p the input patch under position p and g_p the output gradient there, <G_i, G_j> is the sum over p and q of
+(x_ip . x_jq)(g_ip . g_jq). The first product sums, over the kernel's offsets, products of single positions, so patches are never
+written out. Source: the Gram identity of Goodfellow 2015 and Bu, Mao & Xu 2022, arXiv 2205.10683; without unfolding here.
+"""
+
+from collections.abc import Sequence
+from itertools import product
+from math import prod
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dpmed_core.training.dpsgd.contributions import Contribution, FactoredGradients, KeptGradients
+from dpmed_core.training.dpsgd.unit_index import Units
+
+Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
+GRAM_COST = 0.7
+"""Time for each pair of positions and kernel offset, in units of that for one kept entry; measured on CPUs of two kinds."""
+UNROLLED_KERNEL = 27
+
+
+def contributions(layer: Convolution, inputs: Tensor, gradients: Tensor, units: Units) -> dict[str, Contribution]:
+    """What `layer` contributes to "weight" and "bias", given its `inputs` and the `gradients` of its outputs, `[n_rows, ...]`."""
+    padded, n_images = _with_padding(layer, inputs), len(units.of_image)
+
+    def by_image(x: Tensor, g: Tensor) -> Tensor:
+        return _weight_gradients(layer, x, g, n_images)
+
+    found: dict[str, Contribution] = {}
+    if len(inputs) == n_images and _factors_pay(layer, gradients):
+        found["weight"] = FactoredGradients(
+            padded, gradients, lambda x, g, i, j: _pair_products(layer, x, g, i, j), lambda x, g: _weight_gradient(layer, x, g), by_image
+        )
+    else:
+        found["weight"] = KeptGradients.of_images(by_image(padded, gradients), units)
+    if layer.bias is not None:
+        found["bias"] = KeptGradients.of_images(units.sums_of_rows(gradients.flatten(2).sum(2)), units)
+    return found
+
+
+def _factors_pay(layer: Convolution, gradients: Tensor) -> bool:
+    """Whether Gram matrices of the map are cheaper than the written-out gradients; only for plain convolutions."""
+    positions = gradients[0, 0].numel()
+    plain = layer.groups == 1 and set(layer.stride) == {1} and set(layer.dilation) == {1} and prod(layer.kernel_size) <= UNROLLED_KERNEL
+    return plain and GRAM_COST * positions**2 * prod(layer.kernel_size) < layer.weight.numel()
+
+
+def _with_padding(layer: Convolution, inputs: Tensor) -> Tensor:
+    """The inputs with what padding cannot be said as a number to the kernels: "same", or other than zeros."""
+    if layer.padding_mode == "zeros" and not isinstance(layer.padding, str):
+        return inputs
+    mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
+    return functional.pad(inputs, layer._reversed_padding_repeated_twice, mode=mode)
+
+
+def _padding(layer: Convolution) -> list[int]:
+    outside = layer.padding_mode != "zeros" or isinstance(layer.padding, str)
+    return [0] * len(layer.stride) if outside else [int(p) for p in layer.padding]
+
+
+def _weight_gradient(layer: Convolution, inputs: Tensor, gradients: Tensor) -> Tensor:
+    return _backward(layer, inputs, gradients, layer.weight, layer.groups)
+
+
+def _weight_gradients(layer: Convolution, inputs: Tensor, gradients: Tensor, n_images: int) -> Tensor:
+    """The weight gradient of each image, `[n_images, *weight.shape]`: images are groups of one convolution, or go one by one where each is
+    many rows already."""
+    if len(inputs) > n_images:
+        parts = zip(inputs.chunk(n_images), gradients.chunk(n_images), strict=True)
+        return torch.stack([_weight_gradient(layer, x, g) for x, g in parts])
+    weight = layer.weight.new_empty(n_images * layer.weight.shape[0], *layer.weight.shape[1:])
+    x, g = (t.reshape(1, -1, *t.shape[2:]) for t in (inputs, gradients))
+    return _backward(layer, x, g, weight, n_images * layer.groups).view(n_images, *layer.weight.shape)
+
+
+def _backward(layer: Convolution, inputs: Tensor, gradients: Tensor, weight: Tensor, groups: int) -> Tensor:
+    n = len(layer.stride)
+    masks = [False, True, False]
+    found: tuple[Tensor, ...] = torch.ops.aten.convolution_backward(
+        gradients, inputs, weight, None, layer.stride, _padding(layer), layer.dilation, False, [0] * n, groups, masks
+    )
+    return found[1]
+
+
+def _pair_products(layer: Convolution, inputs: Tensor, gradients: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    x, g = inputs.flatten(2), gradients.flatten(2)
+    same = torch.equal(first, second)
+    x_first, g_first = (x, g) if same and len(first) == len(x) else (x[first], g[first])
+    x_second, g_second = (x_first, g_first) if same else (x[second], g[second])
+    positions = torch.bmm(x_first.transpose(1, 2), x_second)
+    patches = _over_offsets(positions, inputs.shape[2:], gradients.shape[2:], layer.kernel_size, _padding(layer))
+    products: Tensor = torch.linalg.vecdot(patches.flatten(1), torch.bmm(g_first.transpose(1, 2), g_second).flatten(1))
+    return products
+
+
+def _over_offsets(
+    products: Tensor, in_shape: Sequence[int], out_shape: Sequence[int], kernel: Sequence[int], padding: Sequence[int]
+) -> Tensor:
+    """Products of patches `[n, positions, positions]` of the output from products of input positions `[n, positions, positions]`."""
+    n = len(products)
+    both = [p for size in reversed(padding) for p in (size, size)] * 2
+    grid = functional.pad(products.view(n, *in_shape, *in_shape), both)
+    total = grid.new_zeros(n, *out_shape, *out_shape)
+    for offset in product(*map(range, kernel)):
+        window = tuple(slice(o, o + size) for o, size in zip(offset, out_shape, strict=True))
+        total += grid[(slice(None), *window, *window)]
+    return total.view(n, prod(out_shape), prod(out_shape))

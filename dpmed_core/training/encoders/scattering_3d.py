@@ -1,0 +1,47 @@
+"""Wavelet scattering of volumes: fixed filters, nothing learnt.
+
+A cascade over two resolutions, the second half the first, with the same wavelets at both: moduli of the volume's wavelet coefficients, and
+of those moduli's coefficients at the coarser one, all averaged over a coarse grid.
+Source: Bruna & Mallat 2013, "Invariant scattering convolution networks", IEEE TPAMI 35(8).
+"""
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from dpmed_core.training.encoders.wavelets import FREQUENCY, SIGMA, morlet
+
+GRID = (4, 4, 4)
+"""Places over which coefficients are averaged."""
+DIRECTIONS = ((1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 1), (1, 1, -1), (1, -1, 1), (1, -1, -1))
+"""Axes and diagonals of a cube; a wavelet and its opposite see the same."""
+SLANT = 0.7
+N_PATHS = 1 + 2 * len(DIRECTIONS) + len(DIRECTIONS) ** 2
+
+
+def scatter_volumes(volumes: Tensor) -> Tensor:
+    """Scattering coefficients up to second order of volumes `[n, 1, slices, rows, columns]` (even numbers): `[n, N_PATHS, *GRID]`."""
+    fine = volumes[:, 0]
+    first = _moduli(fine)
+    coarse = functional.avg_pool3d(volumes, 2)[:, 0]
+    outputs = [fine[:, None], first, _moduli(coarse)]
+    finer = functional.avg_pool3d(first, 2)
+    outputs += [_moduli(finer[:, i]) for i in range(len(DIRECTIONS))]
+    return torch.cat([functional.adaptive_avg_pool3d(o, GRID) for o in outputs], dim=1)
+
+
+def _moduli(volumes: Tensor) -> Tensor:
+    """Moduli of the wavelet coefficients of `volumes` `[n, *shape]` in all directions, `[n, len(DIRECTIONS), *shape]`."""
+    spectrum = torch.fft.fftn(volumes, dim=(1, 2, 3))
+    waves = _waves(tuple(volumes.shape[1:]))
+    return torch.stack([torch.fft.ifftn(spectrum * wave, dim=(1, 2, 3)).abs() for wave in waves], dim=1)
+
+
+@lru_cache(maxsize=4)
+def _waves(shape: tuple[int, ...]) -> Tensor:
+    """The wavelets `[len(DIRECTIONS), *shape]`, in the frequency domain."""
+    units = [np.array(direction) / np.linalg.norm(direction) for direction in DIRECTIONS]
+    return torch.tensor(np.stack([morlet(shape, SIGMA, FREQUENCY, unit, SLANT) for unit in units]), dtype=torch.float32)

@@ -1,0 +1,1 @@
+"""Network architectures without batch normalisation, and the layers that they are built of."""

@@ -1,0 +1,114 @@
+"""The recipes a run can name, as facts that pages and the command line can show without loading torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dpmed_core.errors import SpecError
+from dpmed_core.imaging.modality import Modality
+
+IMAGES = {Modality.RADIOGRAPH: "radiographs", Modality.CT: "CT volumes"}
+
+
+@dataclass(frozen=True)
+class RecipeCard:
+    """What a recipe is, for a person who chooses one.
+
+    Attributes:
+        name: what the spec calls it.
+        version: raised whenever a change could alter a result.
+        rebuilt_from: the oldest version whose stored models are still put together as they were trained, by kind of image: where an
+            encoder changed, what was trained on the former one is not.
+        title: a few words for a menu.
+        summary: one sentence on what is trained and what is public.
+        seconds_per_film: a first guess of training seconds per training image or volume on one core, until runs were timed.
+        modalities: the images that it takes.
+        on_encoder: whether it begins from the public encoder, which learnt from synthetic images.
+    """
+
+    name: str
+    version: int
+    rebuilt_from: Mapping[Modality, int] = field(hash=False)
+    title: str
+    summary: str
+    seconds_per_image: float
+    modalities: tuple[Modality, ...]
+    on_encoder: bool = False
+
+
+PROBE = RecipeCard(
+    name="probe",
+    version=3,
+    rebuilt_from={Modality.RADIOGRAPH: 2, Modality.CT: 3},
+    title="Probe (linear head)",
+    summary="Fixed features from wavelet scattering and an encoder that saw synthetic images only; "
+    "a linear head is trained privately on them. Seconds per run.",
+    seconds_per_image=0.002,
+    modalities=(Modality.RADIOGRAPH, Modality.CT),
+    on_encoder=True,
+)
+PAPER = RecipeCard(
+    name="paper",
+    version=2,
+    rebuilt_from={Modality.RADIOGRAPH: 2},
+    title="Paper (ResNet9)",
+    summary="The published architecture (ResNet9 with group normalisation and Mish, NAdam, clipping at 1.5), "
+    "narrowed for a small machine; every weight is trained privately. Minutes per run.",
+    seconds_per_image=0.2,
+    modalities=(Modality.RADIOGRAPH,),
+)
+FINETUNE = RecipeCard(
+    name="finetune",
+    version=1,
+    rebuilt_from={Modality.RADIOGRAPH: 1},
+    title="Fine-tuned encoder",
+    summary="The encoder that saw synthetic images only, of which the last block's normalisation and a new head are trained privately; "
+    "all else stays public. Minutes per run.",
+    seconds_per_image=0.2,
+    modalities=(Modality.RADIOGRAPH,),
+    on_encoder=True,
+)
+PAPER3D = RecipeCard(
+    name="paper3d",
+    version=1,
+    rebuilt_from={Modality.CT: 1},
+    title="Paper in 3D (ResNet9)",
+    summary="The published architecture in three dimensions, over volumes of 32 x 48 x 48 voxels in a soft-tissue window (40 ± 200 HU), "
+    "narrowed for a small machine; every weight is trained privately. Minutes per run.",
+    seconds_per_image=0.5,
+    modalities=(Modality.CT,),
+)
+SLICES = RecipeCard(
+    name="slices",
+    version=1,
+    rebuilt_from={Modality.CT: 1},
+    title="Slices with attention (2.5D)",
+    summary="Each of 32 slices of 48 x 48 pixels, in a soft-tissue window (40 ± 200 HU), is encoded by a ResNet9 in two dimensions, and "
+    "attention weighs the slices; every weight is trained privately. Minutes per run.",
+    seconds_per_image=0.8,
+    modalities=(Modality.CT,),
+)
+RECIPES: dict[str, RecipeCard] = {card.name: card for card in (PROBE, PAPER, FINETUNE, PAPER3D, SLICES)}
+
+
+def recipe_card(name: str) -> RecipeCard:
+    """The card of the recipe called `name`.
+
+    Raises:
+        SpecError: there is no such recipe.
+    """
+    if name not in RECIPES:
+        raise SpecError(f"There is no recipe {name!r}: choose one of {', '.join(RECIPES)}.")
+    return RECIPES[name]
+
+
+def recipes_for(modality: Modality) -> list[str]:
+    """The names of the recipes that take images of `modality`."""
+    return [card.name for card in RECIPES.values() if modality in card.modalities]
+
+
+def refuse_other_images(card: RecipeCard, modality: Modality) -> None:
+    """Raise a SpecError, naming the recipes that fit, unless `card` takes images of `modality`."""
+    if modality not in card.modalities:
+        taken = " and ".join(IMAGES[own] for own in card.modalities)
+        fitting = " or ".join(recipes_for(modality))
+        raise SpecError(f"Recipe {card.name} takes {taken}, and this cohort holds {IMAGES[modality]}: choose {fitting}.")

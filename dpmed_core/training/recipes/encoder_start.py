@@ -1,0 +1,33 @@
+"""Where recipe `finetune` starts: the public encoder's weights, most of which stay as they are."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from dpmed_core.imaging.modality import Modality
+from dpmed_core.training.encoders.radiograph_encoder import load_encoder
+from dpmed_core.training.networks.layers import GroupNormMish
+
+SOURCE = "narrow"
+"""The network of the public encoder that is tuned: the one that learnt from chests of the usual build."""
+TUNED_STAGE = "stages.3."
+
+
+@torch.no_grad()
+def start_from_encoder(model: nn.Module, encoders_dir: Path) -> None:
+    """Put the public encoder's weights into `model` (its head starts at 0) and freeze all but the head and the last stage's normalisation.
+
+    Scale and shift of a normalisation are few numbers, so that little noise goes with them; convolutions stay public.
+
+    Raises:
+        SettingsError: the encoder is missing or not known to be public.
+    """
+    public = load_encoder(encoders_dir, Modality.RADIOGRAPH).networks[SOURCE].state_dict()
+    model.load_state_dict({name: tensor for name, tensor in public.items() if not name.startswith("head.")}, strict=False)
+    tuned = {name for name, layer in model.named_modules() if isinstance(layer, GroupNormMish) and name.startswith(TUNED_STAGE)}
+    for name, parameter in model.named_parameters():
+        owner = name.rpartition(".")[0]
+        parameter.requires_grad_(owner == "head" or owner in tuned)
+        if owner == "head":
+            parameter.zero_()

@@ -1,0 +1,51 @@
+"""Recipe `probe` as one differentiable network, from an image's pixels through the public encoder to the private head's logits."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dpmed_core.imaging.modality import Modality
+from dpmed_core.training.encoders.card import COMPONENTS
+from dpmed_core.training.encoders.features import SMALLEST_NORM
+from dpmed_core.training.encoders.radiograph_encoder import PublicEncoder, load_encoder
+from dpmed_core.training.fitted import Explainable
+from dpmed_core.training.recipes.linear_head import Head
+
+
+class ProbeNetwork(nn.Module):
+    """The public encoder and a head on its leading components; equal to `Head.probabilities` on `features.leading` to rounding."""
+
+    def __init__(self, encoder: PublicEncoder, components: Mapping[str, int], head: Head) -> None:
+        super().__init__()
+        self.encoder, self.components = encoder, dict(components)
+        self.networks = nn.ModuleDict(encoder.networks)
+        self.centre, self.weights, self.offset = (torch.from_numpy(np.array(a)).float() for a in (head.centre, head.weights, head.offset))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Logits `[n, n_findings]` of the encoder's input `[n, 1, *positions]`."""
+        seen = self._leading(self.encoder.of_inputs(inputs)) - self.centre
+        logits: Tensor = seen @ self.weights / seen.norm(dim=1, keepdim=True).clamp(min=SMALLEST_NORM) + self.offset
+        return logits
+
+    def _leading(self, features: Tensor) -> Tensor:
+        kinds, begin = [], 0
+        for kind, most in COMPONENTS.items():
+            kinds.append(nn.functional.normalize(features[:, begin : begin + self.components[kind]], dim=1))
+            begin += most
+        leading: Tensor = torch.cat(kinds, dim=1) * float(len(kinds) ** -0.5)
+        return leading
+
+
+def explainable_probe(encoders_dir: Path, modality: Modality, components: Mapping[str, int], head: Head) -> Explainable:
+    """A head with its encoder; no single layer decides, since the head reads several layers of two networks and scattering besides."""
+    encoder = load_encoder(encoders_dir, modality)
+    return Explainable(ProbeNetwork(encoder, components, head).eval(), encoder.to_input, cam_layer=None)
+
+
+def random_head(head: Head, seed: int) -> Head:
+    """A head of the same shape and size of weights that learnt nothing."""
+    drawn = np.random.default_rng(seed).normal(size=head.weights.shape)
+    return Head(drawn * np.linalg.norm(head.weights) / np.linalg.norm(drawn), np.zeros_like(head.offset), head.centre)

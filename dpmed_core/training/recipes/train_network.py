@@ -1,0 +1,121 @@
+"""Training a network by one of the recipes in `networks`: plan, loop, scores; private or not."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from dpmed_core.cohort.schema import Cohort, Split
+from dpmed_core.training.accounting.accounting import calibrate_poisson, guarantee_poisson
+from dpmed_core.training.fitted import Explainable, FittedModel, StoredModel
+from dpmed_core.training.loop import LoopSettings, TrainingData, predict, steps_for, train_model
+from dpmed_core.training.networks.models import initial_weights
+from dpmed_core.training.privacy_units import training_units
+from dpmed_core.training.recipes.networks import NetworkRecipe
+from dpmed_core.training.result import PrivacyGuarantee, RunResult, TrainedModel
+from dpmed_core.training.scores import held_out_rows, scores_table
+from dpmed_core.training.session import TrainingSession
+from dpmed_core.training.spec import RunSpec
+
+READ_AT_ONCE = 64
+"""Stored cases brought to the network's grid together, so that no more of them lie in memory as stored."""
+
+
+def train_network(
+    recipe: NetworkRecipe, spec: RunSpec, cohort: Cohort, split: Split, *, session: TrainingSession, encoders_dir: Path
+) -> TrainedModel:
+    """Train by `recipe`, privately or not."""
+    units = training_units(cohort, split, spec.unit)
+    settings, guarantee = plan_network(recipe, spec, n_units=len(units))
+    session.plan(guarantee, settings.steps)
+    model = build_network(recipe, n_findings=len(cohort.findings), seed=spec.seed, encoders_dir=encoders_dir)
+    elapsed = train_model(model, _training_data(recipe, cohort, units), settings, session=session)
+    held_out = seen_by(recipe, cohort.images, held_out_rows(split))
+    return TrainedModel(
+        result=RunResult(
+            spec=spec,
+            guarantee=guarantee,
+            elapsed_seconds=elapsed,
+            n_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
+            n_train_cases=sum(map(len, units)),
+            n_train_units=len(units),
+        ),
+        scores=scores_table(cohort, split, predict(model, held_out, images_at_once=recipe.scored_at_once)),
+        weights={name: tensor.detach().cpu().numpy() for name, tensor in model.state_dict().items()},
+    )
+
+
+def plan_network(recipe: NetworkRecipe, spec: RunSpec, *, n_units: int) -> tuple[LoopSettings, PrivacyGuarantee | None]:
+    """The settings of a run and what it will have spent; both depend on the spec and the public number of units alone."""
+    sample_rate = min(recipe.largest_sample_rate, recipe.batch_units / n_units)
+    steps = steps_for(recipe.epochs, sample_rate)
+    guarantee = None
+    if spec.privacy is not None:
+        calibration = calibrate_poisson(spec.privacy, sample_rate=sample_rate, steps=steps)
+        guarantee = guarantee_poisson(
+            spec.privacy,
+            calibration,
+            sample_rate=sample_rate,
+            steps=steps,
+            max_grad_norm=recipe.max_grad_norm,
+            unit=spec.unit,
+            n_units=n_units,
+        )
+    settings = LoopSettings(
+        steps=steps,
+        sample_rate=sample_rate,
+        expected_units=sample_rate * n_units,
+        images_per_unit=recipe.images_per_unit,
+        max_grad_norm=recipe.max_grad_norm,
+        noise_multiplier=guarantee.noise_multiplier if guarantee else None,
+        learning_rate=recipe.learning_rate,
+        images_at_once=recipe.images_at_once,
+    )
+    return settings, guarantee
+
+
+def build_network(recipe: NetworkRecipe, *, n_findings: int, seed: int, encoders_dir: Path) -> nn.Module:
+    """The network of `recipe` before its first step; its weights are a public function of `seed` and of what lies in `encoders_dir`."""
+    model = initial_weights(seed, recipe.build, n_out=n_findings)
+    if recipe.start is not None:
+        recipe.start(model, encoders_dir)
+    return model
+
+
+def rebuild_network(recipe: NetworkRecipe, stored: StoredModel) -> FittedModel:
+    """The trained network of a run of `recipe`."""
+
+    def network(seed: int, weights: Mapping[str, np.ndarray]) -> nn.Module:
+        model = initial_weights(seed, recipe.build, n_out=len(stored.weights["head.bias"]))
+        model.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()}, strict=bool(weights))
+        return model.eval()
+
+    def score(images: NDArray[np.generic]) -> NDArray[np.float64]:
+        seen = seen_by(recipe, images, np.arange(len(images)))
+        return predict(network(0, stored.weights), seen, images_at_once=recipe.scored_at_once)
+
+    def explainable(seed: int, weights: Mapping[str, np.ndarray]) -> Explainable:
+        model = network(seed, weights)
+        return Explainable(model, recipe.to_input, model.get_submodule(recipe.cam_layer) if recipe.cam_layer else None)
+
+    return FittedModel(score, lambda: explainable(0, stored.weights), lambda seed: explainable(seed, {}))
+
+
+def seen_by(recipe: NetworkRecipe, images: NDArray[np.generic], rows: NDArray[np.intp]) -> Tensor:
+    """What the network of `recipe` sees of the cases `rows` of stored `images`, `[n_rows, 1, *positions]`."""
+    one = recipe.to_input(images[:1])
+    seen = one.new_empty(len(rows), *one.shape[1:])
+    for start in range(0, len(rows), READ_AT_ONCE):
+        part = slice(start, start + READ_AT_ONCE)
+        seen[part] = recipe.to_input(images[rows[part]])
+    return seen
+
+
+def _training_data(recipe: NetworkRecipe, cohort: Cohort, units: list[NDArray[np.intp]]) -> TrainingData:
+    rows = np.concatenate(units)
+    ends = np.cumsum([len(unit) for unit in units])
+    images_of = np.split(np.arange(len(rows)), ends[:-1])
+    return TrainingData(images=seen_by(recipe, cohort.images, rows), labels=torch.from_numpy(cohort.labels[rows]), images_of=images_of)

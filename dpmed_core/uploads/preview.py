@@ -1,0 +1,115 @@
+"""A look at what an import would bring, before it is begun: its rows as the table tells them, and some of its images."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpmed_core.cohort.display_names import column_title
+from dpmed_core.cohort.intake.row_table import RowTable, image_of, sort_out
+from dpmed_core.cohort.report import Problem
+from dpmed_core.cohort.sources.rows import Source
+from dpmed_core.errors import ImageError
+from dpmed_core.imaging.image import read_image
+from dpmed_core.imaging.modality import Modality, Sex
+from dpmed_core.imaging.stored_format import FORMS, picture_of
+
+PREVIEW_IMAGES = {Modality.RADIOGRAPH: 24, Modality.CT: 8}
+"""An image is read in milliseconds, a scan takes seconds."""
+PROBLEMS_SHOWN = 200
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What an import would bring, so far as the table tells.
+
+    Attributes:
+        n_rows: rows of the table.
+        n_usable: rows that will be read.
+        n_patients: patients among them.
+        n_without_age: usable rows for which the table has no age; DICOM headers may have one.
+        n_without_sex: usable rows for which the table has no sex; DICOM headers may have one.
+        findings: for each finding and co-morbidity, usable its name, and how many usable rows are with it, without it, and unknown.
+        problems: the first rows that will be left out.
+        n_problems: by column, how many will be left out.
+        captions: of the preview's images: row, and what the table says of it.
+        unreadable: of the preview's images, those that cannot be read, and why.
+    """
+
+    n_rows: int
+    n_usable: int
+    n_patients: int
+    n_without_age: int
+    n_without_sex: int
+    findings: tuple[tuple[str, int, int, int], ...]
+    problems: tuple[Problem, ...]
+    n_problems: dict[str, int]
+    captions: tuple[str, ...]
+    unreadable: tuple[Problem, ...]
+
+    def to_fields(self) -> dict[str, object]:
+        """The outlook as plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def read(cls, path: Path) -> "Outlook":
+        """The outlook that was written to `path`."""
+        return cls.from_fields(json.loads(path.read_text()))
+
+    @classmethod
+    def from_fields(cls, fields: dict[str, Any]) -> "Outlook":
+        """The outlook that `to_fields` took apart."""
+        problems = {name: tuple(Problem(**problem) for problem in fields[name]) for name in ("problems", "unreadable")}
+        findings = tuple(tuple(counts) for counts in fields["findings"])
+        return cls(**{**fields, **problems, "findings": findings, "captions": tuple(fields["captions"])})
+
+
+def look(source: Source, *, key: bytes, modality: Modality = Modality.RADIOGRAPH) -> tuple[Outlook, NDArray[np.uint8]]:
+    """What importing `source` would bring, and pictures of some of its images `[n, rows, columns]`, evenly over its rows.
+
+    Raises:
+        CohortError: no row can be used.
+    """
+    rows = sort_out(source, key=key)
+    row_table, images, shown, unreadable = rows.row_table, [], [], []
+    form = FORMS[modality]
+    places = np.unique(np.linspace(0, len(row_table) - 1, PREVIEW_IMAGES[modality]).astype(int))
+    for place in places.tolist():
+        try:
+            images.append(picture_of(read_image(image_of(row_table.images[place]), modality=modality).pixels))
+            shown.append(_caption(row_table, place))
+        except ImageError as error:
+            unreadable.append(Problem(row_table.rows[place], "image", f"the {form.noun} {error}"))
+    labels = row_table.labels
+    outlook = Outlook(
+        n_rows=rows.n_rows,
+        n_usable=len(row_table),
+        n_patients=len(set(row_table.patients)),
+        n_without_age=int(np.isnan(row_table.ages).sum()),
+        n_without_sex=sum(sex is Sex.UNKNOWN for sex in row_table.sexes),
+        findings=tuple((name, *_counts(labels[:, column])) for column, name in enumerate(row_table.columns)),
+        problems=tuple(_first(rows.problems)),
+        n_problems=dict(Counter(problem.column for problem in rows.problems)),
+        captions=tuple(shown),
+        unreadable=tuple(unreadable),
+    )
+    return outlook, np.stack(images) if images else np.zeros((0, *form.shape[-2:]), np.uint8)
+
+
+def _caption(row_table: RowTable, place: int) -> str:
+    """What the table says of one image, in words."""
+    present = [name for name, value in zip(row_table.columns, row_table.labels[place], strict=True) if value == 1]
+    return f"row {row_table.rows[place]}: {', '.join(map(column_title, present)) or 'none of the findings'}"
+
+
+def _counts(values: NDArray[np.float32]) -> tuple[int, int, int]:
+    return int((values == 1).sum()), int((values == 0).sum()), int(np.isnan(values).sum())
+
+
+def _first(problems: Sequence[Problem]) -> list[Problem]:
+    return sorted(problems, key=lambda problem: problem.row or 0)[:PROBLEMS_SHOWN]

@@ -1,0 +1,51 @@
+"""The CT demo: every scan went through DICOM files and came back voxel by voxel; none of the files stays."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dpmed_core.cohort.demo.ct import add_demo_ct
+from dpmed_core.cohort.store import CohortStore
+from dpmed_core.imaging.modality import Modality
+from dpmed_core.keyed_hash import keyed_hex
+from dpmed_core.phantoms.abdomen.population import COMORBIDITIES, PDAC, draw_people
+from dpmed_core.phantoms.abdomen.volume import render_volume
+
+KEY = bytes(range(32))
+N_SCANS = 3
+
+
+def test_the_demo_is_what_was_drawn_with_age_and_sex_from_its_headers(tmp_path: Path) -> None:
+    store = CohortStore(tmp_path / "store", KEY)
+    report = add_demo_ct(store, n_cases=N_SCANS, workers=0)
+    cohort = store.load("demo-ct")
+    people = draw_people(N_SCANS, seed=0)
+    assert report.n_imported == N_SCANS and report.n_patients == people["patient"].nunique()
+    assert cohort.synthetic and cohort.modality is Modality.CT and cohort.comorbidities == COMORBIDITIES
+    stored = {image.tobytes(): place for place, image in enumerate(cohort.images)}
+    for index in range(N_SCANS):
+        person = people.iloc[index]
+        case = cohort.cases.iloc[stored[render_volume(person, index, seed=0).tobytes()]]
+        assert case["patient_id"] == keyed_hex(KEY, "patient", f"phantom-{person['patient']}")
+        assert (case["age"], case["sex"][0].upper(), case[PDAC]) == (person["age"], person["sex"], person[PDAC])
+        assert all(case[name] == person[name] for name in COMORBIDITIES)
+    assert [path.name for path in store.root.iterdir()] == ["demo-ct"]
+
+
+def test_a_demo_that_was_stopped_goes_on_and_is_the_same(tmp_path: Path) -> None:
+    stopped, whole = CohortStore(tmp_path / "stopped", KEY), CohortStore(tmp_path / "whole", KEY)
+    add_demo_ct(whole, n_cases=N_SCANS, workers=0)
+    seen: list[int] = []
+
+    def stop(done: int, total: int) -> None:
+        seen.append(done)
+        if len(seen) == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        add_demo_ct(stopped, n_cases=N_SCANS, workers=0, progress=stop)
+    add_demo_ct(stopped, n_cases=N_SCANS, workers=0, progress=stop)
+    assert seen == [2, N_SCANS]
+    assert stopped.fingerprint("demo-ct") == whole.fingerprint("demo-ct")
+    assert np.array_equal(stopped.load("demo-ct").images, whole.load("demo-ct").images)

@@ -1,0 +1,79 @@
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from dpmed_core.cohort.schema import Part
+from dpmed_core.engine.process import address, engine_is_alive, ensure_engine
+from dpmed_core.runs.plan import plan_runs
+from dpmed_core.runs.status import RunState
+from dpmed_core.training.spec import PrivacyUnit
+
+LONGEST_SECONDS = 90
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:subprocess [0-9]+ is still running:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:Exception ignored in. .function Popen.__del__:pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+def wait_until(condition, what):
+    deadline = time.monotonic() + LONGEST_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not happen within {LONGEST_SECONDS} s"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def engine_settings(settings):
+    yield settings
+    if engine_is_alive(settings):
+        os.kill(address(settings)["pid"], signal.SIGTERM)
+        wait_until(lambda: not engine_is_alive(settings), "the engine's end")
+
+
+def ask(installation, cohort, recipe, epsilons):
+    options = {"recipe": recipe, "epsilons": epsilons, "n_seeds": 1, "delta": None, "unit": PrivacyUnit.PATIENT}
+    specs = plan_runs(cohort, key=installation.key, non_private=False, **options)
+    return [installation.runs.ask(spec, cohort_name=cohort.name).run_id for spec in specs]
+
+
+def test_one_engine_trains_what_was_asked_and_ends_when_nothing_is_left(engine_settings, installation, cohort):
+    """Six callers at once start one engine; its run is real: an encoder, a private head, scores of held-out patients; then it ends."""
+    run_id = ask(installation, cohort, "probe", [8.0])[0]
+    threads = [threading.Thread(target=ensure_engine, args=(engine_settings,)) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    first = address(engine_settings)["pid"]
+    wait_until(lambda: installation.runs.status(run_id).state is RunState.FINISHED, "the run's end")
+    ensure_engine(engine_settings)
+    assert address(engine_settings)["pid"] == first
+    result, scores = installation.runs.result(run_id), installation.runs.scores(run_id)
+    assert result.guarantee.epsilon <= 8 and result.guarantee.unit is PrivacyUnit.PATIENT
+    assert set(scores["split"]) == {Part.VALIDATION.value, Part.TEST.value}
+    assert [event["event"] for event in installation.runs.attempts(run_id)] == ["started", "planned", "finished"]
+    wait_until(lambda: not engine_is_alive(engine_settings), "the idle engine's end")
+
+
+def test_a_run_survives_the_killing_of_its_engine(engine_settings, installation, cohort):
+    run_id = ask(installation, cohort, "paper", [8.0])[0]
+    ensure_engine(engine_settings)
+    killed = address(engine_settings)["pid"]
+    wait_until(lambda: "checkpoint" in [event["event"] for event in installation.runs.attempts(run_id)], "a checkpoint")
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: not engine_is_alive(engine_settings), "the engine's death")
+    ensure_engine(engine_settings)
+    assert address(engine_settings)["pid"] != killed
+    wait_until(lambda: installation.runs.status(run_id).state is RunState.FINISHED, "the run's end")
+    events = installation.runs.attempts(run_id)
+    names = [event["event"] for event in events]
+    assert names.count("started") == names.count("resumed") + 1 == 2
+    assert names.count("finished") == 1
+    planned = {event["total_steps"] for event in events if event["event"] == "planned"}
+    assert planned == {installation.runs.result(run_id).guarantee.steps}
+    checkpoints = [event["step"] for event in events if event["event"] == "checkpoint"]
+    assert checkpoints == sorted(set(checkpoints)) and checkpoints[-1] in planned

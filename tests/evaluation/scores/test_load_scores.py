@@ -1,0 +1,96 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dpmed_core.cohort.schema import Cohort
+from dpmed_core.evaluation.scores.load_scores import read_scores
+from dpmed_core.evaluation.scores.scored_cases import scored_cases
+from dpmed_core.evaluation.statistics.auroc_panel import measure, measure_panel
+from dpmed_core.imaging.modality import Modality
+from dpmed_core.runs.status import Progress, RunState
+from dpmed_core.runs.store import RunStore
+from dpmed_core.training.result import SCORE_COLUMNS, RunResult, TrainedModel
+from dpmed_core.training.spec import PrivacyUnit, RunSpec
+
+
+@pytest.fixture
+def stored(make_scored, fixed_key, tmp_path):
+    """Three runs: two in the same order of rows, the third shuffled and with a test case less."""
+    table = make_scored({"a": np.nan, "b": np.nan, "c": np.nan})
+    patient = table["patient_id"].str[1:].astype(int)
+    table["split"] = np.where(patient < 30, "validation", "test")
+    who = table.drop_duplicates("case_id")[["case_id", "patient_id", "age", "sex", "copd"]]
+    cohort = Cohort(
+        "images", Modality.RADIOGRAPH, False, ("mass", "nodule"), ("copd",), who, np.zeros((len(who), 1, 1), np.uint8), "f" * 16
+    )
+    store = RunStore(tmp_path / "runs", fixed_key)
+    for seed, (_, scores) in enumerate(table.groupby("run_id")):
+        rows = scores[list(SCORE_COLUMNS)].reset_index(drop=True)
+        if seed == 2:
+            rows = rows[rows["case_id"] != rows.loc[rows["split"] == "test", "case_id"].iloc[0]].sample(frac=1, random_state=1)
+        spec = RunSpec(cohort.fingerprint, 0, "probe", 1, PrivacyUnit.PATIENT, None, seed)
+        store.ask(spec, cohort_name="images")
+        run_id = store.run_id(spec)
+        result = RunResult(spec, None, elapsed_seconds=1.0, n_parameters=1, n_train_cases=1, n_train_units=1)
+        store.finish(run_id, TrainedModel(result, rows.reset_index(drop=True), {"w": np.zeros(1, np.float32)}))
+        store.set_progress(run_id, replace(Progress(RunState.FINISHED), attempt=1))
+    return store, cohort
+
+
+def aurocs(measured) -> dict[tuple[str, str, str], float]:
+    return {
+        (run, finding, subgroup): round(float(value), 12)
+        for m in measured
+        for run, by_finding in zip(m.runs["run_id"], m.values, strict=True)
+        for finding, values in zip(m.findings, by_finding, strict=True)
+        for (_, subgroup), value in zip(m.grouping.groups, values, strict=True)
+    }
+
+
+def test_scores_read_as_arrays_give_the_same_areas_as_the_table_of_scored_cases(stored):
+    store, cohort = stored
+    read = read_scores(store, cohort)
+    assert [len(panel.runs) for panel in read.test] == [2, 1]
+    by_array = aurocs(measure_panel(panel, ["sex"]) for panel in read.test)
+    by_table = aurocs(measure(scored_cases(store, cohort), ["sex"]))
+    assert len(by_array) == 3 * 3 * 4 and by_array == pytest.approx(by_table, nan_ok=True)
+
+
+def test_validation_cases_are_apart_from_test_cases(stored):
+    store, cohort = stored
+    read = read_scores(store, cohort)
+    tested = set().union(*(panel.cases["patient_id"] for panel in read.test))
+    chosen_on = set().union(*(panel.cases["patient_id"] for panel in read.validation))
+    assert tested and chosen_on and not tested & chosen_on
+    assert sum(len(panel.runs) for panel in read.validation) == 3
+
+
+def test_trainings_by_an_older_version_of_their_recipe_are_named_and_not_counted_with_the_newer(stored):
+    store, cohort = stored
+    older = store.statuses()
+    assert not read_scores(store, cohort).superseded
+    for recipe, version in (("probe", 2), ("paper", 1)):
+        spec = replace(older[0].spec, recipe=recipe, recipe_version=version)
+        run_id = store.ask(spec, cohort_name="images").run_id
+        result = replace(store.result(older[0].run_id), spec=spec)
+        scores = store.scores(older[0].run_id)
+        store.finish(run_id, TrainedModel(result, scores, {"w": np.zeros(1, np.float32)}))
+        store.set_progress(run_id, replace(Progress(RunState.FINISHED), attempt=1))
+    read = read_scores(store, cohort)
+    counting = pd.concat([panel.runs for panel in read.test])
+    assert sorted(counting["recipe"]) == ["paper", "probe"]
+    assert set(read.superseded) == {status.run_id for status in older}
+    scored = scored_cases(store, cohort)
+    assert set(scored["run_id"]) == set(counting["run_id"]) and set(scored.attrs["superseded"]) == set(read.superseded)
+
+
+def test_a_damaged_run_is_named_and_the_others_stay(stored):
+    store, cohort = stored
+    run_id = store.statuses()[0].run_id
+    path = store.scores_path(run_id)
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    read = read_scores(store, cohort)
+    assert read.damaged == (run_id,)
+    assert run_id not in set(pd.concat([panel.runs for panel in read.test])["run_id"])

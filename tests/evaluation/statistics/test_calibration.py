@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import brier_score_loss, confusion_matrix
+
+from dpmed_core.evaluation.statistics.calibration import calibration_table, expected_calibration_error
+from dpmed_core.evaluation.tables.decision_curve import benefit_table, net_benefit
+
+
+@pytest.fixture
+def scored(make_scored):
+    scored = make_scored({"one": 1.0}, n_patients=400)
+    return scored.assign(score=1 / (1 + np.exp(-(scored["score"] - 1))))
+
+
+def images(scored, finding="mass"):
+    return scored[scored["finding"] == finding].dropna(subset="label")
+
+
+def test_slope_intercept_and_brier_are_the_oracles(scored):
+    row = calibration_table(scored).set_index("finding").loc["mass"]
+    cases = images(scored)
+    x = np.log(cases["score"] / (1 - cases["score"])).to_numpy()
+    fit = sm.Logit(cases["label"].to_numpy(), sm.add_constant(x)).fit(disp=0)
+    large = sm.GLM(cases["label"].to_numpy(), np.ones(len(x)), family=sm.families.Binomial(), offset=x).fit()
+    assert row["slope"] == pytest.approx(fit.params[1], rel=1e-6) and row["intercept"] == pytest.approx(large.params[0], rel=1e-6)
+    assert row["brier"] == pytest.approx(brier_score_loss(cases["label"], cases["score"]))
+    patients = cases["patient_id"].to_numpy()
+    clustered = sm.Logit(cases["label"].to_numpy(), sm.add_constant(x)).fit(
+        disp=0, cov_type="cluster", cov_kwds={"groups": np.unique(patients, return_inverse=True)[1]}
+    )
+    assert (row["slope_high"] - row["slope_low"]) / 2 / 1.96 == pytest.approx(clustered.bse[1], rel=0.06)
+
+
+def test_the_calibration_error_is_the_mean_distance_over_equally_filled_bins():
+    rng = np.random.default_rng(0)
+    scores = rng.random(1000)
+    labels = (rng.random(1000) < scores**2).astype(float)
+    shares, means = calibration_curve(labels, scores, n_bins=10, strategy="quantile")
+    assert expected_calibration_error(scores, labels) == pytest.approx(np.abs(shares - means).mean(), rel=1e-6)
+
+
+def test_a_well_calibrated_score_has_slope_one_and_intercept_zero_inside_its_intervals(make_scored):
+    scored = make_scored({"one": 1.0}, n_patients=900)
+    rng = np.random.default_rng(0)
+    probability = rng.random(len(scored)) * 0.8 + 0.1
+    scored = scored.assign(score=probability, label=(rng.random(len(scored)) < probability).astype(float))
+    for row in calibration_table(scored).itertuples():
+        assert row.slope_low < 1 < row.slope_high and row.intercept_low < 0 < row.intercept_high and row.ece < 0.1
+
+
+def test_separated_classes_have_no_slope(make_scored):
+    scored = make_scored({"one": 1.0})
+    scored["score"] = np.where(scored["label"] == 1, 0.9, 0.1)
+    assert calibration_table(scored)["slope"].isna().all()
+
+
+def test_net_benefit_is_its_definition(scored):
+    cases = images(scored)
+    table = benefit_table(scored).set_index(["finding", "threshold"]).loc["mass"]
+    for threshold in (0.1, 0.3, 0.6):
+        _, fp, _, tp = confusion_matrix(cases["label"], cases["score"] >= threshold).ravel()
+        odds, prevalence = threshold / (1 - threshold), (cases["label"] == 1).mean()
+        row = table.loc[threshold]
+        assert row["net_benefit"] == pytest.approx((tp - fp * odds) / len(cases))
+        assert row["treat_all"] == pytest.approx(prevalence - (1 - prevalence) * odds)
+        assert row["net_benefit_low"] < row["net_benefit"] < row["net_benefit_high"]
+
+
+def test_with_one_image_each_the_net_benefit_has_the_error_of_a_mean():
+    rng = np.random.default_rng(0)
+    labels = (rng.random(2000) < 0.3).astype(float)
+    scores, threshold = rng.random(2000) * 0.5 + labels * 0.3, np.array([0.4])
+    value, low, high, _ = net_benefit(scores, labels, np.arange(2000), threshold)
+    worth = np.where(labels == 1, 1.0, -0.4 / 0.6) * (scores >= 0.4)
+    assert value[0] == pytest.approx(worth.mean())
+    assert (high - low)[0] / 2 / 1.96 == pytest.approx(worth.std(ddof=1) / np.sqrt(2000), rel=0.01)

@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+from scipy.optimize import brentq
+from scipy.stats import t
+
+from dpmed_core.errors import SpecError
+from dpmed_core.evaluation.statistics.arms import CONVENTIONAL, SAMPLED_ALIKE
+from dpmed_core.evaluation.tables.cost_of_privacy import INFERIOR, NON_INFERIOR, NOT_ENOUGH, cost_table, non_inferiority
+from dpmed_core.evaluation.tables.utility import MACRO, utility_table
+
+ONE_EACH = {"twin0": np.nan, "private0": 1.0}
+TWO_EACH = {"twin0": np.nan, "twin1": np.nan, "private0": 1.0, "private1": 1.0}
+
+
+def paired_delong(scored, finding):
+    """Difference private minus twin and its standard error, DeLong et al. 1988 by loops, for one image a patient."""
+    by_run = [scored[(scored["run_id"] == run) & (scored["finding"] == finding)].dropna(subset="label") for run in ("twin0", "private0")]
+    areas, v10, v01 = [], [], []
+    for cases in by_run:
+        positive, negative = (cases.loc[cases["label"] == label, "score"].to_numpy() for label in (1, 0))
+        psi = (positive[:, None] > negative) + 0.5 * (positive[:, None] == negative)
+        areas.append(psi.mean())
+        v10.append(psi.mean(axis=1))
+        v01.append(psi.mean(axis=0))
+    variance = np.var(v10[1] - v10[0], ddof=1) / len(v10[0]) + np.var(v01[1] - v01[0], ddof=1) / len(v01[0])
+    return areas[1] - areas[0], np.sqrt(variance)
+
+
+def test_with_one_image_each_the_paired_interval_is_delongs(make_scored):
+    scored = make_scored(ONE_EACH, n_patients=400).drop_duplicates(["run_id", "finding", "patient_id"])
+    table = cost_table(scored)
+    for finding in ("mass", "nodule"):
+        row = table[table["finding"] == finding].iloc[0]
+        difference, error = paired_delong(scored, finding)
+        assert row["difference"] == pytest.approx(difference, abs=1e-12)
+        reach = (row["difference_high"] - row["difference_low"]) / 2
+        freedom = brentq(lambda df, ratio: t.ppf(0.975, df) - ratio, 20, 1e6, args=(reach / error,))
+        assert row["p_value"] == pytest.approx(2 * t.sf(abs(difference) / error, freedom), rel=1e-6)
+
+
+def test_the_difference_is_that_of_the_utility_table(make_scored):
+    scored = make_scored(TWO_EACH)
+    utility = utility_table(scored)
+    for row in cost_table(scored).itertuples():
+        means = utility[utility["finding"] == row.finding].groupby(utility["epsilon"].isna())["auroc"].mean()
+        assert row.difference == pytest.approx(means[False] - means[True])
+        assert row.covers == "patients and trainings" and (row.n_seeds, row.n_seeds_reference) == (2, 2)
+
+
+def test_equal_scores_cost_nothing_and_are_non_inferior(make_scored):
+    scored = make_scored(ONE_EACH)
+    scored["score"] = scored.groupby(["case_id", "finding"])["score"].transform("first")
+    table = cost_table(scored, ["sex"])
+    estimable = table[table["reason"] == ""]
+    assert (estimable["difference"] == 0).all() and (estimable["p_value"] == 1).all() and (estimable["verdict"] == NON_INFERIOR).all()
+    assert set(table["covers"]) == {"patients"}
+
+
+def test_a_private_model_at_chance_is_inferior(make_scored):
+    scored = make_scored(ONE_EACH, n_patients=400, skill=2.0)
+    private = scored["run_id"] == "private0"
+    scored.loc[private, "score"] = np.random.default_rng(0).random(private.sum())
+    row = cost_table(scored, margin=0.05).set_index("finding").loc[MACRO]
+    assert row["verdict"] == INFERIOR and row["difference_high"] < -0.05 and row["p_value"] < 1e-6
+
+
+def test_the_three_verdicts_follow_from_interval_and_margin():
+    low, high = np.array([-0.01, -0.09, -0.05, np.nan]), np.array([0.03, -0.03, 0.01, np.nan])
+    assert non_inferiority(low, high, 0.02).tolist() == [NON_INFERIOR, INFERIOR, NOT_ENOUGH, ""]
+
+
+def test_the_twin_is_reported_as_sampled_alike_and_as_conventional(make_scored):
+    scored = make_scored({"twin0": np.nan, "image0": np.nan, "private0": 1.0})
+    scored.loc[scored["run_id"] == "image0", "unit"] = "image"
+    table = cost_table(scored)
+    assert set(table["reference"]) == {SAMPLED_ALIKE, CONVENTIONAL}
+    utility = utility_table(scored).set_index(["run_id", "finding"])["auroc"]
+    for reference, run in ((SAMPLED_ALIKE, "twin0"), (CONVENTIONAL, "image0")):
+        row = table[(table["reference"] == reference) & (table["finding"] == "mass")].iloc[0]
+        assert row["auroc_reference"] == pytest.approx(utility[run, "mass"])
+
+
+def test_runs_on_other_cases_are_not_paired(make_scored):
+    scored = make_scored(ONE_EACH)
+    elsewhere = (scored["run_id"] == "twin0") & (scored["case_id"] == scored["case_id"].iloc[0])
+    assert cost_table(scored[~elsewhere]).empty and len(utility_table(scored[~elsewhere])) == 2 * 3
+
+
+@pytest.mark.parametrize("margin", [0.0, -0.02, 0.5, float("nan")])
+def test_a_margin_that_is_no_loss_is_refused(make_scored, margin):
+    with pytest.raises(SpecError, match="margin"):
+        cost_table(make_scored(ONE_EACH), margin=margin)

@@ -1,0 +1,109 @@
+"""Procedural abdomens: who the patients are, and what their scans show where a radiologist would look."""
+
+import numpy as np
+import pytest
+
+from dpmed_core.imaging.volume_grid import SHAPE
+from dpmed_core.phantoms.abdomen.population import COMORBIDITIES, PDAC, draw_people
+from dpmed_core.phantoms.abdomen.volume import render_lesion_mask, render_volume, render_volumes
+
+PAIRS = 8
+
+
+@pytest.fixture(scope="module")
+def people():
+    return draw_people(60, seed=0, variant="demo")
+
+
+@pytest.fixture(scope="module")
+def volumes(people):
+    return render_volumes(people.head(PAIRS), seed=0)
+
+
+def ill(people):
+    """Rows whose tumour is of the usual darkness and in the usual phase."""
+    return people[(people[PDAC] == 1) & (people["contrast"] > 0.6) & (people["portal"] < 0.4)].head(PAIRS)
+
+
+def test_a_volume_is_fixed_by_its_seed_and_row_whatever_else_is_rendered(people, volumes):
+    assert volumes.shape == (PAIRS, *SHAPE) and volumes.dtype == np.int16
+    assert np.array_equal(render_volume(people.iloc[3], 3, seed=0), volumes[3])
+    assert not np.array_equal(render_volume(people.iloc[3], 3, seed=1), volumes[3])
+    assert not np.array_equal(render_volume(people.iloc[3], 3, seed=0, variant="encoder"), volumes[3])
+    assert not np.array_equal(volumes[2], volumes[3])
+
+
+def test_the_population_has_the_published_margins():
+    people = draw_people(6000, seed=1, variant="demo").drop_duplicates("patient")
+    rate = people.groupby("sex")[PDAC].mean()
+    assert (people["sex"] == "M").mean() == pytest.approx(0.61, abs=0.02)
+    assert rate["M"] == pytest.approx(95 / 197, abs=0.04) and rate["F"] == pytest.approx(77 / 127, abs=0.04)
+    quarter = people["age"].rank(pct=True).mul(4).apply(np.ceil)
+    for q, (with_tumour, without) in enumerate([(23, 63), (48, 37), (54, 25), (48, 27)], start=1):
+        assert people.loc[quarter == q, PDAC].mean() == pytest.approx(with_tumour / (with_tumour + without), abs=0.07)
+    assert people[[PDAC, *COMORBIDITIES]].isin([0, 1]).all(axis=None)
+
+
+def test_patients_have_one_to_three_scans_and_keep_who_they_are():
+    people = draw_people(500, seed=2, variant="demo")
+    scans = people.groupby("patient").size()
+    assert len(people) == 500 and scans.min() == 1 and scans.max() == 3
+    kept = ["age", "sex", PDAC, "site", *COMORBIDITIES]
+    assert people.groupby("patient")[kept].nunique().max(axis=None) == 1
+    grown = people[people["radius_mm"] > 0].groupby("patient")["radius_mm"]
+    assert (grown.last() >= grown.first()).all()
+
+
+def test_diabetes_and_inflammation_go_with_what_they_go_with():
+    people = draw_people(6000, seed=3, variant="demo")
+    assert people.groupby(PDAC)["diabetes"].mean().diff().iloc[-1] > 0.05
+    assert people.groupby("chronic_pancreatitis")["atrophy"].mean().diff().iloc[-1] > 0.15
+
+
+def test_tissues_have_their_hounsfield_units(volumes):
+    for volume in volumes:
+        assert volume[:, 0, 0].max() < -900  # air in the corners
+        body = volume[20:44][volume[20:44] > -300]
+        assert 0.15 < (body < -60).mean() < 0.75  # fat
+        assert 0.2 < ((body > 20) & (body < 140)).mean() < 0.8  # soft tissue
+        assert (volume > 250).sum() > 500  # bone and arteries
+        lungs = volume[54:, 30:66, 20:76]
+        assert (lungs < -700).mean() > 0.2 > (volume[:24, 30:66, 20:76] < -700).mean()
+
+
+def test_liver_lies_right_and_spleen_left(volumes):
+    """Columns run from the patient's right to left: there is more soft tissue on the right below the domes."""
+    soft = (volumes[:, 34:46] > 30) & (volumes[:, 34:46] < 150)
+    assert (soft[..., :48].sum(axis=(1, 2, 3)) > 1.2 * soft[..., 48:].sum(axis=(1, 2, 3))).all()
+
+
+def test_a_tumour_is_darker_than_the_gland_it_grows_in(people):
+    """Over pairs of scans that differ by the tumour alone; where fat was, the mass is brighter."""
+    darker = []
+    for index, person in ill(people).iterrows():
+        mask = render_lesion_mask(person, index, seed=0)
+        healthy = person.copy()
+        healthy["radius_mm"] = 0.0
+        with_it, without = (render_volume(p, index, seed=0).astype(float)[mask] for p in (person, healthy))
+        gland = without > 60
+        darker.append(float((without - with_it)[gland].mean()))
+    assert len(darker) == PAIRS and min(darker) > 5 and np.mean(darker) > 20
+
+
+def test_a_lesion_mask_marks_the_tumour_and_nothing_without_one(people):
+    tumours = people[people[PDAC] == 1]
+    for index, person in tumours.head(PAIRS).iterrows():
+        volume = 4 / 3 * np.pi * person["radius_mm"] ** 3 / 4**3
+        assert 0.25 * volume < render_lesion_mask(person, index, seed=0).sum() < 2.5 * volume + 8
+    healthy = people[people[PDAC] == 0].iloc[0]
+    assert not render_lesion_mask(healthy, int(healthy.name), seed=0).any()
+
+
+def test_a_patient_is_built_alike_on_each_scan_and_lies_otherwise(people):
+    again = people[people.duplicated("patient")].iloc[0]
+    first = people[people["patient"] == again["patient"]].iloc[0]
+    one, two = (render_volume(p, int(p.name), seed=0).astype(float) for p in (first, again))
+    other = render_volume(people.iloc[0], 0, seed=0).astype(float)
+    assert not np.array_equal(one, two)
+    bulk = [(v > -300).sum() for v in (one, two, other)]
+    assert abs(bulk[0] - bulk[1]) < 0.2 * bulk[0]

@@ -1,0 +1,41 @@
+"""ROC and calibration figures."""
+
+import numpy as np
+import pytest
+
+from dpmed_core.evaluation.tables.all_tables import evaluation_tables
+from dpmed_core.reporting.catalogue import Choice, draw
+
+RUNS = {"twin": np.nan, "low": 0.3, "low-again": 0.3}
+
+
+@pytest.fixture
+def scored(make_scored):
+    table = make_scored(RUNS, validation=True)
+    return table.assign(score=1 / (1 + np.exp(-table["score"])))
+
+
+def test_roc_curves_of_both_arms_begin_and_end_in_the_corners(scored, cohort, words):
+    figure = draw("roc", evaluation_tables(scored), Choice(finding="mass", epsilon=0.3), cohort)
+    thick = [trace for trace in figure.data if trace.name]
+    assert [trace.name for trace in thick] == ["without privacy", "private: mean of 2 trainings"]
+    for trace in thick:
+        assert (trace.x[0], trace.y[0], trace.x[-1], trace.y[-1]) == (0, 0, 1, 1)
+    assert "ε = 0.3 at δ = 1e-05 for each patient (analytic-gaussian accountant)" in words(figure)
+    assert "positive of" in words(figure)
+
+
+def test_calibration_draws_the_bins_of_the_first_training(scored, cohort, points):
+    tables = evaluation_tables(scored)
+    figure = draw("calibration", tables, Choice(finding="mass", epsilon=0.3), cohort)
+    bins = tables.reliability
+    first = bins[(bins["finding"] == "mass") & bins["run_id"].isin(["twin", "low"])]
+    assert {(row.predicted, round(row.observed, 9)) for row in first.itertuples()} <= points(figure)
+
+
+@pytest.mark.parametrize("name", ["roc", "calibration"])
+def test_findings_of_one_class_keep_their_panel_and_say_so(scored, cohort, words, name):
+    one_class = scored.assign(label=scored["label"].where(scored["finding"] != "nodule", np.nan))
+    tables = evaluation_tables(one_class)
+    assert "Nodule" in words(draw(name, tables, Choice(epsilon=0.3), cohort))
+    assert "not estimable" in words(draw(name, tables, Choice(finding="nodule", epsilon=0.3), cohort))

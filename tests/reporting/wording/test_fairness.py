@@ -1,0 +1,91 @@
+import pandas as pd
+import pytest
+
+from dpmed_core.reporting.wording.fairness import fairness_sentence, verdict_sentence
+
+CHOSEN = {"recipe": "probe", "unit": "patient", "finding": "effusion", "epsilon": 1.0}
+
+
+def cost(subgroup, auroc, reference, *, attribute="sex", low=-0.05, high=0.01, reason="", n=(100, 20, 60)):
+    counts = dict(zip(("n_cases", "n_positive", "n_patients"), n, strict=True))
+    place = {"attribute": attribute, "subgroup": subgroup, "reference": "sampled alike", "reason": reason}
+    ends = {"difference": auroc - reference, "difference_low": low, "difference_high": high}
+    return {**CHOSEN, **place, "auroc": auroc, "auroc_reference": reference, **ends, **counts}
+
+
+@pytest.fixture
+def costs():
+    nothing = float("nan")
+    return pd.DataFrame(
+        [
+            cost("all", 0.80, 0.83, attribute="all", n=(1310, 220, 700)),
+            cost("female", 0.78, 0.82, low=-0.09, high=0.01),
+            cost("male", 0.84, 0.83, low=-0.02, high=0.04, n=(1200, 200, 640)),
+            cost("unknown", nothing, nothing, reason="only one class", n=(10, 0, 4)),
+        ]
+    )
+
+
+def test_the_sentence_can_be_quoted_alone(costs):
+    said = fairness_sentence(costs, attribute="sex", **CHOSEN)
+    assert said == (
+        "At ε = 1, effusion is told apart with an AUROC of 0.800 with privacy and 0.830 without "
+        "(1,310 test images of 700 patients, 220 positive). "
+        "By sex, the loss through privacy is largest for female, 0.040 (95 % interval −0.010 to 0.090; 100 images, 20 positive), "
+        "and smallest for male, −0.010, a gain (95 % interval −0.040 to 0.020; 1,200 images, 200 positive)."
+    )
+
+
+def test_one_group_or_no_twin_or_too_few_cases_are_said(costs):
+    alone = costs[costs["subgroup"] != "male"]
+    assert "fewer than two groups have enough patients" in fairness_sentence(alone, attribute="sex", **CHOSEN)
+    assert "no model without privacy" in fairness_sentence(costs.iloc[:0], attribute="sex", **CHOSEN)
+    silent = costs.assign(reason="fewer than 5 positives", difference=float("nan"))
+    assert "Effusion cannot be judged" in fairness_sentence(silent, attribute="sex", **CHOSEN)
+
+
+def verdict(subgroup, name, *, excess=0.03, low=-0.01, within=False, detectable=0.08, reason="", finding="effusion"):
+    about = {"attribute": "sex", "subgroup": subgroup, "finding": finding, "margin": 0.02, "verdict": name, "reason": reason}
+    return {**about, "excess": excess, "excess_low": low, "within_margin": within, "detectable": detectable}
+
+
+def test_each_verdict_is_told_with_its_numbers():
+    rows = pd.DataFrame(
+        [
+            verdict("female", "widened", excess=0.051, low=0.012),
+            verdict("male", "not widened"),
+            verdict("other", "not enough evidence", detectable=0.21),
+            verdict("intersex", "not estimable", reason="only one class", detectable=float("nan")),
+        ]
+    )
+    said = verdict_sentence(rows, attribute="sex", finding="effusion")
+    for needed in (
+        "4 groups compared with the others by sex",
+        "Shown to lose more through privacy than the others: Female by 0.051, at least 0.012.",
+        "1 shown not to lose 0.02 more than the others",
+        "For 1 the evidence is not enough: with these patients an extra loss must be 0.21 of AUROC",
+        "1 cannot be estimated",
+    ):
+        assert needed in said
+
+
+def test_over_all_findings_the_finding_is_named_and_a_widening_within_the_margin_is_said():
+    rows = pd.DataFrame([verdict("female", "widened", low=0.001, within=True), verdict("female", "not widened", finding="mass")])
+    said = verdict_sentence(rows, attribute="sex", finding="macro")
+    assert "Female (effusion) by 0.030, at least 0.001, within the margin" in said and "2 comparisons" in said
+
+
+def test_nothing_shown_is_not_called_fair():
+    said = verdict_sentence(pd.DataFrame([verdict("female", "not enough evidence")]), attribute="sex", finding="effusion")
+    assert "None is shown to lose more" in said and "evidence is not enough" in said
+    assert "fair" not in said
+
+
+def test_groups_outside_the_family_have_no_verdict():
+    assert "not in the family" in verdict_sentence(pd.DataFrame([verdict("female", "widened")]), attribute="age", finding="effusion")
+
+
+def test_groups_that_cannot_be_judged_are_not_reported_as_unharmed():
+    rows = pd.DataFrame([verdict(name, "not estimable", reason="only one class", detectable=float("nan")) for name in ("female", "male")])
+    said = verdict_sentence(rows, attribute="sex", finding="effusion")
+    assert said == "2 groups compared with the others by sex: none can be judged in these test patients (only one class)."

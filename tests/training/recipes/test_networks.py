@@ -1,0 +1,150 @@
+"""The recipes that train a network, each from stored cases to stored scores, and the steps they take for patients with several scans."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from dpmed_core.cohort.schema import Part
+from dpmed_core.errors import SpecError
+from dpmed_core.settings import PRODUCT_DATA_DIR
+from dpmed_core.training.dpsgd.stepper import PrivateStepper
+from dpmed_core.training.dpsgd.unit_index import Units
+from dpmed_core.training.encoders.network_input import VOLUME_GRID, volume_tensor
+from dpmed_core.training.encoders.radiograph_encoder import load_encoder
+from dpmed_core.training.fitted import StoredModel
+from dpmed_core.training.inference import score_images
+from dpmed_core.training.loop import unit_losses
+from dpmed_core.training.recipes.catalogue import RECIPES, recipes_for
+from dpmed_core.training.recipes.networks import NETWORKS
+from dpmed_core.training.recipes.train_network import build_network, plan_network, train_network
+from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
+from dpmed_core.training.train import train
+
+ENCODERS = PRODUCT_DATA_DIR / "encoders"
+FOR_VOLUMES = ["paper3d", "slices"]
+TOLERANCE = 1e-5
+"""Of a sum of clipped gradients, relative to the clipping bound."""
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
+
+
+def spec_for(cohort, recipe, epsilon, unit=PrivacyUnit.PATIENT):
+    target = None if epsilon is None else PrivacyTarget(epsilon, 1e-5)
+    return RunSpec(cohort.fingerprint, 0, recipe, RECIPES[recipe].version, unit, target, seed=3)
+
+
+def shortened(name):
+    return replace(NETWORKS[name], epochs=1)
+
+
+@pytest.mark.parametrize("epsilon", [None, 2.04])
+@pytest.mark.parametrize("name", FOR_VOLUMES)
+def test_a_stored_model_gives_the_stored_scores_bit_for_bit_and_of_a_volume_alone(name, epsilon, make_volumes, new_session, tmp_path):
+    cohort, split = make_volumes(12)
+    recipe = shortened(name)
+    model = train_network(recipe, spec_for(cohort, name, epsilon), cohort, split, session=new_session(), encoders_dir=tmp_path)
+    rows = np.flatnonzero(split.parts != Part.TRAIN.value)
+    scores = model.scores["score"].to_numpy().reshape(len(rows), -1)
+    stored = StoredModel(model.result, {key: value.copy() for key, value in model.weights.items()}, tmp_path, cohort.modality)
+    assert np.array_equal(score_images(stored, cohort.images[rows]), scores)
+    assert np.array_equal(score_images(stored, cohort.images[rows[3:4]])[0], scores[3])
+    assert len(np.unique(scores)) == scores.size
+
+
+def test_a_plan_for_volumes_has_the_published_bound_and_batch_and_spends_at_most_what_was_asked(make_volumes):
+    spec = spec_for(make_volumes(2)[0], "paper3d", 2.04)
+    settings, guarantee = plan_network(NETWORKS["paper3d"], spec, n_units=1138)
+    assert settings.sample_rate == pytest.approx(128 / 1138)
+    assert guarantee.epsilon <= 2.04 and guarantee.check_epsilon <= 2.04
+    assert (guarantee.max_grad_norm, guarantee.unit, guarantee.steps) == (1.5, PrivacyUnit.PATIENT, settings.steps)
+
+
+@pytest.mark.parametrize("batches", [[(0, 3)], [(0, 1), (1, 3)]], ids=["at once", "micro-batched"])
+@pytest.mark.parametrize("name", FOR_VOLUMES)
+def test_a_step_sums_the_clipped_gradients_of_patients_with_several_scans(name, batches):
+    recipe, scans_of = NETWORKS[name], [1, 3, 2]
+    first = np.concatenate([[0], np.cumsum(scans_of)])
+    generator = torch.Generator().manual_seed(1)
+    scans = torch.randn(sum(scans_of), 1, 16, 16, 16, generator=generator, dtype=torch.float64)
+    labels = torch.tensor([[1, 0], [0, float("nan")], [1, 1], [0, 1], [float("nan"), 0], [1, 0]], dtype=torch.float64)
+    model = build_network(recipe, n_findings=2, seed=1, encoders_dir=ENCODERS).double()
+    gradients = [explicit_gradient(recipe, scans[a:b], labels[a:b]) for a, b in pairwise(first)]
+    bound = float(torch.stack([g.norm() for g in gradients]).median())
+    expected = sum(g * min(1, bound / float(g.norm())) for g in gradients)
+    sgd = torch.optim.SGD(model.parameters(), lr=1.0)
+    stepper = PrivateStepper(model, sgd, noise_multiplier=0.0, max_grad_norm=bound, expected_units=1.0)
+    before = flat(model)
+    for a, b in batches:
+        part = slice(int(first[a]), int(first[b]))
+        units = units_of(scans_of[a:b])
+        stepper.accumulate(unit_losses(stepper.forward(scans[part], units), labels[part], units), units)
+    stepper.finish()
+    assert float((before - flat(model) - expected).norm()) <= TOLERANCE * bound
+
+
+def explicit_gradient(recipe, scans, labels):
+    """Of one patient, by ordinary back-propagation of the mean loss over its scans, finding by finding."""
+    model = build_network(recipe, n_findings=2, seed=1, encoders_dir=ENCODERS).double()
+    losses = torch.nn.functional.binary_cross_entropy_with_logits(model(scans), labels.nan_to_num(), reduction="none")
+    known = ~labels.isnan()
+    sum(losses[known[:, k], k].mean() for k in range(2)).backward()
+    return torch.cat([p.grad.flatten() for p in model.parameters()])
+
+
+def units_of(counts):
+    return Units(torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts)), len(counts))
+
+
+def flat(model):
+    return torch.cat([p.detach().flatten() for p in model.parameters()]).clone()
+
+
+def test_volumes_are_windowed_before_they_are_averaged_and_each_by_itself():
+    volumes = np.full((2, 64, 96, 96), -160, np.int16)
+    volumes[0, ::2] = 3000  # bone beside the window's lower end
+    volumes[1] = 40
+    seen = volume_tensor(volumes)
+    assert seen.shape == (2, 1, *VOLUME_GRID)
+    assert seen[0].unique().tolist() == [0.0] and seen[1].unique().tolist() == [0.0]
+    assert torch.equal(volume_tensor(volumes[1:]), seen[1:])
+    assert volume_tensor(np.full((1, 64, 96, 96), -1000, np.int16)).unique().tolist() == [-2.0]
+
+
+def test_recipes_take_the_images_they_are_for_and_no_others(make_cohort, make_volumes, new_session, tmp_path):
+    wrong = ((make_cohort, "paper3d", "paper3d takes CT volumes"), (make_volumes, "paper", "holds CT volumes: choose .*paper3d or slices"))
+    for make, name, told in wrong:
+        cohort, split = make()
+        with pytest.raises(SpecError, match=told):
+            train(spec_for(cohort, name, None), cohort, split, session=new_session(), features_dir=tmp_path, encoders_dir=tmp_path)
+        assert RECIPES[name].name not in recipes_for(cohort.modality)
+
+
+@pytest.mark.parametrize("epsilon", [None, 8.0])
+def test_fine_tuning_starts_at_the_public_encoder_and_alters_head_and_last_normalisation_alone(make_cohort, new_session, epsilon):
+    cohort, split = make_cohort(18)
+    session = new_session()
+    spec, recipe = spec_for(cohort, "finetune", epsilon), shortened("finetune")
+    model = train_network(recipe, spec, cohort, split, session=session, encoders_dir=ENCODERS)
+    public = load_encoder(ENCODERS, cohort.modality).networks["narrow"].state_dict()
+    changed = {
+        name for name, weight in model.weights.items() if name.startswith("head.") or not np.array_equal(weight, public[name].numpy())
+    }
+    assert changed == {
+        *("head.weight", "head.bias"),
+        *(f"stages.3.{block}.1.{own}" for block in ("0", "1.blocks.0", "1.blocks.1") for own in ("weight", "bias")),
+    }
+    assert model.result.n_parameters == sum(model.weights[name].size for name in changed) < 2000
+    assert {name for name in session.saved[-1].tensors if name.startswith("optimizer")} != set()
+
+
+def test_a_fine_tuned_run_goes_on_from_its_checkpoint(make_cohort, new_session):
+    cohort, split = make_cohort(18)
+    spec, recipe = spec_for(cohort, "finetune", None), replace(NETWORKS["finetune"], largest_sample_rate=1.0, images_per_unit=9)
+    whole, half = new_session(), new_session()
+    options = {"encoders_dir": ENCODERS}
+    expected = train_network(replace(recipe, epochs=4), spec, cohort, split, session=whole, **options)
+    train_network(replace(recipe, epochs=2), spec, cohort, split, session=half, **options)
+    resumed = train_network(replace(recipe, epochs=4), spec, cohort, split, session=new_session(checkpoint=half.saved[-1]), **options)
+    assert all(np.array_equal(resumed.weights[name], weight) for name, weight in expected.weights.items())

@@ -1,0 +1,1 @@
+"""What the page Cases is made of."""
