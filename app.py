@@ -15,9 +15,9 @@ from dpmed_core.inference.store import InferenceRequests
 from dpmed_core.installation import Installation
 from dpmed_core.runs.status import OPEN_STATES
 from dpmed_core.settings import Settings, load_settings
-from dpmed_core.uploads.single_case import clear_left_behind
+from dpmed_core.uploads.single_case import remove_left_behind
 from widgets.viewer.routes import ROUTES
-from widgets.viewer.sessions import pixel_grants
+from widgets.viewer.sessions import pixel_tokens
 
 log = logging.getLogger(__name__)
 
@@ -26,11 +26,11 @@ LOOK_EVERY_SECONDS = 2.0
 
 @asynccontextmanager
 async def lifespan(app: st.App) -> AsyncIterator[None]:
-    """Start the first demo where nothing was ever stored; while the server runs, keep an engine alive as long as there is work."""
+    """Make the demo cohort in an empty installation; while the server runs, keep an engine running as long as there is work."""
     del app
     settings = load_settings()
     await asyncio.to_thread(start_if_empty, settings)
-    watch = asyncio.create_task(_keep_engine(settings))
+    watch = asyncio.create_task(_watch(settings))
     try:
         yield
     finally:
@@ -39,22 +39,23 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
             await watch
 
 
-async def _keep_engine(settings: Settings) -> None:
+async def _watch(settings: Settings) -> None:
     while True:
         try:
-            await asyncio.to_thread(_look_after, settings)
+            # In a thread: it reads files, and this event loop serves the pages and their pixels.
+            await asyncio.to_thread(_tidy_and_start_engine, settings)
         except DpmedError as error:
             log.warning("%s", error)
-        pixel_grants().purge()
+        pixel_tokens().purge()  # sessions end without notice, and images that are only in memory with them
         await asyncio.sleep(LOOK_EVERY_SECONDS)
 
 
-def _look_after(settings: Settings) -> None:
-    """Sweep what readers left behind, and start an engine where there is work and none."""
+def _tidy_and_start_engine(settings: Settings) -> None:
+    """Remove inference requests and uploads that were left behind, and start an engine where there is work and none is running."""
     installation = Installation.open(settings)
     requests = InferenceRequests(installation)
     requests.clear_old()
-    clear_left_behind(settings)
+    remove_left_behind(settings)
     if requests.open_names() or any(status.state in OPEN_STATES for status in installation.runs.statuses()):
         ensure_engine(settings)
 

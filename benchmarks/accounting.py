@@ -1,6 +1,6 @@
-"""Two independent accountants side by side: PRV in either direction, privacy loss distributions, and Renyi for comparison.
+"""Two independent accountants side by side: PRV in both directions, and privacy loss distributions; RDP for comparison.
 
-The grid holds the settings of Tayebi Arasteh et al. 2024 (batch 128 of 153,502, 20 epochs, delta 6e-6, epsilon 0.29 to 7.89).
+The first training has the settings of Tayebi Arasteh et al. 2024 (batch 128 of 153,502, 20 epochs, delta 6e-6, epsilon 0.29 to 7.89).
 """
 
 import tempfile
@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from dpmed_core.training.accounting.accounting import PoissonSubsampledGaussianPRV as UnitRemovedPRV
-from dpmed_core.training.accounting.accounting import UnitAddedPRV, calibrate_poisson, prv_epsilon_one_way, rdp_epsilon
+from dpmed_core.training.accounting.accounting import UnitAddedPRV, calibrate_poisson, prv_epsilon_in_direction, rdp_epsilon
 from dpmed_core.training.accounting.pld import check_sampled
 from dpmed_core.training.spec import PrivacyTarget
 
@@ -18,19 +18,19 @@ EPSILONS = (0.29, 0.54, 1.06, 2.04, 4.71, 7.89)
 
 
 def rows() -> list[dict[str, object]]:
-    """One row a training and epsilon: noise, what it spends by each accountant, and how far the two that count disagree."""
-    with tempfile.TemporaryDirectory() as folder:
-        return [_row(*training, epsilon, Path(folder)) for training in TRAININGS for epsilon in EPSILONS]
+    """One row per training and epsilon: noise, epsilon by each accountant, and how far the two that count disagree."""
+    with tempfile.TemporaryDirectory() as cache_dir:
+        return [_row(*training, epsilon, Path(cache_dir)) for training in TRAININGS for epsilon in EPSILONS]
 
 
-def _row(case: str, delta: float, sample_rate: float, steps: int, epsilon: float, folder: Path) -> dict[str, object]:
+def _row(case: str, delta: float, sample_rate: float, steps: int, epsilon: float, cache_dir: Path) -> dict[str, object]:
     target, began = PrivacyTarget(epsilon, delta), time.perf_counter()
-    calibration = calibrate_poisson(target, sample_rate=sample_rate, steps=steps, folder=folder)
+    calibration = calibrate_poisson(target, sample_rate=sample_rate, steps=steps, cache_dir=cache_dir)
     seconds, noise = time.perf_counter() - began, calibration.noise_multiplier
     again = time.perf_counter()
-    calibrate_poisson(target, sample_rate=sample_rate, steps=steps, folder=folder)
+    calibrate_poisson(target, sample_rate=sample_rate, steps=steps, cache_dir=cache_dir)
     again = time.perf_counter() - again
-    removed, added = (prv_epsilon_one_way(kind, noise, sample_rate, steps, target) for kind in (UnitRemovedPRV, UnitAddedPRV))
+    removed, added = (prv_epsilon_in_direction(loss, noise, sample_rate, steps, target) for loss in (UnitRemovedPRV, UnitAddedPRV))
     pld = check_sampled(noise_multiplier=noise, sample_rate=sample_rate, steps=steps, delta=delta, epsilon=epsilon)
     spent = max(removed, added, pld)
     return {

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.pairs import timed_in_turns
+from dpmed_core.evaluation.scores.design import Design
 from dpmed_core.evaluation.scores.grouping import Grouping, group_cases
-from dpmed_core.evaluation.statistics.auroc import Design, areas
+from dpmed_core.evaluation.statistics.auroc import auroc_by_group
 from dpmed_core.evaluation.statistics.intervals import on_logit
 from dpmed_core.evaluation.statistics.jackknife import logit_jackknife
 
@@ -72,7 +73,7 @@ def all_intervals(scores: NDArray[np.float64], labels: NDArray[np.float64], grou
     """What the dashboard computes for one run: areas, patient-clustered variances and intervals."""
     for finding in range(len(labels)):
         design = Design.of(labels[finding], grouping)
-        value, influence = areas(scores[finding], design)
+        value, influence = auroc_by_group(scores[finding], design)
         variance, freedom = logit_jackknife(value, influence, grouping, design.counts.effective)
         on_logit(value, variance, freedom, design.counts.effective)
 

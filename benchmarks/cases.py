@@ -1,7 +1,7 @@
-"""How long the page Cases takes in a browser: another case until image and scores stand there, a slice, a window; idle, and while training.
+"""Response times of the page Cases in a browser: to the next case with image and scores, to a slice, while dragging the window.
 
-Of `nih1000` (real images and probes; where `DPMED_REAL_COHORTS` names its folder), of the CT demo, and of a cohort of the paper's size; the
-last two have real files in the stores and synthetic scores, since only the time is of interest.
+Measured with the engine idle and while it trains, on `nih1000` (real images and probes; where `DPMED_REAL_COHORTS` names its folder), the
+CT demo, and a cohort of the paper's size. The last two have real files in the stores and synthetic scores, since only time is measured.
 """
 
 import math
@@ -20,7 +20,7 @@ from benchmarks.page import LONGEST_SECONDS, MOVES, ROOT, VIEWPORT, WORKERS, ser
 from dpmed_core.cohort.demo.ct import add_demo_ct
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.cohort.split import assign_parts
-from dpmed_core.engine.inline_training import train_live
+from dpmed_core.engine.inline_training import train_inline
 from dpmed_core.installation import Installation
 from dpmed_core.reporting.static_images import browser
 from dpmed_core.runs.plan import plan_runs
@@ -39,7 +39,7 @@ BETWEEN_MILLISECONDS = 150
 
 SETUP = f"""() => {{
   window.box = [...document.querySelectorAll('*')].map((e) => e.shadowRoot?.querySelector('.viewer')).find((found) => found);
-  window.place = () => [...document.querySelectorAll('p')].map((p) => p.textContent).find((text) => /^Case [\\d,]+ of /.test(text));
+  window.position = () => [...document.querySelectorAll('p')].map((p) => p.textContent).find((text) => /^Case [\\d,]+ of /.test(text));
   window.wide = () => {{
     const style = document.createElement('style');
     style.textContent = '.viewer {{ width: max-content; }} .pane.main {{ width: {SIDE}px !important; height: {SIDE}px !important; }}' +
@@ -50,19 +50,19 @@ SETUP = f"""() => {{
 }}"""
 
 SWITCH = """() => {
-  const before = [box.dataset.shown, place()];
+  const before = [box.dataset.shown, position()];
   let pressed = null;
   document.addEventListener('keydown', () => { pressed = performance.now(); }, { capture: true, once: true });
   window.switched = new Promise((done) => {
     const look = () => {
-      if (pressed && box.dataset.shown !== before[0] && place() && place() !== before[1]) {
+      if (pressed && box.dataset.shown !== before[0] && position() && position() !== before[1]) {
         setTimeout(() => done(performance.now() - pressed), 0);
       } else requestAnimationFrame(look);
     };
     requestAnimationFrame(look);
   });
 }"""
-"""Starts a clock at the next key press; `window.switched` gives the milliseconds until image and text are another case's."""
+"""Starts a clock at the next key press; `window.switched` gives the milliseconds until image and text show another case."""
 
 DRAG = f"""async () => {{
   const one = canvas(), side = [one.width, one.height];
@@ -79,7 +79,7 @@ DRAG = f"""async () => {{
   fire('pointerup', 5);
   return [frames, ...side];
 }}"""
-"""Frames a second while window and level are dragged, and the size of the canvas in pixels."""
+"""Frames per second while window and level are dragged, and the size of the canvas in pixels."""
 
 SCROLL = """async () => {
   const one = canvas(), asked = performance.getEntriesByType('resource').length;
@@ -96,11 +96,11 @@ SCROLL = """async () => {
   WebSocket.prototype.send = send;
   return [times.sort((a, b) => a - b)[32], performance.getEntriesByType('resource').length - asked + sent];
 }"""
-"""Median milliseconds from a turn of the wheel to the drawn slice, over 64 slices, and how often anything was asked of the server."""
+"""Median milliseconds from a turn of the wheel to the drawn slice, over 64 slices, and the number of requests to the server."""
 
 
 def rows() -> list[dict[str, object]]:
-    """One row a cohort, engine idle and two workers training."""
+    """One row per cohort, with the engine idle and with two workers training."""
     path = browser()
     if path is None:
         raise SystemExit("No Chrome or Chromium was found: install one to measure pages.")
@@ -135,12 +135,12 @@ def _measured(page: Page, url: str, cohort: Cohort) -> dict[str, object]:
     if cohort.images.ndim == 4:
         milliseconds, asked = page.evaluate(SCROLL)
         seen |= {"slice_ms": round(milliseconds, 1), "server_round_trips_of_64_slices": asked}
-    return {"n_test_cases": page.evaluate("place()").split(" of ")[1], **switched, **seen}
+    return {"n_test_cases": page.evaluate("position()").split(" of ")[1], **switched, **seen}
 
 
 def _switches(page: Page) -> Iterator[float]:
-    """Milliseconds from the key until image and text are another case's: on, and back where the list ends."""
-    n_cases = int(str(page.evaluate("place()")).split(" of ")[1].replace(",", ""))
+    """Milliseconds from the key press until image and text show another case: forward, and back where the list ends."""
+    n_cases = int(str(page.evaluate("position()")).split(" of ")[1].replace(",", ""))
     for move in range(MOVES):
         page.evaluate(SWITCH)
         page.keyboard.press("n" if move % (2 * n_cases - 2) < n_cases - 1 else "p")
@@ -152,7 +152,7 @@ def _cohorts(installation: Installation) -> Iterator[Cohort]:
     if real := os.environ.get("DPMED_REAL_COHORTS"):
         _import_nih(installation, Path(real) / "nih1000")
         cohort = installation.cohorts.load("nih1000")
-        train_live(installation, cohort, _specs(installation, cohort))
+        train_inline(installation, cohort, _specs(installation, cohort))
         yield cohort
     add_demo_ct(installation.cohorts, n_cases=SCANS)
     cohort = installation.cohorts.load("demo-ct")

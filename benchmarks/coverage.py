@@ -7,10 +7,13 @@ from itertools import product
 import numpy as np
 
 from benchmarks.cohorts import Cohort, separation
+from dpmed_core.evaluation.metrics.auroc import AUROC
+from dpmed_core.evaluation.metrics.measured import Measured, measure
+from dpmed_core.evaluation.scores.design import Design
 from dpmed_core.evaluation.scores.grouping import EVERYBODY, group_cases
 from dpmed_core.evaluation.scores.panel import Panel
-from dpmed_core.evaluation.statistics.auroc import Design, areas
-from dpmed_core.evaluation.statistics.auroc_panel import Measured, measure_panel
+from dpmed_core.evaluation.scores.panel_design import PanelDesign
+from dpmed_core.evaluation.statistics.auroc import auroc_by_group
 from dpmed_core.evaluation.statistics.intervals import on_logit
 from dpmed_core.evaluation.tables.cost_of_privacy import cost_rows
 
@@ -38,9 +41,9 @@ def draw(rng: np.random.Generator, *, n_patients: int, correlation: float, preva
 
 def intervals(panel: Panel) -> dict[str, tuple[float, float]]:
     """Each interval of `WHAT`; NaN where the product says "too few"."""
-    measured = measure_panel(panel)
+    measured = measure(AUROC, PanelDesign(panel))
     low, high = measured.intervals(0)
-    costs = cost_rows([measured], [EVERYBODY], margin=0.02).iloc[0]
+    costs = cost_rows(AUROC, [measured], [EVERYBODY], margin=0.02).iloc[0]
     return {
         "single": (low[0, 0], high[0, 0]),
         "macro": (low[-1, 0], high[-1, 0]),
@@ -53,7 +56,7 @@ def naive(panel: Panel, measured: Measured) -> tuple[float, float]:
     """The interval that takes every image for a patient of its own, where the product gives one."""
     images = np.arange(len(panel.patients))
     grouping = group_cases(panel.cases, (), images, n_patients=len(images))
-    value, influence = areas(panel.scores[0, 0], Design.of(panel.labels[0], grouping))
+    value, influence = auroc_by_group(panel.scores[0, 0], Design.of(panel.labels[0], grouping))
     variance = np.square(influence).sum() / np.square(np.maximum(value * (1 - value), 1e-9))
     low, high = on_logit(value, variance, np.full(1, 1e6), np.full(1, float(len(images))))
     return (float(low[0]), float(high[0])) if not measured.reasons[0, 0] else (np.nan, np.nan)

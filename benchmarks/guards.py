@@ -1,7 +1,7 @@
-"""Takes each guard of the privacy promise out, by hand, in a copy of the source tree, and asks whether a test notices.
+"""Removes each guard of the privacy guarantee, one at a time, in a copy of the source tree, and checks whether a test fails.
 
-A guard whose removal no test notices is a guard that the next change may remove. First the tests run on an untouched copy, where all of
-them must pass; then once for each guard, where one must fail. `docs/privacy.md` lists guards and tests.
+A guard whose removal no test detects could be lost with the next change. First the tests run on an unchanged copy, where all must pass;
+then once per guard, where one must fail. `docs/privacy.md` lists guards and tests.
 """
 
 import shutil
@@ -14,20 +14,20 @@ from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parents[1]
 LEFT_OUT = {".git", ".venv", "cohorts", "runs", "node_modules"}
-"""At the top of the tree and in its data folder: what the tests do not need."""
+"""Not copied, at the top of the tree and in its data folder: the tests do not need it."""
 PASSED, FAILED = 0, 1
-"""Exit statuses of pytest where tests ran."""
+"""Exit statuses of pytest when tests ran."""
 
 
 @dataclass(frozen=True)
 class Guard:
-    """One guard and how it is taken out.
+    """One guard and how to remove it.
 
     Attributes:
-        guard: what it sees to, in words.
-        file: where it stands.
-        edits: each (text, what stands there without the guard).
-        tests: where a test must fail.
+        guard: what it ensures, in words.
+        file: the file that holds it.
+        edits: pairs of the text in the file and its replacement without the guard.
+        tests: files in one of which a test must fail without the guard.
     """
 
     guard: str
@@ -36,50 +36,51 @@ class Guard:
     tests: tuple[str, ...]
 
 
-ALONE = "Units(torch.arange(len({0})), len({0}))"
+ONE_IMAGE_UNITS = "Units(torch.arange(len({0})), len({0}))"
+"""Code that makes every image a unit of its own."""
 STEP, LOOP, HEAD = "dpmed_core/training/dpsgd/stepper.py", "dpmed_core/training/loop.py", "dpmed_core/training/recipes/linear_head.py"
 GUARDS = (
     Guard(
-        "a unit's images, or views of one, are averaged before it is clipped (network)",
+        "a unit is clipped once, over all of its images (network)",
         STEP,
         (
-            ("return self._gradients(images, units)", f"return self._gradients(images, {ALONE.format('images')})"),
-            ("clipped_sums(units, lambda", f"clipped_sums({ALONE.format('losses')}, lambda"),
+            ("return self._gradients(images, units)", f"return self._gradients(images, {ONE_IMAGE_UNITS.format('images')})"),
+            ("clipped_sums(units, lambda", f"clipped_sums({ONE_IMAGE_UNITS.format('losses')}, lambda"),
         ),
         ("tests/training/dpsgd/test_stepper.py",),
     ),
     Guard(
-        "a unit's images, or views of one, are averaged before it is clipped (head)",
+        "a unit is clipped once, over all of its images (head)",
         HEAD,
         (("np.triu_indices(size)", "np.diag_indices(size)"),),
         ("tests/training/recipes/test_linear_head.py",),
     ),
     Guard(
-        "a volume's slices belong to its patient's gradient",
+        "all slices of a volume count in its patient's gradient",
         "dpmed_core/training/dpsgd/convolution.py",
         (("[_weight_gradient(layer, x, g) for x, g in parts]", "[_weight_gradient(layer, x[:1], g[:1]) for x, g in parts]"),),
         ("tests/training/dpsgd/test_unit_gradients.py", "tests/training/recipes/test_networks.py"),
     ),
     Guard(
-        "a unit whose gradient is not finite counts as zero (network)",
+        "a unit whose gradient is not finite contributes zero (network)",
         STEP,
         (("return torch.where(torch.isfinite(norms), factors, 0)", "return factors"),),
         ("tests/training/dpsgd/test_stepper.py",),
     ),
     Guard(
-        "an image that is not finite counts as zero (head)",
-        HEAD,
+        "an image whose features are not finite counts as zero (head)",
+        "dpmed_core/training/encoders/features.py",
         (("usable = np.isfinite(squares) & (squares > 0)", "usable = squares != 0"),),
         ("tests/training/recipes/test_linear_head.py",),
     ),
     Guard(
-        "residuals are evened over findings before their unit is clipped (head)",
+        "residuals are weighted by finding before their unit is clipped (head)",
         HEAD,
         (
-            ("        residuals *= even\n", ""),
+            ("        residuals *= balance  #", "        #"),
             (
-                "        if settings.max_grad_norm is not None:\n            total +=",
-                "        total *= even\n        if settings.max_grad_norm is not None:\n            total +=",
+                "        if settings.max_grad_norm is not None:\n",
+                "        total *= balance\n        if settings.max_grad_norm is not None:\n",
             ),
         ),
         ("tests/training/recipes/test_linear_head.py",),
@@ -87,7 +88,7 @@ GUARDS = (
     Guard(
         "an empty sample takes its noise step",
         LOOP,
-        (("    chosen = [_chosen_films", "    if not len(sampled):\n        return\n    chosen = [_chosen_films"),),
+        (("    chosen = [_sample_images", "    if not len(sampled):\n        return\n    chosen = [_sample_images"),),
         ("tests/training/test_loop.py",),
     ),
     Guard(
@@ -97,7 +98,7 @@ GUARDS = (
         ("tests/training/dpsgd/test_stepper.py",),
     ),
     Guard(
-        "without bound and noise, private and plain steps are one (the twin's constant)",
+        "private and non-private steps divide by the same constant",
         STEP,
         (("(losses.sum() / self._expected_units)", "losses.mean()"),),
         ("tests/training/dpsgd/test_stepper.py",),
@@ -109,39 +110,39 @@ GUARDS = (
         ("tests/training/dpsgd/test_stepper.py",),
     ),
     Guard(
-        "the order of files alters no run_id",
+        "the order of files does not change a run_id",
         "dpmed_core/cohort/intake/canonical_order.py",
         (('cases.sort_values(["patient_id", "case_id"])', "cases"),),
         ("tests/cohort/intake/test_importer.py",),
     ),
     Guard(
-        "an encoder is public data's, and its card says which",
+        "an encoder is refused unless its card says which public data it was trained on",
         "dpmed_core/training/encoders/card.py",
         (('if facts.get("public") is not True or not facts.get("data"):', "if False:"),),
         ("tests/training/encoders/test_features.py",),
     ),
     Guard(
-        "the encoder's phantoms have other numbers than the demo's",
+        "the radiograph encoder's phantoms have other random numbers than the demo's",
         "dpmed_core/phantoms/chest/population.py",
         (('"encoder": 77_010_500}', '"encoder": 20_240_300}'),),
         ("tests/phantoms/test_chest.py",),
     ),
     Guard(
-        "the CT encoder's phantoms have other numbers than the demo's",
+        "the CT encoder's phantoms have other random numbers than the demo's",
         "dpmed_core/phantoms/abdomen/population.py",
         (('"encoder": 81_170_330}', '"encoder": 20_240_462}'),),
         ("tests/phantoms/test_chest.py",),
     ),
     Guard(
-        "the page of a synthetic cohort says whom it flatters",
+        "the page of a synthetic cohort says which models it favours",
         "widgets/cohort.py",
-        (("They flatter {_flattered(cohort)}, whose ", "Of {_flattered(cohort)} the "),),
+        (("They favour {_recipes_on_encoder(cohort)}, ", "{_recipes_on_encoder(cohort)}: "),),
         ("tests/pages/test_pages.py",),
     ),
     Guard(
         "unknown labels are normalised within the unit",
         LOOP,
-        (("known / units.sums(known)[units.of_film].clamp(min=1)", "known / known.sum(0).clamp(min=1)"),),
+        (("known / units.sums(known)[units.of_image].clamp(min=1)", "known / known.sum(0).clamp(min=1)"),),
         ("tests/training/dpsgd/test_stepper.py",),
     ),
     Guard(
@@ -151,7 +152,7 @@ GUARDS = (
         ("tests/training/dpsgd/test_stepper.py",),
     ),
     Guard(
-        "units enter by chance, each by itself",
+        "units are sampled at random, each independently",
         LOOP,
         (("random.bernoulli(settings.sample_rate, len(own))", "slice(0, round(settings.sample_rate * len(own)))"),),
         ("tests/training/test_loop.py",),
@@ -160,9 +161,9 @@ GUARDS = (
 
 
 def rows() -> list[dict[str, object]]:
-    """Each guard, and whether a test failed without it; the first row is the untouched tree."""
+    """Each guard, and whether a test failed without it; the first row is the unchanged tree."""
     files = sorted({test for guard in GUARDS for test in guard.tests})
-    whole = {"guard": "none taken out", "noticed": _status(ROOT, (), files) == FAILED, "tests": " ".join(files)}
+    whole = {"guard": "none removed", "noticed": _status(ROOT, (), files) == FAILED, "tests": " ".join(files)}
     return [whole, *({"guard": g.guard, "noticed": noticed(g), "tests": " ".join(g.tests)} for g in GUARDS)]
 
 
@@ -179,7 +180,7 @@ def _status(root: Path, edits: Sequence[tuple[str, str, str]], tests: Sequence[s
         for file, text, replacement in edits:
             path = copy / file
             source = path.read_text()
-            assert text in source, f"{file} no longer holds {text!r}: tell this benchmark where the guard stands now."
+            assert text in source, f"{file} no longer contains {text!r}: update the edits of this guard."
             path.write_text(source.replace(text, replacement))
         command = [sys.executable, "-m", "pytest", *tests, "-x", "-q", "-p", "no:cacheprovider"]
         ended = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)

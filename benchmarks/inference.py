@@ -1,4 +1,4 @@
-"""How long a page waits for an answer: with the engine idle, and with every training worker training."""
+"""The time a page waits for the answer to an inference request, with the engine idle and with every training worker training."""
 
 import os
 import signal
@@ -35,7 +35,7 @@ Models = tuple[tuple[str, str], ...]
 
 
 def rows() -> list[dict[str, object]]:
-    """One row a question and state of the engine: median and largest seconds from asking to the answer on disk."""
+    """One row per kind of request and state of the engine: median and largest seconds from the request to the answer on disk."""
     with tempfile.TemporaryDirectory() as folder:
         installation = Installation.open(Settings(data_dir=Path(folder), workers=2))
         add_demo_radiograph(installation.cohorts, name="demo", n_cases=N_IMAGES)
@@ -50,7 +50,7 @@ def rows() -> list[dict[str, object]]:
 
 
 def _trained(installation: Installation, cohort: Cohort, recipe: str) -> Models:
-    """Runs of a recipe, trained here."""
+    """Runs of a recipe, trained in this process."""
     names = _ask(installation, cohort, recipe, EPSILONS[recipe], non_private=True)
     for run_id in names:
         work_on(installation.settings, run_id)
@@ -87,7 +87,7 @@ def _engine(installation: Installation) -> Iterator[None]:
 def _measured(installation: Installation, cohort: Cohort, models: dict[str, Models], engine: str) -> list[dict[str, object]]:
     requests, rows = InferenceRequests(installation), []
     held_out = held_out_rows(assign_parts(cohort, seed=0, key=installation.key))
-    offset = 0 if engine == "idle" else ROUNDS  # no question twice
+    offset = 0 if engine == "idle" else ROUNDS  # a request that was answered before takes no time
     for recipe, of_recipe in models.items():
         pair = (of_recipe[1], of_recipe[0])
         for card in methods_of(recipe):
@@ -97,8 +97,8 @@ def _measured(installation: Installation, cohort: Cohort, models: dict[str, Mode
             ]
             rows.append(_row(f"{recipe}, {card.name}, two models", engine, [_seconds(requests, one) for one in asked]))
         pixels = np.array(cohort.images[held_out[0]])
-        own = [_seconds(requests, UploadedCase("demo", of_recipe), pixels) for _ in range(ROUNDS)]
-        rows.append(_row(f"{recipe}, own case, {len(of_recipe)} models", engine, own))
+        uploaded = [_seconds(requests, UploadedCase("demo", of_recipe), pixels) for _ in range(ROUNDS)]
+        rows.append(_row(f"{recipe}, uploaded case, {len(of_recipe)} models", engine, uploaded))
     return rows
 
 

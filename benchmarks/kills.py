@@ -1,9 +1,9 @@
-"""Private runs killed (SIGKILL) at random moments until each has finished: what they spent, and whether any noise came twice.
+"""Private runs whose workers are killed (SIGKILL) at random times until each has finished: what they spent, and whether noise was reused.
 
-A worker is started for a run, killed after a random time, and started again, until all kills are used up; checkpoints are frequent, so
-that kills fall into their writing too. How reuse is checked: the worker's source of Gaussian variates is wrapped here, and leaves a digest
-of every block that it hands out; two equal digests, within a run or between runs, would be noise used twice. (The product itself never
-records noise.)
+A worker is started for a run, killed after a random time, and started again, until the number of kills is reached; checkpoints are
+frequent, so that some kills happen while one is written. Reuse is checked by wrapping the worker's source of Gaussian variates: it records
+a digest of every block that it returns, and two equal digests, within a run or between runs, would mean that noise was used twice. (The
+product itself never records noise.)
 """
 
 import hashlib
@@ -36,7 +36,7 @@ N_IMAGES, IMAGES_A_PATIENT = 240, 2
 
 
 def rows() -> list[dict[str, object]]:
-    """One row a run: how often it was killed, what it planned and spent, and noise blocks that came twice."""
+    """One row per run: how often it was killed, what it planned and spent, and the number of noise blocks used twice."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(data_dir=Path(folder))
         installation = Installation.open(settings)
@@ -48,14 +48,14 @@ def rows() -> list[dict[str, object]]:
 
 def _kill_and_restart(installation: Installation, run_ids: list[str], noise: Path) -> Counter[str]:
     noise.mkdir()
-    moments, kills = random.Random(0), Counter[str]()
+    times, kills = random.Random(0), Counter[str]()
     while open_runs := [r for r in run_ids if installation.runs.status(r).state in OPEN_STATES]:
-        run_id = moments.choice(open_runs)
+        run_id = times.choice(open_runs)
         worker = multiprocessing.get_context("spawn").Process(target=_work, args=(installation.settings, run_id, noise))
         worker.start()
         began = _wait_for_attempt(installation, run_id, worker)
         if sum(kills.values()) < N_KILLS:
-            worker.join(max(0.0, began + moments.uniform(0, LONGEST_LIFE_SECONDS) - time.monotonic()))
+            worker.join(max(0.0, began + times.uniform(0, LONGEST_LIFE_SECONDS) - time.monotonic()))
             if worker.is_alive():
                 worker.kill()
                 kills[run_id] += 1
@@ -64,7 +64,7 @@ def _kill_and_restart(installation: Installation, run_ids: list[str], noise: Pat
 
 
 def _wait_for_attempt(installation: Installation, run_id: str, worker: multiprocessing.process.BaseProcess) -> float:
-    """When the worker planned its attempt: before that nothing can be lost."""
+    """The time at which the worker had recorded its plan: before that there is nothing to lose."""
     seen = len(installation.runs.attempts(run_id))
     while worker.is_alive() and len(installation.runs.attempts(run_id)) < seen + 2:
         time.sleep(0.02)
@@ -81,12 +81,12 @@ def _work(settings: Settings, run_id: str, noise: Path) -> None:
     loop.CHECKPOINT_SECONDS = CHECKPOINT_SECONDS
     draw, log = source.gaussian, (noise / f"{run_id}-{os.getpid()}").open("a", buffering=1)
 
-    def noted(n: int, entropy: source.SecureRandom) -> torch.Tensor:
+    def recorded(n: int, entropy: source.SecureRandom) -> torch.Tensor:
         drawn = draw(n, entropy)
         log.write(hashlib.sha256(drawn.numpy().tobytes()).hexdigest() + "\n")
         return drawn
 
-    source.gaussian = noted
+    source.gaussian = recorded
     work_on(settings, run_id)
 
 

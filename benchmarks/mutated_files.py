@@ -24,7 +24,7 @@ from PIL import Image
 from dpmed_core.errors import ImageError
 from dpmed_core.imaging.dicom.decoding import DECODER
 from dpmed_core.imaging.image import read_image
-from dpmed_core.imaging.subprocess_client import end_apart
+from dpmed_core.imaging.subprocess_client import end_subprocess
 
 LIMIT_SECONDS, LIMIT_BYTES = 5.0, 2**30
 HUGE_LENGTHS = (0xFFFFFFFF, 0xFFFFFFFE, 0x7FFFFFFF, 0x80000000, 0x10000000, 0x00FFFFFF)
@@ -216,7 +216,7 @@ def read_mutants(n_files: int, seed: int) -> Outcome:
 
 def _decoder_peak() -> int:
     """The most memory that any decoder process had; the one still there is ended first."""
-    end_apart(DECODER)
+    end_subprocess(DECODER)
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
 
 

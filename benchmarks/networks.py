@@ -1,8 +1,8 @@
-"""What a network recipe reaches on the real cohorts on which `benchmarks.recipes` tries `probe`; minutes to an hour, by hand.
+"""AUROC of a network recipe on the real cohorts on which `benchmarks.recipes` tests `probe`; started by hand, takes minutes to an hour.
 
-`python -m benchmarks.networks paper pneumoniamnist 5` trains five replicates an epsilon, `python -m benchmarks.networks paper nih1000 1`
-one a fold of the first repeat; a fourth argument, such as `0.3,1,none`, names other epsilons. One line of JSON a training as it ends, then
-the means.
+`python -m benchmarks.networks paper pneumoniamnist 5` trains with five seeds per epsilon, `python -m benchmarks.networks paper nih1000 1`
+once per fold of the first repeat; a fourth argument, such as `0.3,1,none`, names other epsilons. Prints one line of JSON after each
+training, then the means.
 """
 
 import json
@@ -21,7 +21,7 @@ from benchmarks.recipes import DELTA, N_FOLDS, NIH_FINDINGS, folds, nih, paired,
 from dpmed_core.settings import load_settings
 from dpmed_core.training.loop import TrainingData, predict, train_model
 from dpmed_core.training.recipes.networks import NETWORKS, NetworkRecipe
-from dpmed_core.training.recipes.train_network import build_network, plan_network, seen_by
+from dpmed_core.training.recipes.train_network import build_network, network_inputs, plan_network
 from dpmed_core.training.result import PrivacyGuarantee
 from dpmed_core.training.session import Checkpoint
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
@@ -31,7 +31,7 @@ EPSILONS = {"pneumoniamnist": "0.3,1,8,none", "nih1000": "1,8,none"}
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Images as a cohort stores them, their labels and units, and who is trained on."""
+    """Images as a cohort stores them, their labels and units, and which of them are trained on."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.float32]
@@ -40,34 +40,34 @@ class Images:
 
 
 class Unrecorded:
-    """A training that nobody resumes."""
+    """The session of a training that is never resumed."""
 
     def plan(self, planned: PrivacyGuarantee | None, total_steps: int) -> None:
         """Nothing is recorded: the cohorts are public."""
 
     def latest(self) -> Checkpoint | None:
-        """Always afresh."""
+        """None: every training starts from the beginning."""
         return None
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Nothing is kept."""
+        """Nothing is stored."""
 
     def step(self, done: int, total: int) -> None:
-        """Nobody watches."""
+        """No progress is shown, and no one cancels."""
 
 
 def aurocs(recipe: NetworkRecipe, images: Images, epsilon: float | None, *, seed: int) -> list[float]:
-    """Held-out AUROC of each finding, of one training."""
+    """Held-out AUROC of each finding after one training."""
     rows_of = [np.flatnonzero(images.train & (images.units == unit)) for unit in np.unique(images.units[images.train])]
     target = None if epsilon is None else PrivacyTarget(epsilon, DELTA)
     spec = RunSpec("0" * 64, 0, recipe.card.name, recipe.card.version, PrivacyUnit.PATIENT, target, seed)
     settings, _ = plan_network(recipe, spec, n_units=len(rows_of))
     rows = np.concatenate(rows_of)
     images_of = np.split(np.arange(len(rows)), np.cumsum([len(unit) for unit in rows_of])[:-1])
-    data = TrainingData(seen_by(recipe, images.images, rows), torch.from_numpy(images.labels[rows]), images_of)
+    data = TrainingData(network_inputs(recipe, images.images, rows), torch.from_numpy(images.labels[rows]), images_of)
     model = build_network(recipe, n_findings=images.labels.shape[1], seed=seed, encoders_dir=load_settings().encoders_dir)
     train_model(model, data, settings, session=Unrecorded())
-    scores = predict(model, seen_by(recipe, images.images, np.flatnonzero(~images.train)))
+    scores = predict(model, network_inputs(recipe, images.images, np.flatnonzero(~images.train)))
     return [float(roc_auc_score(images.labels[~images.train, k], scores[:, k])) for k in range(images.labels.shape[1])]
 
 
@@ -85,7 +85,7 @@ def on_pneumonia(recipe: NetworkRecipe, folder: Path, epsilons: tuple[float | No
 
 
 def on_nih(recipe: NetworkRecipe, folder: Path, epsilons: tuple[float | None, ...], *, n_repeats: int) -> Iterator[dict[str, object]]:
-    """Each fold, then each finding's mean and, where the twin is trained too, its paired difference from it."""
+    """Each fold, then each finding's mean and, if the non-private reference is trained too, its paired difference from it."""
     images, labels, patients = nih(folder)
     found: dict[float | None, list[list[float]]] = {epsilon: [] for epsilon in epsilons}
     for fold, train in enumerate(folds(patients)):
@@ -102,7 +102,7 @@ def on_nih(recipe: NetworkRecipe, folder: Path, epsilons: tuple[float | None, ..
 
 
 def main(name: str, task: str, repeats: int, epsilons: str | None = None) -> None:
-    """Print what recipe `name` reaches on `task`."""
+    """Print the AUROC of recipe `name` on `task`."""
     torch.set_num_threads(1)
     recipe, folder = NETWORKS[name], Path(os.environ["DPMED_REAL_COHORTS"])
     asked = tuple(None if one == "none" else float(one) for one in (epsilons or EPSILONS[task]).split(","))

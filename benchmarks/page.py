@@ -1,6 +1,7 @@
-"""How long a slider move on the fairness page takes in a browser, at the size of the paper's cohort: engine idle, and two workers training.
+"""Response time of the fairness page to a move of the slider, in a browser, with a cohort of the paper's size.
 
-The cohort and its runs are real files of the stores; the scores in them are synthetic, since only the time is of interest.
+Measured with the engine idle and with two workers training. Cohort and runs are real files of the stores; the scores in them are synthetic,
+since only time is measured.
 """
 
 import multiprocessing
@@ -60,7 +61,7 @@ WHOLE = f"document.querySelectorAll('.js-plotly-plot').length >= {N_FIGURES} && 
 
 
 def rows() -> list[dict[str, object]]:
-    """One row for the peer and for each grouping of patients, engine idle and two workers training; milliseconds of `MOVES` moves."""
+    """One row for the peer and for each attribute, with the engine idle and with two workers training; milliseconds of `MOVES` moves."""
     path = browser()
     if path is None:
         raise SystemExit("No Chrome or Chromium was found: install one to measure pages.")
@@ -77,7 +78,7 @@ def rows() -> list[dict[str, object]]:
 
 
 def measured(page: Page, settings: Settings, n_workers: int) -> Iterator[dict[str, object]]:
-    """The rows of one state of the engine; the peer is Streamlit with one slider and one figure, in the same minute on the same machine."""
+    """The rows of one state of the engine; the peer, Streamlit with one slider and figure, is measured just before, on the same machine."""
     state = {"engine": f"{n_workers} workers training" if n_workers else "idle"}
     with served(settings, PEER) as url:
         page.goto(url)
@@ -116,7 +117,7 @@ def summary(moves: Iterator[float]) -> dict[str, object]:
 
 
 def _moves(page: Page, n_figures: int) -> Iterator[float]:
-    """Milliseconds from each key press until all of the page shows the new budget, there and back over all budgets."""
+    """Milliseconds from each key press until the whole page shows the new budget, forward and back over all budgets."""
     at, step = 0, 1
     for _ in range(MOVES):
         if not 0 <= at + step < len(EPSILONS):
@@ -131,7 +132,7 @@ def _moves(page: Page, n_figures: int) -> Iterator[float]:
 
 @contextmanager
 def served(settings: Settings, script: str) -> Iterator[str]:
-    """The address at which `script` is served on the data folder of `settings`."""
+    """The address of a server that runs `script` on the data folder of `settings`."""
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
@@ -158,7 +159,7 @@ def _wait_until_served(address: str) -> None:
 
 @contextmanager
 def workers(number: int) -> Iterator[None]:
-    """So many processes that train a small network on one thread each, niced as the engine's workers are."""
+    """`number` processes that train a small network on one thread each, with the priority of the engine's workers."""
     context = multiprocessing.get_context("spawn")
     busy = [context.Process(target=_train, daemon=True) for _ in range(number)]
     for process in busy:

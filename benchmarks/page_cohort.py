@@ -1,4 +1,4 @@
-"""A cohort of the size of the paper's, with finished runs whose scores are synthetic: for measuring speed, never quality."""
+"""A cohort of the paper's size with finished runs whose scores are synthetic: for measuring speed, not quality."""
 
 import math
 from dataclasses import replace
@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 
 
 def make(installation: Installation) -> Cohort:
-    """The cohort, with a run at each of `EPSILONS` and a twin, `N_SEEDS` times, all of them stored as finished."""
+    """The cohort, with `N_SEEDS` runs at each of `EPSILONS` and as many non-private references, all stored as finished."""
     rng = np.random.default_rng(0)
     cohort = _cohort(installation, rng)
     specs = plan_runs(
@@ -77,7 +77,7 @@ def _cohort(installation: Installation, rng: np.random.Generator) -> Cohort:
 
 
 def store(installation: Installation, cohort: Cohort, spec: RunSpec, scores: pd.DataFrame) -> None:
-    """Store `scores` as the finished run that `spec` asks for."""
+    """Store `scores` as the result of the run `spec`."""
     installation.runs.ask(spec, cohort_name=cohort.name)
     run_id = installation.runs.run_id(spec)
     guarantee = None

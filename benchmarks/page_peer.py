@@ -1,4 +1,4 @@
-"""The least that Streamlit can do for a slider move: one slider, one sentence, one figure of nine traces, nothing computed."""
+"""The least that Streamlit does for a move of a slider: one slider, one sentence, one figure of nine traces, no computation."""
 
 import plotly.graph_objects as go
 import streamlit as st

@@ -1,4 +1,4 @@
-"""Timing ways of doing one thing in turns, so that a noisy machine is as noisy to all of them."""
+"""Timing of alternatives in turns, so that a noisy machine affects all of them alike."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -11,20 +11,20 @@ import torch
 
 @dataclass(frozen=True)
 class Pair:
-    """Medians of the rounds, in seconds."""
+    """Medians over rounds, in seconds."""
 
     ours_seconds: float
     peer_seconds: float
 
 
 def timed_in_turns(ours: Callable[[], object], theirs: Callable[[], object], *, rounds: int = 5) -> Pair:
-    """`ours` and `theirs` timed alternately on one thread, after one round that does not count."""
+    """Median times of `ours` and `theirs`, which alternate on one thread, after a warm-up round that does not count."""
     times = seconds_in_turns({"ours": ours, "theirs": theirs}, rounds=rounds)
     return Pair(median(times["ours"]), median(times["theirs"]))
 
 
 def seconds_in_turns(actions: Mapping[str, Callable[[], object]], *, rounds: int) -> dict[str, list[float]]:
-    """The seconds that each of `actions` took in each of `rounds`, one thread, alternating; a round before them does not count."""
+    """Seconds of each of `actions` in each round; they alternate on one thread, after a warm-up round that does not count."""
     torch.set_num_threads(1)
     for action in actions.values():
         action()
@@ -38,7 +38,7 @@ def seconds_in_turns(actions: Mapping[str, Callable[[], object]], *, rounds: int
 
 
 def ratio_with_interval(ours: list[float], reference: list[float]) -> tuple[float, float, float]:
-    """The median over rounds of `ours` / `reference`, and its 95 % interval by order statistics."""
+    """The median over rounds of `ours` / `reference`, and its 95 % interval by order statistics (normal approximation of the binomial)."""
     ratios = np.sort(np.asarray(ours) / np.asarray(reference))
     n = len(ratios)
     reach = 1.96 * n**0.5 / 2

@@ -1,4 +1,4 @@
-"""The same network trained by others: plain PyTorch, Opacus with hooks, Opacus with ghost clipping, per-film gradients by torch.func."""
+"""The same step by others: plain PyTorch, Opacus with hooks, Opacus with ghost clipping, per-image gradients by torch.func."""
 
 import copy
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from torch.func import functional_call, grad, vmap
 from torch.nn import functional
 
 from dpmed_core.training.networks.layers import GroupNormMish, HalvingMaxPool
-from dpmed_core.training.networks.models import SliceNet, in_blocks
+from dpmed_core.training.networks.models import SliceNet, space_to_depth
 
 Step = Callable[[], None]
 POOLS: dict[type[nn.Module], type[nn.MaxPool2d] | type[nn.MaxPool3d]] = {nn.Conv2d: nn.MaxPool2d, nn.Conv3d: nn.MaxPool3d}
@@ -36,9 +36,9 @@ def plain_layers(model: nn.Module) -> nn.Module:
 
 
 class SlicesForOpacus(nn.Module):
-    """The layers of a `SliceNet` for tools that want each case to be one row of every layer: kernels of 1 x 3 x 3 over whole volumes.
+    """The layers of a `SliceNet` for tools that require each case to be one row of every layer: kernels of 1 x 3 x 3 over whole volumes.
 
-    The same work; normalisation takes a volume's slices together, so that outputs differ a little.
+    The amount of work is the same; normalisation is over all slices of a volume, so that outputs differ slightly.
     """
 
     def __init__(self, model: SliceNet) -> None:
@@ -52,7 +52,7 @@ class SlicesForOpacus(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits `[n, n_out]` of volumes `x` `[n, 1, depth, height, width]`."""
         n, _, depth, *plane = x.shape
-        planes = in_blocks(x.reshape(n * depth, 1, *plane), self.block)
+        planes = space_to_depth(x.reshape(n * depth, 1, *plane), self.block)
         x = planes.view(n, depth, *planes.shape[1:]).transpose(1, 2).contiguous()
         for stage in self.stages:
             x = stage(x)
@@ -90,7 +90,7 @@ def eager_step(model: nn.Module, images: Tensor, labels: Tensor, optimizer: torc
 def opacus_hooks_step(
     model: nn.Module, images: Tensor, labels: Tensor, optimizer: torch.optim.Optimizer, *, noise_multiplier: float, max_grad_norm: float
 ) -> Step:
-    """Opacus's standard engine: per-film gradients written out by hooks."""
+    """Opacus's standard engine: per-image gradients, written out by hooks."""
     sampled = GradSampleModule(model, loss_reduction="sum")
     private = DPOptimizer(
         optimizer,
@@ -133,7 +133,7 @@ def opacus_ghost_step(
 def func_step(
     model: nn.Module, images: Tensor, labels: Tensor, optimizer: torch.optim.Optimizer, *, noise_multiplier: float, max_grad_norm: float
 ) -> Step:
-    """Per-film gradients by vmap over grad, a few images at once."""
+    """Per-image gradients by vmap over grad, a few images at a time."""
     parameters = dict(model.named_parameters())
 
     def loss_of_one(given: dict[str, Tensor], image: Tensor, label: Tensor) -> Tensor:
@@ -159,7 +159,7 @@ def func_step(
 
 
 class _Criterion(nn.Module):
-    """What Opacus's fast clipping wants of a loss: one number an image where it sets `reduction` to "none"."""
+    """The loss as Opacus's fast gradient clipping requires it: one number per image where it sets `reduction` to "none"."""
 
     reduction = "sum"
 

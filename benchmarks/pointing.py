@@ -15,17 +15,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmarks.averaged_grad_cam import averaged_grad_cam
 from benchmarks.pointing_game import pointing
 from dpmed_core.cohort.demo.radiograph import add_demo_radiograph
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.cohort.split import assign_parts
 from dpmed_core.engine.inference_task import UNTRAINED_SEED
 from dpmed_core.engine.training_task import work_on
-from dpmed_core.explanations.attribution import attribution, averaged_grad_cam
+from dpmed_core.explanations.attribution import attribution
 from dpmed_core.explanations.methods import methods_of
 from dpmed_core.installation import Installation
 from dpmed_core.keyed_hash import keyed_hex
-from dpmed_core.phantoms.chest.lesions import PLACED, lesion_mask, thorax_mask, widened
+from benchmarks.lesions import LOCALISED_FINDINGS, lesion_mask, thorax_mask, widened
 from dpmed_core.phantoms.chest.population import draw_population
 from dpmed_core.phantoms.chest.radiograph import render_radiograph
 from dpmed_core.runs.plan import plan_runs
@@ -79,7 +80,7 @@ def _shown_lesions(installation: Installation, cohort: Cohort, seed: int) -> pd.
     split = assign_parts(cohort, seed=0, key=installation.key)
     radiographs = _images_of(population, cohort, held_out_rows(split), installation.key, seed)
     lines = []
-    for finding in PLACED:
+    for finding in LOCALISED_FINDINGS:
         plain = (population[finding] == 1) & (population[f"severity_{finding}"] >= PLAIN_SEVERITY)
         of_patient = population.loc[[index for index in radiographs if plain[index]]].drop_duplicates("patient").index
         for index in map(int, of_patient):
@@ -122,7 +123,7 @@ def _rows(name: str, network: Explainable, cohort: Cohort, shown: pd.DataFrame) 
     one_a_patient = shown.sample(frac=1, random_state=0).drop_duplicates("patient").index.to_numpy()  # so that all cases are independent
     for method in (AVERAGED, *(card.name for card in methods_of("paper"))):
         maps = np.stack([_map(network, cohort, int(row), str(finding), method) for row, finding in shown[["row", "finding"]].to_numpy()])
-        for finding in (*PLACED, "all"):
+        for finding in (*LOCALISED_FINDINGS, "all"):
             chosen = one_a_patient if finding == "all" else np.flatnonzero(shown["finding"] == finding)
             game = pointing(maps[chosen], lesions[chosen], fields[chosen])
             yield {"network": name, "method": method, "finding": finding, **asdict(game), "above_chance": game.is_above_chance}
@@ -131,5 +132,5 @@ def _rows(name: str, network: Explainable, cohort: Cohort, shown: pd.DataFrame) 
 def _map(network: Explainable, cohort: Cohort, row: int, finding: str, method: str) -> NDArray[np.float32]:
     image, number = np.asarray(cohort.images[row : row + 1]), cohort.findings.index(finding)
     if method != AVERAGED:
-        return attribution(network, image, finding=number, method=method)[0]
+        return attribution(network, image, finding_index=number, method=method)[0]
     return np.asarray(averaged_grad_cam(network, network.to_input(image).float(), number).detach()[0, 0].numpy())

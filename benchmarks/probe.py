@@ -1,4 +1,4 @@
-"""The live probe: how long a new epsilon takes from its calibration to AUROCs with intervals, and how that grows with the cohort."""
+"""Inline training of `probe`: time from the calibration of a new epsilon to AUROCs with intervals, by size of the cohort."""
 
 import time
 from statistics import median
@@ -13,18 +13,18 @@ from dpmed_core.training.dpsgd.secure_random import SecureRandom
 from dpmed_core.training.encoders.features import unit_norm
 from dpmed_core.training.recipes.catalogue import PROBE
 from dpmed_core.training.recipes.linear_head import Head, HeadData, head_data, train_heads
-from dpmed_core.training.recipes.train_probe import charged_steps, plan_probe, private_settings
+from dpmed_core.training.recipes.train_probe import accounted_steps, plan_probe, private_settings
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
 
 N_FINDINGS = 8
 IMAGES_PER_PATIENT = 2
 SIZES = ((5_000, 320), (5_000, 160), (20_000, 320), (50_000, 320), (150_000, 320))
-"""(cases, features); seven tenths of the cases are trained on, two tenths are scored, as in a cohort without a split of its own."""
+"""(cases, features); seven tenths of the cases are trained on and two tenths are scored, as in a cohort without its own split."""
 ROUNDS = {5_000: 15, 20_000: 5, 50_000: 3, 150_000: 1}
 
 
 def rows() -> list[dict[str, object]]:
-    """One row a size; the last row is the law fitted to them, and the one before it many runs in one product."""
+    """One row per size; then many runs in one product; last, the formula that was fitted to the sizes."""
     measured = [_row(n_cases, n_features) for n_cases, n_features in SIZES]
     return [*measured, _many(SIZES[0], n_runs=27), _law(measured)]
 
@@ -39,9 +39,9 @@ def _row(n_cases: int, n_features: int) -> dict[str, object]:
         planned = time.perf_counter()
         head = train_heads(data, plan.settings, [plan.noise_multiplier], SecureRandom())[0]
         trained = time.perf_counter()
-        _judge(head, held_out, labels)
+        _intervals(head, held_out, labels)
         ended = time.perf_counter()
-        steps.append(charged_steps(plan))
+        steps.append(accounted_steps(plan))
         seconds.append((planned - began, trained - planned, ended - trained, ended - began, time.process_time() - processor))
     plan_s, train_s, judge_s, total, processor_s = (median(column) for column in zip(*seconds[1:], strict=True))
     return {
@@ -93,7 +93,7 @@ def _cohort(n_cases: int, n_features: int) -> tuple[HeadData, NDArray[np.float32
     return head_data(features, labels, units), features[held_out], labels[held_out]
 
 
-def _judge(head: Head, features: NDArray[np.float32], labels: NDArray[np.float64]) -> None:
+def _intervals(head: Head, features: NDArray[np.float32], labels: NDArray[np.float64]) -> None:
     patients = np.arange(len(features)) // IMAGES_PER_PATIENT
     grouping = group_cases(pd.DataFrame(index=range(len(features))), (), patients, n_patients=int(patients.max()) + 1)
     all_intervals(np.ascontiguousarray(head.probabilities(features).T), np.ascontiguousarray(labels.T), grouping)

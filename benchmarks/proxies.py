@@ -1,10 +1,9 @@
-"""Public proxy tasks for fixing the settings of recipes: none holds a radiograph of a patient, and each differs from what the encoder
-learnt from.
+"""Public proxy tasks on which the settings of recipes were fixed: none holds a patient's radiograph or the encoder's training data.
 
-`adult`: phantoms of the demo's kind. `child`: 28 x 28 pixels, small round bodies, other tones, nearly all ill, no patients. `ward`: few
-patients with very unequal numbers of portable radiographs, faint disease, lines and letters on the radiograph, wrong labels. `digits`: real
-handwriting (8 x 8, in scikit-learn), far from any chest. `shapes`: textures and blobs. A setting is judged by its mean and its worst regret
-over all of them.
+`adult`: phantoms like the demo's. `child`: 28 x 28 pixels, small round bodies, other tones, most of them ill, one image per patient.
+`ward`: few patients with very unequal numbers of portable radiographs, faint disease, lines and letters on the image, wrong labels.
+`digits`: real handwriting (8 x 8 pixels, in scikit-learn), unlike any chest. `shapes`: textures and blobs. A setting is judged by its mean
+and its worst regret over all of them.
 """
 
 from collections.abc import Callable
@@ -27,7 +26,7 @@ SIDE = 64
 
 @dataclass(frozen=True, eq=False)
 class Proxy:
-    """Radiographs `[n, SIDE, SIDE]` (8-bit), labels `[n, n_findings]` and the patient of each radiograph; patients below the cut are trained on."""
+    """Radiographs `[n, SIDE, SIDE]`, 8-bit, labels `[n, n_findings]`, the patient of each, and the share of patients to train on."""
 
     name: str
     radiographs: NDArray[np.uint8]
@@ -36,14 +35,14 @@ class Proxy:
     train_share: float
 
     def train_rows(self, *, fold: int) -> NDArray[np.bool_]:
-        """Which radiographs are trained on, whole patients, in one of several random halvings."""
+        """Which radiographs are trained on, whole patients, in the random split with index `fold`."""
         n = int(self.patients.max()) + 1
         chosen = np.random.default_rng([fold, n]).random(n) < self.train_share
         return np.asarray(chosen[self.patients])
 
 
 def adult(n_images: int) -> Proxy:
-    """Phantoms of the demo's kind, other patients."""
+    """Phantoms like the demo's, of other patients."""
     population = draw_population(n_images, seed=901)
     radiographs = render_radiographs(population, size=SIDE, seed=901)
     return Proxy("adult", radiographs, population[list(FINDINGS)].to_numpy(np.float32), _numbered(population["patient"]), 0.6)
@@ -92,7 +91,7 @@ def _child_image(population: pd.DataFrame, index: int) -> NDArray[np.uint8]:
 
 
 def ward(n_images: int) -> Proxy:
-    """Few patients, some with very many radiographs; five faint findings, a tenth of the labels wrong."""
+    """Few patients, some with very many radiographs; five faint findings; a tenth of the labels are wrong."""
     rng = np.random.default_rng(903)
     population = draw_population(n_images, seed=903)
     weights = rng.pareto(1.1, n_images // 4) + 1
@@ -112,7 +111,7 @@ def ward(n_images: int) -> Proxy:
 
 
 def _with_lines(radiograph: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A radiograph with leads, a letter in a corner, a vignette, and another tone."""
+    """A radiograph with leads, a side marker in a corner, a vignette, and another tone curve."""
     picture = radiograph.astype(np.float32) / 255
     y, x = np.mgrid[0:SIDE, 0:SIDE] / SIDE * 2 - 1
     for _ in range(rng.integers(0, 4)):
@@ -155,7 +154,7 @@ def _field(present: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np
 
 
 def _at_side(picture: NDArray[np.floating], resolution: int) -> NDArray[np.uint8]:
-    """The picture seen at `resolution` pixels, shown at `SIDE`."""
+    """The picture `[SIDE, SIDE]`, 8-bit, with the detail of `resolution` pixels a side."""
     coarse = Image.fromarray(np.asarray(picture, dtype=np.float32)).resize((resolution, resolution), Image.Resampling.LANCZOS)
     shown = coarse.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
     return np.rint(255 * np.clip(np.asarray(shown), 0, 1)).astype(np.uint8)

@@ -1,9 +1,8 @@
-"""What recipe `probe` reaches by epsilon: on public proxy tasks, and on real cohorts where DPMED_REAL_COHORTS names their folder.
+"""AUROC of recipe `probe` by epsilon: on public proxy tasks, and on real cohorts if DPMED_REAL_COHORTS names their folder.
 
-Settings were fixed on the proxies; the real cohorts only show what that came to. `pneumoniamnist`: the file's own split, unit image.
-`nih1000`: unit patient, repeated cross-validation by patient, paired differences from the twin with the corrected resampled t interval
-(Nadeau & Bengio 2003, "Inference for the generalization error"), and the twin beside logistic regressions tuned by an inner
-cross-validation.
+Settings were fixed on the proxies, and the real cohorts test them. `pneumoniamnist`: the file's own split, unit image. `nih1000`: unit
+patient, repeated cross-validation by patient, paired differences from the non-private reference with the corrected resampled t interval
+(Nadeau & Bengio 2003, "Inference for the generalization error"), and beside it logistic regressions tuned by an inner cross-validation.
 """
 
 import math
@@ -28,7 +27,7 @@ from dpmed_core.imaging.image import read_image, squared
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.settings import load_settings
 from dpmed_core.training.dpsgd.secure_random import SecureRandom
-from dpmed_core.training.encoders.features import leading
+from dpmed_core.training.encoders.features import leading_components
 from dpmed_core.training.encoders.radiograph_encoder import load_encoder
 from dpmed_core.training.recipes.catalogue import PROBE
 from dpmed_core.training.recipes.linear_head import head_data, train_heads
@@ -46,7 +45,7 @@ PENALTIES = np.logspace(-5, 1, 7)
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Features of radiographs, their labels and units, and who is trained on."""
+    """Features of radiographs, their labels and units, and which of them are trained on."""
 
     name: str
     features: NDArray[np.float32]
@@ -56,7 +55,7 @@ class Task:
 
 
 def rows() -> list[dict[str, object]]:
-    """One row a task and epsilon (None: without privacy)."""
+    """One row per task and epsilon (None: without privacy)."""
     found = [row for name in PROXIES for row in on_proxy(name)]
     named = os.environ.get("DPMED_REAL_COHORTS")
     return found + ([*on_pneumonia(Path(named)), *on_nih(Path(named))] if named else [])
@@ -78,7 +77,7 @@ def on_pneumonia(folder: Path) -> list[dict[str, object]]:
 
 
 def on_nih(folder: Path) -> list[dict[str, object]]:
-    """Each finding of `nih1000`: probe, its paired loss, and tuned logistic regressions on the same features and on pixels."""
+    """Each finding of `nih1000`: `probe` with its paired differences, and tuned logistic regressions on the same features and on pixels."""
     radiographs, labels, patients = nih(folder)
     features = features_of(radiographs)
     tasks = [Task("nih1000", features, labels, patients, train) for train in folds(patients)]
@@ -91,15 +90,15 @@ def on_nih(folder: Path) -> list[dict[str, object]]:
                 [_tuned(task, radiographs[:, ::4, ::4].reshape(len(radiographs), -1) / 255.0, k) for task in tasks]
             ),
         }
-        twin = by_epsilon[None]
+        reference = by_epsilon[None]
         for epsilon, values in by_epsilon.items():
-            found.append(_row(f"nih1000 {finding}", epsilon, list(values)) | paired(values - twin))
-        found += [_row(f"nih1000 {finding}: {name}", None, list(values)) | paired(values - twin) for name, values in others.items()]
+            found.append(_row(f"nih1000 {finding}", epsilon, list(values)) | paired(values - reference))
+        found += [_row(f"nih1000 {finding}: {name}", None, list(values)) | paired(values - reference) for name, values in others.items()]
     return found
 
 
 def pneumonia(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.bool_]]:
-    """Radiographs, labels and who is trained on, of `pneumoniamnist`: its own training and test part."""
+    """Radiographs, labels and which are trained on, of `pneumoniamnist`: its own training and test part."""
     with np.load(folder / "pneumoniamnist" / "pneumoniamnist.npz") as file:
         radiographs = np.concatenate([file["train_images"], file["test_images"]])
         labels = np.concatenate([file["train_labels"], file["test_labels"]]).reshape(-1, 1).astype(np.float32)
@@ -119,17 +118,17 @@ def nih(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[n
 
 
 def aurocs(task: Task, epsilon: float | None, *, n_seeds: int, finding: int | None = None) -> list[float]:
-    """Held-out AUROC of each replicate: of one finding, or the mean over all."""
+    """Held-out AUROC of each training: of one finding, or the mean over all."""
     rows_of = [np.flatnonzero(task.train & (task.units == unit)) for unit in np.unique(task.units[task.train])]
     target = None if epsilon is None else PrivacyTarget(epsilon, DELTA)
     spec = RunSpec("0" * 64, 0, "probe", PROBE.version, PrivacyUnit.PATIENT, target, 0)
     plan = plan_probe(spec, n_units=len(rows_of), n_findings=task.labels.shape[1])
-    seen = leading(task.features, dict(plan.components))
+    read = leading_components(task.features, dict(plan.components))
     n_heads = n_seeds if epsilon is not None else 1
-    heads = train_heads(head_data(seen, task.labels, rows_of), plan.settings, [plan.noise_multiplier] * n_heads, SecureRandom())
+    heads = train_heads(head_data(read, task.labels, rows_of), plan.settings, [plan.noise_multiplier] * n_heads, SecureRandom())
     findings = range(task.labels.shape[1]) if finding is None else [finding]
     truth = task.labels[~task.train]
-    scores = [head.probabilities(seen[~task.train]) for head in heads]
+    scores = [head.probabilities(read[~task.train]) for head in heads]
     return [float(np.mean([roc_auc_score(truth[:, k], s[:, k]) for k in findings])) for s in scores]
 
 
@@ -140,12 +139,12 @@ def features_of(radiographs: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def leading_all(features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """All components as the head sees them."""
-    return leading(features, {"narrow": 32, "wide": 64, "scattering": 256})
+    """All components, as the head reads them."""
+    return leading_components(features, {"narrow": 32, "wide": 64, "scattering": 256})
 
 
 def folds(patients: NDArray[np.intp]) -> Iterator[NDArray[np.bool_]]:
-    """Who is trained on, in each fold of each repeat; whole patients."""
+    """Which rows are trained on, in each fold of each repeat; whole patients."""
     n = int(patients.max()) + 1
     for repeat in range(N_REPEATS):
         fold_of = np.random.default_rng([repeat, n]).permutation(n) % N_FOLDS
@@ -168,7 +167,7 @@ def _row(task: str, epsilon: float | None, values: list[float]) -> dict[str, obj
 
 
 def paired(differences: NDArray[np.float64]) -> dict[str, object]:
-    """Mean difference from the twin over folds, with its corrected 95 % interval."""
+    """Mean difference from the non-private reference over folds, with its corrected 95 % interval (Nadeau & Bengio 2003)."""
     mean, n = float(differences.mean()), len(differences)
     error = math.sqrt((1 / n + 1 / (N_FOLDS - 1)) * float(differences.var(ddof=1)))
     reach = float(t.ppf(0.975, n - 1)) * error

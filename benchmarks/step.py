@@ -1,9 +1,9 @@
-"""One training step, private and not, ours and others': forward, backward, clipping, noise, update.
+"""One training step, private and non-private, ours and others': forward, backward, clipping, noise, update.
 
-Time: rounds of all variants in turns, one thread; the ratio of each round to ours without privacy, its median and interval. Memory: the
-growth of the resident set over a step, each variant in a process of its own. Error: each unit's clipped gradient against an explicit
-loop in the same precision, as a share of the clipping bound, one image a unit; in double precision too. (Between precisions, max
-pooling now and then picks another of two nearly equal places, in plain PyTorch as well.)
+Time: all variants alternate over rounds on one thread; for each round the ratio to our non-private step, of which median and interval are
+reported. Memory: the growth of the resident set over a step, each variant in a process of its own. Error: each unit's clipped gradient
+against an explicit loop in the same precision, as a share of the clipping bound, with one image per unit; also in double precision.
+(Between precisions max pooling sometimes selects another of two nearly equal positions, in plain PyTorch as well.)
 """
 
 import copy
@@ -34,7 +34,7 @@ from dpmed_core.training.dpsgd.stepper import clip_factors, make_stepper
 from dpmed_core.training.dpsgd.unit_gradients import UnitGradientModule
 from dpmed_core.training.dpsgd.unit_index import Units
 from dpmed_core.training.encoders.network_input import VOLUME_GRID
-from dpmed_core.training.networks.models import ConvNet3d, ResNet9, SliceNet
+from dpmed_core.training.networks.models import ConvBlock, ResNet9, SliceNet
 from dpmed_core.training.recipes.networks import NETWORKS
 
 ROUNDS, ROUNDS_OF_SLOW_PEERS = 30, 5
@@ -52,12 +52,25 @@ class Case:
     Attributes:
         build: makes the network.
         shape: of the batch, `[n, 1, *positions]`.
-        films_at_once: micro-batch of ours, private and not; the same for time and memory.
+        images_at_once: images in a micro-batch of our steps, private and non-private, for time and memory alike.
     """
 
     build: Callable[[], nn.Module]
     shape: tuple[int, ...]
     images_at_once: int
+
+
+class ConvNet3d(nn.Sequential):
+    """Four convolution blocks over a volume, the mean over positions, and a linear layer."""
+
+    def __init__(self, *, n_out: int) -> None:
+        blocks = [
+            ConvBlock(1, 16, dimensions=3, pool=True),
+            ConvBlock(16, 32, dimensions=3, pool=True),
+            ConvBlock(32, 64, dimensions=3, pool=True),
+            ConvBlock(64, 64, dimensions=3),
+        ]
+        super().__init__(*blocks, nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(64, n_out))
 
 
 def _of_recipe(name: str) -> Callable[[], nn.Module]:
@@ -75,7 +88,7 @@ CASES = {
 
 
 def rows(*names: str) -> list[dict[str, object]]:
-    """Each case of `names` (all, where none is named) and variant with its ratios to ours without privacy."""
+    """Each case of `names` (all, where none is named) and variant, with its ratios to our non-private step."""
     warnings.filterwarnings("ignore", module="torch|opacus")
     return [row for name in names or CASES for row in _rows_of(name)]
 
@@ -171,7 +184,7 @@ def _in_own_process(function: Callable[[str, str], int], name: str, variant: str
 
 
 def _peak_bytes(name: str, variant: str) -> int:
-    """How far the resident set grows over its size before the first step, in two steps; the second counts."""
+    """Growth of the resident set during a second step, over its size before the first."""
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
     step = _step(name, variant)

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.cohorts import Cohort, separation
-from dpmed_core.evaluation.statistics.auroc_panel import measure_panel
+from dpmed_core.evaluation.metrics.auroc import AUROC
+from dpmed_core.evaluation.metrics.measured import measure
+from dpmed_core.evaluation.scores.panel_design import PanelDesign
 from dpmed_core.evaluation.tables.fairness_verdict import WIDENED, verdict_rows
 
 BY = ("sex", "age")
@@ -33,7 +35,7 @@ def verdicts(rng: np.random.Generator, *, n_seeds: int, auroc: float, loss: floa
             scores.append(separation(np.clip(true + shift, 0.5, 0.995)) * cohort.labels + noise)
             epsilons.append(1.0 if private else np.nan)
     panel = cohort.panel(np.array(scores), epsilons, who.iloc[cohort.patients].reset_index(drop=True))
-    return verdict_rows([measure_panel(panel, BY)], BY, margin=MARGIN)
+    return verdict_rows([measure(AUROC, PanelDesign(panel, tuple(BY)))], BY, margin=MARGIN)
 
 
 def shares(n_cohorts: int, **truth: float) -> dict[str, object]:

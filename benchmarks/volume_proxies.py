@@ -1,8 +1,8 @@
-"""Procedural volumes for fixing the settings of recipes for CT: bodies of ellipsoids in Hounsfield units, far simpler than a phantom.
+"""Procedural volumes on which the settings of recipes for CT were fixed: bodies of ellipsoids in Hounsfield units, simpler than phantoms.
 
-`mass`: a bent tube amid organs, half of them with a darker mass somewhere along it. `faint`: the same, smaller and fainter, two scans of
-some patients, more noise. `cavity`: another finding altogether, a hole with gas in one of the organs; rare. Nothing else is read from them
-than which settings learn best over all.
+`mass`: a bent tube among organs, half of them with a darker mass along it. `faint`: the same with smaller and fainter masses, more noise,
+and two scans of some patients. `cavity`: another and rare finding, a cavity with gas in place of an organ. They serve to choose settings
+that learn best over all of them, and for nothing else.
 """
 
 from collections.abc import Callable
@@ -32,11 +32,11 @@ def masses(n: int, *, name: str, seed: int, radius_mm: tuple[float, float], cont
     """Volumes with and without a mass in a bent tube.
 
     Args:
-        n: volumes.
+        n: number of volumes.
         name: of the proxy.
-        seed: of everything drawn.
+        seed: of all random numbers.
         radius_mm: smallest and largest radius of the mass.
-        contrast: by how many Hounsfield units it is darker, on average.
+        contrast: mean contrast of the mass to its surroundings, in Hounsfield units below them.
         noise: standard deviation of a voxel, in Hounsfield units.
         twice: share of the patients with two scans.
     """
@@ -58,7 +58,7 @@ def masses(n: int, *, name: str, seed: int, radius_mm: tuple[float, float], cont
 
 
 def cavities(n: int, *, seed: int) -> VolumeProxy:
-    """One volume in five has a hole with gas where there is otherwise an organ."""
+    """Volumes of which one in five has a cavity with gas in place of an organ."""
     rng = np.random.default_rng(seed)
     ill = rng.random(n) < 0.2
     volumes = np.empty((n, *SHAPE), np.int16)
@@ -100,14 +100,14 @@ def bent_tube(rng: np.random.Generator) -> tuple[NDArray[np.bool_], NDArray[np.f
 
 
 def scanned(volume: Floats, noise: float, rng: np.random.Generator) -> NDArray[np.int16]:
-    """The volume as a scanner with blur and noise sees it, patient a little elsewhere."""
+    """The volume after a small shift, blur and noise of the scanner, in Hounsfield units."""
     moved = np.roll(volume, tuple(rng.integers(-2, 3, 3)), (0, 1, 2))
     seen = gaussian_filter(moved, 0.6) + noise * rng.standard_normal(SHAPE, np.float32)
     return np.rint(np.clip(seen, -1024, 3000)).astype(np.int16)
 
 
 def ellipsoid(centre: NDArray[np.float64], half: NDArray[np.float64]) -> Floats:
-    """For each voxel the squared distance from `centre` (mm) in half axes `half` (mm)."""
+    """For each voxel the squared distance from `centre` (mm), in units of the half axes `half` (mm); 1 on the ellipsoid."""
     axes = [((np.arange(n) * mm - c) / h) ** 2 for n, mm, c, h in zip(SHAPE, SPACING_MM, centre, half, strict=True)]
     return np.asarray(axes[0][:, None, None] + axes[1][:, None] + axes[2], dtype=np.float32)
 
@@ -122,4 +122,4 @@ VOLUME_PROXIES: dict[str, Callable[[int], VolumeProxy]] = {
     "faint": partial(masses, name="faint", seed=912, radius_mm=(8, 18), contrast=35, noise=35, twice=0.4),
     "cavity": partial(cavities, seed=913),
 }
-"""By name, for a number of volumes."""
+"""By name; each draws a given number of volumes."""

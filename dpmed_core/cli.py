@@ -1,7 +1,7 @@
-"""The command line: everything the dashboard can do, without eyes.
+"""The command line.
 
 With `--json` a command prints one JSON document on stdout and nothing else there; progress goes to stderr.
-An error that the user can mend is one line on stderr and exit status 2.
+An error that the user can correct is one line on stderr and exit status 2.
 """
 
 import sys
@@ -21,7 +21,7 @@ INTERRUPTED = 130
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def dpmed() -> None:
-    """Train private and non-private classifiers on a cohort of images and see what privacy costs. Research use only."""
+    """Train private and non-private classifiers on a cohort of images and measure what privacy costs. Research use only."""
 
 
 for command in (cohort, train, sweep, runs, evaluate, export, reference, engine, first_start, import_job):
@@ -31,11 +31,12 @@ for command in (cohort, train, sweep, runs, evaluate, export, reference, engine,
 def main() -> None:
     """Run one command and end the process with its exit status."""
     try:
+        # Without Click's standalone mode, whose errors print usage over several lines: every error here is one line with one exit status.
         sys.exit(dpmed.main(prog_name="python -m dpmed_core", standalone_mode=False) or 0)
     except DpmedError as error:
         _end(str(error), USER_ERROR)
     except click.Abort:
-        _end("Stopped. Runs that were asked for go on (see `runs`); an import asked for again goes on where it stopped.", INTERRUPTED)
+        _end("Stopped. Queued runs continue (see `runs`); an import that is started again continues where it stopped.", INTERRUPTED)
     except click.ClickException as error:
         _end(error.format_message(), USER_ERROR)
 

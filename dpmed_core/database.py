@@ -1,4 +1,4 @@
-"""The installation's database: what people did, as opposed to what was computed. SQLite in the data folder, or PostgreSQL for teams."""
+"""The installation's database of readers' answers; results of computations are files. SQLite in the data folder, or PostgreSQL for teams."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,19 +12,19 @@ from dpmed_core.settings import Settings
 
 BUSY_MILLISECONDS = 30_000
 metadata = MetaData()
-"""Every table; the modules that own them describe them."""
+"""Every table; the module that uses a table defines it here."""
 
 
 class Database:
-    """The database that `settings` name."""
+    """The database named by `settings`, opened for each transaction and closed after it."""
 
     def __init__(self, settings: Settings) -> None:
-        """Nothing is opened before it is needed."""
+        """Remember the settings; nothing is opened yet."""
         self._settings = settings
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """A connection whose changes are durable when the block ends without an error, and undone otherwise.
+        """A connection whose changes are committed when the block ends without an error, and rolled back otherwise.
 
         Raises:
             SettingsError: the database cannot be reached or used.
@@ -32,16 +32,20 @@ class Database:
         engine = self._engine()
         try:
             with engine.begin() as connection:
-                metadata.create_all(connection)
+                metadata.create_all(connection)  # creates only the tables that are missing
                 yield connection
         except SQLAlchemyError as error:
+            # The error's own message may hold parameters of the statement, hence answers of readers: only its type is shown.
             raise SettingsError(
-                f"The database cannot be used ({type(error).__name__}): check DPMED_DATABASE_URL, and that the server runs and has room."
+                f"The database cannot be used ({type(error).__name__}): check DPMED_DATABASE_URL, that the database server runs, and that "
+                "its disk is not full."
             ) from None
         finally:
             engine.dispose()
 
     def _engine(self) -> Engine:
+        """The SQLAlchemy engine for PostgreSQL as configured, else for the SQLite file (mode 0600)."""
+        # NullPool: no connection outlives its transaction, so forked processes never share one.
         try:
             if self._settings.database_url is not None:
                 return create_engine(self._settings.database_url, poolclass=NullPool, hide_parameters=True)
@@ -51,15 +55,15 @@ class Database:
             engine = create_engine(f"sqlite:///{path.absolute()}", poolclass=NullPool, hide_parameters=True)
         except (SQLAlchemyError, ImportError) as error:
             raise SettingsError(
-                f"DPMED_DATABASE_URL names no database that can be opened here ({type(error).__name__}): write it as "
-                "postgresql+psycopg://user@host/name and install its driver, or leave it out."
+                f"The database that DPMED_DATABASE_URL names cannot be opened ({type(error).__name__}): write it as "
+                "postgresql+psycopg://user@host/name and install its driver, or remove the variable to use SQLite."
             ) from None
-        event.listen(engine, "connect", _be_durable)
+        event.listen(engine, "connect", _set_pragmas)
         return engine
 
 
-def _be_durable(connection: object, _: object) -> None:
-    """SQLite's settings: readers do not wait for writers, writers wait for each other, a commit is on disk."""
+def _set_pragmas(connection: object, _: object) -> None:
+    """Set SQLite up so that readers do not wait for writers, writers wait for each other, and a commit is on disk when it returns."""
     cursor = connection.cursor()  # type: ignore[attr-defined]
     for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_MILLISECONDS}", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")

@@ -1,4 +1,4 @@
-"""The first start of an empty installation: the demo cohort is made and trained without a click."""
+"""The first start of an empty installation: the demo cohort is made and trained automatically."""
 
 import json
 import subprocess
@@ -21,14 +21,14 @@ DEMO_NAME = "demo-radiograph"
 PROBE_EPSILONS = (0.3, 0.6, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0)
 PROBE_SEEDS = 3
 PAPER_EPSILONS = (8.0, 1.0)
-MARK = "first-start.json"
+PROGRESS_FILE = "first-start.json"
 
 Stage = Literal["starting", "rendering", "asking", "done"]
 
 
 @dataclass(frozen=True)
 class DemoProgress:
-    """How far the first start has come; `done` of `total` images while rendering."""
+    """How far the first start is; `done` of `total` images while they are rendered."""
 
     stage: Stage
     done: int = 0
@@ -36,7 +36,7 @@ class DemoProgress:
 
 
 def start_if_empty(settings: Settings) -> None:
-    """Start the making of the demo, in a process of its own, where nothing was ever stored or it was cut short."""
+    """Start making the demo, in a separate process, in an installation without cohorts or where an earlier start was interrupted."""
     progress_so_far = progress(settings)
     if not settings.demo or (progress_so_far and progress_so_far.stage == "done"):
         return
@@ -53,40 +53,42 @@ def start_if_empty(settings: Settings) -> None:
 
 
 def progress(settings: Settings) -> DemoProgress | None:
-    """How far the first start is; None where there never was one."""
-    path = settings.data_dir / MARK
+    """How far the first start is; None where there was none."""
+    path = settings.data_dir / PROGRESS_FILE
     return DemoProgress(**json.loads(path.read_text())) if path.exists() else None
 
 
 def make_demo(settings: Settings) -> None:
-    """Make the demo cohort, ask for its runs and see that the engine works them off; once, whoever asks."""
+    """Make the demo cohort, queue its runs and start the engine; does nothing while another process is doing it."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(settings.data_dir / f".{MARK}.lock", timeout=0):
+        # Every page that opens may start this at once; the first one holds the lock, and the operating system releases it if it dies.
+        with FileLock(settings.data_dir / f".{PROGRESS_FILE}.lock", timeout=0):
             _make_demo(settings)
     except Timeout:
-        return  # another process is at it
+        return
 
 
 def _make_demo(settings: Settings) -> None:
-    _mark(settings, DemoProgress("starting"))
+    """Make what is missing of the demo; each step is skipped or repeated without harm, so that an interrupted start can continue."""
+    _record_progress(settings, DemoProgress("starting"))
     installation = Installation.open(settings)
-    ensure_engine(settings)
+    ensure_engine(settings)  # its workers load torch while the images are rendered
     if DEMO_NAME not in installation.cohorts.names():
         add_demo_radiograph(
             installation.cohorts,
             name=DEMO_NAME,
             n_cases=settings.demo_cases,
             workers=settings.workers,
-            progress=lambda done, total: _mark(settings, DemoProgress("rendering", done, total)),
+            progress=lambda done, total: _record_progress(settings, DemoProgress("rendering", done, total)),
         )
-    _mark(settings, DemoProgress("asking"))
-    _ask_for_demo_runs(installation)
+    _record_progress(settings, DemoProgress("asking"))
+    _queue_demo_runs(installation)
     ensure_engine(settings)
-    _mark(settings, DemoProgress("done"))
+    _record_progress(settings, DemoProgress("done"))
 
 
-def _ask_for_demo_runs(installation: Installation) -> None:
+def _queue_demo_runs(installation: Installation) -> None:
     cohort = installation.cohorts.load(DEMO_NAME)
     for recipe, epsilons, n_seeds in ((PROBE, PROBE_EPSILONS, PROBE_SEEDS), (PAPER, PAPER_EPSILONS, 1)):
         for spec in plan_runs(
@@ -101,5 +103,5 @@ def _ask_for_demo_runs(installation: Installation) -> None:
             installation.runs.ask(spec, cohort_name=DEMO_NAME)
 
 
-def _mark(settings: Settings, reached: DemoProgress) -> None:
-    write_json(settings.data_dir / MARK, asdict(reached))
+def _record_progress(settings: Settings, reached: DemoProgress) -> None:
+    write_json(settings.data_dir / PROGRESS_FILE, asdict(reached))

@@ -3,23 +3,23 @@
     DpmedError
     ├── SettingsError         an environment variable or file of the installation is unusable
     ├── CohortError           a cohort cannot be imported, found or used
-    │   ├── ImageError        one image cannot be read; the importer notes it and goes on
-    │   └── CancelledImportError  somebody asked an import to stop and to leave nothing
-    ├── UploadError           an archive or a folder that was offered for import is refused
-    ├── SpecError             a run was asked for that cannot be trained as asked
+    │   ├── ImageError        one image cannot be read; the importer reports it and continues
+    │   └── CancelledImportError  the user cancelled an import; nothing of it is kept
+    ├── UploadError           an uploaded archive, or a folder chosen for import, is refused
+    ├── SpecError             the requested training run cannot be trained as specified
     ├── RunError              a run is unknown, or not in a state that allows the request
     │   └── DamagedRunError   the stored files of a run fail their check
     ├── EngineError           the training engine cannot be started or reached
-    └── ExportError           a figure or table cannot be written as asked
+    └── ExportError           a figure or table cannot be written as requested
 
-Anything else that is raised is a defect of DPMed. The command line turns a `DpmedError` into one line
+Any other exception is a defect of DPMed. The command line turns a `DpmedError` into one line
 and exit status 2; the dashboard's frame shows it as a notice. Messages never hold identifiers, names,
 dates or file names taken from patients' data: they name the row and the column instead.
 """
 
 
 class DpmedError(Exception):
-    """A failure that the message explains to the person who can mend it."""
+    """A failure whose message tells the user how to correct it."""
 
 
 class SettingsError(DpmedError):
@@ -31,19 +31,22 @@ class CohortError(DpmedError):
 
 
 class ImageError(CohortError):
-    """One image cannot be read; the importer notes it and goes on."""
+    """One image cannot be read; the importer reports it and continues.
+
+    The message has no subject ("is not a DICOM file: export it again."): whoever reports it puts "the file" or "the scan" before it.
+    """
 
 
 class CancelledImportError(CohortError):
-    """Somebody asked an import to stop and to leave nothing."""
+    """The user cancelled an import; nothing of it is kept."""
 
 
 class UploadError(DpmedError):
-    """An archive or a folder that was offered for import is refused."""
+    """An uploaded archive, or a folder chosen for import, is refused."""
 
 
 class SpecError(DpmedError):
-    """A run was asked for that cannot be trained as asked."""
+    """The requested training run cannot be trained as specified."""
 
 
 class RunError(DpmedError):
@@ -59,4 +62,4 @@ class EngineError(DpmedError):
 
 
 class ExportError(DpmedError):
-    """A figure or table cannot be written as asked."""
+    """A figure or table cannot be written as requested."""

@@ -1,4 +1,4 @@
-"""Writing files so that a reader, or a power cut, never meets half of one."""
+"""Durable, atomic writes: neither a concurrent reader nor a power cut leaves a half-written file in use."""
 
 import json
 import os
@@ -10,11 +10,12 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A draft beside `path` to write to; it takes `path`'s place, durably, when the block ends without an error."""
+    """A temporary file beside `path` to write to; it replaces `path`, durably, if the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}-{secrets.token_hex(6)}")
+    draft = path.with_name(f".{path.name}-{secrets.token_hex(6)}")  # same folder: a rename is atomic only within one file system
     try:
         yield draft
+        # The content must be on disk before the name points to it, and the name before the caller goes on.
         sync_file(draft)
         draft.replace(path)
         sync_folder(path.parent)
@@ -29,7 +30,10 @@ def write_json(path: Path, value: Mapping[str, object]) -> None:
 
 
 def append_line(path: Path, value: Mapping[str, object]) -> None:
-    """Append `value` to `path` as one JSON line, durably; earlier lines are never touched, a broken-off last one is left by itself."""
+    """Append `value` to `path` as one JSON line, durably.
+
+    Earlier lines are never changed. A last line that a crash cut short is ended with a line break, so that it spoils only itself.
+    """
     line = json.dumps(value, allow_nan=False, sort_keys=True) + "\n"
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
     try:
@@ -43,13 +47,13 @@ def append_line(path: Path, value: Mapping[str, object]) -> None:
 
 
 def sync_file(path: Path) -> None:
-    """Make the content of `path` durable."""
+    """Flush the content of `path` to the disk."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable."""
+    """Flush the directory entries of `folder` to the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""One installation: its settings, its secret and its stores, opened together."""
+"""One installation: its settings, its secret key and its stores."""
 
 from dataclasses import dataclass
 
@@ -15,10 +15,10 @@ class Installation:
     """What the dashboard, the command line and the engine work on.
 
     Attributes:
-        settings: where things lie and how many workers there are.
-        key: the secret of every keyed hash.
+        settings: where data are stored and how many workers there are.
+        key: the secret key of all keyed hashes.
         cohorts: the imported cohorts.
-        runs: what was asked for and what came of it.
+        runs: the training runs.
     """
 
     settings: Settings
@@ -40,24 +40,26 @@ class Installation:
 
     @property
     def reader_study(self) -> ReaderStudyStore:
-        """What readers answered before they saw labels and scores."""
+        """The readings of the reader study."""
         return ReaderStudyStore(Database(self.settings))
 
     def remove_cohort(self, name: str) -> list[str]:
-        """Remove cohort `name` and withdraw its runs; the run_ids that were withdrawn.
+        """Remove cohort `name` and give the run_ids that were withdrawn with it.
 
-        The runs' requests and their record of what was spent stay; what readers said of its cases goes. Runs of the same data under another
-        cohort's name stay whole.
+        Of the runs, the specification and the record of what they spent stay. Readers' answers are removed. Where another cohort holds the
+        same data under another name, runs and answers stay.
 
         Raises:
             CohortError: there is no such cohort.
         """
         fingerprint = self.cohorts.load(name).fingerprint
+        others = [other for other in self.cohorts.names() if other != name]
+        withdrawn: list[str] = []
+        if not any(self.cohorts.load(other).fingerprint == fingerprint for other in others):
+            self.reader_study.forget(fingerprint)
+            withdrawn = [s.run_id for s in self.runs.statuses() if s.spec.cohort_fingerprint == fingerprint]
+            for run_id in withdrawn:
+                self.runs.withdraw(run_id)
+        # The cohort last: after an interruption it is still there by name, and removing it again removes the rest.
         self.cohorts.remove(name)
-        if any(self.cohorts.load(other).fingerprint == fingerprint for other in self.cohorts.names()):
-            return []
-        self.reader_study.forget(fingerprint)
-        withdrawn = [s.run_id for s in self.runs.statuses() if s.spec.cohort_fingerprint == fingerprint]
-        for run_id in withdrawn:
-            self.runs.withdraw(run_id)
         return withdrawn

@@ -1,4 +1,4 @@
-"""Settings of an installation, read from the environment first."""
+"""Settings of an installation, read from environment variables, and the folders that follow from them."""
 
 import os
 from functools import lru_cache
@@ -22,12 +22,12 @@ class Settings(BaseSettings):
     database_url: str | None = Field(None, description="SQLAlchemy URL of the database; default: SQLite in the data folder")
     workers: int = Field(2, ge=1, le=256, description="training processes of the engine's own scheduler")
     import_dir: Path | None = Field(None, description="folder on the server whose subfolders the import page offers; none: upload only")
-    demo: bool = Field(True, description="make and train the synthetic demo cohort when nothing is there")
-    demo_cases: int = Field(1600, ge=60, le=200_000, description="images in the demo cohort that is made by itself")
+    demo: bool = Field(True, description="create and train the synthetic demo cohort if the data folder is empty")
+    demo_cases: int = Field(1600, ge=60, le=200_000, description="images in the demo cohort that is created automatically")
     show_training_cases: bool = Field(
         False, description="the page Cases offers validation and training cases too; no guarantee covers looking at them"
     )
-    engine_idle_seconds: float = Field(300, gt=0, description="the engine ends itself after so long without work")
+    engine_idle_seconds: float = Field(300, gt=0, description="seconds without work after which the engine ends itself")
 
     @property
     def cohorts_dir(self) -> Path:
@@ -41,47 +41,47 @@ class Settings(BaseSettings):
 
     @property
     def analysis_plans_dir(self) -> Path:
-        """Where the families of verdicts are locked."""
-        return self.data_dir / "families"
+        """Where recorded analysis plans are kept."""
+        return self.data_dir / "families"  # the folder's earlier name: plans that earlier versions recorded must still be found
 
     @property
     def reference_dir(self) -> Path:
-        """Where the published figures that ship with the product lie, whatever the data folder."""
+        """Where the published reference values that ship with the product are, whatever the data folder."""
         return PRODUCT_DATA_DIR / "reference"
 
     @property
     def imports_dir(self) -> Path:
-        """Where the import page keeps what is being imported; each gone when it is done, or after a day."""
+        """Where the import page keeps the files of an import; they are removed when it is done, or after a day."""
         return self.data_dir / "imports"
 
     @property
     def database_path(self) -> Path:
-        """The SQLite database that is used where no other is named."""
+        """The SQLite database, used if `database_url` is not set."""
         return self.data_dir / "dpmed.db"
 
     @property
     def inference_dir(self) -> Path:
-        """Where questions wait for the engine; each gone when its answer was fetched, or after some minutes."""
-        return self.data_dir / "questions"
+        """Where inference requests wait for the engine; each is removed when its answer was fetched, or after some minutes."""
+        return self.data_dir / "inference"
 
     @property
     def uploaded_cases_dir(self) -> Path:
-        """Where a reader's own case is written to be read; each gone when it was read."""
-        return self.data_dir / "own-cases"
+        """Where an uploaded case is written while it is read; each is removed as soon as it was read."""
+        return self.data_dir / "uploaded-cases"
 
     @property
     def engine_dir(self) -> Path:
-        """Where the engine leaves its address, credentials and log."""
+        """Where the engine writes its address, credentials and log."""
         return self.data_dir / "engine"
 
     @property
     def calibrations_dir(self) -> Path:
-        """Where answers of the accountants are kept; safe to lose."""
+        """Where calibrated noise multipliers are cached; safe to delete."""
         return self.data_dir / "calibrations"
 
     @property
     def encoders_dir(self) -> Path:
-        """Where the public encoders that ship with the product lie, whatever the data folder."""
+        """Where the public encoders that ship with the product are, whatever the data folder."""
         return PRODUCT_DATA_DIR / "encoders"
 
 
@@ -90,17 +90,20 @@ def load_settings() -> Settings:
     """The settings of this process, read once.
 
     Raises:
-        SettingsError: a variable has a value that cannot be used.
+        SettingsError: an environment variable has an invalid value.
     """
     try:
         return Settings()  # pyright: ignore[reportCallIssue]
     except ValidationError as error:
         problems = "; ".join(f"DPMED_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
-        raise SettingsError(f"The settings cannot be used: {problems}. Correct the variable and start again.") from None
+        raise SettingsError(f"The settings are invalid: {problems}. Correct the environment variable and start again.") from None
 
 
 def settings_environment(settings: Settings) -> dict[str, str]:
-    """This process's environment with `settings` written into it, the data folder as an absolute path."""
+    """This process's environment with `settings` written into it, for child processes.
+
+    The data folder becomes an absolute path, since a child process may run in another working directory.
+    """
     given = {f"DPMED_{name.upper()}": str(value) for name, value in settings.model_dump().items() if value is not None}
     given["DPMED_DATA_DIR"] = str(settings.data_dir.absolute())
     return {**os.environ, **given}

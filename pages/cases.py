@@ -1,4 +1,4 @@
-"""Cases: one held-out patient at a time, what the models say with and without privacy, and where they differ."""
+"""Cases: one held-out patient at a time, the scores of the models with and without privacy, and where they differ."""
 
 from functools import partial
 
@@ -8,84 +8,87 @@ from dpmed_core.cohort.schema import Cohort
 from dpmed_core.imaging.modality import Modality
 from widgets.cached import links_of
 from widgets.cases.choice import (
-    Listed,
+    CaseList,
+    adjacent_cases,
     case_of,
     choose_cases,
     choose_group,
     choose_order,
     current_case,
-    neighbours,
     position,
     show_list,
     step_case,
 )
 from widgets.cases.explanations import show_explanations
-from widgets.cases.model_context import choose_light, choose_test_light
+from widgets.cases.model_context import choose_context, choose_test_context
 from widgets.cases.parts import choose_part
 from widgets.cases.reader_study import show_reader_study
 from widgets.cases.scores import worklist_of
-from widgets.cases.shown_case import Light
+from widgets.cases.shown_case import ModelContext
 from widgets.cases.uploaded_case import show_uploaded_case
 from widgets.cases.view import show_answers, show_budgets, show_patient
 from widgets.choices import Choices, choice, current_choices
 from widgets.cohort import chosen_cohort
+from widgets.lookup import guarded
 from widgets.viewer.component import show_case_image
 
-MODES = {"worklist": "Worklist", "blind": "Blind reading", "own": "A case of your own"}
+MODES = {"worklist": "Worklist", "reader-study": "Reader study", "upload": "Upload a case"}
 
 
 def show_worklist(cohort: Cohort, choices: Choices) -> None:
-    """Filters with their counts, the list, and the case that is looked at."""
+    """Filters with their counts, the list, and the selected case."""
     part = choose_part()
     if part is None:
         return
-    said = st.container()
+    notes = st.container()
     budget, order, group = st.columns([2, 2, 1.4], vertical_alignment="bottom")
     with order:
         sorting = choose_order()
     with group:
         attribute = choose_group(cohort)
-    with said:
-        light = choose_light(cohort, choices, part, slider=budget)
-    if light is None:
+    with notes:
+        context = choose_context(cohort, choices, part, slider=budget)
+    if context is None:
         return
-    listed = choose_cases(worklist_of(light, attribute=attribute), links_of(cohort), attribute, sorting)
-    if listed is not None:
-        read_cases(listed, light)
+    case_list = choose_cases(worklist_of(context, attribute=attribute), links_of(cohort), attribute, sorting)
+    if case_list is not None:
+        show_selected_case(case_list, context)
 
 
 @st.fragment
-def read_cases(listed: Listed, light: Light) -> None:
-    """One case and the list that it stands in; a step to another case draws only these anew."""
-    current = current_case(listed)
+@guarded
+def show_selected_case(case_list: CaseList, context: ModelContext) -> None:
+    """One case and the list that it is in; a step to another case redraws only these."""
+    current = current_case(case_list)
     if current is None:
         return
-    case, place = case_of(light, listed, current), position(listed, current)
-    image, said = st.columns([3, 2] if light.cohort.modality is Modality.CT else [1, 1])
+    case, where = case_of(context, case_list, current), position(case_list, current)
+    image, answers = st.columns([3, 2] if context.cohort.modality is Modality.CT else [1, 1])
     with image:
-        around, on_step = neighbours(listed, current), partial(step_case, listed)
-        show_case_image(light.cohort, light.part, current, around=around, on_step=on_step, caption=place)
-    with said:
-        before, stands, after = st.columns(3, vertical_alignment="center")
-        before.button("Previous", icon=":material/chevron_left:", on_click=step_case, args=(listed, -1), width="stretch")
-        after.button("Next", icon=":material/chevron_right:", on_click=step_case, args=(listed, 1), width="stretch")
+        around, on_step = adjacent_cases(case_list, current), partial(step_case, case_list)
+        show_case_image(context.cohort, context.part, current, around=around, on_step=on_step, caption=where)
+    with answers:
+        before, between, after = st.columns(3, vertical_alignment="center")
+        before.button("Previous", icon=":material/chevron_left:", on_click=step_case, args=(case_list, -1), width="stretch")
+        after.button("Next", icon=":material/chevron_right:", on_click=step_case, args=(case_list, 1), width="stretch")
         show_patient(case)
         show_answers(case)
-        stands.markdown(place, text_alignment="center")
-    show_list(listed, current, light.cohort)
+        # Written last: once the position has changed on the page, patient and answers have too.
+        between.markdown(where, text_alignment="center")
+    show_list(case_list, current, context.cohort)
     show_budgets(case)
     show_explanations(case)
 
 
 st.title("Cases")
-st.markdown("Would privacy have changed this patient's answer?")
+st.markdown("Would privacy have changed the result for this patient?")
 selected = current_choices()
 if (chosen := chosen_cohort()) is not None and selected.finding and selected.recipe and selected.unit:
     buttons = partial(st.segmented_control, required=True, label_visibility="collapsed")
-    mode = choice("mode", "How to look", list(MODES), title=MODES.__getitem__, widget=buttons)
+    mode = choice("mode", "View", list(MODES), title=MODES.__getitem__, widget=buttons)
     if mode == "worklist":
         show_worklist(chosen, selected)
-    elif mode == "blind":
-        show_reader_study(chosen, str(selected.finding), partial(choose_test_light, chosen, selected))
-    elif mode == "own" and (light := choose_test_light(chosen, selected)) is not None:
-        show_uploaded_case(light)
+    elif mode == "reader-study":
+        show_reader_study(chosen, str(selected.finding), partial(choose_test_context, chosen, selected))
+    elif mode == "upload" and (context := choose_test_context(chosen, selected)) is not None:
+        show_uploaded_case(context)

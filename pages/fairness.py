@@ -5,7 +5,7 @@ import streamlit as st
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.phrases import counted
-from dpmed_core.reporting.catalogue import CATALOGUE, Choice
+from dpmed_core.reporting.catalogue import CATALOGUE, Choice, Page, figures_of
 from dpmed_core.reporting.wording.fairness import fairness_sentence
 from dpmed_core.runs.status import OPEN_STATES
 from widgets.analysis_plan import choose_plan, look_at_plan
@@ -13,15 +13,15 @@ from widgets.attributes import choose_attribute
 from widgets.budget import choose_epsilon, show_guarantee, show_left_out
 from widgets.choices import Choices, current_choices
 from widgets.cohort import chosen_cohort
-from widgets.figure import downloads, show_figure
+from widgets.figure import choose_metric, downloads, show_figure
 from widgets.lookup import live, runs_of
 from widgets.tables import tables_of
 from widgets.verdict import show_groups, show_verdicts
 
-FIGURES = ["fairness-forest", "parity", "gap", "size-loss"]
+FIGURES = figures_of(Page.FAIRNESS)
 
 
-def show_results(cohort: Cohort, choices: Choices, attribute: str) -> None:
+def show_results(cohort: Cohort, choices: Choices, attribute: str, metric: str) -> None:
     """Slider, sentence, verdict, figures and table; looks again by itself."""
 
     def part() -> None:
@@ -30,22 +30,24 @@ def show_results(cohort: Cohort, choices: Choices, attribute: str) -> None:
         under_way = sum(s.state in OPEN_STATES for s in runs_of(cohort))
         if under_way:
             st.caption(f"{counted(under_way, 'model is', 'models are')} still to come; the page fills in by itself.")
-        if tables.utility.empty:
+        if tables.is_empty:
             st.info("No model is finished yet. Groups appear here by themselves; nothing queued? Plan some on the page *Train*.")
             return
-        of_choice = Choice(recipe=choices.recipe, unit=choices.unit).rows(tables.utility)
+        of_choice = Choice(recipe=choices.recipe, unit=choices.unit).rows(tables.runs)
         epsilon = choose_epsilon(list(of_choice["epsilon"].dropna().unique()))
         if epsilon is None:
             return
-        shown = Choice(finding=choices.finding, recipe=choices.recipe, unit=choices.unit, epsilon=epsilon, attribute=attribute)
+        shown = Choice(
+            finding=choices.finding, recipe=choices.recipe, unit=choices.unit, epsilon=epsilon, attribute=attribute, metric=metric
+        )
         lock = look_at_plan(cohort)
         show_summary(tables, shown)
         show_guarantee(of_choice.loc[of_choice["epsilon"] == epsilon, "run_id"].iloc[0])
         place_of_verdict = st.container()
         show_figures(tables, shown, cohort)
         with place_of_verdict:
-            of_family = tables_of(cohort, lock.family.attributes, margin=lock.family.margin, findings=lock.family.findings)
-            show_verdicts(of_family, lock, shown)
+            of_plan = tables_of(cohort, lock.plan.attributes, margin=lock.plan.margin, findings=lock.plan.findings)
+            show_verdicts(of_plan, lock, shown)
         downloads(FIGURES, tables, shown, cohort)
         show_groups(tables, shown)
 
@@ -56,14 +58,16 @@ def show_results(cohort: Cohort, choices: Choices, attribute: str) -> None:
 
 def show_summary(tables: EvaluationTables, shown: Choice) -> None:
     """What happened, in sentences to quote."""
-    st.markdown(f"##### {fairness_sentence(tables.costs, **shown.of_subgroups())}")
+    st.markdown(f"##### {fairness_sentence(tables.of(shown.measured).costs, **shown.of_subgroups())}")
 
 
 def show_figures(tables: EvaluationTables, shown: Choice, cohort: Cohort) -> None:
     """The forest plot, and under it one of the other figures: each figure that is drawn makes a move of the slider slower."""
     show_figure(FIGURES[0], tables, shown, cohort)
     others = FIGURES[1:]
-    for name, tab in zip(others, st.tabs([CATALOGUE[name].title for name in others], key="figure-tab", on_change="rerun"), strict=True):
+    for name, tab in zip(
+        others, st.tabs([CATALOGUE[name].titled(shown) for name in others], key="figure-tab", on_change="rerun"), strict=True
+    ):
         if tab.open:
             with tab:
                 show_figure(name, tables, shown, cohort)
@@ -73,6 +77,10 @@ st.title("Fairness")
 st.markdown("Does protecting the training patients cost some groups of patients more than others?")
 selected = current_choices()
 if (chosen := chosen_cohort()) is not None and selected.finding and selected.recipe and selected.unit:
-    grouped_by = choose_attribute(chosen)
+    left, right = st.columns(2)
+    with left:
+        grouped_by = choose_attribute(chosen)
+    with right:
+        measured_by = choose_metric()
     if grouped_by:
-        show_results(chosen, selected, grouped_by)
+        show_results(chosen, selected, grouped_by, measured_by)

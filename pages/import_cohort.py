@@ -1,4 +1,4 @@
-"""Import: radiographs or CT from a ZIP archive or a folder on the server, step by step: choose, name columns, look, confirm, report."""
+"""Import: radiographs or CT from a ZIP archive or a folder on the server, in steps: source, columns, preview, import, report."""
 
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,23 +11,23 @@ from dpmed_core.cohort.display_names import IMAGE_WORDS, column_title
 from dpmed_core.cohort.schema import Part
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.imaging.stored_format import FORMS, scan_caption
-from dpmed_core.phrases import counted, in_words
+from dpmed_core.phrases import counted, duration_in_words
 from dpmed_core.uploads.columns import ColumnMap, TableFacts, likely_modality, table_facts
 from dpmed_core.uploads.image_column import folders_under, tables_under
 from dpmed_core.uploads.jobs import UNDER_WAY, Job, Jobs, Stage
 from dpmed_core.uploads.limits import DEFAULT_LIMITS, GIB
-from dpmed_core.uploads.preview import Outlook
+from dpmed_core.uploads.preview import ImportPreview
 from dpmed_core.uploads.steps import root_of
-from widgets.lookup import installation
+from widgets.lookup import guarded, installation
 from widgets.report import show_report
 
-LOOK_EVERY_SECONDS = 1.0
+REFRESH_SECONDS = 1.0
 PREVIEWS_A_ROW = 8
 NOT_THERE = "— not in this table —"
-MODALITIES = {Modality.RADIOGRAPH: "Radiographs, one image a row", Modality.CT: "CT, one scan a row"}
+MODALITIES = {Modality.RADIOGRAPH: "Radiographs, one image per row", Modality.CT: "CT, one scan per row"}
 STEPS = {
-    Stage.UNPACKING: "Looking through the files",
-    Stage.LOOKING: "Reading the table and some images",
+    Stage.UNPACKING: "Checking the files",
+    Stage.PREVIEWING: "Reading the table and some images",
     Stage.IMPORTING: "Reading all images",
 }
 
@@ -38,7 +38,7 @@ def jobs() -> Jobs:
 
 
 def go_to(job: Job | None) -> None:
-    """Show `job`, or the beginning; the address then says so, and a colleague or a later visit finds it."""
+    """Show `job`, or the first step; the job's name is in the address, so a colleague or a later visit finds it."""
     if job is None:
         st.query_params.pop("job", None)
     else:
@@ -49,17 +49,17 @@ def go_to(job: Job | None) -> None:
 def choose_source() -> None:
     """Step 1: an archive, or a folder on the server."""
     st.markdown(
-        "You need the images and a table (CSV, Excel or Parquet) with one row an image: its file, its patient, and a column for each "
+        "You need the images and a table (CSV, Excel or Parquet) with one row per image: its file, its patient, and a column for each "
         "finding with 1 (present), 0 (absent) or blank (unknown). Radiographs are DICOM, PNG or JPEG files; a CT scan is a folder of "
         "DICOM slices, or one enhanced DICOM, NIfTI or MetaImage file."
     )
     upload, folder = st.columns(2, gap="large")
     with upload.container(border=True):
         st.subheader("Upload a ZIP archive")
-        packed = st.file_uploader("Images and table, packed together", type="zip")
+        packed = st.file_uploader("ZIP archive with images and table", type="zip")
         st.caption(
             f"At most {DEFAULT_LIMITS.entries:,} files and {DEFAULT_LIMITS.total_bytes // GIB} GiB unpacked. What you upload stays on this "
-            "server, readable by it alone, and is removed after the import, or after a day."
+            "server, readable only by its user account, and is removed after the import, or after one day."
         )
         if packed is not None and st.button("Use this archive", type="primary", icon=":material/unarchive:"):
             go_to(jobs().begin_upload(packed))
@@ -67,7 +67,7 @@ def choose_source() -> None:
         st.subheader("Or choose a folder on the server")
         root = installation().settings.import_dir
         if root is None:
-            st.caption("None is offered here. An administrator can name one in the setting `DPMED_IMPORT_DIR`.")
+            st.caption("No folder is offered here. An administrator can set one with `DPMED_IMPORT_DIR`.")
         else:
             chosen = st.selectbox("Folder", folders_under(root), format_func=lambda name: "The whole folder" if name == "." else name)
             if st.button("Use this folder", icon=":material/folder_open:"):
@@ -76,10 +76,10 @@ def choose_source() -> None:
 
 
 def show_others() -> None:
-    """Imports that are there already, so that a closed browser finds its own again."""
+    """Earlier imports, so that a reader who closed the browser finds them again."""
     there = jobs().all()
     if there:
-        st.subheader("Begun earlier")
+        st.subheader("Earlier imports")
     for job in there:
         what, action = st.columns([5, 1], vertical_alignment="center")
         plan, state = job.plan(), job.state()
@@ -89,57 +89,58 @@ def show_others() -> None:
 
 
 def show_progress(job: Job) -> None:
-    """How far a job is, time left, and a way to stop it; looks again by itself."""
+    """Progress of a job, time left, and a button that cancels it; refreshes itself."""
     stage = job.state().stage
 
-    @st.fragment(run_every=LOOK_EVERY_SECONDS)
-    def live() -> None:
-        if job not in jobs().all():
+    @st.fragment(run_every=REFRESH_SECONDS)
+    @guarded
+    def progress() -> None:
+        if job not in jobs().all():  # cancelled, perhaps from another browser
             go_to(None)
         state = job.state()
-        if state.stage != stage:
+        if state.stage != stage:  # the whole page changes, not only this fragment
             st.rerun()
-        counted = f": {state.done:,} of {state.total:,}" if state.total and stage is Stage.IMPORTING else ""
-        left = f", about {in_words(state.seconds_left)} left" if state.seconds_left else ""
-        st.progress(state.done / max(state.total, 1), f"{STEPS[stage]}{counted}{left}")
+        count = f": {state.done:,} of {state.total:,}" if state.total and stage is Stage.IMPORTING else ""
+        left = f", about {duration_in_words(state.seconds_left)} left" if state.seconds_left else ""
+        st.progress(state.done / max(state.total, 1), f"{STEPS[stage]}{count}{left}")
         if st.button("Cancel", icon=":material/cancel:", disabled=job.is_cancelled()):
             jobs().cancel(job)
             st.rerun()
-        st.caption("You may close this page: the import goes on, and this address shows it again." if stage is Stage.IMPORTING else "")
+        st.caption("You may close this page: the import continues, and this address shows it again." if stage is Stage.IMPORTING else "")
 
-    live()
+    progress()
 
 
 def name_columns(job: Job) -> None:
-    """Step 2: which column means what; guesses are filled in."""
+    """Step 2: what each column means; guesses are filled in."""
     root, plan = root_of(job, installation().settings), job.plan()
     tables = tables_under(root)
     st.subheader("What do the table's columns mean?")
     table = st.selectbox("Table", tables, index=tables.index(plan.table) if plan.table in tables else 0)
     facts = _facts(str(root / table), (root / table).stat().st_mtime_ns)
-    st.caption(f"{facts.n_rows:,} rows. The guesses below come from the columns' names and contents: correct what is wrong.")
+    st.caption(f"{facts.n_rows:,} rows. The choices below are guessed from the columns' names and contents: correct them where needed.")
     known = plan.columns is not None and plan.table == table
     modality = plan.modality if known else likely_modality(root / table, facts.guess.image, root=root)
     sent = _column_form(facts, plan.columns if known and plan.columns else facts.guess, modality)
     if sent is not None:
         columns, modality = sent
         job.set_plan(replace(plan, table=table, columns=columns, modality=modality))
-        jobs().start(job, Stage.LOOKING)
+        jobs().start(job, Stage.PREVIEWING)
         st.rerun()
 
 
 @st.cache_data(max_entries=8, show_spinner="Reading the table")
 def _facts(path: str, changed: int) -> TableFacts:
-    del changed  # it names what is cached
+    del changed  # key of the cache: a table that was changed is read again
     return table_facts(Path(path))
 
 
 def _column_form(facts: TableFacts, guess: ColumnMap, modality: Modality) -> tuple[ColumnMap, Modality] | None:
-    """The form; the map, and what the images are, once it is sent."""
+    """The form; the column map and the modality once it is submitted, None before."""
 
-    def one(place: st.delta_generator.DeltaGenerator, label: str, guessed: str | None, meaning: str) -> str | None:
+    def one(container: st.delta_generator.DeltaGenerator, label: str, guessed: str | None, meaning: str) -> str | None:
         options = [NOT_THERE, *facts.columns]
-        picked = place.selectbox(label, options, index=options.index(guessed) if guessed in options else 0, help=meaning)
+        picked = container.selectbox(label, options, index=options.index(guessed) if guessed in options else 0, help=meaning)
         return None if picked == NOT_THERE else picked
 
     with st.form("columns", border=True):
@@ -151,67 +152,77 @@ def _column_form(facts: TableFacts, guess: ColumnMap, modality: Modality) -> tup
             left,
             "Image file or folder",
             guess.image,
-            "Path or name of each image's file, or of each scan's folder or file; folders above may be left out.",
+            "Path or name of each image's file, or of each scan's folder or file; parent folders may be left out.",
         )
-        patient = one(right, "Patient", guess.patient, "Who; kept only as a keyed hash. Without it no promise can be made to a patient.")
+        patient = one(
+            right,
+            "Patient",
+            guess.patient,
+            "Patient identifier; stored only as a keyed hash. Without it, no guarantee can be given to a patient.",
+        )
         findings = st.multiselect("Findings to predict", facts.labels, [n for n in guess.findings if n in facts.labels])
         comorbidities = st.multiselect("Co-morbidities to compare by", facts.labels, [n for n in guess.comorbidities if n in facts.labels])
         first, second, third = st.columns(3)
-        age = one(first, "Age", guess.age, "In years. Left out, it is taken from DICOM headers.")
-        sex = one(second, "Sex", guess.sex, "F, M or other. Left out, it is taken from DICOM headers.")
+        age = one(first, "Age", guess.age, "In years. If there is none, it is taken from DICOM headers.")
+        sex = one(second, "Sex", guess.sex, "F, M or other. If there is none, it is taken from DICOM headers.")
         parts = ", ".join(part.value for part in Part)
-        split = one(third, "Split", guess.split, f"Your own division into {parts}. Left out, each patient falls into a part by chance.")
-        sent = st.form_submit_button("Look at it", type="primary", icon=":material/visibility:")
+        split = one(
+            third,
+            "Split",
+            guess.split,
+            f"Your own split into {parts}. If there is none, patients are assigned to the parts by a keyed hash.",
+        )
+        sent = st.form_submit_button("Preview", type="primary", icon=":material/visibility:")
     return (ColumnMap(image, patient, age, sex, split, tuple(findings), tuple(comorbidities)), kind) if sent else None
 
 
-def show_outlook(job: Job) -> None:
-    """Step 3: what would come in, some images, and the button that confirms."""
-    outlook = Outlook.read(job.outlook)
-    st.subheader("This would come in")
+def show_preview_summary(job: Job) -> None:
+    """Step 3: what would be imported, some images, and the button that starts the import."""
+    summary = ImportPreview.read(job.preview_summary)
+    st.subheader("What would be imported")
     for column, (label, value) in zip(
         st.columns(4),
         (
-            ("Images", f"{outlook.n_usable:,} of {outlook.n_rows:,} rows"),
-            ("Patients", f"{outlook.n_patients:,}"),
-            ("Without age in the table", f"{outlook.n_without_age:,}"),
-            ("Without sex in the table", f"{outlook.n_without_sex:,}"),
+            ("Images", f"{summary.n_usable:,} of {summary.n_rows:,} rows"),
+            ("Patients", f"{summary.n_patients:,}"),
+            ("Without age in the table", f"{summary.n_without_age:,}"),
+            ("Without sex in the table", f"{summary.n_without_sex:,}"),
         ),
         strict=True,
     ):
         column.metric(label, value)
-    counts = pd.DataFrame(outlook.findings, columns=["Finding or co-morbidity", "Present", "Absent", "Unknown"])
+    counts = pd.DataFrame(summary.findings, columns=["Finding or co-morbidity", "Present", "Absent", "Unknown"])
     counts["Finding or co-morbidity"] = counts["Finding or co-morbidity"].map(column_title)
     st.dataframe(counts, hide_index=True)
-    if outlook.n_problems:
-        with st.expander(f"{counted(sum(outlook.n_problems.values()), 'row', 'rows')} will be left out"):
-            st.dataframe(pd.DataFrame([asdict(problem) for problem in outlook.problems]), hide_index=True)
-    show_preview(job, outlook)
+    if summary.n_problems:
+        with st.expander(f"{counted(sum(summary.n_problems.values()), 'row', 'rows')} will be left out"):
+            st.dataframe(pd.DataFrame([asdict(problem) for problem in summary.problems]), hide_index=True)
+    show_preview(job, summary)
     confirm(job)
 
 
-def show_preview(job: Job, outlook: Outlook) -> None:
+def show_preview(job: Job, summary: ImportPreview) -> None:
     """Some images as they will be stored."""
     images = np.load(job.preview, allow_pickle=False)
-    st.subheader(f"{len(images)} of its {IMAGE_WORDS[job.plan().modality].several}, as they will be stored")
+    st.subheader(f"Preview: {IMAGE_WORDS[job.plan().modality].counted(len(images))} as they will be stored")
     if (spacing := FORMS[job.plan().modality].spacing_mm) is not None:
         st.caption(scan_caption(FORMS[job.plan().modality].shape, spacing))
     for start in range(0, len(images), PREVIEWS_A_ROW):
         for column, place in zip(st.columns(PREVIEWS_A_ROW), range(start, start + PREVIEWS_A_ROW), strict=True):
             if place < len(images):
-                column.image(images[place], caption=outlook.captions[place], width="stretch")
-    for problem in outlook.unreadable:
+                column.image(images[place], caption=summary.captions[place], width="stretch")
+    for problem in summary.unreadable:
         st.warning(problem.sentence())
 
 
 def confirm(job: Job) -> None:
-    """The name, and the button that begins."""
+    """The cohort's name, and the button that starts the import."""
     with st.form("confirm", border=True):
         name, button = st.columns([3, 1], vertical_alignment="bottom")
-        cohort = name.text_input("Name of the new cohort", job.plan().cohort or "", placeholder="small letters, digits and hyphens")
+        cohort = name.text_input("Name of the new cohort", job.plan().cohort or "", placeholder="lower-case letters, digits and hyphens")
         begun = button.form_submit_button("Import", type="primary", icon=":material/download:")
     if begun:
-        installation().cohorts.refuse_unusable(cohort)
+        installation().cohorts.refuse_unusable(cohort)  # before the images are read, which can take hours
         job.set_plan(replace(job.plan(), cohort=cohort))
         jobs().start(job, Stage.IMPORTING)
         st.rerun()
@@ -221,46 +232,47 @@ def confirm(job: Job) -> None:
 
 
 def show_finished(job: Job) -> None:
-    """Step 4: the report."""
+    """Step 4: the import report."""
     name = job.plan().cohort
     if name not in installation().cohorts.names():
-        st.info(f"Cohort {name} was imported, and has been removed since.")
+        st.info(f"Cohort {name} was imported, and was removed later.")
     else:
         report = installation().cohorts.report(str(name))
         st.success(
-            f"Cohort **{name}** is here: {report.n_imported:,} images of {report.n_patients:,} patients.", icon=":material/check_circle:"
+            f"Cohort **{name}** is imported: {report.n_imported:,} images of {report.n_patients:,} patients.",
+            icon=":material/check_circle:",
         )
         show_report(report, name=str(name))
-        st.page_link("train.py", label="Train models on it", icon=":material/model_training:", query_params={"cohort": str(name)})
+        st.page_link("train.py", label="Train models on this cohort", icon=":material/model_training:", query_params={"cohort": str(name)})
     if st.button("Import another", icon=":material/add:"):
         jobs().remove(job)
         go_to(None)
 
 
 def show_stopped(job: Job) -> None:
-    """What went wrong, and what can be done."""
+    """Why the import stopped, and the buttons that continue it or start over."""
     state = job.state()
     st.error(state.message, icon=":material/error:")
-    if state.stage is Stage.INTERRUPTED and st.button("Go on", type="primary", icon=":material/play_arrow:"):
+    if state.stage is Stage.INTERRUPTED and st.button("Continue", type="primary", icon=":material/play_arrow:"):
         jobs().resume(job)
         st.rerun()
     if state.stage is Stage.FAILED and job.plan().table and st.button("Correct the columns", icon=":material/arrow_back:"):
         jobs().back_to_columns(job)
         st.rerun()
-    if st.button("Begin anew", icon=":material/restart_alt:"):
+    if st.button("Start over", icon=":material/restart_alt:"):
         jobs().remove(job)
         go_to(None)
 
 
 def show(job: Job) -> None:
-    """The step that `job` is at."""
+    """Show the step that `job` has reached."""
     stage = job.state().stage
     if stage in UNDER_WAY:
         show_progress(job)
     elif stage is Stage.MAPPING:
         name_columns(job)
-    elif stage is Stage.LOOKED:
-        show_outlook(job)
+    elif stage is Stage.PREVIEWED:
+        show_preview_summary(job)
     elif stage is Stage.FINISHED:
         show_finished(job)
     else:
@@ -274,5 +286,5 @@ else:
     if jobs().exists(asked):
         show(jobs().job(asked))
     else:
-        st.warning("There is no such import: it was cancelled, or is older than a day.")
+        st.warning("There is no such import: it was cancelled, or is older than one day.")
         choose_source()

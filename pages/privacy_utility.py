@@ -1,86 +1,112 @@
-"""Privacy and utility: AUROC against epsilon over models that were really trained, and what privacy costs."""
+"""Privacy and utility: a metric against epsilon over models that were really trained, and what privacy costs."""
+
+from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
 from dpmed_core.cohort.display_names import IMAGE_WORDS, finding_title
 from dpmed_core.cohort.schema import Cohort
-from dpmed_core.engine.inline_training import can_train_live, train_live
+from dpmed_core.engine.inline_training import can_train_inline, train_inline
 from dpmed_core.engine.process import ensure_engine
+from dpmed_core.evaluation.metrics.auroc import AUROC
+from dpmed_core.evaluation.metrics.catalogue import metric_called
+from dpmed_core.evaluation.tables.all_tables import MetricTables
 from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.phrases import counted
-from dpmed_core.reporting.catalogue import CATALOGUE, Choice
+from dpmed_core.reporting.catalogue import CATALOGUE, Choice, Page, figures_of
 from dpmed_core.reporting.wording.utility import utility_sentence
 from dpmed_core.runs.plan import plan_runs
-from dpmed_core.runs.spending import cumulative_loss_sentence
+from dpmed_core.runs.spending import privacy_loss_sentence
 from dpmed_core.runs.status import OPEN_STATES, RunState
 from dpmed_core.training.spec import RunSpec
 from widgets.budget import DEFAULT_EPSILON, choose_epsilon, show_guarantee, show_left_out
 from widgets.choices import Choices, choice, current_choices
 from widgets.cohort import chosen_cohort
-from widgets.figure import downloads, show_figure
+from widgets.figure import choose_metric, downloads, show_figure
 from widgets.lookup import installation, live, runs_of
-from widgets.spending import cumulative_loss_of
+from widgets.spending import privacy_loss_of
 from widgets.tables import tables_of
 
 DRAG_EPSILONS = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 DRAG_TRAININGS = 3
 MARGINS = ("0.005", "0.01", "0.02", "0.03", "0.05", "0.1")
-DETAILS = ("cost", "findings", "roc", "calibration")
+MAIN, *DETAILS = figures_of(Page.PRIVACY_UTILITY)
 
 
-def show_results(cohort: Cohort, choices: Choices) -> None:
+def show_results(cohort: Cohort, choices: Choices, metric: str) -> None:
     """Slider, sentence, figures and table; looks again by itself."""
 
     def part() -> None:
         tables = tables_of(cohort)
+        of_metric = tables.of(metric_called(metric))
         show_left_out(tables)
         under_way = sum(s.state in OPEN_STATES for s in runs_of(cohort))
         st.caption(
             f"{counted(under_way, 'model is', 'models are')} still to come; the curve fills in by itself."
             if under_way
-            else "All models that were asked for are here."
+            else "Every requested model is finished."
         )
-        if tables.utility.empty:
+        if tables.is_empty:
             st.info("No model is finished yet. The first points appear here by themselves; nothing queued? Plan some on the page *Train*.")
             return
-        of_choice = Choice(recipe=choices.recipe, unit=choices.unit).rows(tables.utility)
+        of_choice = Choice(recipe=choices.recipe, unit=choices.unit).rows(tables.runs)
         epsilon = choose_epsilon(list(of_choice["epsilon"].dropna().unique()))
         if epsilon is not None:
-            sentence = utility_sentence(tables.overall, recipe=choices.recipe, unit=choices.unit, finding=choices.finding, epsilon=epsilon)
+            about = {"recipe": choices.recipe, "unit": choices.unit, "finding": choices.finding, "epsilon": epsilon}
+            sentence = utility_sentence(of_metric.overall, metric=of_metric.metric, **about)
             st.markdown(f"##### {sentence}")
             show_guarantee(of_choice.loc[of_choice["epsilon"] == epsilon, "run_id"].iloc[0])
-        published = cohort.modality is Modality.CT and st.toggle(
-            "Published figures for pancreatic ductal adenocarcinoma (PDAC) behind the curve", key="published"
+        shown = Choice(
+            finding=choices.finding,
+            recipe=choices.recipe,
+            unit=choices.unit,
+            epsilon=epsilon,
+            metric=metric,
+            published=published_behind(cohort, metric),
         )
-        shown = Choice(finding=choices.finding, recipe=choices.recipe, unit=choices.unit, epsilon=epsilon, published=published)
-        show_figure("privacy-utility", tables, shown, cohort)
-        downloads(["privacy-utility", *DETAILS] if epsilon else ["privacy-utility"], tables, shown, cohort)
-        show_table(tables.utility[tables.utility["unit"] == choices.unit], choices, IMAGE_WORDS[cohort.modality].several)
+        show_figure(MAIN, tables, shown, cohort)
+        downloads([MAIN, *DETAILS] if epsilon else [MAIN], tables, shown, cohort)
+        show_table(of_metric, choices, IMAGE_WORDS[cohort.modality].several)
         if epsilon is not None:
             show_detail(cohort, shown)
 
     live(cohort, part)
 
 
+def published_behind(cohort: Cohort, metric: str) -> Path | None:
+    """The folder of published figures, where the reader wants them behind the curve; they are AUROCs on CT."""
+    if cohort.modality is not Modality.CT or metric != AUROC.name:
+        return None
+    wanted = st.toggle("Published figures for pancreatic ductal adenocarcinoma (PDAC) behind the curve", key="published")
+    return installation().settings.reference_dir if wanted else None
+
+
 def show_detail(cohort: Cohort, shown: Choice) -> None:
     """One more figure of the same models, as chosen."""
     st.subheader("A closer look")
-    name = choice("detail", "Figure", DETAILS, title=lambda name: CATALOGUE[name].title)
+    name = choice("detail", "Figure", DETAILS, title=lambda name: CATALOGUE[name].titled(shown))
     margin = DEFAULT_MARGIN
-    if name == "cost":
+    if name and CATALOGUE[name].with_margin:
         picked = choice(
-            "margin", "A loss of AUROC that is still acceptable (non-inferiority margin)", MARGINS, default=f"{DEFAULT_MARGIN:g}"
+            "margin",
+            f"A loss of {shown.measured.title} that is still acceptable (non-inferiority margin)",
+            MARGINS,
+            default=f"{DEFAULT_MARGIN:g}",
         )
         margin = float(picked or DEFAULT_MARGIN)
     if name:
         show_figure(name, tables_of(cohort, margin=margin), shown, cohort)
 
 
-def show_table(utility: pd.DataFrame, choices: Choices, images: str) -> None:
-    """Every training of the chosen finding; `images` is what its images are called."""
-    rows = utility[utility["finding"] == choices.finding].sort_values(["recipe", "epsilon", "seed"], na_position="first")
+def show_table(of_metric: MetricTables, choices: Choices, images: str) -> None:
+    """Every training run of the chosen finding; `images` is what its images are called."""
+    utility, title = of_metric.utility, of_metric.metric.title
+    value, low, high = of_metric.metric.columns
+    rows = utility[(utility["unit"] == choices.unit) & (utility["finding"] == choices.finding)].sort_values(
+        ["recipe", "epsilon", "seed"], na_position="first"
+    )
     table = pd.DataFrame(
         {
             "Recipe": rows["recipe"],
@@ -90,23 +116,23 @@ def show_table(utility: pd.DataFrame, choices: Choices, images: str) -> None:
             "Unit": rows["unit"],
             "Accountant": rows["accountant"].fillna(""),
             "Training": rows["seed"] + 1,
-            "AUROC": rows["auroc"],
-            "95 % from": rows["auroc_low"],
-            "to": rows["auroc_high"],
+            title: rows[value],
+            "95 % from": rows[low],
+            "to": rows[high],
             images.capitalize(): rows["n_cases"],
             "Positive labels": rows["n_positive"],
             "Patients": rows["n_patients"],
             "Not estimable because": rows["reason"],
         }
     )
-    three = {name: st.column_config.NumberColumn(format="%.3f") for name in ("AUROC", "95 % from", "to", "ε spent")}
-    with st.expander(f"Table: {finding_title(choices.finding or '')}, {len(table)} trainings"):
+    three = {name: st.column_config.NumberColumn(format="%.3f") for name in (title, "95 % from", "to", "ε spent")}
+    with st.expander(f"Table: {finding_title(choices.finding or '')}, {counted(len(table), 'training run', 'training runs')}"):
         st.dataframe(table, hide_index=True, column_config=three)
 
 
 def train_between(cohort: Cohort, choices: Choices) -> None:
     """A control that trains one more budget: at once where no patient is shown, else by a click that says first what it adds."""
-    if cohort.synthetic and can_train_live(installation(), cohort, planned_at(cohort, choices, DRAG_EPSILONS[0], 1)):
+    if cohort.synthetic and can_train_inline(installation(), cohort, planned_at(cohort, choices, DRAG_EPSILONS[0], 1)):
         drag(cohort, choices)
     with st.container(border=True):
         number, seeds = st.columns([2, 1], vertical_alignment="bottom")
@@ -114,12 +140,12 @@ def train_between(cohort: Cohort, choices: Choices) -> None:
         n_seeds = seeds.number_input("Trainings", 1, 20, 3, key="another-trainings")
         new = [s for s in planned_at(cohort, choices, epsilon, int(n_seeds)) if installation().runs.run_id(s) not in known_runs(cohort)]
         private = [spec for spec in new if spec.privacy]
-        now, then = cumulative_loss_of(cohort, ()), cumulative_loss_of(cohort, tuple(private))
-        st.markdown(f"**So far:** {cumulative_loss_sentence(now)}")
+        now, then = privacy_loss_of(cohort, ()), privacy_loss_of(cohort, tuple(private))
+        st.markdown(f"**So far:** {privacy_loss_sentence(now)}")
         st.markdown(
-            f"**With these {len(private)} private models:** {cumulative_loss_sentence(then)}"
+            f"**With these {len(private)} private models:** {privacy_loss_sentence(then)}"
             if private
-            else "Models of this ε are there already."
+            else "Models of this ε are already queued or trained."
         )
         if st.button(f"Train {len(new)} models", icon=":material/play_arrow:", disabled=not new):
             train_all(cohort, new)
@@ -129,7 +155,7 @@ def drag(cohort: Cohort, choices: Choices) -> None:
     """A slider that trains wherever it stops; for cohorts that show no patient."""
 
     def train_here() -> None:
-        train_live(installation(), cohort, planned_at(cohort, choices, float(st.session_state["drag"]), DRAG_TRAININGS))
+        train_inline(installation(), cohort, planned_at(cohort, choices, float(st.session_state["drag"]), DRAG_TRAININGS))
         st.query_params["epsilon"] = st.session_state["drag"]
 
     st.select_slider(
@@ -143,7 +169,7 @@ def drag(cohort: Cohort, choices: Choices) -> None:
 
 
 def planned_at(cohort: Cohort, choices: Choices, epsilon: float, n_seeds: int) -> list[RunSpec]:
-    """The runs of one budget and their twins, of the chosen recipe and unit."""
+    """The runs of one budget and their non-private references, of the chosen recipe and unit."""
     assert choices.recipe is not None and choices.unit is not None
     return plan_runs(
         cohort, key=installation().key, recipe=choices.recipe, epsilons=[epsilon], n_seeds=n_seeds, delta=None, unit=choices.unit
@@ -151,14 +177,14 @@ def planned_at(cohort: Cohort, choices: Choices, epsilon: float, n_seeds: int) -
 
 
 def known_runs(cohort: Cohort) -> set[str]:
-    """The run_ids that were asked for."""
+    """The run_ids that are queued or trained."""
     return {s.run_id for s in runs_of(cohort) if s.state != RunState.WITHDRAWN}
 
 
 def train_all(cohort: Cohort, specs: list[RunSpec]) -> None:
     """Train here what takes a moment; leave the rest to the engine."""
-    if can_train_live(installation(), cohort, specs):
-        train_live(installation(), cohort, specs)
+    if can_train_inline(installation(), cohort, specs):
+        train_inline(installation(), cohort, specs)
     else:
         for spec in specs:
             installation().runs.ask(spec, cohort_name=cohort.name)
@@ -169,5 +195,5 @@ def train_all(cohort: Cohort, specs: list[RunSpec]) -> None:
 st.title("Privacy and utility")
 selected = current_choices()
 if (chosen := chosen_cohort()) is not None and selected.finding and selected.recipe and selected.unit:
-    show_results(chosen, selected)
+    show_results(chosen, selected, choose_metric())
     train_between(chosen, selected)

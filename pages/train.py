@@ -1,4 +1,4 @@
-"""Train: a plan with its time and what it spends, then the queue with its live state."""
+"""Train: a plan with its duration and cumulative privacy loss, then the training runs with their state."""
 
 import streamlit as st
 
@@ -6,16 +6,16 @@ from dpmed_core.cohort.display_names import IMAGE_WORDS, spelled_out
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.engine.process import ensure_engine
 from dpmed_core.errors import DpmedError
-from dpmed_core.phrases import in_words
-from dpmed_core.runs.plan import estimate_seconds, n_train_units, parse_epsilons, plan_runs
-from dpmed_core.runs.spending import cumulative_loss_sentence
+from dpmed_core.phrases import counted, duration_in_words
+from dpmed_core.runs.plan import estimate_seconds, n_train_units, parse_delta, parse_epsilons, plan_runs
+from dpmed_core.runs.spending import privacy_loss_sentence
 from dpmed_core.runs.status import OPEN_STATES, RunState, RunStatus
 from dpmed_core.training.recipes.catalogue import RECIPES
 from dpmed_core.training.spec import PrivacyUnit, RunSpec, default_delta
 from widgets.choices import current_choices
 from widgets.cohort import chosen_cohort
-from widgets.lookup import installation, refresh_seconds, runs_of
-from widgets.spending import cumulative_loss_of
+from widgets.lookup import installation, live, runs_of
+from widgets.spending import privacy_loss_of
 
 ICONS = {
     RunState.QUEUED: ":material/schedule:",
@@ -27,8 +27,12 @@ ICONS = {
 }
 
 
-def ask_for_plan(cohort: Cohort) -> list[RunSpec]:
-    """The runs that the form describes."""
+def choose_runs(cohort: Cohort) -> list[RunSpec]:
+    """The runs that the form describes.
+
+    Raises:
+        SpecError: a value cannot be read, or the runs cannot be trained.
+    """
     choices = current_choices()
     if choices.recipe is None or choices.unit is None:
         return []
@@ -37,24 +41,26 @@ def ask_for_plan(cohort: Cohort) -> list[RunSpec]:
     units = n_train_units(cohort, key=installation().key, unit=choices.unit)
     left, middle, right = st.columns([2, 1, 1])
     epsilons = left.text_input(
-        "Privacy budgets ε, comma-separated", "0.3, 1, 8", help="Smaller is more private. Each is trained by itself."
+        "Privacy budgets ε, comma-separated", "0.3, 1, 8", help="A smaller ε protects more. Each budget is trained separately."
     )
     seeds = middle.number_input(
-        "Trainings of each", 1, 20, 3, help="Private training is random; several trainings show by how much results vary."
+        "Training runs per budget", 1, 20, 3, help="Private training is random: several runs show how much results vary."
     )
-    exponent = right.text_input(
-        "δ", f"{default_delta(units):.0e}", help="The probability with which the promise of ε may fail; far below 1 / patients."
+    delta = right.text_input(
+        "δ",
+        f"{default_delta(units):.0e}",
+        help="Roughly the probability that the bound ε fails. Choose it far below 1 / number of patients.",
     )
     if not cohort.patients_known:
         st.warning(
-            f"This cohort does not say which {words.several} are one patient's, so each {words.one} is protected alone (unit *image*): "
-            f"a patient with several {words.several} here is protected less than ε says, and nobody knows by how much."
+            f"This cohort does not say which {words.several} belong to the same patient, so each {words.one} is protected alone (unit "
+            f"*image*): a patient with several {words.several} is protected less than ε says, and it is not known by how much."
         )
     elif choices.unit is PrivacyUnit.IMAGE:
         most = int(cohort.cases.groupby("patient_id").size().max())
         st.warning(
-            f"The unit *image* protects one {words.one}, not a patient: one patient here has {words.counted(most)}, and what is promised "
-            f"to that patient is {most} times ε at a larger δ, which is often nothing. Use it to compare with publications."
+            f"The unit *image* protects one {words.one}, not a patient: one patient here has {words.counted(most)}, and the guarantee for "
+            f"that patient is {most} times ε at a larger δ, which is often no protection. Use it for comparison with publications."
         )
     return plan_runs(
         cohort,
@@ -62,29 +68,34 @@ def ask_for_plan(cohort: Cohort) -> list[RunSpec]:
         recipe=choices.recipe,
         epsilons=parse_epsilons(epsilons),
         n_seeds=int(seeds),
-        delta=parse_epsilons(exponent)[0],
+        delta=parse_delta(delta),
         unit=choices.unit,
     )
 
 
 def show_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
-    """What the plan comes to, and the button that asks for it."""
+    """The plan's size, duration and cumulative privacy loss, and the button that queues it."""
     runs = installation().runs
+    # A withdrawn run has lost its model and can be queued again; a failed or cancelled one is retried below, with a decision of its own.
     known = {s.run_id for s in runs_of(cohort) if s.state != RunState.WITHDRAWN}
     new = [spec for spec in specs if runs.run_id(spec) not in known]
+    # Damaged results are skipped here, since one of them must not keep anybody from planning runs.
     results = [runs.result(s.run_id) for s in runs.statuses() if s.state == RunState.FINISHED and not runs.is_damaged(s.run_id)]
     seconds = estimate_seconds(new, cohort, results, workers=installation().settings.workers)
     st.markdown(
-        f"**Plan:** {len(specs)} models, {len(specs) - len(new)} of them asked for before"
-        f"{f'; about {in_words(seconds)} for the others' if new else ''}. "
+        f"**Plan:** {counted(len(specs), 'model', 'models')}, {len(specs) - len(new)} of them already queued or trained"
+        f"{f'; about {duration_in_words(seconds)} for the others' if new else ''}. "
         f"Findings: {', '.join(map(spelled_out, cohort.findings))}."
     )
     private = tuple(spec for spec in new if spec.privacy)
-    st.caption(f"So far: {cumulative_loss_sentence(cumulative_loss_of(cohort, ()))}")
+    st.caption(f"So far: {privacy_loss_sentence(privacy_loss_of(cohort, ()))}")
     if private:
-        st.caption(f"With these {len(private)} private models: {cumulative_loss_sentence(cumulative_loss_of(cohort, private))}")
-    st.caption("Models without privacy promise nothing to anyone; they are for comparison in house.")
-    if st.button(f"Train {len(new)} models", type="primary", disabled=not new, icon=":material/play_arrow:"):
+        st.caption(
+            f"With {counted(len(private), 'new private model', 'new private models')}: "
+            f"{privacy_loss_sentence(privacy_loss_of(cohort, private))}"
+        )
+    st.caption("Models without privacy have no privacy guarantee; internal comparison only.")
+    if st.button(f"Train {counted(len(new), 'model', 'models')}", type="primary", disabled=not new, icon=":material/play_arrow:"):
         for spec in new:
             runs.ask(spec, cohort_name=cohort.name)
         ensure_engine(installation().settings)
@@ -92,17 +103,17 @@ def show_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
 
 
 def show_run(status: RunStatus) -> None:
-    """One run: what, where it stands, and what can be done."""
+    """One run: its specification, its state, and a button to cancel or retry it."""
     what, state, action = st.columns([4, 5, 2], vertical_alignment="center")
     target = status.spec.privacy
-    guarantee_phrase = (
+    about = (
         f"ε = {target.epsilon:g}, δ = {target.delta:.0e}, unit {status.spec.unit.value}"
         if target
         else f"without privacy, sampled by {status.spec.unit.value}"
     )
-    what.markdown(f"**{status.spec.recipe}**, {guarantee_phrase}, training {status.spec.seed + 1}")
+    what.markdown(f"**{status.spec.recipe}**, {about}, seed {status.spec.seed}")
     if status.state == RunState.TRAINING and status.total_steps:
-        left = f", {in_words(status.progress.seconds_left)} left" if status.progress.seconds_left else ""
+        left = f", {duration_in_words(status.progress.seconds_left)} left" if status.progress.seconds_left else ""
         state.progress(status.step / status.total_steps, f"step {status.step} of {status.total_steps}{left}")
     else:
         state.markdown(f"{ICONS[status.state]} {status.state.value}" + (f": {status.message}" if status.message else ""))
@@ -118,16 +129,15 @@ def show_run(status: RunStatus) -> None:
 
 
 def show_runs(cohort: Cohort) -> None:
-    """All runs on the cohort: those under way first, then ended ones, newest first."""
+    """All runs on the cohort: open ones first, then those that have ended, newest first; refreshes itself."""
 
-    @st.fragment(run_every=refresh_seconds(cohort))
-    def live() -> None:
+    def list_of_runs() -> None:
         runs = runs_of(cohort)
         under_way = [s for s in runs if s.state in OPEN_STATES]
         finished = [s for s in runs if s.state == RunState.FINISHED]
         others = [s for s in runs if s not in under_way and s not in finished]
         if not runs:
-            st.info("Nothing has been asked for yet: press the button above.")
+            st.info("No training run yet: press the button above.")
         elif not under_way:
             st.caption("The queue is empty.")
         for status in [*sorted(under_way, key=lambda s: s.state == RunState.QUEUED), *reversed(others)]:
@@ -137,18 +147,20 @@ def show_runs(cohort: Cohort) -> None:
                 for status in reversed(finished):
                     show_run(status)
 
-    live()
+    live(cohort, list_of_runs)
 
 
 st.title("Train")
 if (chosen := chosen_cohort()) is not None:
     try:
-        planned = ask_for_plan(chosen)
+        planned = choose_runs(chosen)
     except DpmedError as error:
         st.error(str(error))
         planned = []
     if planned:
         show_plan(chosen, planned)
-    st.subheader("Models asked for")
-    st.caption("While a private model trains, only its progress is shown: losses and gradients would tell about the training patients.")
+    st.subheader("Training runs")
+    st.caption(
+        "While a private model trains, only its progress is shown: losses and gradients would reveal facts about the training patients."
+    )
     show_runs(chosen)

@@ -1,17 +1,18 @@
 """What several test folders share."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from dpmed_core.evaluation.scores.scored_cases import CASE_SCORE_COLUMNS, RUN_COLUMNS
+from dpmed_core.evaluation.scores.scored_runs import RUN_COLUMNS
 from dpmed_core.keyed_hash import KEY_BYTES, KEY_FILE
+from tests.scored import CASE_SCORE_COLUMNS
 
-pytest_plugins = ("tests.image_files",)
+pytest_plugins = ("tests.figure_words", "tests.image_files")
 
 KEY = bytes(range(KEY_BYTES))
 """An installation's secret that never changes, so that every run of a test has the same patients in the test part."""
@@ -21,14 +22,6 @@ KEY = bytes(range(KEY_BYTES))
 def fixed_key() -> bytes:
     """An installation's secret that never changes, so that every run of a test has the same patients in the test part."""
     return KEY
-
-
-@pytest.fixture(scope="session", autouse=True)
-def own_calibrations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Whatever a test trains without a data folder of its own keeps its calibrations in a temporary one."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DPMED_DATA_DIR", str(tmp_path_factory.mktemp("unnamed-data")))
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -9,12 +9,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
+from dpmed_core.commands import training
+from dpmed_core.installation import Installation
 from dpmed_core.reporting.static_images import browser
+from dpmed_core.runs.plan import plan_runs
+from tests.small_runs import cohort, installation, settings
 
 ROOT = Path(__file__).resolve().parents[1]
+__all__ = ["cohort", "installation", "settings"]
 
 
 @pytest.fixture
@@ -50,6 +56,7 @@ def manifest(tmp_path):
         ("cohort", "show", "none"),
         ("cohort", "add", "x", "--manifest", "/nowhere.csv", "--findings", "mass"),
         ("train", "--cohort", "none", "--recipe", "probe", "--epsilon", "1"),
+        ("train", "--cohort", "none", "--epsilon", "1", "--delta", "1e-5,1e-6"),
         ("evaluate", "--cohort", "none"),
         ("evaluate", "--cohort", "none", "--operating-point", "sharp"),
         ("runs", "show", "none"),
@@ -61,6 +68,26 @@ def test_what_cannot_be_done_is_said_in_one_line_with_exit_code_2(dpmed, words):
     assert done.returncode == 2
     assert done.stdout == "" and len(done.stderr.strip().splitlines()) == 1
     assert "Traceback" not in done.stderr
+
+
+def test_a_delta_is_refused_in_its_own_words(dpmed):
+    for delta, said in (("1e-5,1e-6", "δ is one number"), ("2", "δ = 2 is not between 0 and 1"), ("x", "'x' is not a number: write δ as")):
+        assert said in dpmed("sweep", "--cohort", "none", "--epsilons", "1", "--delta", delta).stderr
+
+
+def test_train_plans_only_the_run_that_it_queues(installation, cohort, monkeypatch):
+    planned = []
+
+    def counted(*arguments, **options):
+        planned.append(plan_runs(*arguments, **options))
+        return planned[-1]
+
+    monkeypatch.setattr(Installation, "open", lambda: installation)
+    monkeypatch.setattr(training, "plan_runs", counted)
+    monkeypatch.setattr(training, "ensure_engine", lambda settings: None)
+    done = CliRunner().invoke(training.train, ["--cohort", cohort.name, "--epsilon", "1", "--seed", "100000"])
+    assert done.exit_code == 0 and "seed 100000  queued" in done.stdout
+    assert [[spec.seed for spec in specs] for specs in planned] == [[100_000]]
 
 
 def test_an_empty_installation_says_what_to_do_next(dpmed):

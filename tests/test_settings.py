@@ -27,5 +27,5 @@ def test_the_encoders_ship_with_the_product_whatever_the_data_folder(monkeypatch
 
 def test_a_bad_value_is_named_with_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DPMED_WORKERS", "many")
-    with pytest.raises(SettingsError, match=r"DPMED_WORKERS.*Correct the variable"):
+    with pytest.raises(SettingsError, match=r"DPMED_WORKERS.*Correct the environment variable"):
         load_settings()

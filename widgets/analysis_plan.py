@@ -10,17 +10,17 @@ from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN
 from widgets.attributes import attribute_options
 from widgets.lookup import installation
 
-FIELDS = "family-of-"
+KEPT = "analysis-plan-of-"
 
 
 def analysis_plans() -> AnalysisPlans:
-    """The record of every family that was looked at on this installation."""
+    """The record of every analysis plan that was looked at on this installation."""
     return AnalysisPlans(installation().settings.analysis_plans_dir, installation().key)
 
 
 def look_at_plan(cohort: Cohort) -> Lock:
-    """The family that is looked at, recorded: the one this reader chose, else the first that was locked, else the default, locked now."""
-    chosen = st.session_state.get(f"{FIELDS}{cohort.fingerprint}")
+    """The plan that is looked at, recorded: the one this reader chose, else the first that was locked, else the default, locked now."""
+    chosen = st.session_state.get(f"{KEPT}{cohort.fingerprint}")
     return analysis_plans().look(cohort, chosen or analysis_plans().first(cohort) or default_plan(cohort))
 
 
@@ -30,11 +30,11 @@ def default_plan(cohort: Cohort) -> AnalysisPlan:
 
 
 def choose_plan(cohort: Cohort) -> None:
-    """The form that chooses a family: before there are results it locks it, afterwards it is one more look."""
+    """The form that chooses an analysis plan: before there are results it locks it, afterwards it is one more look."""
     locked = analysis_plans().first(cohort)
     first = locked or default_plan(cohort)
     options = list(dict.fromkeys([*attribute_options(cohort), *first.attributes]))
-    with st.form("family", border=False):
+    with st.form("analysis-plan", border=False):
         st.markdown(
             "The verdict is about groups, findings and a margin that are locked with date and time before results are shown, so that "
             "nobody can choose them to suit the results. "
@@ -51,7 +51,7 @@ def choose_plan(cohort: Cohort) -> None:
             if not attributes or not findings:
                 st.error("Choose at least one grouping and one finding.")
                 return
-            family = AnalysisPlan.of(attributes, findings, margin)
-            analysis_plans().look(cohort, family)
-            st.session_state[f"{FIELDS}{cohort.fingerprint}"] = family
+            plan = AnalysisPlan.of(attributes, findings, margin)
+            analysis_plans().look(cohort, plan)
+            st.session_state[f"{KEPT}{cohort.fingerprint}"] = plan
             st.rerun()

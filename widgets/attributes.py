@@ -1,4 +1,4 @@
-"""What subgroups are made by: sex, age, co-morbidities, two of them together, or ages cut by hand."""
+"""The attribute that subgroups are made by: sex, age, a co-morbidity, two of them, or age with the reader's own cut points."""
 
 from itertools import combinations
 
@@ -13,28 +13,28 @@ AGE_QUARTILES, AGE_CUTS = "age:quartiles", "age:"
 
 
 def choose_attribute(cohort: Cohort) -> str | None:
-    """The chosen attribute; cuts of age that the address names are an option of their own.
+    """The chosen attribute; cut points of age in the address become a further option.
 
     Raises:
-        CohortError: the cuts are written wrongly.
+        CohortError: the cut points cannot be read.
     """
     options = attribute_options(cohort)
     asked = str(st.query_params.get("attribute", ""))
     if asked.startswith(AGE_CUTS) and asked not in options:
-        subgroups(cohort.cases, asked)
+        subgroups(cohort.cases, asked)  # refuses what it cannot read
         options.append(asked)
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
-        chosen = choice("attribute", "Groups of patients by", options, title=attribute_title)
-    with right.popover("Cut ages elsewhere", icon=":material/content_cut:"), st.form("cuts", border=False):
-        cuts = st.text_input("Ages at which a new group begins, in years", "40/65", help="Rising numbers, with / between them.")
-        if st.form_submit_button("Group by these"):
+        chosen = choice("attribute", "Subgroups by", options, title=attribute_title)
+    with right.popover("Other age groups", icon=":material/content_cut:"), st.form("cuts", border=False):
+        cuts = st.text_input("Ages in years at which a new group begins", "40/65", help="Increasing numbers, separated by /.")
+        if st.form_submit_button("Apply"):
             st.query_params["attribute"] = AGE_CUTS + cuts.replace(" ", "").replace(",", "/")
             st.rerun()
     return chosen
 
 
 def attribute_options(cohort: Cohort) -> list[str]:
-    """Everything that groups the patients of `cohort`: single attributes, age quartiles, two attributes together."""
+    """All attributes that can group the patients of `cohort`: single attributes, age quartiles, and pairs of attributes."""
     single = [*ATTRIBUTES, *cohort.comorbidities]
     return [*single, AGE_QUARTILES, *(TOGETHER.join(pair) for pair in combinations(single, 2))]

@@ -1,4 +1,4 @@
-"""The slider over privacy budgets, and what the chosen one promises."""
+"""The slider over privacy budgets, and the guarantee of the chosen one."""
 
 from collections.abc import Sequence
 
@@ -13,15 +13,15 @@ DEFAULT_EPSILON = 1.0
 
 
 def choose_epsilon(trained: Sequence[float]) -> float | None:
-    """The slider over the trained budgets; None where there is none, or where the address names another."""
+    """The chosen one of the trained privacy budgets; None where there is none, or where the address names one that is not trained."""
     if not trained:
-        st.info("No private model of this recipe and unit is finished yet: train one on the page *Train*.")
+        st.info("No private model with this recipe and unit is finished yet: train one on the page *Train*.")
         return None
     options = [f"{epsilon:g}" for epsilon in sorted(trained)]
     default = f"{min(trained, key=lambda epsilon: abs(epsilon - DEFAULT_EPSILON)):g}"
     picked = choice("epsilon", "Privacy budget ε", options, default=default, widget=st.select_slider)
     if picked is None:
-        st.caption(f"Trained budgets: {', '.join(options)}. Others can be trained on the page *Privacy and utility*.")
+        st.caption(f"Trained budgets: {', '.join(options)}. You can train others on the page *Privacy and utility*.")
         if st.button("Show a trained budget"):
             st.query_params["epsilon"] = default
             st.rerun()
@@ -29,20 +29,20 @@ def choose_epsilon(trained: Sequence[float]) -> float | None:
 
 
 def show_guarantee(run_id: str) -> None:
-    """What the private run promised, complete."""
+    """The guarantee of a private run, with all that belongs to it."""
     guarantee = installation().runs.result(run_id).guarantee
     if guarantee is not None:
-        st.caption(f"{guarantee.sentence()}. Holds for training patients, one model at a time.")
+        st.caption(f"{guarantee.sentence()}. It holds for training patients and for each model alone.")
 
 
 def show_left_out(tables: EvaluationTables) -> None:
-    """Which runs are left out: because their files fail their check, or because they are by an older version of their recipe."""
+    """Which runs are left out: those with an older version of their recipe, and those with damaged files."""
     if tables.superseded:
         left_out = counted(
-            len(tables.superseded), "run by an older version of its recipe is", "runs by older versions of their recipes are"
+            len(tables.superseded), "run with an older version of its recipe is", "runs with older versions of their recipes are"
         )
-        st.caption(f"{left_out} left out: trainings by different versions are not averaged. Train the budgets you miss again.")
+        st.caption(f"{left_out} left out, because runs with different versions are not averaged. Train missing budgets again.")
     for run_id in tables.damaged:
         st.error(
-            f"The stored files of run {run_id} are damaged; it is left out. Train it again: `python -m dpmed_core runs retry {run_id}`"
+            f"The stored files of run {run_id} are damaged, so it is left out. Train it again: `python -m dpmed_core runs retry {run_id}`"
         )

@@ -1,30 +1,29 @@
-"""What several parts of the dashboard keep of a cohort between moves, shared by all sessions: links and parts."""
+"""Facts of a cohort that are cached for all sessions: the links of its cases, and its split."""
 
 import streamlit as st
 
 from dpmed_core.cohort.case_links import CaseLinks, case_links
 from dpmed_core.cohort.schema import Cohort, Split
-from dpmed_core.cohort.split import assign_parts
-from dpmed_core.runs.plan import DEFAULT_SPLIT_SEED
+from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
 from widgets.lookup import installation
 
 MOST_KEPT, FEW_KEPT = 48, 4
-"""Entries in a cache of small things, and in one of things that grow with the cohort."""
+"""Entries in a cache of small values, and in one of values that grow with the cohort."""
 
 
 def links_of(cohort: Cohort) -> CaseLinks:
-    """What names the cases of `cohort` in addresses."""
+    """The names of the cases of `cohort` in addresses."""
     return _links(cohort.fingerprint, _cohort=cohort)
 
 
 def split_of(cohort: Cohort) -> Split:
-    """Which part each case of `cohort` is in."""
+    """The part that each case of `cohort` is in."""
     return _split(cohort.fingerprint, _cohort=cohort)
 
 
 @st.cache_resource(max_entries=FEW_KEPT, show_spinner=False)
 def _links(fingerprint: str, _cohort: Cohort) -> CaseLinks:
-    del fingerprint  # it names what is kept
+    del fingerprint  # key of the cache
     return case_links(_cohort, installation().key)
 
 

@@ -1,4 +1,4 @@
-"""The choices that make a view: shared ones in the sidebar, all of them in the address."""
+"""The choices that define a view: shared ones in the sidebar, all of them in the address, so that a copied address shows the same view."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import streamlit as st
 
 from dpmed_core.cohort.display_names import IMAGE_WORDS, finding_title
 from dpmed_core.cohort.schema import Cohort
-from dpmed_core.evaluation.tables.utility import MACRO
+from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.training.recipes.catalogue import RECIPES, recipes_for
 from dpmed_core.training.spec import PrivacyUnit
@@ -18,7 +18,7 @@ UNIT_TITLES = {PrivacyUnit.PATIENT: "Patient (all {} together)", PrivacyUnit.IMA
 
 @dataclass(frozen=True)
 class Choices:
-    """What the sidebar holds; None where a link named something that does not exist, or nothing is there to choose."""
+    """The sidebar's choices; None where the address names something that does not exist, or there is nothing to choose."""
 
     cohort: str | None
     finding: str | None
@@ -27,7 +27,7 @@ class Choices:
 
 
 def shared_choices() -> Choices:
-    """The sidebar's choices, kept in the address and over changes of page."""
+    """The sidebar's choices, kept in the address and across pages."""
     with st.sidebar:
         name = choice("cohort", "Cohort", installation().cohorts.names())
         cohort = installation().cohorts.load(name) if name else None
@@ -50,7 +50,7 @@ def shared_choices() -> Choices:
 
 
 def _findings(cohort: Cohort) -> tuple[str, ...]:
-    """What can be chosen: the mean first, but after the finding where there is one alone, whose mean it then is."""
+    """The findings and their mean, which comes first; with one finding it comes last, because it is then the same."""
     return (*cohort.findings, MACRO) if len(cohort.findings) == 1 else (MACRO, *cohort.findings) if cohort.findings else ()
 
 
@@ -59,7 +59,7 @@ def _unit_words(modality: Modality) -> dict[PrivacyUnit, str]:
 
 
 def current_choices() -> Choices:
-    """The choices that the frame made in this run."""
+    """The choices that `pages/frame.py` has read in this script run."""
     return st.session_state["choices"]  # type: ignore[no-any-return]
 
 
@@ -72,16 +72,19 @@ def choice(
     default: str | None = None,
     widget: Callable[..., str | None] = st.selectbox,
 ) -> str | None:
-    """A choice that stands in the address, its default too; a value that does not exist is named, not replaced.
+    """The chosen option, which is written into the address; a value in the address that does not exist is reported, not replaced.
 
     Args:
         name: its name in the address.
         label: what the reader sees.
         options: what can be chosen.
         title: an option in words.
-        default: chosen where the address says nothing; None for the first option.
-        widget: `st.selectbox` or `st.select_slider`.
+        default: chosen where the address has no value; None for the first option.
+        widget: the Streamlit widget, such as `st.selectbox` or `st.select_slider`.
     """
+    # Three values may differ: the address, what this session last wrote into it ("address-"), and what was last chosen ("kept-"). An
+    # address that the session did not write is a link that was opened, and wins; otherwise the last choice does, which survives a page
+    # without this widget.
     key, asked = f"choice-{name}", st.query_params.get(name)
     kept = st.session_state.get(f"kept-{name}")
     wanted = asked if asked is not None and asked != st.session_state.get(f"address-{name}") else kept
@@ -102,14 +105,14 @@ def choice(
 
 
 def forget(name: str) -> None:
-    """Leave the choice `name` to its default, here and in the address."""
+    """Reset the choice `name` to its default, here and in the address."""
     for kept in ("kept", "address", "choice", "options"):
         st.session_state.pop(f"{kept}-{name}", None)
     st.query_params.pop(name, None)
 
 
 def _set_where_needed(name: str, key: str, wanted: str | None, options: Sequence[str]) -> None:
-    """Tell the browser a value only where it shows another: one told by a refresh under way would undo a move made meanwhile."""
+    """Set the widget's value only where it differs: set by a refresh, it would undo a move that the reader made in the meantime."""
     if st.session_state.get(key) != wanted or st.session_state.get(f"options-{name}") != tuple(options):
         st.session_state[key] = wanted
     st.session_state[f"options-{name}"] = tuple(options)

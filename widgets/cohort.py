@@ -1,4 +1,4 @@
-"""The chosen cohort, and what to see where there is none."""
+"""The chosen cohort, and what a page shows where there is none."""
 
 import streamlit as st
 
@@ -7,11 +7,11 @@ from dpmed_core.cohort.schema import Cohort
 from dpmed_core.demo import progress
 from dpmed_core.training.recipes.catalogue import RECIPES, recipes_for
 from widgets.choices import current_choices
-from widgets.lookup import BUSY_SECONDS, installation
+from widgets.lookup import BUSY_SECONDS, guarded, installation
 
 
 def chosen_cohort() -> Cohort | None:
-    """The chosen cohort; where there is none, the page says what to do next."""
+    """The chosen cohort; where there is none, the page then says what to do next."""
     name = current_choices().cohort
     if name is None:
         no_cohort()
@@ -20,21 +20,21 @@ def chosen_cohort() -> Cohort | None:
     if cohort.synthetic:
         images = IMAGE_WORDS[cohort.modality].several
         st.info(
-            f"**Synthetic cohort.** These {images} were drawn by a computer and show no patient. They flatter {_flattered(cohort)}, whose "
-            f"encoder learnt from {images} of the same kind.",
+            f"**Synthetic cohort.** These {images} are computer-generated and show no patient. They favour {_recipes_on_encoder(cohort)}, "
+            f"because the public encoder was trained on {images} of the same kind.",
             icon=":material/science:",
         )
     return cohort
 
 
-def _flattered(cohort: Cohort) -> str:
-    """The recipes for the cohort's images that begin from the public encoder: "recipes *probe* and *finetune*"."""
-    names = [f"*{name}*" for name in recipes_for(cohort.modality) if RECIPES[name].on_encoder]
+def _recipes_on_encoder(cohort: Cohort) -> str:
+    """The recipes for the cohort's images that use the public encoder: "recipes *probe* and *finetune*"."""
+    names = [f"*{name}*" for name in recipes_for(cohort.modality) if RECIPES[name].uses_encoder]
     return f"{'recipe' if len(names) == 1 else 'recipes'} {' and '.join(names)}"
 
 
 def no_cohort() -> None:
-    """What to see and do while there is no cohort."""
+    """What a page shows while there is no cohort."""
     if installation().cohorts.names():
         st.info("Choose a cohort in the sidebar.")
         return
@@ -42,7 +42,9 @@ def no_cohort() -> None:
 
 
 @st.fragment(run_every=BUSY_SECONDS)
+@guarded
 def _first_start() -> None:
+    """The progress of the demo cohort that is being made, or how to get a cohort; refreshes itself."""
     reached = progress(installation().settings)
     if installation().cohorts.names():
         st.rerun()
@@ -50,12 +52,12 @@ def _first_start() -> None:
         st.subheader("The demo cohort is being made")
         st.progress(
             reached.done / max(reached.total, 1),
-            f"{reached.done} of {reached.total} synthetic images drawn" if reached.total else "Starting",
+            f"{reached.done} of {reached.total} synthetic images made" if reached.total else "Starting",
         )
-        st.caption("Its models then train by themselves; this page goes on without a click.")
+        st.caption("Its models are then trained automatically; this page refreshes itself.")
         return
     st.subheader("No cohort yet")
-    st.markdown("Import your own radiographs or CT scans from a table, one row an image:")
+    st.markdown("Import your own radiographs or CT scans from a table with one row per image:")
     st.code("python -m dpmed_core cohort add chest --manifest chest.csv --findings cardiomegaly,effusion", language="bash")
-    st.markdown("or draw a synthetic cohort to look around:")
+    st.markdown("or make a synthetic cohort to try DPMed:")
     st.code("python -m dpmed_core cohort add-demo radiograph", language="bash")

@@ -1,6 +1,8 @@
-"""What pages look up: the installation, its cohorts and runs, the reader's theme."""
+"""What pages look up: the installation, its runs, the reader's theme; and parts of a page that refresh themselves."""
 
 from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
 
 import streamlit as st
 
@@ -11,37 +13,43 @@ from dpmed_core.reporting.figures.style import DARK, LIGHT, Canvas
 from dpmed_core.runs.status import OPEN_STATES, RunStatus
 
 BUSY_SECONDS, IDLE_SECONDS = 1.5, 10.0
+P = ParamSpec("P")
 
 
 @st.cache_resource
 def installation() -> Installation:
-    """The installation that this server works on."""
+    """The installation of this server."""
     return Installation.open()
 
 
 def canvas() -> Canvas:
-    """What figures are drawn on in the reader's theme."""
+    """The canvas for figures in the reader's theme, dark or light."""
     return DARK if st.context.theme.type == "dark" else LIGHT
 
 
 def runs_of(cohort: Cohort) -> list[RunStatus]:
-    """The runs on the data of `cohort`, in the order asked."""
+    """The runs on the data of `cohort`, in the order in which they were queued."""
     return [s for s in installation().runs.statuses() if s.spec.cohort_fingerprint == cohort.fingerprint]
 
 
 def refresh_seconds(cohort: Cohort) -> float:
-    """How often a live part looks again."""
+    """The interval at which a live part refreshes itself: short while a run on `cohort` is open."""
     return BUSY_SECONDS if any(s.state in OPEN_STATES for s in runs_of(cohort)) else IDLE_SECONDS
 
 
-def live(cohort: Cohort, part: Callable[[], None]) -> None:
-    """Show `part`, and again by itself; a fragment's errors never reach the frame, so they become words here."""
+def guarded(part: Callable[P, None]) -> Callable[P, None]:
+    """`part`, with a `DpmedError` shown as a notice: when a fragment reruns by itself, `pages/frame.py` does not catch its errors."""
 
-    @st.fragment(run_every=refresh_seconds(cohort))
-    def guarded() -> None:
+    @wraps(part)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            part()
+            part(*args, **kwargs)
         except DpmedError as error:
             st.error(str(error), icon=":material/error:")
 
-    guarded()
+    return run
+
+
+def live(cohort: Cohort, part: Callable[[], None]) -> None:
+    """Show `part`, and refresh it at intervals."""
+    st.fragment(run_every=refresh_seconds(cohort))(guarded(part))()

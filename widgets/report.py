@@ -1,4 +1,4 @@
-"""The validation report of an import, as pages show it."""
+"""The validation report of an import on a page."""
 
 import json
 from dataclasses import asdict
@@ -10,16 +10,16 @@ from dpmed_core.cohort.report import ImportReport
 from dpmed_core.cohort.validation.table import checks_table, rows_text
 
 REPORT_ROW_HEIGHT = 72
-"""Pixels: high enough that sentences break over lines instead of being cut off."""
+"""In pixels: high enough that sentences wrap instead of being cut off."""
 
 
 def show_report(report: ImportReport, *, name: str) -> None:
-    """What an import found: what stops training, what to look at, what was left out; a chosen line shows all its rows."""
+    """The findings of the import: what prevents training, what to check, what was left out; a selected line shows all its rows."""
     for sentence in report.blocking:
         st.error(f"**Training is not possible.** {sentence}", icon=":material/block:")
     st.subheader("Validation report")
     if not report.checks:
-        st.caption("Nothing was found that would mislead: no repeated or contradictory images, nothing too rare, nothing left out.")
+        st.caption("No check found a problem: no repeated or contradictory images, no finding too rare, no row left out.")
         return
     titles = {
         "weight": st.column_config.TextColumn("", width="small"),
@@ -40,8 +40,8 @@ def show_report(report: ImportReport, *, name: str) -> None:
         st.markdown(f"**{report.checks[line].sentence}** All its rows:")
         st.code(rows_text(report.checks[line]) or "none", language=None, wrap_lines=True)
     st.caption(
-        "Tick a line to see all its rows. “Outside” the guarantee: dropping or merging images for this reason would let one patient's "
-        "images decide about another's, which the privacy guarantee does not cover; DPMed itself never does."
+        "Select a line to see all its rows. “Outside” the guarantee: if images were removed or merged for this reason, one patient's "
+        "images would decide what happens to another's, which the privacy guarantee does not cover. DPMed never does so by itself."
     )
     if report.problems:
         with st.expander(f"{report.n_rows - report.n_imported:,} of {report.n_rows:,} rows were left out"):

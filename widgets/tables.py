@@ -7,7 +7,7 @@ import streamlit as st
 
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.scores.load_scores import Scores, read_scores
-from dpmed_core.evaluation.scores.scored_cases import finished_runs
+from dpmed_core.evaluation.scores.scored_runs import finished_runs
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN
 from widgets.lookup import installation

@@ -5,12 +5,13 @@ import streamlit as st
 
 from dpmed_core.cohort.display_names import attribute_phrase, attribute_title, finding_title, subgroup_title
 from dpmed_core.evaluation.analysis_plan import Lock
-from dpmed_core.evaluation.statistics.arms import CONVENTIONAL, SAMPLED_ALIKE
+from dpmed_core.evaluation.metrics.metric import Metric
+from dpmed_core.evaluation.scores.arms import CONVENTIONAL, SAMPLED_ALIKE
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.reporting.catalogue import Choice
 from dpmed_core.reporting.wording.fairness import verdict_sentence
 
-REFERENCE_TITLES = {SAMPLED_ALIKE: "The same training without privacy", CONVENTIONAL: "A conventional training, image by image"}
+REFERENCE_TITLES = {SAMPLED_ALIKE: "The same recipe without privacy", CONVENTIONAL: "A conventional training, image by image"}
 VERDICT_TITLES = {
     "widened": "Loses more than the others",
     "not widened": "Shown not to lose more, beyond the margin",
@@ -20,7 +21,7 @@ VERDICT_TITLES = {
 
 
 def show_verdicts(tables: EvaluationTables, lock: Lock, shown: Choice) -> None:
-    """Whether privacy widened a difference between groups: a sentence for each twin, the lock, and every comparison of the family."""
+    """Whether privacy widened a difference between groups: a sentence for each reference, the analysis plan, and every comparison in it."""
     at_budget = Choice(recipe=shown.recipe, unit=shown.unit).rows(tables.verdicts)
     at_budget = at_budget[at_budget["epsilon"] == shown.epsilon]
     st.subheader("Did privacy widen a difference?")
@@ -31,8 +32,8 @@ def show_verdicts(tables: EvaluationTables, lock: Lock, shown: Choice) -> None:
             st.markdown(f"**Against {REFERENCE_TITLES[reference].lower()}:** {said}")
     if at_budget.empty:
         st.markdown("There is no model without privacy to compare with: train one on the page *Train*.")
-    st.caption(f"Margin: {lock.family.margin:g} of AUROC. {lock.sentence()}")
-    table = st.expander(f"All {len(at_budget)} comparisons of the family", key="verdicts-open", on_change="rerun")
+    st.caption(f"Margin: {lock.plan.margin:g} of AUROC. {lock.sentence()}")
+    table = st.expander(f"All {len(at_budget)} comparisons of the analysis plan", key="verdicts-open", on_change="rerun")
     if table.open:
         table.dataframe(
             _in_words(at_budget), hide_index=True, column_config=_three_digits("Loss", "Others' loss", "Difference", "at least", "at most")
@@ -40,24 +41,26 @@ def show_verdicts(tables: EvaluationTables, lock: Lock, shown: Choice) -> None:
 
 
 def show_groups(tables: EvaluationTables, shown: Choice) -> None:
-    """Every group's AUROC with and without privacy, with its size."""
-    rows = shown.rows(tables.groups)
+    """The metric in every group, with and without privacy, with its size."""
+    metric = shown.measured
+    rows = shown.rows(tables.of(metric).groups)
     rows = rows[rows["epsilon"].isna() | (rows["epsilon"] == shown.epsilon)]
     title = f"Table: {finding_title(str(shown.finding))} by {attribute_phrase(str(shown.attribute))}"
     table = st.expander(title, key="groups-open", on_change="rerun")
     if table.open:
-        table.dataframe(_sizes_and_aurocs(rows), hide_index=True, column_config=_three_digits("AUROC", "95 % from", "to"))
+        table.dataframe(_sizes_and_values(rows, metric), hide_index=True, column_config=_three_digits(metric.title, "95 % from", "to"))
 
 
-def _sizes_and_aurocs(rows: pd.DataFrame) -> pd.DataFrame:
+def _sizes_and_values(rows: pd.DataFrame, metric: Metric) -> pd.DataFrame:
+    value, low, high = metric.columns
     return pd.DataFrame(
         {
             "Group": _groups(rows),
             "Privacy": [f"ε = {e:g}" if pd.notna(e) else "without" for e in rows["epsilon"]],
-            "AUROC": rows["auroc"],
-            "95 % from": rows["auroc_low"],
-            "to": rows["auroc_high"],
-            "Trainings": rows["n_seeds"],
+            metric.title: rows[value],
+            "95 % from": rows[low],
+            "to": rows[high],
+            "Training runs": rows["n_seeds"],
             "Images": rows["n_cases"],
             "Positive": rows["n_positive"],
             "Patients": rows["n_patients"],

@@ -1,4 +1,4 @@
-"""Waiting for the engine's answer to a question: how far it is, a way to stop, and words for every end."""
+"""Waiting for the answer to an inference request: its progress, a button that cancels it, and a message for every outcome."""
 
 from collections.abc import Callable
 
@@ -9,48 +9,50 @@ from dpmed_core.engine import inference_client
 from dpmed_core.inference.requests import InferenceRequest
 from dpmed_core.inference.status import RequestState, Stage
 from dpmed_core.inference.store import Answer, InferenceRequests
-from widgets.lookup import installation
+from widgets.lookup import guarded, installation
 
-LOOK_EVERY_SECONDS = 0.3
+REFRESH_SECONDS = 0.3
 PATIENCE_SECONDS = 8.0
-"""After so long the page says what may be the reason."""
+"""The time after which the page says what the reason may be."""
 
 
 def requests() -> InferenceRequests:
-    """The questions of this installation."""
+    """The inference requests of this installation."""
     return InferenceRequests(installation())
 
 
 def get_ready() -> None:
-    """Have the engine started, once a session, where a reader is about to ask: it takes seconds."""
+    """Start the engine, once per session, where a reader is about to make a request: it takes seconds."""
     if not st.session_state.get("engine-called"):
         st.session_state["engine-called"] = True
         inference_client.start_engine_early(requests())
 
 
 def ask(request: InferenceRequest, *, key: str, pixels: "np.ndarray | None" = None) -> None:
-    """Ask, and remember under `key` which question this reader waits for."""
+    """Make a request, and remember under `key` that this session waits for its answer."""
     st.session_state[_kept(key)] = inference_client.ask(requests(), request, pixels=pixels)
 
 
 def is_waiting(key: str) -> bool:
-    """Whether this reader waits for an answer under `key`."""
+    """Whether this session waits for an answer under `key`."""
     return _kept(key) in st.session_state
 
 
 def wait(key: str, *, what: str, take: Callable[[Answer], None]) -> None:
-    """Show how far the question under `key` is; `take` gets its answer, and the page is drawn anew.
+    """Show the progress of the request under `key`; `take` gets its answer, and the page is then redrawn.
 
     Args:
-        key: the question's, as it was asked.
-        what: that is being done, in words.
-        take: what to do with the answer.
+        key: of the request, as in `ask`.
+        what: what is being computed, in words.
+        take: receives the answer.
     """
 
-    @st.fragment(run_every=LOOK_EVERY_SECONDS)
-    def look() -> None:
+    @st.fragment(run_every=REFRESH_SECONDS)
+    @guarded
+    def progress() -> None:
+        """The progress of an open request; the end of one that is not open."""
         name = st.session_state.get(_kept(key))
-        if name is None:
+        if name is None:  # a refresh that was under way when the answer came
             return
         state = requests().state(name)
         if state.is_open:
@@ -67,18 +69,18 @@ def wait(key: str, *, what: str, take: Callable[[Answer], None]) -> None:
         st.session_state.pop(_kept(key), None)
         st.rerun()
 
-    look()
+    progress()
 
 
 def show_failure(key: str) -> None:
-    """Why the last question under `key` has no answer, said once."""
+    """Show once why the last request under `key` has no answer."""
     message = st.session_state.pop(f"failed-{key}", None)
     if message:
         st.error(message, icon=":material/error:")
 
 
 def stop_waiting(key: str) -> None:
-    """Wait no longer under `key`; the question is withdrawn with everything that came with it."""
+    """Wait no longer under `key`; the request is removed with everything stored with it."""
     name = st.session_state.pop(_kept(key), None)
     if name is not None:
         requests().cancel(name)
@@ -91,8 +93,8 @@ def _show_progress(state: RequestState, what: str) -> None:
         return
     st.progress(0.0, f"{what}: waiting for the engine")
     if state.waited_seconds > PATIENCE_SECONDS:
-        st.caption("The engine is starting, or answers others first. Answers go ahead of training.")
+        st.caption("The engine is starting, or other requests are answered first. Requests go ahead of training.")
 
 
 def _kept(key: str) -> str:
-    return f"question-{key}"
+    return f"request-{key}"

@@ -1,1 +1,1 @@
-"""Cohorts: reading images and their table, de-identifying, storing, splitting by patient."""
+"""Cohorts: importing images with their table, de-identification, validation, storage, and the split by patient."""

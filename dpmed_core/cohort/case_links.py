@@ -1,4 +1,4 @@
-"""What names a case in an address: a keyed hash that says nothing of the patient, and that only this installation can make or follow."""
+"""Links that name a case in an address: keyed hashes that reveal nothing about the patient and are valid in this installation only."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,10 +10,10 @@ from dpmed_core.keyed_hash import keyed_hex
 
 @dataclass(frozen=True, eq=False)
 class CaseLinks:
-    """The cases of a cohort and what names them in addresses.
+    """The links of a cohort's cases.
 
     Attributes:
-        links: sixteen hexadecimal digits a case, in the cohort's order.
+        links: sixteen hexadecimal digits per case, in the cohort's order.
         case_ids: in the same order.
     """
 
@@ -32,11 +32,12 @@ class CaseLinks:
 
 
 def case_links(cohort: Cohort, key: bytes) -> CaseLinks:
-    """The links of `cohort`'s cases; another version of the data, or another installation, gives others.
+    """The links of the cases of `cohort`; they change with the data and differ between installations.
 
     Args:
-        cohort: whose cases.
+        cohort: the cohort.
         key: the installation's secret.
     """
     case_ids = tuple(map(str, cohort.cases["case_id"]))
+    # The fingerprint takes part, so an old link to changed data leads nowhere instead of to another case.
     return CaseLinks(tuple(keyed_hex(key, "case-link", cohort.fingerprint, case_id) for case_id in case_ids), case_ids)

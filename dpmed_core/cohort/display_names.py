@@ -1,26 +1,28 @@
-"""Names as clinicians write them."""
+"""Names of findings, attributes and subgroups as clinicians write them."""
 
 from dataclasses import dataclass
 
 from dpmed_core.cohort.groups import BESIDE, TOGETHER
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.imaging.modality import Modality
+from dpmed_core.phrases import counted
 
 MACRO_TITLE = "Mean over findings"
+EVERYONE = "All patients"
 ABBREVIATIONS = {"copd": "COPD", "pdac": "PDAC"}
 SPELLED_OUT = {"pdac": "Pancreatic ductal adenocarcinoma (PDAC)", "copd": "Chronic obstructive pulmonary disease (COPD)"}
 
 
 @dataclass(frozen=True)
 class ImageWords:
-    """What an image of a modality is called."""
+    """The noun for an image of a modality, in singular and plural."""
 
     one: str
     several: str
 
     def counted(self, count: int) -> str:
-        """So many of them: "1 image", "2,000 images"."""
-        return f"{count:,} {self.one if count == 1 else self.several}"
+        """A count of images, e.g. "1 image", "2,000 scans"."""
+        return counted(count, self.one, self.several)
 
 
 IMAGE_WORDS = {Modality.RADIOGRAPH: ImageWords("image", "images"), Modality.CT: ImageWords("scan", "scans")}
@@ -45,7 +47,7 @@ def finding_phrase(finding: str) -> str:
 
 
 def spelled_out(name: str) -> str:
-    """A finding's or a co-morbidity's name for where it is first met: "pdac" is "Pancreatic ductal adenocarcinoma (PDAC)"."""
+    """A finding's or co-morbidity's full name for its first mention: "pdac" is "Pancreatic ductal adenocarcinoma (PDAC)"."""
     return SPELLED_OUT.get(name) or column_title(name)
 
 
@@ -57,7 +59,7 @@ def attribute_title(attribute: str) -> str:
     column, _, bands = attribute.partition(":")
     if bands:
         return "Age quartiles" if bands == "quartiles" else f"Age, cut at {' and '.join(bands.split('/'))}"
-    return {"all": "Everybody"}.get(column, _words(column))
+    return {"all": EVERYONE}.get(column, _words(column))
 
 
 def attribute_phrase(attribute: str) -> str:
@@ -73,7 +75,7 @@ def column_title(name: str) -> str:
 def subgroup_title(attribute: str, subgroup: str) -> str:
     """A subgroup in words: ("age", "60-69") is "60–69 years", ("copd", "with") "With COPD"."""
     if attribute == "all":
-        return "Everybody"
+        return EVERYONE
     if subgroup == "unknown":
         return "Unknown"
     if TOGETHER in attribute:
@@ -87,21 +89,22 @@ def subgroup_title(attribute: str, subgroup: str) -> str:
 
 
 def version_alias(cohort: Cohort) -> str:
-    """A short name for this version of the cohort's data; keyed, so that it proves nothing to whoever holds the same data."""
+    """A short name for this version of the cohort's data; keyed, so that holding the same data does not prove that it was used."""
     return cohort.fingerprint[:6]
 
 
 def sentence_start(text: str) -> str:
-    """`text` with a capital first letter; the rest as it is."""
+    """`text` with a capital first letter, otherwise unchanged."""
     return text[:1].upper() + text[1:]
 
 
 def _words(name: str) -> str:
+    """A column's name in words, capitalised: "heart_failure" is "Heart failure", "copd" is "COPD"."""
     if name in ABBREVIATIONS:
         return ABBREVIATIONS[name]
     return sentence_start(name.replace("_", " ").strip())
 
 
 def _within_sentence(title: str) -> str:
-    """`title` with a small first letter, unless its first word is an abbreviation."""
+    """`title` with a lower-case first letter, unless its first word is an abbreviation."""
     return title if title[1:2].isupper() else title[:1].lower() + title[1:]

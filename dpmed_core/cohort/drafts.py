@@ -1,4 +1,4 @@
-"""Where a cohort is prepared: hidden folders beside the cohorts, gone when they are no longer of use to anyone."""
+"""Drafts: hidden folders beside the cohorts in which a cohort is prepared, removed when they are no longer needed."""
 
 import secrets
 import shutil
@@ -17,8 +17,8 @@ LOCK = "lock"
 
 
 @contextmanager
-def passing_draft(root: Path) -> Iterator[Path]:
-    """A draft under `root` that is gone when the block ends, unless it was published."""
+def temporary_draft(root: Path) -> Iterator[Path]:
+    """A draft under `root` that is removed when the block ends, unless it was renamed (published) before."""
     _clear_old(root)
     folder = root / f"{PREFIX}{secrets.token_hex(6)}"
     folder.mkdir(parents=True, mode=0o700)
@@ -29,18 +29,18 @@ def passing_draft(root: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def lasting_draft(root: Path, work: str) -> Iterator[Path]:
-    """The draft of `work` under `root`: what an attempt that was cut off within the last day left in it is still there.
+def resumable_draft(root: Path, work: str) -> Iterator[Path]:
+    """The draft of `work` under `root`, with what an attempt that was interrupted within the last day left in it.
 
-    It is gone when the block ends or raises a CohortError; it stays, for whoever asks for the same work again, where the block is
-    interrupted or the process killed.
+    It is removed when the block ends or raises a CohortError. If the block is interrupted or the process killed, it stays, so that the
+    same work can be resumed.
 
     Args:
         root: folder of the cohorts.
         work: a name for exactly this work.
 
     Raises:
-        CohortError: another process is at the same work.
+        CohortError: another process is doing the same work.
     """
     _clear_old(root)
     folder = root / f"{PREFIX}{work}"
@@ -49,12 +49,12 @@ def lasting_draft(root: Path, work: str) -> Iterator[Path]:
     try:
         lock.acquire()
     except (Timeout, OSError):
-        raise CohortError("The same import is under way already: wait until it is done.") from None
+        raise CohortError("The same import is already running: wait until it is done.") from None
     finished = False
     try:
         yield folder
         finished = True
-    except CohortError:
+    except CohortError:  # the same input would fail again: there is nothing to resume
         finished = True
         raise
     finally:
@@ -63,12 +63,8 @@ def lasting_draft(root: Path, work: str) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def remove_draft(root: Path, work: str) -> None:
-    """Remove the draft of `work`, if there is one."""
-    shutil.rmtree(root / f"{PREFIX}{work}", ignore_errors=True)
-
-
 def _clear_old(root: Path) -> None:
+    """Remove drafts whose newest file is older than a day, unless a process works on them."""
     for folder in root.glob(f"{PREFIX}*"):
         newest = max((path.stat().st_mtime for path in (folder, *folder.iterdir())), default=0.0)
         if time.time() - newest > LIFETIME_SECONDS and not _is_locked(folder):

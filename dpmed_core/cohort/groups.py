@@ -1,15 +1,15 @@
-"""Which subgroup a case belongs to: by sex, by age, by a co-morbidity, or by two of them together.
+"""The subgroup of each case: by sex, by age, by a co-morbidity, or by two of them together.
 
 An attribute is written
 
     sex                    as recorded
-    age                    the paper's bands of `AGE_BANDS`
-    age:quartiles          four bands of about equally many of the cases at hand
-    age:40/65              own cuts, in years
+    age                    the published bands `AGE_BANDS`
+    age:quartiles          four bands with about equally many of the given cases
+    age:40/65              chosen cuts, in years
     copd                   a co-morbidity's column (1, 0, blank)
-    sex*age                an intersection; any two of the above
+    sex*age                an intersection of any two of the above
 
-Unknown is a subgroup of its own, named "unknown" and last.
+Cases with an unknown value form a subgroup of their own, named "unknown" and last.
 """
 
 from collections.abc import Sequence
@@ -28,10 +28,15 @@ COMORBIDITY_SUBGROUPS = ("without", "with", UNKNOWN)
 TOGETHER, BESIDE = "*", ", "
 """Between the attributes of an intersection, and between the parts of its subgroups' names."""
 OLDEST = 100
+"""The band that reaches beyond this age is open: it has no upper end in its name, and takes in all higher ages."""
 
 
 def age_band_name(low: float, high: float) -> str:
-    """A half-open band [low, high) in whole years as people write it, e.g. "60-69"; the first may be "under 40", the last one is open."""
+    """The name of the half-open age band [low, high), in whole years.
+
+    >>> age_band_name(60, 70), age_band_name(80, 101), age_band_name(-np.inf, 40)
+    ('60-69', '80+', 'under 40')
+    """
     if high > OLDEST:
         return f"{low:g}+"
     return f"under {high:g}" if low == -np.inf else f"{low:g}-{high - 1:g}"
@@ -42,16 +47,16 @@ def subgroups(cases: pd.DataFrame, attribute: str) -> pd.Series:
 
     Args:
         cases: a table with the columns of `attribute`.
-        attribute: as in the head of this module.
+        attribute: in the notation of this module's docstring.
 
     Raises:
-        CohortError: the table has no such attribute, or it is written wrongly.
+        CohortError: the table has no such attribute, or the notation is wrong.
     """
     if TOGETHER in attribute:
         return _intersection(cases, attribute)
     column, _, bands = attribute.partition(":")
     if column not in cases.columns or (bands and column != "age"):
-        raise CohortError(f"There is no attribute {attribute!r} to group by: use sex, age or one of the cohort's co-morbidities.")
+        raise CohortError(f"The cohort has no attribute {attribute!r} to group by: use sex, age or one of its co-morbidities.")
     if column == "sex":
         return _categories(cases["sex"].to_numpy(dtype=object), [s.value for s in Sex], cases.index)
     if column == "age":
@@ -61,27 +66,33 @@ def subgroups(cases: pd.DataFrame, attribute: str) -> pd.Series:
     return _categories(names, list(COMORBIDITY_SUBGROUPS), cases.index)
 
 
-def _bands(age: pd.Series, asked: str) -> Sequence[tuple[float, float]]:
-    if not asked:
+def _bands(age: pd.Series, cuts: str) -> Sequence[tuple[float, float]]:
+    """The age bands [low, high) that `cuts`, the part of an attribute after its colon, describes."""
+    if not cuts:
         return AGE_BANDS
-    cuts = _quartiles(age) if asked == "quartiles" else _own_cuts(asked)
-    return list(pairwise([-np.inf, *cuts, np.inf]))
+    years = _quartiles(age) if cuts == "quartiles" else _parsed_cuts(cuts)
+    return list(pairwise([-np.inf, *years, np.inf]))
 
 
 def _quartiles(age: pd.Series) -> list[float]:
-    """The three quartiles in whole years, each once; a band holds ages from its cut on."""
+    """The quartiles of the known ages, rounded up to whole years; equal ones are merged."""
     known = age.dropna()
     return sorted({float(np.ceil(cut)) for cut in np.quantile(known, [0.25, 0.5, 0.75])}) if len(known) else []
 
 
-def _own_cuts(asked: str) -> list[float]:
+def _parsed_cuts(cuts: str) -> list[float]:
+    """The cuts in years of e.g. "40/65".
+
+    Raises:
+        CohortError: they are not increasing numbers from above 0 to `OLDEST`.
+    """
     try:
-        cuts = [float(part) for part in asked.split("/")]
+        years = [float(part) for part in cuts.split("/")]
     except ValueError:
-        cuts = []
-    if not cuts or cuts != sorted(set(cuts)) or not all(0 < cut <= OLDEST for cut in cuts):
-        raise CohortError(f"Age cannot be cut at {asked!r}: write rising years as age:40/65, or age:quartiles.")
-    return cuts
+        years = []
+    if not years or years != sorted(set(years)) or not all(0 < cut <= OLDEST for cut in years):
+        raise CohortError(f"Age cannot be cut at {cuts!r}: write increasing years from 1 to {OLDEST} as in age:40/65, or age:quartiles.")
+    return years
 
 
 def _age_bands(age: pd.Series, bands: Sequence[tuple[float, float]]) -> pd.Series:
@@ -92,9 +103,10 @@ def _age_bands(age: pd.Series, bands: Sequence[tuple[float, float]]) -> pd.Serie
 
 
 def _intersection(cases: pd.DataFrame, attribute: str) -> pd.Series:
+    """The subgroups of two attributes together; a case unknown in one of them is unknown."""
     parts = attribute.split(TOGETHER)
     if len(parts) != 2 or parts[0] == parts[1]:
-        raise CohortError(f"{attribute!r} cannot be grouped by: name two different attributes, as in sex*age.")
+        raise CohortError(f"Cases cannot be grouped by {attribute!r}: name two different attributes, as in sex*age.")
     first, second = (subgroups(cases, part.strip()) for part in parts)
     unknown = (first == UNKNOWN) | (second == UNKNOWN)
     names = np.where(unknown, UNKNOWN, first.astype(str) + BESIDE + second.astype(str)).astype(object)

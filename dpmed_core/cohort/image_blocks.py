@@ -1,4 +1,4 @@
-"""Reading a stored array of images block by block: mapped pages would count as this process's memory, these do not stay."""
+"""Reading a stored array of images block by block: pages of a memory-mapped file would count as this process's memory."""
 
 import math
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 STORED_TYPES = {3: np.dtype("|u1"), 4: np.dtype("<i2")}
-"""Number of axes -> type of the elements: images `[n, rows, columns]`, volumes `[n, slices, rows, columns]`."""
+"""Number of axes -> element type: radiographs `[n, rows, columns]`, volumes `[n, slices, rows, columns]`."""
 
 
 def read_images(path: Path, block_bytes: int) -> Iterator[NDArray[Any]]:
-    """The array of images at `path`, some at a time: as many as fit `block_bytes`, but at least one.
+    """Blocks of consecutive images of the array at `path`, each of as many as fit into `block_bytes`, but at least one.
 
     Raises:
-        ValueError: it is no array of images or volumes, or breaks off.
+        ValueError: it is not an array of radiographs or volumes, or is cut short.
     """
     with path.open("rb") as file:
         if np.lib.format.read_magic(file) != (1, 0):
@@ -30,5 +30,5 @@ def read_images(path: Path, block_bytes: int) -> Iterator[NDArray[Any]]:
             count = min(block, shape[0] - start)
             data = file.read(count * n_bytes)
             if len(data) != count * n_bytes:
-                raise ValueError("breaks off")
+                raise ValueError("cut short")
             yield np.frombuffer(data, dtype).reshape(count, *shape[1:])

@@ -1,4 +1,4 @@
-"""What an import found: what came in, what was left out and why, what to know before training."""
+"""The import report: what was imported, what was left out and why, and what to know before training."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Severity(StrEnum):
-    """How much a check weighs: blocking ones stop training, the others are said."""
+    """How serious the result of a check is: a blocking one prevents training, the others are only reported."""
 
     BLOCKING = "blocking"
     WARNING = "warning"
@@ -16,10 +16,10 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Problem:
-    """A row that was left out.
+    """A fault of a row that was left out.
 
     Attributes:
-        row: line of the manifest, its header being line 1; None where the whole file is meant.
+        row: line of the manifest, its header being line 1; None if the fault concerns the whole file.
         column: the column at fault.
         message: what is wrong and what to do; never an identifier or a file name.
     """
@@ -29,22 +29,23 @@ class Problem:
     message: str
 
     def sentence(self) -> str:
-        """The problem in one line."""
+        """The problem as one sentence."""
         return f"Row {self.row}, column {self.column}: {self.message}" if self.row else f"Column {self.column}: {self.message}"
 
 
 @dataclass(frozen=True)
 class Check:
-    """Something that the validation found.
+    """A result of the validation.
 
     Attributes:
-        name: which check, e.g. "identical_images_in_test_and_train".
-        severity: how much it weighs.
-        count: how many; the sentence says of what.
+        name: of the check, e.g. "identical_images_in_test_and_train".
+        severity: how serious it is.
+        count: of what the sentence is about.
         sentence: what was found and what to do; never an identifier or a file name.
         rows: the rows of the source that it is about, sorted.
-        groups: rows that belong together, e.g. identical images; empty where rows stand alone.
-        outside_guarantee: acting on it lets one patient's images decide about another's; the guarantee does not cover that.
+        groups: rows that belong together, e.g. identical images; empty if each row stands alone.
+        outside_guarantee: whoever leaves out or changes images because of it makes one patient's presence depend on another's data, which
+            the privacy guarantee does not cover.
     """
 
     name: str
@@ -57,19 +58,19 @@ class Check:
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> "Check":
-        """The check that `asdict` took apart."""
+        """The check from the fields that `asdict` returns, after a round trip through JSON."""
         groups = tuple(tuple(group) for group in fields["groups"])
         return cls(**{**fields, "severity": Severity(fields["severity"]), "rows": tuple(fields["rows"]), "groups": groups})
 
 
 def by_weight(checks: Iterable[Check]) -> tuple[Check, ...]:
-    """`checks`, the weightiest first."""
+    """`checks`, the most serious first; otherwise in the given order."""
     return tuple(sorted(checks, key=lambda check: list(Severity).index(check.severity)))
 
 
 @dataclass(frozen=True)
 class ImportReport:
-    """The outcome of an import.
+    """The result of an import.
 
     Attributes:
         n_rows: rows of the manifest.
@@ -77,11 +78,10 @@ class ImportReport:
         n_patients: patients stored.
         n_unknown_age: stored images without an age.
         n_unknown_sex: stored images without a sex.
-        problems: rows left out, in the manifest's order.
+        problems: faults of the rows left out, in the manifest's order.
         warnings: what to know before training, in sentences.
-        checks: what the validation found, the weightiest first.
-        identifying_attributes: how many of the files held each attribute that names a person or helps to find one, by keyword; none of
-            their values was kept.
+        checks: results of the validation, the most serious first.
+        identifying_attributes: number of files that hold each attribute that may identify a patient, by keyword; no value was kept.
     """
 
     n_rows: int
@@ -96,7 +96,7 @@ class ImportReport:
 
     @property
     def blocking(self) -> tuple[str, ...]:
-        """Why this cohort cannot be trained on, in sentences; empty where it can."""
+        """Why models cannot be trained on this cohort, in sentences; empty if they can."""
         return tuple(check.sentence for check in self.checks if check.severity is Severity.BLOCKING)
 
     def to_fields(self) -> dict[str, object]:
@@ -105,7 +105,7 @@ class ImportReport:
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> "ImportReport":
-        """The report that `to_fields` took apart."""
+        """The report from the fields that `to_fields` returns, after a round trip through JSON."""
         known = {name: value for name, value in fields.items() if name != "blocking"}
         return cls(
             **{

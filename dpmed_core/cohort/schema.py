@@ -1,4 +1,4 @@
-"""What a cohort is, once imported: one table of cases and one array of images, row by row."""
+"""An imported cohort: one table of cases and one array of images, in the same order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dpmed_core.imaging.modality import Modality
 
 if TYPE_CHECKING:
-    import pandas as pd  # processes that only read images start without it
+    import pandas as pd  # importing it takes longer than starting a process that only reads images
 
 
 class Part(StrEnum):
@@ -31,26 +31,26 @@ CASE_COLUMNS = ("case_id", "patient_id", "age", "sex", "split")
 
 @dataclass(frozen=True, eq=False)
 class Cohort:
-    """Images with their findings, patients as keyed hashes; rows in one canonical order.
+    """Images with their labels; patients as keyed hashes, rows in one canonical order.
 
     Attributes:
-        name: what the user calls it.
+        name: chosen by the user.
         modality: radiograph or CT.
-        synthetic: made by DPMed's phantoms; said wherever it is shown.
+        synthetic: drawn by DPMed's phantoms; stated wherever the cohort is shown.
         findings: column names of the labels, in the user's order.
         comorbidities: column names of the co-morbidities.
-        cases: one row an image, sorted by patient_id then case_id, with the columns of `CASE_COLUMNS`
-            (age in years, NaN = unknown; sex a `Sex` value; split a `Part` value or None where the
-            source gave none), then one float column a finding and a co-morbidity
+        cases: one row per image, sorted by patient_id then case_id, with the columns of `CASE_COLUMNS`
+            (age in years, NaN = unknown; sex a `Sex` value; split a `Part` value or None if the
+            source has none), then one float column per finding and co-morbidity
             (1 = present, 0 = absent, NaN = unknown).
         images: read-only and memory-mapped; row i is case i. Radiographs: uint8 `[n_cases, height, width]`. CT: Hounsfield units, int16
             `[n_cases, slices, rows, columns]`, slices from feet to head, rows from front to back, columns from the patient's right to left.
-        fingerprint: keyed hash of everything above but the name; equal data gives an equal fingerprint,
-            whatever the order of the files, within one installation.
-        patients_known: False where the source does not say which images are one patient's; each image then
-            counts as a patient of its own, and only the unit "image" can be promised.
-        blocking: what the validation found that stops training, in sentences; no part of the fingerprint.
-        spacing_mm: between slices, rows and columns of CT volumes; None for radiographs, the size of whose pixels is not known.
+        fingerprint: keyed hash of everything above except the name; within one installation, equal data gives an equal fingerprint,
+            whatever the order of the files.
+        patients_known: False if the source does not say which images are one patient's; each image then
+            counts as a patient of its own, and the privacy guarantee can only have the unit "image".
+        blocking: results of the validation that prevent training, in sentences; not part of the fingerprint.
+        spacing_mm: between slices, rows and columns of CT volumes; None for radiographs, whose pixel size is not known.
     """
 
     name: str
@@ -72,17 +72,17 @@ class Cohort:
 
     @property
     def has_own_split(self) -> bool:
-        """Whether the source named every case's part."""
+        """Whether the source names the part of every case."""
         return bool(self.cases["split"].notna().all())
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Who is trained on, who chooses thresholds and who is held out.
+    """The parts of a cohort: for training, for choosing thresholds, and for testing.
 
     Attributes:
         parts: `Part` values `[n_cases]`, aligned with `Cohort.cases`; constant within a patient.
-        seed: the seed of the keyed assignment; None for a split that the source gave.
+        seed: of the keyed assignment; None for the source's own split.
     """
 
     parts: NDArray[np.str_]

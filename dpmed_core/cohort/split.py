@@ -1,4 +1,4 @@
-"""Assigning patients to parts: each by itself, by a keyed hash."""
+"""Assigning patients to parts: each independently of the others, by a keyed hash."""
 
 import numpy as np
 import pandas as pd
@@ -12,11 +12,11 @@ SHARES: tuple[tuple[Part, float], ...] = ((Part.TRAIN, 0.7), (Part.VALIDATION, 0
 
 
 def assign_parts(cohort: Cohort, *, seed: int, key: bytes) -> Split:
-    """The split of `cohort`: its source's own where it has one, else each patient by a keyed hash.
+    """The split of `cohort`: the source's own if it has one, else each patient's part by a keyed hash.
 
-    A patient's part depends on the seed and that patient alone, never on who else is there: two cohorts
-    that differ by one training patient then have training sets that differ by that patient and nothing
-    else, which is what the privacy guarantee is about. Nothing is stratified, for the same reason.
+    A patient's part depends on the seed and that patient alone, never on other patients. Cohorts that differ by one
+    training patient then have training sets that differ by exactly that patient, as the neighbouring relation of the
+    privacy guarantee requires. Stratifying would violate this, so the parts are not stratified.
 
     Args:
         cohort: the cohort to split.
@@ -29,20 +29,20 @@ def assign_parts(cohort: Cohort, *, seed: int, key: bytes) -> Split:
 
 
 def keyed_parts(patients: pd.Series, *, seed: int, key: bytes) -> NDArray[np.str_]:
-    """The part of each of `patients`, `Part` values."""
+    """The part of each of `patients` `[n_cases]`, as `Part` values."""
     part_of = {patient: part_of_patient(patient, seed=seed, key=key).value for patient in patients.unique()}
     return patients.map(part_of).to_numpy(dtype=np.str_)
 
 
 def part_of_patient(patient_id: str, *, seed: int, key: bytes) -> Part:
-    """The part into which a patient falls: uniform in [0, 1) by keyed hash, cut at the cumulative `SHARES`."""
+    """The part of a patient: a number uniform in [0, 1), from the keyed hash, compared with the cumulative `SHARES`."""
     position = int.from_bytes(keyed_digest(key, "split", str(seed), patient_id)[:8], "big") / 2**64
     reached = 0.0
     for part, share in SHARES:
         reached += share
         if position < reached:
             return part
-    return SHARES[-1][0]
+    return SHARES[-1][0]  # the shares may add up to slightly less than 1 in floating point
 
 
 def _frozen(parts: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The imported cohorts on disk: each whole or not at all."""
+"""The imported cohorts on disk; a cohort appears complete or not at all."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dpmed_core.cohort.drafts import LOCK, PREFIX, lasting_draft, passing_draft
+from dpmed_core.cohort.drafts import LOCK, PREFIX, resumable_draft, temporary_draft
 from dpmed_core.cohort.image_blocks import read_images
 from dpmed_core.cohort.report import ImportReport
 from dpmed_core.cohort.schema import CASE_COLUMNS, Cohort
@@ -27,8 +27,8 @@ FORMAT = 1
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 BLOCK_BYTES = 1 << 22
 HASHING_THREADS = 2
-LEFT_BEHIND = ("arriving.bin", "journal.jsonl", LOCK)
-"""What preparing needs and a cohort does not."""
+DRAFT_FILES = ("arriving.bin", "journal.jsonl", LOCK)
+"""Files of a draft that a finished cohort does not need."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class CohortStore:
     """Cohorts by name under one folder.
 
     Attributes:
-        root: the folder; made at the first import.
+        root: the folder, created by the first import.
         key: the installation's secret.
     """
 
@@ -48,23 +48,23 @@ class CohortStore:
         return sorted(path.parent.name for path in self.root.glob("*/cohort.json") if NAME.fullmatch(path.parent.name))
 
     def folder(self, name: str) -> Path:
-        """Where cohort `name` lies.
+        """The folder of cohort `name`.
 
         Raises:
             CohortError: there is no such cohort.
         """
         if not NAME.fullmatch(name) or not (self.root / name / "cohort.json").exists():
             known = ", ".join(self.names())
-            advice = f"there are {known}" if known else "there is none yet; import one with `cohort add`"
+            advice = f"choose one of {known}" if known else "import one with `cohort add`"
             raise CohortError(f"There is no cohort {name!r}: {advice}.")
         return self.root / name
 
     def features_dir(self, name: str) -> Path:
-        """Where features computed from cohort `name` are cached; they go when the cohort goes."""
+        """Where features computed from cohort `name` are cached; removed together with the cohort."""
         return self.folder(name) / "features"
 
     def answers_dir(self, name: str) -> Path:
-        """Where answers to questions about cases of cohort `name` are kept; they go when the cohort goes."""
+        """Where answers to inference requests about cases of cohort `name` are kept; removed together with the cohort."""
         return self.folder(name) / "answers"
 
     def load(self, name: str) -> Cohort:
@@ -82,7 +82,7 @@ class CohortStore:
         except (OSError, ValueError) as error:
             raise CohortError(f"Cohort {name!r} cannot be read ({type(error).__name__}): remove it and import it again.") from None
         if facts.get("format") != FORMAT or len(cases) != len(images) or len(cases) != facts["n_cases"]:
-            raise CohortError(f"Cohort {name!r} is damaged or of another version of DPMed: remove it and import it again.")
+            raise CohortError(f"Cohort {name!r} is damaged, or was stored by another version of DPMed: remove it and import it again.")
         return Cohort(
             name=name,
             modality=Modality(facts["modality"]),
@@ -102,38 +102,42 @@ class CohortStore:
         return str(json.loads((self.folder(name) / "cohort.json").read_text())["fingerprint"])
 
     def with_fingerprint(self, fingerprint: str) -> Cohort:
-        """A stored cohort with these data.
+        """A stored cohort with this fingerprint, i.e. with exactly these data.
 
         Raises:
-            CohortError: none of the stored cohorts has them.
+            CohortError: there is none.
         """
         for name in self.names():
             if self.fingerprint(name) == fingerprint:
                 return self.load(name)
-        raise CohortError("The cohort of this run is no longer here: import it again, then retry the run.")
+        raise CohortError("The cohort of this run has been removed: import it again, then retry the run.")
 
     def report(self, name: str) -> ImportReport:
-        """What the import of cohort `name` found."""
+        """The import report of cohort `name`."""
         return ImportReport.from_fields(json.loads((self.folder(name) / "report.json").read_text()))
 
     def refuse_unusable(self, name: str) -> None:
-        """Raise a CohortError unless `name` can be given to a new cohort."""
-        if not NAME.fullmatch(name):
-            raise CohortError(f"{name!r} cannot name a cohort: use up to 40 small letters, digits and hyphens.")
-        if name in self.names():
-            raise CohortError(f"There is a cohort {name!r} already: remove it first, or choose another name.")
-
-    def draft(self) -> AbstractContextManager[Path]:
-        """A hidden folder to prepare a cohort in; gone when the block ends, unless `publish` took it."""
-        return passing_draft(self.root)
-
-    def lasting_draft(self, work: str) -> AbstractContextManager[Path]:
-        """The hidden folder of exactly this `work`; an attempt that was cut off is found in it by the next.
+        """Check that a new cohort may have the name `name`.
 
         Raises:
-            CohortError: another process is at the same work.
+            CohortError: the name has other characters than these, or is taken.
         """
-        return lasting_draft(self.root, work)
+        if not NAME.fullmatch(name):
+            raise CohortError(f"{name!r} is not a valid name of a cohort: use up to 40 lower-case letters, digits and hyphens.")
+        if name in self.names():
+            raise CohortError(f"There is already a cohort {name!r}: remove it first, or choose another name.")
+
+    def draft(self) -> AbstractContextManager[Path]:
+        """A hidden folder to prepare a cohort in; removed when the block ends, unless `publish` renamed it."""
+        return temporary_draft(self.root)
+
+    def resumable_draft(self, work: str) -> AbstractContextManager[Path]:
+        """The hidden folder of exactly this `work`, with what an interrupted attempt left in it.
+
+        Raises:
+            CohortError: another process is doing the same work.
+        """
+        return resumable_draft(self.root, work)
 
     def publish(
         self,
@@ -148,7 +152,18 @@ class CohortStore:
         report: ImportReport,
         patients_known: bool = True,
     ) -> Cohort:
-        """Make `draft`, which holds `images.npy` in the order of `cases`, the cohort `name`.
+        """Turn `draft`, which holds `images.npy` in the order of `cases`, into the cohort `name`.
+
+        Args:
+            name: of the new cohort.
+            draft: the prepared folder; it is renamed.
+            modality: of the images.
+            synthetic: the images were drawn by DPMed's phantoms.
+            findings: columns of the labels.
+            comorbidities: columns of the co-morbidities.
+            cases: the table, as `Cohort.cases`.
+            report: of the import.
+            patients_known: the source says which images are one patient's.
 
         Raises:
             CohortError: the name cannot be used.
@@ -162,6 +177,7 @@ class CohortStore:
             "comorbidities": list(comorbidities),
             "n_cases": len(cases),
         }
+        # Facts that are not the rule are written only where they hold: the fingerprints of older cohorts stay valid.
         if not patients_known:
             facts["patients_known"] = False
         if (spacing := FORMS[modality].spacing_mm) is not None:
@@ -171,13 +187,15 @@ class CohortStore:
             cases.to_parquet(table, index=False)
         write_json(draft / "report.json", report.to_fields())
         write_json(draft / "cohort.json", facts)
-        for left in LEFT_BEHIND:
-            (draft / left).unlink(missing_ok=True)
+        for file in DRAFT_FILES:
+            (draft / file).unlink(missing_ok=True)
         sync_file(draft / "images.npy")
+        # The rename is the one step that makes the cohort visible, after all its files are durable. It fails if the name was taken
+        # since the check above.
         try:
             draft.rename(self.root / name)
         except OSError:
-            raise CohortError(f"There is a cohort {name!r} already: remove it first, or choose another name.") from None
+            raise CohortError(f"There is already a cohort {name!r}: remove it first, or choose another name.") from None
         sync_folder(self.root)
         return self.load(name)
 
@@ -211,13 +229,14 @@ class CohortStore:
     def remove(self, name: str) -> None:
         """Remove cohort `name` with everything cached for it."""
         folder = self.folder(name)
-        going = self.root / f"{PREFIX}{secrets.token_hex(6)}"
-        folder.rename(going)
-        shutil.rmtree(going)
+        # Renamed to a draft first: if removing is interrupted, no half cohort remains, and the draft is cleared a day later.
+        removed = self.root / f"{PREFIX}{secrets.token_hex(6)}"
+        folder.rename(removed)
+        shutil.rmtree(removed)
 
 
 def _spacing(facts: dict[str, Any]) -> tuple[float, float, float] | None:
-    """Millimetres between slices, rows and columns; None where the cohort has none."""
+    """Millimetres between slices, rows and columns; None if the cohort has no spacing."""
     if (spacing := facts.get("spacing_mm")) is None:
         return None
     slices, rows, columns = map(float, spacing)
@@ -225,10 +244,18 @@ def _spacing(facts: dict[str, Any]) -> tuple[float, float, float] | None:
 
 
 def _fingerprint(facts: dict[str, object], cases: pd.DataFrame, images: Path, *, key: bytes) -> str:
-    """The keyed hash of a cohort's facts and rows; case_ids cover the pixels (see `arranging.case_id`), the array is hashed too."""
+    """The keyed hash of a cohort's facts, its table and its pixels.
+
+    Args:
+        facts: content of `cohort.json`.
+        cases: the table of cases.
+        images: the array's file.
+        key: the installation's secret.
+    """
+    # Columns in a fixed order and numbers with fixed digits: the same data must give the same text.
     columns = [*CASE_COLUMNS, *sorted(set(cases.columns) - set(CASE_COLUMNS))]
     table = cases[columns].to_csv(index=False, float_format="%.6g", na_rep="")
-    with ThreadPoolExecutor(HASHING_THREADS) as pool:  # hashing frees the interpreter's lock
+    with ThreadPoolExecutor(HASHING_THREADS) as pool:  # hashing releases the interpreter's lock
         hashes = [
             one for block in read_images(images, BLOCK_BYTES) for one in pool.map(lambda i: keyed_hex(key, "image", i.tobytes()), block)
         ]

@@ -1,4 +1,4 @@
-"""Counts of a cohort, by part and by who is in it."""
+"""Counts of a cohort's cases, patients and findings, by part and subgroup."""
 
 from collections.abc import Iterator
 
@@ -9,9 +9,9 @@ from dpmed_core.cohort.schema import Cohort, Split
 
 
 def counts_table(cohort: Cohort, split: Split) -> pd.DataFrame:
-    """Counts with columns attribute, subgroup, part, n_cases, n_patients, then positives of each finding.
+    """Counts with the columns attribute, subgroup, part, n_cases, n_patients, then the number of positive cases of each finding.
 
-    Attribute "all" is everybody; part "all" is every part together. Unknown values are a subgroup of their own.
+    Attribute "all" means all patients, part "all" all parts together. Unknown values form a subgroup of their own.
     """
     cases = cohort.cases.assign(part=split.parts)
     rows = [
@@ -23,6 +23,7 @@ def counts_table(cohort: Cohort, split: Split) -> pd.DataFrame:
 
 
 def _groups(cohort: Cohort) -> Iterator[tuple[str, str, pd.Series]]:
+    """Attribute, subgroup and membership of each subgroup that has cases."""
     yield "all", "all", pd.Series(True, index=cohort.cases.index)
     for attribute in ("sex", "age", *cohort.comorbidities):
         membership = subgroups(cohort.cases, attribute)

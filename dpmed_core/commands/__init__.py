@@ -1,1 +1,1 @@
-"""The commands of the command line; each asks the core and says what came of it."""
+"""The commands of the command line."""

@@ -15,7 +15,7 @@ from dpmed_core.cohort.report import ImportReport
 from dpmed_core.cohort.sources.catalogue import ADAPTERS, MANIFEST, open_source
 from dpmed_core.cohort.sources.request import ImportRequest, Match, Views
 from dpmed_core.cohort.sources.values import Uncertain
-from dpmed_core.cohort.split import assign_parts
+from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
 from dpmed_core.cohort.summary import counts_table
 from dpmed_core.cohort.validation.table import WORDS
 from dpmed_core.commands.output import json_option, progress_line, records, say
@@ -23,13 +23,12 @@ from dpmed_core.errors import CohortError
 from dpmed_core.imaging.header_warnings import attributes_sentence
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.installation import Installation
-from dpmed_core.phrases import in_words
+from dpmed_core.phrases import counted, duration_in_words
 from dpmed_core.progress import peak_memory_mib
-from dpmed_core.runs.plan import DEFAULT_SPLIT_SEED
 
 
 def names(text: str | None) -> tuple[str, ...]:
-    """The comma-separated names in `text`, without blanks."""
+    """The names in `text`, separated by commas, without surrounding spaces."""
     return tuple(name.strip() for name in (text or "").split(",") if name.strip())
 
 
@@ -39,7 +38,7 @@ def cohort() -> None:
 
 
 class SourceOptions(TypedDict):
-    """What `source_options` hands over."""
+    """The values of `source_options`."""
 
     images: Path | None
     findings: str | None
@@ -53,16 +52,16 @@ class SourceOptions(TypedDict):
 
 
 def source_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of `cohort add` that say what to read; they come as the fields of a `ImportRequest`."""
+    """The options of `cohort add` that become the fields of an `ImportRequest`."""
     path = click.Path(path_type=Path)
     options = (
-        click.option("--images", type=path, help="Folder that image paths start from; default: where the layout says."),
-        click.option("--findings", help="Columns to predict, comma-separated; default: all that the layout knows."),
+        click.option("--images", type=path, help="Folder that image paths are relative to; default: the layout's own."),
+        click.option("--findings", help="Columns to predict, comma-separated; default: all findings of the layout."),
         click.option("--comorbidities", help="Co-morbidity columns, comma-separated."),
-        click.option("--labels", type=path, help="Table of a DICOM folder's labels; folder of MIMIC-CXR's tables, if not PATH."),
-        click.option("--match", type=click.Choice([m.value for m in Match]), help="What joins DICOM files with their labels."),
-        click.option("--uncertain", type=click.Choice([u.value for u in Uncertain]), help="What labels called uncertain become."),
-        click.option("--unmentioned-unknown", is_flag=True, help="What a report does not mention is unknown rather than absent."),
+        click.option("--labels", type=path, help="Table with the labels of a DICOM folder; folder of MIMIC-CXR's tables, if not PATH."),
+        click.option("--match", type=click.Choice([m.value for m in Match]), help="How DICOM files are matched with their labels."),
+        click.option("--uncertain", type=click.Choice([u.value for u in Uncertain]), help="What uncertain labels become."),
+        click.option("--unmentioned-unknown", is_flag=True, help="Findings that a report does not mention are unknown, not absent."),
         click.option("--published-split", is_flag=True, help="Keep the publication's training and test parts."),
         click.option("--views", type=click.Choice([v.value for v in Views]), default=Views.FRONTAL.value, show_default=True),
     )
@@ -74,7 +73,7 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
 @cohort.command("add")
 @click.argument("name")
 @click.argument("path", required=False, type=click.Path(path_type=Path))
-@click.option("--manifest", type=click.Path(path_type=Path), help="Table with one row an image; the same as --source manifest PATH.")
+@click.option("--manifest", type=click.Path(path_type=Path), help="Table with one row per image; the same as --source manifest PATH.")
 @click.option("--source", "kind", type=click.Choice(list(ADAPTERS)), help="The layout of PATH.")
 @source_options
 @click.option("--modality", type=click.Choice([m.value for m in Modality]), default=Modality.RADIOGRAPH.value, show_default=True)
@@ -82,21 +81,21 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
 def add(
     name: str, path: Path | None, manifest: Path | None, kind: str | None, modality: str, as_json: bool, **said: Unpack[SourceOptions]
 ) -> None:
-    """Import images as cohort NAME: those that a manifest lists, or those of a source at PATH."""
+    """Import images as cohort NAME: those listed in a manifest, or those of a source at PATH."""
     kind, path = _kind_and_path(kind, path, manifest)
     installation = Installation.open()
-    installation.cohorts.refuse_unusable(name)
+    installation.cohorts.refuse_unusable(name)  # before hours of reading, not after
     report = import_source(
         installation.cohorts,
         name,
-        open_source(kind, replace(_wish(path, said), modality=Modality(modality))),
+        open_source(kind, replace(_import_request(path, said), modality=Modality(modality))),
         modality=Modality(modality),
         progress=progress_line("Reading images"),
     )
     _say_imported(installation, name, report, as_json=as_json)
 
 
-def _wish(path: Path, said: SourceOptions) -> ImportRequest:
+def _import_request(path: Path, said: SourceOptions) -> ImportRequest:
     return ImportRequest(
         path=path,
         findings=names(said["findings"]),
@@ -112,11 +111,11 @@ def _wish(path: Path, said: SourceOptions) -> ImportRequest:
 
 
 def _kind_and_path(kind: str | None, path: Path | None, manifest: Path | None) -> tuple[str, Path]:
-    """Which adapter reads what; a manifest is one of the sources."""
+    """The name of the adapter and the path that it reads; --manifest is short for one of the adapters."""
     if manifest is not None and kind is None and path is None:
         return MANIFEST, manifest
     if kind is None or path is None or manifest is not None:
-        raise CohortError("Say what to import: --manifest TABLE, or --source KIND PATH.")
+        raise CohortError("Give what to import: --manifest TABLE, or --source KIND PATH.")
     return kind, path
 
 
@@ -125,10 +124,10 @@ class Demo:
     """A synthetic cohort that can be made.
 
     Attributes:
-        name: what it is called unless told otherwise.
-        cases: images unless told otherwise.
-        fewest: least that may be asked for.
-        most: most that may be asked for.
+        name: its default name.
+        cases: its default number of images.
+        fewest: the smallest number of images.
+        most: the largest number of images.
         add: makes it.
     """
 
@@ -147,12 +146,12 @@ DEMOS = {
 
 @cohort.command("add-demo")
 @click.argument("modality", type=click.Choice([m.value for m in Modality]))
-@click.option("--name", help="What to call it; default: demo-radiograph or demo-ct.")
-@click.option("--cases", type=click.IntRange(1), help="Images to draw; default: 1,600 images or 400 CT scans.")
+@click.option("--name", help="Its name; default: demo-radiograph or demo-ct.")
+@click.option("--cases", type=click.IntRange(1), help="Number of images; default: 1,600 radiographs or 400 CT scans.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 @json_option
 def add_demo(modality: str, name: str | None, cases: int | None, seed: int, as_json: bool) -> None:
-    """Draw a synthetic cohort, write it as DICOM and import it."""
+    """Make a synthetic cohort, write it as DICOM and import it."""
     installation = Installation.open()
     demo = DEMOS[Modality(modality)]
     name, cases = name or demo.name, cases or demo.cases
@@ -165,13 +164,16 @@ def add_demo(modality: str, name: str | None, cases: int | None, seed: int, as_j
         n_cases=cases,
         seed=seed,
         workers=installation.settings.workers,
-        progress=progress_line("Drawing and reading"),
+        progress=progress_line("Making and reading images"),
     )
-    click.echo(f"It took {in_words(time.monotonic() - began)} and at most {peak_memory_mib():,.0f} MiB of memory a process.", err=True)
+    click.echo(
+        f"This took {duration_in_words(time.monotonic() - began)} and at most {peak_memory_mib():,.0f} MiB of memory per process.", err=True
+    )
     _say_imported(installation, name, report, as_json=as_json)
 
 
 def _say_imported(installation: Installation, name: str, report: ImportReport, *, as_json: bool) -> None:
+    """Print what was imported, with problems and warnings on stderr."""
     for problem in report.problems:
         click.echo(problem.sentence(), err=True)
     for sentence in (f"Training is not possible: {reason}" for reason in report.blocking):
@@ -182,7 +184,7 @@ def _say_imported(installation: Installation, name: str, report: ImportReport, *
     if identifying := attributes_sentence(report.identifying_attributes):
         click.echo(f"Note: {identifying}", err=True)
     imported = installation.cohorts.load(name)
-    readable = f"Cohort {name}: {report.n_imported} of {report.n_rows} images of {report.n_patients} patients imported."
+    readable = f"Cohort {name}: {report.n_imported} of {report.n_rows} images imported, of {report.n_patients} patients."
     say({"name": name, "fingerprint": imported.fingerprint, **report.to_fields()}, readable, as_json=as_json)
 
 
@@ -206,7 +208,11 @@ def list_cohorts(as_json: bool) -> None:
             }
         )
     lines = [f"{f['name']}: {f['n_cases']} images of {f['n_patients']} patients{' (synthetic)' if f['synthetic'] else ''}" for f in facts]
-    say({"cohorts": facts}, "\n".join(lines) or "No cohort yet: import one with `cohort add` or `cohort add-demo`.", as_json=as_json)
+    say(
+        {"cohorts": facts},
+        "\n".join(lines) or "No cohorts yet: import one with `cohort add`, or make one with `cohort add-demo`.",
+        as_json=as_json,
+    )
 
 
 @cohort.command("show")
@@ -232,8 +238,8 @@ def show(name: str, as_json: bool) -> None:
     }
     heading = f"{name}: {document['n_cases']} images of {document['n_patients']} patients, fingerprint {one.fingerprint}"
     report = installation.cohorts.report(name)
-    told = [f"{WORDS[check.severity]}: {check.sentence}" for check in report.checks]
-    say(document, "\n".join([heading, counts.to_string(index=False), *told]), as_json=as_json)
+    checks = [f"{WORDS[check.severity]}: {check.sentence}" for check in report.checks]
+    say(document, "\n".join([heading, counts.to_string(index=False), *checks]), as_json=as_json)
 
 
 @cohort.command("remove")
@@ -241,14 +247,14 @@ def show(name: str, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 def remove(name: str, yes: bool, as_json: bool) -> None:
-    """Remove a cohort: images, features, scores and models go; the record of what was spent stays."""
+    """Remove a cohort with its features, scores and models; the record of the privacy loss is kept."""
     installation = Installation.open()
     installation.cohorts.load(name)
     if not yes:
-        click.confirm(f"Remove {name}, its scores and its models for good?", abort=True, err=True)
+        click.confirm(f"Remove {name}, its scores and its models permanently?", abort=True, err=True)
     withdrawn = installation.remove_cohort(name)
     say(
         {"name": name, "withdrawn_runs": withdrawn},
-        f"{name} is gone; {len(withdrawn)} runs keep only the record of what they spent.",
+        f"{name} is removed; of {counted(len(withdrawn), 'run', 'runs')}, only the record of the privacy loss is kept.",
         as_json=as_json,
     )

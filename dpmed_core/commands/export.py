@@ -6,6 +6,8 @@ from pathlib import Path
 import click
 
 from dpmed_core.commands.output import json_option, say
+from dpmed_core.evaluation.metrics.auroc import AUROC
+from dpmed_core.evaluation.metrics.catalogue import OFFERED
 from dpmed_core.evaluation.scores.load_scores import read_scores
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN
@@ -30,7 +32,8 @@ WIDTHS = " or ".join(f"{name} ({width} mm)" for name, width in COLUMN_MILLIMETRE
 @click.option(
     "--attribute", default="sex", show_default=True, help="Subgroups by: sex, age, age:quartiles, age:40/65, a co-morbidity, sex*age."
 )
-@click.option("--margin", type=float, default=DEFAULT_MARGIN, show_default=True, help="The loss of AUROC that is still acceptable.")
+@click.option("--margin", type=float, default=DEFAULT_MARGIN, show_default=True, help="The loss that is still acceptable.")
+@click.option("--metric", default=AUROC.name, show_default=True, help=f"What is measured: {', '.join(OFFERED)}.")
 @click.option("--column", type=click.Choice(list(COLUMN_MILLIMETRES)), default="double", show_default=True, help=f"Width: {WIDTHS}.")
 @click.option("--published", is_flag=True, help="Behind a CT cohort's privacy-utility curve, the paper's PDAC figures.")
 @json_option
@@ -44,6 +47,7 @@ def export(
     epsilon: float | None,
     attribute: str,
     margin: float,
+    metric: str,
     column: Column,
     published: bool,
     as_json: bool,
@@ -51,7 +55,8 @@ def export(
     """Write a figure or its table."""
     installation = Installation.open()
     cohort = installation.cohorts.load(cohort_name)
-    choice = Choice(finding=finding, recipe=recipe, unit=unit, epsilon=epsilon, attribute=attribute, published=published)
+    folder = installation.settings.reference_dir if published else None
+    choice = Choice(finding=finding, recipe=recipe, unit=unit, epsilon=epsilon, attribute=attribute, metric=metric, published=folder)
     refuse_unknown(figure, cohort, choice, out)
     tables = EvaluationTables(partial(read_scores, installation.runs, cohort), [attribute], margin=margin)
     export_figure(figure, tables, cohort, choice, out=out, column=column)

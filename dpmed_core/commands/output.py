@@ -1,4 +1,4 @@
-"""What every command prints with: one JSON document or readable lines on stdout, progress on stderr."""
+"""What all commands print with: one JSON document or readable lines on stdout, progress on stderr."""
 
 import json
 import math
@@ -9,19 +9,19 @@ import click
 import numpy as np
 import pandas as pd
 
-from dpmed_core.phrases import in_words
+from dpmed_core.phrases import duration_in_words
 from dpmed_core.progress import Pace
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout and nothing else there.")
 
 
 def say(document: Mapping[str, object], readable: str, *, as_json: bool) -> None:
-    """Print `document` as JSON, or else `readable`."""
+    """Print `document` as JSON, or `readable`."""
     click.echo(json.dumps(document, indent=1, allow_nan=False) if as_json else readable)
 
 
 def records(table: pd.DataFrame) -> list[dict[str, object]]:
-    """The rows of `table` as plain values; what is not a number becomes null."""
+    """The rows of `table` as values that JSON holds; NaN and infinite values become null."""
     return [{str(name): _plain(value) for name, value in row.items()} for row in table.to_dict("records")]
 
 
@@ -34,13 +34,14 @@ def _plain(value: object) -> object:
 
 
 def progress_line(what: str) -> Callable[[int, int], None]:
-    """A callback that keeps one line on stderr up to date, time left included, or, where that is no terminal, a line each tenth."""
+    """A callback that updates one line on stderr, with the time left; where stderr is not a terminal, it prints a line at each tenth."""
     is_terminal, shown, pace = sys.stderr.isatty(), -1, Pace()
 
     def show(done: int, total: int) -> None:
         nonlocal shown
+        # A log file gets eleven lines at most; a terminal one line that is rewritten.
         tenths, left = 10 * done // max(total, 1), pace.seconds_left(done, total)
-        words = f"{what}: {done} of {total}" + (f", about {in_words(left)} left" if left and done < total else "")
+        words = f"{what}: {done} of {total}" + (f", about {duration_in_words(left)} left" if left and done < total else "")
         if is_terminal:
             click.echo(f"\r{words:<70}", err=True, nl=done >= total)
         elif tenths > shown:

@@ -1,8 +1,8 @@
-"""`engine`, `first-start` and `import-job`: what DPMed starts by itself, callable by hand."""
+"""`engine`, `first-start` and `import-job`: the processes that DPMed starts in the background."""
 
 import click
 
-from dpmed_core import demo as first
+from dpmed_core import demo
 from dpmed_core.engine.cluster import serve
 from dpmed_core.settings import load_settings
 from dpmed_core.uploads.jobs import Jobs
@@ -11,19 +11,19 @@ from dpmed_core.uploads.steps import work_on
 
 @click.command()
 def engine() -> None:
-    """Work off the runs that were asked for; ends itself when there is nothing to do."""
+    """Train the queued runs and answer inference requests; ends when there is nothing to do."""
     serve(load_settings())
 
 
 @click.command("first-start")
 def first_start() -> None:
-    """Make the demo cohort and ask for its runs."""
-    first.make_demo(load_settings())
+    """Make the demo cohort and queue its runs."""
+    demo.make_demo(load_settings())
 
 
 @click.command("import-job")
 @click.argument("job_id")
 def import_job(job_id: str) -> None:
-    """Do what an import of the dashboard waits for."""
+    """Do the next step of an import that was started in the dashboard."""
     settings = load_settings()
     work_on(Jobs(settings).job(job_id), settings)

@@ -1,4 +1,4 @@
-"""`train`, `sweep` and `runs`: asking for models, following and cancelling them."""
+"""`train`, `sweep` and `runs`: queueing training runs, following and cancelling them."""
 
 import sys
 import time
@@ -10,7 +10,7 @@ from dpmed_core.commands.output import json_option, say
 from dpmed_core.engine.process import ensure_engine
 from dpmed_core.errors import RunError, SpecError
 from dpmed_core.installation import Installation
-from dpmed_core.runs.plan import parse_epsilons, plan_runs
+from dpmed_core.runs.plan import parse_delta, parse_epsilons, plan_runs
 from dpmed_core.runs.status import RunState, RunStatus
 from dpmed_core.training.recipes.catalogue import PROBE, RECIPES
 from dpmed_core.training.spec import PrivacyUnit, RunSpec
@@ -18,14 +18,22 @@ from dpmed_core.training.spec import PrivacyUnit, RunSpec
 POLL_SECONDS = 0.3
 
 
+def _delta(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+    """The value of --delta."""
+    del context, parameter
+    return None if text is None else parse_delta(text)
+
+
 def run_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options that `train` and `sweep` share."""
     options = (
         click.option("--cohort", "cohort_name", required=True),
         click.option("--recipe", type=click.Choice(sorted(RECIPES)), default=PROBE.name, show_default=True),
-        click.option("--delta", type=float, help="Default: min(1e-5, the largest power of ten <= 1 / (10 units))."),
+        click.option("--delta", callback=_delta, metavar="FLOAT", help="Default: min(1e-5, the largest power of ten <= 1 / (10 units))."),
         click.option("--unit", type=click.Choice([u.value for u in PrivacyUnit]), default=PrivacyUnit.PATIENT.value, show_default=True),
-        click.option("--wait", is_flag=True, help="Return when the training has ended; without it the training goes on by itself."),
+        click.option(
+            "--wait", is_flag=True, help="Return when the training has ended; without it the training continues in the background."
+        ),
         json_option,
     )
     for option in reversed(options):
@@ -36,8 +44,8 @@ def run_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.command()
 @run_options
 @click.option("--epsilon", type=float, help="Privacy budget of the model.")
-@click.option("--non-private", is_flag=True, help="Train the non-private twin.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Label of the replicate.")
+@click.option("--non-private", is_flag=True, help="Train the non-private reference.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the training run.")
 def train(
     cohort_name: str,
     recipe: str,
@@ -49,7 +57,7 @@ def train(
     non_private: bool,
     seed: int,
 ) -> None:
-    """Ask for one run."""
+    """Queue one training run."""
     if (epsilon is None) != non_private:
         raise SpecError("Give either --epsilon E or --non-private.")
     installation = Installation.open()
@@ -58,12 +66,13 @@ def train(
         key=installation.key,
         recipe=recipe,
         epsilons=[] if epsilon is None else [epsilon],
-        n_seeds=seed + 1,
+        n_seeds=1,
+        first_seed=seed,
         delta=delta,
         unit=PrivacyUnit(unit),
         non_private=non_private,
     )
-    status = _ask(installation, [spec for spec in specs if spec.seed == seed], cohort_name, wait=wait)[0]
+    status = _queue(installation, specs, cohort_name, wait=wait)[0]
     say(run_facts(installation, status), run_line(status), as_json=as_json)
     _exit_with_failures([status])
 
@@ -71,9 +80,9 @@ def train(
 @click.command()
 @run_options
 @click.option("--epsilons", required=True, help="Privacy budgets, comma-separated.")
-@click.option("--seeds", default=1, show_default=True, type=click.IntRange(1, 100), help="Replicates of each.")
+@click.option("--seeds", default=1, show_default=True, type=click.IntRange(1, 100), help="Training runs of each budget.")
 def sweep(cohort_name: str, recipe: str, delta: float | None, unit: str, wait: bool, as_json: bool, epsilons: str, seeds: int) -> None:
-    """Ask for a grid of runs with its non-private reference."""
+    """Queue training runs at several privacy budgets, with their non-private references."""
     installation = Installation.open()
     specs = plan_runs(
         installation.cohorts.load(cohort_name),
@@ -84,7 +93,7 @@ def sweep(cohort_name: str, recipe: str, delta: float | None, unit: str, wait: b
         delta=delta,
         unit=PrivacyUnit(unit),
     )
-    statuses = _ask(installation, specs, cohort_name, wait=wait)
+    statuses = _queue(installation, specs, cohort_name, wait=wait)
     say({"runs": [run_facts(installation, s) for s in statuses]}, "\n".join(map(run_line, statuses)), as_json=as_json)
     _exit_with_failures(statuses)
 
@@ -94,7 +103,7 @@ def sweep(cohort_name: str, recipe: str, delta: float | None, unit: str, wait: b
 @json_option
 @click.pass_context
 def runs(context: click.Context, cohort_name: str | None, as_json: bool) -> None:
-    """List the runs, or show, cancel or retry one."""
+    """List the training runs, or show, cancel or retry one."""
     if context.invoked_subcommand is not None:
         return
     installation = Installation.open()
@@ -102,7 +111,7 @@ def runs(context: click.Context, cohort_name: str | None, as_json: bool) -> None
     if cohort_name is not None:
         fingerprint = installation.cohorts.load(cohort_name).fingerprint
         statuses = [s for s in statuses if s.spec.cohort_fingerprint == fingerprint]
-    lines = "\n".join(map(run_line, statuses)) or "No runs yet: ask for some with `train` or `sweep`."
+    lines = "\n".join(map(run_line, statuses)) or "No runs yet: queue some with `train` or `sweep`."
     say({"runs": [run_facts(installation, s) for s in statuses]}, lines, as_json=as_json)
 
 
@@ -110,7 +119,7 @@ def runs(context: click.Context, cohort_name: str | None, as_json: bool) -> None
 @click.argument("run_id")
 @json_option
 def show_run(run_id: str, as_json: bool) -> None:
-    """Show a run: state, progress, guarantee, attempts and where its scores lie."""
+    """Show a run: state, progress, guarantee, attempts and the path of its scores."""
     installation = Installation.open()
     status = installation.runs.status(run_id)
     facts = run_facts(installation, status)
@@ -147,7 +156,7 @@ def retry(run_id: str, wait: bool, as_json: bool) -> None:
 
 
 def run_facts(installation: Installation, status: RunStatus) -> dict[str, object]:
-    """What the command line says of a run, as JSON values; `guarantee` once it is finished."""
+    """The facts of a run as JSON values; those of its result, with `guarantee`, once it is finished."""
     facts = status.to_fields()
     if status.state == RunState.FINISHED:
         facts |= {k: v for k, v in installation.runs.result(status.run_id).to_fields().items() if k != "spec"}
@@ -162,7 +171,8 @@ def run_line(status: RunStatus) -> str:
     return f"{line}: {status.message}" if status.message else line
 
 
-def _ask(installation: Installation, specs: Sequence[RunSpec], cohort_name: str, *, wait: bool) -> list[RunStatus]:
+def _queue(installation: Installation, specs: Sequence[RunSpec], cohort_name: str, *, wait: bool) -> list[RunStatus]:
+    """The status of `specs` after they were queued and, with `wait`, ended."""
     statuses = [installation.runs.ask(spec, cohort_name=cohort_name) for spec in specs]
     if any(s.state in (RunState.QUEUED, RunState.TRAINING) for s in statuses):
         ensure_engine(installation.settings)
@@ -179,12 +189,13 @@ def _wait_for(installation: Installation, run_ids: Sequence[str]) -> list[RunSta
                 click.echo(run_line(status), err=True)
         if all(s.state not in (RunState.QUEUED, RunState.TRAINING) for s in statuses):
             return statuses
-        ensure_engine(installation.settings)
+        ensure_engine(installation.settings)  # starts another one where the engine has died
         time.sleep(POLL_SECONDS)
 
 
 def _exit_with_failures(statuses: Sequence[RunStatus]) -> None:
+    # Exit status 1: DPMed could not train a run. Status 2, that of a `RunError`: the user has to decide whether it is trained after all.
     if any(s.state == RunState.FAILED for s in statuses):
         sys.exit(1)
     if any(s.state == RunState.CANCELLED for s in statuses):
-        raise RunError("A run that was asked for stands cancelled: train it with `runs retry ID`.")
+        raise RunError("A requested run is cancelled: train it with `runs retry ID`.")

@@ -1,4 +1,4 @@
-"""The engine itself: a Dask scheduler with one-thread workers, and a loop that hands it what the run store holds, questions first."""
+"""The engine: a Dask scheduler with one-thread workers, and a loop that submits what the stores hold, inference before training."""
 
 import ctypes
 import logging
@@ -28,31 +28,32 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.15
 QUEUED_AHEAD = 2
+"""Runs submitted beyond those that train, so that a worker that becomes free has its next run at once."""
 NICENESS, INFERENCE_NICENESS = 15, 5
 TRAINING = "training"
 """The Dask resource of the engine's own training workers."""
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
 NO_HTTP: dict[str, list[dict[str, object]]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
-"""Dask opens HTTP ports on the loopback even without its dashboard; they answer nothing, so that no other user learns what trains."""
+"""Dask opens HTTP ports on the loopback interface even without its dashboard. Without routes they show other users nothing."""
 PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl(2)
 
 
-class _StopRequested(Exception):  # noqa: N818 (a request, no error)
+class _StopRequested(Exception):  # noqa: N818 (a request, not an error)
     """A signal asked the engine to end."""
 
 
 def serve(settings: Settings) -> None:
-    """Be the engine of this data folder until there is nothing to do; returns at once if there is one already."""
+    """Run the engine of this data folder until there is nothing to do; returns at once if another engine runs."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _raise_stop)
     try:
         with engine_lock(settings), _scheduler(settings) as client:
-            _work_off(Installation.open(settings), client)
+            _run_loop(Installation.open(settings), client)
     except Timeout:
-        log.info("another engine works for this data folder")
+        log.info("another engine is running for this data folder")
     except _StopRequested:
-        log.info("asked to end")
+        log.info("stopped by a signal")
 
 
 def _raise_stop(*_: object) -> None:
@@ -61,28 +62,29 @@ def _raise_stop(*_: object) -> None:
 
 @contextmanager
 def _scheduler(settings: Settings) -> "Iterator[Client]":
-    """A client of the scheduler that `settings` names, or of one started here; its address is left in the data folder."""
+    """A client of the scheduler that `settings` names, or of one started here; its address is written into the data folder."""
     import dask.config
     from distributed import Client
 
     for name in ("distributed", "distributed.scheduler", "distributed.core", "distributed.nanny", "distributed.worker"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # importing distributed set them
+        logging.getLogger(name).setLevel(logging.WARNING)  # importing distributed has set them to INFO
     if settings.scheduler:
         write_json(settings.engine_dir / "address.json", {"pid": os.getpid(), "scheduler": settings.scheduler})
         with Client(settings.scheduler) as client:
             yield client
         return
-    os.environ.update(ONE_THREAD)
+    os.environ.update(ONE_THREAD)  # before the workers start: numerical libraries read it when they are loaded
     dask.config.set(NO_HTTP)
     credentials = make_credentials(settings.engine_dir / "tls")
-    with _own_cluster(settings, credentials) as cluster, Client(cluster, security=credentials.security()) as client:
-        client.register_plugin(_worker_setup(), name="manners")
+    with _local_cluster(settings, credentials) as cluster, Client(cluster, security=credentials.security()) as client:
+        client.register_plugin(_worker_setup(), name="worker-setup")
+        # Last, because `process.ensure_engine` takes this file with our pid in it as the sign that the engine is ready.
         write_json(settings.engine_dir / "address.json", {"pid": os.getpid(), "scheduler": cluster.scheduler_address})
         yield client
 
 
-def _own_cluster(settings: Settings, credentials: Credentials) -> "SpecCluster":
-    """A scheduler and its workers on this machine: those that train, and one that is kept free for questions."""
+def _local_cluster(settings: Settings, credentials: Credentials) -> "SpecCluster":
+    """A scheduler and its workers on this machine: those that train, and one that is kept free for inference requests."""
     from distributed import Nanny, Scheduler, SpecCluster
 
     security, no_dashboard = credentials.security(), {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
@@ -104,7 +106,7 @@ def _own_cluster(settings: Settings, credentials: Credentials) -> "SpecCluster":
 
 
 def _worker_setup() -> object:
-    """A plugin that makes workers step back for pages, die with the engine, and load torch before it is needed."""
+    """A plugin that gives workers low priority, ends them with the engine, and loads torch before it is needed."""
     from distributed import WorkerPlugin
 
     class WorkerSetup(WorkerPlugin):
@@ -118,18 +120,22 @@ def _worker_setup() -> object:
 
 
 def prepare_training_worker() -> None:
-    """Make this process a good worker: niced, one thread, gone when its parent is."""
-    _settle(NICENESS, "dpmed_core.training.train")
+    """Prepare this process for training: lower priority than inference and the pages, one thread, ended with its parent."""
+    _prepare_worker(NICENESS, "dpmed_core.training.train")
 
 
 def prepare_inference_worker() -> None:
-    """Make this process ready for questions: ahead of those that train, behind pages."""
-    _settle(INFERENCE_NICENESS, "dpmed_core.engine.inference_task")
+    """Prepare this process for inference requests: higher priority than training, lower than the pages."""
+    _prepare_worker(INFERENCE_NICENESS, "dpmed_core.engine.inference_task")
 
 
-def _settle(niceness: int, module: str) -> None:
-    """Step back, die with the parent, and load torch and `module` beside the engine's own start; what comes first waits for it."""
+def _prepare_worker(niceness: int, module: str) -> None:
+    """Lower this process's priority, end it with its parent, and load torch and `module` in the background.
+
+    A task that arrives before they are loaded waits at its own import of them.
+    """
     os.nice(niceness)
+    # The kernel sends the signal even where the parent is killed and cannot end its children itself.
     ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
 
     def load() -> None:
@@ -140,14 +146,14 @@ def _settle(niceness: int, module: str) -> None:
 
 
 def train_run(settings: Settings, run_id: str) -> None:
-    """What is sent to a worker: train one run."""
+    """Train one run; what is sent to a worker, and imports torch only there."""
     from dpmed_core.engine.training_task import work_on
 
     work_on(settings, run_id)
 
 
-def _work_off(installation: Installation, client: "Client") -> None:
-    """Hand questions and runs to the scheduler, in the order asked, until none has been open for the idle time."""
+def _run_loop(installation: Installation, client: "Client") -> None:
+    """Submit inference requests and runs, each in the order in which they were queued, until none has been open for the idle time."""
     settings = installation.settings
     inference_queue = InferenceQueue(installation, client)
     resources = {} if settings.scheduler else {TRAINING: 1}
@@ -156,9 +162,10 @@ def _work_off(installation: Installation, client: "Client") -> None:
     submissions = 0
     busy_at = time.monotonic()
     while time.monotonic() - busy_at < settings.engine_idle_seconds:
-        futures = {run_id: future for run_id, future in futures.items() if not _ended(run_id, future)}
-        for status in _waiting(installation, futures)[: capacity - len(futures)]:
+        futures = {run_id: future for run_id, future in futures.items() if not _is_done(run_id, future)}
+        for status in _runs_to_submit(installation, futures)[: capacity - len(futures)]:
             submissions += 1
+            # Dask returns the known result of a key that it has seen, so a run that is submitted again needs a key of its own.
             key = f"{status.run_id}-{status.progress.attempt}-{submissions}"
             options = {"key": key, "priority": -submissions, "pure": False, "resources": resources}
             futures[status.run_id] = client.submit(train_run, settings, status.run_id, **options)
@@ -167,13 +174,15 @@ def _work_off(installation: Installation, client: "Client") -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _waiting(installation: Installation, futures: "dict[str, Future[None]]") -> list[RunStatus]:
+def _runs_to_submit(installation: Installation, futures: "dict[str, Future[None]]") -> list[RunStatus]:
+    """The open runs that are not at the scheduler; among them any whose worker died, which then continue from their checkpoint."""
     return [s for s in installation.runs.statuses() if s.state in OPEN_STATES and s.run_id not in futures]
 
 
-def _ended(run_id: str, future: "Future[None]") -> bool:
+def _is_done(run_id: str, future: "Future[None]") -> bool:
     if not future.done():
         return False
     if future.status == "error":
+        # The class alone: an exception's text may hold values from patients' data.
         log.error("run %s: its worker ended with %s", run_id, type(future.exception()).__name__)
     return True

@@ -1,7 +1,7 @@
-"""The engine's credentials: a certificate of its own, for nobody but this user.
+"""The engine's credentials: a certificate that only this user can read.
 
-Dask's messages are pickles: whoever can speak to the scheduler can run code. Both sides therefore show a certificate that
-only the owner of the data folder can read.
+Dask's messages are pickles, so anyone who can send them to the scheduler can run code. Both sides of a connection therefore present a
+certificate that only the owner of the data folder can read.
 """
 
 import datetime
@@ -23,13 +23,13 @@ LIFETIME = datetime.timedelta(days=365)
 
 @dataclass(frozen=True)
 class Credentials:
-    """Paths of a certificate, which is its own authority, and its private key."""
+    """Paths of a self-signed certificate and its private key."""
 
     certificate: Path
     private_key: Path
 
     def security(self) -> "Security":
-        """The same for Dask: encrypted, and both sides identified."""
+        """The same as Dask takes it: connections are encrypted, and both sides are authenticated."""
         from distributed.security import Security
 
         certificate, private_key = str(self.certificate), str(self.private_key)
@@ -45,7 +45,7 @@ class Credentials:
 
 
 def make_credentials(folder: Path) -> Credentials:
-    """Fresh credentials in `folder` (mode 0700), files of mode 0600; earlier ones are replaced."""
+    """New credentials in `folder` (mode 0700), in files of mode 0600; earlier ones are replaced."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     key = ec.generate_private_key(ec.SECP256R1())
@@ -57,7 +57,7 @@ def make_credentials(folder: Path) -> Credentials:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(minutes=5))
+        .not_valid_before(now - datetime.timedelta(minutes=5))  # clocks of two machines may differ
         .not_valid_after(now + LIFETIME)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
@@ -72,6 +72,7 @@ def make_credentials(folder: Path) -> Credentials:
 
 
 def _write_private(path: Path, data: bytes) -> None:
+    # Created with its mode, so that it is never readable by others, not even before the first byte; O_EXCL refuses a planted link.
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(data)

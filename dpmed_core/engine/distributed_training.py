@@ -1,6 +1,8 @@
-"""Training one run over several processes: `python -m torch.distributed.run --nproc-per-node 2 -m dpmed_core.engine.distributed_training RUN_ID`.
+"""Training one run with several processes.
 
-The first rank works on the run as any worker does. The others wait until it begins, and then follow it step by step with a session that
+    python -m torch.distributed.run --nproc-per-node 2 -m dpmed_core.engine.distributed_training RUN_ID
+
+The first rank trains the run as any worker does. The others wait until it begins and then follow it step by step, with a session that
 stores and shows nothing.
 """
 
@@ -13,66 +15,69 @@ from dpmed_core.engine.training_task import train_with_recipe, work_on
 from dpmed_core.installation import Installation
 from dpmed_core.runs.status import RunState, RunStatus
 from dpmed_core.runs.store import RunStore
-from dpmed_core.training.dpsgd.ranks import ranks_here
+from dpmed_core.training.dpsgd.ranks import process_group
 from dpmed_core.training.recipes.catalogue import PROBE
 from dpmed_core.training.result import PrivacyGuarantee, TrainedModel
 from dpmed_core.training.session import Cancelled, Checkpoint, TrainingSession
 
-BEGIN, DO_NOT = 1, 0
+BEGIN, SKIP = 1, 0
+"""What the first rank sends to the others: train with it, or end without training."""
 
 
 class FollowingSession:
-    """The session of a rank that is not the first: it resumes where the first does, and stores nothing."""
+    """The session of every rank but the first: it resumes from the same checkpoint and stores nothing."""
 
     def __init__(self, runs: RunStore, run_id: str) -> None:
         self._runs = runs
         self._run_id = run_id
 
     def plan(self, planned: PrivacyGuarantee | None, total_steps: int) -> None:
-        """Nothing: the first rank records it."""
+        """Does nothing: the first rank records the plan."""
 
     def latest(self) -> Checkpoint | None:
         """The run's last checkpoint."""
         return self._runs.checkpoint(self._run_id)
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Nothing: the first rank's state is the same."""
+        """Does nothing: the first rank stores the same state."""
 
     def step(self, done: int, total: int) -> None:
-        """Nothing: the loop asks the first rank whether to go on."""
+        """Does nothing: the training loop asks the first rank whether to continue."""
 
 
 def main() -> None:
-    """Train the run that the command line names on the ranks of this launch; exit status 1 where it does not finish."""
+    """Train the run that the command line names on the ranks of this launch; the exit status is 1 if it does not finish."""
     run_id = sys.argv[1]
     distributed.init_process_group("gloo")
     torch.set_num_threads(1)
     installation = Installation.open()
     try:
-        finished = _lead(installation, run_id) if ranks_here().is_first else _follow(installation, run_id)
+        finished = _lead(installation, run_id) if process_group().is_first else _follow(installation, run_id)
     finally:
         distributed.destroy_process_group()
     sys.exit(0 if finished else 1)
 
 
 def _lead(installation: Installation, run_id: str) -> bool:
-    told = False
+    """Train the run on the first rank; whether it is finished."""
+    sent = False
 
     def train(here: Installation, status: RunStatus, session: TrainingSession) -> TrainedModel:
-        nonlocal told
-        ranks_here().agreed(DO_NOT if status.spec.recipe == PROBE.name else BEGIN)
-        told = True
+        nonlocal sent
+        process_group().broadcast_value(SKIP if status.spec.recipe == PROBE.name else BEGIN)  # a probe takes one process
+        sent = True
         return train_with_recipe(here, status, session)
 
     installation.runs.status(run_id)
     work_on(installation.settings, run_id, trainer=train)
-    if not told:
-        ranks_here().agreed(DO_NOT)
+    if not sent:  # the run was not begun, and the other ranks still wait
+        process_group().broadcast_value(SKIP)
     return installation.runs.status(run_id).state is RunState.FINISHED
 
 
 def _follow(installation: Installation, run_id: str) -> bool:
-    if ranks_here().agreed(DO_NOT) == DO_NOT:
+    """Follow the first rank through the run; False where the run was cancelled."""
+    if process_group().broadcast_value(SKIP) == SKIP:  # what this rank passes is not used: the first rank's value comes back
         return True
     try:
         train_with_recipe(installation, installation.runs.status(run_id), FollowingSession(installation.runs, run_id))

@@ -1,4 +1,4 @@
-"""Asking for inference: the request is written down first, then an engine is started in the background if none runs."""
+"""Submitting inference requests: the request is stored first, then an engine is started in the background if none is running."""
 
 import logging
 import threading
@@ -22,13 +22,13 @@ def ask(
     pixels: NDArray[np.generic] | None = None,
     limit_seconds: float = LIMIT_SECONDS,
 ) -> str:
-    """Write `question` down, unless the same is open or answered, and see to it that an engine answers; the question's name.
+    """The name of `request`, which is now stored, unless the same is open or answered, while an engine is started for it.
 
     Args:
-        questions: where it is written.
-        question: what is asked.
-        pixels: a case from outside.
-        limit_seconds: after so long nobody wants the answer any more.
+        requests: the store.
+        request: what to compute.
+        pixels: the image of an uploaded case.
+        limit_seconds: the time after which an open request expires.
     """
     name = requests.ask(request, pixels=pixels, limit_seconds=limit_seconds)
     if requests.state(name).is_open:
@@ -37,7 +37,7 @@ def ask(
 
 
 def start_engine_early(requests: InferenceRequests) -> None:
-    """Have an engine running by the time somebody asks; returns at once."""
+    """Start an engine in the background, before the first request; returns at once."""
     threading.Thread(target=_start_engine, args=(requests,), daemon=True).start()
 
 
@@ -48,7 +48,7 @@ def _start_engine_for(requests: InferenceRequests, name: str) -> None:
 
 
 def _start_engine(requests: InferenceRequests) -> str:
-    """Why no engine could be started; empty where one runs."""
+    """Why no engine could be started; empty where one is running."""
     try:
         ensure_engine(requests.installation.settings)
     except DpmedError as error:

@@ -1,4 +1,4 @@
-"""Handing open questions to the scheduler, ahead of all training."""
+"""The inference queue: submits open inference requests to the scheduler, ahead of all training."""
 
 import logging
 from dataclasses import dataclass, field
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FIRST = 1_000_000
-"""Dask priority above every training's."""
-INFERENCE = "attendant"
-"""The Dask resource of workers that are kept free for questions; where no worker offers it, a question takes the next free worker."""
+PRIORITY = 1_000_000
+"""Dask priority above that of every training run."""
+INFERENCE = "inference"
+"""The Dask resource of workers that are kept free for inference requests; where no worker offers it, a request takes the next free one."""
 
 
 def answer_request(settings: Settings, name: str) -> None:
-    """What is sent to a worker: answer one question."""
+    """Answer one inference request; what is sent to a worker, and imports torch only there."""
     from dpmed_core.engine.inference_task import answer
 
     answer(settings, name)
@@ -29,12 +29,12 @@ def answer_request(settings: Settings, name: str) -> None:
 
 @dataclass(eq=False)
 class InferenceQueue:
-    """The questions that were handed over.
+    """The inference requests that are at the scheduler.
 
     Attributes:
-        installation: whose questions.
+        installation: whose requests.
         client: of the scheduler.
-        futures: by question.
+        futures: by name of the request.
     """
 
     installation: Installation
@@ -42,7 +42,7 @@ class InferenceQueue:
     futures: "dict[str, Future[None]]" = field(default_factory=dict)
 
     def submit_new(self) -> bool:
-        """Hand over what is new; whether anything is open."""
+        """Submit new requests; whether any request is at the scheduler."""
         requests = InferenceRequests(self.installation)
         for name, future in list(self.futures.items()):
             if future.done():
@@ -51,16 +51,17 @@ class InferenceQueue:
         resources = self._resources() if names else {}
         for name in names:
             self.futures[name] = self.client.submit(
-                answer_request, self.installation.settings, name, pure=False, priority=FIRST, resources=resources
+                answer_request, self.installation.settings, name, pure=False, priority=PRIORITY, resources=resources
             )
         return bool(self.futures)
 
     def _resources(self) -> dict[str, float]:
+        """What a request demands of its worker; looked up each time, because workers of an external cluster come and go."""
         workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
         return {INFERENCE: 1.0} if any(worker["resources"].get(INFERENCE) for worker in workers) else {}
 
     def _end(self, requests: InferenceRequests, name: str, future: "Future[None]") -> None:
         if future.status == "error":
             kind = type(future.exception()).__name__
-            log.error("a question was not answered: %s", kind)
-            requests.set_state(name, Stage.FAILED, message=f"The answer could not be computed ({kind}): ask again, or report this line.")
+            log.error("an inference request failed: %s", kind)
+            requests.set_state(name, Stage.FAILED, message=f"The computation failed ({kind}): try again, or report this message.")

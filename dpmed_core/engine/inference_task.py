@@ -1,4 +1,4 @@
-"""What a worker does with a question; torch is loaded here."""
+"""What a worker computes for an inference request; torch is loaded here."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -22,11 +22,11 @@ from dpmed_core.training.inference import rebuild
 from dpmed_core.training.session import Cancelled
 
 UNTRAINED_SEED = 10_007
-"""Apart from the seeds of trainings, whose first weights would otherwise be the untrained model's."""
+"""Not the seed of any likely run: a run of the same seed has the untrained model's weights as its initial weights."""
 
 
 def answer(settings: Settings, name: str) -> None:
-    """Answer the question called `name`, unless nobody wants the answer any more."""
+    """Answer the request called `name`, unless it was cancelled or has expired."""
     requests = InferenceRequests(Installation.open(settings))
     if not requests.is_wanted(name):
         return
@@ -38,7 +38,7 @@ def answer(settings: Settings, name: str) -> None:
     except DpmedError as error:
         requests.set_state(name, Stage.FAILED, message=str(error))
     finally:
-        requests.drop_pixels(name)
+        requests.drop_pixels(name)  # an uploaded image is not kept a moment longer than it is needed
 
 
 def _answer(requests: InferenceRequests, name: str, request: InferenceRequest) -> Answer:
@@ -46,24 +46,26 @@ def _answer(requests: InferenceRequests, name: str, request: InferenceRequest) -
         return explain(requests, name, request)
     if isinstance(request, UploadedCase):
         return score_uploaded(requests, name, request)
-    return compute(requests.installation, request)
+    return compute_public_features(requests.installation, request)
 
 
 def explain(requests: InferenceRequests, name: str, request: Explanation) -> Answer:
-    """`maps` `[n_models + 1, *positions]`, the last by a model with random weights; `scores` and `with_random`, one a model.
+    """The explanation maps of a case: `maps` `[n_models + 1, *positions]`, the last of a model with random weights.
+
+    With them `scores` `[n_models]` of the case, and `with_random` `[n_models]`, each map's rank correlation with the last.
 
     Raises:
-        CohortError: the case is not there.
-        Cancelled: nobody wants the answer any more.
+        CohortError: the cohort has no such case.
+        Cancelled: the request was cancelled or has expired.
     """
     cohort = requests.installation.cohorts.load(request.cohort)
-    image, finding = image_of(cohort, request.case_id), cohort.findings.index(request.finding)
+    image, finding_index = stored_image(cohort, request.case_id), cohort.findings.index(request.finding)
     maps, scores, last = [], [], None
     for last in _models(requests, name, request.models, cohort.modality, further=1):
-        maps.append(attribution(last.explainable(), image, finding=finding, method=request.method)[0])
-        scores.append(last.score(image)[0, finding])
+        maps.append(attribution(last.explainable(), image, finding_index=finding_index, method=request.method)[0])
+        scores.append(last.score(image)[0, finding_index])
     if last is not None:
-        maps.append(attribution(last.untrained(UNTRAINED_SEED), image, finding=finding, method=request.method)[0])
+        maps.append(attribution(last.untrained(UNTRAINED_SEED), image, finding_index=finding_index, method=request.method)[0])
     return {
         "maps": np.stack(maps),
         "scores": np.array(scores),
@@ -72,23 +74,23 @@ def explain(requests: InferenceRequests, name: str, request: Explanation) -> Ans
 
 
 def score_uploaded(requests: InferenceRequests, name: str, request: UploadedCase) -> Answer:
-    """`scores` `[n_models, n_findings]` of the case beside the question, and its public `features` `[n_features]`.
+    """The `scores` `[n_models, n_findings]` of the uploaded case, and its public `features` `[n_features]`.
 
     Raises:
-        Cancelled: nobody wants the answer any more.
+        Cancelled: the request was cancelled or has expired.
     """
     image = requests.pixels(name)[None]
     modality = requests.installation.cohorts.load(request.cohort).modality
     features = compute_features(image, modality, requests.installation.settings.encoders_dir)
     scores = [
         model.score(image)[0] if model.score_features is None else model.score_features(features)[0]
-        for model in _models(requests, name, request.models, modality)
+        for model in _models(requests, name, request.models, modality)  # a probe scores the features that were computed once
     ]
     return {"scores": np.array(scores), "features": features[0]}
 
 
-def compute(installation: Installation, request: PublicFeatures) -> Answer:
-    """`n_cases` whose features now lie beside the cohort."""
+def compute_public_features(installation: Installation, request: PublicFeatures) -> Answer:
+    """The number `n_cases` of cases whose public features are now stored with the cohort."""
     cohort = installation.cohorts.load(request.cohort)
     folders: dict[str, Any] = {
         "features_dir": installation.cohorts.features_dir(cohort.name),
@@ -97,7 +99,7 @@ def compute(installation: Installation, request: PublicFeatures) -> Answer:
     return {"n_cases": np.array(len(public_features(cohort, **folders)))}
 
 
-def image_of(cohort: Cohort, case_id: str) -> NDArray[np.generic]:
+def stored_image(cohort: Cohort, case_id: str) -> NDArray[np.generic]:
     """The stored image of a case, `[1, ...]`.
 
     Raises:
@@ -105,14 +107,26 @@ def image_of(cohort: Cohort, case_id: str) -> NDArray[np.generic]:
     """
     rows = np.flatnonzero(cohort.cases["case_id"].to_numpy() == case_id)
     if not len(rows):
-        raise CohortError("This case is not in the cohort any more: choose another.")
+        raise CohortError("This case is no longer in the cohort: choose another.")
     return np.asarray(cohort.images[rows[:1]])
 
 
 def _models(
     requests: InferenceRequests, name: str, models: Sequence[tuple[str, str]], modality: Modality, *, further: int = 0
 ) -> Iterator[FittedModel]:
-    """The models of the runs, one after another; each is a part of the work, of which `further` come after them."""
+    """The models of the runs, one after another, with the progress reported before each.
+
+    Args:
+        requests: the store.
+        name: of the request.
+        models: run_id and digest of the weights of each.
+        modality: of the cohort's images.
+        further: parts of the work that come after the models, counted in the progress.
+
+    Raises:
+        Cancelled: the request was cancelled or has expired.
+    """
+    # One at a time, so that memory holds one model, and a request can be cancelled between two of them.
     runs, settings = requests.installation.runs, requests.installation.settings
     for number, (run_id, _) in enumerate(models):
         _report(requests, name, number, len(models) + further)

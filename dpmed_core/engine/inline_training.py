@@ -1,6 +1,7 @@
-"""Training recipe `probe` where it is asked for, without the engine: a head on cached features takes a fraction of a second.
+"""Training runs of recipe `probe` in the calling process, without the engine: a head on cached features takes a fraction of a second.
 
-Such a run is a run like any other: the same question, name, lock, record of what it spends, and files. Several are trained in one product.
+Such a run is like any other: the same specification, name, lock, record of what it spends, and files. Several are trained together, by one
+matrix product.
 """
 
 from collections.abc import Sequence
@@ -17,22 +18,27 @@ from dpmed_core.runs.status import OPEN_STATES, RunState, RunStatus
 from dpmed_core.training.encoders.features import are_cached, public_features
 from dpmed_core.training.privacy_units import training_units
 from dpmed_core.training.recipes.catalogue import PROBE
-from dpmed_core.training.recipes.train_probe import charged_steps, plan_probe, train_planned
+from dpmed_core.training.recipes.train_probe import accounted_steps, plan_probe, train_as_planned
 from dpmed_core.training.result import PrivacyGuarantee
 from dpmed_core.training.spec import RunSpec
 
 
-def can_train_live(installation: Installation, cohort: Cohort, specs: Sequence[RunSpec]) -> bool:
-    """Whether all of `specs` can be trained at once: recipe `probe`, and features that were computed before."""
+def can_train_inline(installation: Installation, cohort: Cohort, specs: Sequence[RunSpec]) -> bool:
+    """Whether all of `specs` can be trained here: they are of recipe `probe`, and the features it needs are cached."""
     folders = {"features_dir": installation.cohorts.features_dir(cohort.name), "encoders_dir": installation.settings.encoders_dir}
     cached = are_cached(cohort.modality, **folders)
     return cached and all(spec.recipe == PROBE.name and spec.recipe_version == PROBE.version for spec in specs)
 
 
-def train_live(installation: Installation, cohort: Cohort, specs: Sequence[RunSpec]) -> list[RunStatus]:
-    """Ask for `specs`, train those that nobody has trained or is training, and say where all of them stand.
+def train_inline(installation: Installation, cohort: Cohort, specs: Sequence[RunSpec]) -> list[RunStatus]:
+    """The status of `specs` after those were trained here that had no result and that no other process was training.
 
-    All share cohort, split and unit. What each will spend is on record before any of them is trained.
+    What each will spend is recorded before any of them is trained.
+
+    Args:
+        installation: where the runs are stored.
+        cohort: the data.
+        specs: runs with the same cohort, split and unit.
     """
     runs = installation.runs
     for spec in specs:
@@ -45,35 +51,37 @@ def train_live(installation: Installation, cohort: Cohort, specs: Sequence[RunSp
 
 
 def planned_guarantees(installation: Installation, cohort: Cohort, specs: Sequence[RunSpec]) -> list[PrivacyGuarantee]:
-    """What the private ones of `specs` would spend, where that is known without loading torch: those of recipe `probe`."""
+    """What the private runs of recipe `probe` among `specs` would spend; of the other recipes that is not known without loading torch."""
     units = {u: n_train_units(cohort, key=installation.key, unit=u) for u in {spec.unit for spec in specs}}
     plans = [plan_probe(s, n_units=units[s.unit], n_findings=len(cohort.findings)) for s in specs if s.recipe == PROBE.name]
     return [plan.guarantee for plan in plans if plan.guarantee]
 
 
 def _take(installation: Installation, run_id: str, locks: ExitStack) -> bool:
-    """Whether the run is open and its lock could be had, which `locks` then holds."""
+    """Whether the run is open and its training lock was free; `locks` then holds it."""
     if installation.runs.status(run_id).state not in OPEN_STATES:
         return False
     try:
         locks.enter_context(installation.runs.worker_lock(run_id).acquire(timeout=0))
     except Timeout:
         return False
+    # Asked again: another process may have finished the run before its lock was taken here.
     return installation.runs.status(run_id).state in OPEN_STATES and not installation.runs.is_complete(run_id)
 
 
 def _train(installation: Installation, cohort: Cohort, specs: list[RunSpec]) -> None:
+    """Train runs whose locks are held: record all plans, train all of them together, store each."""
     split = assign_parts(cohort, seed=specs[0].split_seed or 0, key=installation.key)
     units = training_units(cohort, split, specs[0].unit)
     plans = [plan_probe(spec, n_units=len(units), n_findings=len(cohort.findings)) for spec in specs]
     sessions = [StoredSession(installation.runs, installation.runs.run_id(spec)) for spec in specs]
     begun = [(s, p, q) for s, p, q in zip(specs, plans, sessions, strict=True) if q.begin()]
     for _, plan, session in begun:
-        session.plan(plan.guarantee, charged_steps(plan))
+        session.plan(plan.guarantee, accounted_steps(plan))
     features = public_features(
         cohort, features_dir=installation.cohorts.features_dir(cohort.name), encoders_dir=installation.settings.encoders_dir
     )
-    models = train_planned([b[0] for b in begun], [b[1] for b in begun], cohort, split, features=features, units=units)
+    models = train_as_planned([b[0] for b in begun], [b[1] for b in begun], cohort, split, features=features, units=units)
     for (_, _, session), model in zip(begun, models, strict=True):
         installation.runs.finish(installation.runs.run_id(model.result.spec), model)
         session.end(RunState.FINISHED, elapsed_seconds=model.result.elapsed_seconds)

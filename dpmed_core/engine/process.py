@@ -1,4 +1,4 @@
-"""Finding and starting the engine; it is a process of its own and outlives whoever started it."""
+"""Finding and starting the engine, a separate process that outlives the one that started it."""
 
 import json
 import subprocess
@@ -15,13 +15,13 @@ MAX_LOG_BYTES = 5_000_000
 
 
 def engine_lock(settings: Settings) -> FileLock:
-    """The lock that the engine holds while it lives; the operating system frees it when it dies."""
+    """The lock that the engine holds while it runs; the operating system releases it when the engine dies."""
     settings.engine_dir.mkdir(parents=True, exist_ok=True)
     return FileLock(settings.engine_dir / "engine.lock", timeout=0)
 
 
 def engine_is_alive(settings: Settings) -> bool:
-    """Whether an engine works for this data folder."""
+    """Whether an engine is running for this data folder."""
     try:
         with engine_lock(settings):
             return False
@@ -30,29 +30,31 @@ def engine_is_alive(settings: Settings) -> bool:
 
 
 def ensure_engine(settings: Settings) -> None:
-    """See to it that an engine works for this data folder; several callers at once start one.
+    """Start an engine for this data folder unless one is running; of several callers at once, one starts it.
 
     Raises:
-        EngineError: none could be started.
+        EngineError: the engine could not be started.
     """
     if engine_is_alive(settings):
         return
+    # A second lock, held by callers: the engine takes its own only some time after its process was started.
     with FileLock(settings.engine_dir / "starting.lock"):
         if engine_is_alive(settings):
             return
         process = _start(settings)
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
+            # The pid distinguishes the new engine's address from one that an earlier engine has left.
             if (address(settings) or {}).get("pid") == process.pid and engine_is_alive(settings):
                 return
             if process.poll() is not None:
                 break
             time.sleep(0.05)
-    raise EngineError("The training engine could not be started: see engine.log in the data folder's engine folder.")
+    raise EngineError("The engine could not be started: see engine/engine.log in the data folder.")
 
 
 def address(settings: Settings) -> dict[str, object] | None:
-    """What the engine last said of itself: pid and scheduler address; None where none ever ran."""
+    """The pid and the scheduler's address that the last engine wrote; None where none has run."""
     path = settings.engine_dir / "address.json"
     return dict(json.loads(path.read_text())) if path.exists() else None
 
@@ -68,5 +70,5 @@ def _start(settings: Settings) -> "subprocess.Popen[bytes]":
             stdin=subprocess.DEVNULL,
             stdout=log_file,
             stderr=log_file,
-            start_new_session=True,
+            start_new_session=True,  # Ctrl-C in the terminal of a command or server does not end the engine
         )

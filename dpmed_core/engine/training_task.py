@@ -1,6 +1,6 @@
-"""What a worker does with one run: lock it, train it from its last checkpoint, store what came of it.
+"""What a worker does with one run: lock it, train it from its last checkpoint, store the result.
 
-Runs without Dask as well: `work_on(settings, run_id)` trains inline, for debugging.
+It needs no Dask: `work_on(settings, run_id)` trains in the calling process.
 """
 
 import logging
@@ -25,28 +25,31 @@ log = logging.getLogger(__name__)
 LOCK_WAIT_SECONDS = 10
 PROGRESS_EVERY_SECONDS = 0.3
 MAX_FRUITLESS_ATTEMPTS = 3
+"""Attempts in a row that end with the worker's death and without a new checkpoint; a run that exceeds the memory would try for ever."""
+
+GIVEN_UP = "Its worker process died three times without reaching a new checkpoint: check the available memory, then retry."
 
 Trainer = Callable[[Installation, RunStatus, TrainingSession], TrainedModel]
 
 
 def work_on(settings: Settings, run_id: str, *, trainer: Trainer | None = None) -> None:
-    """Train a run, unless another worker holds it or it has ended meanwhile.
+    """Train a run, unless another process is training it or it has ended.
 
     Args:
         settings: the installation's.
         run_id: the run.
-        trainer: what trains it; None for DPMed's own.
+        trainer: trains it; None for `train_with_recipe`.
     """
     installation = Installation.open(settings)
     try:
         with installation.runs.worker_lock(run_id).acquire(timeout=LOCK_WAIT_SECONDS):
             _work_locked(installation, run_id, trainer or train_with_recipe)
     except Timeout:
-        log.info("run %s is being trained by another worker", run_id)
+        log.info("run %s is being trained by another process", run_id)
 
 
 def train_with_recipe(installation: Installation, status: RunStatus, session: TrainingSession) -> TrainedModel:
-    """Train by the recipe that the run names."""
+    """The model of a run, trained by the recipe that the run names."""
     from dpmed_core.training.train import train  # torch is loaded in workers only
 
     cohort = installation.cohorts.with_fingerprint(status.spec.cohort_fingerprint)
@@ -58,15 +61,17 @@ def train_with_recipe(installation: Installation, status: RunStatus, session: Tr
         session=session,
         features_dir=installation.cohorts.features_dir(cohort.name),
         encoders_dir=installation.settings.encoders_dir,
+        calibrations_dir=installation.settings.calibrations_dir,
     )
 
 
 def _work_locked(installation: Installation, run_id: str, trainer: Trainer) -> None:
+    """Train a run whose lock is held, and record how the attempt ended."""
     runs = installation.runs
     status = runs.status(run_id)
     if status.state not in (RunState.QUEUED, RunState.TRAINING):
         return
-    if runs.is_complete(run_id):  # its worker died between the result and the word of it
+    if runs.is_complete(run_id):  # its worker died after it stored the result and before it recorded the end
         runs.set_progress(run_id, replace(status.progress, state=RunState.FINISHED, seconds_left=0.0))
         return
     session = StoredSession(runs, run_id)
@@ -74,33 +79,33 @@ def _work_locked(installation: Installation, run_id: str, trainer: Trainer) -> N
         return
     try:
         model = trainer(installation, status, session)
+        # The result before the end is recorded: a finished run always has its result, and an interruption between the two is mended above.
         runs.finish(run_id, model)
         session.end(RunState.FINISHED, elapsed_seconds=model.result.elapsed_seconds)
     except Cancelled:
         session.end(RunState.CANCELLED)
     except DpmedError as error:
         session.end(RunState.FAILED, message=str(error))
-    except Exception as error:  # noqa: BLE001 (the one place where a run's failure becomes its state)
-        log.error("run %s failed with %s at %s", run_id, type(error).__name__, _where(error))
-        session.end(
-            RunState.FAILED, message=f"Stopped by an unforeseen {type(error).__name__} at {_where(error)}: retry it, or report this line."
-        )
+    except Exception as error:  # noqa: BLE001 (the one place where any failure of a run becomes its state)
+        log.error("run %s failed with %s at %s", run_id, type(error).__name__, _error_location(error))
+        message = f"Stopped by an unexpected {type(error).__name__} at {_error_location(error)}: retry it, or report this message."
+        session.end(RunState.FAILED, message=message)
 
 
-def _where(error: BaseException) -> str:
-    """File and line of the innermost frame; never the values in it."""
+def _error_location(error: BaseException) -> str:
+    """File and line of the innermost frame; never the error's text, which may hold values from patients' data."""
     trace = error.__traceback__
     while trace and trace.tb_next:
         trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}" if trace else "an unknown place"
+    return f"{trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}" if trace else "an unknown location"
 
 
 class StoredSession:
-    """A `TrainingSession` that keeps everything in the run store.
+    """A `TrainingSession` that stores checkpoints and progress in the run store.
 
-    What is charged: every step in a durable checkpoint once, and for attempts that end by cancelling or
-    failing every step they took. Steps that a killed attempt took after its last checkpoint were shown to nobody, so the
-    steps that replace them are charged in their stead.
+    What counts as spent (`runs.spending`): every step up to a durable checkpoint once, and every step of an attempt that ends by
+    cancellation or failure. What a killed attempt computed after its last checkpoint was never shown, so the steps that a later attempt
+    takes in their place count instead.
     """
 
     def __init__(self, runs: RunStore, run_id: str) -> None:
@@ -112,12 +117,12 @@ class StoredSession:
         self._began_step = 0
 
     def begin(self) -> bool:
-        """Count this attempt; False, and the run failed, where the last ones all died without getting on."""
+        """Start an attempt; False where the run was cancelled, or is given up because its last attempts all died without a checkpoint."""
         if self._runs.wants_cancel(self._run_id):
             self.end(RunState.CANCELLED)
             return False
         if self._fruitless_attempts() >= MAX_FRUITLESS_ATTEMPTS:
-            self.end(RunState.FAILED, message="Its worker died three times without getting on: look for missing memory, then retry.")
+            self.end(RunState.FAILED, message=GIVEN_UP)
             return False
         self._progress = Progress(RunState.TRAINING, attempt=self._progress.attempt + 1)
         self._runs.record(self._run_id, "started", attempt=self._progress.attempt, parent=os.getppid())
@@ -146,6 +151,7 @@ class StoredSession:
 
     def save(self, checkpoint: Checkpoint) -> None:
         """See `TrainingSession.save`."""
+        # In this order: killed between the two, a run is charged some steps too many; the other way round it would be too few.
         self._runs.save_checkpoint(self._run_id, checkpoint)
         self._runs.record(self._run_id, "checkpoint", attempt=self._progress.attempt, step=checkpoint.step)
 
@@ -162,7 +168,13 @@ class StoredSession:
             self._runs.set_progress(self._run_id, replace(self._progress, seconds_left=self._seconds_left(now)))
 
     def end(self, state: RunState, *, message: str = "", **facts: object) -> None:
-        """Record how this attempt ended and what it had spent."""
+        """Record how this attempt ended and what it had spent.
+
+        Args:
+            state: how it ended.
+            message: why it failed, for display.
+            **facts: further fields of the event.
+        """
         spent = self._progress.total_steps if state is RunState.FINISHED else self._progress.step
         self._runs.record(self._run_id, state.value, attempt=self._progress.attempt, steps=spent, message=message, **facts)
         self._progress = replace(self._progress, state=state, step=spent, seconds_left=None, message=message)
@@ -173,9 +185,9 @@ class StoredSession:
         return (now - self._began_at) / taken * (self._progress.total_steps - self._progress.step) if taken > 0 else None
 
     def _fruitless_attempts(self) -> int:
-        """Attempts since the last checkpoint, retry or end that only started, under the process that starts this one too.
+        """Attempts since the last checkpoint, retry or end that started under this process's parent and then died.
 
-        Where that process died with its worker, the run was not at fault.
+        An attempt under another parent died with its engine, for which the run is not to blame.
         """
         count = 0
         for event in reversed(self._runs.attempts(self._run_id)):

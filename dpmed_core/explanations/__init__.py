@@ -1,1 +1,1 @@
-"""Which parts of an image a model's answer rests on, what a map is worth, and which cases are alike; torch only where maps are drawn."""
+"""Explanations of a score: explanation maps and their sanity check, similar cases, and the out-of-distribution distance of an image."""

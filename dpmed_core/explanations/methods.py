@@ -1,4 +1,4 @@
-"""The ways of explaining an answer, as facts that pages can show without loading torch."""
+"""The methods of explanation, as facts that pages can show without loading torch."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ from dpmed_core.training.recipes.catalogue import PROBE, SLICES
 
 @dataclass(frozen=True)
 class MethodCard:
-    """One way of explaining.
+    """A method of explanation.
 
     Attributes:
-        name: what a question calls it.
-        title: for a menu.
-        summary: what its map shows, in a sentence for a reader of images.
+        name: its name in an inference request.
+        title: its name in a menu.
+        summary: what its map shows, in words for a radiologist.
         unit: of the map's values.
         source: the publication.
     """
@@ -27,40 +27,40 @@ class MethodCard:
 
 GRAD_CAM = MethodCard(
     "grad-cam",
-    "Grad-CAM, element by element",
-    "Where a coarse inner map of the network speaks for the finding (positive) or against it (negative). It tells regions, not pixels.",
-    "log-odds (linear approximation) a position of the map",
+    "Grad-CAM (HiResCAM)",
+    "Regions that raise the score for the finding (positive) or lower it (negative), from the network's last feature map. The resolution "
+    "is coarse: regions, not pixels.",
+    "log-odds (linear approximation) per position of the feature map",
     "Selvaraju et al. 2017, arXiv 1610.02391, in the form of Draelos & Carin 2020, arXiv 2011.08891 (HiResCAM): gradients are not averaged "
-    "over positions, which points beside the lesion where a network ends in a maximum",
+    "over positions, because the averaged form points beside the lesion where a network ends in a maximum",
 )
 INTEGRATED_GRADIENTS = MethodCard(
     "integrated-gradients",
     "Integrated gradients",
-    "How much each pixel's difference from a blurred copy of the image adds to the answer; the map sums to what all of them add together.",
-    "log-odds a pixel",
+    "How much each pixel's difference from a blurred copy of the image adds to the score; the map sums to the total difference.",
+    "log-odds per pixel",
     "Sundararajan, Taly & Yan 2017, arXiv 1703.01365",
 )
 OCCLUSION = MethodCard(
     "occlusion",
     "Occlusion",
-    "How much the answer falls when a patch of the image is blurred away. Nothing about the model's inside is assumed.",
-    "log-odds lost when the patch is blurred away",
+    "How much the score falls when a patch of the image is blurred. The method assumes nothing about the model.",
+    "log-odds lost when the patch is blurred",
     "Zeiler & Fergus 2014, arXiv 1311.2901; patches are replaced by a blurred copy, which adds no edges",
 )
 METHODS: dict[str, MethodCard] = {card.name: card for card in (GRAD_CAM, OCCLUSION, INTEGRATED_GRADIENTS)}
 CAUTION = (
-    "Such maps mislead: they show what a model reacts to, not what is ill, they can look convincing for a wrong answer, and some hardly "
-    "change when a model's weights are drawn at random. Never read a finding off a map."
+    "Explanation maps can mislead: they show what a model reacts to, not where disease is; they can look convincing for a wrong score; and "
+    "some hardly change when a model's weights are replaced by random ones. Do not diagnose from a map."
 )
 
-
 NO_SINGLE_LAYER = {PROBE.name, SLICES.name}
-"""Recipes without Grad-CAM: the probe's head reads several layers of two networks and scattering besides, and attention over slices
-comes after the last map of each."""
+"""Recipes without Grad-CAM, because no single feature map decides: the probe's head takes several layers of two networks and scattering
+coefficients, and `slices` weighs the last feature maps of all slices by attention."""
 
 
 def methods_of(recipe: str) -> list[MethodCard]:
-    """The methods that say something honest of a recipe's models."""
+    """The methods that apply to a recipe's models."""
     return [card for card in METHODS.values() if not (recipe in NO_SINGLE_LAYER and card is GRAD_CAM)]
 
 
@@ -71,5 +71,5 @@ def method_card(name: str) -> MethodCard:
         SpecError: there is no such method.
     """
     if name not in METHODS:
-        raise SpecError(f"There is no way of explaining called {name!r}: choose one of {', '.join(METHODS)}.")
+        raise SpecError(f"There is no method of explanation called {name!r}: choose one of {', '.join(METHODS)}.")
     return METHODS[name]

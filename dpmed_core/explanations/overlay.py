@@ -1,4 +1,4 @@
-"""What is drawn of maps over an image: on the image's own grid, and of a volume one slice."""
+"""Explanation maps on the grid of their image; of a volume, one slice."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,14 +13,14 @@ from dpmed_core.imaging.stored_format import windowed
 
 @dataclass(frozen=True, eq=False)
 class Overlay:
-    """Maps over one picture.
+    """An image and the maps that are drawn over it.
 
     Attributes:
-        picture: grey, `[rows, columns]`, 8-bit.
+        picture: grey levels `[rows, columns]`, 8-bit.
         maps: `[n, rows, columns]`.
         scale: the value at the end of the colour scale that all maps share; 0 where all are 0.
-        plane: which slice of a volume it is, counted from 0; None for an image.
-        n_planes: slices of the volume.
+        plane: the slice of a volume, counted from 0; None for a radiograph.
+        n_planes: number of slices of the volume.
     """
 
     picture: NDArray[np.uint8] = field(repr=False)
@@ -31,13 +31,14 @@ class Overlay:
 
 
 def overlay(image: NDArray[Any], maps: NDArray[np.floating], *, plane: int | None = None) -> Overlay:
-    """`maps` `[n, *positions]` over `image` as its cohort stores it; of a volume slice `plane`, or the one where the maps are strongest.
+    """`maps` resized to the grid of `image`; of a volume, slice `plane` or the slice where the maps are strongest.
 
     Args:
-        image: `[rows, columns]`, or `[slices, rows, columns]` in Hounsfield units.
-        maps: on any grid; the last one's strength does not choose the slice, since it is of a model with random weights.
+        image: as its cohort stores it: `[rows, columns]`, or `[slices, rows, columns]` in Hounsfield units.
+        maps: `[n, *positions]` on any grid; the last one is of a model with random weights, and has no part in colour scale and slice.
         plane: a slice of the volume.
     """
+    # `grid_mode`: pixels are areas, not points, so a coarse map and the image keep the same outer edges.
     fine = np.stack([zoom(one, np.divide(image.shape, one.shape), order=1, grid_mode=True, mode="nearest") for one in maps])
     scale = shared_scale(fine[:-1] if len(fine) > 1 else fine)
     if image.ndim == 2:

@@ -1,1 +1,1 @@
-"""Images: DICOM, pictures, CT, and the form in which they are stored."""
+"""Reading images: DICOM, PNG and JPEG, CT, and the form in which they are stored."""

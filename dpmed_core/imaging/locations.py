@@ -1,4 +1,4 @@
-"""Where an image's pixels may be."""
+"""Image locations: the places where an image's pixels may be."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -12,24 +12,24 @@ if TYPE_CHECKING:
 
 
 class SyntheticImage(ABC):
-    """An image that lies nowhere: whoever reads it computes it."""
+    """An image that is not stored in a file: reading it computes it."""
 
     @property
     @abstractmethod
     def identity(self) -> str:
-        """What tells it from other images."""
+        """Text that no other image of the same import shares."""
 
     @abstractmethod
     def read(self) -> "StoredImage":
         """The image as it is stored.
 
         Raises:
-            ImageError: it cannot be computed, or cannot be read back.
+            ImageError: it cannot be computed.
         """
 
 
 ImageLocation = Path | ArrayImage | SyntheticImage | SeriesFiles
-"""A file or folder, a place in an archive of arrays, an image to compute, or the files of one series."""
+"""A file or folder, an image of an .npz archive, an image to compute, or the files of one series."""
 
 HeldLocation = str | ArrayImage | SyntheticImage | SeriesFiles
-"""The same, held in less memory: a path as text."""
+"""The same with a path as text, which takes a third of the memory: a row table may hold millions of them."""

@@ -1,17 +1,17 @@
-"""What an image is of, and the sex of whom it shows."""
+"""Two enumerations of the image's header: modality and sex."""
 
 from enum import StrEnum
 
 
 class Modality(StrEnum):
-    """What the images are."""
+    """How the images of a cohort were acquired."""
 
     RADIOGRAPH = "radiograph"
     CT = "ct"
 
 
 class Sex(StrEnum):
-    """Sex as recorded; `UNKNOWN` where the source leaves it blank."""
+    """The patient's sex as recorded; `UNKNOWN` where the source leaves it blank."""
 
     FEMALE = "female"
     MALE = "male"

@@ -1,4 +1,4 @@
-"""Pictures in an archive of arrays (.npz), read one at a time: no pickle, and no array is ever held whole."""
+"""Images in an .npz archive, read one at a time; nothing is unpickled, and an array of images is never held in memory whole."""
 
 import threading
 import zipfile
@@ -22,12 +22,12 @@ DAMAGED = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.err
 
 @dataclass(frozen=True)
 class ArrayImage:
-    """One picture of an array in an archive.
+    """One image of an array in an .npz archive.
 
     Attributes:
         archive: the .npz file.
         member: name of the array in it.
-        index: place along the array's first axis.
+        index: of the image along the array's first axis.
     """
 
     archive: Path = field(repr=False)
@@ -36,7 +36,7 @@ class ArrayImage:
 
     @property
     def identity(self) -> str:
-        """What tells it from other images."""
+        """Text that no other image of the same import shares."""
         return f"{self.archive}\0{self.member}\0{self.index}"
 
 
@@ -61,17 +61,17 @@ class ArrayLayout:
 
 
 def array_layouts(archive: Path) -> dict[str, ArrayLayout]:
-    """The arrays in the .npz file `archive` by name, without reading them.
+    """The layouts of the arrays in the .npz file `archive`, by name; only their headers are read.
 
     Raises:
-        CohortError: it is no such file, or holds an array of Python objects.
+        CohortError: it is not an .npz file, or holds an array of Python objects.
     """
     with _readable(archive), zipfile.ZipFile(archive) as file:
         return {info.filename.removesuffix(".npy"): _layout(file, info) for info in file.infolist() if info.filename.endswith(".npy")}
 
 
 def read_whole_array(archive: Path, member: str, *, max_bytes: int = 1 << 28) -> NDArray[np.generic]:
-    """The array `member` of `archive`; for labels and other small arrays.
+    """The whole array `member` of `archive`; for labels and other small arrays.
 
     Raises:
         CohortError: it is larger than `max_bytes`, or damaged.
@@ -79,43 +79,47 @@ def read_whole_array(archive: Path, member: str, *, max_bytes: int = 1 << 28) ->
     layout = array_layouts(archive)[member]
     n_bytes = layout.item_bytes * layout.shape[0] if layout.shape else layout.dtype.itemsize
     if n_bytes > max_bytes:
-        raise CohortError(f"The array {member!r} is larger than {max_bytes:,} bytes: it cannot be a table of labels.")
+        raise CohortError(
+            f"The array {member!r} has {n_bytes:,} bytes, more than the {max_bytes:,} that a table of labels may have: check the file."
+        )
     with _readable(archive), zipfile.ZipFile(archive) as file, file.open(f"{member}.npy") as stream:
         stream.seek(layout.offset)
         return np.frombuffer(_read_exactly(stream, n_bytes), dtype=layout.dtype).reshape(layout.shape)
 
 
 def read_array_image(image: ArrayImage) -> NDArray[np.generic]:
-    """The picture `image`, of its array's type `[rows, columns]` or `[rows, columns, 3]`.
+    """The pixels of `image`, `[rows, columns]` or `[rows, columns, 3]`, of its array's type.
 
-    Each thread keeps its place in the archive, so reading in order unpacks every byte once.
+    Each thread keeps its own open stream, so reading images in order decompresses every byte once.
 
     Raises:
-        ImageError: the archive breaks off or is damaged there.
+        ImageError: the archive is cut short or damaged there.
     """
     try:
-        place = _open(image.archive, image.member, image.archive.stat().st_mtime_ns, threading.get_ident())
-        place.stream.seek(place.layout.offset + image.index * place.layout.item_bytes)
-        data = _read_exactly(place.stream, place.layout.item_bytes)
+        opened = _open(image.archive, image.member, image.archive.stat().st_mtime_ns, threading.get_ident())
+        opened.stream.seek(opened.layout.offset + image.index * opened.layout.item_bytes)
+        data = _read_exactly(opened.stream, opened.layout.item_bytes)
     except DAMAGED:
-        raise ImageError("breaks off or is damaged at this picture: fetch it again.") from None
-    return np.frombuffer(data, dtype=place.layout.dtype).reshape(place.layout.shape[1:])
+        raise ImageError("is cut short or damaged at this image: download it again.") from None
+    return np.frombuffer(data, dtype=opened.layout.dtype).reshape(opened.layout.shape[1:])
 
 
 @dataclass(frozen=True, eq=False)
-class _Place:
+class _OpenArray:
     file: zipfile.ZipFile
     stream: IO[bytes]
     layout: ArrayLayout
 
 
 @lru_cache(maxsize=OPEN_STREAMS)
-def _open(archive: Path, member: str, changed: int, thread: int) -> _Place:
+def _open(archive: Path, member: str, changed: int, thread: int) -> _OpenArray:
+    """An open stream of the array `member`; the archive's time of change and the thread are part of the cache's key alone."""
     file = zipfile.ZipFile(archive)
-    return _Place(file, file.open(f"{member}.npy"), _layout(file, file.getinfo(f"{member}.npy")))
+    return _OpenArray(file, file.open(f"{member}.npy"), _layout(file, file.getinfo(f"{member}.npy")))
 
 
 def _layout(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> ArrayLayout:
+    """The layout that the array's header declares; ValueError where it is not one that can be read in C order within its declared size."""
     with file.open(info) as stream:
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -138,4 +142,4 @@ def _readable(archive: Path) -> Iterator[None]:
     try:
         yield
     except DAMAGED:
-        raise CohortError("The .npz file cannot be read: it is missing, damaged, or holds Python objects; fetch it again.") from None
+        raise CohortError("The .npz file cannot be read: it is missing, damaged, or holds Python objects; download it again.") from None

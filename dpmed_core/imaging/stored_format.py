@@ -1,4 +1,4 @@
-"""What is stored of one image: a square of grey for a radiograph, a volume of Hounsfield units for CT."""
+"""The stored form of an image: a grey square for a radiograph, a volume of Hounsfield units for CT."""
 
 import math
 from dataclasses import dataclass
@@ -12,17 +12,22 @@ from dpmed_core.imaging.volume_grid import SHAPE, SOFT_TISSUE, SPACING_MM
 
 STORED_SIZE = 128
 """Side of a stored radiograph in pixels; aspect ratio kept, padded with black, resampled with an antialiasing (Lanczos) filter."""
+CONSTANT = "has the same value everywhere, so it shows nothing: export it again."
+"""The message of a constant image, by which the validation report finds them."""
 
 
 @dataclass(frozen=True)
 class StoredForm:
     """How one image of a modality is stored.
 
+    The names of this class and its fields are part of the hash that names an import's draft (`importer.READERS`): renaming them only
+    costs a restart of imports that were interrupted before.
+
     Attributes:
         shape: lengths of its axes.
         dtype: numpy's name of the type, with its byte order.
-        spacing_mm: between voxels along each axis; None where the size of a pixel is not known.
-        noun: what a row's image is called in a message.
+        spacing_mm: between voxels along each axis; None if the size of a pixel is not known.
+        noun: what an image is called in messages.
     """
 
     shape: tuple[int, ...]
@@ -47,36 +52,40 @@ class StoredImage:
     """An image ready to store.
 
     Attributes:
-        pixels: of its modality's `StoredForm`.
-        age: years from the file's header; None where it has none.
+        pixels: in the `StoredForm` of its modality.
+        age: years, from the file's header; None if it has none.
         sex: from the file's header.
-        remarks: what the user should look at in this image; never a value out of its header.
+        warnings: what the user should check in this image; never a value from its header.
         identifying: keywords of the identifying attributes that its header holds.
     """
 
     pixels: NDArray[Any]
     age: float | None = None
     sex: Sex = Sex.UNKNOWN
-    remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     identifying: tuple[str, ...] = ()
 
 
 def picture_of(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """One stored image as a grey picture `[rows, columns]`: a radiograph as it is, of a volume the middle slice at the soft-tissue window."""
+    """One stored image as 8-bit grey `[rows, columns]`: a radiograph unchanged, the middle slice of a volume in the soft-tissue window."""
     return np.asarray(pixels, dtype=np.uint8) if pixels.ndim == 2 else windowed(pixels[len(pixels) // 2])
 
 
 def scan_caption(shape: tuple[int, ...], spacing_mm: tuple[float, float, float]) -> str:
-    """What a stored volume is, and how `picture_of` shows it, in words."""
+    """A caption that says how a volume is stored and how `picture_of` shows it."""
     slices, rows, columns = shape
     low, high = SOFT_TISSUE
     return (
         f"{slices} slices of {rows} x {columns} voxels, {spacing_mm[0]:g} mm apart; shown is the middle slice in the soft-tissue window "
-        f"({(low + high) / 2:.0f} ± {(high - low) / 2:.0f} HU), seen from the feet."
+        f"(level {(low + high) / 2:.0f} HU, width {high - low:.0f} HU), viewed from the feet."
     )
 
 
 def windowed(values: NDArray[Any], window: tuple[float, float] = SOFT_TISSUE) -> NDArray[np.uint8]:
-    """Hounsfield units of any shape as grey, 0 at the window's lowest value or below, 255 at its highest or above."""
+    """Hounsfield units of any shape as 8-bit grey: 0 at or below the window's lower end, 255 at or above its upper end, linear between.
+
+    >>> windowed(np.array([-1000, -160, 40, 240, 1000]))
+    array([  0,   0, 128, 255, 255], dtype=uint8)
+    """
     low, high = window
     return np.asarray(np.rint(np.clip((values.astype(np.float32) - low) / (high - low), 0, 1) * 255), dtype=np.uint8)

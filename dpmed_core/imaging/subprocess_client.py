@@ -1,7 +1,7 @@
-"""Asking a process of its own to read something from anywhere, with a limit on its time.
+"""Reading untrusted bytes in a subprocess, with a limit on its time.
 
-Decoders are written in C and C++ and are fed bytes from anywhere. There a crash, an endless loop or a runaway allocation takes down
-that process, which is then started again, and nothing else. `serving` is its other side.
+Decoders are written in C and C++ and get files of unknown origin. A crash, an endless loop or a runaway allocation ends the
+subprocess alone, and the next request starts another. `subprocess_server` is the other side.
 """
 
 import json
@@ -20,38 +20,38 @@ IMPORT_ROOT = str(Path(__file__).resolve().parents[2])
 ENVIRONMENT = {"PYTHONPATH": IMPORT_ROOT, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
-def ask_apart(module: str, head: Mapping[str, object], body: bytes = b"", *, seconds: float) -> tuple[dict[str, Any], bytes]:
-    """The answer of this thread's process of `module`, started when first needed: its head and its bytes.
+def ask_subprocess(module: str, head: Mapping[str, object], body: bytes = b"", *, seconds: float) -> tuple[dict[str, Any], bytes]:
+    """The answer, head and body, of this thread's subprocess of `module`, which is started when first needed.
 
     Args:
-        module: the program, which calls `serving.serve`.
-        head: what is asked, as JSON.
-        body: bytes that belong to it; `head` must tell how many, as `n_bytes`.
-        seconds: how long it may take.
+        module: the program, which calls `subprocess_server.serve`.
+        head: the request, as JSON.
+        body: bytes that belong to it; `head` must say how many, as `n_bytes`.
+        seconds: how long the answer may take.
 
     Raises:
-        TimeoutError: it took too long; the process has been ended.
-        ConnectionError: the process died of it.
+        TimeoutError: it took longer; the subprocess has been killed.
+        ConnectionError: the subprocess died.
     """
-    process = _own_process(module)
+    process = _process_of_this_thread(module)
     try:
         return process.ask(head, body, seconds=seconds)
     except TimeoutError:
-        end_apart(module)
+        end_subprocess(module)
         raise
     except (OSError, ValueError):
-        end_apart(module)
+        end_subprocess(module)
         raise ConnectionError from None
 
 
-def end_apart(module: str) -> None:
-    """End this thread's process of `module`, if there is one; the next question starts another."""
-    if (process := _own.processes.pop(module, None)) is not None:
+def end_subprocess(module: str) -> None:
+    """End this thread's subprocess of `module`, if there is one; the next request starts another."""
+    if (process := _of_this_thread.processes.pop(module, None)) is not None:
         process.end()
 
 
 class _Process:
-    """The process and the socket to it; both end with this object."""
+    """The subprocess and the socket to it; both are closed when this object is deleted."""
 
     def __init__(self, module: str) -> None:
         self._socket, theirs = socket.socketpair()
@@ -65,9 +65,10 @@ class _Process:
                 env={**os.environ, **ENVIRONMENT},
             )
         self._answers = self._socket.makefile("rb")
+        # `finalize` also runs at the interpreter's exit, where `__del__` may not.
         self.end = weakref.finalize(self, _end, self._process, self._socket, self._answers)
         self._socket.settimeout(STARTING_SECONDS)
-        self._answers.readline()
+        self._answers.readline()  # the empty line that says it is ready
 
     @property
     def is_alive(self) -> bool:
@@ -79,7 +80,7 @@ class _Process:
         self._socket.sendall(body)
         answer = json.loads(self._answers.readline())
         data = self._answers.read(answer.get("n_bytes", 0))
-        if len(data) != answer.get("n_bytes", 0):
+        if len(data) != answer.get("n_bytes", 0):  # it died while it answered
             raise ConnectionError
         return answer, data
 
@@ -91,18 +92,18 @@ def _end(process: "subprocess.Popen[bytes]", *connections: Any) -> None:
     process.wait()
 
 
-class _Own(threading.local):
-    """Each thread's own processes by module."""
+class _ThreadProcesses(threading.local):
+    """The subprocesses of one thread by module; threads do not share them, so requests need no lock."""
 
     def __init__(self) -> None:
         self.processes: dict[str, _Process] = {}
 
 
-_own = _Own()
+_of_this_thread = _ThreadProcesses()
 
 
-def _own_process(module: str) -> _Process:
-    process = _own.processes.get(module)
+def _process_of_this_thread(module: str) -> _Process:
+    process = _of_this_thread.processes.get(module)
     if process is None or not process.is_alive:
-        process = _own.processes[module] = _Process(module)
+        process = _of_this_thread.processes[module] = _Process(module)
     return process

@@ -1,1 +1,1 @@
-"""Inference requests: what pages ask of stored models, ahead of training; torch only where they are computed."""
+"""Inference requests: what pages ask of stored models, and the store in which pages and engine exchange them."""

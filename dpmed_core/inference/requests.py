@@ -1,4 +1,4 @@
-"""What can be asked: everything that can change the answer, and nothing that names a patient."""
+"""The kinds of inference request; each holds everything that can change its answer, and nothing that identifies a patient."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -7,14 +7,14 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True)
 class Explanation:
-    """Which parts of a case's image made stored models answer as they did.
+    """Which parts of a case's image the scores of stored models rest on.
 
     Attributes:
         cohort: name of the case's cohort.
         case_id: the case's keyed name.
-        models: run_id and digest of the weights, of each model to explain, in the order of the answer's maps.
-        finding: the answer to explain.
-        method: one of `explanations.methods`.
+        models: run_id and digest of the weights of each model to explain, in the order of the answer's maps.
+        finding: whose score is explained.
+        method: name of one of `explanations.methods.METHODS`.
     """
 
     kind: ClassVar[str] = "explanation"
@@ -29,14 +29,14 @@ class Explanation:
 
 @dataclass(frozen=True)
 class UploadedCase:
-    """What stored models say of a case that came from outside; its pixels come beside the question and go with it.
+    """The scores of stored models for an uploaded image; its pixels are stored with the request and removed with it.
 
     Attributes:
-        cohort: whose models are asked.
+        cohort: name of the cohort on which the models were trained.
         models: run_id and digest of the weights of each, in the order of the answer's rows.
     """
 
-    kind: ClassVar[str] = "own-case"
+    kind: ClassVar[str] = "uploaded-case"
     is_kept: ClassVar[bool] = False
 
     cohort: str
@@ -45,7 +45,7 @@ class UploadedCase:
 
 @dataclass(frozen=True)
 class PublicFeatures:
-    """The public encoder's features of a cohort's cases, which are kept beside the cohort.
+    """The public encoder's features of all cases of a cohort, which are then stored with the cohort.
 
     Attributes:
         cohort: its name.
@@ -66,12 +66,12 @@ KINDS: dict[str, type[Explanation] | type[UploadedCase] | type[PublicFeatures]] 
 
 
 def to_json(request: InferenceRequest) -> str:
-    """The question as JSON in which equal questions are equal texts."""
+    """The request as JSON; equal requests give equal texts."""
     return json.dumps({"kind": request.kind, **asdict(request)}, sort_keys=True, separators=(",", ":"))
 
 
 def from_json(text: str) -> InferenceRequest:
-    """The question that `to_json` wrote."""
+    """The request that `to_json` wrote."""
     fields: dict[str, Any] = json.loads(text)
     kind = KINDS[fields.pop("kind")]
     if "models" in fields:

@@ -1,11 +1,11 @@
-"""Where a question stands."""
+"""The status of an inference request."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Stage(StrEnum):
-    """The stages of a question; `WAITING` and `WORKING` are open, the others ended."""
+    """The stages of a request; in `WAITING` and `WORKING` it is open, in the others it has ended."""
 
     WAITING = "waiting"
     WORKING = "working"
@@ -16,19 +16,22 @@ class Stage(StrEnum):
 
 
 OPEN_STAGES = (Stage.WAITING, Stage.WORKING)
-NO_ANSWER = "No answer came in time: the engine is not running, or every worker is busy. Ask again, or look into engine.log."
+NO_ANSWER = (
+    "There was no answer in time: the engine is not running, or every worker is busy. Try again, or see engine/engine.log in the data "
+    "folder."
+)
 
 
 @dataclass(frozen=True)
 class RequestState:
-    """Where a question stands.
+    """How far a request is.
 
     Attributes:
         stage: the stage.
-        done: of `total` parts.
+        done: finished parts of `total`.
         total: 0 until work on it has begun.
         message: why there is no answer, for the person who asked.
-        waited_seconds: since it was asked.
+        waited_seconds: time since the request was stored.
     """
 
     stage: Stage

@@ -1,12 +1,15 @@
-"""Open questions on disk, where page and engine meet: the store, not the engine, is the truth of what was asked.
+"""Open inference requests on disk, where pages and engine exchange them: requests survive an engine that dies.
 
-QUESTION_ID/request.json   the question, when it was asked and how long it may take
-            pixels.npy     a case from outside, where the question brings one
-            state.json     where it stands; replaced
-            cancel         present when nobody wants the answer any more
-            answer.npz     an answer that does not last; goes with the question
+NAME/request.json   the request, when it was stored and how long it may take
+     pixels.npy     the image of an uploaded case
+     state.json     how far it is; replaced
+     cancel         present when the answer is no longer wanted
+     answer.npz     an answer that is not kept; removed with the request
 
-An answer that lasts lies beside its cohort (`CohortStore.answers_dir`) under the question's name, and goes when the cohort goes.
+An answer that is kept is stored with its cohort (`CohortStore.answers_dir`) under the request's name, and is removed with the cohort.
+
+state.json and pixels.npy are written before request.json, which makes a request visible, and an answer before the state that announces it.
+A page may remove a request at any moment, so a worker treats a missing folder as a request that was withdrawn, never as an error.
 """
 
 import json
@@ -20,6 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from dpmed_core.errors import CohortError
@@ -30,8 +34,9 @@ from dpmed_core.installation import Installation
 from dpmed_core.keyed_hash import keyed_hex
 
 LIMIT_SECONDS = 120.0
+LOCK_SECONDS = 30.0
 LIFETIME_SECONDS = 240.0
-"""InferenceRequests that nobody fetched the answer of are removed after so long, with whatever came beside them."""
+"""A request whose answer has not been fetched after this time is removed, with everything stored with it."""
 
 Answer = Mapping[str, NDArray[np.generic]]
 
@@ -44,84 +49,94 @@ class _Request(NamedTuple):
 
 @dataclass(frozen=True)
 class InferenceRequests:
-    """The questions of an installation; every method may be called by several processes at once."""
+    """The inference requests of an installation; every method may be called by several processes at once."""
 
     installation: Installation
 
     @property
     def root(self) -> Path:
-        """The folder of open questions."""
+        """The folder of open requests."""
         return self.installation.settings.inference_dir
 
     def request_id(self, request: InferenceRequest) -> str:
-        """The keyed name of a question whose answer lasts; another one each time for the others."""
+        """The keyed name of a request whose answer is kept, so that equal requests share it; a random name for the others."""
+        # "question" names stored answers: with another word here, no stored explanation would be found again.
         return keyed_hex(self.installation.key, "question", to_json(request)) if request.is_kept else secrets.token_hex(8)
 
     def ask(self, request: InferenceRequest, *, pixels: NDArray[np.generic] | None = None, limit_seconds: float = LIMIT_SECONDS) -> str:
-        """Write the question down, unless the same is open or answered; the question's name. `engine.inference_client` starts an engine.
+        """The name of `request`, which is stored now unless the same is open or answered; `engine.inference_client` starts an engine.
 
         Args:
-            question: what is asked.
-            pixels: a case from outside.
-            limit_seconds: after so long nobody wants the answer any more.
+            request: what to compute.
+            pixels: the image of an uploaded case.
+            limit_seconds: the time after which an open request expires.
         """
         self.clear_old()
         name = self.request_id(request)
-        if self.known_answer(request) is not None or (self._folder(name).exists() and self.state(name).is_open):
-            return name
-        self._write(name, request, pixels, limit_seconds)
+        # Two readers who ask for the same explanation at once share one name: without the lock each would remove the other's folder.
+        # The lock is not in `root`, where every entry is a request.
+        with FileLock(self.installation.settings.data_dir / ".inference.lock", timeout=LOCK_SECONDS):
+            if self.known_answer(request) is None and not self.state(name).is_open:
+                self._write(name, request, pixels, limit_seconds)
         return name
 
     def open_names(self) -> list[str]:
-        """The names of the questions that wait for an answer or are worked on, oldest first."""
+        """The names of the requests that wait for an answer or are worked on, oldest first."""
         requests = sorted(self.root.glob("*/request.json"), key=_changed_at)
         return [path.parent.name for path in requests if self.state(path.parent.name).is_open]
 
     def request(self, name: str) -> InferenceRequest:
-        """The open question called `name`."""
+        """The request called `name`."""
         return self._request(name).request
 
     def pixels(self, name: str) -> NDArray[np.generic]:
-        """What came beside the question."""
+        """The uploaded image that belongs to the request."""
         return np.asarray(np.load(self._folder(name) / "pixels.npy", allow_pickle=False))
 
     def state(self, name: str) -> RequestState:
-        """Where a question stands; one that is gone was cancelled, or nobody fetched its answer for long."""
+        """How far a request is; one that is not there was cancelled, or its answer was not fetched in time."""
         try:
             request = self._request(name)
             fields = json.loads((self._folder(name) / "state.json").read_text())
         except FileNotFoundError:
-            return RequestState(Stage.CANCELLED, message="The question was withdrawn.")
+            return RequestState(Stage.CANCELLED, message="The request was cancelled.")
         waited = time.time() - request.asked_at
         state = RequestState(**{**fields, "stage": Stage(fields["stage"]), "waited_seconds": waited})
+        # Expiry is computed, not stored: an engine that is not running cannot write it.
         if state.is_open and waited > request.limit_seconds:
             return RequestState(Stage.EXPIRED, message=NO_ANSWER, waited_seconds=waited)
         return state
 
     def drop_pixels(self, name: str) -> None:
-        """Remove what came beside the question: it is answered, or will not be."""
+        """Remove the uploaded image of a request that is answered, or will not be."""
         (self._folder(name) / "pixels.npy").unlink(missing_ok=True)
 
     def set_state(self, name: str, stage: Stage, *, done: int = 0, total: int = 0, message: str = "") -> None:
-        """Say where a question stands; nothing where it was withdrawn meanwhile."""
+        """Replace the state of a request; does nothing where the request was withdrawn meanwhile."""
         if self._folder(name).exists():
             with suppress(FileNotFoundError):
                 write_json(self._folder(name) / "state.json", {"stage": stage.value, "done": done, "total": total, "message": message})
 
     def cancel(self, name: str) -> None:
-        """Nobody wants the answer any more: what waits is dropped, what is worked on stops at its next part."""
+        """Cancel an open request: one that waits is dropped, one that is worked on stops before its next part."""
         if self.state(name).is_open:
             (self._folder(name) / "cancel").touch()
             self.drop_pixels(name)
             self.set_state(name, Stage.CANCELLED)
 
     def is_wanted(self, name: str) -> bool:
-        """Whether somebody still waits for the answer."""
+        """Whether the answer is still wanted: the request is there, not cancelled and not expired."""
         folder = self._folder(name)
         return folder.exists() and not (folder / "cancel").exists() and self.state(name).stage is not Stage.EXPIRED
 
     def store_answer(self, name: str, request: InferenceRequest, answer: Answer) -> None:
-        """Keep the answer where it belongs, and say that it is there."""
+        """Store the answer and set the state to `ANSWERED`; does nothing where the request was withdrawn meanwhile.
+
+        Args:
+            name: of the request.
+            request: the request.
+            answer: arrays by name.
+        """
         if not self._folder(name).exists():
             return
         with replacing(self._answer_path(name, request)) as draft, draft.open("wb") as file:
@@ -129,7 +144,7 @@ class InferenceRequests:
         self.set_state(name, Stage.ANSWERED)
 
     def known_answer(self, request: InferenceRequest) -> Answer | None:
-        """The answer that lasts, where the same was asked before."""
+        """The kept answer to an equal request; None where there is none, or where the cohort is not there."""
         if not request.is_kept:
             return None
         try:
@@ -138,19 +153,20 @@ class InferenceRequests:
             return None
 
     def fetch(self, name: str) -> Answer | None:
-        """The answer, if it is there; the question is then gone, and with it an answer that does not last."""
+        """The answer, or None where there is none yet; the request is then removed, with an answer that is not kept."""
         if self.state(name).stage is not Stage.ANSWERED:
             return None
+        # Loaded into memory before the request is removed, with which an answer that is not kept is removed too.
         answer = _load(self._answer_path(name, self.request(name)))
         self.withdraw(name)
         return answer
 
     def withdraw(self, name: str) -> None:
-        """Remove a question with everything that came with it."""
+        """Remove a request with everything stored with it, except an answer that is kept."""
         shutil.rmtree(self._folder(name), ignore_errors=True)
 
     def clear_old(self) -> None:
-        """Remove questions whose answer nobody fetched in time."""
+        """Remove requests whose answer was not fetched in time."""
         for folder in self.root.glob("*"):
             if time.time() - _changed_at(folder) > LIFETIME_SECONDS:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -162,7 +178,7 @@ class InferenceRequests:
         if pixels is not None:
             np.save(folder / "pixels.npy", pixels)
         self.set_state(name, Stage.WAITING)
-        write_json(folder / "request.json", {"question": to_json(request), "asked_at": time.time(), "limit_seconds": limit_seconds})
+        write_json(folder / "request.json", {"request": to_json(request), "asked_at": time.time(), "limit_seconds": limit_seconds})
 
     def _answer_path(self, name: str, request: InferenceRequest) -> Path:
         folder = self.installation.cohorts.answers_dir(request.cohort) if request.is_kept else self._folder(name)
@@ -173,7 +189,7 @@ class InferenceRequests:
 
     def _request(self, name: str) -> _Request:
         fields = json.loads((self._folder(name) / "request.json").read_text())
-        return _Request(from_json(fields["question"]), fields["asked_at"], fields["limit_seconds"])
+        return _Request(from_json(fields["request"]), fields["asked_at"], fields["limit_seconds"])
 
 
 def _changed_at(path: Path) -> float:
@@ -186,5 +202,5 @@ def _changed_at(path: Path) -> float:
 def _load(path: Path) -> Answer | None:
     if not path.exists():
         return None
-    with np.load(path, allow_pickle=False) as arrays:
+    with np.load(path, allow_pickle=False) as arrays:  # a pickle could run code
         return {name: arrays[name] for name in arrays.files}

@@ -1,1 +1,1 @@
-"""Synthetic patients and their images, for demos and for pretraining."""
+"""Synthetic patients and their images, for the demo cohorts and for pretraining the public encoders."""

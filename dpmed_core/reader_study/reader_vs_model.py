@@ -1,4 +1,4 @@
-"""Reader, private and non-private models on exactly the cases that were read."""
+"""Reader, private models and non-private references on exactly the cases that were read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,8 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dpmed_core.evaluation.cases.case_scores import CaseScores, arm_answers
+from dpmed_core.evaluation.scores.design import Design
 from dpmed_core.evaluation.scores.grouping import group_cases
-from dpmed_core.evaluation.statistics.auroc import Design, areas
+from dpmed_core.evaluation.statistics.auroc import auroc_by_group
 from dpmed_core.evaluation.statistics.intervals import exact_share, mann_whitney_interval, symmetric
 from dpmed_core.evaluation.statistics.jackknife import jackknife
 from dpmed_core.reader_study.agreement import agreement
@@ -48,7 +49,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Rater:
-    """What one rater said of the cases; arrays `[n_cases]`.
+    """One rater's scores and answers; arrays `[n_cases]`.
 
     Attributes:
         score: larger = more suspicious.
@@ -60,34 +61,36 @@ class Rater:
 
 
 def reader_rater(answers: pd.DataFrame) -> Rater:
-    """A reader's answers (`book.ANSWER_COLUMNS`): the score is the confidence, with the sign of the answer."""
+    """A reader's answers (`ANSWER_COLUMNS` of the reader study): the score is the confidence, with the sign of the answer."""
     present = answers["present"].to_numpy(dtype=bool)
     return Rater(np.where(present, 1.0, -1.0) * answers["confidence"].to_numpy(dtype=float), present)
 
 
 def model_raters(scores: CaseScores, case_ids: list[str], *, finding: str, epsilon: float | None) -> dict[str, Rater]:
-    """The private models at `epsilon` and the non-private ones: mean over trainings, positive where it is at or above the mean threshold.
+    """The private models at `epsilon` and the non-private references: mean score over training runs, positive from the mean threshold on.
 
     Args:
-        scores: what the models say.
+        scores: of the models, for all cases.
         case_ids: the cases that were read, in the reader's order.
-        finding: what was asked.
-        epsilon: a trained target; None where there is none.
+        finding: the one that was read for.
+        epsilon: a trained privacy budget; None where there is none.
     """
-    places = np.array([scores.places[case_id] for case_id in case_ids], dtype=np.intp)
-    row = scores.panel.findings.index(finding)
-    arms = {PRIVATE: scores.private(epsilon) if epsilon is not None else None, WITHOUT: scores.twin}
+    rows = np.array([scores.case_index[case_id] for case_id in case_ids], dtype=np.intp)
+    finding_index = scores.panel.findings.index(finding)
+    arms = {PRIVATE: scores.private(epsilon) if epsilon is not None else None, WITHOUT: scores.non_private}
     raters = {}
     for name, arm in arms.items():
         if arm is not None:
-            said = arm_answers(scores, arm, places)
-            distance = said.distance[row]
-            raters[name] = Rater(said.score[row], None if np.isnan(distance).any() else distance >= 0)
+            answers = arm_answers(scores, arm, rows)
+            distance = answers.distance[finding_index]  # mean score minus mean threshold; NaN where a run has no threshold
+            raters[name] = Rater(answers.score[finding_index], None if np.isnan(distance).any() else distance >= 0)
     return raters
 
 
 def rater_table(raters: Mapping[str, Rater], labels: Floats) -> pd.DataFrame:
-    """One row a rater with `RATER_COLUMNS`: AUROC (Newcombe), sensitivity and specificity (Clopper & Pearson), with 95 % intervals.
+    """One row a rater with `RATER_COLUMNS`: AUROC, sensitivity and specificity with 95 % intervals.
+
+    Source: Newcombe 2006, Statistics in Medicine 25 (AUROC); Clopper & Pearson 1934, Biometrika 26 (shares).
 
     Args:
         raters: by name.
@@ -96,8 +99,9 @@ def rater_table(raters: Mapping[str, Rater], labels: Floats) -> pd.DataFrame:
     design = _design(labels)
     reason = design.counts.reasons()[0]
     rows = []
+    # A reading has few cases, where variances estimated from them collapse near 1: hence the score interval and the exact ones.
     for name, rater in raters.items():
-        value = float(areas(rater.score, design)[0][0])
+        value = float(auroc_by_group(rater.score, design)[0][0])
         auroc = [np.nan] * 3 if reason else [value, *mann_whitney_interval(value, int((labels == 1).sum()), int((labels == 0).sum()))]
         rows.append([name, *auroc, *_share(rater, labels == 1, wanted=True), *_share(rater, labels == 0, wanted=False)])
     table = pd.DataFrame(rows, columns=list(RATER_COLUMNS[:10]))
@@ -105,11 +109,19 @@ def rater_table(raters: Mapping[str, Rater], labels: Floats) -> pd.DataFrame:
 
 
 def pair_table(raters: Mapping[str, Rater], labels: Floats) -> pd.DataFrame:
-    """One row a pair of raters with `PAIR_COLUMNS`: difference of AUROC on the same cases, agreement and Cohen's kappa."""
+    """One row a pair of raters with `PAIR_COLUMNS`: difference of AUROC on the same cases, agreement and Cohen's kappa, 95 % intervals.
+
+    Args:
+        raters: by name.
+        labels: `[n_cases]`, 1 or 0; the cases are of different patients.
+
+    Source: DeLong, DeLong & Clarke-Pearson 1988, Biometrics 44 (paired AUROCs); `reader_study.agreement` (kappa).
+    """
     design, rows = _design(labels), []
     hidden = bool(design.counts.reasons()[0])
     for first, second in combinations(raters, 2):
-        (a, d_a), (b, d_b) = (areas(raters[name].score, design) for name in (first, second))
+        # Both read the same cases: influence values are subtracted case by case, which is DeLong's paired test.
+        (a, d_a), (b, d_b) = (auroc_by_group(raters[name].score, design) for name in (first, second))
         low, high = symmetric(a - b, *jackknife(d_a - d_b, design.grouping, design.counts.effective))
         difference = [np.nan] * 3 if hidden else [float(one[0]) for one in (a - b, low, high)]
         answers = raters[first].positive, raters[second].positive
@@ -119,7 +131,7 @@ def pair_table(raters: Mapping[str, Rater], labels: Floats) -> pd.DataFrame:
 
 
 def _design(labels: Floats) -> Design:
-    """Every case a patient of its own."""
+    """The design of cases that are each of a different patient, without subgroups."""
     n = len(labels)
     return Design.of(labels, group_cases(pd.DataFrame(index=range(n)), (), np.arange(n), n_patients=n))
 

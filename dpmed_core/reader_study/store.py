@@ -1,4 +1,4 @@
-"""What readers answered: appended to the database as it is given, never changed, and gone with the cohort."""
+"""Readers' answers in the database: stored one by one as they are given, never changed, and removed with the cohort."""
 
 import re
 import secrets
@@ -14,10 +14,10 @@ from dpmed_core.errors import DpmedError
 
 LONGEST_NAME = 40
 READING_ID = re.compile(r"[0-9a-f]{16}")
-CONFIDENCES = {1: "A guess", 2: "Leaning", 3: "Fairly sure", 4: "Certain"}
+CONFIDENCES = {1: "Guess", 2: "Low", 3: "Moderate", 4: "High"}
 ANSWER_COLUMNS = ("place", "case_id", "present", "confidence", "seconds", "answered_at")
 
-reader_study = Table(
+readings = Table(
     "readings",
     metadata,
     Column("reading_id", String(16), primary_key=True),
@@ -44,15 +44,15 @@ reading_answers = Table(
 
 @dataclass(frozen=True)
 class Reading:
-    """One reader's pass through some cases.
+    """One reader's pass through a set of cases.
 
     Attributes:
-        reading_id: its random name; says nothing of cases or models.
-        reader: a name of the reader's choice.
+        reading_id: its random name, from which the choice and order of its cases follow.
+        reader: the name or pseudonym that the reader chose.
         fingerprint: of the cohort's data.
-        finding: what was asked.
-        n_cases: how many cases.
-        balanced: whether cases with and without the finding are as many as can be.
+        finding: the finding that the reader judges.
+        n_cases: number of cases.
+        balanced: whether half of the cases have the finding, as far as possible.
         told_after_each: whether label and scores are shown after each answer.
         begun_at: UTC seconds since the epoch.
     """
@@ -74,21 +74,29 @@ class ReaderStudyStore:
     database: Database
 
     def begin(self, *, reader: str, fingerprint: str, finding: str, n_cases: int, balanced: bool, told_after_each: bool) -> Reading:
-        """A new reading, or this reader's unfinished one of the same kind.
+        """A new reading, or this reader's unfinished one with the same arguments.
+
+        Args:
+            reader: the name or pseudonym that the reader chose.
+            fingerprint: of the cohort's data.
+            finding: the finding to judge.
+            n_cases: number of cases.
+            balanced: whether half of the cases have the finding, as far as possible.
+            told_after_each: whether label and scores are shown after each answer.
 
         Raises:
             DpmedError: the name is blank or too long.
         """
         name = " ".join(reader.split())
         if not 0 < len(name) <= LONGEST_NAME:
-            raise DpmedError(f"Give a name of 1 to {LONGEST_NAME} characters: your own, or a pseudonym under which you will go on.")
+            raise DpmedError(f"Enter a name or pseudonym of 1 to {LONGEST_NAME} characters; with the same name you can continue later.")
         for earlier in self.of(fingerprint):
             asked = (earlier.reader, earlier.finding, earlier.n_cases, earlier.balanced, earlier.told_after_each)
             if asked == (name, finding, n_cases, balanced, told_after_each) and len(self.answers(earlier)) < n_cases:
                 return earlier
         reading = Reading(secrets.token_hex(8), name, fingerprint, finding, n_cases, balanced, told_after_each, time.time())
         with self.database.transaction() as connection:
-            connection.execute(insert(reader_study).values(**vars(reading)))
+            connection.execute(insert(readings).values(**vars(reading)))
         return reading
 
     def reading(self, reading_id: str) -> Reading | None:
@@ -96,29 +104,31 @@ class ReaderStudyStore:
         if not READING_ID.fullmatch(reading_id):
             return None
         with self.database.transaction() as connection:
-            row = connection.execute(select(reader_study).where(reader_study.c.reading_id == reading_id)).mappings().first()
+            row = connection.execute(select(readings).where(readings.c.reading_id == reading_id)).mappings().first()
         return Reading(**row) if row else None
 
     def of(self, fingerprint: str) -> list[Reading]:
         """The readings of a cohort's data, newest first."""
         with self.database.transaction() as connection:
-            found = select(reader_study).where(reader_study.c.fingerprint == fingerprint).order_by(reader_study.c.begun_at.desc())
+            found = select(readings).where(readings.c.fingerprint == fingerprint).order_by(readings.c.begun_at.desc())
             return [Reading(**row) for row in connection.execute(found).mappings()]
 
     def record(self, reading: Reading, *, place: int, case_id: str, present: bool, confidence: int, seconds: float) -> bool:
-        """Keep an answer, durably; False, and nothing changed, where this place was answered before.
+        """Store an answer, durably; False, and nothing is changed, where the case at this place was answered before.
 
         Args:
-            reading: whose.
-            place: of the case in the reader's order, from 0.
+            reading: the reading.
+            place: position of the case in the order of reading, from 0.
             case_id: the case.
             present: the reader's answer.
             confidence: one of `CONFIDENCES`.
-            seconds: from showing the case to the answer.
+            seconds: time from showing the case to the answer.
         """
         row = {"place": place, "case_id": case_id, "present": present, "confidence": confidence, "seconds": seconds}
         with self.database.transaction() as connection:
             try:
+                # The primary key (reading, place) refuses a second answer, also from another tab or server. The savepoint keeps the
+                # transaction usable after the refusal.
                 with connection.begin_nested():
                     connection.execute(insert(reading_answers).values(reading_id=reading.reading_id, answered_at=time.time(), **row))
             except IntegrityError:
@@ -126,15 +136,15 @@ class ReaderStudyStore:
         return True
 
     def answers(self, reading: Reading) -> pd.DataFrame:
-        """What was answered so far, in the order read, with `ANSWER_COLUMNS`."""
+        """The answers given so far, in the order of reading, with `ANSWER_COLUMNS`."""
         columns = [reading_answers.c[name] for name in ANSWER_COLUMNS]
         with self.database.transaction() as connection:
             found = select(*columns).where(reading_answers.c.reading_id == reading.reading_id).order_by(reading_answers.c.place)
             return pd.DataFrame(connection.execute(found).all(), columns=list(ANSWER_COLUMNS))
 
     def forget(self, fingerprint: str) -> None:
-        """Remove the readings of a cohort's data: they say something of its patients, and go when the patients' data go."""
+        """Remove the readings of a cohort's data: answers are data about its patients, and are removed with them."""
         with self.database.transaction() as connection:
-            of_cohort = select(reader_study.c.reading_id).where(reader_study.c.fingerprint == fingerprint)
+            of_cohort = select(readings.c.reading_id).where(readings.c.fingerprint == fingerprint)
             connection.execute(delete(reading_answers).where(reading_answers.c.reading_id.in_(of_cohort)))
-            connection.execute(delete(reader_study).where(reader_study.c.fingerprint == fingerprint))
+            connection.execute(delete(readings).where(readings.c.fingerprint == fingerprint))

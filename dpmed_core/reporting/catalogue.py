@@ -1,7 +1,12 @@
-"""What can be shown and exported: each figure with its table, drawn from one choice of cohort, finding, recipe, unit and budget."""
+"""The figure catalogue: each figure with its table, drawn from one choice of cohort, finding, metric, recipe, unit and budget.
+
+An entry of `CATALOGUE` gives a figure its place on a page, its pictures, its table and its command; nothing else names it.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -9,13 +14,18 @@ import plotly.graph_objects as go
 
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import ExportError
-from dpmed_core.evaluation.statistics.arms import SAMPLED_ALIKE
-from dpmed_core.evaluation.tables.all_tables import EvaluationTables
+from dpmed_core.evaluation.metrics.auroc import AUROC
+from dpmed_core.evaluation.metrics.catalogue import metric_called
+from dpmed_core.evaluation.metrics.metric import Metric
+from dpmed_core.evaluation.scores.arms import SAMPLED_ALIKE
+from dpmed_core.evaluation.scores.findings import MACRO
+from dpmed_core.evaluation.scores.grouping import EVERYBODY
+from dpmed_core.evaluation.tables.all_tables import EvaluationTables, MetricTables
 from dpmed_core.evaluation.tables.published_results import pdac_reference, pdac_table
-from dpmed_core.evaluation.tables.utility import MACRO
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.reporting.figures.calibration import calibration_figure
 from dpmed_core.reporting.figures.cost import cost_figure
+from dpmed_core.reporting.figures.decision_curve import decision_curve_figure
 from dpmed_core.reporting.figures.forest import forest_figure
 from dpmed_core.reporting.figures.gap import gap_figure
 from dpmed_core.reporting.figures.parity import parity_figure
@@ -24,9 +34,15 @@ from dpmed_core.reporting.figures.roc import roc_figure
 from dpmed_core.reporting.figures.size_loss import size_loss_figure
 from dpmed_core.reporting.figures.small_multiples import small_multiples_figure
 from dpmed_core.reporting.figures.style import LIGHT, Canvas
-from dpmed_core.settings import load_settings
 
 DEFAULT_EPSILON = 1.0
+
+
+class Page(StrEnum):
+    """The pages that show figures of the catalogue."""
+
+    PRIVACY_UTILITY = "privacy_utility"
+    FAIRNESS = "fairness"
 
 
 @dataclass(frozen=True)
@@ -39,8 +55,9 @@ class Choice:
         unit: "patient" or "image".
         epsilon: a trained target.
         attribute: what subgroups are made by.
-        reference: which twin losses are measured against.
-        published: whether the paper's figures stand behind a CT cohort's own.
+        reference: which non-private reference losses are measured against.
+        metric: name of what is measured.
+        published: the folder of published figures to draw behind a CT cohort's own (`Settings.reference_dir`).
     """
 
     finding: str | None = None
@@ -49,11 +66,22 @@ class Choice:
     epsilon: float | None = None
     attribute: str | None = None
     reference: str = SAMPLED_ALIKE
-    published: bool = False
+    metric: str = AUROC.name
+    published: Path | None = None
+
+    @property
+    def measured(self) -> Metric:
+        """What is measured.
+
+        Raises:
+            SpecError: there is no such metric.
+        """
+        return metric_called(self.metric)
 
     def of_subgroups(self) -> dict[str, Any]:
         """What the sentence on subgroups needs, by name; for a choice that left nothing open."""
-        return {name: getattr(self, name) for name in ("finding", "recipe", "unit", "epsilon", "attribute", "reference")}
+        said = {name: getattr(self, name) for name in ("finding", "recipe", "unit", "epsilon", "attribute", "reference")}
+        return {**said, "metric": self.measured}
 
     def rows(self, table: pd.DataFrame) -> pd.DataFrame:
         """The rows of `table` that were chosen, at every budget and without privacy; columns that it lacks choose nothing."""
@@ -63,8 +91,16 @@ class Choice:
             if wanted is not None and name in table.columns:
                 kept &= table[name] == wanted
         if self.attribute is not None and "attribute" in table.columns:
-            kept &= table["attribute"].isin([self.attribute, "all"])
+            kept &= table["attribute"].isin([self.attribute, EVERYBODY])
         return table[kept]
+
+    def all_findings(self) -> "Choice":
+        """The same choice over every finding."""
+        return replace(self, finding=None)
+
+
+Draw = Callable[[EvaluationTables, Choice, Cohort, Canvas], go.Figure]
+"""The figure of a settled choice (see `settled`)."""
 
 
 @dataclass(frozen=True)
@@ -72,18 +108,26 @@ class CatalogueEntry:
     """A figure with its table.
 
     Attributes:
-        title: in words, for a button.
+        title: for a button; "{metric}" stands for what is measured.
+        page: where it is shown; the first entry of a page is its main figure.
         table: the rows behind the figure, for a file; all that was not chosen is in it.
-        draw: the figure of a settled choice (see `settled`).
+        draw: the figure.
         by_subgroup: whether it needs an attribute.
         at_one_budget: whether it needs a budget, and not only marks it.
+        with_margin: whether it is judged against a margin.
     """
 
     title: str
+    page: Page
     table: Callable[[EvaluationTables, Choice], pd.DataFrame]
-    draw: Callable[[EvaluationTables, Choice, Cohort, Canvas], go.Figure]
+    draw: Draw
     by_subgroup: bool = False
     at_one_budget: bool = False
+    with_margin: bool = False
+
+    def titled(self, choice: Choice) -> str:
+        """The title in words."""
+        return self.title.format(metric=choice.measured.title)
 
 
 def settled(choice: Choice, tables: EvaluationTables, entry: CatalogueEntry) -> Choice:
@@ -92,13 +136,13 @@ def settled(choice: Choice, tables: EvaluationTables, entry: CatalogueEntry) -> 
     Raises:
         ExportError: nothing is trained, or not as chosen.
     """
-    utility = tables.utility
-    if utility.empty:
-        raise ExportError("No run on this cohort is finished yet: ask for some with `sweep`.")
-    recipe = choice.recipe or str(utility["recipe"].iloc[0])
-    units = list(utility.loc[utility["recipe"] == recipe, "unit"].drop_duplicates())
+    runs = tables.runs
+    if runs.empty:
+        raise ExportError("No run on this cohort is finished yet: train some with `sweep`.")
+    recipe = choice.recipe or str(runs["recipe"].iloc[0])
+    units = list(runs.loc[runs["recipe"] == recipe, "unit"].drop_duplicates())
     unit = choice.unit or ("patient" if "patient" in units or not units else units[0])
-    trained = list(utility[(utility["recipe"] == recipe) & (utility["unit"] == unit)]["epsilon"].dropna().unique())
+    trained = list(runs[(runs["recipe"] == recipe) & (runs["unit"] == unit)]["epsilon"].dropna().unique())
     epsilon = choice.epsilon
     if entry.at_one_budget and epsilon is None and trained:
         epsilon = float(min(trained, key=lambda e: abs(e - DEFAULT_EPSILON)))
@@ -110,130 +154,177 @@ def settled(choice: Choice, tables: EvaluationTables, entry: CatalogueEntry) -> 
 
 def _not_trained(epsilon: float | None, recipe: str, unit: str, trained: list[float]) -> str:
     if not trained:
-        return f"No private run of recipe {recipe} with unit {unit} is finished: ask for some with `sweep`."
+        return f"No private run of recipe {recipe} with unit {unit} is finished: train some with `sweep`."
     listed = ", ".join(f"{e:g}" for e in sorted(trained))
     return f"ε = {epsilon:g} is not trained with recipe {recipe} and unit {unit}: choose one of {listed}."
 
 
 def _everybody(table: pd.DataFrame) -> pd.DataFrame:
-    return table[table["attribute"] == "all"]
+    return table[table["attribute"] == EVERYBODY]
 
 
 def _subgroups(table: pd.DataFrame) -> pd.DataFrame:
-    return table[table["attribute"] != "all"]
+    return table[table["attribute"] != EVERYBODY]
 
 
 def _of_reference(table: pd.DataFrame, choice: Choice) -> pd.DataFrame:
     return table[table["reference"] == choice.reference]
 
 
+def _of(tables: EvaluationTables, choice: Choice) -> MetricTables:
+    """The tables of the metric that was chosen."""
+    return tables.of(choice.measured)
+
+
 def _draw_privacy_utility(tables: EvaluationTables, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
     """All recipes of the unit, so that they can be compared."""
-    utility, means = (table[table["unit"] == choice.unit] for table in (tables.utility, tables.overall))
+    of_metric = _of(tables, choice)
+    utility, means = (table[table["unit"] == choice.unit] for table in (of_metric.utility, of_metric.overall))
     return privacy_utility_figure(
         utility,
         means,
         cohort,
+        metric=choice.measured,
         finding=str(choice.finding),
         epsilon=choice.epsilon,
-        published=_published(cohort) if choice.published else None,
+        published=_published(cohort, choice),
         canvas=canvas,
     )
 
 
-def _published(cohort: Cohort) -> pd.DataFrame:
-    """The paper's figures for everybody.
+def _published(cohort: Cohort, choice: Choice) -> pd.DataFrame | None:
+    """The paper's figures for everybody, where they were asked for.
 
     Raises:
-        ExportError: the cohort is not of CT.
+        ExportError: the cohort is not of CT, or another metric than AUROC was chosen.
     """
+    if choice.published is None:
+        return None
     if cohort.modality is not Modality.CT:
         raise ExportError(f"The published figures are of CT, and {cohort.name} holds radiographs: draw it without --published.")
-    return _everybody(pdac_table(pdac_reference(load_settings().reference_dir)))
+    if choice.metric != AUROC.name:
+        raise ExportError("The published figures are AUROCs: draw another metric without --published.")
+    return _everybody(pdac_table(pdac_reference(choice.published)))
 
 
 def _draw_small_multiples(tables: EvaluationTables, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
-    all_findings = replace(choice, finding=None)
-    utility, means = all_findings.rows(tables.utility), all_findings.rows(tables.overall)
-    return small_multiples_figure(utility, means, cohort, epsilon=choice.epsilon, canvas=canvas)
+    every, of_metric = choice.all_findings(), _of(tables, choice)
+    utility, means = every.rows(of_metric.utility), every.rows(of_metric.overall)
+    return small_multiples_figure(utility, means, cohort, metric=choice.measured, epsilon=choice.epsilon, canvas=canvas)
 
 
 def _draw_cost(tables: EvaluationTables, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
-    costs = _everybody(tables.with_guarantee(choice.rows(tables.costs)))
-    return cost_figure(costs, cohort, finding=str(choice.finding), epsilon=choice.epsilon, canvas=canvas)
+    costs = _everybody(tables.with_guarantee(choice.rows(_of(tables, choice).costs)))
+    return cost_figure(costs, cohort, metric=choice.measured, finding=str(choice.finding), epsilon=choice.epsilon, canvas=canvas)
+
+
+def _at_a_budget(choice: Choice) -> dict[str, Any]:
+    """What figures of subgroups at one budget need of a settled choice, by name."""
+    return {"finding": str(choice.finding), "attribute": str(choice.attribute), "epsilon": float(choice.epsilon or 0)}
 
 
 def _draw_forest(tables: EvaluationTables, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
-    rows = choice.rows(tables.groups)
-    return forest_figure(
-        rows, cohort, finding=str(choice.finding), attribute=str(choice.attribute), epsilon=float(choice.epsilon or 0), canvas=canvas
-    )
+    rows = choice.rows(_of(tables, choice).groups)
+    return forest_figure(rows, cohort, metric=choice.measured, **_at_a_budget(choice), canvas=canvas)
 
 
 def _draw_gap(tables: EvaluationTables, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
-    rows = tables.with_guarantee(choice.rows(tables.gaps))
-    return gap_figure(rows, cohort, finding=str(choice.finding), attribute=str(choice.attribute), epsilon=choice.epsilon, canvas=canvas)
+    rows = tables.with_guarantee(choice.rows(_of(tables, choice).gaps))
+    about = {**_at_a_budget(choice), "epsilon": choice.epsilon}
+    return gap_figure(rows, cohort, metric=choice.measured, **about, canvas=canvas)
 
 
 def _draw_parity(tables: EvaluationTables, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
     rows = tables.with_guarantee(choice.rows(tables.parity))
-    return parity_figure(
-        rows, cohort, finding=str(choice.finding), attribute=str(choice.attribute), epsilon=float(choice.epsilon or 0), canvas=canvas
-    )
+    return parity_figure(rows, cohort, **_at_a_budget(choice), canvas=canvas)
 
 
 def _draw_size_loss(tables: EvaluationTables, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
-    costs, correlations = (_of_reference(_subgroups(choice.rows(t)), choice) for t in (tables.costs, tables.size_loss))
+    of_metric = _of(tables, choice)
+    costs, correlations = (_of_reference(_subgroups(choice.rows(t)), choice) for t in (of_metric.costs, of_metric.size_loss))
     costs = tables.with_guarantee(costs)
-    return size_loss_figure(
-        costs,
-        correlations,
-        cohort,
-        finding=str(choice.finding),
-        attribute=str(choice.attribute),
-        epsilon=float(choice.epsilon or 0),
-        canvas=canvas,
-    )
+    return size_loss_figure(costs, correlations, cohort, metric=choice.measured, **_at_a_budget(choice), canvas=canvas)
 
 
 def _draw_roc(tables: EvaluationTables, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
-    curves = replace(choice, finding=None).rows(tables.roc)
+    curves = choice.all_findings().rows(tables.roc)
     return roc_figure(curves, cohort, finding=str(choice.finding), epsilon=float(choice.epsilon or 0), canvas=canvas)
 
 
 def _draw_calibration(tables: EvaluationTables, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
-    bins = replace(choice, finding=None).rows(tables.reliability)
+    bins = choice.all_findings().rows(tables.reliability)
     return calibration_figure(bins, cohort, finding=str(choice.finding), epsilon=float(choice.epsilon or 0), canvas=canvas)
 
 
+def _draw_decision_curve(tables: EvaluationTables, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
+    curves = choice.all_findings().rows(tables.net_benefit)
+    return decision_curve_figure(curves, cohort, finding=str(choice.finding), epsilon=float(choice.epsilon or 0), canvas=canvas)
+
+
 CATALOGUE: dict[str, CatalogueEntry] = {
-    "privacy-utility": CatalogueEntry("AUROC against privacy budget", lambda t, c: c.rows(t.utility), _draw_privacy_utility),
-    "findings": CatalogueEntry("AUROC against privacy budget, by finding", lambda t, c: c.rows(t.overall), _draw_small_multiples),
-    "cost": CatalogueEntry("Cost of privacy", lambda t, c: _everybody(c.rows(t.with_guarantee(t.costs))), _draw_cost),
-    "fairness-forest": CatalogueEntry(
-        "Subgroups with and without privacy", lambda t, c: c.rows(t.groups), _draw_forest, by_subgroup=True, at_one_budget=True
+    "privacy-utility": CatalogueEntry(
+        "{metric} against privacy budget", Page.PRIVACY_UTILITY, lambda t, c: c.rows(_of(t, c).utility), _draw_privacy_utility
     ),
-    "gap": CatalogueEntry("Gap between subgroups", lambda t, c: c.rows(t.with_guarantee(t.gaps)), _draw_gap, by_subgroup=True),
+    "cost": CatalogueEntry(
+        "Cost of privacy",
+        Page.PRIVACY_UTILITY,
+        lambda t, c: _everybody(c.rows(t.with_guarantee(_of(t, c).costs))),
+        _draw_cost,
+        with_margin=True,
+    ),
+    "findings": CatalogueEntry(
+        "{metric} against privacy budget, by finding",
+        Page.PRIVACY_UTILITY,
+        lambda t, c: c.rows(_of(t, c).overall),
+        _draw_small_multiples,
+    ),
+    "roc": CatalogueEntry("ROC curves", Page.PRIVACY_UTILITY, lambda t, c: c.rows(t.roc), _draw_roc, at_one_budget=True),
+    "calibration": CatalogueEntry(
+        "Calibration", Page.PRIVACY_UTILITY, lambda t, c: c.rows(t.reliability), _draw_calibration, at_one_budget=True
+    ),
+    "decision-curve": CatalogueEntry(
+        "Decision curves", Page.PRIVACY_UTILITY, lambda t, c: c.rows(t.net_benefit), _draw_decision_curve, at_one_budget=True
+    ),
+    "fairness-forest": CatalogueEntry(
+        "{metric} by subgroup, with and without privacy",
+        Page.FAIRNESS,
+        lambda t, c: c.rows(_of(t, c).groups),
+        _draw_forest,
+        by_subgroup=True,
+        at_one_budget=True,
+    ),
     "parity": CatalogueEntry(
-        "Parity differences", lambda t, c: c.rows(t.with_guarantee(t.parity)), _draw_parity, by_subgroup=True, at_one_budget=True
+        "Parity differences",
+        Page.FAIRNESS,
+        lambda t, c: c.rows(t.with_guarantee(t.parity)),
+        _draw_parity,
+        by_subgroup=True,
+        at_one_budget=True,
+    ),
+    "gap": CatalogueEntry(
+        "Gap between subgroups", Page.FAIRNESS, lambda t, c: c.rows(t.with_guarantee(_of(t, c).gaps)), _draw_gap, by_subgroup=True
     ),
     "size-loss": CatalogueEntry(
         "Size against loss",
-        lambda t, c: _subgroups(c.rows(t.with_guarantee(t.costs))),
+        Page.FAIRNESS,
+        lambda t, c: _subgroups(c.rows(t.with_guarantee(_of(t, c).costs))),
         _draw_size_loss,
         by_subgroup=True,
         at_one_budget=True,
     ),
-    "roc": CatalogueEntry("ROC curves", lambda t, c: c.rows(t.roc), _draw_roc, at_one_budget=True),
-    "calibration": CatalogueEntry("Calibration", lambda t, c: c.rows(t.reliability), _draw_calibration, at_one_budget=True),
 }
+
+
+def figures_of(page: Page) -> list[str]:
+    """The names of a page's figures, its main one first."""
+    return [name for name, entry in CATALOGUE.items() if entry.page is page]
 
 
 def draw(name: str, tables: EvaluationTables, choice: Choice, cohort: Cohort, canvas: Canvas = LIGHT) -> go.Figure:
     """The figure `name` of `choice`, with what `choice` leaves open settled.
 
     Raises:
-        ExportError: what was chosen is not trained.
+        ExportError: what was chosen is not trained, or has nothing to draw.
     """
     entry = CATALOGUE[name]
     return entry.draw(tables, settled(choice, tables, entry), cohort, canvas)

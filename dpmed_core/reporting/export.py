@@ -7,8 +7,9 @@ import plotly.graph_objects as go
 
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import ExportError
+from dpmed_core.evaluation.metrics.catalogue import metric_called
+from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
-from dpmed_core.evaluation.tables.utility import MACRO
 from dpmed_core.files import replacing
 from dpmed_core.reporting.catalogue import CATALOGUE, Choice, draw
 from dpmed_core.reporting.figures.style import Column, paper_column
@@ -34,6 +35,7 @@ def refuse_unknown(name: str, cohort: Cohort, choice: Choice, out: Path) -> None
         raise ExportError(f"There is no figure {name!r}: choose one of {', '.join(CATALOGUE)}.")
     if out.suffix not in SUFFIXES:
         raise ExportError(f"{out.suffix or 'No suffix'} cannot be written: name the file *{' or *'.join(SUFFIXES)}.")
+    metric_called(choice.metric)
     if choice.finding not in (None, MACRO, *cohort.findings):
         raise ExportError(
             f"There is no finding {choice.finding!r} in {cohort.name}: choose {MACRO} or one of {', '.join(cohort.findings)}."
@@ -47,8 +49,8 @@ def exported(name: str, tables: EvaluationTables, cohort: Cohort, choice: Choice
         ExportError: what was chosen is not trained, or no picture can be drawn here.
     """
     if suffix == ".csv":
-        if tables.utility.empty:
-            raise ExportError(f"No run on {cohort.name} is finished yet: ask for some with `sweep`.")
+        if tables.is_empty:
+            raise ExportError(f"No run on {cohort.name} is finished yet: train some with `sweep`.")
         return table_csv(CATALOGUE[name].table(tables, choice))
     if suffix == ".html":
         return figure_html(draw(name, tables, choice, cohort))

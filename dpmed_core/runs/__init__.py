@@ -1,1 +1,1 @@
-"""Runs: what was asked for, what came of it, and what was spent."""
+"""Training runs: planning them, storing them, and the privacy loss that they add up to."""

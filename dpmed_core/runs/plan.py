@@ -1,22 +1,22 @@
-"""Planning: which runs a request comes to, and how long they will take."""
+"""Planning: which runs a grid of privacy budgets and seeds needs, and how long they will take."""
 
 import math
 from collections.abc import Mapping, Sequence
 
 from dpmed_core.cohort.schema import Cohort, Part
-from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED as DEFAULT_SPLIT_SEED
-from dpmed_core.cohort.split import SHARES, assign_parts
+from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, SHARES, assign_parts
 from dpmed_core.errors import SpecError
-from dpmed_core.training.recipes.catalogue import recipe_card, refuse_other_images
+from dpmed_core.phrases import counted
+from dpmed_core.training.recipes.catalogue import recipe_card, require_modality
 from dpmed_core.training.result import RunResult
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec, default_delta
 
 TRAIN_SHARE = dict(SHARES)[Part.TRAIN]
 
 
-def n_train_units(cohort: Cohort, *, key: bytes, unit: PrivacyUnit, split_seed: int = DEFAULT_SPLIT_SEED) -> int:
-    """Training patients, or training images where the unit is the image."""
-    train = cohort.cases.iloc[assign_parts(cohort, seed=split_seed, key=key).rows(Part.TRAIN)]
+def n_train_units(cohort: Cohort, *, key: bytes, unit: PrivacyUnit) -> int:
+    """The number of training patients, or of training images where the unit of privacy is the image."""
+    train = cohort.cases.iloc[assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=key).rows(Part.TRAIN)]
     return int(train["patient_id"].nunique()) if unit is PrivacyUnit.PATIENT else len(train)
 
 
@@ -29,44 +29,48 @@ def plan_runs(
     n_seeds: int,
     delta: float | None,
     unit: PrivacyUnit,
-    split_seed: int = DEFAULT_SPLIT_SEED,
+    first_seed: int = 0,
     non_private: bool = True,
 ) -> list[RunSpec]:
-    """The runs of a grid, seed by seed, each seed's non-private twin first.
+    """The runs of a grid, seed by seed; for each seed the non-private reference first, then the budgets in increasing order.
 
     Args:
         cohort: the data.
-        key: the installation's secret.
+        key: the installation's secret key.
         recipe: name of a recipe.
-        epsilons: budgets; repeated ones count once.
-        n_seeds: replicates of each.
-        delta: None for `default_delta` of the number of training units.
-        unit: what is protected.
-        split_seed: labels the assignment of patients to parts.
-        non_private: whether to train the twins.
+        epsilons: privacy budgets; a repeated one counts once.
+        n_seeds: training runs of each budget, with the seeds `first_seed` to `first_seed + n_seeds - 1`.
+        delta: the δ of every private run; None for `default_delta` of the number of training units.
+        unit: the unit of privacy.
+        first_seed: the first seed.
+        non_private: whether to train the non-private references too.
 
     Raises:
-        SpecError: the grid is empty, a value cannot be trained, the recipe is for other images, or there is nobody to train on.
+        SpecError: the grid is empty, a value cannot be trained, the recipe is for images of another modality, or the training part has
+            fewer than two units.
     """
     card = recipe_card(recipe)
-    refuse_other_images(card, cohort.modality)
+    require_modality(card, cohort.modality)
     if not cohort.findings:
-        raise SpecError(f"Cohort {cohort.name!r} has no findings to learn: import it again with a table of labels.")
+        raise SpecError(f"Cohort {cohort.name!r} has no findings to train on: import it again with a table of labels.")
     _refuse_blocked(cohort)
     _refuse_unknown_patients(cohort, unit)
-    units = n_train_units(cohort, key=key, unit=unit, split_seed=split_seed)
+    units = n_train_units(cohort, key=key, unit=unit)
     if units < 2:
-        raise SpecError(f"The training part has {units} {unit.value}s: import more patients before training.")
+        there = counted(units, unit.value, f"{unit.value}s")
+        raise SpecError(f"The training part has {there}, and training needs two or more: import more patients.")
     delta = default_delta(units) if delta is None else delta
     targets: list[PrivacyTarget | None] = [PrivacyTarget(epsilon, delta) for epsilon in sorted(set(map(float, epsilons)))]
     if non_private:
         targets.insert(0, None)
     if not targets:
-        raise SpecError("No epsilon was given: name at least one privacy budget.")
-    seed_of_split = None if cohort.has_own_split else split_seed
+        raise SpecError("No epsilon was given: give at least one privacy budget.")
+    # A cohort with its source's own split has one split only, so no seed may make two runs on it look different.
+    split_seed = None if cohort.has_own_split else DEFAULT_SPLIT_SEED
+    # Seed by seed, so that a queue that is stopped half-way leaves complete comparisons of private and non-private runs.
     return [
-        RunSpec(cohort.fingerprint, seed_of_split, card.name, card.version, unit, target, seed)
-        for seed in range(n_seeds)
+        RunSpec(cohort.fingerprint, split_seed, card.name, card.version, unit, target, seed)
+        for seed in range(first_seed, first_seed + n_seeds)
         for target in targets
     ]
 
@@ -79,19 +83,21 @@ def _refuse_blocked(cohort: Cohort) -> None:
 def _refuse_unknown_patients(cohort: Cohort, unit: PrivacyUnit) -> None:
     if unit is PrivacyUnit.PATIENT and not cohort.patients_known:
         raise SpecError(
-            f"Cohort {cohort.name!r} does not say which images are one patient's, so nothing can be promised to a patient: "
+            f"Cohort {cohort.name!r} does not say which images belong to the same patient, so no guarantee can be given to a patient: "
             "choose the unit image (--unit image)."
         )
 
 
 def estimate_seconds(specs: Sequence[RunSpec], cohort: Cohort, results: Sequence[RunResult], *, workers: int) -> float:
-    """Seconds until all of `specs` are trained by `workers`: by the median pace of finished runs of the recipe, else by its card.
+    """The estimated time in seconds until `workers` have trained all of `specs`.
+
+    A recipe's time per image is the median over its finished runs, or the time on its card where none has finished.
 
     Args:
         specs: runs to train.
         cohort: their data.
         results: finished runs, of any cohort.
-        workers: training processes.
+        workers: number of training processes.
     """
     paces: Mapping[str, list[float]] = {spec.recipe: [] for spec in specs}
     for result in results:
@@ -106,15 +112,34 @@ def estimate_seconds(specs: Sequence[RunSpec], cohort: Cohort, results: Sequence
 
 
 def parse_epsilons(text: str) -> list[float]:
-    """The comma-separated numbers in `text`.
+    """The privacy budgets in `text`, separated by commas.
 
     Raises:
-        SpecError: one is no number, or there is none.
+        SpecError: one is not a number, or there is none.
     """
     try:
         numbers = [float(part) for part in text.split(",") if part.strip()]
     except ValueError:
         raise SpecError(f"{text!r} holds something that is not a number: write budgets as 0.3, 1, 8.") from None
     if not numbers:
-        raise SpecError("No number was given: write budgets as 0.3, 1, 8.")
+        raise SpecError("No privacy budget was given: write budgets as 0.3, 1, 8.")
     return numbers
+
+
+def parse_delta(text: str) -> float:
+    """The one δ in `text`, above 0 and below 1; `PrivacyTarget` sets the tighter limit of what can be trained.
+
+    Raises:
+        SpecError: there is none, more than one, something that is not a number, or a number outside (0, 1).
+    """
+    if not text.strip():
+        raise SpecError("No δ was given: write one number, such as 1e-5.")
+    if "," in text:  # a list, or a decimal comma: either would be a guess
+        raise SpecError(f"δ is one number, written with a decimal point: {text!r} has a comma. Write it as 1e-5 or 0.00001.")
+    try:
+        delta = float(text)
+    except ValueError:
+        raise SpecError(f"{text!r} is not a number: write δ as 1e-5 or 0.00001.") from None
+    if not 0 < delta < 1:
+        raise SpecError(f"δ = {delta:g} is not between 0 and 1: write a small probability, such as 1e-5.")
+    return delta

@@ -1,6 +1,5 @@
-"""Where a run stands."""
+"""The status of a training run."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -11,7 +10,7 @@ from dpmed_core.training.spec import RunSpec
 
 
 class RunState(StrEnum):
-    """The states of a run; `QUEUED` and `TRAINING` are open, the others ended."""
+    """The states of a run; in `QUEUED` and `TRAINING` it is open, in the others it has ended."""
 
     QUEUED = "queued"
     TRAINING = "training"
@@ -29,12 +28,12 @@ class Progress:
     """The part of a run's status that changes; nothing in it depends on private data.
 
     Attributes:
-        state: where the run stands.
+        state: the state.
         step: steps taken of `total_steps`.
-        total_steps: 0 until the training has planned.
-        seconds_left: estimate; None until there is a pace.
-        attempt: how often a worker began it.
-        message: why it failed, for the person who can mend it.
+        total_steps: 0 until the run has planned its training.
+        seconds_left: estimate; None until a first step has been timed.
+        attempt: how often a worker has started it.
+        message: why it failed, for the person who can correct it.
         updated_at: UTC seconds since the epoch.
         planned: what the run will have spent at its end; None before planning and for non-private runs.
     """
@@ -50,21 +49,21 @@ class Progress:
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> "Progress":
-        """The progress that `dataclasses.asdict` took apart."""
+        """The progress whose fields `dataclasses.asdict` wrote."""
         planned = PrivacyGuarantee.from_fields(fields["planned"]) if fields["planned"] else None
         return cls(**{**fields, "state": RunState(fields["state"]), "planned": planned})
 
 
 @dataclass(frozen=True)
 class RunStatus:
-    """A run as asked and as it stands.
+    """A training run: its specification and how far it is.
 
     Attributes:
         run_id: the run's keyed name.
-        spec: the question.
-        cohort_name: the cohort's name when it was asked.
-        asked_at: UTC seconds since the epoch.
-        progress: where it stands.
+        spec: what is to be trained.
+        cohort_name: the cohort's name when the run was queued first.
+        asked_at: when that was, in UTC seconds since the epoch.
+        progress: how far it is.
     """
 
     run_id: str
@@ -75,7 +74,7 @@ class RunStatus:
 
     @property
     def state(self) -> RunState:
-        """Where the run stands."""
+        """The run's state."""
         return self.progress.state
 
     @property
@@ -92,11 +91,6 @@ class RunStatus:
     def message(self) -> str:
         """Why the run failed."""
         return self.progress.message
-
-    @property
-    def target_epsilon(self) -> float:
-        """The epsilon asked for; infinite for a non-private run."""
-        return self.spec.privacy.epsilon if self.spec.privacy else math.inf
 
     def to_fields(self) -> dict[str, object]:
         """The status as plain values for JSON; a non-private run's epsilon is null."""

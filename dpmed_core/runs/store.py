@@ -1,12 +1,21 @@
-"""The run store: what was asked, how far it is, what came of it, what was spent. Only here are a run's file names known.
+"""The run store: specification, progress, result and privacy spending of every run. No other module knows a run's file names.
 
-RUN_ID/request.json            the question; written once
-       progress.json           where it stands; replaced
+RUN_ID/request.json            the run's specification; written once
+       progress.json           how far it is; replaced
        attempts.jsonl          what every attempt did and spent; appended, never removed
-       cancel                  present while someone wants the run to stop
+       cancel                  present while the run is asked to stop
        checkpoint.safetensors  the last durable step boundary
        result.json, scores.parquet, weights.safetensors
-       checksums.json          SHA-256 of the three; written last, so its presence means finished
+       checksums.json          SHA-256 of these three; written last, so its presence means that the result is complete
+
+Invariants:
+
+- A folder is a run once it has request.json. progress.json is written before it, so every run has a progress.
+- What a run spends is in attempts.jsonl before anybody can see what was trained with it, and is never removed, whatever becomes of the run.
+- Every file is replaced as a whole (`files.replacing`), so a reader without a lock meets an old file or a new one, never half of one.
+
+Locks: `.training.lock` is held by the process that trains the run, for as long as it does; `.state.lock` for moments, around a change of
+state that depends on the state before. Where both are needed, the training lock is taken first.
 """
 
 import json
@@ -40,28 +49,33 @@ class RunStore:
     """Runs by run_id under one folder; every method may be called by several processes at once.
 
     Attributes:
-        root: the folder; made at the first request.
-        key: the installation's secret.
+        root: the folder; created with the first run.
+        key: the installation's secret key.
     """
 
     root: Path
     key: bytes
 
     def run_id(self, spec: RunSpec) -> str:
-        """The keyed name of the question: equal questions have equal names, in this installation alone."""
+        """The keyed name of a run: equal specifications have equal names, within one installation only."""
         return keyed_hex(self.key, "run", spec.canonical_json())
 
     def ask(self, spec: RunSpec, *, cohort_name: str) -> RunStatus:
-        """Ask for a run; one that was asked before is not asked again, unless it was withdrawn.
+        """Queue a run and give its status; a run that is in the store already is left as it is, unless it was withdrawn.
 
-        Failed and cancelled runs stay as they are: `retry` is a decision of its own.
+        Failed and cancelled runs are not queued again: that is a separate decision, `retry`.
+
+        Args:
+            spec: what is to be trained.
+            cohort_name: the cohort's name, for display.
         """
         run_id = self.run_id(spec)
         folder = self.root / run_id
         folder.mkdir(parents=True, exist_ok=True)
-        with self._brief_lock(run_id):
+        with self._state_lock(run_id):
             if not (folder / "request.json").exists():
                 request = {"spec": json.loads(spec.canonical_json()), "cohort": cohort_name, "asked_at": time.time()}
+                # In this order: with request.json the run becomes visible to others, who then read its progress.
                 self.set_progress(run_id, Progress(RunState.QUEUED))
                 write_json(folder / "request.json", request)
             elif self.progress(run_id).state == RunState.WITHDRAWN:
@@ -69,7 +83,7 @@ class RunStore:
         return self.status(run_id)
 
     def statuses(self) -> list[RunStatus]:
-        """The status of every run, in the order asked."""
+        """The status of every run, in the order in which they were queued."""
         ids = [path.parent.name for path in self.root.glob("*/request.json")]
         return sorted((self.status(run_id) for run_id in ids), key=lambda s: (s.asked_at, s.run_id))
 
@@ -92,7 +106,7 @@ class RunStore:
         write_json(self.root / run_id / "progress.json", asdict(replace(progress, updated_at=time.time())))
 
     def attempts(self, run_id: str) -> list[dict[str, Any]]:
-        """What every attempt did, oldest first; a last line that a power cut broke off is left out."""
+        """What every attempt did, oldest first; a line that a power cut broke off is left out."""
         path = self.root / run_id / "attempts.jsonl"
         events = []
         for line in path.read_text().splitlines() if path.exists() else []:
@@ -105,11 +119,11 @@ class RunStore:
         append_line(self.root / run_id / "attempts.jsonl", {"event": event, "at": time.time(), **facts})
 
     def worker_lock(self, run_id: str) -> FileLock:
-        """The lock that whoever trains the run holds; the operating system frees it when its process dies."""
+        """The lock that the process training the run holds; the operating system releases it when that process dies."""
         return FileLock(self.root / run_id / ".training.lock")
 
     def checkpoint(self, run_id: str) -> Checkpoint | None:
-        """The last durable checkpoint; None where there is none, or where it cannot be read (it is then recorded and not used)."""
+        """The last durable checkpoint; None where there is none, or where it cannot be read, which is then recorded."""
         path = self.root / run_id / "checkpoint.safetensors"
         if not path.exists():
             return None
@@ -129,8 +143,9 @@ class RunStore:
             save_file(_contiguous(checkpoint.tensors), draft, metadata=facts)
 
     def finish(self, run_id: str, model: TrainedModel) -> None:
-        """Store a finished run; it is finished once the checksums, written last, are there."""
+        """Store a finished run; its result counts as complete once the checksums, written last, are there."""
         folder = self.root / run_id
+        # Killed before the checksums, the run is trained again from its checkpoint, which is therefore removed last.
         write_json(folder / "result.json", model.result.to_fields())
         with replacing(folder / "scores.parquet") as draft:
             model.scores.to_parquet(draft, index=False)
@@ -140,14 +155,15 @@ class RunStore:
         (folder / "checkpoint.safetensors").unlink(missing_ok=True)
 
     def is_complete(self, run_id: str) -> bool:
-        """Whether the run's result was stored whole."""
+        """Whether all of the run's result is stored."""
         return (self.root / run_id / "checksums.json").exists()
 
     def result(self, run_id: str) -> RunResult:
         """The finished run, without its tensors.
 
         Raises:
-            DamagedRunError: a file fails its check.
+            RunError: there is no such run, or it has no result.
+            DamagedRunError: the file does not match its checksum.
         """
         fields = json.loads(self._checked(run_id, "result.json").read_text())
         guarantee = PrivacyGuarantee.from_fields(fields["guarantee"]) if fields["guarantee"] else None
@@ -155,71 +171,77 @@ class RunStore:
         return RunResult(**{**fields, "spec": spec, "guarantee": guarantee, "notes": tuple(fields["notes"])})
 
     def scores(self, run_id: str) -> pd.DataFrame:
-        """The run's scores, checked; see `training.result.SCORE_COLUMNS`.
+        """The run's scores, with `training.result.SCORE_COLUMNS`.
 
         Raises:
-            DamagedRunError: the file fails its check.
+            RunError: there is no such run, or it has no result.
+            DamagedRunError: the file does not match its checksum.
         """
         return pd.read_parquet(self._checked(run_id, "scores.parquet"))
 
     def weights(self, run_id: str) -> dict[str, np.ndarray]:
-        """The run's weights, checked.
+        """The run's weights by name.
 
         Raises:
-            DamagedRunError: the file fails its check.
+            RunError: there is no such run, or it has no result.
+            DamagedRunError: the file does not match its checksum.
         """
         return load_file(self._checked(run_id, "weights.safetensors"))
 
     def weights_digest(self, run_id: str) -> str:
-        """What tells a finished run's weights from those of another training of the same question: noise is never the same twice.
+        """The start of the checksum of a finished run's weights, which differs when the run is trained again, because the noise is new.
 
         Raises:
-            RunError: the run is not finished.
+            RunError: there is no such run, or it has no result.
         """
-        self._request(run_id)
-        if not self.is_complete(run_id):
-            raise RunError(f"Run {run_id} has no result yet: it is {self.progress(run_id).state.value}.")
-        return str(json.loads((self.root / run_id / "checksums.json").read_text())["weights.safetensors"])[:16]
+        return self._checksums(run_id)["weights.safetensors"][:16]
 
     def scores_path(self, run_id: str) -> Path:
-        """Where the run's scores lie."""
+        """The path of the run's scores.
+
+        Raises:
+            RunError: there is no such run, or it has no result.
+            DamagedRunError: the file does not match its checksum.
+        """
         return self._checked(run_id, "scores.parquet")
 
     def cancel(self, run_id: str) -> None:
-        """Ask for an open run to stop: at once if it is queued, at its next step if it is training.
+        """Stop an open run: at once if it is queued, at its next step if it is training.
 
         Raises:
-            RunError: the run has ended.
+            RunError: there is no such run, or it has ended.
         """
         status = self.status(run_id)
         if status.state not in OPEN_STATES:
             raise RunError(f"Run {run_id} is {status.state.value}; only a queued or training run can be cancelled.")
+        # The mark first: a worker that starts the run between the two lines finds it and stops.
         (self.root / run_id / "cancel").touch()
-        with self._brief_lock(run_id):
+        with self._state_lock(run_id):
             if self.progress(run_id).state == RunState.QUEUED:
                 self.set_progress(run_id, Progress(RunState.CANCELLED, attempt=status.progress.attempt))
 
     def wants_cancel(self, run_id: str) -> bool:
-        """Whether someone asked for the run to stop."""
+        """Whether the run is asked to stop."""
         return (self.root / run_id / "cancel").exists()
 
     def retry(self, run_id: str) -> None:
-        """Queue a failed, cancelled or damaged run again; it goes on from its last checkpoint.
+        """Queue a failed, cancelled or damaged run again; it continues from its last checkpoint, if it has one.
 
         Raises:
-            RunError: the run is open, whole, or its cohort was removed.
+            RunError: there is no such run, it is open or undamaged, or its cohort was removed.
         """
         status = self.status(run_id)
         damaged = status.state == RunState.FINISHED and self.is_damaged(run_id)
         if status.state not in (RunState.FAILED, RunState.CANCELLED) and not damaged:
-            raise RunError(f"Run {run_id} is {status.state.value}; only a failed, cancelled or damaged run can be tried again.")
-        with self._brief_lock(run_id):
+            raise RunError(f"Run {run_id} is {status.state.value}; only a failed, cancelled or damaged run can be trained again.")
+        with self._state_lock(run_id):
+            # Without the checksums the damaged result no longer counts as complete, so a worker does not skip the run.
             self._drop(run_id, "cancel", "checksums.json")
             self.set_progress(run_id, Progress(RunState.QUEUED, attempt=status.progress.attempt))
             self.record(run_id, "retry-asked")
 
     def is_damaged(self, run_id: str) -> bool:
-        """Whether a file of a finished run fails its check."""
+        """Whether a file of a finished run does not match its checksum."""
         try:
             for name in FINISHED_FILES:
                 self._checked(run_id, name)
@@ -228,31 +250,47 @@ class RunStore:
         return False
 
     def withdraw(self, run_id: str) -> None:
-        """Remove a run's scores, weights and checkpoint; its request and the record of what it spent stay."""
+        """Remove a run's scores, weights and checkpoint; its specification and the record of what it spent stay.
+
+        Raises:
+            RunError: there is no such run.
+        """
         self.status(run_id)
+        # The mark makes a worker that trains the run stop at its next step and release the lock that is waited for here. Without the lock
+        # it could write a checkpoint after the removal.
         (self.root / run_id / "cancel").touch()
-        with self.worker_lock(run_id), self._brief_lock(run_id):
+        with self.worker_lock(run_id), self._state_lock(run_id):
             self._drop(run_id, "checksums.json", "scores.parquet", "weights.safetensors", "checkpoint.safetensors", "cancel")
             self.set_progress(run_id, Progress(RunState.WITHDRAWN))
             self.record(run_id, "withdrawn")
 
     def _request(self, run_id: str) -> dict[str, Any]:
         path = self.root / run_id / "request.json"
+        # A run_id may come from an address or a command line: letters and digits alone name no other folder.
         if not run_id.isalnum() or not path.exists():
             raise RunError(f"There is no run {run_id!r}: list them with `runs`.")
         return dict(json.loads(path.read_text()))
 
     def _checked(self, run_id: str, name: str) -> Path:
-        self._request(run_id)
-        folder = self.root / run_id
-        if not self.is_complete(run_id):
-            raise RunError(f"Run {run_id} has no result yet: it is {self.progress(run_id).state.value}.")
-        expected = json.loads((folder / "checksums.json").read_text()).get(name)
+        """The path of a file of a complete result, after its content was compared with its checksum."""
+        folder, expected = self.root / run_id, self._checksums(run_id).get(name)
         if not (folder / name).exists() or _digest(folder / name) != expected:
-            raise DamagedRunError(f"The stored {name} of run {run_id} is damaged and not shown: train it again with `runs retry {run_id}`.")
+            raise DamagedRunError(
+                f"The stored {name} of run {run_id} is damaged and is not used: train it again with `runs retry {run_id}`."
+            )
         return folder / name
 
-    def _brief_lock(self, run_id: str) -> FileLock:
+    def _checksums(self, run_id: str) -> dict[str, str]:
+        """The checksums of a complete result by file name."""
+        self._request(run_id)
+        if not self.is_complete(run_id):
+            state = self.progress(run_id).state
+            if state == RunState.FINISHED:  # `retry` or `withdraw` was killed between its two writes
+                raise DamagedRunError(f"The checksums of run {run_id} are missing: train it again with `runs retry {run_id}`.")
+            raise RunError(f"Run {run_id} has no result: it is {state.value}.")
+        return dict(json.loads((self.root / run_id / "checksums.json").read_text()))
+
+    def _state_lock(self, run_id: str) -> FileLock:
         return FileLock(self.root / run_id / ".state.lock", timeout=30)
 
     def _drop(self, run_id: str, *names: str) -> None:

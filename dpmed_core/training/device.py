@@ -4,10 +4,10 @@ import torch
 
 
 def training_device() -> torch.device:
-    """The device of this process, set to exact single precision.
+    """The device of this process: CUDA where there is one, else the CPU; TF32 is switched off in either case.
 
-    TF32 is switched off: a unit's norm may come from a Gram matrix and its sum from a convolution, and where these round differently the
-    norm is not that of what is summed, so the bound would not hold.
+    A unit's norm may come from a Gram matrix and its share of the sum from a convolution. TF32 rounds both at about 1e-3: the norm would
+    not be that of what is summed, and the clipping bound would not hold.
     """
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False

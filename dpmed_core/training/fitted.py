@@ -1,4 +1,4 @@
-"""A stored run's model, ready to be asked again; no torch until it is."""
+"""Types for a finished run's model, as stored and as rebuilt for inference; torch is loaded only when a model is used."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False)  # here and elsewhere: arrays cannot be compared to one truth value
 class StoredModel:
-    """What the run store keeps of a trained model, and where public parts of it lie.
+    """What the run store keeps of a trained model, and the folder of its public parts.
 
     Attributes:
         result: the run's facts.
         weights: tensors by name.
-        encoders_dir: where the public encoders lie.
-        modality: what its cohort's images are.
+        encoders_dir: folder of the public encoders.
+        modality: modality of the cohort's images.
     """
 
     result: RunResult
@@ -34,7 +34,7 @@ class StoredModel:
 
     @property
     def spec(self) -> RunSpec:
-        """The question that the model answers."""
+        """The run's specification."""
         return self.result.spec
 
 
@@ -44,8 +44,8 @@ class Explainable:
 
     Attributes:
         network: from inputs to logits `[n, n_findings]`, in evaluation mode.
-        to_input: cases as stored, `[n, ...]`, to the network's input `[n, 1, *positions]`.
-        cam_layer: the last layer that still knows positions, whose output alone decides; None where there is no such layer.
+        to_input: from cases as stored, `[n, ...]`, to the network's input `[n, 1, *positions]`.
+        cam_layer: a late layer with spatial positions through whose output alone the logits depend on the image; None where there is none.
     """
 
     network: "nn.Module"
@@ -55,13 +55,14 @@ class Explainable:
 
 @dataclass(frozen=True, eq=False)
 class FittedModel:
-    """A trained model that was put together again.
+    """A trained model, rebuilt from its stored weights.
 
     Attributes:
         score: probabilities `[n, n_findings]` of cases as the cohort stores them, `[n, ...]`.
-        explainable: the same model as a differentiable function.
-        untrained: the same architecture with weights that saw no data, a public function of a seed; what explanations are checked against.
-        score_features: as `score`, from public features `[n, n_features]`; None where the model does not go by them.
+        explainable: gives the same model as a differentiable function.
+        untrained: gives the same architecture with weights that saw no data, a public function of a seed, for the sanity check of
+            explanation maps.
+        score_features: as `score`, from public features `[n, n_features]`; None for models that do not use them.
     """
 
     score: Callable[[NDArray[np.generic]], NDArray[np.float64]]

@@ -1,7 +1,4 @@
-"""Asking a stored run's model again: about held-out cases, which gives the stored scores, or about a case from outside."""
-
-import numpy as np
-from numpy.typing import NDArray
+"""Rebuilding a finished run's model from what the run store keeps."""
 
 from dpmed_core.errors import RunError
 from dpmed_core.training.fitted import FittedModel, StoredModel
@@ -14,26 +11,17 @@ from dpmed_core.training.recipes.train_probe import rebuild_probe
 def rebuild(stored: StoredModel) -> FittedModel:
     """The model of a finished run.
 
+    For the cohort's held-out cases, in its order, networks give the stored scores bit for bit on the same type of machine. Recipe `probe`
+    gives them to rounding, as does a network for a case by itself: matrix products round differently for another number of cases.
+
     Raises:
         RunError: it was trained by a version of its recipe, or on a version of its encoder, whose models this version cannot rebuild.
     """
+    # A version trains or encodes differently from another; only those that differ in training alone can still be rebuilt.
     card = recipe_card(stored.spec.recipe)
-    if not card.rebuilt_from[stored.modality] <= stored.spec.recipe_version <= card.version:
+    if not card.oldest_rebuildable[stored.modality] <= stored.spec.recipe_version <= card.version:
         raise RunError(
-            f"The run was trained by version {stored.spec.recipe_version} of recipe {card.name}, this is version {card.version}: "
-            "train it anew."
+            f"The run was trained by version {stored.spec.recipe_version} of recipe {card.name}, and this is version {card.version}: "
+            "train it again."
         )
     return rebuild_probe(stored) if card.name == PROBE.name else rebuild_network(NETWORKS[card.name], stored)
-
-
-def score_images(stored: StoredModel, images: NDArray[np.generic]) -> NDArray[np.float64]:
-    """Probabilities `[n, n_findings]` that a finished run's model gives to `images`, `[n, ...]` as its cohort stores them.
-
-    The held-out cases in the cohort's order get the stored scores again: from networks bit for bit, on the same kind of machine; from
-    recipe `probe` to rounding, since its features depend in their last bits on how many images are computed together, as do the scores
-    of a case by itself.
-
-    Raises:
-        RunError: see `rebuild`.
-    """
-    return rebuild(stored).score(images)

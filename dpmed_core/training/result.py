@@ -1,4 +1,4 @@
-"""What a training run gave: its guarantee, its scores and what it took."""
+"""The result of a training run: its guarantee, its facts, its scores and weights."""
 
 import math
 from collections.abc import Mapping
@@ -10,22 +10,23 @@ import pandas as pd
 from dpmed_core.training.spec import PrivacyUnit, RunSpec
 
 NEIGHBORING_RELATION = "add-or-remove-one"
+"""Data sets are neighbours if they differ by one unit added or removed; the only relation that DPMed accounts for."""
 
 
 @dataclass(frozen=True)
 class PrivacyGuarantee:
-    """What a finished private run spent, and who counted it.
+    """What a private run spends over all of its steps, and by which accountant.
 
     Attributes:
-        epsilon: spent, at `delta`; at most the target.
+        epsilon: at `delta`; at most the target's.
         delta: the delta at which epsilon holds.
-        unit: what the guarantee protects.
-        accountant: the accountant that gave `epsilon` ("analytic-gaussian", "prv" or "rdp").
+        unit: what one record is: a patient with all images, or an image.
+        accountant: the accountant of `epsilon` ("analytic-gaussian", "prv" or "rdp"; with "prv" it is the larger of that and the check).
         neighboring_relation: which data sets count as neighbours.
         noise_multiplier: standard deviation of the noise over the clipping bound.
         max_grad_norm: the clipping bound.
         sample_rate: probability with which a unit enters a step; 1 for full batches.
-        steps: noisy steps taken.
+        steps: noisy steps that are accounted for.
         n_units: training units, treated as public.
         check_epsilon: the same epsilon by an independent accountant.
         check_accountant: the name of that accountant.
@@ -45,7 +46,7 @@ class PrivacyGuarantee:
     check_accountant: str
 
     def sentence(self) -> str:
-        """The guarantee in one line, complete: epsilon, delta, unit, accountant and neighbouring relation."""
+        """The guarantee in one line: epsilon, delta, unit, accountant and neighbouring relation."""
         return (
             f"ε = {self.epsilon:.3g} at δ = {self.delta:.0e} for each {self.unit.value} "
             f"({self.accountant} accountant, {self.neighboring_relation.replace('-', ' ')} neighbours)"
@@ -53,7 +54,7 @@ class PrivacyGuarantee:
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, object]) -> "PrivacyGuarantee":
-        """The guarantee that `dataclasses.asdict` took apart."""
+        """The guarantee from what `dataclasses.asdict` made of it."""
         return cls(**{**fields, "unit": PrivacyUnit(str(fields["unit"]))})  # type: ignore[arg-type]
 
 
@@ -62,13 +63,13 @@ class RunResult:
     """A finished run, without its tensors.
 
     Attributes:
-        spec: the question that it answers.
+        spec: the run's specification.
         guarantee: None for a non-private run.
         elapsed_seconds: training time over all attempts, in seconds.
         n_parameters: trained parameters.
         n_train_cases: images trained on.
         n_train_units: units (patients or images) trained on.
-        notes: what a reader should know (a fallback that was taken, say).
+        notes: sentences for a reader, for example on a fallback that was taken.
     """
 
     spec: RunSpec
@@ -81,7 +82,8 @@ class RunResult:
 
     @property
     def epsilon(self) -> float:
-        """Spent epsilon; infinite for a non-private run."""
+        """The guarantee's epsilon; infinite for a non-private run."""
+        # Infinity sorts and plots non-private runs beyond all private ones.
         return self.guarantee.epsilon if self.guarantee else math.inf
 
     def to_fields(self) -> dict[str, object]:
@@ -95,10 +97,10 @@ SCORE_COLUMNS = ("case_id", "patient_id", "split", "finding", "label", "score")
 
 @dataclass(frozen=True, eq=False)
 class TrainedModel:
-    """What a training hands to the run store.
+    """What a training gives to the run store.
 
     Attributes:
-        result: the facts.
+        result: the run's facts.
         scores: a table with `SCORE_COLUMNS`, validation and test cases only.
         weights: tensors by name, as arrays, for safetensors.
     """

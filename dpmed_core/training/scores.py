@@ -14,13 +14,14 @@ def held_out_rows(split: Split) -> NDArray[np.intp]:
 
 
 def scores_table(cohort: Cohort, split: Split, probabilities: NDArray[np.float64]) -> pd.DataFrame:
-    """Scores with `SCORE_COLUMNS`, one row a held-out case and finding.
+    """Scores with `SCORE_COLUMNS`, one row per held-out case and finding, case by case.
 
     Args:
         cohort: the data.
-        split: who is held out.
+        split: says which cases are held out.
         probabilities: `[n_held_out, n_findings]`, in the order of `held_out_rows`.
     """
+    # repeat and tile below give the order of `ravel()` of [n_held_out, n_findings]: case by case.
     rows = held_out_rows(split)
     n_findings = len(cohort.findings)
     held_out = cohort.cases.iloc[np.repeat(rows, n_findings)]

@@ -1,4 +1,4 @@
-"""What a trainer needs from whoever runs it: durable checkpoints, progress, and being told to stop."""
+"""The interface between a training and the process that runs it: durable checkpoints, progress, cancelling."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,16 +10,18 @@ from dpmed_core.training.result import PrivacyGuarantee
 
 
 class Cancelled(Exception):  # noqa: N818 (a request, no error)
-    """Raised by `TrainingSession.step` when a person asked for the run to stop."""
+    """Raised by `TrainingSession.step` when a user has cancelled the run."""
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A training at a step boundary; holds noised state only, never a gradient sum without its noise.
+    """The state of a training at a step boundary.
+
+    Invariant: of a private training it holds noised state only, never a sum of gradients before its noise was added.
 
     Attributes:
-        step: noisy steps that the tensors contain.
-        tensors: model, averages and optimizer state by name.
+        step: steps that the tensors are the result of.
+        tensors: model and optimizer state by name.
         elapsed_seconds: training time up to here, over all attempts.
     """
 
@@ -29,13 +31,13 @@ class Checkpoint:
 
 
 class TrainingSession(Protocol):
-    """The trainer's view of its run; nothing that depends on private data passes through but checkpoints."""
+    """The run as a training sees it; checkpoints are all that depends on private data and passes through it."""
 
     def plan(self, planned: PrivacyGuarantee | None, total_steps: int) -> None:
-        """Record what this attempt will spend at most, durably, before its first step."""
+        """Record durably, before the first step, the most that this attempt will spend."""
 
     def latest(self) -> Checkpoint | None:
-        """The last durable checkpoint of this run, from whichever attempt; None to start afresh."""
+        """The last durable checkpoint of this run, of any attempt; None to start from the beginning."""
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Make `checkpoint` durable and record its steps as spent."""
@@ -44,5 +46,5 @@ class TrainingSession(Protocol):
         """Report `done` of `total` steps.
 
         Raises:
-            Cancelled: stop now; what was spent so far stays recorded.
+            Cancelled: stop now; what was spent up to here stays recorded.
         """

@@ -1,11 +1,11 @@
-"""Training by the recipe that the spec names."""
+"""Training by the recipe that the run's specification names."""
 
 from dataclasses import replace
 from pathlib import Path
 
 from dpmed_core.cohort.schema import Cohort, Split
 from dpmed_core.errors import SpecError
-from dpmed_core.training.recipes.catalogue import PROBE, recipe_card, refuse_other_images
+from dpmed_core.training.recipes.catalogue import PROBE, recipe_card, require_modality
 from dpmed_core.training.recipes.networks import NETWORKS
 from dpmed_core.training.recipes.train_network import train_network
 from dpmed_core.training.recipes.train_probe import train_probe
@@ -14,37 +14,50 @@ from dpmed_core.training.session import TrainingSession
 from dpmed_core.training.spec import RunSpec
 
 RDP_NOTE = (
-    "The PRV accountant could not count this training in time, so Renyi differential privacy did: the promise holds, "
-    "with more noise than needed."
+    "The PRV accountant could not count this training in time, so the RDP accountant (Rényi differential privacy) did: "
+    "the guarantee holds, with more noise than needed."
 )
 
 
-def train(spec: RunSpec, cohort: Cohort, split: Split, *, session: TrainingSession, features_dir: Path, encoders_dir: Path) -> TrainedModel:
-    """Train `spec` on the training part of `cohort`.
+def train(
+    spec: RunSpec,
+    cohort: Cohort,
+    split: Split,
+    *,
+    session: TrainingSession,
+    features_dir: Path,
+    encoders_dir: Path,
+    calibrations_dir: Path | None,
+) -> TrainedModel:
+    """The model that `spec` asks for, trained on the training part of `cohort`.
 
     Args:
-        spec: the question.
+        spec: the run's specification.
         cohort: its data.
-        split: who is trained on.
+        split: says which patients are trained on.
         session: checkpoints, progress, cancelling.
-        features_dir: where features of the cohort are cached.
-        encoders_dir: where the public encoder lies.
+        features_dir: cache of the cohort's public features.
+        encoders_dir: folder of the public encoders.
+        calibrations_dir: cache of calibrated noise multipliers; None for no cache.
 
     Raises:
-        SpecError: the recipe is unknown, of another version, or for other images.
+        SpecError: the recipe is unknown, of another version, or for another modality, or the privacy target cannot be met.
         Cancelled: the session was asked to stop.
     """
+    # The version is part of the run's name: a model must not be stored under a version that did not train it.
     card = recipe_card(spec.recipe)
     if spec.recipe_version != card.version:
-        raise SpecError(f"Recipe {card.name} is at version {card.version}, the run asks for {spec.recipe_version}: ask for the run anew.")
-    refuse_other_images(card, cohort.modality)
+        raise SpecError(f"Recipe {card.name} is at version {card.version}, the run asks for {spec.recipe_version}: request the run again.")
+    require_modality(card, cohort.modality)
     if spec.recipe == PROBE.name:
         return train_probe(spec, cohort, split, session=session, features_dir=features_dir, encoders_dir=encoders_dir)
-    return noted(train_network(NETWORKS[spec.recipe], spec, cohort, split, session=session, encoders_dir=encoders_dir))
+    recipe = NETWORKS[spec.recipe]
+    model = train_network(recipe, spec, cohort, split, session=session, encoders_dir=encoders_dir, calibrations_dir=calibrations_dir)
+    return with_accountant_note(model)
 
 
-def noted(model: TrainedModel) -> TrainedModel:
-    """`model` with a note where its noise was calibrated by the looser accountant."""
+def with_accountant_note(model: TrainedModel) -> TrainedModel:
+    """`model`, with a note in its result if its noise was calibrated by RDP, the looser accountant."""
     guarantee = model.result.guarantee
     if guarantee is None or guarantee.accountant != "rdp":
         return model

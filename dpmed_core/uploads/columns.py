@@ -14,7 +14,7 @@ from dpmed_core.cohort.sources.values import ages
 from dpmed_core.errors import UploadError
 from dpmed_core.imaging.image import PICTURE_SUFFIXES
 from dpmed_core.imaging.modality import Modality
-from dpmed_core.uploads.image_column import relative_places
+from dpmed_core.uploads.image_column import relative_paths
 from dpmed_core.uploads.limits import MIB
 
 TRUTH = {
@@ -134,7 +134,7 @@ def likely_modality(table_path: Path, image: str | None, *, root: Path) -> Modal
     """
     table = read_table(table_path)
     cells = table[image].str.strip() if image in table.columns else pd.Series([], dtype=str)
-    for place in relative_places(cells[cells != ""].head(1), root=root, table_folder=table_path.parent):
+    for place in relative_paths(cells[cells != ""].head(1), root=root, table_folder=table_path.parent):
         if place.lower().endswith(VOLUME_SUFFIXES) or (root / place).is_dir():
             return Modality.CT
     return Modality.RADIOGRAPH
@@ -150,7 +150,7 @@ def mapped_source(table_path: Path, columns: ColumnMap, *, root: Path) -> Source
     table = read_table(table_path)
     used = [columns.image, columns.patient, columns.age, columns.sex, columns.split, *columns.findings, *columns.comorbidities]
     _refuse_unusable([name for name in used if name is not None], table, columns)
-    mapped = {"image": relative_places(table[columns.image].str.strip(), root=root, table_folder=table_path.parent)}
+    mapped = {"image": relative_paths(table[columns.image].str.strip(), root=root, table_folder=table_path.parent)}
     mapped["patient_id"] = table[columns.patient] if columns.patient else table.index.to_series().astype(str)
     if columns.age:
         years = ages(table[columns.age])

@@ -68,7 +68,7 @@ def refuse_links(root: Path, limits: Limits = DEFAULT_LIMITS) -> None:
             raise UploadError("The folder holds symbolic links, which could lead anywhere: replace them by the files themselves.")
 
 
-def relative_places(cells: "pd.Series[str]", *, root: Path, table_folder: Path) -> "pd.Series[str]":
+def relative_paths(cells: "pd.Series[str]", *, root: Path, table_folder: Path) -> "pd.Series[str]":
     """For each cell, the path from `root` of the file or folder that it means; the cell itself where there is none.
 
     A cell is a path from the table's folder or from `root`, or the mere name of a file or folder anywhere in `root`; a file's suffix may be

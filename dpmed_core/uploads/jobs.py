@@ -38,15 +38,15 @@ class Stage(StrEnum):
 
     UNPACKING = "unpacking"
     MAPPING = "mapping"
-    LOOKING = "looking"
-    LOOKED = "looked"
+    PREVIEWING = "looking"
+    PREVIEWED = "looked"
     IMPORTING = "importing"
     FINISHED = "finished"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
 
 
-UNDER_WAY = (Stage.UNPACKING, Stage.LOOKING, Stage.IMPORTING)
+UNDER_WAY = (Stage.UNPACKING, Stage.PREVIEWING, Stage.IMPORTING)
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Job:
         return self.folder / "files"
 
     @property
-    def outlook(self) -> Path:
+    def preview_summary(self) -> Path:
         """What looking at the rows found."""
         return self.folder / "outlook.json"
 
@@ -158,7 +158,7 @@ class Job:
     def remove_data(self) -> None:
         """Remove what was uploaded and unpacked, and the preview."""
         shutil.rmtree(self.files, ignore_errors=True)
-        for path in (self.upload, self.preview, self.outlook):
+        for path in (self.upload, self.preview, self.preview_summary):
             path.unlink(missing_ok=True)
 
     def _has_process(self) -> bool:

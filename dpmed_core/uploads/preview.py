@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpmed_core.cohort.display_names import column_title
-from dpmed_core.cohort.intake.row_table import RowTable, image_of, sort_out
+from dpmed_core.cohort.intake.row_table import RowTable, image_of, select_rows
 from dpmed_core.cohort.report import Problem
 from dpmed_core.cohort.sources.rows import Source
 from dpmed_core.errors import ImageError
@@ -25,7 +25,7 @@ PROBLEMS_SHOWN = 200
 
 
 @dataclass(frozen=True)
-class Outlook:
+class ImportPreview:
     """What an import would bring, so far as the table tells.
 
     Attributes:
@@ -53,40 +53,40 @@ class Outlook:
     unreadable: tuple[Problem, ...]
 
     def to_fields(self) -> dict[str, object]:
-        """The outlook as plain values for JSON."""
+        """The preview_summary as plain values for JSON."""
         return asdict(self)
 
     @classmethod
-    def read(cls, path: Path) -> "Outlook":
-        """The outlook that was written to `path`."""
+    def read(cls, path: Path) -> "ImportPreview":
+        """The preview_summary that was written to `path`."""
         return cls.from_fields(json.loads(path.read_text()))
 
     @classmethod
-    def from_fields(cls, fields: dict[str, Any]) -> "Outlook":
-        """The outlook that `to_fields` took apart."""
+    def from_fields(cls, fields: dict[str, Any]) -> "ImportPreview":
+        """The preview_summary that `to_fields` took apart."""
         problems = {name: tuple(Problem(**problem) for problem in fields[name]) for name in ("problems", "unreadable")}
         findings = tuple(tuple(counts) for counts in fields["findings"])
         return cls(**{**fields, **problems, "findings": findings, "captions": tuple(fields["captions"])})
 
 
-def look(source: Source, *, key: bytes, modality: Modality = Modality.RADIOGRAPH) -> tuple[Outlook, NDArray[np.uint8]]:
+def look(source: Source, *, key: bytes, modality: Modality = Modality.RADIOGRAPH) -> tuple[ImportPreview, NDArray[np.uint8]]:
     """What importing `source` would bring, and pictures of some of its images `[n, rows, columns]`, evenly over its rows.
 
     Raises:
         CohortError: no row can be used.
     """
-    rows = sort_out(source, key=key)
+    rows = select_rows(source, key=key)
     row_table, images, shown, unreadable = rows.row_table, [], [], []
     form = FORMS[modality]
-    places = np.unique(np.linspace(0, len(row_table) - 1, PREVIEW_IMAGES[modality]).astype(int))
-    for place in places.tolist():
+    indices = np.unique(np.linspace(0, len(row_table) - 1, PREVIEW_IMAGES[modality]).astype(int))
+    for index in indices.tolist():
         try:
-            images.append(picture_of(read_image(image_of(row_table.images[place]), modality=modality).pixels))
-            shown.append(_caption(row_table, place))
+            images.append(picture_of(read_image(image_of(row_table.images[index]), modality=modality).pixels))
+            shown.append(_caption(row_table, index))
         except ImageError as error:
-            unreadable.append(Problem(row_table.rows[place], "image", f"the {form.noun} {error}"))
+            unreadable.append(Problem(row_table.rows[index], "image", f"the {form.noun} {error}"))
     labels = row_table.labels
-    outlook = Outlook(
+    preview_summary = ImportPreview(
         n_rows=rows.n_rows,
         n_usable=len(row_table),
         n_patients=len(set(row_table.patients)),
@@ -98,13 +98,13 @@ def look(source: Source, *, key: bytes, modality: Modality = Modality.RADIOGRAPH
         captions=tuple(shown),
         unreadable=tuple(unreadable),
     )
-    return outlook, np.stack(images) if images else np.zeros((0, *form.shape[-2:]), np.uint8)
+    return preview_summary, np.stack(images) if images else np.zeros((0, *form.shape[-2:]), np.uint8)
 
 
-def _caption(row_table: RowTable, place: int) -> str:
+def _caption(row_table: RowTable, index: int) -> str:
     """What the table says of one image, in words."""
-    present = [name for name, value in zip(row_table.columns, row_table.labels[place], strict=True) if value == 1]
-    return f"row {row_table.rows[place]}: {', '.join(map(column_title, present)) or 'none of the findings'}"
+    present = [name for name, value in zip(row_table.columns, row_table.labels[index], strict=True) if value == 1]
+    return f"row {row_table.rows[index]}: {', '.join(map(column_title, present)) or 'none of the findings'}"
 
 
 def _counts(values: NDArray[np.float32]) -> tuple[int, int, int]:

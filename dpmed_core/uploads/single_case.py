@@ -12,8 +12,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dpmed_core.cohort.drafts import passing_draft
-from dpmed_core.cohort.intake.read_result import Outcome
+from dpmed_core.cohort.drafts import temporary_draft
+from dpmed_core.cohort.intake.read_result import ReadResult
 from dpmed_core.cohort.intake.workers import Workers
 from dpmed_core.errors import UploadError
 from dpmed_core.imaging.modality import Modality
@@ -36,11 +36,11 @@ class UploadedImage:
 
     Attributes:
         pixels: of the modality's `StoredForm`.
-        remarks: what the reader should look at; never a value out of a header.
+        warnings: what the reader should look at; never a value out of a header.
     """
 
     pixels: NDArray[Any] = field(repr=False)
-    remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def read_uploaded_case(files: Sequence[IO[bytes]], settings: Settings, *, modality: Modality) -> UploadedImage:
@@ -59,17 +59,17 @@ def read_uploaded_case(files: Sequence[IO[bytes]], settings: Settings, *, modali
     if len(files) > MOST_FILES[modality]:
         raise UploadError(f"There are {len(files):,} files, at most {MOST_FILES[modality]:,} make one case: choose those of one case.")
     settings.uploaded_cases_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with passing_draft(settings.uploaded_cases_dir) as folder:
+    with temporary_draft(settings.uploaded_cases_dir) as folder:
         written = _written(files, folder, LARGEST_BYTES[modality])
         place = _series(written, folder / "series") if modality is Modality.CT else written[0]
         outcome = _read(place, modality)
     if outcome.pixels is None:
         raise UploadError(f"The {FORMS[modality].noun} {outcome.message}")
     form = FORMS[modality]
-    return UploadedImage(np.frombuffer(outcome.pixels, dtype=form.dtype).reshape(form.shape), outcome.remarks)
+    return UploadedImage(np.frombuffer(outcome.pixels, dtype=form.dtype).reshape(form.shape), outcome.warnings)
 
 
-def clear_left_behind(settings: Settings) -> None:
+def remove_left_behind(settings: Settings) -> None:
     """Remove what a server that was killed while it read a case left behind."""
     for folder in settings.uploaded_cases_dir.glob("*"):
         if time.time() - folder.stat().st_mtime > LEFT_BEHIND_SECONDS:
@@ -104,7 +104,7 @@ def _series(written: Sequence[Path], folder: Path) -> Path:
     return folder
 
 
-def _read(place: Path, modality: Modality) -> Outcome:
+def _read(place: Path, modality: Modality) -> ReadResult:
     with Workers(1, modality) as workers:
         [(_, outcome)] = workers.submit([(0, str(place))]).result()
     return outcome

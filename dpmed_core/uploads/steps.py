@@ -76,13 +76,13 @@ def _look(job: Job, settings: Settings) -> None:
     root, plan = root_of(job, settings), job.plan()
     if plan.table is None or plan.columns is None:
         raise UploadError("Nothing was said of the table's columns: begin anew.")
-    outlook, preview = look(
+    preview_summary, preview = look(
         mapped_source(root / plan.table, plan.columns, root=root), key=Installation.open(settings).key, modality=plan.modality
     )
     with replacing(job.preview) as draft, draft.open("wb") as file:
         np.save(file, preview)
-    write_json(job.outlook, outlook.to_fields())
-    job.set_state(JobState(Stage.LOOKED))
+    write_json(job.preview_summary, preview_summary.to_fields())
+    job.set_state(JobState(Stage.PREVIEWED))
 
 
 def _import(job: Job, settings: Settings) -> None:
@@ -112,4 +112,4 @@ def _noting(job: Job, stage: Stage) -> Callable[[int, int], None]:
     return note
 
 
-STEPS: dict[Stage, Callable[[Job, Settings], None]] = {Stage.UNPACKING: _unpack, Stage.LOOKING: _look, Stage.IMPORTING: _import}
+STEPS: dict[Stage, Callable[[Job, Settings], None]] = {Stage.UNPACKING: _unpack, Stage.PREVIEWING: _look, Stage.IMPORTING: _import}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.pointing_game import point, pointing
-from dpmed_core.phantoms.chest.lesions import PLACED, lesion_mask, thorax_mask, widened
+from benchmarks.lesions import LOCALISED_FINDINGS, lesion_mask, thorax_mask, widened
 from dpmed_core.phantoms.chest.population import draw_population
 from dpmed_core.phantoms.chest.radiograph import render_radiograph
 
@@ -21,7 +21,7 @@ def first_with(population, finding):
     return shown.iloc[0], int(shown.index[0])
 
 
-@pytest.mark.parametrize("finding", PLACED)
+@pytest.mark.parametrize("finding", LOCALISED_FINDINGS)
 def test_the_mark_lies_where_the_image_changes_and_on_the_named_side(population, finding):
     image, index = first_with(population, finding)
     mask = lesion_mask(image, index, finding=finding, size=SIDE, seed=4)

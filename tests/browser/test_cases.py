@@ -1,6 +1,6 @@
-"""The page Cases in a real browser: what the screen shows is what the store holds, and looking around asks the server nothing.
+"""The page Cases in a real browser: the screen shows the stored values, and browsing an image needs no request to the server.
 
-Then its other ways of looking, each once to its end: an explanation, a blind reading, a case of one's own.
+Then its other views, each once from start to end: an explanation, a reader study, an uploaded image.
 """
 
 import io
@@ -38,7 +38,7 @@ PUT_STYLE = (
     "(canvas, css) => { const style = document.createElement('style'); style.textContent = css; canvas.getRootNode().append(style); }"
 )
 BARE = ".mark, .corner, .line { visibility: hidden; }"
-"""Takes what stands over the picture away, so that nothing but the picture is compared."""
+"""Hides what is drawn over the picture, so that only the picture is compared."""
 
 
 def radiographs() -> np.ndarray:
@@ -164,7 +164,7 @@ def test_planes_show_hounsfield_units_and_sides_where_they_belong(served, page):
         assert "".join(page.locator(f'.pane[data-plane="{plane}"] .mark').all_text_contents()) == marks
 
 
-def test_slices_windows_and_values_ask_the_server_nothing(served, page):
+def test_slices_windows_and_values_need_no_request_to_the_server(served, page):
     open_case(page, served, "scans", 0)
     page.wait_for_timeout(1500)
     page.set_viewport_size(TALL)
@@ -212,7 +212,7 @@ def test_keys_step_through_the_list_and_the_window_stays(served, page):
         assert request.url.rsplit("/", 1)[0] == f"{served.url}/api/pixels" and "?" not in request.url
 
 
-def test_the_page_asks_no_other_host(served, page):
+def test_the_page_contacts_no_other_host(served, page):
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     open_case(page, served, "scans", 1)
@@ -230,10 +230,10 @@ def wrapped(sentence: str) -> re.Pattern[str]:
     return re.compile(r"\s*".join(map(re.escape, sentence.split())))
 
 
-def test_an_explanation_is_drawn_for_both_models_beside_one_that_learnt_nothing(served, page):
+def test_an_explanation_is_drawn_for_both_models_and_for_an_untrained_one(served, page):
     open_case(page, served, "patterns", 0)
     page.get_by_role("button", name="Explain: Mass").click()
-    expect(page.get_by_text("Such maps mislead")).to_be_visible(timeout=LONGEST)
+    expect(page.get_by_text("Explanation maps can mislead")).to_be_visible(timeout=LONGEST)
     figure = page.locator(".js-plotly-plot", has_text="Occlusion: Mass")
     expect(figure.locator(".annotation-text")).to_contain_text(
         [re.compile(r"ε = 8: score [01]\.\d\d"), "Without privacy: score", "Random weights"]
@@ -242,10 +242,10 @@ def test_an_explanation_is_drawn_for_both_models_beside_one_that_learnt_nothing(
     expect(page.get_by_role("button", name="Explain: Mass")).to_have_count(0)
 
 
-def test_a_blind_reading_goes_to_its_end_and_over_a_reload(served, page):
-    page.goto(f"{served.url}/cases?cohort=patterns&finding=mass&mode=blind")
+def test_a_reading_of_the_reader_study_is_completed_over_a_reload(served, page):
+    page.goto(f"{served.url}/cases?cohort=patterns&finding=mass&mode=reader-study")
     page.get_by_role("textbox", name="Your name or a pseudonym").fill("Blue")
-    page.get_by_role("button", name="Begin, or go on").click()
+    page.get_by_role("button", name="Start or continue").click()
     for place in range(N_TEST):
         expect(page.get_by_text(f"{place} of {N_TEST} cases answered")).to_be_visible(timeout=LONGEST)
         expect(page.get_by_role("region", name=f"Case {place + 1} of {N_TEST}")).to_be_visible(timeout=LONGEST)
@@ -257,9 +257,9 @@ def test_a_blind_reading_goes_to_its_end_and_over_a_reload(served, page):
         said = asked.get_by_text(["Present", "Absent"][place % 2], exact=True)
         expect(said).to_have_count(1, timeout=LONGEST)  # parts of the last answer's form may stay a moment
         said.click()
-        asked.get_by_text("Fairly sure", exact=True).click()
+        asked.get_by_text("Moderate", exact=True).click()
         record.click()
-    expect(page.get_by_text("You and the models, on the cases you read")).to_be_visible(timeout=LONGEST)
+    expect(page.get_by_text("You and the models on the cases you read")).to_be_visible(timeout=LONGEST)
     expect(page.locator(".js-plotly-plot")).to_contain_text(
         wrapped(f"{N_TEST} test patients, one image each, {N_TEST // 2} with the finding")
     )
@@ -269,18 +269,18 @@ def test_a_blind_reading_goes_to_its_end_and_over_a_reload(served, page):
     assert len(pd.read_csv(saved.value.path())) == N_TEST
 
 
-def test_an_image_of_ones_own_is_shown_as_it_is_scored_and_forgotten(served, page, tmp_path):
+def test_an_uploaded_image_is_shown_scored_and_removed(served, page, tmp_path):
     radiograph = tmp_path / "PLANTEDNAME-19500101.png"
     Image.fromarray(np.random.default_rng(8).integers(0, 256, (128, 128), dtype=np.uint8)).save(radiograph)
-    page.goto(f"{served.url}/cases?cohort=patterns&finding=mass&mode=own")
+    page.goto(f"{served.url}/cases?cohort=patterns&finding=mass&mode=upload")
     page.locator("input[type=file]").set_input_files(radiograph)
-    expect(page.get_by_role("button", name="Forget this case")).to_be_visible(timeout=LONGEST)
-    expect(page.get_by_role("table")).to_contain_text(re.compile(r"Mass.*Not known.*0\.\d{3}.*0\.\d{3}"), timeout=LONGEST)
+    expect(page.get_by_role("button", name="Remove this case")).to_be_visible(timeout=LONGEST)
+    expect(page.get_by_role("table")).to_contain_text(re.compile(r"Mass.*Unknown.*0\.\d{3}.*0\.\d{3}"), timeout=LONGEST)
     press(page, "smooth")
     shown = on_screen(page, "radiograph")
     np.testing.assert_array_equal(shown, expected(read_image(radiograph).pixels, shown.shape, lambda x: x.astype(int)))
     expect(page.get_by_text(f"too few held-out cases ({N_TEST + PARTS.count('validation')})")).to_be_visible()
-    page.get_by_role("button", name="Forget this case").click()
+    page.get_by_role("button", name="Remove this case").click()
     expect(page.get_by_text("Upload one radiograph as DICOM, PNG or JPEG")).to_be_visible()
     data_dir = served.settings.data_dir
     kept = [path for folder in (served.settings.inference_dir, served.settings.uploaded_cases_dir) for path in folder.iterdir()]

@@ -22,7 +22,7 @@ def test_a_first_start_needs_no_clicks_and_a_second_trains_nothing(dashboard, br
     slider = page.get_by_role("slider")
     expect(slider).to_be_visible(timeout=LONGEST)
     runs = Installation.open(dashboard.settings).runs
-    expect(page.get_by_text(re.compile("All models that were asked for|[0-4] models are still"))).to_be_visible(timeout=LONGEST)
+    expect(page.get_by_text(re.compile("Every requested model is finished|[0-4] models are still"))).to_be_visible(timeout=LONGEST)
     assert page.evaluate("window.neverReloaded")
 
     expect(page.get_by_text("At ε = 1,")).to_be_visible(timeout=LONGEST)

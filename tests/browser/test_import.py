@@ -1,4 +1,4 @@
-"""The journey of somebody who brings images: upload, name columns, look, confirm, and the cohort is there."""
+"""An import in a real browser: upload, columns, preview, import, report."""
 
 import re
 import zipfile
@@ -40,7 +40,7 @@ def test_a_hostile_archive_is_refused_and_a_good_one_becomes_a_cohort_though_the
     page.locator("input[type=file]").set_input_files(tmp_path / "bad.zip")
     page.get_by_role("button", name="Use this archive").click()
     expect(page.get_by_text("leads out of it")).to_be_visible(timeout=LONGEST)
-    page.get_by_role("button", name="Begin anew").click()
+    page.get_by_role("button", name="Start over").click()
 
     page.locator("input[type=file]").set_input_files(archive)
     page.get_by_role("button", name="Use this archive").click()
@@ -49,22 +49,22 @@ def test_a_hostile_archive_is_refused_and_a_good_one_becomes_a_cohort_though_the
     age = page.get_by_role("combobox", name=re.compile("Age"))
     age.click()
     page.get_by_role("option", name="Years").click()
-    page.get_by_role("button", name="Look at it").click()
-    expect(page.get_by_text("This would come in")).to_be_visible(timeout=LONGEST)
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_text("What would be imported")).to_be_visible(timeout=LONGEST)
     expect(page.get_by_text("30 of 30 rows")).to_be_visible(timeout=LONGEST)
     expect(page.get_by_test_id("stImage")).to_have_count(24, timeout=LONGEST)
     page.get_by_label("Name of the new cohort").fill("ward")
     page.get_by_role("button", name="Import", exact=True).click()
-    expect(page.get_by_text(re.compile("You may close this page|is here"))).to_be_visible(timeout=LONGEST)
+    expect(page.get_by_text(re.compile("You may close this page|is imported"))).to_be_visible(timeout=LONGEST)
     address = page.url
     page.goto("about:blank")
     page.goto(address)
-    expect(page.get_by_text("is here")).to_be_visible(timeout=LONGEST)
+    expect(page.get_by_text("is imported")).to_be_visible(timeout=LONGEST)
     cohort = Installation.open(dashboard.settings).cohorts.load("ward")
     assert len(cohort.cases) == N_IMAGES and cohort.cases["age"].notna().all()
     assert "ward.zip" not in address and "list.csv" not in address
     left = [path.name for path in dashboard.settings.imports_dir.rglob("*") if path.is_file()]
     assert sorted(left) == ["job.lock", "plan.json", "state.json"]
-    page.get_by_role("link", name="Train models on it").click()
+    page.get_by_role("link", name="Train models on this cohort").click()
     expect(page.get_by_role("heading", name="Train", exact=True)).to_be_visible(timeout=LONGEST)
     expect(page.get_by_text("Plan:")).to_be_visible(timeout=LONGEST)

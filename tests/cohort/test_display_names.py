@@ -22,7 +22,7 @@ def test_an_attribute_is_written_in_words(attribute, title, phrase):
 @pytest.mark.parametrize(
     ("attribute", "subgroup", "title"),
     [
-        ("all", "all", "Everybody"),
+        ("all", "all", "All patients"),
         ("sex", "female", "Female"),
         ("age", "60-69", "60–69 years"),
         ("age:40/65", "under 40", "Under 40 years"),

@@ -48,7 +48,7 @@ def test_names_that_cannot_be_used_are_refused(store, stored, name):
 
 @pytest.mark.parametrize("name", ["../images", "other", "images/.."])
 def test_a_cohort_that_is_not_there_is_said_to_be_missing(store, stored, name):
-    with pytest.raises(CohortError, match="there are images"):
+    with pytest.raises(CohortError, match="choose one of images"):
         store.load(name)
 
 

@@ -44,7 +44,7 @@ def images_of_units():
 def on_a_rank(rank, folder):
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
-    updates = {name: step_update(noise, images_of_units()) for name, noise in (("private", 0.0), ("twin", None), ("noised", NOISE))}
+    updates = {name: step_update(noise, images_of_units()) for name, noise in (("private", 0.0), ("reference", None), ("noised", NOISE))}
     torch.save(updates, f"{folder}/{rank}.pt")
     torch.distributed.destroy_process_group()
 
@@ -52,7 +52,7 @@ def on_a_rank(rank, folder):
 def test_two_ranks_take_the_step_of_one_with_noise_added_once(tmp_path):
     multiprocessing.spawn(on_a_rank, args=(str(tmp_path),), nprocs=2)
     one, other = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
-    for name, noise in (("private", 0.0), ("twin", None)):
+    for name, noise in (("private", 0.0), ("reference", None)):
         assert torch.equal(one[name], other[name])
         assert torch.allclose(one[name], step_update(noise, images_of_units()), atol=1e-6)
     assert torch.equal(one["noised"], other["noised"])
@@ -84,5 +84,5 @@ def test_a_run_trained_by_two_ranks_finishes_with_the_plan_of_one(installation, 
     assert [event["event"] for event in events if event["event"] != "checkpoint"] == ["started", "planned", "finished"]
     assert events[-1]["steps"] == guarantee.steps
     again = subprocess.run(launch, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert again.returncode == 0, "a finished run is not trained again, and nobody waits for it"
+    assert again.returncode == 0, "a finished run is not trained again, and no rank waits for it"
     assert installation.runs.attempts(run_id) == events

@@ -1,20 +1,21 @@
-"""Maps against cases whose answer is known: a model that looks at one place must be seen to look there."""
+"""Explanation maps against models whose map is known: a model that depends on one region must be shown to depend on it."""
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from benchmarks.averaged_grad_cam import averaged_grad_cam
 from dpmed_core.errors import SpecError
-from dpmed_core.explanations.attribution import attribution, averaged_grad_cam, blurred
-from dpmed_core.explanations.map_similarity import rank_correlation, sanity_of, shared_scale
+from dpmed_core.explanations.attribution import attribution, blurred
+from dpmed_core.explanations.map_similarity import rank_correlation, sanity_sentence, shared_scale
 from dpmed_core.explanations.methods import METHODS, methods_of
 from dpmed_core.training.fitted import Explainable
 from dpmed_core.training.recipes.networks import NETWORKS
 
 
-class LooksAtACorner(nn.Module):
-    """Logit 0: the sum of the upper left quarter of a convolution that passes its input on; logit 1: of the lower right."""
+class CornerNetwork(nn.Module):
+    """Logit 0 is the sum of the upper left quarter of a convolution that copies its input; logit 1 that of the lower right quarter."""
 
     def __init__(self, dimensions: int) -> None:
         super().__init__()
@@ -28,7 +29,7 @@ class LooksAtACorner(nn.Module):
 
 
 def corner_model(dimensions=2):
-    network = LooksAtACorner(dimensions)
+    network = CornerNetwork(dimensions)
     return Explainable(network, lambda images: torch.from_numpy(np.asarray(images, dtype=np.float32)).unsqueeze(1), network.layer)
 
 
@@ -41,27 +42,27 @@ def bright():
 
 
 @pytest.mark.parametrize("method", ["occlusion", "integrated-gradients"])
-@pytest.mark.parametrize(("finding", "place"), [(0, 4), (1, 12)])
-def test_a_map_points_at_what_the_answer_rests_on(bright, method, finding, place):
-    signed = attribution(corner_model(), bright, finding=finding, method=method)[0]
+@pytest.mark.parametrize(("finding_index", "spot"), [(0, 4), (1, 12)])
+def test_a_map_points_at_what_the_score_rests_on(bright, method, finding_index, spot):
+    signed = attribution(corner_model(), bright, finding_index=finding_index, method=method)[0]
     row, column = np.unravel_index(np.argmax(signed), signed.shape)
-    assert abs(row - place) <= 2 and abs(column - place) <= 2
-    assert abs(signed[16 - place, 16 - place]) < 0.05 * signed.max()
+    assert abs(row - spot) <= 2 and abs(column - spot) <= 2
+    assert abs(signed[16 - spot, 16 - spot]) < 0.05 * signed.max()
 
 
-def test_integrated_gradients_sum_to_the_difference_of_the_answers(bright):
+def test_integrated_gradients_sum_to_the_difference_of_the_logits(bright):
     model = corner_model()
-    signed = attribution(model, bright, finding=0, method="integrated-gradients")
+    signed = attribution(model, bright, finding_index=0, method="integrated-gradients")
     x = model.to_input(bright)
     with torch.no_grad():
         difference = (model.network(x) - model.network(blurred(x)))[0, 0].item()
     assert signed.sum() == pytest.approx(difference, rel=1e-4)
 
 
-def test_occlusion_gives_what_the_answer_loses(bright):
-    """The patch that covers the bright spot takes the spot's whole part of the sum away, less what its blurred copy gives back."""
+def test_occlusion_gives_the_fall_of_the_logit(bright):
+    """The patch over the bright spot removes the spot's whole part of the sum, less what its blurred copy adds."""
     model = corner_model()
-    lost = attribution(model, bright, finding=0, method="occlusion")[0]
+    lost = attribution(model, bright, finding_index=0, method="occlusion")[0]
     x = model.to_input(bright)
     patch = x.clone()
     patch[..., 4:6, 4:6] = blurred(x)[..., 4:6, 4:6]
@@ -70,29 +71,29 @@ def test_occlusion_gives_what_the_answer_loses(bright):
     assert lost[4:6, 4:6] == pytest.approx(expected, rel=1e-5)
 
 
-def test_grad_cam_is_activation_times_its_own_gradient_and_not_the_mean_one(bright):
+def test_grad_cam_is_activation_times_its_own_gradient_and_not_the_mean_gradient(bright):
     model = corner_model()
-    signed = attribution(model, bright, finding=0, method="grad-cam")[0]
+    signed = attribution(model, bright, finding_index=0, method="grad-cam")[0]
     own_corner = np.zeros((16, 16), np.float32)
     own_corner[:8, :8] = bright[0, :8, :8]
     assert signed == pytest.approx(own_corner)
     averaged = averaged_grad_cam(model, model.to_input(bright), 0)[0, 0].detach().numpy()
-    assert averaged == pytest.approx(bright[0] / 4)  # the published form lights up the corner that the answer never looks at
+    assert averaged == pytest.approx(bright[0] / 4)  # the published form also marks the corner that this logit does not depend on
 
 
 def test_volumes_are_explained_like_images():
     volume = np.zeros((1, 8, 8, 8), np.float32)
     volume[0, 2, 2, 2] = 5
     for method in METHODS:
-        signed = attribution(corner_model(3), volume, finding=0, method=method)[0]
+        signed = attribution(corner_model(3), volume, finding_index=0, method=method)[0]
         assert signed.shape == (8, 8, 8)
-        assert all(abs(place - 2) <= 1 for place in np.unravel_index(np.argmax(signed), signed.shape))
+        assert all(abs(index - 2) <= 1 for index in np.unravel_index(np.argmax(signed), signed.shape))
 
 
 def test_grad_cam_is_refused_where_no_single_layer_decides(bright):
     model = corner_model()
     with pytest.raises(SpecError, match="no single layer"):
-        attribution(Explainable(model.network, model.to_input, None), bright, finding=0, method="grad-cam")
+        attribution(Explainable(model.network, model.to_input, None), bright, finding_index=0, method="grad-cam")
     assert "grad-cam" not in [card.name for card in methods_of("probe")]
     for name, recipe in NETWORKS.items():
         assert ("grad-cam" in [card.name for card in methods_of(name)]) == (recipe.cam_layer is not None)
@@ -106,16 +107,16 @@ def test_rank_correlation_is_spearmans(bright):
     assert np.isnan(rank_correlation(first, np.zeros((12, 12))))
 
 
-def test_the_sanity_check_tells_a_map_of_the_image_from_a_map_of_the_model():
+def test_the_sanity_check_distinguishes_a_map_of_the_image_from_a_map_of_the_model():
     rng = np.random.default_rng(1)
     image = rng.normal(size=(16, 16))
-    alike, other = (rank_correlation(image, one) for one in (image + 0.1 * rng.normal(size=(16, 16)), rng.normal(size=(16, 16))))
-    assert "learnt nothing gives much the same" in sanity_of(alike)
-    assert "depends on what was learnt" in sanity_of(other)
-    assert "same everywhere" in sanity_of(rank_correlation(np.zeros((4, 4)), rng.normal(size=(4, 4))))
+    similar, different = (rank_correlation(image, one) for one in (image + 0.1 * rng.normal(size=(16, 16)), rng.normal(size=(16, 16))))
+    assert "An untrained model gives a similar map" in sanity_sentence(similar)
+    assert "depends on what the model has learnt" in sanity_sentence(different)
+    assert "same value everywhere" in sanity_sentence(rank_correlation(np.zeros((4, 4)), rng.normal(size=(4, 4))))
 
 
-def test_one_scale_for_all_maps_is_the_largest_and_not_one_pixels():
+def test_the_common_scale_of_all_maps_is_the_largest_and_not_that_of_a_single_pixel():
     maps = np.zeros((2, 40, 40))
     maps[0, :4] = 3.0
     maps[1, 0, 0] = 1000.0

@@ -1,4 +1,4 @@
-"""Letters in the corners of phantom radiographs are seen; radiographs, side markers, noise and collimator edges are not taken for letters."""
+"""Letters in the corners of phantom radiographs are detected; side markers, noise and collimator edges are not taken for letters."""
 
 import numpy as np
 import pytest
@@ -22,32 +22,32 @@ def radiographs():
     return [np.clip(radiograph + rng.normal(0, 0.02, radiograph.shape), 0, 1).astype(np.float32) for radiograph in large]
 
 
-def written(radiograph, text, place, *, size=20, shade=1.0):
+def written(radiograph, text, position, *, size=20, shade=1.0):
     picture = Image.fromarray(radiograph)
-    ImageDraw.Draw(picture).text(place, text, fill=shade, font=ImageFont.load_default(size))
+    ImageDraw.Draw(picture).text(position, text, fill=shade, font=ImageFont.load_default(size))
     return np.asarray(picture)
 
 
 @pytest.mark.parametrize("corner", CORNERS)
 @pytest.mark.parametrize(("text", "size"), [("DOE JANE 1945", 14), ("MRN 4711", 24), ("12.03.2019 08:15", 30)])
-def test_letters_in_any_corner_are_seen(radiographs, corner, text, size):
+def test_letters_in_any_corner_are_detected(radiographs, corner, text, size):
     assert all(has_text_in_corner(written(radiograph, text, CORNERS[corner], size=size)) for radiograph in radiographs)
 
 
-def test_dark_letters_on_a_bright_ground_are_seen(radiographs):
+def test_dark_letters_are_detected(radiographs):
     assert all(has_text_in_corner(written(radiograph, "DOE JANE 1945", CORNERS["bottom right"], shade=0.0)) for radiograph in radiographs)
 
 
-def test_images_without_letters_are_not_remarked_on(radiographs):
+def test_images_without_letters_give_no_warning(radiographs):
     assert not any(map(has_text_in_corner, radiographs))
 
 
 @pytest.mark.parametrize("marker", ["R", "L", "AP"])
-def test_a_side_marker_is_no_text(radiographs, marker):
+def test_a_side_marker_does_not_count_as_text(radiographs, marker):
     assert not any(has_text_in_corner(written(radiograph, marker, (40, 30), size=60)) for radiograph in radiographs)
 
 
-def test_collimator_edges_and_noise_are_no_text(radiographs):
+def test_collimator_edges_and_noise_do_not_count_as_text(radiographs):
     for radiograph in radiographs:
         collimated = radiograph.copy()
         collimated[:60], collimated[:, :90], collimated[:, -70:] = 0, 0, 0
@@ -55,17 +55,17 @@ def test_collimator_edges_and_noise_are_no_text(radiographs):
     assert not has_text_in_corner(np.random.default_rng(0).normal(0.5, 0.1, (SIDE, SIDE)).clip(0, 1).astype(np.float32))
 
 
-def test_an_imported_picture_with_letters_is_remarked_on(radiographs, tmp_path):
-    for name, radiograph, remarks in (
+def test_an_imported_image_with_letters_gives_a_warning(radiographs, tmp_path):
+    for name, radiograph, warnings in (
         ("plain", radiographs[0], ()),
         ("text", written(radiographs[0], "DOE JANE", (12, 12)), (TEXT_IN_CORNER,)),
     ):
         Image.fromarray((radiograph * 255).astype(np.uint8)).save(tmp_path / f"{name}.png")
-        assert read_image(tmp_path / f"{name}.png").remarks == remarks
+        assert read_image(tmp_path / f"{name}.png").warnings == warnings
 
 
 @pytest.mark.real
-def test_few_real_slices_are_taken_for_text(real_cohorts):
-    """CT noise in the air around the body may look like strokes: at most one slice in twenty."""
-    remarks = [read_image(path).remarks for path in sorted((real_cohorts / "ct_siim100" / "dicom").iterdir())]
-    assert sum(TEXT_IN_CORNER in told for told in remarks) <= len(remarks) // 20
+def test_few_real_slices_give_a_warning(real_cohorts):
+    """CT noise in the air around the body may look like letters: at most one slice in twenty."""
+    warnings = [read_image(path).warnings for path in sorted((real_cohorts / "ct_siim100" / "dicom").iterdir())]
+    assert sum(TEXT_IN_CORNER in of_image for of_image in warnings) <= len(warnings) // 20

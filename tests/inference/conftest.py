@@ -1,4 +1,4 @@
-"""What the tests of questions share: an installation with a cohort and two stored networks that learnt next to nothing."""
+"""What the tests of inference requests share: an installation with a cohort and two stored networks that are hardly trained."""
 
 from collections.abc import Callable
 
@@ -87,7 +87,7 @@ def _finished():
 
 @pytest.fixture
 def requests(installation, monkeypatch) -> InferenceRequests:
-    """InferenceRequests that no engine answers by itself."""
+    """The store of inference requests, without an engine that answers them."""
     monkeypatch.setattr("dpmed_core.engine.inference_client.ensure_engine", lambda settings: None)
     return InferenceRequests(installation)
 
@@ -99,7 +99,7 @@ def held_out(installation, cohort) -> np.ndarray:
 
 @pytest.fixture
 def answered(requests) -> Callable[[str], None]:
-    """Answers a question here and now, as a worker would."""
+    """Answers a request in this process, as a worker would."""
     from dpmed_core.engine.inference_task import answer
 
     return lambda name: answer(requests.installation.settings, name)

@@ -1,4 +1,4 @@
-"""A question goes ahead of training, though every training worker is busy."""
+"""An inference request goes ahead of training while every training worker is busy."""
 
 import os
 import signal
@@ -39,7 +39,7 @@ def engine(installation):
         wait_until(lambda: not engine_is_alive(installation.settings), "the engine's end")
 
 
-def test_questions_start_an_engine_and_are_answered_while_every_training_worker_trains(engine, installation, cohort, models, held_out):
+def test_requests_start_an_engine_and_are_answered_while_every_training_worker_trains(engine, installation, cohort, models, held_out):
     options = {"recipe": "paper", "epsilons": [2.0, 4.0, 6.0], "n_seeds": 1, "delta": None, "unit": PrivacyUnit.PATIENT}
     specs = plan_runs(cohort, key=installation.key, non_private=False, **options)
     trainings = [installation.runs.ask(spec, cohort_name="images").run_id for spec in specs]

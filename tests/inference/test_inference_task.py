@@ -1,4 +1,4 @@
-"""What a worker makes of questions, without an engine around it."""
+"""What a worker computes for inference requests, without an engine."""
 
 import numpy as np
 import pytest
@@ -32,15 +32,15 @@ def test_the_copy_of_a_stored_case_gets_its_stored_scores(requests, cohort, mode
     assert np.isfinite(answer["features"]).all()
 
 
-def test_what_nobody_wants_any_more_is_not_computed(requests, cohort, models, answered, monkeypatch):
-    monkeypatch.setattr("dpmed_core.engine.inference_task.rebuild", lambda stored: pytest.fail("computed all the same"))
+def test_a_cancelled_request_is_not_computed(requests, cohort, models, answered, monkeypatch):
+    monkeypatch.setattr("dpmed_core.engine.inference_task.rebuild", lambda stored: pytest.fail("computed nevertheless"))
     name = requests.ask(UploadedCase("images", models), pixels=np.zeros((128, 128), np.uint8))
     requests.cancel(name)
     answered(name)
     assert requests.state(name).stage is Stage.CANCELLED
 
 
-def test_work_stops_at_its_next_part_when_it_is_cancelled(requests, cohort, models, answered, monkeypatch):
+def test_a_request_that_is_cancelled_stops_before_its_next_part(requests, cohort, models, answered, monkeypatch):
     begun = []
     name = requests.ask(UploadedCase("images", models), pixels=np.zeros((128, 128), np.uint8))
 
@@ -56,10 +56,10 @@ def test_work_stops_at_its_next_part_when_it_is_cancelled(requests, cohort, mode
     assert len(begun) == 1 and requests.state(name).stage is Stage.CANCELLED
 
 
-def test_a_case_that_is_gone_and_a_method_that_says_nothing_become_sentences(requests, cohort, models, answered):
+def test_a_missing_case_and_an_unknown_method_become_sentences(requests, cohort, models, answered):
     gone = Explanation("images", "f" * 16, models, "mass", "occlusion")
     unknown = Explanation("images", cohort.cases["case_id"].iloc[0], models, "mass", "tea-leaves")
-    for request, word in ((gone, "not in the cohort"), (unknown, "no way of explaining")):
+    for request, word in ((gone, "no longer in the cohort"), (unknown, "no method of explanation")):
         name = requests.ask(request)
         answered(name)
         assert requests.state(name).stage is Stage.FAILED and word in requests.state(name).message

@@ -22,7 +22,7 @@ N_IMAGES = 40
 
 
 def trained(installation: Installation, name: str) -> list[str]:
-    """A private probe and its twin."""
+    """A private probe and its non-private reference."""
     cohort = installation.cohorts.load(name)
     specs = plan_runs(cohort, key=installation.key, recipe="probe", epsilons=[8.0], n_seeds=1, delta=None, unit=PrivacyUnit.PATIENT)
     names = [installation.runs.ask(spec, cohort_name=name).run_id for spec in specs]
@@ -40,12 +40,12 @@ def assert_scores_are_the_stored_ones(requests, answered, name: str, runs: list[
         pixels = read_uploaded_case([io.BytesIO(content)], installation.settings, modality=Modality.RADIOGRAPH).pixels
         [row] = np.flatnonzero((np.asarray(cohort.images) == pixels).all(axis=(1, 2)))
         stored = [installation.runs.scores(run_id) for run_id in runs]
-        own = [scores[scores["case_id"] == cohort.cases["case_id"].iloc[row]]["score"].to_numpy() for scores in stored]
-        if len(own[0]) == 0:
+        expected = [scores[scores["case_id"] == cohort.cases["case_id"].iloc[row]]["score"].to_numpy() for scores in stored]
+        if len(expected[0]) == 0:
             continue  # a training case: it has no stored scores
         request = requests.ask(UploadedCase(name, models), pixels=pixels)
         answered(request)
-        assert requests.fetch(request)["scores"] == pytest.approx(np.stack(own), abs=1e-6)
+        assert requests.fetch(request)["scores"] == pytest.approx(np.stack(expected), abs=1e-6)
         compared += 1
         if compared == 3:
             return

@@ -56,7 +56,7 @@ def cohort(empty: Installation, demo: Path) -> Cohort:
 
 @pytest.fixture
 def asked(empty: Installation, cohort: Cohort) -> list[RunSpec]:
-    """A probe run at ε = 1 and its twin, queued."""
+    """A probe run at ε = 1 and its non-private reference, queued."""
     specs = plan_runs(cohort, key=empty.key, recipe="probe", epsilons=[1.0], n_seeds=1, delta=None, unit=PrivacyUnit.PATIENT)
     for spec in specs:
         empty.runs.ask(spec, cohort_name=cohort.name)
@@ -83,7 +83,7 @@ def finish(empty: Installation, cohort: Cohort) -> Callable[..., None]:
 
 @pytest.fixture
 def open_page(empty: Installation) -> Callable[..., AppTest]:
-    """Renders a page inside the frame, as a browser that asked for this address would get it."""
+    """Renders a page inside the frame, as a browser that opens this address would get it."""
 
     def render(page: str, **address: str) -> AppTest:
         app = AppTest.from_file(str(ROOT / "pages" / "frame.py"), default_timeout=30)

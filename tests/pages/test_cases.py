@@ -1,14 +1,15 @@
-"""The page Cases: the list, the case, what is said of it, and what it does with what is missing."""
+"""The page Cases: the list, the selected case and its sentences, and what is shown where something is missing."""
 
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from dpmed_core.cohort.case_links import case_links
 from dpmed_core.cohort.schema import Part
 from dpmed_core.cohort.split import assign_parts
-from dpmed_core.evaluation.scores.scored_cases import scored_cases
+from dpmed_core.evaluation.scores.scored_runs import finished_runs, run_facts
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.settings import load_settings
 from dpmed_core.training.spec import PrivacyUnit
@@ -25,7 +26,7 @@ def select(app, label):
 
 @pytest.fixture
 def trained(empty, cohort, finish):
-    """Two budgets and the twin, twice each, with scores of their own."""
+    """Two budgets and the reference, two runs of each, with different scores."""
     specs = plan_runs(cohort, key=empty.key, recipe="probe", epsilons=[1.0, 8.0], n_seeds=2, delta=None, unit=PrivacyUnit.PATIENT)
     for luck, spec in enumerate(specs):
         empty.runs.ask(spec, cohort_name=cohort.name)
@@ -42,18 +43,19 @@ def test_a_case_is_shown_with_the_scores_of_the_store(empty, cohort, trained, op
     link = case_links(cohort, empty.key).links[test_rows[3]]
     app = open_page("cases", finding="cardiomegaly", epsilon="8", case=link)
     assert not app.exception
-    scored = scored_cases(empty.runs, cohort)
+    stored = [empty.runs.scores(s.run_id).assign(**run_facts(empty.runs, s)) for s in finished_runs(empty.runs, cohort)]
+    scored = pd.concat(stored)
     own = scored[(scored["case_id"] == cohort.cases["case_id"].iloc[test_rows[3]]) & (scored["finding"] == "cardiomegaly")]
     shown = app.table[0].value.loc["**Cardiomegaly**"]
-    private, twin = own[own["epsilon"] == 8]["score"], own[own["epsilon"].isna()]["score"]
-    assert f"{private.mean():.3f}" in shown["Private"] and f"{twin.mean():.3f}" in shown["Without"]
+    private, reference = own[own["epsilon"] == 8]["score"], own[own["epsilon"].isna()]["score"]
+    assert f"{private.mean():.3f}" in shown["Private score"] and f"{reference.mean():.3f}" in shown["Non-private score"]
     assert "ε = 8 at δ = 1e-05 for each patient (analytic-gaussian accountant" in texts(app)
     assert "At ε = 8," in texts(app) and "would" in texts(app)
     figure = json.loads(app.get("plotly_chart")[0].proto.spec)
     assert "δ = 1e-05 for each patient (analytic-gaussian accountant)" in figure["layout"]["title"]["subtitle"]["text"].replace("<br>", " ")
 
 
-def test_steps_follow_the_list_and_stand_in_the_address(trained, cohort, open_page):
+def test_steps_follow_the_list_and_are_in_the_address(trained, cohort, open_page):
     app = open_page("cases", finding="cardiomegaly")
     first = app.query_params["case"]
     order = app.dataframe[0].value
@@ -67,25 +69,25 @@ def test_steps_follow_the_list_and_stand_in_the_address(trained, cohort, open_pa
 def test_a_filter_says_how_many_cases_it_leaves_and_leaves_them(trained, cohort, open_page, test_rows):
     app = open_page("cases", finding="cardiomegaly")
     n_present = int((cohort.cases["cardiomegaly"].iloc[test_rows] == 1).sum())
-    assert f"Present ({n_present})" in select(app, "Truth").options
+    assert f"Present ({n_present})" in select(app, "Label").options
     app = open_page("cases", finding="cardiomegaly", truth="present")
-    assert set(app.dataframe[0].value["Truth"]) == {"Present"} and len(app.dataframe[0].value) == n_present
+    assert set(app.dataframe[0].value["Label"]) == {"Present"} and len(app.dataframe[0].value) == n_present
 
 
-def test_a_linked_case_stays_when_the_filters_leave_it_out_and_gives_way_when_they_change(empty, trained, cohort, open_page, test_rows):
+def test_a_linked_case_stays_selected_until_the_filters_change(empty, trained, cohort, open_page, test_rows):
     links = case_links(cohort, empty.key).links
     absent = next(row for row in test_rows if cohort.cases["cardiomegaly"].iloc[row] == 0)
     app = open_page("cases", finding="cardiomegaly", truth="present", case=links[absent])
-    assert app.query_params["case"] == links[absent] and "not among those that the filters leave" in texts(app)
-    select(app, "Truth").select("every").run()
-    select(app, "Truth").select("present").run()
+    assert app.query_params["case"] == links[absent] and "The filters leave this case out" in texts(app)
+    select(app, "Label").select("every").run()
+    select(app, "Label").select("present").run()
     assert "Case 1 of" in texts(app) and app.query_params["case"] != links[absent]
 
 
 @pytest.mark.parametrize(
     ("address", "said"),
     [
-        ({"case": "0123456789abcdef"}, "not among those that can be looked at"),
+        ({"case": "0123456789abcdef"}, "cannot be shown here"),
         ({"truth": "perhaps"}, "“perhaps” does not exist here"),
         ({"sort": "luck"}, "“luck” does not exist here"),
         ({"by": "shoe-size"}, "“shoe-size” does not exist here"),
@@ -93,17 +95,17 @@ def test_a_linked_case_stays_when_the_filters_leave_it_out_and_gives_way_when_th
         ({"epsilon": "3"}, "“3” does not exist here"),
     ],
 )
-def test_what_does_not_exist_is_named(address, said, trained, open_page):
+def test_values_that_do_not_exist_are_reported(address, said, trained, open_page):
     app = open_page("cases", finding="cardiomegaly", **address)
     assert not app.exception
     assert said in texts(app)
 
 
-def test_training_cases_are_shown_only_where_the_installation_lets_them_and_say_so(empty, trained, cohort, open_page, monkeypatch):
+def test_training_cases_are_shown_with_a_warning_and_only_where_the_installation_allows_it(empty, trained, cohort, open_page, monkeypatch):
     split = assign_parts(cohort, seed=0, key=empty.key)
     links = np.array(case_links(cohort, empty.key).links)
     training = links[split.rows(Part.TRAIN)[0]]
-    assert "not among those that can be looked at" in texts(open_page("cases", finding="cardiomegaly", case=training))
+    assert "cannot be shown here" in texts(open_page("cases", finding="cardiomegaly", case=training))
     monkeypatch.setenv("DPMED_SHOW_TRAINING_CASES", "true")
     load_settings.cache_clear()
     import streamlit as st
@@ -117,28 +119,28 @@ def test_training_cases_are_shown_only_where_the_installation_lets_them_and_say_
     assert "guarantee does not cover" not in texts(open_page("cases", finding="cardiomegaly", part="test"))
 
 
-def test_without_a_twin_and_without_private_models_the_page_says_what_is_missing(empty, cohort, finish, open_page):
+def test_without_references_or_private_models_the_page_says_what_is_missing(empty, cohort, finish, open_page):
     specs = plan_runs(cohort, key=empty.key, recipe="probe", epsilons=[1.0], n_seeds=1, delta=None, unit=PrivacyUnit.PATIENT)
-    twin, private = specs
+    reference, private = specs
     for spec in specs:
         empty.runs.ask(spec, cohort_name=cohort.name)
     finish(private)
     app = open_page("cases", finding="cardiomegaly")
-    assert not app.exception and "No model without privacy has been trained to compare with" in texts(app)
-    assert set(app.dataframe[0].value["Without privacy"]) == {"No answer"}
+    assert not app.exception and "No model without privacy has been trained for comparison" in texts(app)
+    assert set(app.dataframe[0].value["Non-private answer"]) == {"No answer"}
     empty.runs.withdraw(empty.runs.run_id(private))
-    finish(twin)
+    finish(reference)
     app = open_page("cases", finding="cardiomegaly")
-    assert not app.exception and "No private model of this recipe" in texts(app) and "Without privacy, the one training" in texts(app)
+    assert not app.exception and "No private model with this recipe" in texts(app) and "Without privacy, the one model" in texts(app)
 
 
-def test_over_all_findings_each_case_is_asked_about_the_one_that_changed_most(trained, open_page):
+def test_over_all_findings_each_case_shows_the_finding_that_changed_most(trained, open_page):
     app = open_page("cases", finding="macro")
     assert not app.exception
     assert app.dataframe[0].value["Finding"].nunique() > 1
 
 
-def test_nothing_identifying_stands_in_the_address(trained, cohort, open_page):
+def test_nothing_identifying_is_in_the_address(trained, cohort, open_page):
     app = open_page("cases", finding="cardiomegaly")
     values = " ".join(str(value) for value in app.query_params.values())
     assert not any(str(value) in values for value in [*cohort.cases["case_id"], *cohort.cases["patient_id"]])

@@ -45,7 +45,7 @@ def test_no_page_fails_or_speaks_of_radiographs(page, ct, open_page):
     app = open_page(page)
     assert not app.exception
     said = texts(app)
-    assert "They flatter recipe *probe*, whose encoder learnt from scans of the same kind" in said
+    assert "They favour recipe *probe*, because the public encoder was trained on scans of the same kind" in said
     chosen = {box.label: box for box in app.sidebar.selectbox}
     assert chosen["Finding"].value == "pdac" and chosen["Finding"].options[0] == "PDAC"
     assert chosen["Unit of privacy"].options == ["Patient (all scans together)", "Image (each scan alone)"]
@@ -55,6 +55,6 @@ def test_no_page_fails_or_speaks_of_radiographs(page, ct, open_page):
 def test_the_overview_counts_scans_spells_the_finding_out_and_says_what_it_shows(ct, open_page):
     app = open_page("overview")
     assert app.metric[0].value == "20 patients" and app.metric[0].delta == "40 scans"
-    assert "shown is the middle slice in the soft-tissue window (40 ± 200 HU)" in texts(app)
+    assert "shown is the middle slice in the soft-tissue window (level 40 HU, width 400 HU)" in texts(app)
     assert "Pancreatic ductal adenocarcinoma (PDAC)" in app.dataframe[0].value.index
     assert list(app.dataframe[1].value.columns)[2:] == ["Scans", "Patients", "Test scans", "Test patients"]

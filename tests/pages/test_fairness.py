@@ -80,7 +80,7 @@ def test_finished_runs_become_a_sentence_a_verdict_and_figures_of_one_budget(tra
     app = open_page("fairness", attribute="sex", epsilon="8", finding="cardiomegaly")
     assert not app.exception and not app.error
     shown = texts(app)
-    assert "At ε = 8, cardiomegaly is told apart with an AUROC of" in shown
+    assert "At ε = 8, AUROC for cardiomegaly is" in shown
     assert "By sex, the loss through privacy is largest for" in shown
     assert "2 groups compared with the others by sex" in shown
     assert "analytic-gaussian accountant" in shown and "for each patient" in shown
@@ -88,7 +88,7 @@ def test_finished_runs_become_a_sentence_a_verdict_and_figures_of_one_budget(tra
     assert len(drawn) == FIGURES
     assert sum("ε = 8 at δ" in said(figure) for figure in drawn) == FIGURES
     labels = " ".join(drawn[0]["layout"]["yaxis"]["ticktext"])
-    for word in ("Everybody", "Female", "Male", "images", "positive", "patients"):
+    for word in ("All patients", "Female", "Male", "images", "positive", "patients"):
         assert word in labels
 
 
@@ -99,7 +99,7 @@ def test_tables_are_in_a_clinicians_words_once_they_are_opened(trained, open_pag
     app.run()
     assert not app.exception
     verdicts, groups = (frame.value for frame in app.dataframe)
-    assert set(groups["Group"]) == {"Everybody", "Female", "Male"} and set(groups["Privacy"]) == {"without", "ε = 8"}
+    assert set(groups["Group"]) == {"All patients", "Female", "Male"} and set(groups["Privacy"]) == {"without", "ε = 8"}
     assert set(verdicts["By"]) == {"Sex", "Age", "COPD"} and "With COPD" in set(verdicts["Group"])
     assert not any("_" in name for frame in (verdicts, groups) for name in frame.columns)
 
@@ -119,12 +119,12 @@ def test_the_slider_moves_everything(trained, open_page):
     app = open_page("fairness", attribute="sex", epsilon="8")
     app.select_slider(key="choice-epsilon").set_value("1").run()
     assert not app.exception
-    assert "At ε = 1, the average finding" in texts(app)
+    assert "At ε = 1, AUROC for the average finding" in texts(app)
     assert sum("ε = 1 at δ" in said(figure) for figure in figures(app)) == FIGURES
     assert app.query_params["epsilon"] in ("1", ["1"])
 
 
-def test_a_default_family_is_locked_at_the_first_look_and_kept(trained, cohort, book, open_page):
+def test_a_default_plan_is_locked_at_the_first_look_and_kept(trained, cohort, book, open_page):
     assert book.first(cohort) is None
     assert "were locked on" in texts(open_page("fairness", attribute="sex"))
     first = book.first(cohort)
@@ -133,7 +133,7 @@ def test_a_default_family_is_locked_at_the_first_look_and_kept(trained, cohort, 
     assert book.first(cohort) == first
 
 
-def test_a_family_can_be_chosen_before_there_are_results_and_a_later_one_is_said(asked, finish, cohort, book, open_page):
+def test_an_analysis_plan_can_be_chosen_before_there_are_results_and_a_later_one_is_said(asked, finish, cohort, book, open_page):
     app = open_page("fairness", attribute="sex")
     app.multiselect[0].set_value(["sex"])
     app.number_input[0].set_value(0.05)
@@ -143,7 +143,7 @@ def test_a_family_can_be_chosen_before_there_are_results_and_a_later_one_is_said
     for spec in asked:
         finish(spec)
     app = open_page("fairness", attribute="age")
-    assert "Age is not in the family" in texts(app) and "Margin: 0.05" in texts(app)
+    assert "Age is not in the analysis plan" in texts(app) and "Margin: 0.05" in texts(app)
     app.multiselect[0].set_value(["age"])
     next(button for button in app.button if button.label == "Look under this choice").click().run()
     assert "These verdicts were not planned" in texts(app)
@@ -164,7 +164,7 @@ def test_groups_that_are_too_small_are_shown_with_the_reason(trained, open_page)
     assert "Female, 80+ years" in " ".join(figures(app)[0]["layout"]["yaxis"]["ticktext"])
 
 
-def test_private_models_without_a_twin_say_what_is_missing(asked, finish, open_page):
+def test_private_models_without_a_reference_say_what_is_missing(asked, finish, open_page):
     finish(next(spec for spec in asked if spec.privacy is not None))
     app = open_page("fairness", attribute="sex")
     assert not app.exception
@@ -172,11 +172,11 @@ def test_private_models_without_a_twin_say_what_is_missing(asked, finish, open_p
     assert len(figures(app)) == FIGURES
 
 
-def test_a_twin_without_private_models_says_what_is_missing(asked, finish, open_page):
+def test_a_reference_without_private_models_says_what_is_missing(asked, finish, open_page):
     finish(next(spec for spec in asked if spec.privacy is None))
     app = open_page("fairness", attribute="sex")
     assert not app.exception
-    assert "No private model of this recipe and unit is finished yet" in texts(app)
+    assert "No private model with this recipe and unit is finished yet" in texts(app)
 
 
 @pytest.mark.parametrize(("name", "value"), [("attribute", "shoe_size"), ("epsilon", "7"), ("attribute", "age:65/40")])
@@ -192,7 +192,7 @@ def test_own_cuts_of_age_are_an_address(trained, open_page):
     assert "Under 50 years" in " ".join(figures(app)[0]["layout"]["yaxis"]["ticktext"])
 
 
-def test_a_changed_record_of_families_is_an_error_in_words(trained, cohort, book, open_page):
+def test_a_changed_record_of_plans_is_an_error_in_words(trained, cohort, book, open_page):
     open_page("fairness", attribute="sex")
     path = book.root / f"{cohort.fingerprint}.jsonl"
     path.write_text(path.read_text().replace("0.02", "0.05"))

@@ -69,9 +69,9 @@ def test_folders_of_slices_are_taken_for_ct_and_shown_by_their_middle_slice(empt
     (server / "images.csv").write_text("\n".join(lines))
     app = press(open_page("import_cohort"), "Use this folder")
     assert app.radio[0].value is Modality.CT
-    app = press(app, "Look at it")
+    app = press(app, "Preview")
     assert not app.exception
-    assert "3 of its scans, as they will be stored" in texts(app) and "middle slice in the soft-tissue window" in texts(app)
+    assert "Preview: 3 scans as they will be stored" in texts(app) and "middle slice in the soft-tissue window" in texts(app)
     app.text_input[0].set_value("ward-ct")
     app = press(app, "Import")
     assert not app.exception
@@ -89,32 +89,32 @@ def test_from_a_folder_to_a_cohort_and_its_report(empty, jobs, open_page):
         ("Findings to predict", ["mass"]),
         ("Co-morbidities to compare by", ["copd"]),
     ]
-    app = press(app, "Look at it")
+    app = press(app, "Preview")
     assert not app.exception
     assert app.metric[0].value == "29 of 30 rows"
     assert [expander.label for expander in app.expander] == ["1 row will be left out"]
-    assert "24 of its images, as they will be stored" in texts(app)
-    app.text_input[0].set_value("ward-films")
+    assert "Preview: 24 images as they will be stored" in texts(app)
+    app.text_input[0].set_value("ward-images")
     app = press(app, "Import")
     assert not app.exception
-    assert empty.cohorts.names() == ["ward-films"]
-    assert "is here: 29 images of 29 patients" in app.success[0].value
+    assert empty.cohorts.names() == ["ward-images"]
+    assert "is imported: 29 images of 29 patients" in app.success[0].value
     assert "pixel by pixel under several patients" in " ".join(app.dataframe[0].value["sentence"])
     app = press(app, "Import another")
     assert "Upload a ZIP archive" in texts(app) and jobs.all() == []
 
 
 def test_a_name_that_is_taken_is_said_before_anything_is_read(cohort, jobs, open_page):
-    app = press(press(open_page("import_cohort"), "Use this folder"), "Look at it")
+    app = press(press(open_page("import_cohort"), "Use this folder"), "Preview")
     app.text_input[0].set_value("demo-radiograph")
     app = press(app, "Import")
     assert "already" in app.error[0].value
-    assert jobs.all()[0].state().stage is Stage.LOOKED
+    assert jobs.all()[0].state().stage is Stage.PREVIEWED
 
 
 def job_at(jobs, state, plan=None):
     job = jobs.begin_folder(".")
-    job.set_plan(plan or JobPlan(".", "images.csv", None, "ward-films"))
+    job.set_plan(plan or JobPlan(".", "images.csv", None, "ward-images"))
     job.set_state(state)
     return job
 
@@ -128,10 +128,10 @@ def test_an_import_under_way_shows_how_far_it_is_and_can_be_cancelled(jobs, open
     assert job.is_cancelled()
 
 
-def test_imports_begun_earlier_are_found_again(jobs, open_page):
+def test_earlier_imports_are_listed(jobs, open_page):
     job_at(jobs, JobState(Stage.IMPORTING, 1, 4))
     app = open_page("import_cohort")
-    assert "ward-films: reading all images" in texts(app)
+    assert "ward-images: reading all images" in texts(app)
     assert "You may close this page" in texts(press(app, "Show"))
 
 
@@ -142,18 +142,18 @@ def test_a_failed_import_says_why_and_lets_the_columns_be_corrected(jobs, open_p
     assert "What do the table's columns mean?" in texts(press(app, "Correct the columns"))
 
 
-def test_an_import_that_the_server_stopped_can_go_on(jobs, open_page):
+def test_an_import_that_the_server_stopped_can_be_continued(jobs, open_page):
     job = job_at(jobs, JobState(Stage.IMPORTING, 1, 4))
     state = json.loads((job.folder / "state.json").read_text())
     (job.folder / "state.json").write_text(json.dumps({**state, "changed_at": state["changed_at"] - 60}))
     app = open_page("import_cohort", job=job.job_id)
     assert "nothing that was read is lost" in app.error[0].value
-    assert "Go on" in [button.label for button in app.button]
+    assert "Continue" in [button.label for button in app.button]
 
 
-def test_an_import_that_is_gone_is_named_and_the_page_begins_anew(empty, open_page):
+def test_a_missing_import_is_reported_and_the_page_starts_over(empty, open_page):
     app = open_page("import_cohort", job="0123456789abcdef")
-    assert "older than a day" in app.warning[0].value and "Upload a ZIP archive" in texts(app)
+    assert "older than one day" in app.warning[0].value and "Upload a ZIP archive" in texts(app)
     assert not open_page("import_cohort", job="../../etc").exception
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dpmed_core.errors import EngineError
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.runs.status import Progress, RunState
 
@@ -36,7 +37,7 @@ def test_a_cohort_without_runs_points_to_the_page_that_trains(page, cohort, open
     app = open_page(page)
     assert not app.exception
     assert "Synthetic cohort" in texts(app)
-    assert "Train" in texts(app) or "Nothing has been asked for yet" in texts(app)
+    assert "Train" in texts(app) or "No training run yet" in texts(app)
 
 
 def test_the_overview_counts_what_is_in_the_cohort(cohort, open_page):
@@ -59,24 +60,45 @@ def test_a_running_queue_is_shown(page, empty, asked, open_page):
     assert expected[page] in shown
 
 
-def test_a_finished_pair_becomes_a_sentence_a_promise_a_figure_and_a_table(asked, finish, open_page):
+def test_a_finished_pair_becomes_a_sentence_a_guarantee_a_figure_and_a_table(asked, finish, open_page):
     for spec in asked:
         finish(spec)
     app = open_page("privacy_utility")
     assert not app.exception
     shown = texts(app)
-    assert "At ε = 1, the average finding is told apart with an AUROC of" in shown
+    assert "At ε = 1, AUROC for the average finding is" in shown
     assert "analytic-gaussian accountant" in shown and "for each patient" in shown and "δ" in shown
     assert "Without privacy it is" in shown
     assert len(app.dataframe[0].value) == 2
 
 
-def test_finished_runs_are_listed_where_they_were_asked_for(asked, finish, open_page):
+def test_finished_runs_are_listed_on_the_page_train(asked, finish, open_page):
     for spec in asked:
         finish(spec)
     app = open_page("train")
     assert not app.exception
     assert [expander.label for expander in app.expander] == ["2 finished"]
+
+
+@pytest.mark.parametrize(
+    ("delta", "said"), [("1e-5, 1e-6", "δ is one number"), ("0.5", "delta 0.5 cannot be used"), ("small", "write δ as")]
+)
+def test_a_delta_that_cannot_be_used_is_answered_as_a_delta(delta, said, cohort, open_page):
+    app = open_page("train")
+    next(box for box in app.text_input if box.label == "δ").set_value(delta).run()
+    assert not app.exception and said in app.error[0].value and "Plan:" not in texts(app)
+
+
+def test_an_engine_that_cannot_start_is_reported_where_a_run_is_tried_again(empty, asked, open_page, monkeypatch):
+    def refuse(settings):
+        raise EngineError("The engine could not be started.")
+
+    run_id = empty.runs.run_id(asked[0])
+    empty.runs.set_progress(run_id, replace(Progress(RunState.FAILED), attempt=1, message="The disk is full."))
+    app = open_page("train")
+    monkeypatch.setattr("dpmed_core.engine.process.ensure_engine", refuse)
+    app.button(key=f"retry-{run_id}").click().run()
+    assert not app.exception and "could not be started" in app.error[0].value
 
 
 def test_a_failed_run_says_why_and_can_be_tried_again(empty, asked, open_page):
@@ -108,7 +130,7 @@ def test_a_damaged_run_is_named_and_left_out_and_the_others_stay(empty, asked, f
     assert len(app.dataframe[0].value) == 1
 
 
-def test_runs_by_an_older_version_of_their_recipe_are_counted_by_themselves_and_said_to_be_left_out(
+def test_runs_with_an_older_version_of_their_recipe_are_left_out_with_a_note_once_there_are_newer_ones(
     empty, cohort, asked, finish, open_page
 ):
     older = [replace(spec, recipe_version=spec.recipe_version - 1) for spec in asked]
@@ -120,7 +142,7 @@ def test_runs_by_an_older_version_of_their_recipe_are_counted_by_themselves_and_
         finish(spec, luck=4)
     app = open_page("privacy_utility")
     assert not app.exception
-    assert "2 runs by older versions of their recipes are left out" in texts(app)
+    assert "2 runs with older versions of their recipes are left out" in texts(app)
 
 
 def test_choices_are_read_from_the_address(asked, finish, open_page):
@@ -131,9 +153,11 @@ def test_choices_are_read_from_the_address(asked, finish, open_page):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_page_says_that_a_synthetic_cohort_flatters_the_public_encoder(page, cohort, open_page):
+def test_every_page_says_that_a_synthetic_cohort_favours_the_public_encoder(page, cohort, open_page):
     assert cohort.synthetic
-    assert "flatter recipes *probe* and *finetune*, whose encoder learnt from images of the same kind" in texts(open_page(page))
+    assert "favour recipes *probe* and *finetune*, because the public encoder was trained on images of the same kind" in texts(
+        open_page(page)
+    )
 
 
 def test_a_cohort_that_does_not_exist_is_named_not_replaced(cohort, open_page):
@@ -142,7 +166,7 @@ def test_a_cohort_that_does_not_exist_is_named_not_replaced(cohort, open_page):
     assert "elsewhere" in app.error[0].value
 
 
-def test_another_budget_says_first_what_the_explored_total_becomes(open_page, asked, finish):
+def test_the_cumulative_privacy_loss_is_shown_before_another_budget_is_trained(open_page, asked, finish):
     for spec in asked:
         finish(spec)
     page = open_page("privacy_utility")

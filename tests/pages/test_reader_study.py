@@ -1,4 +1,4 @@
-"""The page Cases beyond its worklist: explanations, blind reading, a case of one's own; nothing of a case in addresses or logs."""
+"""The other views of the page Cases: explanations, reader study, uploaded case; nothing about a case in addresses or logs."""
 
 import logging
 import re
@@ -30,7 +30,7 @@ def press(app, label):
 
 @pytest.fixture
 def trained(empty, cohort, finish, monkeypatch):
-    """A budget and the twin; no engine is ever started."""
+    """A budget and the reference; no engine is ever started."""
     monkeypatch.setattr("dpmed_core.engine.inference_client.ensure_engine", lambda settings: None)
     specs = plan_runs(cohort, key=empty.key, recipe="probe", epsilons=[8.0], n_seeds=1, delta=None, unit=PrivacyUnit.PATIENT)
     for luck, spec in enumerate(specs):
@@ -49,7 +49,7 @@ def features(empty, cohort):
     return made_up
 
 
-def test_an_explanation_is_asked_for_waited_for_and_drawn_with_its_sanity_check(empty, trained, cohort, features, open_page):
+def test_an_explanation_is_requested_awaited_and_drawn_with_its_sanity_check(empty, trained, cohort, features, open_page):
     app = open_page("cases", finding="cardiomegaly")
     requests = InferenceRequests(empty)
     assert requests.open_names() == []
@@ -62,12 +62,12 @@ def test_an_explanation_is_asked_for_waited_for_and_drawn_with_its_sanity_check(
     app.run()
     assert not app.exception
     said = texts(app)
-    assert "shows the image rather than the model" in said and "depends on what was learnt" in said and "Such maps mislead" in said
-    assert re.search(r"\*\*ε = 8\.\*\* A model that learnt nothing gives much the same", said)
+    assert "reflects the image more than" in said and "depends on what the model has learnt" in said and "maps can mislead" in said
+    assert re.search(r"\*\*ε = 8\.\*\* An untrained model gives a similar map", said)
     assert app.query_params["case"] != request.case_id  # the address holds a key of its own
 
 
-def test_look_alikes_are_other_test_cases(trained, cohort, features, open_page):
+def test_similar_cases_are_other_test_cases(trained, cohort, features, open_page):
     app = open_page("cases", finding="cardiomegaly")
     assert sum(button.label == "Open" for button in app.button) == 5 and "Distance" in texts(app)
     before = app.query_params["case"]
@@ -83,12 +83,12 @@ def answer(app, present, sure, *, place=0):
 
 
 def begin(open_page, finding="cardiomegaly", **changes):
-    app = open_page("cases", finding=finding, mode="blind")
+    app = open_page("cases", finding=finding, mode="reader-study")
     app.text_input[0].set_value("Blue")
     next(box for box in app.selectbox if box.label == "Cases").set_value(10)
     for label, value in changes.items():
         next(box for box in app.checkbox if box.label.startswith(label)).set_value(value)
-    return press(app, "Begin, or go on")
+    return press(app, "Start or continue")
 
 
 @pytest.fixture
@@ -107,18 +107,18 @@ def rows_of(empty, cohort, finding, reading_id):
     return cases_to_read(cohort, split, finding=finding, n_cases=10, balanced=True, reading_id=reading_id, key=empty.key)
 
 
-def test_nothing_is_told_before_the_answers_and_the_end_compares_the_cases_that_were_read(empty, trained, cohort, even, open_page):
+def test_nothing_is_shown_before_the_answers_and_the_end_compares_the_cases_that_were_read(empty, trained, cohort, even, open_page):
     app = begin(open_page, even)
     reading = empty.reader_study.of(cohort.fingerprint)[0]
     said = []
     for place in range(10):
         assert f"{place} of 10 cases answered" in texts(app)
         shown = texts(app)
-        assert not re.search(r"\d\.\d\d|ε|label says|Truth", shown) and not app.table and not app.dataframe
+        assert not re.search(r"\d\.\d\d|ε|Label:", shown) and not app.table and not app.dataframe
         assert set(app.query_params) <= {"cohort", "finding", "recipe", "unit", "mode", "reading"}
         said.append((place % 2 == 0, 1 + place % 4))
         answer(app, *said[-1], place=place)
-        if place == 4:  # a reload: everything is asked anew from the address
+        if place == 4:  # a reload: everything follows from the address
             app = open_page("cases", **{name: value[0] if isinstance(value, list) else value for name, value in app.query_params.items()})
     assert not app.exception
     rows = rows_of(empty, cohort, even, reading.reading_id)
@@ -132,18 +132,18 @@ def test_nothing_is_told_before_the_answers_and_the_end_compares_the_cases_that_
     assert len(app.dataframe[1].value) == 3 and "AUROC for " in texts(app) and ": you " in texts(app)
 
 
-def test_an_answer_needs_both_parts_and_is_told_where_the_reader_wished_it(empty, trained, cohort, open_page):
+def test_an_answer_needs_both_parts_and_the_label_is_shown_where_the_reader_chose_it(empty, trained, cohort, open_page):
     app = begin(open_page, Show=True)
     press(app, "Record answer 1 of 10")
     assert "Give both" in texts(app) and len(empty.reader_study.answers(empty.reader_study.of(cohort.fingerprint)[0])) == 0
     answer(app, True, 2)
-    assert "You said **present** (leaning). The label says" in texts(app) and "Score with privacy: 0." in texts(app)
+    assert "Your answer: **present** (confidence: low). Label: **" in texts(app) and "Score with privacy: 0." in texts(app)
     press(app, "Next")
-    assert "1 of 10 cases answered" in texts(app) and "label says" not in texts(app)
+    assert "1 of 10 cases answered" in texts(app) and "Label:" not in texts(app)
 
 
-def test_a_reading_of_another_cohort_or_of_nobody_is_named(trained, cohort, open_page):
-    assert "does not exist for this cohort" in texts(open_page("cases", finding="cardiomegaly", mode="blind", reading="0" * 16))
+def test_a_reading_that_does_not_exist_is_reported(trained, cohort, open_page):
+    assert "does not exist for this cohort" in texts(open_page("cases", finding="cardiomegaly", mode="reader-study", reading="0" * 16))
 
 
 @pytest.fixture
@@ -159,9 +159,9 @@ def image(tmp_path):
     return path
 
 
-def test_a_case_of_ones_own_is_scored_compared_and_gone(empty, trained, cohort, features, open_page, image, caplog):
+def test_an_uploaded_case_is_scored_compared_and_removed(empty, trained, cohort, features, open_page, image, caplog):
     caplog.set_level(logging.DEBUG)
-    app = open_page("cases", finding="cardiomegaly", epsilon="8", mode="own")
+    app = open_page("cases", finding="cardiomegaly", epsilon="8", mode="upload")
     app.file_uploader[0].upload(image.name, image.read_bytes(), "application/dicom").run()
     requests = InferenceRequests(empty)
     [name] = requests.open_names()
@@ -172,19 +172,19 @@ def test_a_case_of_ones_own_is_scored_compared_and_gone(empty, trained, cohort, 
     app.run()
     assert not app.exception
     which = [run for run, _ in request.models].index(trained[True])
-    assert f"{scores[which, 0]:.3f}" in app.table[0].value.loc["**Cardiomegaly**"]["Private"]
-    assert "This image looks" in texts(app) and "Training cases are left out" in texts(app)
+    assert f"{scores[which, 0]:.3f}" in app.table[0].value.loc["**Cardiomegaly**"]["Private score"]
+    assert ("resembles the cohort" in texts(app) or "out of distribution" in texts(app)) and "Training cases are left out" in texts(app)
     assert requests.open_names() == [] and list(requests.root.iterdir()) == [] and list(empty.settings.uploaded_cases_dir.iterdir()) == []
     kept = [path for path in empty.settings.data_dir.rglob("*") if path.is_file()]
     assert not any(PLANTED.encode() in path.read_bytes() or PLANTED in path.name for path in kept)
     assert PLANTED not in caplog.text and PLANTED not in str(dict(app.query_params)) and PLANTED not in texts(app)
-    press(app, "Forget this case")
-    assert "own-case" not in app.session_state and len(app.file_uploader) == 1
+    press(app, "Remove this case")
+    assert "uploaded-case" not in app.session_state and len(app.file_uploader) == 1
 
 
 @pytest.mark.parametrize("content", [b"%PDF-1.7 no image", b"\x00\x00\x00\x20ftypisom" + bytes(500)], ids=["text", "video"])
-def test_what_is_no_image_costs_one_line_and_the_page_stays(trained, cohort, open_page, content):
-    app = open_page("cases", finding="cardiomegaly", epsilon="8", mode="own")
+def test_a_file_that_is_not_an_image_is_refused_in_one_line(trained, cohort, open_page, content):
+    app = open_page("cases", finding="cardiomegaly", epsilon="8", mode="upload")
     app.file_uploader[0].upload("PLANTEDNAME.mp4", content, "video/mp4").run()
     assert not app.exception and len(app.error) == 1
     assert app.error[0].value.startswith("The file ") and PLANTED not in app.error[0].value

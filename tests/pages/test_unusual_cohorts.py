@@ -43,7 +43,7 @@ def test_where_patients_are_not_known_only_the_unit_image_can_be_chosen(page, st
     units = next(box for box in app.sidebar.selectbox if box.label == "Unit of privacy")
     assert units.options == ["Image (each image alone)"]
     if page == "train":
-        assert "nobody knows by how much" in texts(app)
+        assert "not known by how much" in texts(app)
     if page == "overview":
         assert app.metric[0].value.endswith("images") and "patients not known" in str(app.metric[0].delta)
 
@@ -60,7 +60,7 @@ def test_a_cohort_without_findings_can_be_looked_at(page, store_as, open_page):
     app = open_page(page)
     assert not app.exception
     assert page != "overview" or "no findings" in texts(app)
-    assert page != "train" or "has no findings to learn" in texts(app)
+    assert page != "train" or "has no findings to train on" in texts(app)
 
 
 def test_the_overview_names_the_identifying_attributes_that_were_met(cohort, open_page):

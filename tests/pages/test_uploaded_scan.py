@@ -1,4 +1,4 @@
-"""A CT scan of one's own on the page Cases, and scans that look alike: of demo scans, real probes and the public encoder for CT."""
+"""An uploaded CT scan and similar scans on the page Cases, with demo scans, trained probes and the public encoder for CT."""
 
 import io
 import shutil
@@ -12,37 +12,38 @@ from dpmed_core.cohort.report import ImportReport
 from dpmed_core.cohort.schema import Part
 from dpmed_core.engine.inference_task import answer
 from dpmed_core.engine.training_task import work_on
-from dpmed_core.explanations.similar_cases import FEWEST_CASES, Reference
-from dpmed_core.imaging.ct.writing import Export, write_series
+from dpmed_core.explanations.similar_cases import FEWEST_CASES, ReferenceCases
+from dpmed_core.imaging.ct.writing import SeriesLayout, write_series
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.imaging.volume_grid import SHAPE
 from dpmed_core.inference.store import InferenceRequests
 from dpmed_core.installation import Installation
 from dpmed_core.keyed_hash import KEY_FILE
-from dpmed_core.phantoms.abdomen.population import COMORBIDITIES, FINDINGS, PDAC, draw_people
-from dpmed_core.phantoms.abdomen.volume import render_volume, render_volumes
+from dpmed_core.phantoms.abdomen.population import COMORBIDITIES, FINDINGS, PDAC, draw_scans
+from dpmed_core.phantoms.abdomen.volume import render_volume
 from dpmed_core.phantoms.chest.population import draw_population
 from dpmed_core.phantoms.chest.radiograph import render_radiograph
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.settings import Settings
 from dpmed_core.training.encoders.features import public_features
 from dpmed_core.training.spec import PrivacyUnit
+from tests.image_files import render_volumes
 
 from .test_reader_study import press, texts
 
 N_SCANS, N_TRAIN, N_VALIDATION = 64, 14, 4
-OWN = N_SCANS - 3
+UPLOADED = N_SCANS - 3
 """A test scan whose files are uploaded."""
 
 
 @pytest.fixture(scope="module")
 def people() -> pd.DataFrame:
-    return draw_people(N_SCANS, seed=0)
+    return draw_scans(N_SCANS, seed=0)
 
 
 @pytest.fixture(scope="module")
 def scanned(tmp_path_factory, fixed_key, people):
-    """A data folder with demo scans, their public features, and a budget and the twin of recipe `probe`."""
+    """A data folder with demo scans, their public features, and a budget and the reference of recipe `probe`."""
     folder = tmp_path_factory.mktemp("scanned")
     (folder / KEY_FILE).write_bytes(fixed_key)
     installation = Installation.open(Settings(data_dir=folder))
@@ -83,8 +84,8 @@ def installation(scanned, empty, monkeypatch):
 
 def series_of(tmp_path, volume) -> list[tuple[str, bytes, str]]:
     """The files of a scan as a scanner would write them, with shuffled names and rows that run the other way."""
-    export = Export(rows_reversed=True, order=5)
-    paths = write_series(tmp_path / "series", np.asarray(volume, dtype=np.int16), age=61, sex="F", export=export)
+    layout = SeriesLayout(rows_reversed=True, order=5)
+    paths = write_series(tmp_path / "series", np.asarray(volume, dtype=np.int16), age=61, sex="F", layout=layout)
     return [(path.name, path.read_bytes(), "application/dicom") for path in sorted(paths)]
 
 
@@ -98,8 +99,8 @@ def packed(files) -> list[tuple[str, bytes, str]]:
 
 
 def answered(installation, open_page, files):
-    """The page after `files` were uploaded and a worker answered, and what it answered."""
-    app = open_page("cases", finding=PDAC, epsilon="8", mode="own")
+    """The page after `files` were uploaded and a worker answered, and the scores by run."""
+    app = open_page("cases", finding=PDAC, epsilon="8", mode="upload")
     assert not app.exception and "one ZIP archive" in texts(app)
     app.file_uploader[0].set_value(files).run()
     requests = InferenceRequests(installation)
@@ -108,20 +109,20 @@ def answered(installation, open_page, files):
     answer(installation.settings, name)
     app.run()
     assert not app.exception and not app.error
-    return app, dict(zip(runs, app.session_state["own-case"].scores[:, 0], strict=True))
+    return app, dict(zip(runs, app.session_state["uploaded-case"].scores[:, 0], strict=True))
 
 
 @pytest.mark.parametrize("as_sent", [packed, list], ids=["archive", "files"])
-def test_the_uploaded_copy_of_a_stored_scan_gets_its_scores_and_looks_like_the_cohort(installation, open_page, people, tmp_path, as_sent):
-    files = series_of(tmp_path, render_volume(people.iloc[OWN], OWN, seed=0))
+def test_the_uploaded_copy_of_a_stored_scan_gets_its_scores_and_resembles_the_cohort(installation, open_page, people, tmp_path, as_sent):
+    files = series_of(tmp_path, render_volume(people.iloc[UPLOADED], UPLOADED, seed=0))
     app, own = answered(installation, open_page, as_sent(files))
     for run_id, score in own.items():
         stored = installation.runs.scores(run_id).set_index("case_id")["score"]
-        assert score == pytest.approx(stored[f"{OWN:016x}"], abs=1e-6)
+        assert score == pytest.approx(stored[f"{UPLOADED:016x}"], abs=1e-6)
     private = next(run_id for run_id in own if installation.runs.result(run_id).guarantee is not None)
-    assert len(own) == 2 and f"{own[private]:.3f}" in app.table[0].value.iloc[0]["Private"]
+    assert len(own) == 2 and f"{own[private]:.3f}" in app.table[0].value.iloc[0]["Private score"]
     said = texts(app)
-    assert "This image looks like others of the cohort" in said and "unlike" not in said
+    assert "This image resembles the cohort's images" in said and "differs from" not in said
     left = [
         path for folder in (InferenceRequests(installation).root, installation.settings.uploaded_cases_dir) for path in folder.iterdir()
     ]
@@ -138,17 +139,17 @@ def image_in_every_slice() -> np.ndarray:
 
 
 @pytest.mark.parametrize("volume", [noise, image_in_every_slice])
-def test_what_is_no_abdomen_looks_unlike_the_cohort(installation, open_page, tmp_path, volume):
+def test_what_is_not_an_abdomen_is_out_of_distribution(installation, open_page, tmp_path, volume):
     app, _ = answered(installation, open_page, packed(series_of(tmp_path, volume())))
-    assert "This image looks unlike the cohort" in texts(app)
+    assert "This image differs from the cohort's images" in texts(app)
 
 
-def test_what_looks_like_a_stored_scan_is_that_scan_first_and_others_on_the_page(installation, open_page, people):
+def test_the_most_similar_scan_is_the_scan_itself_and_the_page_shows_others(installation, open_page, people):
     cohort = installation.cohorts.load("demo-ct")
     folders = {"features_dir": installation.cohorts.features_dir(cohort.name), "encoders_dir": installation.settings.encoders_dir}
     features = public_features(cohort, **folders)
-    found = Reference.of(features, list(cohort.cases["patient_id"])).nearest(features[OWN], n=2)
-    assert found[0] == (OWN, pytest.approx(0, abs=1e-6)) and found[1][1] > 0.01
+    found = ReferenceCases.of(features, list(cohort.cases["patient_id"])).nearest(features[UPLOADED], n=2)
+    assert found[0] == (UPLOADED, pytest.approx(0, abs=1e-6)) and found[1][1] > 0.01
     app = open_page("cases", finding=PDAC)
     assert not app.exception and sum(button.label == "Open" for button in app.button) == 5
     before = app.query_params["case"]

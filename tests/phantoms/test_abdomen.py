@@ -1,63 +1,64 @@
-"""Procedural abdomens: who the patients are, and what their scans show where a radiologist would look."""
+"""Procedural abdominal CT: the patients' characteristics, and the Hounsfield units of their organs and tumours."""
 
 import numpy as np
 import pytest
 
 from dpmed_core.imaging.volume_grid import SHAPE
-from dpmed_core.phantoms.abdomen.population import COMORBIDITIES, PDAC, draw_people
-from dpmed_core.phantoms.abdomen.volume import render_lesion_mask, render_volume, render_volumes
+from dpmed_core.phantoms.abdomen.population import COMORBIDITIES, PDAC, draw_scans
+from dpmed_core.phantoms.abdomen.volume import render_volume
+from tests.image_files import render_lesion_mask, render_volumes
 
 PAIRS = 8
 
 
 @pytest.fixture(scope="module")
-def people():
-    return draw_people(60, seed=0, variant="demo")
+def scans():
+    return draw_scans(60, seed=0, variant="demo")
 
 
 @pytest.fixture(scope="module")
-def volumes(people):
-    return render_volumes(people.head(PAIRS), seed=0)
+def volumes(scans):
+    return render_volumes(scans.head(PAIRS), seed=0)
 
 
-def ill(people):
-    """Rows whose tumour is of the usual darkness and in the usual phase."""
-    return people[(people[PDAC] == 1) & (people["contrast"] > 0.6) & (people["portal"] < 0.4)].head(PAIRS)
+def usual_tumours(scans):
+    """Scans in the pancreatic phase that show a tumour of usual contrast."""
+    return scans[(scans[PDAC] == 1) & (scans["contrast"] > 0.6) & (scans["portal"] < 0.4)].head(PAIRS)
 
 
-def test_a_volume_is_fixed_by_its_seed_and_row_whatever_else_is_rendered(people, volumes):
+def test_a_volume_depends_on_its_seed_and_row_alone(scans, volumes):
     assert volumes.shape == (PAIRS, *SHAPE) and volumes.dtype == np.int16
-    assert np.array_equal(render_volume(people.iloc[3], 3, seed=0), volumes[3])
-    assert not np.array_equal(render_volume(people.iloc[3], 3, seed=1), volumes[3])
-    assert not np.array_equal(render_volume(people.iloc[3], 3, seed=0, variant="encoder"), volumes[3])
+    assert np.array_equal(render_volume(scans.iloc[3], 3, seed=0), volumes[3])
+    assert not np.array_equal(render_volume(scans.iloc[3], 3, seed=1), volumes[3])
+    assert not np.array_equal(render_volume(scans.iloc[3], 3, seed=0, variant="encoder"), volumes[3])
     assert not np.array_equal(volumes[2], volumes[3])
 
 
-def test_the_population_has_the_published_margins():
-    people = draw_people(6000, seed=1, variant="demo").drop_duplicates("patient")
-    rate = people.groupby("sex")[PDAC].mean()
-    assert (people["sex"] == "M").mean() == pytest.approx(0.61, abs=0.02)
+def test_the_population_has_the_published_frequencies():
+    scans = draw_scans(6000, seed=1, variant="demo").drop_duplicates("patient")
+    rate = scans.groupby("sex")[PDAC].mean()
+    assert (scans["sex"] == "M").mean() == pytest.approx(0.61, abs=0.02)
     assert rate["M"] == pytest.approx(95 / 197, abs=0.04) and rate["F"] == pytest.approx(77 / 127, abs=0.04)
-    quarter = people["age"].rank(pct=True).mul(4).apply(np.ceil)
+    quarter = scans["age"].rank(pct=True).mul(4).apply(np.ceil)
     for q, (with_tumour, without) in enumerate([(23, 63), (48, 37), (54, 25), (48, 27)], start=1):
-        assert people.loc[quarter == q, PDAC].mean() == pytest.approx(with_tumour / (with_tumour + without), abs=0.07)
-    assert people[[PDAC, *COMORBIDITIES]].isin([0, 1]).all(axis=None)
+        assert scans.loc[quarter == q, PDAC].mean() == pytest.approx(with_tumour / (with_tumour + without), abs=0.07)
+    assert scans[[PDAC, *COMORBIDITIES]].isin([0, 1]).all(axis=None)
 
 
-def test_patients_have_one_to_three_scans_and_keep_who_they_are():
-    people = draw_people(500, seed=2, variant="demo")
-    scans = people.groupby("patient").size()
-    assert len(people) == 500 and scans.min() == 1 and scans.max() == 3
-    kept = ["age", "sex", PDAC, "site", *COMORBIDITIES]
-    assert people.groupby("patient")[kept].nunique().max(axis=None) == 1
-    grown = people[people["radius_mm"] > 0].groupby("patient")["radius_mm"]
+def test_patients_have_one_to_three_scans_with_the_same_characteristics():
+    scans = draw_scans(500, seed=2, variant="demo")
+    counts = scans.groupby("patient").size()
+    assert len(scans) == 500 and counts.min() == 1 and counts.max() == 3
+    constant = ["age", "sex", PDAC, "site", *COMORBIDITIES]
+    assert scans.groupby("patient")[constant].nunique().max(axis=None) == 1
+    grown = scans[scans["radius_mm"] > 0].groupby("patient")["radius_mm"]
     assert (grown.last() >= grown.first()).all()
 
 
-def test_diabetes_and_inflammation_go_with_what_they_go_with():
-    people = draw_people(6000, seed=3, variant="demo")
-    assert people.groupby(PDAC)["diabetes"].mean().diff().iloc[-1] > 0.05
-    assert people.groupby("chronic_pancreatitis")["atrophy"].mean().diff().iloc[-1] > 0.15
+def test_diabetes_is_associated_with_tumours_and_atrophy_with_pancreatitis():
+    scans = draw_scans(6000, seed=3, variant="demo")
+    assert scans.groupby(PDAC)["diabetes"].mean().diff().iloc[-1] > 0.05
+    assert scans.groupby("chronic_pancreatitis")["atrophy"].mean().diff().iloc[-1] > 0.15
 
 
 def test_tissues_have_their_hounsfield_units(volumes):
@@ -72,38 +73,38 @@ def test_tissues_have_their_hounsfield_units(volumes):
 
 
 def test_liver_lies_right_and_spleen_left(volumes):
-    """Columns run from the patient's right to left: there is more soft tissue on the right below the domes."""
+    """Columns run from the patient's right to left; below the diaphragm there is more soft tissue on the right, where the liver lies."""
     soft = (volumes[:, 34:46] > 30) & (volumes[:, 34:46] < 150)
     assert (soft[..., :48].sum(axis=(1, 2, 3)) > 1.2 * soft[..., 48:].sum(axis=(1, 2, 3))).all()
 
 
-def test_a_tumour_is_darker_than_the_gland_it_grows_in(people):
-    """Over pairs of scans that differ by the tumour alone; where fat was, the mass is brighter."""
+def test_a_tumour_is_darker_than_the_gland_it_grows_in(scans):
+    """Pairs of scans that differ only in the tumour, compared where the healthy scan shows gland: in fat, the mass is brighter."""
     darker = []
-    for index, person in ill(people).iterrows():
-        mask = render_lesion_mask(person, index, seed=0)
-        healthy = person.copy()
+    for index, case in usual_tumours(scans).iterrows():
+        mask = render_lesion_mask(case, index, seed=0)
+        healthy = case.copy()
         healthy["radius_mm"] = 0.0
-        with_it, without = (render_volume(p, index, seed=0).astype(float)[mask] for p in (person, healthy))
+        with_it, without = (render_volume(p, index, seed=0).astype(float)[mask] for p in (case, healthy))
         gland = without > 60
         darker.append(float((without - with_it)[gland].mean()))
     assert len(darker) == PAIRS and min(darker) > 5 and np.mean(darker) > 20
 
 
-def test_a_lesion_mask_marks_the_tumour_and_nothing_without_one(people):
-    tumours = people[people[PDAC] == 1]
-    for index, person in tumours.head(PAIRS).iterrows():
-        volume = 4 / 3 * np.pi * person["radius_mm"] ** 3 / 4**3
-        assert 0.25 * volume < render_lesion_mask(person, index, seed=0).sum() < 2.5 * volume + 8
-    healthy = people[people[PDAC] == 0].iloc[0]
+def test_a_lesion_mask_marks_the_tumour_and_nothing_without_one(scans):
+    tumours = scans[scans[PDAC] == 1]
+    for index, case in tumours.head(PAIRS).iterrows():
+        volume = 4 / 3 * np.pi * case["radius_mm"] ** 3 / 4**3
+        assert 0.25 * volume < render_lesion_mask(case, index, seed=0).sum() < 2.5 * volume + 8
+    healthy = scans[scans[PDAC] == 0].iloc[0]
     assert not render_lesion_mask(healthy, int(healthy.name), seed=0).any()
 
 
-def test_a_patient_is_built_alike_on_each_scan_and_lies_otherwise(people):
-    again = people[people.duplicated("patient")].iloc[0]
-    first = people[people["patient"] == again["patient"]].iloc[0]
+def test_scans_of_a_patient_differ_and_show_a_body_of_the_same_size(scans):
+    again = scans[scans.duplicated("patient")].iloc[0]
+    first = scans[scans["patient"] == again["patient"]].iloc[0]
     one, two = (render_volume(p, int(p.name), seed=0).astype(float) for p in (first, again))
-    other = render_volume(people.iloc[0], 0, seed=0).astype(float)
+    other = render_volume(scans.iloc[0], 0, seed=0).astype(float)
     assert not np.array_equal(one, two)
     bulk = [(v > -300).sum() for v in (one, two, other)]
     assert abs(bulk[0] - bulk[1]) < 0.2 * bulk[0]

@@ -1,9 +1,11 @@
+"""Procedural chest radiographs: the population, the images, and the demo cohort."""
+
 import numpy as np
 import pytest
 
 from dpmed_core.cohort.demo.radiograph import add_demo_radiograph
 from dpmed_core.cohort.store import CohortStore
-from dpmed_core.phantoms.abdomen.population import draw_people
+from dpmed_core.phantoms.abdomen.population import draw_scans
 from dpmed_core.phantoms.chest.population import COMORBIDITIES, FINDINGS, draw_population
 from dpmed_core.phantoms.chest.radiograph import render_radiograph
 from tests.conftest import KEY
@@ -13,14 +15,14 @@ def draw(index: int, *, seed: int = 0) -> np.ndarray:
     return render_radiograph(draw_population(60, seed=seed, variant="demo").iloc[index], index, size=64, seed=seed, variant="demo")
 
 
-def test_images_are_fixed_by_their_seed():
+def test_an_image_depends_on_its_seed_and_row():
     assert np.array_equal(draw(3), draw(3))
     assert not np.array_equal(draw(3), draw(3, seed=1))
     assert not np.array_equal(draw(3), draw(4))
 
 
-@pytest.mark.parametrize("draw_patients", [draw_population, draw_people])
-def test_the_encoder_learns_from_other_patients_than_the_demos(draw_patients):
+@pytest.mark.parametrize("draw_patients", [draw_population, draw_scans])
+def test_the_encoders_patients_are_not_the_demos(draw_patients):
     ours, theirs = (draw_patients(400, seed=0, variant=variant)["age"].to_numpy() for variant in ("demo", "encoder"))
     assert (ours == theirs).mean() < 0.2
 
@@ -35,14 +37,14 @@ def test_the_population_is_as_documented():
     assert population.groupby("patient")[["age", "sex", *COMORBIDITIES]].nunique().max(axis=None) == 1
 
 
-def test_heart_failure_makes_large_hearts_commoner():
+def test_cardiomegaly_is_more_frequent_with_heart_failure():
     population = draw_population(4000, seed=0, variant="demo")
     rate = population.groupby("heart_failure")["cardiomegaly"].mean()
     assert rate[1] > 1.3 * rate[0]
 
 
-def test_a_large_heart_is_wider_on_the_image():
-    """Over pairs of radiographs that differ by this finding's severity alone, the field of the heart is brighter with it."""
+def test_cardiomegaly_brightens_the_region_of_the_heart():
+    """Pairs of radiographs differ only in the severity of this finding."""
     population = draw_population(60, seed=2, variant="demo")
     gains = []
     for index in range(12):
@@ -56,7 +58,7 @@ def test_a_large_heart_is_wider_on_the_image():
 
 
 @pytest.mark.slow
-def test_the_demo_is_read_back_from_dicom_and_is_the_same_each_time(tmp_path):
+def test_the_demo_is_read_back_from_dicom_and_is_reproducible(tmp_path):
     stores = [CohortStore(tmp_path / name, KEY) for name in ("one", "two")]
     for store, workers in zip(stores, (1, 2), strict=True):
         report = add_demo_radiograph(store, n_cases=90, workers=workers)

@@ -9,9 +9,9 @@ from statsmodels.stats.proportion import proportion_confint
 
 from dpmed_core.cohort.schema import Part
 from dpmed_core.evaluation.cases.case_scores import case_scores
-from dpmed_core.evaluation.scores.panel import panels_of
 from dpmed_core.reader_study.agreement import agreement
 from dpmed_core.reader_study.reader_vs_model import PRIVATE, READER, WITHOUT, Rater, model_raters, pair_table, rater_table, reader_rater
+from tests.scored import panels_of
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Blind reading: who is read in which order, what is kept of it, and that it is gone with the cohort."""
+"""The reader study: which cases are read in which order, what is stored, and that it is removed with the cohort."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -20,7 +20,7 @@ READING = {"fingerprint": "f" * 16, "finding": "mass", "n_cases": 3, "balanced":
 
 
 @pytest.fixture
-def book(data_dir) -> ReaderStudyStore:
+def store(data_dir) -> ReaderStudyStore:
     return ReaderStudyStore(Database(Settings(data_dir=data_dir)))
 
 
@@ -49,7 +49,7 @@ def test_cases_are_test_patients_one_image_each_with_known_labels(cohort):
     assert (split.parts[rows] == Part.TEST.value).all()
 
 
-def test_a_balanced_reading_has_half_of_each_and_another_as_many_as_come(cohort):
+def test_a_balanced_reading_has_half_of_each_class_and_another_the_proportion_of_the_cohort(cohort):
     assert cohort[0].cases["mass"].iloc[read(cohort)].sum() == 10
     assert cohort[0].cases["mass"].iloc[read(cohort, balanced=False, n_cases=60)].mean() < 0.35
 
@@ -68,61 +68,61 @@ def test_the_order_is_the_same_each_time_and_another_for_another_reading(cohort)
     assert 0.3 < np.mean([one[0] for one in labels]) < 0.7  # neither class comes first
 
 
-def test_too_few_patients_are_said(cohort):
+def test_too_few_patients_are_refused(cohort):
     few = Cohort("c", Modality.RADIOGRAPH, True, ("mass",), (), cohort[0].cases.head(9), cohort[0].images[:9], "f" * 16)
     with pytest.raises(CohortError, match="needs 10"):
         cases_to_read(few, Split(cohort[1].parts[:9], 0), finding="mass", n_cases=20, balanced=True, reading_id="a" * 16, key=KEY)
 
 
-def test_answers_are_kept_in_order_and_a_place_is_answered_once(book):
-    reading = book.begin(reader="Dr  Blue", **READING)
+def test_answers_are_kept_in_order_and_a_place_is_answered_once(store):
+    reading = store.begin(reader="Dr  Blue", **READING)
     assert reading.reader == "Dr Blue"
     for place in (0, 1):
-        assert book.record(reading, place=place, case_id=f"{place}", present=place == 0, confidence=3, seconds=1.5)
-    assert not book.record(reading, place=1, case_id="1", present=True, confidence=4, seconds=9)
-    kept = book.answers(reading)
+        assert store.record(reading, place=place, case_id=f"{place}", present=place == 0, confidence=3, seconds=1.5)
+    assert not store.record(reading, place=1, case_id="1", present=True, confidence=4, seconds=9)
+    kept = store.answers(reading)
     assert list(kept["present"]) == [True, False] and list(kept["confidence"]) == [3, 3] and (kept["answered_at"] > 0).all()
 
 
-def test_an_unfinished_reading_is_gone_on_with_and_a_finished_one_is_not(book):
-    reading = book.begin(reader="Blue", **READING)
-    book.record(reading, place=0, case_id="0", present=True, confidence=1, seconds=1)
-    assert book.begin(reader="Blue", **READING) == reading == book.reading(reading.reading_id)
-    assert book.begin(reader="Green", **READING) != reading
+def test_an_unfinished_reading_is_continued_and_a_finished_one_is_not(store):
+    reading = store.begin(reader="Blue", **READING)
+    store.record(reading, place=0, case_id="0", present=True, confidence=1, seconds=1)
+    assert store.begin(reader="Blue", **READING) == reading == store.reading(reading.reading_id)
+    assert store.begin(reader="Green", **READING) != reading
     for place in (1, 2):
-        book.record(reading, place=place, case_id=str(place), present=True, confidence=1, seconds=1)
-    assert book.begin(reader="Blue", **READING) != reading
+        store.record(reading, place=place, case_id=str(place), present=True, confidence=1, seconds=1)
+    assert store.begin(reader="Blue", **READING) != reading
 
 
-def test_answers_of_several_at_once_are_all_kept(book):
-    reader_study = [book.begin(reader=f"r{i}", **READING) for i in range(4)]
+def test_answers_of_several_at_once_are_all_kept(store):
+    readings = [store.begin(reader=f"r{i}", **READING) for i in range(4)]
     with ThreadPoolExecutor(4) as pool:
         done = list(
             pool.map(
-                lambda one: [book.record(one, place=p, case_id=str(p), present=True, confidence=1, seconds=1) for p in range(3)],
-                reader_study,
+                lambda one: [store.record(one, place=p, case_id=str(p), present=True, confidence=1, seconds=1) for p in range(3)],
+                readings,
             )
         )
-    assert all(all(one) for one in done) and all(len(book.answers(one)) == 3 for one in reader_study)
+    assert all(all(one) for one in done) and all(len(store.answers(one)) == 3 for one in readings)
 
 
-def test_readings_go_with_the_cohort_and_others_stay(book):
-    gone = book.begin(reader="Blue", **READING)
-    book.record(gone, place=0, case_id="0", present=True, confidence=1, seconds=1)
-    stays = book.begin(reader="Blue", **{**READING, "fingerprint": "e" * 16})
-    book.forget("f" * 16)
-    assert book.reading(gone.reading_id) is None and book.answers(gone).empty and book.reading(stays.reading_id) == stays
+def test_readings_are_removed_with_the_cohort_and_others_stay(store):
+    gone = store.begin(reader="Blue", **READING)
+    store.record(gone, place=0, case_id="0", present=True, confidence=1, seconds=1)
+    stays = store.begin(reader="Blue", **{**READING, "fingerprint": "e" * 16})
+    store.forget("f" * 16)
+    assert store.reading(gone.reading_id) is None and store.answers(gone).empty and store.reading(stays.reading_id) == stays
 
 
 @pytest.mark.parametrize("name", ["", "   ", "x" * 41])
-def test_a_reader_needs_a_name(book, name):
-    with pytest.raises(DpmedError, match="name of 1 to 40"):
-        book.begin(reader=name, **READING)
+def test_a_reader_needs_a_name(store, name):
+    with pytest.raises(DpmedError, match="name or pseudonym of 1 to 40"):
+        store.begin(reader=name, **READING)
 
 
 @pytest.mark.parametrize("reading_id", ["", "x", "' OR 1=1 --", "0" * 16])
-def test_a_reading_that_does_not_exist_is_none(book, reading_id):
-    assert book.reading(reading_id) is None
+def test_a_reading_that_does_not_exist_is_none(store, reading_id):
+    assert store.reading(reading_id) is None
 
 
 def test_the_database_is_its_owners_and_a_wrong_address_is_a_sentence_without_its_password(data_dir):

@@ -6,13 +6,14 @@ import pandas as pd
 import pytest
 
 from dpmed_core.cohort.schema import Cohort
-from dpmed_core.errors import ExportError
-from dpmed_core.evaluation.tables.all_tables import evaluation_tables
+from dpmed_core.errors import DpmedError, ExportError
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.reporting.catalogue import CATALOGUE, Choice, draw
 from dpmed_core.reporting.export import export_figure, exported
+from dpmed_core.settings import PRODUCT_DATA_DIR
+from tests.scored import evaluation_tables
 
-RUNS = {"twin": np.nan, "low": 0.3, "high": 8.0}
+RUNS = {"reference": np.nan, "low": 0.3, "high": 8.0}
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def test_every_figure_is_a_page_without_network_and_a_table(tables, cohort, name
 
 def test_a_table_loses_no_row_that_was_not_chosen_away(tables, cohort):
     whole = read(exported("privacy-utility", tables, cohort, Choice(), ".csv"))
-    assert len(whole) == len(tables.utility) == 3 * 3
+    assert len(whole) == len(tables.auroc.utility) == 3 * 3
     chosen = read(exported("privacy-utility", tables, cohort, Choice(finding="mass"), ".csv"))
     assert set(chosen["finding"]) == {"mass"} and len(chosen) == 3
 
@@ -54,13 +55,14 @@ def test_a_table_loses_no_row_that_was_not_chosen_away(tables, cohort):
         ("roc", Choice(), "x.docx", r"\.docx cannot be written.*\.pdf"),
         ("roc", Choice(), "x", "No suffix cannot be written"),
         ("roc", Choice(finding="cough"), "x.html", "no finding 'cough'.*mass"),
+        ("roc", Choice(metric="f1"), "x.html", "no metric 'f1'.*auprc"),
         ("roc", Choice(epsilon=7), "x.html", "ε = 7 is not trained.*0.3, 8"),
         ("fairness-forest", Choice(unit="image"), "x.html", "No private run of recipe probe with unit image"),
-        ("privacy-utility", Choice(published=True), "x.html", "published figures are of CT"),
+        ("privacy-utility", Choice(published=PRODUCT_DATA_DIR / "reference"), "x.html", "published figures are of CT"),
     ],
 )
 def test_what_cannot_be_exported_is_said_and_nothing_is_written(tables, cohort, tmp_path, name, choice, out, said):
-    with pytest.raises(ExportError, match=said):
+    with pytest.raises(DpmedError, match=said):
         export_figure(name, tables, cohort, choice, out=tmp_path / out)
     assert list(tmp_path.iterdir()) == []
 
@@ -74,7 +76,7 @@ def test_nothing_trained_is_said(tables, cohort, make_scored):
 
 def test_published_figures_stand_apart_and_cited_behind_a_ct_cohort(tables, cohort):
     ct = replace(cohort, modality=Modality.CT)
-    apart, alone = (draw("privacy-utility", tables, Choice(published=shown), ct) for shown in (True, False))
+    apart, alone = (draw("privacy-utility", tables, Choice(published=shown), ct) for shown in (PRODUCT_DATA_DIR / "reference", None))
     assert "10.1038/s43856-024-00462-6" in apart.layout.title.subtitle.text.replace("<br>", " ")
     added = [trace for trace in apart.data if trace.name not in {trace.name for trace in alone.data}]
     assert all("published" in trace.name for trace in added)

@@ -1,9 +1,10 @@
+import re
 from dataclasses import replace
 
 import pytest
 
 from dpmed_core.errors import SpecError
-from dpmed_core.runs.plan import estimate_seconds, n_train_units, parse_epsilons, plan_runs
+from dpmed_core.runs.plan import estimate_seconds, n_train_units, parse_delta, parse_epsilons, plan_runs
 from dpmed_core.training.spec import PrivacyUnit, default_delta
 
 
@@ -12,7 +13,7 @@ def plan(cohort, installation, **changes):
     return plan_runs(cohort, key=installation.key, **options)
 
 
-def test_a_grid_is_planned_seed_by_seed_with_its_twin_first(cohort, installation):
+def test_a_grid_is_planned_seed_by_seed_with_the_reference_first(cohort, installation):
     specs = plan(cohort, installation)
     assert [(s.seed, s.privacy.epsilon if s.privacy else None) for s in specs] == [
         (0, None), (0, 0.3), (0, 1.0), (1, None), (1, 0.3), (1, 1.0),
@@ -42,11 +43,40 @@ def test_what_cannot_be_trained_is_refused(cohort, installation, changes):
         plan(cohort, installation, **changes)
 
 
-def test_numbers_are_read_and_what_is_none_is_refused():
+def test_budgets_are_read_and_anything_else_is_refused():
     assert parse_epsilons(" 0.3, 1,8 ,") == [0.3, 1.0, 8.0]
     for text in ("", " , ", "1;2", "one"):
         with pytest.raises(SpecError):
             parse_epsilons(text)
+
+
+@pytest.mark.parametrize(("text", "delta"), [("1e-5", 1e-5), (" 0.00001 ", 1e-5), (".09", 0.09)])
+def test_one_delta_is_read(text, delta):
+    assert parse_delta(text) == delta
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1e-5, 1e-6", "has a comma"),
+        ("0,00001", "has a comma"),
+        ("", "No δ was given"),
+        ("small", "'small' is not a number: write δ as"),
+        ("0", "δ = 0 is not between 0 and 1"),
+        ("1", "δ = 1 is not between 0 and 1"),
+        ("-1e-5", "δ = -1e-05 is not between 0 and 1"),
+        ("nan", "δ = nan is not between 0 and 1"),
+    ],
+)
+def test_what_is_not_one_delta_is_refused_in_its_own_words(text, said):
+    with pytest.raises(SpecError, match=re.escape(said)):
+        parse_delta(text)
+
+
+def test_a_later_seed_is_planned_alone_and_as_in_the_whole_grid(cohort, installation):
+    alone = plan(cohort, installation, n_seeds=1, first_seed=3)
+    assert alone == [spec for spec in plan(cohort, installation, n_seeds=4) if spec.seed == 3]
+    assert [spec.seed for spec in plan(cohort, installation, n_seeds=1, first_seed=100_000)] == [100_000] * 3
 
 
 def test_more_runs_take_longer_and_more_workers_less(cohort, installation):
@@ -55,7 +85,7 @@ def test_more_runs_take_longer_and_more_workers_less(cohort, installation):
     assert estimate_seconds(many, cohort, [], workers=4) < estimate_seconds(many, cohort, [], workers=1)
 
 
-def test_a_patient_is_promised_nothing_where_patients_cannot_be_told_apart(cohort, installation):
+def test_without_known_patients_no_guarantee_is_given_to_a_patient(cohort, installation):
     unknown = replace(cohort, patients_known=False)
     with pytest.raises(SpecError, match="choose the unit image"):
         plan(unknown, installation)

@@ -1,11 +1,11 @@
-"""What all runs on a cohort's patients spent together."""
+"""The cumulative privacy loss of all runs on a cohort's patients."""
 
 import math
 from dataclasses import asdict, replace
 
 import pytest
 
-from dpmed_core.runs.spending import charged_mechanisms, cumulative_loss_sentence, total_cumulative_loss, with_unplanned
+from dpmed_core.runs.spending import accounted_mechanisms, cumulative_privacy_loss, privacy_loss_sentence, with_unplanned_runs
 from dpmed_core.runs.status import Progress, RunState
 from dpmed_core.training.accounting.full_batch import guarantee_full_batch
 from dpmed_core.training.accounting.gaussian_dp import gaussian_epsilon
@@ -40,7 +40,7 @@ def begun(installation, cohort, guarantee):
 
 
 def steps_charged(installation, status):
-    return sum(m.steps for m in charged_mechanisms(installation.runs, status, most_images=2))
+    return sum(m.steps for m in accounted_mechanisms(installation.runs, status, most_images=2))
 
 
 def mu(steps):
@@ -58,7 +58,7 @@ def mu(steps):
         ([("planned", 0), ("checkpoint", 8), ("cancelled", 11), ("planned", 0), ("resumed", 8), ("finished", STEPS)], STEPS + 3),
     ],
 )
-def test_every_step_that_somebody_may_have_seen_is_charged(installation, begun, events, steps):
+def test_every_step_that_may_have_been_seen_is_charged(installation, begun, events, steps):
     assert steps_charged(installation, begun(0, *events)) == steps
 
 
@@ -66,44 +66,44 @@ def test_finished_cancelled_and_open_runs_compose(installation, cohort, begun):
     begun(0, ("planned", 0), ("finished", STEPS))
     begun(1, ("planned", 0), ("cancelled", 5))
     begun(2, ("planned", 0))
-    total = total_cumulative_loss(installation.runs, cohort, delta=1e-5)
+    total = cumulative_privacy_loss(installation.runs, cohort, delta=1e-5)
     assert total.epsilon == pytest.approx(gaussian_epsilon(mu(2 * STEPS + 5), 1e-5), rel=1e-9)
     assert (total.n_private, total.n_uncounted, total.n_non_private) == (3, 0, 0)
 
 
-def test_a_planned_training_is_added_to_what_was_explored(installation, cohort, begun, guarantee):
+def test_planned_runs_are_added_to_the_cumulative_privacy_loss(installation, cohort, begun, guarantee):
     begun(0, ("planned", 0), ("finished", STEPS))
-    before = total_cumulative_loss(installation.runs, cohort, delta=1e-5)
-    after = total_cumulative_loss(installation.runs, cohort, delta=1e-5, planned=[guarantee] * 3)
+    before = cumulative_privacy_loss(installation.runs, cohort, delta=1e-5)
+    after = cumulative_privacy_loss(installation.runs, cohort, delta=1e-5, planned=[guarantee] * 3)
     assert after.epsilon == pytest.approx(gaussian_epsilon(mu(4 * STEPS), 1e-5), rel=1e-9)
     assert before.epsilon < after.epsilon < 4 * before.epsilon
 
 
 def test_targets_alone_add_up(installation, cohort, begun):
     begun(0, ("planned", 0), ("finished", STEPS))
-    before = total_cumulative_loss(installation.runs, cohort, delta=1e-5)
+    before = cumulative_privacy_loss(installation.runs, cohort, delta=1e-5)
     patient, image = (
         [RunSpec("f", 0, "paper", 1, unit, PrivacyTarget(*target), 0) for target in ((2, 1e-5), (3, 1e-6))]
         for unit in (PrivacyUnit.PATIENT, PrivacyUnit.IMAGE)
     )
-    after = with_unplanned(before, patient)
-    assert with_unplanned(before, image).epsilon == math.inf
-    assert with_unplanned(before, []) == before
+    after = with_unplanned_runs(before, patient)
+    assert with_unplanned_runs(before, image).epsilon == math.inf
+    assert with_unplanned_runs(before, []) == before
     assert (after.epsilon, after.n_private) == (pytest.approx(before.epsilon + 5), 3)
     assert after.delta == pytest.approx(2.1e-5)
 
 
-def test_what_was_asked_but_not_planned_and_what_is_not_private_are_told_apart(installation, cohort, begun):
+def test_runs_without_planned_noise_and_non_private_runs_are_counted_separately(installation, cohort, begun):
     begun(0)
     begun(1, private=False)
     begun(2, ("planned", 0), fingerprint="another cohort")
-    total = total_cumulative_loss(installation.runs, cohort, delta=1e-5)
+    total = cumulative_privacy_loss(installation.runs, cohort, delta=1e-5)
     assert (total.epsilon, total.n_private, total.n_uncounted, total.n_non_private) == (0.0, 0, 1, 1)
 
 
 def test_an_image_level_run_counts_what_it_is_worth_to_the_patient_with_most_images(installation, cohort, begun):
     begun(0, ("planned", 0), ("finished", STEPS), unit=PrivacyUnit.IMAGE)  # two images a patient
-    total = total_cumulative_loss(installation.runs, cohort, delta=1e-5)
+    total = cumulative_privacy_loss(installation.runs, cohort, delta=1e-5)
     assert total.epsilon == pytest.approx(gaussian_epsilon(2 * mu(STEPS), 1e-5), rel=1e-9)
 
 
@@ -115,10 +115,17 @@ def test_a_withdrawn_run_stays_charged(installation, cohort, begun):
 
 
 def test_the_sentence_names_delta_unit_and_accountant(installation, cohort, begun):
-    assert "No private model" in cumulative_loss_sentence(total_cumulative_loss(installation.runs, cohort, delta=1e-5))
+    assert "No private model" in privacy_loss_sentence(cumulative_privacy_loss(installation.runs, cohort, delta=1e-5))
     begun(0, ("planned", 0), ("finished", STEPS))
     begun(1)
     begun(2, private=False)
-    said = cumulative_loss_sentence(total_cumulative_loss(installation.runs, cohort, delta=1e-5))
-    for part in ("1 private model", "δ = 1e-05", "each patient", "exact composition", "not counted yet", "without privacy"):
+    said = privacy_loss_sentence(cumulative_privacy_loss(installation.runs, cohort, delta=1e-5))
+    for part in (
+        "1 private model",
+        "δ = 1e-05",
+        "each patient",
+        "exact composition",
+        "is not counted",
+        "1 model without privacy has no privacy guarantee; internal comparison only.",
+    ):
         assert part in said

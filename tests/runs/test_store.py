@@ -25,13 +25,13 @@ def finished(runs, spec, settings, trainer):
     return run_id
 
 
-def test_equal_questions_have_one_name_in_one_installation_alone(runs, spec, tmp_path):
+def test_equal_specifications_have_one_name_within_one_installation(runs, spec, tmp_path):
     assert runs.run_id(spec) == runs.run_id(replace(spec, privacy=PrivacyTarget(8.0, 0.00001)))
     assert runs.run_id(spec) != RunStore(tmp_path, b"x" * 32).run_id(spec)
     assert len({runs.run_id(replace(spec, seed=seed, privacy=p)) for seed in (0, 1) for p in (None, spec.privacy)}) == 4
 
 
-def test_many_who_ask_at_once_get_one_run(runs, spec):
+def test_many_who_queue_a_run_at_once_get_one(runs, spec):
     barrier, answers = threading.Barrier(12), []
 
     def ask():
@@ -51,11 +51,11 @@ def test_a_run_comes_back_as_it_was_asked(runs, spec):
     assert (status.spec, status.cohort_name, status.state) == (spec, "images", RunState.QUEUED)
 
 
-def test_asking_again_changes_nothing_of_a_run_that_has_ended(runs, finished, spec):
+def test_queueing_again_does_not_change_a_run_that_has_ended(runs, finished, spec):
     assert runs.ask(spec, cohort_name="images").state is RunState.FINISHED
 
 
-def test_a_queued_run_is_cancelled_at_once_and_can_be_tried_again(runs, spec):
+def test_a_queued_run_is_cancelled_at_once_and_can_be_retried(runs, spec):
     run_id = runs.ask(spec, cohort_name="images").run_id
     runs.cancel(run_id)
     assert runs.status(run_id).state is RunState.CANCELLED
@@ -63,7 +63,7 @@ def test_a_queued_run_is_cancelled_at_once_and_can_be_tried_again(runs, spec):
     assert runs.status(run_id).state is RunState.QUEUED and not runs.wants_cancel(run_id)
 
 
-def test_what_has_ended_cannot_be_cancelled_and_what_is_whole_cannot_be_tried_again(runs, finished):
+def test_an_ended_run_cannot_be_cancelled_and_an_undamaged_one_cannot_be_retried(runs, finished):
     with pytest.raises(RunError, match="only a queued or training run"):
         runs.cancel(finished)
     with pytest.raises(RunError, match="only a failed, cancelled or damaged"):
@@ -85,7 +85,42 @@ def test_a_damaged_result_is_not_shown_and_can_be_trained_again(runs, finished, 
     assert runs.status(finished).state is RunState.FINISHED and not runs.is_damaged(finished)
 
 
-def test_a_withdrawn_run_keeps_only_its_question_and_what_it_spent(runs, finished, spec):
+def test_a_finished_run_whose_checksums_are_missing_can_be_trained_again(runs, finished, settings, trainer, monkeypatch):
+    """As after a `retry` that was killed between the removal of the checksums and the new state."""
+    (runs.root / finished / "scores.parquet").write_bytes(b"damaged")
+    monkeypatch.setattr(RunStore, "set_progress", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        runs.retry(finished)
+    monkeypatch.undo()
+    assert runs.status(finished).state is RunState.FINISHED and runs.is_damaged(finished)
+    with pytest.raises(DamagedRunError, match="checksums"):
+        runs.scores(finished)
+    runs.retry(finished)
+    work_on(settings, finished, trainer=trainer)
+    assert runs.status(finished).state is RunState.FINISHED and not runs.is_damaged(finished)
+
+
+def test_an_interrupted_removal_of_a_cohort_can_be_repeated(installation, cohort, spec, settings, trainer, monkeypatch):
+    ids = [installation.runs.ask(replace(spec, cohort_fingerprint=cohort.fingerprint, seed=s), cohort_name="images").run_id for s in (0, 1)]
+    for run_id in ids:
+        work_on(settings, run_id, trainer=trainer)
+    withdraw = RunStore.withdraw
+
+    def interrupted(runs, run_id):
+        if run_id == ids[1]:
+            raise KeyboardInterrupt
+        withdraw(runs, run_id)
+
+    monkeypatch.setattr(RunStore, "withdraw", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        installation.remove_cohort("images")
+    monkeypatch.undo()
+    installation.remove_cohort("images")
+    assert installation.cohorts.names() == []
+    assert {installation.runs.status(run_id).state for run_id in ids} == {RunState.WITHDRAWN}
+
+
+def test_a_withdrawn_run_keeps_only_its_specification_and_what_it_spent(runs, finished, spec):
     before = runs.attempts(finished)
     runs.withdraw(finished)
     assert {path.name for path in (runs.root / finished).iterdir() if not path.name.startswith(".")} == {
@@ -121,7 +156,7 @@ def test_checkpoints_come_back_and_an_unreadable_one_is_recorded_and_not_used(ru
 
 
 @pytest.mark.parametrize("run_id", ["none", "../..", "a/b", ""])
-def test_a_run_that_is_not_there_is_said_to_be_missing(runs, run_id):
+def test_a_missing_run_is_refused_with_a_sentence(runs, run_id):
     with pytest.raises(RunError, match="There is no run"):
         runs.status(run_id)
 

@@ -1,7 +1,8 @@
-"""What the training tests share: a session that keeps everything in memory, and a small cohort."""
+"""Shared by the training tests: a session in memory, small cohorts, and a cache of calibrations."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from dpmed_core.training.session import Cancelled, Checkpoint
 
 @dataclass
 class MemorySession:
-    """A `TrainingSession` in memory, which a test can start from a checkpoint and stop at a step."""
+    """A `TrainingSession` in memory; a test can start it from a checkpoint and cancel it at a step."""
 
     checkpoint: Checkpoint | None = None
     cancel_at: int | None = None
@@ -51,6 +52,12 @@ def new_session() -> type[MemorySession]:
     return MemorySession
 
 
+@pytest.fixture(scope="session")
+def calibrations_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache of calibrations for all tests, many of which train for the same target."""
+    return tmp_path_factory.mktemp("calibrations")
+
+
 @pytest.fixture
 def one_torch_thread():
     n_threads = torch.get_num_threads()
@@ -61,7 +68,7 @@ def one_torch_thread():
 
 @pytest.fixture
 def make_volumes(make_cohort) -> Callable[..., tuple[Cohort, Split]]:
-    """The same cohort with volumes of random Hounsfield units, as a CT cohort stores them, brighter where the first finding is present."""
+    """The same cohort with random volumes in Hounsfield units, as a CT cohort stores them, brighter where the first finding is present."""
 
     def make(n_patients: int = 12, **options: object) -> tuple[Cohort, Split]:
         cohort, split = make_cohort(n_patients, side=4, **options)
@@ -75,7 +82,7 @@ def make_volumes(make_cohort) -> Callable[..., tuple[Cohort, Split]]:
 
 @pytest.fixture
 def make_cohort() -> Callable[..., tuple[Cohort, Split]]:
-    """A cohort of random 64 x 64 images in which patient i has 1 + i % `most_films` images, and its split."""
+    """A cohort of random radiographs in which patient i has 1 + i % `most_images` images, and its split."""
 
     def make(n_patients: int = 12, *, most_images: int = 3, side: int = 64, findings: tuple[str, ...] = ("effusion", "mass")):
         rng = np.random.default_rng(5)

@@ -1,4 +1,4 @@
-"""A stored model, asked again, gives the scores that its run stored."""
+"""A rebuilt model gives the scores that its run stored."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from dpmed_core.imaging.modality import Modality
 from dpmed_core.runs.store import RunStore
 from dpmed_core.settings import PRODUCT_DATA_DIR
 from dpmed_core.training.fitted import StoredModel
-from dpmed_core.training.inference import rebuild, score_images
+from dpmed_core.training.inference import rebuild
 from dpmed_core.training.recipes.catalogue import RECIPES
 from dpmed_core.training.recipes.networks import NETWORKS
 from dpmed_core.training.scores import held_out_rows
@@ -22,8 +22,8 @@ ENCODERS = PRODUCT_DATA_DIR / "encoders"
 
 
 @pytest.fixture
-def run_of(make_cohort, new_session, tmp_path, monkeypatch, one_torch_thread):
-    """Trains a recipe on a small cohort, stores it, and gives what the store has of it, with the held-out images and scores."""
+def run_of(make_cohort, new_session, tmp_path, calibrations_dir, monkeypatch, one_torch_thread):
+    """Trains a recipe on a small cohort, stores the run, and returns the stored model with the held-out images and scores."""
     for name in ("paper", "finetune"):
         monkeypatch.setitem(NETWORKS, name, replace(NETWORKS[name], epochs=2))
 
@@ -33,7 +33,8 @@ def run_of(make_cohort, new_session, tmp_path, monkeypatch, one_torch_thread):
         spec = RunSpec(cohort.fingerprint, 0, recipe, RECIPES[recipe].version, PrivacyUnit.PATIENT, privacy, seed=3)
         store = RunStore(tmp_path / "runs", b"k" * 32)
         run_id = store.ask(spec, cohort_name=cohort.name).run_id
-        store.finish(run_id, train(spec, cohort, split, session=new_session(), features_dir=tmp_path / "f", encoders_dir=ENCODERS))
+        folders = {"features_dir": tmp_path / "f", "encoders_dir": ENCODERS, "calibrations_dir": calibrations_dir}
+        store.finish(run_id, train(spec, cohort, split, session=new_session(), **folders))
         stored = StoredModel(store.result(run_id), store.weights(run_id), ENCODERS, cohort.modality)
         scores = store.scores(run_id)["score"].to_numpy().reshape(-1, len(cohort.findings))
         return stored, cohort.images[held_out_rows(split)], scores
@@ -74,7 +75,7 @@ def test_a_run_of_a_version_that_cannot_be_rebuilt_is_refused(run_of, version):
         score_images(of_version(stored, version), images)
 
 
-def test_heads_of_version_2_which_only_trained_otherwise_give_their_scores(run_of):
+def test_heads_of_version_2_which_differed_in_training_alone_give_their_scores(run_of):
     stored, images, scores = run_of("probe", 8.0)
     assert score_images(of_version(stored, 2), images) == pytest.approx(scores, abs=1e-6)
 
@@ -83,6 +84,11 @@ def test_heads_on_the_former_encoder_for_ct_are_refused(run_of):
     stored, images, _ = run_of("probe", None)
     with pytest.raises(RunError, match="version 2 of recipe probe"):
         score_images(replace(of_version(stored, 2), modality=Modality.CT), images)
+
+
+def score_images(stored, images):
+    """Probabilities `[n, n_findings]` that a finished run's model gives to `images`."""
+    return rebuild(stored).score(images)
 
 
 def of_version(stored, version):

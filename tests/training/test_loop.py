@@ -31,7 +31,7 @@ def test_a_run_takes_the_planned_steps_and_ends_with_a_checkpoint(data, new_sess
     session = new_session()
     train_model(network(), data, SETTINGS, session=session)
     assert session.steps == [0, 1, 2, 3, 4, 5, 6]
-    assert session.events[-2:] == ["save", "step"], "what a last step gave is durable before it is told"
+    assert session.events[-2:] == ["save", "step"], "the last step is saved before it is reported"
     assert session.saved[-1].step == 6
 
 
@@ -44,8 +44,8 @@ def test_a_resumed_run_takes_only_the_steps_that_are_left(data, new_session):
     assert second.saved[-1].elapsed_seconds > first.saved[-1].elapsed_seconds
 
 
-def test_a_resumed_twin_goes_on_exactly_where_it_stopped(data, new_session):
-    """With everybody in every step a non-private run is deterministic, so that one interruption must leave no trace."""
+def test_a_resumed_reference_continues_exactly_where_it_stopped(data, new_session):
+    """With every unit in every step a non-private run is deterministic, so that an interruption must change nothing."""
     settings = replace(SETTINGS, sample_rate=1.0, images_per_unit=9, noise_multiplier=None)
     whole, half, rest = network(), network(), network()
     train_model(whole, data, settings, session=new_session())
@@ -93,7 +93,7 @@ def test_a_cancelled_run_stops_before_its_next_step(data, new_session):
 
 
 class Recorder:
-    """A stepper that notes the images it was given."""
+    """A stepper that records the images of its micro-batches."""
 
     def __init__(self, n_images):
         self.batches, self.finished, self.n_images = [], 0, n_images
@@ -110,7 +110,7 @@ class Recorder:
         self.finished += 1
 
 
-def test_units_enter_whole_or_by_a_random_few_of_their_images():
+def test_units_enter_with_all_of_their_images_or_a_random_sample_of_them():
     numbers = torch.arange(12.0).view(12, 1, 1, 1).expand(12, 1, 2, 2)
     data = TrainingData(numbers, torch.zeros(12, 1), [np.arange(0, 2), np.arange(2, 8), np.arange(8, 12)])
     settings = replace(SETTINGS, sample_rate=1.0, images_per_unit=4, images_at_once=6)

@@ -1,4 +1,4 @@
-"""What is added to a model whatever its recipe."""
+"""The note on the accountant in a model's result."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ import pytest
 from dpmed_core.training.accounting.full_batch import guarantee_full_batch
 from dpmed_core.training.result import RunResult, TrainedModel
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
-from dpmed_core.training.train import noted
+from dpmed_core.training.train import with_accountant_note
 
 
 @pytest.fixture
@@ -21,10 +21,10 @@ def model():
 
 def test_the_looser_accountant_is_noted(model):
     by_rdp = replace(model, result=replace(model.result, guarantee=replace(model.result.guarantee, accountant="rdp")))
-    notes = noted(by_rdp).result.notes
-    assert notes[0] == "first" and "Renyi" in notes[1]
+    notes = with_accountant_note(by_rdp).result.notes
+    assert notes[0] == "first" and "RDP accountant" in notes[1]
 
 
 def test_other_models_get_no_note(model):
-    assert noted(model) is model
-    assert noted(replace(model, result=replace(model.result, guarantee=None))).result.notes == ("first",)
+    assert with_accountant_note(model) is model
+    assert with_accountant_note(replace(model, result=replace(model.result, guarantee=None))).result.notes == ("first",)

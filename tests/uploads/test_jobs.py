@@ -15,7 +15,7 @@ from dpmed_core.uploads import steps as work
 from dpmed_core.uploads.columns import ColumnMap, mapped_source, table_facts
 from dpmed_core.uploads.image_column import folder_under, folders_under, refuse_links, tables_under
 from dpmed_core.uploads.jobs import JobPlan, Jobs, JobState, Stage
-from dpmed_core.uploads.preview import Outlook
+from dpmed_core.uploads.preview import ImportPreview
 from dpmed_core.uploads.steps import work_on
 
 N_IMAGES = 30
@@ -54,7 +54,7 @@ def looked(settings, images):
     job = Jobs(settings).begin_folder("ward")
     facts = table_facts(images / "ward" / "ward list.csv")
     job.set_plan(JobPlan("ward", "ward list.csv", facts.guess, "ward"))
-    Jobs(settings).start(job, Stage.LOOKING)
+    Jobs(settings).start(job, Stage.PREVIEWING)
     return job
 
 
@@ -120,9 +120,9 @@ def test_links_in_a_folder_are_refused(images, settings):
 
 def test_from_a_folder_to_a_cohort(images, settings):
     job = looked(settings, images)
-    outlook = Outlook.read(job.outlook)
-    assert (outlook.n_rows, outlook.n_usable, outlook.n_patients, outlook.n_problems) == (N_IMAGES, N_IMAGES, N_IMAGES // 2, {})
-    assert outlook.findings == (("Effusion", 15, 15, 0), ("COPD", 14, 16, 0))
+    preview_summary = ImportPreview.read(job.preview_summary)
+    assert (preview_summary.n_rows, preview_summary.n_usable, preview_summary.n_patients, preview_summary.n_problems) == (N_IMAGES, N_IMAGES, N_IMAGES // 2, {})
+    assert preview_summary.findings == (("Effusion", 15, 15, 0), ("COPD", 14, 16, 0))
     assert np.load(job.preview).shape == (24, 128, 128)
     Jobs(settings).start(job, Stage.IMPORTING)
     assert job.state().stage is Stage.FINISHED
@@ -140,7 +140,7 @@ def test_an_upload_is_unpacked_imported_and_removed(images, settings, tmp_path):
     assert job.state().stage is Stage.MAPPING and not job.upload.exists()
     assert job.folder.stat().st_mode & 0o777 == 0o700 and job.folder.is_relative_to(settings.data_dir)
     job.set_plan(JobPlan(None, "ward list.csv", table_facts(job.files / "ward list.csv").guess, "ward"))
-    Jobs(settings).start(job, Stage.LOOKING)
+    Jobs(settings).start(job, Stage.PREVIEWING)
     Jobs(settings).start(job, Stage.IMPORTING)
     assert job.state().stage is Stage.FINISHED and not job.files.exists()
 

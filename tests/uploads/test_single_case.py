@@ -17,7 +17,7 @@ from dpmed_core.imaging.image import read_image
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.settings import Settings
 from dpmed_core.uploads import single_case as uploaded_case
-from dpmed_core.uploads.single_case import clear_left_behind, read_uploaded_case
+from dpmed_core.uploads.single_case import remove_left_behind, read_uploaded_case
 
 N_MUTANTS = 6
 
@@ -148,11 +148,11 @@ def test_what_a_killed_server_left_is_swept(settings):
     left = settings.uploaded_cases_dir / ".draft-000000000000"
     left.mkdir(parents=True)
     (left / "00000").write_bytes(b"a radiograph")
-    clear_left_behind(settings)
+    remove_left_behind(settings)
     assert left.exists()  # it may be being read
     past = time.time() - uploaded_case.LEFT_BEHIND_SECONDS - 1
     os.utime(left, (past, past))
-    clear_left_behind(settings)
+    remove_left_behind(settings)
     assert not left.exists()
 
 

@@ -1,4 +1,4 @@
-"""Who gets pixels, and who does not."""
+"""Which session gets which pixels, and which gets none."""
 
 import json
 import logging
@@ -17,14 +17,14 @@ from dpmed_core.installation import Installation
 from dpmed_core.settings import Settings
 from widgets.viewer import routes
 from widgets.viewer import sessions as running
-from widgets.viewer.access import LASTING_SECONDS, LentArrays, PixelGrants
+from widgets.viewer.access import LIFETIME_SECONDS, InMemoryImages, PixelTokens
 from widgets.viewer.cohort_images import CohortImages
 
 PARTS = ["train", "validation", "test", "test"]
 
 
 class Clock:
-    """A clock that a test moves."""
+    """A clock that a test sets."""
 
     def __init__(self):
         self.now = 1000.0
@@ -40,19 +40,19 @@ def clock():
 
 @pytest.fixture
 def sessions():
-    """Sessions that run."""
+    """The active sessions."""
     return {"alice", "bob"}
 
 
 @pytest.fixture
-def grants(clock, sessions, monkeypatch):
-    held = PixelGrants(is_active=lambda session_id: session_id in sessions, clock=clock)
-    monkeypatch.setattr(routes, "pixel_grants", lambda: held)
+def tokens(clock, sessions, monkeypatch):
+    held = PixelTokens(is_active=lambda session_id: session_id in sessions, clock=clock)
+    monkeypatch.setattr(routes, "pixel_tokens", lambda: held)
     return held
 
 
 @pytest.fixture
-def client(grants, client_of):
+def client(tokens, client_of):
     return client_of(Starlette(routes=list(routes.ROUTES)))
 
 
@@ -89,17 +89,21 @@ def cohort(installation):
 
 @pytest.fixture
 def images(cohort, installation):
-    """What a session may see that looks at test cases."""
+    """The images of the test part."""
     split = assign_parts(cohort, seed=0, key=installation.key)
     return CohortImages(cohort, case_links(cohort, installation.key), split, Part.TEST, installation)
+
+
+def n_tokens(tokens):
+    return len(tokens._by_token)
 
 
 def ask(client, link, token=None):
     return client.get(f"/{routes.PIXEL_PATH}/{link}", headers={} if token is None else {routes.TOKEN_HEADER: token})
 
 
-def test_a_session_gets_the_stored_pixels_and_no_copy_is_kept(client, grants, images, cohort):
-    token = grants.token("alice", images)
+def test_a_session_gets_the_stored_pixels_and_no_copy_is_kept(client, tokens, images, cohort):
+    token = tokens.token("alice", images)
     answer = ask(client, images.links.links[2], token)
     assert answer.status_code == 200
     np.testing.assert_array_equal(np.frombuffer(answer.content, "<i2").reshape(2, 3, 4), cohort.images[2])
@@ -108,97 +112,97 @@ def test_a_session_gets_the_stored_pixels_and_no_copy_is_kept(client, grants, im
 
 
 @pytest.mark.parametrize("token", [None, "", "x" * 43, "../../etc/passwd"])
-def test_without_a_valid_token_nothing_is_told(token, client, grants, images):
-    grants.token("alice", images)
+def test_without_a_valid_token_nothing_is_told(token, client, tokens, images):
+    tokens.token("alice", images)
     for link in (images.links.links[2], images.links.links[0], "0" * 16):
         answer = ask(client, link, token)
         assert (answer.status_code, answer.content) == (403, b"")
 
 
-def test_a_token_in_the_address_does_not_count(client, grants, images):
-    token = grants.token("alice", images)
+def test_a_token_in_the_address_does_not_count(client, tokens, images):
+    token = tokens.token("alice", images)
     assert client.get(f"/{routes.PIXEL_PATH}/{images.links.links[2]}?{routes.TOKEN_HEADER}={token}").status_code == 403
 
 
-def test_a_token_opens_its_own_part_alone(client, grants, images):
-    token = grants.token("alice", images)
+def test_a_token_opens_its_own_part_only(client, tokens, images):
+    token = tokens.token("alice", images)
     for row, part in enumerate(PARTS):
         assert ask(client, images.links.links[row], token).status_code == (200 if part == "test" else 404)
 
 
-def test_a_token_opens_what_its_own_session_was_given_and_not_another_sessions(client, grants, images):
-    lent = LentArrays("upload", {"a" * 16: np.zeros((2, 2), np.uint8)})
-    alice, bob = grants.token("alice", images), grants.token("bob", lent)
+def test_a_token_opens_the_images_of_its_own_session_only(client, tokens, images):
+    uploaded = InMemoryImages("upload", {"a" * 16: np.zeros((2, 2), np.uint8)})
+    alice, bob = tokens.token("alice", images), tokens.token("bob", uploaded)
     assert alice != bob
     assert ask(client, "a" * 16, bob).status_code == 200 and ask(client, "a" * 16, alice).status_code == 404
     assert ask(client, images.links.links[2], bob).status_code == 404
 
 
-def test_a_token_ends_with_its_session(client, grants, images, sessions):
-    token = grants.token("alice", images)
+def test_a_token_ends_with_its_session(client, tokens, images, sessions):
+    token = tokens.token("alice", images)
     sessions.remove("alice")
     assert ask(client, images.links.links[2], token).status_code == 403
 
 
-def test_a_token_expires_and_is_drawn_out_by_use_of_the_page(client, grants, images, clock):
-    token = grants.token("alice", images)
-    clock.now += LASTING_SECONDS - 1
+def test_a_token_expires_unless_the_page_is_used(client, tokens, images, clock):
+    token = tokens.token("alice", images)
+    clock.now += LIFETIME_SECONDS - 1
     assert ask(client, images.links.links[2], token).status_code == 200
-    assert grants.token("alice", images) == token
-    clock.now += LASTING_SECONDS - 1
+    assert tokens.token("alice", images) == token
+    clock.now += LIFETIME_SECONDS - 1
     assert ask(client, images.links.links[2], token).status_code == 200
     clock.now += 2
     assert ask(client, images.links.links[2], token).status_code == 403
-    assert grants.token("alice", images) != token
-    assert len(grants) == 1
+    assert tokens.token("alice", images) != token
+    assert n_tokens(tokens) == 1
 
 
-def test_ended_sessions_leave_nothing_behind(grants, images, sessions):
-    grants.token("alice", images)
-    grants.token("bob", images)
+def test_ended_sessions_leave_nothing_behind(tokens, images, sessions):
+    tokens.token("alice", images)
+    tokens.token("bob", images)
     sessions.remove("alice")
-    grants.purge()
-    assert len(grants) == 1
+    tokens.purge()
+    assert n_tokens(tokens) == 1
 
 
-def test_another_image_under_the_same_name_takes_the_place_of_the_first(client, grants):
-    first, second = (LentArrays("upload", {letter * 16: np.zeros((2, 2), np.uint8)}) for letter in "ab")
-    token = grants.token("alice", first)
-    assert grants.token("alice", second) == token
+def test_another_image_under_the_same_name_replaces_the_first(client, tokens):
+    first, second = (InMemoryImages("upload", {letter * 16: np.zeros((2, 2), np.uint8)}) for letter in "ab")
+    token = tokens.token("alice", first)
+    assert tokens.token("alice", second) == token
     assert ask(client, "b" * 16, token).status_code == 200 and ask(client, "a" * 16, token).status_code == 404
-    assert len(grants) == 1
+    assert n_tokens(tokens) == 1
 
 
-def test_tokens_cannot_be_guessed_from_each_other(grants, images, sessions):
+def test_tokens_cannot_be_guessed_from_each_other(tokens, images, sessions):
     sessions.update(f"session-{number}" for number in range(200))
-    tokens = {grants.token(f"session-{number}", images) for number in range(200)}
-    assert len(tokens) == 200 and min(map(len, tokens)) >= 43
+    made = {tokens.token(f"session-{number}", images) for number in range(200)}
+    assert len(made) == 200 and min(map(len, made)) >= 43
 
 
 @pytest.mark.parametrize(
     "link", ["..%2F..%2Fsecret.key", "%2e%2e", "....", "%00", "a" * 4096, "0" * 15, "0" * 17, "%EF%BC%A1" * 16, "-" * 16, "%2Fetc%2Fpasswd"]
 )
-def test_odd_links_open_nothing(link, client, grants, images):
-    answer = ask(client, link, grants.token("alice", images))
+def test_odd_links_open_nothing(link, client, tokens, images):
+    answer = ask(client, link, tokens.token("alice", images))
     assert answer.status_code == 404
 
 
-def test_other_methods_are_refused(client, grants, images):
-    token = grants.token("alice", images)
+def test_other_methods_are_refused(client, tokens, images):
+    token = tokens.token("alice", images)
     for method in ("POST", "PUT", "DELETE"):
         answer = client.request(method, f"/{routes.PIXEL_PATH}/{images.links.links[2]}", headers={routes.TOKEN_HEADER: token})
         assert answer.status_code == 405
 
 
-def test_a_removed_cohort_is_not_shown_from_memory(client, grants, images, installation):
-    token = grants.token("alice", images)
+def test_a_removed_cohort_is_not_shown_from_memory(client, tokens, images, installation):
+    token = tokens.token("alice", images)
     assert ask(client, images.links.links[2], token).status_code == 200
     installation.remove_cohort("scans")
     assert ask(client, images.links.links[2], token).status_code == 404
 
 
-def test_nothing_of_a_case_or_a_token_is_logged(client, grants, images, caplog):
-    token = grants.token("alice", images)
+def test_nothing_of_a_case_or_a_token_is_logged(client, tokens, images, caplog):
+    token = tokens.token("alice", images)
     with caplog.at_level(logging.DEBUG):
         ask(client, images.links.links[2], token)
         ask(client, "0" * 16, token)
@@ -206,7 +210,7 @@ def test_nothing_of_a_case_or_a_token_is_logged(client, grants, images, caplog):
     assert token not in said and images.links.links[2] not in said
 
 
-def test_the_program_is_served_under_the_name_of_its_content(client):
+def test_the_program_is_served_under_a_name_that_contains_its_hash(client):
     name, text = routes.program()
     answer = client.get(f"/{routes.PROGRAM_PATH}/{name}")
     assert answer.status_code == 200 and answer.content == text and answer.headers["content-type"].startswith("text/javascript")
@@ -214,7 +218,7 @@ def test_the_program_is_served_under_the_name_of_its_content(client):
     assert client.get(f"/{routes.PROGRAM_PATH}/..%2F..%2Froutes.py").status_code == 404
 
 
-def test_the_program_speaks_to_no_other_host():
+def test_the_program_contacts_no_other_host():
     _, text = routes.program()
     assert b"http://" not in text and b"https://" not in text and b"eval(" not in text
 
@@ -225,8 +229,8 @@ def test_the_lock_file_names_no_registry():
 
 
 def test_the_servers_own_tokens_are_one_for_all_pages():
-    assert running.pixel_grants() is running.pixel_grants()
-    assert running.pixel_grants().find(running.pixel_grants().token("nobody's", LentArrays("none", {}))) is None
+    assert running.pixel_tokens() is running.pixel_tokens()
+    assert running.pixel_tokens().find(running.pixel_tokens().token("nobody's", InMemoryImages("none", {}))) is None
 
 
 def test_links_differ_between_installations_and_versions(cohort, installation):

@@ -1,12 +1,12 @@
-/** One picture on the page: a canvas with marks at its edges, lines where the other planes cut it, and numbers in its corners. */
+/** One plane on the page: a canvas with marks at its edges, reference lines of the other planes, and text in its corners. */
 
 import { resample, shade } from "./grey.js";
-import { PLANES, placeOf, sliceOf } from "./volume.js";
+import { PLANES, voxelOf, sliceOf } from "./volume.js";
 
 const LARGEST_ZOOM = 20;
 
 export class Pane {
-  /** An empty pane of the plane called `name`; `stage` holds what all panes share (volume, place, window). */
+  /** An empty pane of the plane called `name`; `stage` holds what all panes share (volume, voxel, window). */
   constructor(name, stage) {
     this.name = name;
     this.plane = PLANES[name];
@@ -25,13 +25,13 @@ export class Pane {
     [this.above, this.below] = this.element.querySelectorAll(".corner");
   }
 
-  /** Show all of the picture. */
+  /** Show the whole picture. */
   fit() {
     this.zoom = 1;
     this.shift = [0, 0];
   }
 
-  /** Zoom by `factor`, keeping what lies under (x, y), in canvas pixels, where it is. */
+  /** Zoom by `factor` about the canvas pixel (x, y), which keeps showing the same point. */
   zoomBy(factor, x = this.canvas.width / 2, y = this.canvas.height / 2) {
     const zoom = Math.min(Math.max(this.zoom * factor, 1), LARGEST_ZOOM), change = zoom / this.zoom;
     const middle = [this.canvas.width / 2, this.canvas.height / 2];
@@ -40,12 +40,12 @@ export class Pane {
     this.zoom = zoom;
   }
 
-  /** Move the picture by so many canvas pixels. */
+  /** Move the picture by (x, y) canvas pixels. */
   move(x, y) {
     this.shift = [this.shift[0] + x, this.shift[1] + y];
   }
 
-  /** Where the picture lies on the canvas: its corner, and canvas pixels for each stored one; a millimetre is as long across as down. */
+  /** The picture's corner on the canvas, and canvas pixels per stored pixel; a millimetre is equally long across and down. */
   layout(picture) {
     const { width, height } = this.canvas;
     const scale = this.zoom * Math.min(width / (picture.width * picture.wide), height / (picture.height * picture.high));
@@ -57,20 +57,20 @@ export class Pane {
     };
   }
 
-  /** The place in the volume under canvas pixel (x, y); null beside the picture. */
-  placeUnder(x, y) {
+  /** The voxel under canvas pixel (x, y); null outside the picture. */
+  voxelUnder(x, y) {
     if (!this.picture) return null;
     const { left, top, across, down } = this.layout(this.picture);
     const column = Math.floor((x - left) / across), row = Math.floor((y - top) / down);
     const inside = column >= 0 && row >= 0 && column < this.picture.width && row < this.picture.height;
-    return inside ? placeOf(this.stage.volume, this.plane, this.stage.place[this.plane.through], column, row) : null;
+    return inside ? voxelOf(this.stage.volume, this.plane, this.stage.voxel[this.plane.through], column, row) : null;
   }
 
-  /** Draw the picture and what stands around it. */
+  /** Draw the picture with its text and lines; values are interpolated again only where they have changed, see `resample`. */
   draw() {
-    const { volume, place, look, table, cuts } = this.stage;
+    const { volume, voxel, look, table, cuts } = this.stage;
     if (!volume || !this.resize()) return;
-    const at = place[this.plane.through], { width, height } = this.canvas;
+    const at = voxel[this.plane.through], { width, height } = this.canvas;
     if (this.drawn?.volume !== volume || this.drawn.at !== at) this.picture = sliceOf(volume, this.plane, at);
     const layout = this.layout(this.picture), wanted = { volume, at, width, height, smooth: look.smooth, ...layout };
     if (this.image?.width !== width || this.image?.height !== height) {
@@ -90,20 +90,20 @@ export class Pane {
     this.canvas.dataset.draws = ++this.draws;
   }
 
-  /** Lines where the other planes cut this one. */
+  /** Reference lines, where the other planes cut this one. */
   drawLines({ left, top, across, down }) {
     const shown = this.stage.cuts && this.stage.look.lines;
     this.across.hidden = this.down.hidden = !shown;
     if (!shown) return;
-    const { place, volume } = this.stage, { plane } = this, ratio = this.canvas.width / this.canvas.clientWidth;
-    const row = plane.turned ? volume.shape[plane.down] - 1 - place[plane.down] : place[plane.down];
-    this.down.style.left = `${(left + (place[plane.across] + 0.5) * across) / ratio}px`;
+    const { voxel, volume } = this.stage, { plane } = this, ratio = this.canvas.width / this.canvas.clientWidth;
+    const row = plane.turned ? volume.shape[plane.down] - 1 - voxel[plane.down] : voxel[plane.down];
+    this.down.style.left = `${(left + (voxel[plane.across] + 0.5) * across) / ratio}px`;
     this.across.style.top = `${(top + (row + 0.5) * down) / ratio}px`;
   }
 
   /**
-   * Follow the size of the canvas in whole pixels of the screen. Only the browser knows how it rounds a box of 482.5 pixels; a canvas
-   * with one pixel more or less would be stretched, and its greys with it.
+   * Observe the size of the canvas in whole pixels of the screen. Only the browser knows how it rounds a box of 482.5 pixels; a canvas
+   * with one pixel more or less would be stretched, and its grey levels would no longer be exact.
    */
   follow() {
     this.watcher = new ResizeObserver(([{ devicePixelContentBoxSize: boxes }]) => {
@@ -117,7 +117,7 @@ export class Pane {
     }
   }
 
-  /** Give the canvas as many pixels as the screen has there; whether there are any. */
+  /** Give the canvas exactly as many pixels as the screen has there; returns whether there are any. */
   resize() {
     const ratio = window.devicePixelRatio || 1;
     const [width, height] = this.size ?? [this.canvas.clientWidth, this.canvas.clientHeight].map((side) => Math.round(side * ratio));
@@ -126,7 +126,7 @@ export class Pane {
     return width > 0 && height > 0;
   }
 
-  /** Canvas pixel under the pointer of `event`. */
+  /** The canvas pixel under the pointer. */
   pixelUnder(event) {
     const box = this.canvas.getBoundingClientRect();
     return [((event.clientX - box.left) * this.canvas.width) / box.width, ((event.clientY - box.top) * this.canvas.height) / box.height];

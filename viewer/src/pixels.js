@@ -1,4 +1,4 @@
-/** Pixels from the server, a few images kept in this page's memory and nowhere else. */
+/** Pixels from the server; a few images are kept in this page's memory, and nowhere else. */
 
 const MOST_BYTES = 48 * 2 ** 20;
 
@@ -7,7 +7,7 @@ export class Pixels {
     this.kept = new Map();
   }
 
-  /** The bytes of the image that `link` names; fetched once. */
+  /** A promise of the bytes of the image that `link` names, which is fetched once. */
   fetch(link, { pixels, header, token }) {
     const known = this.kept.get(link);
     if (known) return known;
@@ -19,13 +19,13 @@ export class Pixels {
 
   async ask(address, headers) {
     const answer = await fetch(address, { headers, cache: "no-store", credentials: "same-origin" });
-    if (answer.status === 403) throw new Error("This view has expired: go to another case, or load the page again.");
-    if (!answer.ok) throw new Error("This image cannot be shown: it is no longer stored here.");
+    if (answer.status === 403) throw new Error("This view has expired: open another case, or reload the page.");
+    if (!answer.ok) throw new Error("This image cannot be shown: it is no longer stored.");
     const bytes = await answer.arrayBuffer();
     return bytes;
   }
 
-  /** Let the images go that were asked for first, while there are too many; never `kept`. */
+  /** Drop the images that were fetched first while there are too many bytes, but never the image `kept`. */
   async forget(kept) {
     const sizes = await Promise.all([...this.kept].map(async ([link, coming]) => [link, (await coming.catch(() => null))?.byteLength ?? 0]));
     let bytes = sizes.reduce((sum, [, size]) => sum + size, 0);

@@ -1,9 +1,9 @@
-/** What mouse, pen and finger do on a pane. */
+/** Mouse, pen and touch on a pane. */
 
-const STILL = 3;
+const STILL = 3; // pixels that a click may move
 const STEP = 1.15;
 
-/** Drag: window and level. With Shift, or the right or middle button: move. Click: the other planes go there. Wheel: slices, or zoom. */
+/** Drag: window and level. With Shift, or the right or middle button: pan. Click: go to this point in the other planes. Wheel: slices or zoom. */
 export function onPane(viewer, pane) {
   const { canvas } = pane;
   let from = null;
@@ -15,7 +15,7 @@ export function onPane(viewer, pane) {
   });
   canvas.addEventListener("pointermove", (event) => {
     if (!viewer.volume) return;
-    viewer.tell(pane.placeUnder(...pane.pixelUnder(event)));
+    viewer.showValue(pane.voxelUnder(...pane.pixelUnder(event)));
     if (!from) return;
     const x = event.clientX - from.x, y = event.clientY - from.y;
     from.moved ||= Math.hypot(x, y) > STILL;
@@ -28,13 +28,13 @@ export function onPane(viewer, pane) {
   });
   canvas.addEventListener("pointerup", (event) => {
     if (from && !from.moved && !from.moves && viewer.cuts) {
-      const place = pane.placeUnder(...pane.pixelUnder(event));
-      if (place) viewer.goTo(place);
+      const voxel = pane.voxelUnder(...pane.pixelUnder(event));
+      if (voxel) viewer.goTo(voxel);
     }
     from = null;
   });
   canvas.addEventListener("pointercancel", () => { from = null; });
-  canvas.addEventListener("pointerleave", () => viewer.tell(null));
+  canvas.addEventListener("pointerleave", () => viewer.showValue(null));
   canvas.addEventListener("dblclick", () => viewer.setMain(pane));
   canvas.addEventListener("contextmenu", (event) => event.preventDefault());
   canvas.addEventListener("wheel", (event) => onWheel(viewer, pane, event), { passive: false });

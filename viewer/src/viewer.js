@@ -29,7 +29,7 @@ export class Viewer {
     document.addEventListener("keydown", this.onKey);
   }
 
-  /** Show the image that the page asks for; its window stays as the reader left it, its place and zoom begin anew. */
+  /** Show the image that the page asks for; the window stays as the reader left it, position and zoom are reset. */
   async show(wanted, step) {
     this.step = step;
     this.wanted = wanted;
@@ -49,17 +49,17 @@ export class Viewer {
       this.link = null;
       this.volume = null;
       this.panes.forEach((pane) => pane.context.clearRect(0, 0, pane.canvas.width, pane.canvas.height));
-      this.note.textContent = error instanceof TypeError ? "The image could not be fetched: is the server still there?" : error.message;
+      this.note.textContent = error instanceof TypeError ? "The image could not be loaded: is the server running?" : error.message;
       return;
     }
-    this.place = this.volume.shape.map((size) => size >> 1);
+    this.voxel = this.volume.shape.map((size) => size >> 1);
     this.panes.forEach((pane) => pane.fit());
     this.drawNow();
     this.box.dataset.shown = wanted.link;
     wanted.around.forEach((link) => this.pixels.fetch(link, wanted).catch(() => {}));
   }
 
-  /** Panes, buttons and first window for images of another kind. */
+  /** Panes, buttons and first window for images of another modality, size or spacing. */
   prepare(wanted, kind) {
     this.kind = kind;
     this.panes.forEach((pane) => pane.watcher.disconnect());
@@ -102,7 +102,7 @@ export class Viewer {
     }));
   }
 
-  /** Show on the buttons what is on. */
+  /** Show the state of the settings on the buttons. */
   press() {
     const on = { ...this.look, cine: Boolean(this.cine), keys: !this.help.hidden };
     for (const button of this.bar.children) {
@@ -143,19 +143,19 @@ export class Viewer {
     this.draw();
   }
 
-  /** Go `by` slices through the plane of `pane`. */
+  /** Go `by` slices further in the plane of `pane`. */
   scroll(by, pane = this.main) {
     const axis = pane.plane.through;
-    this.goTo(this.place.with(axis, this.place[axis] + by));
+    this.goTo(this.voxel.with(axis, this.voxel[axis] + by));
   }
 
-  /** Look at `place`, [slice, row, column], in all planes. */
-  goTo(place) {
-    this.place = place.map((at, axis) => Math.min(Math.max(at, 0), this.volume.shape[axis] - 1));
+  /** Show `voxel`, [slice, row, column], in all planes. */
+  goTo(voxel) {
+    this.voxel = voxel.map((at, axis) => Math.min(Math.max(at, 0), this.volume.shape[axis] - 1));
     this.draw();
   }
 
-  /** Make `pane` the large one. */
+  /** Enlarge `pane`. */
   setMain(pane) {
     this.main = pane;
     this.panes.forEach((one) => one.element.classList.toggle("main", one === pane));
@@ -171,7 +171,7 @@ export class Viewer {
     if (this.cine) return this.stopCine();
     this.cine = setInterval(() => {
       const axis = this.main.plane.through, last = this.volume.shape[axis] - 1;
-      this.goTo(this.place.with(axis, this.place[axis] >= last ? 0 : this.place[axis] + 1));
+      this.goTo(this.voxel.with(axis, this.voxel[axis] >= last ? 0 : this.voxel[axis] + 1));
     }, CINE_MILLISECONDS);
     this.press();
   }
@@ -182,14 +182,14 @@ export class Viewer {
     this.press();
   }
 
-  /** Say what is under the pointer. */
-  tell(place) {
-    if (!place) this.value.textContent = "";
-    else if (this.cuts) this.value.textContent = `${valueAt(this.volume, place)} HU · slice ${place[0] + 1}, row ${place[1] + 1}, column ${place[2] + 1}`;
-    else this.value.textContent = `Value ${valueAt(this.volume, place)} of 255 · row ${place[1] + 1}, column ${place[2] + 1}`;
+  /** Show the value under the pointer. */
+  showValue(voxel) {
+    if (!voxel) this.value.textContent = "";
+    else if (this.cuts) this.value.textContent = `${valueAt(this.volume, voxel)} HU · slice ${voxel[0] + 1}, row ${voxel[1] + 1}, column ${voxel[2] + 1}`;
+    else this.value.textContent = `Value ${valueAt(this.volume, voxel)} of 255 · row ${voxel[1] + 1}, column ${voxel[2] + 1}`;
   }
 
-  /** Draw at the next frame, once however often it is asked for. */
+  /** Draw at the next frame, once per frame. */
   draw() {
     this.frame ??= requestAnimationFrame(() => this.drawNow());
   }
@@ -200,7 +200,7 @@ export class Viewer {
     if (this.volume) this.panes.forEach((pane) => pane.draw());
   }
 
-  /** Let go of the page. */
+  /** Remove the viewer and its listeners from the page. */
   close() {
     clearInterval(this.cine);
     cancelAnimationFrame(this.frame);

@@ -1,1 +1,1 @@
-"""What the page Cases is made of."""
+"""The parts of the page Cases."""

@@ -1,4 +1,4 @@
-"""Which part of the cohort is looked at: held-out test cases, unless the installation lets readers open others."""
+"""The part of the cohort that is shown: held-out test cases, unless the installation opens the others too."""
 
 import streamlit as st
 
@@ -8,10 +8,10 @@ from widgets.lookup import installation
 
 PART_TITLES = {Part.TEST: "Test (held out)", Part.VALIDATION: "Validation", Part.TRAIN: "Training"}
 NOT_COVERED = {
-    Part.TRAIN: "**Training patients.** The privacy guarantee does not cover this view: it limits what a model tells about the patients it "
-    "learnt from, and here their images and labels are shown as they are.",
-    Part.VALIDATION: "**Validation patients.** The privacy guarantee does not cover this view: validation patients are outside it, and "
-    "thresholds were chosen on them, so answers look better here than on patients who decided nothing.",
+    Part.TRAIN: "**Training patients.** The privacy guarantee does not cover this view: it limits what a model reveals about the patients "
+    "it was trained on, and here their images and labels are shown directly.",
+    Part.VALIDATION: "**Validation patients.** The privacy guarantee does not cover this view: validation patients are outside it. "
+    "Thresholds were chosen on them, so answers are likely to look better here than on test patients.",
 }
 
 
@@ -21,10 +21,10 @@ def allowed_parts() -> list[Part]:
 
 
 def choose_part() -> Part | None:
-    """The part to look at, with what is to be known about it; None where the address names one that is not shown."""
+    """The part to show, with a warning where it is not the test part; None where the address names one that is not open."""
     if len(allowed_parts()) == 1 and st.query_params.get("part") in (None, Part.TEST.value):
         return Part.TEST
-    picked = choice("part", "Cases of the part", [part.value for part in allowed_parts()], title=lambda name: PART_TITLES[Part(name)])
+    picked = choice("part", "Part of the cohort", [part.value for part in allowed_parts()], title=lambda name: PART_TITLES[Part(name)])
     if picked is None:
         return None
     if picked in NOT_COVERED:

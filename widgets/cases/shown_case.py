@@ -1,4 +1,4 @@
-"""The case that is looked at, and in what light."""
+"""The selected case, and the models whose scores are shown for it."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,18 +10,18 @@ from dpmed_core.evaluation.cases.case_scores import CaseScores, trainings_of_cas
 
 
 @dataclass(frozen=True, eq=False)
-class Light:
-    """In what light cases are looked at.
+class ModelContext:
+    """The models whose scores are shown, and for which cases.
 
     Attributes:
-        cohort: whose.
-        part: of the cohort.
-        finding: the sidebar's, or "macro".
+        cohort: whose cases.
+        part: the part of the cohort.
+        finding: a finding, or "macro".
         recipe: of the models.
         unit: of the models.
-        epsilon: the chosen budget; None where no private model is there.
-        scores: what the models say; None where none scored these cases.
-        token: names the tables that the scores are from.
+        epsilon: the chosen privacy budget; None where there is no private model.
+        scores: of the models; None where none has scored these cases.
+        token: names the tables that the scores come from; part of cache keys.
     """
 
     cohort: Cohort
@@ -35,36 +35,36 @@ class Light:
 
 
 @dataclass(frozen=True, eq=False)
-class ShownCase:
-    """The case that is looked at.
+class SelectedCase:
+    """The selected case.
 
     Attributes:
-        light: what is asked of all cases.
-        row: its row in the cohort.
-        link: what names it in the address.
-        finding: what is asked of this one: of "macro", the finding whose score privacy changed most.
+        context: the models.
+        row: the case's row in the cohort.
+        link: its name in the address.
+        finding: the finding that is shown; where the context has "macro", the one whose score changes most with privacy.
     """
 
-    light: Light
+    context: ModelContext
     row: int
     link: str
     finding: str
 
     @cached_property
     def trainings(self) -> pd.DataFrame | None:
-        """What every training says of it (`evaluation.cases.case_scores.TRAINING_COLUMNS`); None where none scored it."""
-        scores = self.light.scores
-        return trainings_of_case(scores, self.case_id) if scores is not None and self.case_id in scores.places else None
+        """Its scores by training run (`evaluation.cases.case_scores.TRAINING_COLUMNS`); None where none has scored it."""
+        scores = self.context.scores
+        return trainings_of_case(scores, self.case_id) if scores is not None and self.case_id in scores.case_index else None
 
     @property
     def cohort(self) -> Cohort:
-        """Whose it is."""
-        return self.light.cohort
+        """The case's cohort."""
+        return self.context.cohort
 
     @property
     def epsilon(self) -> float | None:
-        """The chosen budget."""
-        return self.light.epsilon
+        """The chosen privacy budget."""
+        return self.context.epsilon
 
     @property
     def case_id(self) -> str:

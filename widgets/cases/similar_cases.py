@@ -1,4 +1,4 @@
-"""What the public encoder sees of a cohort's held-out cases, kept between moves and shared by all readers."""
+"""The public features of a cohort's held-out cases, cached for all readers, and the button that has them computed."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from dpmed_core.cohort.schema import Cohort, Part
-from dpmed_core.explanations.similar_cases import Reference
+from dpmed_core.explanations.similar_cases import ReferenceCases
 from dpmed_core.inference.requests import PublicFeatures
 from dpmed_core.training.encoders.card import read_card
 from dpmed_core.training.encoders.features import are_cached, cached_features
@@ -15,12 +15,12 @@ from widgets.lookup import installation
 from widgets.waiting import ask, is_waiting, show_failure, wait
 
 KEY = "features"
-Placement = tuple[np.ndarray, Reference]
-"""Rows of the cohort, and what the public encoder sees of them."""
+RowsAndCases = tuple[np.ndarray, ReferenceCases]
+"""Rows of the cohort, and the same cases in public features."""
 
 
-def features_are_there(cohort: Cohort) -> bool:
-    """Whether the cohort's public features were computed."""
+def features_are_cached(cohort: Cohort) -> bool:
+    """Whether the cohort's public features are stored."""
     return are_cached(cohort.modality, **_folders(cohort))
 
 
@@ -30,7 +30,7 @@ def offer_features(cohort: Cohort, label: str) -> None:
     if st.button(label, icon=":material/image_search:", disabled=is_waiting(KEY)):
         ask(PublicFeatures(cohort.name, _encoder(cohort)), key=KEY)
     if is_waiting(KEY):
-        wait(KEY, what="Looking at all cases with the public encoder", take=lambda _: None)
+        wait(KEY, what="Computing the public features of all cases", take=lambda _: None)
 
 
 def features_of(cohort: Cohort, row: int) -> np.ndarray:
@@ -38,21 +38,21 @@ def features_of(cohort: Cohort, row: int) -> np.ndarray:
     return np.asarray(_features(cohort)[row])
 
 
-def test_reference(cohort: Cohort) -> Placement:
-    """The test cases, which readers may see."""
-    return _reference(cohort.fingerprint, _encoder(cohort), (Part.TEST,), _cohort=cohort)
+def test_cases(cohort: Cohort) -> RowsAndCases:
+    """The test cases, which every reader may see."""
+    return _cases(cohort.fingerprint, _encoder(cohort), (Part.TEST,), _cohort=cohort)
 
 
-def held_out_reference(cohort: Cohort) -> Placement:
-    """The validation and test cases, all that stand outside the guarantee."""
-    return _reference(cohort.fingerprint, _encoder(cohort), (Part.VALIDATION, Part.TEST), _cohort=cohort)
+def held_out_cases(cohort: Cohort) -> RowsAndCases:
+    """The validation and test cases: all cases outside the guarantee."""
+    return _cases(cohort.fingerprint, _encoder(cohort), (Part.VALIDATION, Part.TEST), _cohort=cohort)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _reference(fingerprint: str, encoder: str, parts: tuple[Part, ...], _cohort: Cohort) -> Placement:
-    del fingerprint, encoder  # they name what is kept
+def _cases(fingerprint: str, encoder: str, parts: tuple[Part, ...], _cohort: Cohort) -> RowsAndCases:
+    del fingerprint, encoder  # key of the cache
     rows = np.sort(np.concatenate([split_of(_cohort).rows(part) for part in parts]))
-    return rows, Reference.of(_features(_cohort)[rows], list(_cohort.cases["patient_id"].iloc[rows]))
+    return rows, ReferenceCases.of(_features(_cohort)[rows], list(_cohort.cases["patient_id"].iloc[rows]))
 
 
 def _features(cohort: Cohort) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""One case: who the patient is, what the models say with and without privacy, and how that moves with the budget."""
+"""One case: the patient, the scores of the models with and without privacy, and how they change with the privacy budget."""
 
 import pandas as pd
 import streamlit as st
@@ -12,22 +12,22 @@ from dpmed_core.reporting.figures.case_scores import case_figure
 from dpmed_core.reporting.wording.cases import case_sentence, case_spread, spread_sentence
 from widgets.budget import show_guarantee
 from widgets.cases.labels import TRUTH_TITLES
-from widgets.cases.shown_case import ShownCase
+from widgets.cases.shown_case import SelectedCase
 from widgets.figure import PLOTLY_SETTINGS
 from widgets.lookup import canvas
 
 
-def show_patient(case: ShownCase) -> None:
-    """Age, sex and co-morbidities, in one line."""
+def show_patient(case: SelectedCase) -> None:
+    """Age, sex and co-morbidities of the patient, in one line."""
     who = case.cohort.cases.iloc[case.row]
-    age = f"{who['age']:.0f} years" if pd.notna(who["age"]) else "Age not known"
-    sex = str(who["sex"]) if who["sex"] != Sex.UNKNOWN else "sex not known"
-    ill = [f"with {attribute_phrase(name)}" for name in case.cohort.comorbidities if who[name] == 1]
-    st.markdown(f"**{', '.join([age, sex, *ill])}**")
+    age = f"{who['age']:.0f} years" if pd.notna(who["age"]) else "Age unknown"
+    sex = str(who["sex"]) if who["sex"] != Sex.UNKNOWN else "sex unknown"
+    comorbidities = [f"with {attribute_phrase(name)}" for name in case.cohort.comorbidities if who[name] == 1]
+    st.markdown(f"**{', '.join([age, sex, *comorbidities])}**")
 
 
-def show_answers(case: ShownCase) -> None:
-    """The sentence on the chosen finding, what its budget promises, and the table of all findings."""
+def show_answers(case: SelectedCase) -> None:
+    """The sentence on the shown finding, the guarantee of the budget, and the table of all findings."""
     trainings = case.trainings
     if trainings is None:
         st.info("No model has scored this case: scores are stored for validation and test cases of finished models.")
@@ -35,17 +35,17 @@ def show_answers(case: ShownCase) -> None:
         return
     known = str(truth(case.labels[[case.finding]].to_numpy())[0])
     st.markdown(f"##### {case_sentence(trainings, finding=case.finding, truth=known, epsilon=case.epsilon)}")
-    if case.epsilon is not None and case.light.scores is not None:
-        show_guarantee(case.light.scores.run_at(case.epsilon))
+    if case.epsilon is not None and case.context.scores is not None:
+        show_guarantee(case.context.scores.run_at(case.epsilon))
     st.table(answers_in_words(answers_of_case(trainings, case.labels, case.epsilon), case.finding))
     st.caption(
-        "Private and Without: mean score of the trainings with and without privacy. Call it: how many trainings call the finding present, "
-        f"each at its own threshold, {OperatingRule().sentence()}."
+        "Score: mean over the models with or without privacy. Positive: how many of these models call the finding present, each at its own "
+        f"threshold, {OperatingRule().sentence()}."
     )
 
 
-def show_budgets(case: ShownCase) -> None:
-    """How the score of the chosen finding moves with the budget, and how much of the spread is the privacy noise's."""
+def show_budgets(case: SelectedCase) -> None:
+    """The score of the shown finding by privacy budget, and how much of its spread is due to privacy noise."""
     trainings = case.trainings
     if trainings is None:
         return
@@ -56,24 +56,24 @@ def show_budgets(case: ShownCase) -> None:
 
 
 def answers_in_words(table: pd.DataFrame, finding: str) -> pd.DataFrame:
-    """The rows of `answers_of_case` as a reader wants them, `finding` set off."""
+    """The rows of `answers_of_case` for display, with `finding` in bold."""
     names = [f"**{finding_title(name)}**" if name == finding else finding_title(name) for name in table["finding"]]
     return pd.DataFrame(
         {
-            "Truth": [TRUTH_TITLES[value] for value in truth(table["label"].to_numpy())],
-            "Private": _digits(table["score"]),
-            "Call it": _calls(table["n_positive"], table["n_trainings"]),
-            "Without": _digits(table["score_without"]),
-            "Call it ": _calls(table["n_positive_without"], table["n_trainings_without"]),
+            "Label": [TRUTH_TITLES[value] for value in truth(table["label"].to_numpy())],
+            "Private score": _digits(table["score"]),
+            "Private positive": _calls(table["n_positive"], table["n_trainings"]),
+            "Non-private score": _digits(table["score_without"]),
+            "Non-private positive": _calls(table["n_positive_without"], table["n_trainings_without"]),
             "Change": [value.replace("-", "−") for value in _digits(table["change"], "+.3f")],
         },
         index=pd.Index(names, name="Finding"),
     )
 
 
-def _labels(case: ShownCase) -> pd.DataFrame:
+def _labels(case: SelectedCase) -> pd.DataFrame:
     words = [TRUTH_TITLES[value] for value in truth(case.labels.to_numpy())]
-    return pd.DataFrame({"Truth": words}, index=pd.Index([finding_title(name) for name in case.labels.index], name="Finding"))
+    return pd.DataFrame({"Label": words}, index=pd.Index([finding_title(name) for name in case.labels.index], name="Finding"))
 
 
 def _digits(values: pd.Series, form: str = ".3f") -> list[str]:

@@ -1,4 +1,7 @@
-"""Who may fetch which pixels: a secret token for each session and set of images, known to nobody else and valid while the session lives."""
+"""Which session may fetch which pixels: a secret token for each session and set of images, valid while the session is active.
+
+Routes for pixels bypass whatever guards the pages, so a request must prove that a page was shown: only its session gets the token.
+"""
 
 import secrets
 import threading
@@ -9,8 +12,8 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-LASTING_SECONDS = 1800.0
-"""A token expires so long after its session last showed an image."""
+LIFETIME_SECONDS = 1800.0
+"""A token expires this long after its session last showed an image."""
 TOKEN_BYTES = 32
 
 
@@ -19,19 +22,19 @@ class Images(Protocol):
 
     @property
     def name(self) -> str:
-        """Equal for equal sets."""
+        """Equal for equal sets of one session."""
 
     def read(self, link: str) -> NDArray[Any] | None:
-        """The image that `link` names; None where there is none, or none that may be seen."""
+        """The image that `link` names; None where there is none, or where it may not be seen."""
 
 
 @dataclass(frozen=True, eq=False)
-class LentArrays:
-    """Images that lie in memory alone, by their links.
+class InMemoryImages:
+    """Images that are only in memory, by their links.
 
     Attributes:
-        name: equal for equal sets.
-        arrays: uint8 or int16.
+        name: of the set; another set of the same name takes its place.
+        arrays: by link, uint8 or int16.
     """
 
     name: str
@@ -43,13 +46,13 @@ class LentArrays:
 
 
 @dataclass(frozen=True, eq=False)
-class Grant:
-    """What a token opens.
+class PixelAccess:
+    """What a token gives access to.
 
     Attributes:
-        session_id: of the session that it was made for.
+        session_id: of the session that holds the token.
         images: what may be fetched.
-        expires: on the clock of `PixelGrants`, in seconds.
+        expires: time on the clock of `PixelTokens`, in seconds.
     """
 
     session_id: str
@@ -57,46 +60,43 @@ class Grant:
     expires: float
 
 
-class PixelGrants:
-    """The tokens of a server; may be used by several threads at once."""
+class PixelTokens:
+    """The tokens of a server; several threads may use it at once."""
 
     def __init__(self, *, is_active: Callable[[str], bool], clock: Callable[[], float] = time.monotonic) -> None:
-        """No tokens yet.
+        """Without tokens.
 
         Args:
-            is_active: whether a session still runs.
-            clock: gives seconds.
+            is_active: whether a session is active.
+            clock: gives the time in seconds.
         """
         self._is_active, self._clock = is_active, clock
         self._lock = threading.Lock()
-        self._grants: dict[str, Grant] = {}
+        self._by_token: dict[str, PixelAccess] = {}
 
     def token(self, session_id: str, images: Images) -> str:
-        """The token with which `session_id` fetches `images`, from now on valid for `LASTING_SECONDS`.
+        """The token with which `session_id` fetches `images`, valid for another `LIFETIME_SECONDS`.
 
-        Images of the same name take the place of those that the session was given before, under the same token.
+        Images of the same name replace those that the session had before, under the same token, so that a page that redraws itself does
+        not pile up tokens.
         """
         self.purge()
         with self._lock:
-            held = next((t for t, g in self._grants.items() if (g.session_id, g.images.name) == (session_id, images.name)), None)
+            held = next((t for t, a in self._by_token.items() if (a.session_id, a.images.name) == (session_id, images.name)), None)
             token = held or secrets.token_urlsafe(TOKEN_BYTES)
-            self._grants[token] = Grant(session_id, images, self._clock() + LASTING_SECONDS)
+            self._by_token[token] = PixelAccess(session_id, images, self._clock() + LIFETIME_SECONDS)
             return token
 
-    def find(self, token: str) -> Grant | None:
-        """What `token` opens; None where it is unknown, expired, or its session is gone."""
-        with self._lock:
-            grant = self._grants.get(token)
-        return grant if grant is not None and self._is_valid(grant) else None
+    def find(self, token: str) -> PixelAccess | None:
+        """What `token` gives access to; None where it is unknown or expired, or its session has ended."""
+        with self._lock:  # not around the check, which asks Streamlit
+            access = self._by_token.get(token)
+        return access if access is not None and self._is_valid(access) else None
 
     def purge(self) -> None:
-        """Forget what opens nothing any more, and the images with it."""
+        """Remove invalid tokens, and with them images that are only in memory."""
         with self._lock:
-            self._grants = {token: grant for token, grant in self._grants.items() if self._is_valid(grant)}
+            self._by_token = {token: access for token, access in self._by_token.items() if self._is_valid(access)}
 
-    def _is_valid(self, grant: Grant) -> bool:
-        return grant.expires > self._clock() and self._is_active(grant.session_id)
-
-    def __len__(self) -> int:
-        """How many tokens there are."""
-        return len(self._grants)
+    def _is_valid(self, access: PixelAccess) -> bool:
+        return access.expires > self._clock() and self._is_active(access.session_id)

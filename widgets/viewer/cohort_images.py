@@ -1,4 +1,4 @@
-"""The images of a cohort's cases, for whoever may see that part of it."""
+"""The images of one part of a cohort, as the viewer may fetch them."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,13 +13,13 @@ from dpmed_core.installation import Installation
 
 @dataclass(frozen=True, eq=False)
 class CohortImages:
-    """Images by the links of their cases, of one part of a cohort; none once the cohort was removed.
+    """The images of one part of a cohort, by the links of their cases; no images once the cohort is removed.
 
     Attributes:
-        cohort: whose.
+        cohort: the cohort.
         links: of all its cases.
         split: which part each case is in.
-        part: the one that may be seen.
+        part: the part that may be seen.
         installation: where the cohort is stored.
     """
 
@@ -35,7 +35,7 @@ class CohortImages:
         return f"{self.cohort.name}-{self.cohort.fingerprint}-{self.part.value}"
 
     def read(self, link: str) -> NDArray[Any] | None:
-        """The image of the case that `link` names; None where it is of another part, or its cohort is no longer here."""
+        """The image of the case that `link` names; None where the case is in another part, or the cohort was removed."""
         row = self.links.rows.get(link)
         if row is None or self.split.parts[row] != self.part.value or not self._is_stored():
             return None
@@ -43,6 +43,7 @@ class CohortImages:
         return image
 
     def _is_stored(self) -> bool:
+        """Whether the cohort is still stored: a session may hold a removed cohort's images, mapped into memory."""
         try:
             return self.installation.cohorts.fingerprint(self.cohort.name) == self.cohort.fingerprint
         except CohortError:

@@ -1,4 +1,4 @@
-"""The viewer on a page."""
+"""The image viewer as a Streamlit component."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,10 +11,10 @@ from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.imaging.modality import Modality
 from widgets.cached import links_of, split_of
 from widgets.lookup import installation
-from widgets.viewer.access import Images, LentArrays
+from widgets.viewer.access import Images, InMemoryImages
 from widgets.viewer.cohort_images import CohortImages
 from widgets.viewer.routes import PIXEL_PATH, PROGRAM_PATH, TOKEN_HEADER, program
-from widgets.viewer.sessions import pixel_grants
+from widgets.viewer.sessions import pixel_tokens
 
 LOADER = """
 const loading = {};
@@ -26,7 +26,8 @@ export default function (component) {
   return () => { ended = true; close?.(); };
 }
 """
-"""Fetches the program once, by an address beside the page's, and hands over whatever the page wants shown."""
+"""Loads the viewer's program once, from a route beside the page, and passes it what to show. A program that is still loading when the
+component is removed must not show anything afterwards, hence `ended`."""
 
 
 def show_case_image(
@@ -42,11 +43,11 @@ def show_case_image(
     """The image of a case, in the viewer.
 
     Args:
-        cohort: whose case.
-        part: that the case is in; images of other parts cannot be fetched.
+        cohort: the case's cohort.
+        part: the part that the case is in; images of other parts cannot be fetched.
         link: names the case.
-        around: links of cases whose images are fetched ahead.
-        caption: stands above the image.
+        around: links of cases whose images are fetched in advance.
+        caption: describes the image to screen readers.
         key: of the viewer on the page.
         on_step: called with 1 or -1 when the reader asks for the next or the previous case.
     """
@@ -58,22 +59,22 @@ def show_case_image(
 def show_array(
     image: NDArray[Any], modality: Modality, *, link: str, key: str, spacing_mm: tuple[float, float, float] | None = None, caption: str = ""
 ) -> None:
-    """An image that lies in memory alone, in the viewer; another one under the same key takes its place.
+    """An image that is only in memory, in the viewer; another one under the same key takes its place.
 
     Args:
         image: uint8 `[rows, columns]` or int16 `[slices, rows, columns]`, as a cohort stores it.
         modality: of the image.
-        link: sixteen letters or digits that name it, and say nothing of the patient.
+        link: sixteen letters or digits that name the image and say nothing about the patient.
         key: of the viewer on the page.
         spacing_mm: between slices, rows and columns; None for a radiograph.
-        caption: stands above the image.
+        caption: describes the image to screen readers.
     """
     facts = _facts(image.shape, str(image.dtype), modality, spacing_mm)
-    _mount(LentArrays(f"lent to {key}", {link: image}), {**facts, "link": link, "around": [], "caption": caption}, key, None)
+    _mount(InMemoryImages(f"memory-{key}", {link: image}), {**facts, "link": link, "around": [], "caption": caption}, key, None)
 
 
 def _facts(shape: Sequence[int], dtype: str, modality: Modality, spacing_mm: Sequence[float] | None) -> dict[str, Any]:
-    """What the program must know to read and draw an image; a radiograph is one slice of square pixels."""
+    """What the viewer needs to read and draw an image; a radiograph is one slice of square pixels."""
     return {
         "shape": [*([1] if len(shape) == 2 else []), *map(int, shape)],
         "dtype": dtype,
@@ -83,12 +84,14 @@ def _facts(shape: Sequence[int], dtype: str, modality: Modality, spacing_mm: Seq
 
 
 def _mount(images: Images, data: dict[str, Any], key: str, on_step: Callable[[int], None] | None) -> None:
+    """Show the component with its data, and a token for `images` that this session alone is given."""
     context = get_script_run_ctx()
-    token = pixel_grants().token(context.session_id if context else "", images)
+    token = pixel_tokens().token(context.session_id if context else "", images)
+    # Addresses without a leading slash are relative to the page, so that they work behind a proxy under any path.
     reach = {"program": f"{PROGRAM_PATH}/{program()[0]}", "pixels": PIXEL_PATH, "header": TOKEN_HEADER, "token": token}
 
     def stepped() -> None:
-        by = st.session_state[key]["step"]
+        by = st.session_state[key]["step"]  # comes from the browser: only its sign is used
         if by and on_step is not None:
             on_step(1 if by > 0 else -1)
 

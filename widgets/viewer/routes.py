@@ -1,4 +1,4 @@
-"""The routes beside the pages: the viewer's program, and pixels for sessions that may see them."""
+"""Routes beside the pages: the viewer's program, and pixels for sessions that may see them."""
 
 from functools import lru_cache
 from hashlib import sha256
@@ -12,26 +12,26 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from widgets.viewer.access import Grant
-from widgets.viewer.sessions import pixel_grants
+from widgets.viewer.access import PixelAccess
+from widgets.viewer.sessions import pixel_tokens
 
 BUNDLE = Path(__file__).parent / "dist" / "viewer.js"
 TOKEN_HEADER = "x-dpmed-token"
 PIXEL_PATH, PROGRAM_PATH = "api/pixels", "api/viewer"
 LINK_LENGTH = 16
 PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
-"""Headers of everything that says something of a patient: no copy is kept outside memory, and no other site may read it."""
+"""Headers of every answer about a patient: no copy outside memory, and no other site may read it."""
 
 
 @lru_cache(maxsize=1)
 def program() -> tuple[str, bytes]:
-    """The viewer's program: its name, which changes with its content, and its text."""
+    """The viewer's program: its name, which contains a hash of its content, and its content."""
     text = BUNDLE.read_bytes()
     return f"viewer-{sha256(text).hexdigest()[:12]}.js", text
 
 
 async def serve_program(request: Request) -> Response:
-    """The viewer's program; it is part of DPMed and says nothing of anybody."""
+    """The viewer's program; anybody may fetch it, since it holds no data."""
     name, text = program()
     if request.path_params["name"] != name:
         return Response(status_code=404)
@@ -39,13 +39,18 @@ async def serve_program(request: Request) -> Response:
 
 
 async def serve_pixels(request: Request) -> Response:
-    """Raw pixels, little-endian, in the order of the array: 403 without a valid token, 404 for what its session may not see."""
-    grant = pixel_grants().find(request.headers.get(TOKEN_HEADER, ""))
-    if grant is None:
+    """Raw pixels, little-endian, in the order of the array; 403 without a valid token, 404 for what its session may not see.
+
+    The token is in a header, never in the address, which servers and proxies log.
+    """
+    access = pixel_tokens().find(request.headers.get(TOKEN_HEADER, ""))
+    if access is None:
         return Response(status_code=403, headers=PRIVATE)
-    found = await run_in_threadpool(_read, grant, request.path_params["link"])
+    # In a thread: reading from disk would hold up all other sessions.
+    found = await run_in_threadpool(_read, access, request.path_params["link"])
     if found is None:
         return Response(status_code=404, headers=PRIVATE)
+    # With an encoding set, the server's gzip middleware does not compress every image anew at every request.
     return Response(found, media_type="application/octet-stream", headers={**PRIVATE, "Content-Encoding": "identity"})
 
 
@@ -55,10 +60,12 @@ ROUTES = (
 )
 
 
-def _read(grant: Grant, link: str) -> bytes | None:
-    image = grant.images.read(link) if len(link) == LINK_LENGTH and link.isalnum() else None
+def _read(access: PixelAccess, link: str) -> bytes | None:
+    """The bytes of an image; no link but sixteen letters or digits is looked up at all."""
+    image = access.images.read(link) if len(link) == LINK_LENGTH and link.isalnum() else None
     return None if image is None else _little_endian(image).tobytes()
 
 
 def _little_endian(image: NDArray[Any]) -> NDArray[Any]:
+    # JavaScript's typed arrays have the byte order of the browser's machine, which is little-endian on all that are in use.
     return np.ascontiguousarray(image, dtype=image.dtype.newbyteorder("<"))

@@ -1,18 +1,18 @@
-"""The tokens of this server, and which sessions run on it."""
+"""The tokens of this server, and which of its sessions are active."""
 
 from functools import lru_cache
 
 from streamlit.runtime import Runtime
 
-from widgets.viewer.access import PixelGrants
+from widgets.viewer.access import PixelTokens
 
 
 @lru_cache(maxsize=1)
-def pixel_grants() -> PixelGrants:
+def pixel_tokens() -> PixelTokens:
     """The tokens of this server."""
-    return PixelGrants(is_active=is_active)
+    return PixelTokens(is_active=is_active)
 
 
 def is_active(session_id: str) -> bool:
-    """Whether a page is open in the session."""
+    """Whether a page of the session is open."""
     return Runtime.exists() and Runtime.instance().is_active_session(session_id)

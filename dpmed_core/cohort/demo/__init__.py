@@ -1,1 +1,1 @@
-"""The synthetic demo cohorts, written and read back as DICOM."""
+"""The synthetic demo cohorts, written as DICOM and read back by the importer."""

@@ -1,4 +1,4 @@
-"""The CT demo cohort: synthetic abdomens, each written as a DICOM series and read back by the importer."""
+"""The CT demo cohort: synthetic abdominal CT scans, each written as a DICOM series and read back by the importer."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -11,8 +11,8 @@ from dpmed_core.cohort.report import ImportReport
 from dpmed_core.cohort.sources.rows import Source, SourceRow
 from dpmed_core.cohort.store import CohortStore
 from dpmed_core.imaging.modality import Modality, Sex
-from dpmed_core.phantoms.abdomen.population import COMORBIDITIES, FINDINGS, draw_people
-from dpmed_core.phantoms.drawn_scan import DrawnScan
+from dpmed_core.phantoms.abdomen.population import COMORBIDITIES, FINDINGS, draw_scans
+from dpmed_core.phantoms.drawn_scan import SyntheticScan
 
 DEMO_CT = "demo-ct"
 DEFAULT_SCANS, FEWEST_SCANS, MOST_SCANS = 400, 16, 20_000
@@ -27,44 +27,44 @@ def add_demo_ct(
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ImportReport:
-    """Draw `n_cases` scans, write each as a DICOM series, and import them as cohort `name`, marked synthetic.
+    """Draw `n_cases` scans, write each as a DICOM series, and import them as cohort `name`, marked as synthetic.
 
-    An attempt that was cut off is gone on with.
+    An interrupted attempt is resumed.
 
     Args:
-        store: where the cohort goes.
-        name: what to call it.
-        n_cases: scans.
-        seed: another seed gives other patients.
-        workers: processes that draw, write and read; 0 for none, None for what pays.
-        progress: called with scans done, of `n_cases`.
+        store: of the new cohort.
+        name: of the new cohort.
+        n_cases: number of scans.
+        seed: each seed gives other patients.
+        workers: processes that draw, write and read; 0 for this process alone, None for as many as save time.
+        progress: called with the number of scans done and `n_cases`.
 
     Raises:
         CohortError: the name cannot be used.
     """
     store.refuse_unusable(name)
-    people = draw_people(n_cases, seed=seed, variant="demo")
+    scans = draw_scans(n_cases, seed=seed, variant="demo")
     with store.draft() as scratch:
-        rows = _Rows(people, seed, scratch)
+        rows = _Rows(scans, seed, scratch)
         source = Source(rows, FINDINGS, COMORBIDITIES)
         return import_source(store, name, source, modality=Modality.CT, synthetic=True, workers=workers, progress=progress)
 
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """The population as rows; age and sex are left to the DICOM headers."""
+    """The scans as rows of a source; age and sex are left to the DICOM headers."""
 
-    people: pd.DataFrame = field(repr=False)
+    scans: pd.DataFrame = field(repr=False)
     seed: int
     scratch: Path = field(repr=False)
 
     def __iter__(self) -> Iterator[SourceRow]:
-        for index, (_, person) in enumerate(self.people.iterrows()):
-            values = {name: float(person[name]) for name in (*FINDINGS, *COMORBIDITIES)}
+        for index, (_, case) in enumerate(self.scans.iterrows()):
+            values = {name: float(case[name]) for name in (*FINDINGS, *COMORBIDITIES)}
             yield SourceRow(
                 row=index + 1,
-                image=DrawnScan(person, index, self.seed, self.scratch),
-                patient=f"phantom-{person['patient']}",
+                image=SyntheticScan(case, index, self.seed, self.scratch),
+                patient=f"phantom-{case['patient']}",
                 age=None,
                 sex=Sex.UNKNOWN,
                 part=None,

@@ -1,4 +1,4 @@
-"""The demo cohort: synthetic images, written as DICOM and read back as a hospital's files would be."""
+"""The radiograph demo cohort: synthetic chest radiographs, written as DICOM and read back by the importer."""
 
 import os
 from collections.abc import Callable
@@ -23,9 +23,9 @@ from dpmed_core.phantoms.chest.radiograph import render_radiograph
 BITS_STORED = 12
 CHUNK = 40
 INVERTED_EVERY = 5
-"""Every so many images are written as MONOCHROME1, so that a demo exercises that path too."""
+"""One image in so many is written as MONOCHROME1, so that the demo exercises that code too."""
 RENDERING_SHARE = 0.85
-"""Share of the time that drawing and writing takes; the rest is reading back."""
+"""Share of the time that drawing and writing takes; the rest is for reading back."""
 
 
 def add_demo_radiograph(
@@ -37,15 +37,15 @@ def add_demo_radiograph(
     workers: int = 2,
     progress: Callable[[int, int], None] | None = None,
 ) -> ImportReport:
-    """Draw `n_cases` images, write them as DICOM, and import them as cohort `name`, marked synthetic.
+    """Draw `n_cases` radiographs, write them as DICOM, and import them as cohort `name`, marked as synthetic.
 
     Args:
-        store: where the cohort goes.
-        name: what to call it.
-        n_cases: images.
-        seed: another seed gives other patients.
+        store: of the new cohort.
+        name: of the new cohort.
+        n_cases: number of radiographs.
+        seed: each seed gives other patients.
         workers: processes that draw.
-        progress: called with images done, of `n_cases`.
+        progress: called with the number of radiographs done and `n_cases`.
 
     Raises:
         CohortError: the name cannot be used.
@@ -67,7 +67,16 @@ def add_demo_radiograph(
 
 
 def write_dicom(path: Path, pixels: NDArray[np.float32], *, age: int, sex: str, portable: bool, inverted: bool) -> None:
-    """Write `pixels` `[rows, columns]` in [0, 1] as a de-identified digital radiograph (DX), 12 bits. Source: DICOM PS3.3 A.26."""
+    """Write `pixels` as a digital radiograph (DX) of 12 bits without patient data. Source: DICOM PS3.3 A.26.
+
+    Args:
+        path: of the file.
+        pixels: `[rows, columns]` in [0, 1], bright = dense.
+        age: years.
+        sex: F, M or O.
+        portable: the view is AP instead of PA.
+        inverted: store the negative, as MONOCHROME1.
+    """
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
     meta.MediaStorageSOPInstanceUID = generate_uid()
@@ -90,6 +99,7 @@ def write_dicom(path: Path, pixels: NDArray[np.float32], *, age: int, sex: str, 
 
 
 def _write_images(population: pd.DataFrame, folder: Path, *, seed: int, workers: int, progress: Callable[[int, int], None] | None) -> None:
+    """Draw and write all radiographs of `population` in chunks, by `workers` processes of lower priority."""
     (folder / "images").mkdir()
     n_cases = len(population)
     chunks = [range(start, min(start + CHUNK, n_cases)) for start in range(0, n_cases, CHUNK)]
@@ -116,7 +126,7 @@ def _write_chunk(population: pd.DataFrame, folder: Path, seed: int, indices: ran
 
 
 def _write_manifest(population: pd.DataFrame, folder: Path) -> Path:
-    """A manifest that leaves age and sex to the DICOM headers."""
+    """Write a manifest that leaves age and sex to the DICOM headers; its path."""
     table = population[[*FINDINGS, *COMORBIDITIES]].copy()
     table.insert(0, "image", [_file_name(index) for index in range(len(table))])
     table.insert(1, "patient_id", "phantom-" + population["patient"].astype(str))
@@ -130,6 +140,7 @@ def _file_name(index: int) -> str:
 
 
 def _later_share(progress: Callable[[int, int], None] | None, n_cases: int) -> Callable[[int, int], None] | None:
+    """`progress` for the second step, whose progress fills what the first step left."""
     if progress is None:
         return None
     begun = int(n_cases * RENDERING_SHARE)

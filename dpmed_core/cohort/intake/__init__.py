@@ -1,1 +1,1 @@
-"""Taking images in: which rows are read, by whom, and what of it survives an interruption."""
+"""The importer: which rows are read, by which processes, and the journal that survives an interruption."""

@@ -1,4 +1,4 @@
-"""From what was read to what is stored: one order of cases, whatever the order of files, and the pixels in it."""
+"""From the images read to the stored cohort: one order of cases, whatever the order of files, and the pixels in that order."""
 
 import os
 from pathlib import Path
@@ -15,25 +15,33 @@ from dpmed_core.keyed_hash import keyed_hex
 
 
 def case_id(patient: str, pixel_digest: bytes, occurrence: int, *, key: bytes) -> str:
-    """A case's keyed name: its patient, its stored pixels and, among that patient's identical images, its number."""
+    """The keyed name of a case.
+
+    Args:
+        patient: the patient's keyed hash.
+        pixel_digest: SHA-256 of the stored pixels.
+        occurrence: number of the case among the patient's identical images, from 0.
+        key: the installation's secret.
+    """
     return keyed_hex(key, "case", patient, pixel_digest, str(occurrence))
 
 
 def arrange(row_table: RowTable, journal: Journal, *, key: bytes) -> tuple[pd.DataFrame, NDArray[np.intp]]:
-    """The table of cases in canonical order, and for each of its rows the place in the row table."""
-    places = np.flatnonzero(journal.is_read)
-    labels = row_table.labels[places]
+    """(the table of cases in canonical order, for each of its rows the index in the row table)."""
+    indices = np.flatnonzero(journal.is_read)
+    labels = row_table.labels[indices]
     cases = pd.DataFrame(
         {
-            "patient_id": [row_table.patients[i] for i in places],
-            "age": [_age(row_table.ages[i], journal.ages[i]) for i in places],
-            "sex": [_sex(row_table.sexes[i], int(journal.sexes[i])) for i in places],
-            "split": [None if (part := row_table.parts[i]) is None else part.value for i in places],
+            "patient_id": [row_table.patients[i] for i in indices],
+            "age": [_age(row_table.ages[i], journal.ages[i]) for i in indices],
+            "sex": [_sex(row_table.sexes[i], int(journal.sexes[i])) for i in indices],
+            "split": [None if (part := row_table.parts[i]) is None else part.value for i in indices],
             **{name: labels[:, column] for column, name in enumerate(row_table.columns)},
-            "digest": [journal.digests[i].tobytes().hex() for i in places],
+            "digest": [journal.digests[i].tobytes().hex() for i in indices],
         }
     )
-    # identical images of one patient are numbered by what their rows say, not by the files' order
+    # Identical images of one patient are numbered by the content of their rows, not by the order of files: the fingerprint must not
+    # depend on it.
     content = pd.Series(["|".join(map(str, row)) for row in cases.itertuples(index=False)])
     occurrence = cases.loc[content.sort_values(kind="stable").index].groupby(["patient_id", "digest"]).cumcount()
     cases["case_id"] = [
@@ -42,24 +50,26 @@ def arrange(row_table: RowTable, journal: Journal, *, key: bytes) -> tuple[pd.Da
     ]
     cases["split"] = cases["split"].astype(object)
     ordered = cases.sort_values(["patient_id", "case_id"])
-    return ordered[[*CASE_COLUMNS, *row_table.columns]].reset_index(drop=True), places[ordered.index.to_numpy()]
+    return ordered[[*CASE_COLUMNS, *row_table.columns]].reset_index(drop=True), indices[ordered.index.to_numpy()]
 
 
-def store_pixels(journal: Journal, stored: Path, places: NDArray[np.intp]) -> None:
-    """Write the journal's slots in the order of `places` as the array `stored`, durably; no more than one is held in memory."""
+def store_pixels(journal: Journal, stored: Path, indices: NDArray[np.intp]) -> None:
+    """Write the journal's images in the order of `indices` as the array `stored`, durably, one at a time."""
     form = journal.form
     with journal.pixels.open("rb") as slots, stored.open("wb") as file:
-        header = {"descr": form.dtype, "fortran_order": False, "shape": (len(places), *form.shape)}
+        header = {"descr": form.dtype, "fortran_order": False, "shape": (len(indices), *form.shape)}
         np.lib.format.write_array_header_1_0(file, header)
-        for place in places:
-            file.write(os.pread(slots.fileno(), form.n_bytes, int(place) * form.n_bytes))
+        for index in indices:
+            file.write(os.pread(slots.fileno(), form.n_bytes, int(index) * form.n_bytes))
         file.flush()
         os.fsync(file.fileno())
 
 
 def _age(given: float, header: float) -> float:
+    """The age that the source gives, else that of the image's header."""
     return header if np.isnan(given) else given
 
 
 def _sex(given: Sex, header: int) -> str:
+    """The sex that the source gives, else that of the image's header."""
     return (given if given is not Sex.UNKNOWN else SEXES[header]).value

@@ -1,4 +1,4 @@
-"""Importing: rows of a source become a cohort, or are left out with a reason."""
+"""Importing: the rows of a source become a cohort, or are left out with a reason."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,20 +10,23 @@ from numpy.typing import NDArray
 from dpmed_core.cohort.intake.canonical_order import arrange, store_pixels
 from dpmed_core.cohort.intake.journal import Journal
 from dpmed_core.cohort.intake.read_all import read_all
-from dpmed_core.cohort.intake.row_table import RowTable, Sorted, nothing_left, sort_out
+from dpmed_core.cohort.intake.row_table import RowTable, SelectedRows, no_usable_row, select_rows
 from dpmed_core.cohort.report import Check, ImportReport, Problem, Severity, by_weight
 from dpmed_core.cohort.sources.manifest import read_manifest
 from dpmed_core.cohort.sources.rows import Source
 from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, keyed_parts
 from dpmed_core.cohort.store import CohortStore
-from dpmed_core.cohort.validation.inputs import Material, measure
+from dpmed_core.cohort.validation.inputs import ValidationInputs, measure
 from dpmed_core.cohort.validation.validate import validate
-from dpmed_core.imaging.header_warnings import Gathered
+from dpmed_core.imaging.header_warnings import ImageWarnings
 from dpmed_core.imaging.modality import Modality, Sex
 from dpmed_core.imaging.stored_format import FORMS, STORED_SIZE
 
 READERS = {Modality.RADIOGRAPH: f"reader 3, {STORED_SIZE} pixels", Modality.CT: f"reader 1, {FORMS[Modality.CT]}"}
-"""Raised when the same file would be stored otherwise: what an older version read is then not gone on with."""
+"""Version of the reader and stored form, part of the name of an import's draft.
+
+Increase the number whenever the same file would be stored differently: an import that an older version began is then not resumed.
+"""
 
 Progress = Callable[[int, int], None]
 
@@ -41,7 +44,7 @@ def import_manifest(
     progress: Progress | None = None,
     workers: int | None = None,
 ) -> ImportReport:
-    """Import the images that a manifest lists, as `import_source` does.
+    """Import the images that a manifest lists; see `read_manifest` and `import_source` for the arguments.
 
     Raises:
         CohortError: the name or the manifest cannot be used, or no row can.
@@ -67,37 +70,37 @@ def import_source(
     progress: Progress | None = None,
     workers: int | None = None,
 ) -> ImportReport:
-    """Import the images that `source` lists; the report of what came in and what was left out.
+    """Import the images that `source` lists; the report of what was imported and what was left out.
 
-    Rows with a problem are left out and named. A patient whose rows name two splits is left out whole.
-    The cohort appears whole when everything has been read, or not at all. An import that was cut off goes on where it stopped
-    when the same one is asked for again.
+    Rows with a problem are left out and reported. A patient whose rows name different parts of the split is left out entirely.
+    The cohort appears when everything has been read, complete, or not at all. An interrupted import is resumed if the same import is
+    started again within a day.
 
     Args:
-        store: where the cohort goes.
-        name: what to call it.
+        store: of the new cohort.
+        name: of the new cohort.
         source: its rows.
-        modality: what the images are.
-        synthetic: drawn by a computer.
-        progress: called with images done, of how many; what it raises stops the import.
-        workers: processes that read; 0 for none, None for what pays.
+        modality: of the images.
+        synthetic: the images were drawn by DPMed's phantoms.
+        progress: called with the number of images done and their total; an exception that it raises stops the import.
+        workers: processes that read; 0 for this process alone, None for as many as save time.
 
     Raises:
-        CohortError: the name cannot be used, no row can, or the same import is under way.
+        CohortError: the name cannot be used, no row can, or the same import is already running.
     """
     store.refuse_unusable(name)
-    rows = sort_out(source, key=store.key)
-    with store.lasting_draft(rows.row_table.digest(store.key, name, modality, READERS[modality])) as draft:
+    rows = select_rows(source, key=store.key)
+    with store.resumable_draft(rows.row_table.digest(store.key, name, modality, READERS[modality])) as draft:
         journal = Journal.open(draft, rows.row_table, FORMS[modality])
         _read(rows.row_table, journal, modality, progress=progress, workers=workers)
         problems = [*rows.problems, *_unreadable(rows.row_table, journal)]
         if not journal.is_read.any():
-            raise nothing_left(rows.n_rows, problems)
-        cases, places = arrange(rows.row_table, journal, key=store.key)
+            raise no_usable_row(rows.n_rows, problems)
+        cases, indices = arrange(rows.row_table, journal, key=store.key)
         images = draft / "images.npy"
-        store_pixels(journal, images, places)
-        material = _material(cases, rows.row_table, journal, source, places=places, images=images, key=store.key)
-        report = _report(rows, cases, problems, source, material, journal.gathered)
+        store_pixels(journal, images, indices)
+        inputs = _validation_inputs(cases, rows.row_table, journal, source, indices=indices, images=images, key=store.key)
+        report = _report(rows, cases, problems, source, inputs, journal.image_warnings)
         store.publish(
             name,
             draft,
@@ -113,6 +116,7 @@ def import_source(
 
 
 def _read(row_table: RowTable, journal: Journal, modality: Modality, *, progress: Progress | None, workers: int | None) -> None:
+    """Read the images that the journal lacks, and report progress."""
     done = journal.n_resumed
     for count in journal.follow(read_all(row_table.images, journal.unread(), modality=modality, workers=workers)):
         done += count
@@ -121,20 +125,22 @@ def _read(row_table: RowTable, journal: Journal, modality: Modality, *, progress
 
 
 def _unreadable(row_table: RowTable, journal: Journal) -> list[Problem]:
-    return [Problem(row_table.rows[place], "image", f"the {journal.form.noun} {message}") for place, message in journal.failures.items()]
+    """A problem for each image that cannot be read; the error's message gets its subject here."""
+    return [Problem(row_table.rows[index], "image", f"the {journal.form.noun} {message}") for index, message in journal.failures.items()]
 
 
-def _material(
-    cases: pd.DataFrame, row_table: RowTable, journal: Journal, source: Source, *, places: NDArray[np.intp], images: Path, key: bytes
-) -> Material:
+def _validation_inputs(
+    cases: pd.DataFrame, row_table: RowTable, journal: Journal, source: Source, *, indices: NDArray[np.intp], images: Path, key: bytes
+) -> ValidationInputs:
+    """The inputs of the checks; without a split of the source's own, parts are those of the default split."""
     own_split = bool(cases["split"].notna().all())
     parts = cases["split"].to_numpy(dtype=np.str_) if own_split else keyed_parts(cases["patient_id"], seed=DEFAULT_SPLIT_SEED, key=key)
-    return Material(
+    return ValidationInputs(
         cases=cases,
         findings=source.findings,
         comorbidities=source.comorbidities,
-        rows=np.array([row_table.rows[place] for place in places], dtype=np.int64),
-        digests=journal.digests[places],
+        rows=np.array([row_table.rows[index] for index in indices], dtype=np.int64),
+        digests=journal.digests[indices],
         parts=parts,
         images=images,
         measured=measure(images),
@@ -142,10 +148,16 @@ def _material(
 
 
 def _report(
-    rows: Sorted, cases: pd.DataFrame, problems: Sequence[Problem], source: Source, material: Material, gathered: Gathered
+    rows: SelectedRows,
+    cases: pd.DataFrame,
+    problems: Sequence[Problem],
+    source: Source,
+    inputs: ValidationInputs,
+    image_warnings: ImageWarnings,
 ) -> ImportReport:
-    told = (Check("source", Severity.WARNING, 1, note) for note in source.notes)
-    checks = by_weight([*told, *validate(material, problems, rows.torn, gathered)])
+    """The import report: notes of the source, results of the checks, and counts."""
+    notes = (Check("source", Severity.WARNING, 1, note) for note in source.notes)
+    checks = by_weight([*notes, *validate(inputs, problems, rows.split_conflicts, image_warnings)])
     return ImportReport(
         n_rows=rows.n_rows,
         n_imported=len(cases),
@@ -155,5 +167,5 @@ def _report(
         problems=tuple(sorted(problems, key=lambda problem: problem.row or 0)),
         warnings=tuple(check.sentence for check in checks if check.severity is not Severity.NOTE),
         checks=checks,
-        identifying_attributes=dict(sorted(gathered.attributes.items())),
+        identifying_attributes=dict(sorted(image_warnings.attributes.items())),
     )

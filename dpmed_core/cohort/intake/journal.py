@@ -1,8 +1,9 @@
-"""What has been read so far, on disk: an import that was cut off goes on where it stopped.
+"""The journal of an import: what has been read so far, on disk, so that an interrupted import can be resumed.
 
-Pixels lie in `arriving.bin`, one slot an image; each line of `journal.jsonl` tells of a chunk whose pixels were written before it.
-Nothing in either names a patient or a file. On resuming, an entry counts only if the file still is the one that was read and the
-slot holds the pixels whose digest was noted: a line that broke off, or pixels lost to a power cut, are simply read again.
+Pixels are in `arriving.bin`, in one slot per image; each line of `journal.jsonl` describes a chunk whose pixels were written before it.
+Neither file names a patient or a file. On resuming, an entry is used only if the image's file is unchanged and the slot holds pixels with
+the recorded digest. Neither file is flushed to the disk while reading: after a power cut, an incomplete line or lost pixels fail these
+checks, and their images are read again.
 """
 
 import json
@@ -16,9 +17,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dpmed_core.cohort.intake.read_result import Outcome, Read, signature_of
+from dpmed_core.cohort.intake.read_result import ReadChunk, ReadResult, signature_of
 from dpmed_core.cohort.intake.row_table import RowTable
-from dpmed_core.imaging.header_warnings import Gathered
+from dpmed_core.imaging.header_warnings import ImageWarnings
 from dpmed_core.imaging.modality import Sex
 from dpmed_core.imaging.stored_format import StoredForm
 
@@ -28,19 +29,19 @@ SEXES = tuple(Sex)
 
 @dataclass(eq=False)
 class Journal:
-    """The images of a row table, as far as they have been read.
+    """The images of a row table, as far as they have been read; index i of each array is row i of the table.
 
     Attributes:
         folder: the draft.
         form: of the images; a slot holds one.
-        is_read: per place, whether its pixels lie in their slot `[n]`.
-        digests: SHA-256 of each place's pixels `[n, 32]`.
-        ages: from headers, years, NaN where there is none `[n]`.
-        sexes: from headers, as places of `SEXES` `[n]`.
-        rows: line of each in its source.
-        failures: why an image could not be read, by place.
-        gathered: remarks with their rows, and counts of identifying attributes.
-        n_resumed: images of an earlier attempt that need not be read again.
+        is_read: whether the pixels are in their slot `[n]`.
+        digests: SHA-256 of the pixels `[n, 32]`.
+        ages: from headers, years, NaN if there is none `[n]`.
+        sexes: from headers, as indices of `SEXES` `[n]`.
+        rows: line of each image in its source.
+        failures: why an image could not be read, by index.
+        image_warnings: warnings with their rows, and counts of identifying attributes.
+        n_resumed: number of images that an earlier attempt has read.
     """
 
     folder: Path
@@ -51,12 +52,12 @@ class Journal:
     sexes: NDArray[np.uint8]
     rows: Sequence[int]
     failures: dict[int, str] = field(default_factory=dict)
-    gathered: Gathered = field(default_factory=Gathered)
+    image_warnings: ImageWarnings = field(default_factory=ImageWarnings)
     n_resumed: int = 0
 
     @classmethod
     def open(cls, folder: Path, row_table: RowTable, form: StoredForm) -> "Journal":
-        """The journal of the draft in `folder`, with what an earlier attempt at `row_table` left of use."""
+        """The journal of the draft in `folder`, with the usable entries of an earlier attempt at `row_table`."""
         n = len(row_table)
         unknown = np.full(n, SEXES.index(Sex.UNKNOWN), np.uint8)
         journal = cls(folder, form, np.zeros(n, bool), np.zeros((n, DIGEST_BYTES), np.uint8), np.full(n, np.nan), unknown, row_table.rows)
@@ -66,7 +67,7 @@ class Journal:
 
     @property
     def pixels(self) -> Path:
-        """The file of slots."""
+        """The file with the slots of pixels."""
         return self.folder / "arriving.bin"
 
     @property
@@ -74,61 +75,65 @@ class Journal:
         return self.folder / "journal.jsonl"
 
     def unread(self) -> list[int]:
-        """The places still to read, in order."""
+        """The indices of the images still to read, in order."""
         failed = np.zeros(len(self.is_read), bool)
         failed[list(self.failures)] = True
-        return [int(place) for place in np.flatnonzero(~self.is_read & ~failed)]
+        return [int(index) for index in np.flatnonzero(~self.is_read & ~failed)]
 
-    def follow(self, chunks: Iterator[Read]) -> Iterator[int]:
-        """Write every chunk down as it comes; yields how many images each held."""
+    def follow(self, chunks: Iterator[ReadChunk]) -> Iterator[int]:
+        """Record every chunk as it comes; yields the number of images of each."""
         self.pixels.touch(mode=0o600)
         with self.pixels.open("r+b", buffering=0) as slots, self._lines.open("ab") as lines:
             for chunk in chunks:
-                for place, outcome in chunk:
-                    self._take(place, outcome)
+                for index, outcome in chunk:
+                    self._take(index, outcome)
                     if outcome.pixels is not None:
-                        os.pwrite(slots.fileno(), outcome.pixels, place * self.form.n_bytes)
-                _append(lines, chunk)
+                        os.pwrite(slots.fileno(), outcome.pixels, index * self.form.n_bytes)
+                _append(lines, chunk)  # after its pixels: a line must not describe a slot that is still empty
                 yield len(chunk)
 
-    def _take(self, place: int, outcome: Outcome) -> None:
+    def _take(self, index: int, outcome: ReadResult) -> None:
         if outcome.pixels is None and not outcome.digest:
-            self.failures[place] = outcome.message
+            self.failures[index] = outcome.message
             return
-        self.is_read[place] = True
-        self.gathered.add(self.rows[place], outcome.remarks, outcome.identifying)
-        self.digests[place] = np.frombuffer(outcome.digest, np.uint8)
-        self.ages[place] = np.nan if outcome.age is None else outcome.age
-        self.sexes[place] = SEXES.index(outcome.sex)
+        self.is_read[index] = True
+        self.image_warnings.add(self.rows[index], outcome.warnings, outcome.identifying)
+        self.digests[index] = np.frombuffer(outcome.digest, np.uint8)
+        self.ages[index] = np.nan if outcome.age is None else outcome.age
+        self.sexes[index] = SEXES.index(outcome.sex)
 
     def _resume(self, row_table: RowTable) -> None:
+        """Take over the entries of an earlier attempt whose files are unchanged and whose pixels are intact."""
         with self.pixels.open("rb") as slots, self._lines.open("rb") as lines:
             for line in lines:
-                for place, outcome in _parsed(line):
-                    unchanged = signature_of(row_table.images[place]) == outcome.signature
-                    if unchanged and self._slot_holds(slots.fileno(), place, outcome.digest):
-                        self._take(place, outcome)
+                for index, outcome in _parsed(line):
+                    unchanged = signature_of(row_table.images[index]) == outcome.signature
+                    if unchanged and self._slot_holds(slots.fileno(), index, outcome.digest):
+                        self._take(index, outcome)
         with self._lines.open("ab") as lines:
-            lines.write(b"\n")  # a line that broke off stays by itself
+            lines.write(b"\n")  # ends a last line that was cut short, so that it spoils only itself
         self.n_resumed = int(self.is_read.sum()) + len(self.failures)
 
-    def _slot_holds(self, descriptor: int, place: int, digest: bytes) -> bool:
+    def _slot_holds(self, descriptor: int, index: int, digest: bytes) -> bool:
+        """Whether slot `index` holds pixels with `digest`; an image that could not be read has no digest and no pixels."""
         n_bytes = self.form.n_bytes
-        return not digest or sha256(os.pread(descriptor, n_bytes, place * n_bytes)).digest() == digest
+        return not digest or sha256(os.pread(descriptor, n_bytes, index * n_bytes)).digest() == digest
 
 
-def _append(lines: BufferedWriter, chunk: Read) -> None:
-    entries = [[place, o.signature, o.digest.hex(), o.age, o.sex.value, o.message, o.remarks, o.identifying] for place, o in chunk]
+def _append(lines: BufferedWriter, chunk: ReadChunk) -> None:
+    """Append `chunk` as one line; `_parsed` reads it back."""
+    entries = [[index, o.signature, o.digest.hex(), o.age, o.sex.value, o.message, o.warnings, o.identifying] for index, o in chunk]
     lines.write(json.dumps(entries).encode() + b"\n")
     lines.flush()
 
 
-def _parsed(line: bytes) -> Read:
+def _parsed(line: bytes) -> ReadChunk:
+    """The chunk that a line describes, without its pixels; empty if the line was cut short."""
     try:
         entries = json.loads(line)
     except ValueError:
         return []
     return [
-        (place, Outcome(tuple(signature), None, bytes.fromhex(digest), age, Sex(sex), message, tuple(remarks), tuple(identifying)))
-        for place, signature, digest, age, sex, message, remarks, identifying in entries
+        (index, ReadResult(tuple(signature), None, bytes.fromhex(digest), age, Sex(sex), message, tuple(warnings), tuple(identifying)))
+        for index, signature, digest, age, sex, message, warnings, identifying in entries
     ]

@@ -1,4 +1,4 @@
-"""Reading images: here at first, and by processes of their own once there is enough left to merit starting them."""
+"""Reading images: in this process first, and in worker processes if enough is left to make starting them worthwhile."""
 
 import os
 import time
@@ -6,53 +6,57 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
 
-from dpmed_core.cohort.intake.read_result import Chunk, Image, Read, read_one
+from dpmed_core.cohort.intake.read_result import Chunk, ReadChunk, read_one
 from dpmed_core.cohort.intake.workers import Workers
+from dpmed_core.imaging.locations import HeldLocation
 from dpmed_core.imaging.modality import Modality
 
 CHUNK = {Modality.RADIOGRAPH: 16, Modality.CT: 2}
-"""Images handed over at once: some tenths of a second of work."""
+"""Images passed to a worker at once: some tenths of a second of work."""
 THREADS = 2
 TRIAL_SECONDS = 0.15
-"""After so long the pace is known, and with it whether processes pay."""
+"""After this time the speed is known well enough to decide on workers."""
 WORTH_SECONDS = 2.5
-"""Processes take about a second to start; with less than this left to read, threads are sooner done."""
+"""Workers take about a second to start; with less than this left to read, threads finish sooner."""
 MAX_WORKERS = 8
 
 
 def available_workers() -> int:
-    """How many processes may read at once: one a core that this process may use, within reason."""
+    """The number of workers: one per core that this process may use, at most `MAX_WORKERS`."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores, MAX_WORKERS)
 
 
-def read_all(images: Sequence[Image], places: Sequence[int], *, modality: Modality, workers: int | None = None) -> Iterator[Read]:
-    """The images at `places`, some at a time, in whatever order they are done; never more than a few chunks are held.
+def read_all(
+    images: Sequence[HeldLocation], indices: Sequence[int], *, modality: Modality, workers: int | None = None
+) -> Iterator[ReadChunk]:
+    """The images at `indices` as read, chunk by chunk, in the order in which they are done; only a few chunks are held at a time.
 
     Args:
         images: all images.
-        places: which of them to read.
-        modality: what the cohort holds.
-        workers: processes; 0 to read in this one alone; None for as many as there are cores, if it pays.
+        indices: of the images to read.
+        modality: of the cohort.
+        workers: processes; 0 to read in this process alone; None for `available_workers`, if they save time.
     """
-    chunks = _chunks(images, places, CHUNK[modality])
+    chunks = _chunks(images, indices, CHUNK[modality])
     began, n_read = time.monotonic(), 0
     with ThreadPoolExecutor(THREADS) as here:
         while (chunk := next(chunks, None)) is not None:
             yield _read_here(here, chunk, modality)
             n_read += len(chunk)
             elapsed = time.monotonic() - began
-            left_seconds = elapsed / n_read * (len(places) - n_read)
+            left_seconds = elapsed / n_read * (len(indices) - n_read)
             if workers != 0 and (workers or (elapsed > TRIAL_SECONDS and left_seconds > WORTH_SECONDS)):
                 yield from _read_by_processes(chunks, workers or available_workers(), here, modality)
 
 
-def _read_by_processes(chunks: Iterator[Chunk], n_workers: int, here: ThreadPoolExecutor, modality: Modality) -> Iterator[Read]:
-    """The rest of `chunks`; until the first process answers, this one goes on reading."""
-    waiting: set[Future[Read]] = set()
+def _read_by_processes(chunks: Iterator[Chunk], n_workers: int, here: ThreadPoolExecutor, modality: Modality) -> Iterator[ReadChunk]:
+    """The rest of `chunks`, read by workers; this process continues to read until the first worker answers."""
+    waiting: set[Future[ReadChunk]] = set()
     answered = False
     with Workers(n_workers, modality) as workers:
         while True:
+            # Two chunks per worker keep every worker busy while results are consumed, and bound the memory.
             waiting |= {workers.submit(chunk) for chunk in islice(chunks, 2 * n_workers + 1 - len(waiting))}
             if not waiting:
                 return
@@ -64,10 +68,11 @@ def _read_by_processes(chunks: Iterator[Chunk], n_workers: int, here: ThreadPool
                 yield future.result()
 
 
-def _read_here(here: ThreadPoolExecutor, chunk: Chunk, modality: Modality) -> Read:
-    return list(zip((place for place, _ in chunk), here.map(lambda one: read_one(one[1], modality), chunk), strict=True))
+def _read_here(here: ThreadPoolExecutor, chunk: Chunk, modality: Modality) -> ReadChunk:
+    """`chunk` as read by threads of this process."""
+    return list(zip((index for index, _ in chunk), here.map(lambda one: read_one(one[1], modality), chunk), strict=True))
 
 
-def _chunks(images: Sequence[Image], places: Sequence[int], size: int) -> Iterator[Chunk]:
-    for start in range(0, len(places), size):
-        yield [(place, images[place]) for place in places[start : start + size]]
+def _chunks(images: Sequence[HeldLocation], indices: Sequence[int], size: int) -> Iterator[Chunk]:
+    for start in range(0, len(indices), size):
+        yield [(index, images[index]) for index in indices[start : start + size]]

@@ -1,4 +1,4 @@
-"""One image as read, or why it cannot be."""
+"""One image as read, or the reason why it cannot be read."""
 
 import os
 import stat
@@ -10,29 +10,27 @@ from pathlib import Path
 from dpmed_core.cohort.intake.row_table import image_of
 from dpmed_core.errors import ImageError
 from dpmed_core.imaging.ct.series import SeriesFiles
-from dpmed_core.imaging.ct.simpleitk import HEADER_SUFFIX, START_BYTES, detached_voxels
+from dpmed_core.imaging.ct.simpleitk import HEADER_SUFFIX, START_BYTES, detached_voxel_file
 from dpmed_core.imaging.image import read_image
 from dpmed_core.imaging.locations import HeldLocation, SyntheticImage
 from dpmed_core.imaging.modality import Modality, Sex
 
-Image = HeldLocation
-"""An image as a row table holds it."""
 Signature = tuple[int, ...]
-"""What changes when a file's content does; its change time cannot be set by hand. Source: POSIX stat."""
+"""Size, times and inode of a file, which change with its content; the change time cannot be set by a program. Source: POSIX stat."""
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
-    """One image as read, or why it cannot be.
+class ReadResult:
+    """One image as read, or the reason why it cannot be read.
 
     Attributes:
         signature: of the file, taken before it was read.
-        pixels: bytes of the stored image; None where it cannot be read.
-        digest: SHA-256 of `pixels`.
-        age: years from the file's header; None where it has none.
+        pixels: bytes of the stored image; None if it cannot be read, and in a result that was read from the journal.
+        digest: SHA-256 of the pixels; empty if it cannot be read.
+        age: years, from the file's header; None if it has none.
         sex: from the file's header.
-        message: why it cannot be read.
-        remarks: what the user should look at in this image.
+        message: why it cannot be read; empty if it was read.
+        warnings: what the user should check in this image.
         identifying: keywords of the identifying attributes that its header holds.
     """
 
@@ -42,26 +40,26 @@ class Outcome:
     age: float | None = None
     sex: Sex = Sex.UNKNOWN
     message: str = ""
-    remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     identifying: tuple[str, ...] = ()
 
 
-Chunk = list[tuple[int, Image]]
-"""Images to read, each with its place in the row table."""
-Read = list[tuple[int, Outcome]]
+Chunk = list[tuple[int, HeldLocation]]
+"""Images to read, each with its index in the row table."""
+ReadChunk = list[tuple[int, ReadResult]]
 """A chunk as read."""
 
 
-def signature_of(image: Image) -> Signature:
-    """The signature of the file, or of all files, that `image` is in; empty where there is none."""
+def signature_of(image: HeldLocation) -> Signature:
+    """The signature of the file, or of all files, that hold `image`; empty if there is none."""
     if isinstance(image, SyntheticImage):
         return ()
     try:
         if isinstance(image, SeriesFiles):
             return _of_files(map(os.stat, image.paths))
-        facts = os.stat(image if isinstance(image, str) else image.archive)  # noqa: PTH116 - a `Path` for each of a million costs
+        facts = os.stat(image if isinstance(image, str) else image.archive)  # noqa: PTH116 - a `Path` for each of a million is slow
         if isinstance(image, str) and stat.S_ISDIR(facts.st_mode):
-            return _of_files(entry.stat() for place in os.walk(image) for entry in os.scandir(place[0]) if entry.is_file())
+            return _of_files(entry.stat() for index in os.walk(image) for entry in os.scandir(index[0]) if entry.is_file())
         if isinstance(image, str) and image.lower().endswith(HEADER_SUFFIX):
             return _of_files(map(os.stat, _header_and_voxels(Path(image))))
     except OSError:
@@ -70,11 +68,11 @@ def signature_of(image: Image) -> Signature:
 
 
 def _header_and_voxels(header: Path) -> list[Path]:
-    """The files of a MetaImage whose voxels lie beside its header; the header alone where they cannot be told."""
+    """The files of a MetaImage whose voxels are in a second file; only the header if that file is not named correctly."""
     with header.open("rb") as file:
         start = file.read(START_BYTES)
     try:
-        voxels = detached_voxels(header, start)
+        voxels = detached_voxel_file(header, start)
     except ImageError:
         voxels = None
     return [header] if voxels is None else [header, voxels]
@@ -85,17 +83,17 @@ def _of_file(facts: os.stat_result) -> Signature:
 
 
 def _of_files(files: Iterable[os.stat_result]) -> Signature:
-    """How many files there are, and a digest of the signatures of all."""
+    """The number of files, and a digest of all their signatures."""
     found = sorted(map(_of_file, files))
     return (len(found), int.from_bytes(sha256(repr(found).encode()).digest()[:8], "big"))
 
 
-def read_one(image: Image, modality: Modality) -> Outcome:
-    """`image` as read for a cohort of `modality`, or why it cannot be."""
-    signature = signature_of(image)
+def read_one(image: HeldLocation, modality: Modality) -> ReadResult:
+    """`image` as read for a cohort of `modality`, or the reason why it cannot be read."""
+    signature = signature_of(image)  # before reading: a change during the reading makes the recorded result stale
     try:
         stored = read_image(image_of(image), modality=modality)
     except ImageError as error:
-        return Outcome(signature, message=str(error))
+        return ReadResult(signature, message=str(error))
     pixels = stored.pixels.tobytes()
-    return Outcome(signature, pixels, sha256(pixels).digest(), stored.age, stored.sex, "", stored.remarks, stored.identifying)
+    return ReadResult(signature, pixels, sha256(pixels).digest(), stored.age, stored.sex, "", stored.warnings, stored.identifying)

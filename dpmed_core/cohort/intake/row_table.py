@@ -1,4 +1,4 @@
-"""The rows that are to be read, held column by column so that a million of them stay small."""
+"""The rows to read, held column by column: objects per row would take several times the memory of a million rows."""
 
 from array import array
 from collections.abc import Iterator, Sequence
@@ -15,24 +15,25 @@ from dpmed_core.errors import CohortError
 from dpmed_core.imaging.locations import HeldLocation, ImageLocation
 from dpmed_core.imaging.modality import Sex
 from dpmed_core.keyed_hash import keyed_digest, keyed_hex
+from dpmed_core.phrases import counted
 
 RESERVED = (*CASE_COLUMNS, "digest", "part", "image")
-"""Names of columns that tables of cases have beside findings and co-morbidities."""
+"""Names of columns that tables of cases have besides findings and co-morbidities."""
 
 
 @dataclass(eq=False)
 class RowTable:
-    """Rows to read; place i of each column is one image.
+    """The rows to read; element i of each attribute but `columns` and `values` belongs to image i.
 
     Attributes:
         columns: findings, then co-morbidities.
-        rows: line of each in its source.
-        images: where the pixels are; files as text, which is a third of a `Path`.
+        rows: line of each image in its source.
+        images: locations of the pixels, with paths as text.
         patients: keyed hashes; the source's identifiers are not held.
-        ages: years; NaN where the source leaves it to the image's header.
-        sexes: UNKNOWN where the source leaves it to the image's header.
-        parts: None where the source gives no split.
-        values: labels, row after row of `columns`.
+        ages: years; NaN to take it from the image's header.
+        sexes: UNKNOWN to take it from the image's header.
+        parts: None if the source has no split.
+        values: labels, row after row, in the order of `columns`.
     """
 
     columns: tuple[str, ...]
@@ -49,11 +50,11 @@ class RowTable:
 
     @property
     def labels(self) -> NDArray[np.float32]:
-        """Labels `[n, n_columns]`: 1, 0 or NaN for unknown."""
+        """Labels `[n, n_columns]`: 1 = present, 0 = absent, NaN = unknown."""
         return np.frombuffer(self.values, dtype=np.float32).reshape(len(self), len(self.columns))
 
     def add(self, row: SourceRow, patient: str) -> None:
-        """Add one row under its patient's keyed hash."""
+        """Add one row, with the patient as a keyed hash."""
         assert row.image is not None
         self.rows.append(row.row)
         self.images.append(str(row.image) if isinstance(row.image, Path) else row.image)
@@ -63,22 +64,22 @@ class RowTable:
         self.parts.append(row.part)
         self.values.extend(row.values[name] for name in self.columns)
 
-    def only(self, places: Sequence[int]) -> "RowTable":
-        """The rows at `places` alone."""
-        labels = self.labels[np.asarray(places, dtype=np.intp)]
+    def only(self, indices: Sequence[int]) -> "RowTable":
+        """A table of the rows at `indices`."""
+        labels = self.labels[np.asarray(indices, dtype=np.intp)]
         return RowTable(
             columns=self.columns,
-            rows=array("q", (self.rows[i] for i in places)),
-            images=[self.images[i] for i in places],
-            patients=[self.patients[i] for i in places],
-            ages=array("d", (self.ages[i] for i in places)),
-            sexes=[self.sexes[i] for i in places],
-            parts=[self.parts[i] for i in places],
+            rows=array("q", (self.rows[i] for i in indices)),
+            images=[self.images[i] for i in indices],
+            patients=[self.patients[i] for i in indices],
+            ages=array("d", (self.ages[i] for i in indices)),
+            sexes=[self.sexes[i] for i in indices],
+            parts=[self.parts[i] for i in indices],
             values=array("f", labels.tobytes()),
         )
 
     def digest(self, key: bytes, *options: str) -> str:
-        """A keyed name for exactly this work: the rows with all that their source says, and `options`."""
+        """A keyed name for exactly this work: all content of the rows, and `options`."""
         return keyed_digest(key, "row-table", *options, *self.columns, *self._content()).hex()[:24]
 
     def _content(self) -> Iterator[str | bytes]:
@@ -93,36 +94,36 @@ class RowTable:
 
 
 @dataclass(frozen=True, eq=False)
-class Sorted:
-    """A source's rows, sorted out.
+class SelectedRows:
+    """The rows of a source that can be read, and the problems of the others.
 
     Attributes:
-        n_rows: rows of the source.
+        n_rows: number of rows of the source.
         row_table: the rows to read.
-        problems: what is wrong with the others.
-        torn: rows of each patient whose rows name two splits.
+        problems: of the other rows.
+        split_conflicts: rows of each patient whose rows name different parts of the split.
     """
 
     n_rows: int
     row_table: RowTable
     problems: list[Problem]
-    torn: tuple[tuple[int, ...], ...] = ()
+    split_conflicts: tuple[tuple[int, ...], ...] = ()
 
 
-def sort_out(source: Source, *, key: bytes) -> Sorted:
+def select_rows(source: Source, *, key: bytes) -> SelectedRows:
     """The rows of `source` that can be read, and the problems of the others.
 
-    A patient whose rows name two splits is left out whole: either part would otherwise know that patient. This depends on that
-    patient's own rows alone. Where some rows name a split, rows without one are left out.
+    A patient whose rows name different parts is left out entirely: otherwise a model would be tested on a patient that it was trained on.
+    This depends on that patient's own rows alone. If some rows name a part, rows without one are left out.
 
     Raises:
-        CohortError: no row can be read.
+        CohortError: no row can be read, or a column has a reserved name.
     """
     row_table = RowTable((*source.findings, *source.comorbidities))
     if reserved := sorted({*RESERVED} & {*row_table.columns}):
-        raise CohortError(f"A finding or co-morbidity cannot be called {reserved[0]!r}, as other columns are: rename that column.")
+        raise CohortError(f"A finding or co-morbidity cannot be called {reserved[0]!r}, the name of another column: rename that column.")
     problems: list[Problem] = []
-    parts: dict[str, Part | None] = {}
+    parts: dict[str, Part | None] = {}  # of each patient; None once two rows disagree
     hashes: dict[str, str] = {}
     n_rows = 0
     for row in source.rows:
@@ -134,38 +135,41 @@ def sort_out(source: Source, *, key: bytes) -> Sorted:
             problems.extend(row.problems)
         else:
             row_table.add(row, patient)
-    torn: dict[str, list[int]] = {patient: [] for patient, part in parts.items() if part is None}
-    kept = row_table.only(_keep(row_table, torn, problems)) if parts else row_table
+    split_conflicts: dict[str, list[int]] = {patient: [] for patient, part in parts.items() if part is None}
+    kept = row_table.only(_keep(row_table, split_conflicts, problems)) if parts else row_table
     if not len(kept):
-        raise nothing_left(n_rows, problems)
-    return Sorted(n_rows, kept, problems, tuple(tuple(rows) for rows in torn.values() if rows))
+        raise no_usable_row(n_rows, problems)
+    return SelectedRows(n_rows, kept, problems, tuple(tuple(rows) for rows in split_conflicts.values() if rows))
 
 
-def nothing_left(n_rows: int, problems: Sequence[Problem]) -> CohortError:
-    """The error of a source of which no row can be used."""
-    first = min(problems, key=lambda problem: problem.row or 0).sentence() if problems else "it has no rows."
-    return CohortError(f"None of the {n_rows} rows can be used, so nothing was imported. The first problem: {first}")
+def no_usable_row(n_rows: int, problems: Sequence[Problem]) -> CohortError:
+    """The error of a source without a usable row."""
+    if not problems:
+        return CohortError("The source has no rows, so nothing was imported: check that it is the right one.")
+    first = min(problems, key=lambda problem: problem.row or 0).sentence()
+    return CohortError(f"None of the {counted(n_rows, 'row', 'rows')} can be used, so nothing was imported. The first problem: {first}")
 
 
 def image_of(image: HeldLocation) -> ImageLocation:
-    """The image of a row table as `read_image` takes it."""
+    """The image location that `read_image` expects, from the one that a row table holds."""
     return Path(image) if isinstance(image, str) else image
 
 
-def _keep(row_table: RowTable, torn: dict[str, list[int]], problems: list[Problem]) -> list[int]:
-    """Places to read; the rows of patients in two splits go into `torn`, and what is wrong with the others is added to `problems`."""
+def _keep(row_table: RowTable, split_conflicts: dict[str, list[int]], problems: list[Problem]) -> list[int]:
+    """The indices of the rows to read; fills `split_conflicts` with rows of patients in two parts, and adds to `problems`."""
     split_given = any(part is not None for part in row_table.parts)
     kept = []
-    for place, (row, patient, part) in enumerate(zip(row_table.rows, row_table.patients, row_table.parts, strict=True)):
-        if patient in torn:
-            torn[patient].append(row)
+    for index, (row, patient, part) in enumerate(zip(row_table.rows, row_table.patients, row_table.parts, strict=True)):
+        if patient in split_conflicts:
+            split_conflicts[patient].append(row)
         elif split_given and part is None:
-            problems.append(Problem(row, "split", "is blank while other rows name a split; fill it in, or leave the column out."))
+            problems.append(Problem(row, "split", "is blank while other rows name a part; fill it in, or remove the column."))
         else:
-            kept.append(place)
-    problems.extend(Problem(rows[0], "split", _torn_message(len(rows))) for rows in torn.values() if rows)
+            kept.append(index)
+    problems.extend(Problem(rows[0], "split", _conflict_message(len(rows))) for rows in split_conflicts.values() if rows)
     return kept
 
 
-def _torn_message(n_rows: int) -> str:
-    return f"this row's patient stands in two splits; all {n_rows} rows of the patient are left out: give them one split."
+def _conflict_message(n_rows: int) -> str:
+    left_out = counted(n_rows, "row of the patient is", "rows of the patient are")
+    return f"the patient of this row is in two parts of the split, so {left_out} left out: give all rows of a patient the same part."

@@ -1,7 +1,7 @@
-"""Processes that read images for another: chunks come in over a socket, what was read goes back, both as pickles of our own.
+"""Worker processes that read images: chunks arrive on a socket, results return on it, both pickled.
 
-A process is started with one socket or several and parts into one process a socket, so that what it takes to start is paid once. Each ends
-when the other end of its socket is closed, so none outlives whoever started it, however that ended.
+The program is started with one or several sockets and forks into one process per socket, so that imports are loaded only once. Each process
+ends when the other end of its socket is closed, so no worker outlives the process that started it, even if that was killed.
 """
 
 import os
@@ -14,28 +14,28 @@ from dpmed_core.cohort.intake.read_result import read_one
 
 
 def main(sockets: list[int]) -> None:
-    """Read chunk after chunk from one of `sockets`, in as many processes, until there is none."""
-    parted: list[int] = []
+    """Serve each of `sockets`, given as file descriptors, in a process of its own."""
+    children: list[int] = []
     while len(sockets) > 1:
-        apart = sockets.pop()
-        if (process := os.fork()) == 0:
-            for other in sockets:
+        own = sockets.pop()
+        if (child := os.fork()) == 0:
+            for other in sockets:  # a copy left open would keep another worker from seeing its socket closed
                 os.close(other)
-            sockets, parted = [apart], []
+            sockets, children = [own], []
         else:
-            os.close(apart)
-            parted.append(process)
+            os.close(own)
+            children.append(child)
     serve(socket.socket(fileno=sockets[0]))
-    for process in parted:  # not for decoders, which end with whoever started them
-        os.waitpid(process, 0)
+    for child in children:  # only for the workers: this process's decoders end after it, so waiting for them would never return
+        os.waitpid(child, 0)
 
 
-def serve(asked_over: socket.socket) -> None:
-    """Answer every chunk until the other end is closed."""
-    with asked_over, asked_over.makefile("rwb") as channel, suppress(EOFError, ConnectionError):  # whoever asked is gone
+def serve(connection: socket.socket) -> None:
+    """Read every chunk that arrives on `connection`, until its other end is closed."""
+    with connection, connection.makefile("rwb") as channel, suppress(EOFError, ConnectionError):  # the other end is closed
         while True:
             modality, chunk = pickle.load(channel)  # noqa: S301 - from the process that started this one
-            pickle.dump([(place, read_one(image, modality)) for place, image in chunk], channel, pickle.HIGHEST_PROTOCOL)
+            pickle.dump([(index, read_one(image, modality)) for index, image in chunk], channel, pickle.HIGHEST_PROTOCOL)
             channel.flush()
 
 

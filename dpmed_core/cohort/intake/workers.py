@@ -1,4 +1,7 @@
-"""Processes that read images, asked by threads: started without the module that is being run, gone when this process is."""
+"""The pool of worker processes that read images.
+
+`multiprocessing` is not used: it would import the main module again in every worker, and its workers could survive a killed parent.
+"""
 
 import os
 import pickle
@@ -10,11 +13,11 @@ from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
 
-from dpmed_core.cohort.intake.read_result import Chunk, Outcome, Read, signature_of
+from dpmed_core.cohort.intake.read_result import Chunk, ReadChunk, ReadResult, signature_of
 from dpmed_core.imaging.modality import Modality
 
-HALTED = "brings the reader to a halt: export it again."
-PRODUCT = Path(__file__).resolve().parents[3]
+HALTED = "crashes the program that reads it: export it again."
+IMPORT_ROOT = Path(__file__).resolve().parents[3]
 KEPT_BYTES = str(1 << 28)
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
@@ -22,14 +25,14 @@ ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": KEPT_BYTES,
     "MALLOC_TRIM_THRESHOLD_": KEPT_BYTES,
 }
-"""One thread each; and what an image needed is kept for the next: else glibc gives pages back, and every image faults them in again."""
+"""One thread per worker, and memory kept for the next image: otherwise glibc returns it, and every image causes page faults again."""
 
 
 class Workers:
-    """Some reading processes; a context manager that ends them."""
+    """A pool of worker processes, as a context manager that ends them."""
 
     def __init__(self, count: int, modality: Modality) -> None:
-        """Start `count` of them, for a cohort of `modality`; they are ready after about a second."""
+        """Start `count` workers for a cohort of `modality`; they are ready after about a second."""
         self._modality = modality
         self._threads = ThreadPoolExecutor(count)
         self._idle: SimpleQueue[socket.socket] = SimpleQueue()
@@ -38,9 +41,9 @@ class Workers:
             self._idle.put(channel)
         self._count = count
 
-    def submit(self, chunk: Chunk) -> "Future[Read]":
-        """What becomes of `chunk`."""
-        return self._threads.submit(self._ask, chunk)
+    def submit(self, chunk: Chunk) -> "Future[ReadChunk]":
+        """The future result of reading `chunk`."""
+        return self._threads.submit(self._read, chunk)
 
     def __enter__(self) -> "Workers":
         return self
@@ -52,42 +55,45 @@ class Workers:
         for process in self._started:
             process.wait()
 
-    def _ask(self, chunk: Chunk) -> Read:
+    def _read(self, chunk: Chunk) -> ReadChunk:
+        """`chunk` as read by an idle worker; an image that crashes its worker gets the message `HALTED`."""
         channel = self._idle.get()
         try:
             if (read := self._answer(channel, chunk)) is not None:
                 return read
+            # One image of the chunk crashed the worker: they are read one by one to find which.
             channel = self._replaced(channel)
-            apart: Read = []
-            for place, image in chunk:  # one of them ended the worker: each by itself, to find which
-                read = self._answer(channel, [(place, image)])
+            one_by_one: ReadChunk = []
+            for index, image in chunk:
+                read = self._answer(channel, [(index, image)])
                 if read is None:
                     channel = self._replaced(channel)
-                    read = [(place, Outcome(signature_of(image), message=HALTED))]
-                apart += read
-            return apart
+                    read = [(index, ReadResult(signature_of(image), message=HALTED))]
+                one_by_one += read
+            return one_by_one
         finally:
             self._idle.put(channel)
 
-    def _answer(self, channel: socket.socket, chunk: Chunk) -> Read | None:
-        """What the worker behind `channel` read of `chunk`; None where it ended over it."""
+    def _answer(self, channel: socket.socket, chunk: Chunk) -> ReadChunk | None:
+        """The answer of the worker at `channel`; None if it crashed."""
         try:
             with channel.makefile("rwb") as messages:
                 pickle.dump((self._modality, chunk), messages, pickle.HIGHEST_PROTOCOL)
                 messages.flush()
-                read: Read = pickle.load(messages)  # noqa: S301 - from a process that this one started
+                read: ReadChunk = pickle.load(messages)  # noqa: S301 - from a process that this one started
         except (OSError, EOFError, pickle.UnpicklingError):
             return None
         return read
 
     def _replaced(self, channel: socket.socket) -> socket.socket:
+        """The channel to a new worker in place of the crashed one at `channel`."""
         channel.close()
         [another] = self._start(1)
         return another
 
     def _start(self, count: int) -> list[socket.socket]:
-        """Channels to `count` new workers, in a session of their own, so that Ctrl-C reaches their parent alone."""
-        paths = [str(PRODUCT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        """Channels to `count` new workers, which run in a session of their own so that Ctrl-C interrupts this process alone."""
+        paths = [str(IMPORT_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         pairs = [socket.socketpair() for _ in range(count)]
         theirs = [their_end.fileno() for _, their_end in pairs]
         process = subprocess.Popen(
@@ -95,7 +101,7 @@ class Workers:
             env={**os.environ, **ENVIRONMENT, "PYTHONPATH": os.pathsep.join(paths)},
             pass_fds=theirs,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,  # decoders print, of headers too
+            stdout=subprocess.DEVNULL,  # decoders print warnings that may hold header values
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )

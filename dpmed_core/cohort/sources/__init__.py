@@ -1,1 +1,1 @@
-"""Adapters: each reads one published or local layout into rows for the importer."""
+"""Adapters: each reads the layout of one published data set, or a local one, into rows for the importer."""

@@ -1,4 +1,4 @@
-"""The adapters by name."""
+"""The catalogue of adapters."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ class Adapter:
     """One layout that can be read.
 
     Attributes:
-        title: what people call it.
-        path_is: what PATH names, in words.
-        read: from an import request to its rows.
+        title: for the user.
+        path_is: what PATH must name, in words.
+        read: returns the rows that an import request describes.
     """
 
     title: str
@@ -33,15 +33,15 @@ class Adapter:
 
 
 def open_source(kind: str, request: ImportRequest) -> Source:
-    """The rows of the source of `kind` that `request` describes.
+    """The rows that `request` describes, read by the adapter `kind`.
 
     Raises:
-        CohortError: there is no such kind or path, or the source cannot be used.
+        CohortError: there is no such adapter or path, or the source cannot be used.
     """
     if kind not in ADAPTERS:
-        raise CohortError(f"There is no source {kind!r}: there are {', '.join(ADAPTERS)}.")
+        raise CohortError(f"There is no source {kind!r}: choose one of {', '.join(ADAPTERS)}.")
     if not request.path.exists() and kind != MANIFEST:
-        raise CohortError(f"There is no file or folder where PATH points to: give {ADAPTERS[kind].path_is}.")
+        raise CohortError(f"PATH does not exist: give {ADAPTERS[kind].path_is}.")
     return ADAPTERS[kind].read(request)
 
 
@@ -55,7 +55,7 @@ def _read_medmnist(request: ImportRequest) -> Source:
 
 MANIFEST = "manifest"
 ADAPTERS: dict[str, Adapter] = {
-    MANIFEST: Adapter("A table of your own", "a table with one row an image", _read_manifest),
+    MANIFEST: Adapter("A table of your own", "a table with one row per image", _read_manifest),
     "dicom": Adapter("A folder of DICOM files", "the folder", read_dicom_folder),
     "nih-chestxray14": Adapter("NIH ChestX-ray14", "the folder that holds Data_Entry_2017_v2020.csv", read_nih),
     "chexpert": Adapter("CheXpert", "the folder that holds train.csv", read_chexpert),

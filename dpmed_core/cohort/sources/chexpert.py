@@ -1,4 +1,4 @@
-"""CheXpert: `train.csv`, `valid.csv` and perhaps `test.csv`, each beside a folder of that name.
+"""CheXpert: `train.csv`, `valid.csv` and possibly `test.csv`, each beside a folder of the same name.
 
 Source: Irvin et al. 2019, AAAI, doi 10.1609/aaai.v33i01.3301590; see docs/sources/chexpert.md.
 """
@@ -11,8 +11,9 @@ from dpmed_core.cohort.sources.files import first_file
 from dpmed_core.cohort.sources.request import ImportRequest, Views
 from dpmed_core.cohort.sources.rows import Source
 from dpmed_core.cohort.sources.tables import TableRows, chosen_findings, read_table, require_columns
-from dpmed_core.cohort.sources.values import Uncertain, ages, certain, column_name, part_by_patient, sexes
+from dpmed_core.cohort.sources.values import UNCERTAIN_MEANING, Uncertain, ages, certain, column_name, part_by_patient, sexes
 from dpmed_core.errors import CohortError
+from dpmed_core.phrases import counted
 
 LABELS = (
     "No Finding",
@@ -34,20 +35,20 @@ TABLES = {"train": ("train.csv",), "validation": ("valid.csv",), "test": ("test.
 
 
 def read_chexpert(request: ImportRequest) -> Source:
-    """The images of CheXpert, or of its small version: fourteen labels, uncertain ones as `request.uncertain` says.
+    """The images of CheXpert, or of its small version: fourteen labels, with uncertain ones treated as `request.uncertain` says.
 
-    With `request.published_split` the published validation studies are the test part (there are some 200, read by radiologists;
-    the published test studies join them where they are there), and about every eighth training patient is for validation.
+    With `request.published_split`, the published validation studies (about 200, labelled by radiologists) and, if present, the published
+    test studies form the test part, and about one in eight training patients is for validation.
 
     Raises:
-        CohortError: the folder has no such table, a finding is unknown, or it was not said what uncertain labels become.
+        CohortError: the folder has no such table, a finding is unknown, or the request does not say what uncertain labels become.
     """
     uncertain = chosen_uncertain(request)
     tables = {part: path for part, names in TABLES.items() if (path := first_file(request.path, *names))}
     if "train" not in tables:
         raise CohortError("The folder has no file 'train.csv': give the folder of CheXpert that holds train.csv and train/.")
     source = pd.concat([_read(path, part) for part, path in tables.items()], ignore_index=True)
-    source.index = pd.RangeIndex(2, 2 + len(source))
+    source.index = pd.RangeIndex(2, 2 + len(source))  # rows are numbered through all tables as if they were one, header in line 1
     findings = chosen_findings(request.findings, [column_name(label) for label in LABELS])
     frontal = source["Frontal/Lateral"].str.strip().str.lower() == "frontal" if request.views is Views.FRONTAL else source["Path"] != ""
     table = _table(source[frontal], findings, uncertain, unmentioned="" if request.unmentioned_unknown else "0")
@@ -62,22 +63,24 @@ def chosen_uncertain(request: ImportRequest) -> Uncertain:
     """What uncertain labels become.
 
     Raises:
-        CohortError: it was not said; results depend on it too much for a default.
+        CohortError: the request does not say; results depend on it too much for a default.
     """
     if request.uncertain is None:
-        raise CohortError("Some labels of this data set are uncertain: say with --uncertain ignore, zero or one what they become.")
+        raise CohortError("Some labels of this data set are uncertain: choose what they become with --uncertain ignore, zero or one.")
     return request.uncertain
 
 
 def unmentioned_note(request: ImportRequest) -> str:
-    """How labels that the report does not mention were taken."""
-    taken = "unknown" if request.unmentioned_unknown else "absent"
+    """A note that says how unmentioned and uncertain findings were treated."""
+    unmentioned = "unknown" if request.unmentioned_unknown else "absent"
     return (
-        f"A program drew the labels from reports: what one does not mention counts as {taken}, what it leaves open as {request.uncertain}."
+        "The labels were extracted from reports by a program: a finding that a report does not mention counts as "
+        f"{unmentioned}, and an uncertain one {UNCERTAIN_MEANING[request.uncertain] if request.uncertain else 'as it is'}."
     )
 
 
 def _read(path: Path, part: str) -> pd.DataFrame:
+    """The table at `path` with a column `part`; the published test table lacks sex, age and view."""
     table = read_table(path, called="table of the data set")
     if part == "test" and "Sex" not in table and "Path" in table:
         lateral = table["Path"].str.contains("lateral")
@@ -87,6 +90,7 @@ def _read(path: Path, part: str) -> pd.DataFrame:
 
 
 def _table(source: pd.DataFrame, findings: tuple[str, ...], uncertain: Uncertain, *, unmentioned: str) -> pd.DataFrame:
+    """The manifest's columns; paths lose the name of the data set's folder, and patients are read from the paths."""
     below = source["Path"].str.replace(r"^CheXpert-v1\.0[^/]*/", "", regex=True)
     patients = below.str.extract(r"(patient\d+)", expand=False).fillna("").astype(str)
     labels = {column_name(label): certain(source[label], uncertain, unmentioned=unmentioned) for label in LABELS}
@@ -104,7 +108,7 @@ def _table(source: pd.DataFrame, findings: tuple[str, ...], uncertain: Uncertain
 def _notes(request: ImportRequest, n_lateral: int, tables: dict[str, Path]) -> list[str]:
     notes = [unmentioned_note(request)]
     if len(tables) > 1:
-        notes.append(f"Rows are counted through {', '.join(path.name for path in tables.values())} as through one table.")
+        notes.append(f"Rows are numbered through {', '.join(path.name for path in tables.values())} as if they were one table.")
     if n_lateral and request.views is Views.FRONTAL:
-        notes.append(f"{n_lateral} lateral images were passed over; --views all reads them.")
+        notes.append(f"{counted(n_lateral, 'lateral image was', 'lateral images were')} left out; --views all reads them too.")
     return notes

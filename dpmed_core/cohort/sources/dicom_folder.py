@@ -1,4 +1,4 @@
-"""A folder of DICOM files as a PACS exports them, with labels from a table of one's own; see docs/sources/dicom-folder.md."""
+"""A folder of DICOM files as exported by a PACS, with labels from a separate table; see docs/sources/dicom-folder.md."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
@@ -6,43 +6,44 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from dpmed_core.cohort.sources.dicom_series import ATTRIBUTES, IS_SLICE, SERIES, SeriesRows, by_series, series_facts
-from dpmed_core.cohort.sources.files import walked
+from dpmed_core.cohort.sources.files import files_below
 from dpmed_core.cohort.sources.request import ImportRequest, Match
 from dpmed_core.cohort.sources.rows import Source
 from dpmed_core.cohort.sources.tables import TableRows, read_table, require_columns
 from dpmed_core.cohort.sources.values import column_name
 from dpmed_core.errors import CohortError, ImageError
-from dpmed_core.imaging.dicom.header import looks_like_dicom, quiet, read_header
+from dpmed_core.imaging.dicom.header import looks_like_dicom, read_header, silenced_warnings
 from dpmed_core.imaging.modality import Modality
+from dpmed_core.phrases import counted
 
 IDENTITY = ("PatientID", "IssuerOfPatientID", "SOPInstanceUID", "AccessionNumber")
-"""What tells files and patients apart; held while the folder is read, and stored as keyed hashes only."""
+"""Attributes that distinguish files and patients; held while the folder is read, and stored only as keyed hashes."""
 MATCHING: dict[Match, tuple[str, ...]] = {
     Match.SOP: ("sop_instance_uid", "sopinstanceuid", "sop_uid", "instance_uid"),
     Match.ACCESSION: ("accession_number", "accessionnumber", "accession"),
     Match.FILE: ("image", "file", "file_name", "filename", "path"),
     Match.SERIES: ("series_instance_uid", "seriesinstanceuid", "series_uid"),
 }
-"""Names, whatever their case, of the column that joins."""
+"""Names, in any case, of the column of labels that joins; the first one is shown in messages."""
 FROM_LABELS = ("patient_id", "age", "sex", "split")
 START_BYTES = 132
 DIRECTORY = "DICOMDIR"
 
 
 def read_dicom_folder(request: ImportRequest) -> Source:
-    """Every DICOM file below `request.path`, numbered in the order of their paths from 1, with the row of `request.labels` that belongs to it.
+    """The DICOM files below `request.path`, numbered from 1 in the order of their paths, each with its row of `request.labels`.
 
-    The labels' table may also give patient_id, age, sex and split; otherwise patient, age and sex are the header's.
-    Without a table the cohort has no findings: it can be looked at, not trained on.
+    The table of labels may also have patient_id, age, sex and split; otherwise patient, age and sex are taken from the header.
+    Without a table the cohort has no findings: it can be viewed, but models cannot be trained on it.
 
     Raises:
         CohortError: there is no DICOM file, or the labels cannot be joined.
     """
     if not request.path.is_dir():
-        raise CohortError("PATH is no folder: give the folder that holds the DICOM files.")
+        raise CohortError("PATH is not a folder: give the folder that holds the DICOM files.")
     files, n_others = _files(request.path)
     if files.empty:
-        raise CohortError("The folder holds no DICOM file: give the folder that holds the export.")
+        raise CohortError("The folder holds no DICOM file: give the folder that holds the exported files.")
     if request.modality is Modality.CT:
         return _read_series(files, request, n_others)
     notes = ["Rows number the DICOM files in the order of their paths."]
@@ -51,17 +52,18 @@ def read_dicom_folder(request: ImportRequest) -> Source:
 
 
 def _read_series(files: pd.DataFrame, request: ImportRequest, n_others: int) -> Source:
-    """One row a CT series.
+    """One row per CT series.
 
     Raises:
         CohortError: there is none, or the labels cannot be joined.
     """
     series = by_series(files, file_column=Match.FILE.value)
     if series.table.empty:
-        raise CohortError("The folder holds no slice of CT: give the folder that holds the export, or leave --modality ct out.")
+        raise CohortError("The folder holds no CT slice: give the folder that holds the exported CT, or leave out --modality ct.")
     notes = ["Rows number the CT series in the order of the paths of their first files."]
     if series.n_left_out:
-        notes.append(f"{series.n_left_out} DICOM files are no slices of CT (localizers, reports, other modalities) and were passed over.")
+        left_out = counted(series.n_left_out, "DICOM file that is not a CT slice", "DICOM files that are not CT slices")
+        notes.append(f"{left_out} (localizers, reports, other modalities) {'was' if series.n_left_out == 1 else 'were'} left out.")
     table, columns, more = _labelled(series.table, request, n_others)
     return Source(SeriesRows(TableRows(table, request.path, columns), series.files), *_named(request), notes=(*notes, *more))
 
@@ -74,28 +76,28 @@ def _labelled(files: pd.DataFrame, request: ImportRequest, n_others: int) -> tup
     """
     notes = []
     if n_others:
-        notes.append(f"{n_others} files are not DICOM and were passed over.")
+        notes.append(f"{counted(n_others, 'file that is not DICOM was', 'files that are not DICOM were')} left out.")
     if request.labels is None:
         if request.findings or request.comorbidities:
-            raise CohortError("Findings were named, but no table that has them: give it with --labels.")
+            raise CohortError("Findings were named without a table that holds them: name the table with --labels.")
         return files[["image", "patient_id"]], (), [*notes, NO_LABELS]
     columns = (*request.findings, *request.comorbidities)
     table, unused = _with_labels(files, request, columns)
     if unused:
-        notes.append(f"{unused} rows of the labels belong to none of the files.")
+        notes.append(f"{counted(unused, 'row of the labels belongs', 'rows of the labels belong')} to none of the files.")
     return table, columns, notes
 
 
 def _named(request: ImportRequest) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Findings and co-morbidities that the rows have."""
+    """The findings and co-morbidities of the rows; none without a table of labels."""
     return (request.findings, request.comorbidities) if request.labels is not None else ((), ())
 
 
 def _files(root: Path) -> tuple[pd.DataFrame, int]:
-    """(the DICOM files: image, patient_id and what joins; how many files are none)."""
+    """(the DICOM files with the columns image, patient_id and those that join; the number of other files)."""
     found, n_others = [], 0
-    with quiet():
-        for path in walked(root):
+    with silenced_warnings():
+        for path in files_below(root):
             if PurePosixPath(path).name == DIRECTORY or not _is_dicom(root / path):
                 n_others += 1
                 continue
@@ -114,7 +116,7 @@ def _is_dicom(path: Path) -> bool:
 
 
 def _identity(path: Path) -> dict[str, str]:
-    """Patient, SOP instance and accession as the header has them; blank where it is damaged, which reading the pixels will tell."""
+    """Patient, SOP instance, accession and series of the file at `path`; blank if it is damaged, which reading its pixels will report."""
     try:
         header = read_header(path, attributes=(*IDENTITY, *ATTRIBUTES), pixels=False)
     except ImageError:
@@ -129,9 +131,15 @@ def _identity(path: Path) -> dict[str, str]:
 
 
 def _with_labels(files: pd.DataFrame, request: ImportRequest, columns: Sequence[str]) -> tuple[pd.DataFrame, int]:
-    """(the files with their labels, the number of rows of labels that belong to no file)."""
+    """(the files with their labels, the number of rows of labels that belong to no file).
+
+    A file without a row of labels keeps a value that is not a label, by which the importer leaves it out and reports it.
+
+    Raises:
+        CohortError: no finding is named, or the labels cannot be joined.
+    """
     if request.labels is None or not request.findings:
-        raise CohortError("No finding to predict was named: give at least one column of the labels with --findings.")
+        raise CohortError("No finding to predict was named: name at least one column of the labels with --findings.")
     labels = read_table(request.labels, called="table of labels")
     match, column = _joining(labels, request)
     require_columns(labels, [column, *columns], called="table of labels")
@@ -144,7 +152,10 @@ def _with_labels(files: pd.DataFrame, request: ImportRequest, columns: Sequence[
     joined = joined.reset_index().merge(rows, on="joining", how="left").set_index("index")
     known = joined["joining"].isin(set(rows["joining"]))
     if not known.any():
-        raise CohortError(f"None of the {len(files)} files is in the labels' column {column!r}: check the table, or choose --match.")
+        raise CohortError(
+            f"None of the {counted(len(files), 'file', 'files')} is in column {column!r} of the labels: check the table, or choose another "
+            "column with --match."
+        )
     joined.loc[~known, list(columns)] = NOT_IN_LABELS
     joined = joined.fillna("")
     if "patient_id" not in extra:
@@ -153,12 +164,19 @@ def _with_labels(files: pd.DataFrame, request: ImportRequest, columns: Sequence[
     return joined[kept], int((~rows["joining"].isin(set(keys))).sum())
 
 
-NO_LABELS = "Without labels nothing can be trained."
+NO_LABELS = "Models cannot be trained on this cohort, since it has no labels."
 NOT_IN_LABELS = "no row of the labels"
+"""In place of the labels of a file without a row; not a valid label, so the row is left out."""
 
 
 def _joining(labels: pd.DataFrame, request: ImportRequest) -> tuple[Match, str]:
-    """What joins, and the labels' column for it; a series joins scans before anything else, and images only where it is asked for."""
+    """What joins, and the column of labels for it.
+
+    A column of series joins CT scans before any other, and radiographs only if `request.match` says so.
+
+    Raises:
+        CohortError: no column, or more than one, could join.
+    """
     names = {column_name(str(name)): str(name) for name in labels.columns}
     found = {match: names[alias] for match, aliases in MATCHING.items() for alias in aliases[::-1] if alias in names}
     if request.match is not None:
@@ -168,31 +186,36 @@ def _joining(labels: pd.DataFrame, request: ImportRequest) -> tuple[Match, str]:
         found = {match: column for match, column in found.items() if (match is Match.SERIES) is is_series}
     if len(found) != 1:
         kinds = ", ".join(f"{match} ({aliases[0]})" for match, aliases in MATCHING.items())
-        trouble = "several columns that could join" if found else "no column that joins"
-        raise CohortError(f"The table of labels has {trouble} it with the files: choose --match, one of {kinds}.")
+        columns = "several columns that could join" if found else "no column that joins"
+        raise CohortError(f"The table of labels has {columns} it with the files: choose one with --match, out of {kinds}.")
     return next(iter(found.items()))
 
 
 def _refuse_contradictions(rows: pd.DataFrame) -> None:
     if n_twice := int(rows["joining"].duplicated().sum()):
-        raise CohortError(f"{n_twice} rows of the labels contradict an earlier one of the same file or accession: keep one row for each.")
+        contradicting = counted(n_twice, "row of the labels contradicts", "rows of the labels contradict")
+        raise CohortError(f"{contradicting} an earlier row of the same file or accession number: keep one row for each.")
 
 
 def _keys(files: pd.DataFrame, match: Match, labels: Iterable[str]) -> "pd.Series[str]":
-    """The labels' value that joins each file; for a file's name whichever of its path, name and these without suffix both sides have."""
+    """The value of the labels' joining column for each file.
+
+    Files are matched by the most specific name that both sides share: whole path, path without suffix, file name, or file name without
+    suffix.
+    """
     if match is not Match.FILE:
         return files[match.value]
     label_of: dict[str, str | None] = {}
-    for shorter in range(len(_names(""))):
+    for level in range(len(_names(""))):
         found: dict[str, str | None] = {}
         for label in labels:
-            name = _names(label)[shorter]
-            found[name] = label if found.get(name, label) == label else None  # a name that two rows share tells nothing
-        label_of = {**found, **label_of}
+            name = _names(label)[level]
+            found[name] = label if found.get(name, label) == label else None  # a name that two rows share is ambiguous
+        label_of = {**found, **label_of}  # more specific names, found before, take precedence
     return files[match.value].map(lambda path: next((label for name in _names(path) if (label := label_of.get(name))), path))
 
 
 def _names(path: str) -> tuple[str, str, str, str]:
-    """What a path may be called, the most telling first: whole, without suffix, its last part, that without suffix."""
+    """The names of a path, the most specific first: the whole path, the path without suffix, the file name, the name without suffix."""
     pure = PurePosixPath(path or "-")
     return path, str(pure.with_suffix("")), pure.name, pure.stem

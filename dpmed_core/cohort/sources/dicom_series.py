@@ -1,4 +1,4 @@
-"""The CT series of an export, wherever their files lie: one row a series, whatever folders hold it."""
+"""The CT series of a folder of DICOM files: one row per series, whichever subfolders hold its files."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -9,7 +9,7 @@ import pandas as pd
 from dpmed_core.cohort.sources.rows import SourceRow
 from dpmed_core.cohort.sources.tables import TableRows
 from dpmed_core.imaging.ct.series import SeriesFiles
-from dpmed_core.imaging.ct.slices import LOCALIZER, words
+from dpmed_core.imaging.ct.slices import LOCALIZER, text_values
 from dpmed_core.imaging.dicom.header import DicomHeader
 
 SERIES, IS_SLICE = "series", "is_slice"
@@ -17,20 +17,20 @@ ATTRIBUTES = ("SeriesInstanceUID", "ImageType", "Modality", "Rows")
 
 
 def series_facts(header: DicomHeader) -> dict[str, str]:
-    """The series of a file as it stands, and whether it may be one of the series' slices ("1" or blank)."""
-    is_slice = header.text("Modality").upper() in ("CT", "") and header.value("Rows") and LOCALIZER not in words(header, "ImageType")
+    """The series of a file, and whether the file may be a CT slice ("1" or blank)."""
+    is_slice = header.text("Modality").upper() in ("CT", "") and header.value("Rows") and LOCALIZER not in text_values(header, "ImageType")
     return {SERIES: header.text("SeriesInstanceUID"), IS_SLICE: "1" if is_slice else ""}
 
 
 @dataclass(frozen=True, eq=False)
 class SeriesTable:
-    """An export's series.
+    """The CT series of a folder.
 
     Attributes:
-        table: one row a series, numbered from 1 in the order of their first files: the columns of its first file, `image` being that file
-            and `file` the folder that it lies in.
-        files: paths of the files of each row, from the export's folder.
-        n_left_out: files that are no slices: localizers, reports, other modalities.
+        table: one row per series, numbered from 1 in the order of their first files, with the columns of the first file: `image` is that
+            file, and `file` the folder that holds it.
+        files: paths of the files of each row, relative to the folder.
+        n_left_out: number of files that are not slices: localizers, reports, other modalities.
     """
 
     table: pd.DataFrame = field(repr=False)
@@ -39,7 +39,10 @@ class SeriesTable:
 
 
 def by_series(files: pd.DataFrame, *, file_column: str) -> SeriesTable:
-    """The series among `files`, with columns image, `file_column` and those of `series_facts`; files without a series stand alone."""
+    """The series among `files`, a table with the columns image, `file_column` and those of `series_facts`.
+
+    A file without SeriesInstanceUID counts as a series of its own.
+    """
     slices = files[files[IS_SLICE] == "1"]
     names = slices[SERIES].where(slices[SERIES] != "", slices["image"])
     groups = [group for _, group in slices.groupby(names, sort=False)]
@@ -52,10 +55,10 @@ def by_series(files: pd.DataFrame, *, file_column: str) -> SeriesTable:
 
 @dataclass(frozen=True, eq=False)
 class SeriesRows:
-    """The rows of a table of series, each with all its files for its image.
+    """The rows of a table of series, each with all files of its series as the image.
 
     Attributes:
-        rows: the table's, each with its first file for its image.
+        rows: of the table, each with its first file as the image.
         files: as in `SeriesTable`.
     """
 

@@ -10,16 +10,16 @@ PICTURES = (".png", ".jpg", ".jpeg")
 
 
 def paths_by_name(root: Path, suffixes: Sequence[str] = PICTURES) -> dict[str, str]:
-    """File name -> path below `root`, for every file with one of `suffixes`; of files with one name the first in order."""
+    """File name -> path relative to `root`, for every file with one of `suffixes`; of several files with one name, the first in order."""
     found: dict[str, str] = {}
-    for path in walked(root):
+    for path in files_below(root):
         if path.lower().endswith(tuple(suffixes)):
-            found.setdefault(os.path.basename(path), path)  # noqa: PTH119 - a hundred thousand Paths are slow
+            found.setdefault(os.path.basename(path), path)  # noqa: PTH119 - 100,000 Paths are slow
     return found
 
 
-def walked(root: Path) -> list[str]:
-    """Paths of all files below `root`, relative to it, sorted as `LC_ALL=C sort` does; linked folders are not entered."""
+def files_below(root: Path) -> list[str]:
+    """Paths of all files below `root`, relative to it, in the order of `LC_ALL=C sort`; linked folders are not entered."""
     paths: list[str] = []
     for folder, _, names in os.walk(root):
         below = os.path.relpath(folder, root)
@@ -28,15 +28,15 @@ def walked(root: Path) -> list[str]:
 
 
 def first_file(root: Path, *names: str) -> Path | None:
-    """The first of `names` that is a file in `root`."""
+    """The first of `names` that is a file in `root`; None if none is."""
     return next((root / name for name in names if (root / name).is_file()), None)
 
 
 def required_file(root: Path, *names: str) -> Path:
-    """As `first_file`.
+    """The first of `names` that is a file in `root`.
 
     Raises:
-        CohortError: none of them is there.
+        CohortError: none is.
     """
     found = first_file(root, *names)
     if found is None:

@@ -1,4 +1,4 @@
-"""The manifest: a table of one's own with one row an image."""
+"""The manifest: the user's own table with one row per image."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ OPTIONAL = ("age", "sex", "split")
 
 
 def read_manifest(path: Path, *, images_dir: Path | None, findings: Sequence[str], comorbidities: Sequence[str]) -> Source:
-    """The rows of the manifest at `path`, each parsed or with what is wrong with it.
+    """The rows of the manifest at `path`, each parsed or with its problems.
 
     Args:
         path: a CSV, Parquet or Excel file.
-        images_dir: folder that image paths start from; None for the manifest's own.
+        images_dir: folder to which image paths are relative; None for the manifest's folder.
         findings: columns to predict.
         comorbidities: columns of co-morbidities.
 
@@ -26,16 +26,16 @@ def read_manifest(path: Path, *, images_dir: Path | None, findings: Sequence[str
     """
     table = read_table(path, called="manifest")
     if not findings:
-        raise CohortError("No finding to predict was named: give at least one column with --findings.")
+        raise CohortError("No finding to predict was named: name at least one column with --findings.")
     columns = (*findings, *comorbidities)
     wanted = [*REQUIRED, *columns]
     repeated = sorted(name for name, count in Counter(wanted).items() if count > 1)
     repeated += sorted(str(name) for name, count in Counter(table.columns).items() if count > 1)
     if repeated:
-        raise CohortError(f"Column {repeated[0]!r} stands twice: name each column once.")
+        raise CohortError(f"Column {repeated[0]!r} is named or occurs twice: use each column once.")
     require_columns(table, wanted, called="manifest")
     root = images_dir or path.parent
     if not root.is_dir():
-        raise CohortError("The folder of --images does not exist: name the folder that image paths start from.")
+        raise CohortError("The folder of --images does not exist: name the folder to which image paths are relative.")
     used = [name for name in (*wanted, *OPTIONAL) if name in table.columns]
     return Source(TableRows(table[used], root, columns), tuple(findings), tuple(comorbidities))

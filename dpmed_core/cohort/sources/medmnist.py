@@ -1,4 +1,4 @@
-"""MedMNIST v2 and v3 (MedMNIST+): one .npz a data set, of small pictures with the publication's own split.
+"""MedMNIST v2 and v3 (MedMNIST+): one .npz file per data set, with small images and the published split.
 
 Source: Yang et al. 2023, Sci Data 10:41, doi 10.1038/s41597-022-01721-8; see docs/sources/medmnist.md.
 """
@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpmed_core.cohort.schema import Part
-from dpmed_core.cohort.sources.rows import Source, SourceRow
+from dpmed_core.cohort.sources.rows import PATIENTS_UNKNOWN, Source, SourceRow
 from dpmed_core.errors import CohortError
 from dpmed_core.imaging.modality import Sex
 from dpmed_core.imaging.npz_archive import ArrayImage, ArrayLayout, array_layouts, read_whole_array
 from dpmed_core.imaging.stored_format import STORED_SIZE
+from dpmed_core.phrases import counted
 
 PARTS = {"train": Part.TRAIN, "val": Part.VALIDATION, "test": Part.TEST}
 FILE_NAME = re.compile(r"([a-z]+mnist)(?:_(\d+))?")
@@ -98,23 +99,23 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "organcmnist": ORGANS,
     "organsmnist": ORGANS,
 }
-"""What the classes mean, in the order of their numbers; the columns of a multi-label set likewise."""
+"""Names of the classes in the order of their numbers; for a multi-label set, of its columns."""
 NORMAL_CLASSES = ("normal", "normal_or_benign")
-"""In a set of two classes the other one is the finding."""
+"""In a set of two classes, the other one is the finding."""
 
 
 def read_medmnist(path: Path, *, findings: tuple[str, ...] = ()) -> Source:
-    """The pictures of the MedMNIST file at `path`, each its own patient: the publication does not say whose they are.
+    """The images of the MedMNIST file at `path`; each counts as a patient of its own, since the publication does not name patients.
 
-    A multi-label set gives its findings; of several classes each becomes a finding, present or absent; of two
-    classes the one that is not the normal one. Colour becomes luminance.
+    A multi-label set has its findings; of several classes, each becomes a finding, present or absent; of two
+    classes, only the one that is not normal. Colour becomes luminance.
 
     Args:
-        path: the .npz file; its name tells which data set it is.
-        findings: some of the findings; empty for all. For a file of unknown name, the classes' names in order.
+        path: the .npz file; its name says which data set it is.
+        findings: a selection of the findings; empty for all. For a file with an unknown name, the names of the classes in order.
 
     Raises:
-        CohortError: the file cannot be read, holds no 2D pictures, or has no such finding.
+        CohortError: the file cannot be read, does not hold 2D images, or has no such finding.
     """
     layouts = array_layouts(path)
     parts = [part for part in PARTS if f"{part}_images" in layouts]
@@ -130,26 +131,33 @@ def read_medmnist(path: Path, *, findings: tuple[str, ...] = ()) -> Source:
 
 
 def _refuse_unsuitable(layouts: dict[str, ArrayLayout], parts: list[str]) -> None:
+    """Check that the arrays have MedMNIST's names, types and shapes.
+
+    Raises:
+        CohortError: they do not.
+    """
     missing = [f"{part}_labels" for part in parts if f"{part}_labels" not in layouts]
     if not parts or missing:
-        raise CohortError("The file is not laid out as MedMNIST: it needs train_images, train_labels and so on for val and test.")
+        raise CohortError(
+            "The file does not have MedMNIST's layout: it must hold train_images, train_labels, and the same for val and test."
+        )
     for part in parts:
         layout = layouts[f"{part}_images"]
         grey, colour = len(layout.shape) == 3, len(layout.shape) == 4 and layout.shape[-1] == CHANNELS
         if not (grey or colour) or layout.dtype != np.uint8 or 0 in layout.shape:
-            raise CohortError("The file's pictures are not 8-bit and two-dimensional: volumes such as MedMNIST3D's are not read here.")
+            raise CohortError("The file does not hold two-dimensional 8-bit images: volumes (MedMNIST3D) cannot be imported.")
 
 
 def _labels(path: Path, part: str, n_images: int) -> NDArray[np.int64]:
     """The labels of one part `[n_images, n_columns]`."""
     labels = read_whole_array(path, f"{part}_labels")
     if labels.shape[:1] != (n_images,) or labels.ndim > 2 or labels.dtype.kind not in "iufb":
-        raise CohortError(f"The labels of part {part!r} do not fit its {n_images} pictures: fetch the file again.")
+        raise CohortError(f"The labels of part {part!r} do not fit its {counted(n_images, 'image', 'images')}: download the file again.")
     return labels.reshape(n_images, -1).astype(np.int64)
 
 
 def _class_names(path: Path, labels: dict[str, NDArray[np.int64]], findings: tuple[str, ...]) -> tuple[str, ...]:
-    """The classes' names: the data set's own, else those that the user gave, else numbers."""
+    """Names of the classes: those of the data set, else the user's, else numbered ones."""
     highest = max(int(table.max()) for table in labels.values())
     columns = next(iter(labels.values())).shape[1]
     wanted = columns if columns > 1 else highest + 1
@@ -165,16 +173,16 @@ def _class_names(path: Path, labels: dict[str, NDArray[np.int64]], findings: tup
 
 
 def _indicator_tables(labels: dict[str, NDArray[np.int64]], n_classes: int) -> dict[str, NDArray[np.bool_]]:
-    """Which class each picture shows, `[n_images, n_classes]` a part."""
+    """For each part, which classes each image shows `[n_images, n_classes]`."""
     if any(table.min() < 0 for table in labels.values()):
-        raise CohortError("The file's labels hold negative numbers: it is not laid out as MedMNIST.")
+        raise CohortError("The file's labels hold negative numbers, so it does not have MedMNIST's layout: download it again.")
     return {
         part: table > 0 if table.shape[1] > 1 else table == np.arange(n_classes, dtype=np.int64)[None, :] for part, table in labels.items()
     }
 
 
 def _finding_columns(names: tuple[str, ...], findings: tuple[str, ...], *, multi_label: bool) -> dict[str, int]:
-    """The findings to import with their columns in the indicator table."""
+    """The findings to import, with their columns of the indicator tables."""
     columns = {name: column for column, name in enumerate(names)}
     unknown = [name for name in findings if name not in columns]
     if unknown:
@@ -204,11 +212,11 @@ def _rows(path: Path, part: str, table: NDArray[np.bool_], columns: dict[str, in
 
 def _notes(layout: ArrayLayout) -> list[str]:
     rows, columns = layout.shape[1:3]
-    change = "as they are" if max(rows, columns) == STORED_SIZE else "enlarged" if max(rows, columns) < STORED_SIZE else "reduced"
+    change = "unchanged" if max(rows, columns) == STORED_SIZE else "enlarged" if max(rows, columns) < STORED_SIZE else "reduced"
     notes = [
-        "The data set does not say which images are one patient's: each image counts as a patient; only the unit image can be promised.",
-        f"Its images have {columns} x {rows} pixels and are stored with {STORED_SIZE} x {STORED_SIZE}, {change}.",
+        PATIENTS_UNKNOWN,
+        f"The images have {columns} x {rows} pixels and are stored with {STORED_SIZE} x {STORED_SIZE} pixels, {change}.",
     ]
     if len(layout.shape) == 4:
-        notes.append("Its images are in colour; their luminance is stored.")
+        notes.append("The images are in colour; their luminance is stored.")
     return notes

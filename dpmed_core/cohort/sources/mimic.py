@@ -12,7 +12,8 @@ from dpmed_core.cohort.sources.files import first_file, required_file
 from dpmed_core.cohort.sources.request import ImportRequest, Views
 from dpmed_core.cohort.sources.rows import Source
 from dpmed_core.cohort.sources.tables import TableRows, chosen_findings, read_table, require_columns
-from dpmed_core.cohort.sources.values import age_text, certain, column_name, sexes
+from dpmed_core.cohort.sources.values import age_text, certain, column_name, other_views_note, sexes
+from dpmed_core.phrases import counted
 
 VERSIONS = ("2.0.0", "2.1.0")
 FRONTAL = ("PA", "AP")
@@ -25,16 +26,16 @@ def read_mimic_jpg(request: ImportRequest) -> Source:
     """The images of MIMIC-CXR-JPG.
 
     Raises:
-        CohortError: a table is missing, a finding is unknown, or it was not said what uncertain labels become.
+        CohortError: a table is missing, a finding is unknown, or the request does not say what uncertain labels become.
     """
     return _read_mimic(request, read_table(_named(request, "metadata"), called=CALLED), suffix=".jpg")
 
 
 def read_mimic_dicom(request: ImportRequest) -> Source:
-    """The images of MIMIC-CXR as DICOM; labels, views and split are those of MIMIC-CXR-JPG, whose tables `request.labels` has.
+    """The images of MIMIC-CXR as DICOM; labels, views and split come from the tables of MIMIC-CXR-JPG, in the folder `request.labels`.
 
     Raises:
-        CohortError: a table is missing, a finding is unknown, or it was not said what uncertain labels become.
+        CohortError: a table is missing, a finding is unknown, or the request does not say what uncertain labels become.
     """
     records = read_table(required_file(request.path, "cxr-record-list.csv.gz", "cxr-record-list.csv"), called=CALLED)
     require_columns(records, ["subject_id", "study_id", "dicom_id", "path"], called=CALLED)
@@ -46,6 +47,7 @@ def read_mimic_dicom(request: ImportRequest) -> Source:
 
 
 def _read_mimic(request: ImportRequest, images: pd.DataFrame, *, suffix: str) -> Source:
+    """The source of either edition, given its table of images; a label belongs to a study, hence to all its images."""
     uncertain = chosen_uncertain(request)
     require_columns(images, ["dicom_id", *KEYS, "ViewPosition"], called=CALLED)
     findings = chosen_findings(request.findings, [column_name(label) for label in LABELS])
@@ -68,12 +70,13 @@ def _read_mimic(request: ImportRequest, images: pd.DataFrame, *, suffix: str) ->
 
 
 def _named(request: ImportRequest, kind: str) -> Path:
+    """The table of `kind` (metadata, chexpert or split) of any version, gzipped or not."""
     names = [f"mimic-cxr-{version}-{kind}.csv{ending}" for version in VERSIONS for ending in (".gz", "")]
     return required_file(request.labels or request.path, *names)
 
 
 def _joined(left: pd.DataFrame, right: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """`left` with the columns of `right`, blank where `right` has no such row; rows and their numbers stay those of `left`."""
+    """`left` with the columns of `right`, blank if `right` has no matching row; order and index stay those of `left`."""
     joined = left.merge(right.drop_duplicates(keys), on=keys, how="left").fillna("")
     joined.index = left.index
     return joined
@@ -93,7 +96,10 @@ def _paths(images: pd.DataFrame, suffix: str) -> "pd.Series[str]":
 
 
 def _people(images: pd.DataFrame, request: ImportRequest) -> "dict[str, pd.Series[str]]":
-    """Age at the study and sex from MIMIC-IV's `patients` table, where it lies beside the others; both in its shifted time."""
+    """Age at the study and sex from MIMIC-IV's table `patients`, if it is in the same folder as the other tables.
+
+    MIMIC shifts the dates of a patient by one common offset, so the difference of study year and anchor year is real.
+    """
     path = first_file(request.labels or request.path, "patients.csv.gz", "patients.csv")
     if path is None:
         return {}
@@ -116,9 +122,10 @@ def _parts(images: pd.DataFrame, request: ImportRequest) -> "pd.Series[str]":
 def _notes(request: ImportRequest, n_other_views: int, labelled: "pd.Series[bool]") -> list[str]:
     notes = [unmentioned_note(request)]
     if n_other_views and request.views is Views.FRONTAL:
-        notes.append(f"{n_other_views} images other than PA and AP were passed over; --views all reads them.")
+        notes.append(other_views_note(n_other_views))
     if n_unlabelled := int((~labelled).sum()):
-        notes.append(f"{n_unlabelled} images belong to studies without labels: all their findings are unknown.")
+        unlabelled = counted(n_unlabelled, "image belongs to a study", "images belong to studies")
+        notes.append(f"{unlabelled} without labels: all their findings are unknown.")
     if first_file(request.labels or request.path, "patients.csv.gz", "patients.csv") is None:
-        notes.append("Age and sex are in MIMIC-IV's table patients.csv.gz: put it beside the other tables to have them.")
+        notes.append("Age and sex are unknown: to add them, put MIMIC-IV's table patients.csv.gz beside the other tables.")
     return notes

@@ -1,4 +1,4 @@
-"""NIH ChestX-ray14: `Data_Entry_2017*.csv` and folders of PNG pictures.
+"""NIH ChestX-ray14: `Data_Entry_2017*.csv` and folders of PNG images.
 
 Source: Wang et al. 2017, CVPR, doi 10.1109/CVPR.2017.369; see docs/sources/nih-chestxray14.md.
 """
@@ -11,6 +11,8 @@ from dpmed_core.cohort.sources.rows import Source
 from dpmed_core.cohort.sources.tables import TableRows, chosen_findings, read_table, require_columns
 from dpmed_core.cohort.sources.values import ages, column_name, part_by_patient, sexes
 from dpmed_core.errors import CohortError
+from dpmed_core.imaging.dicom.ages import MAX_AGE_YEARS
+from dpmed_core.phrases import counted
 
 LABELS = (
     "Atelectasis",
@@ -36,10 +38,10 @@ PATIENT_DIGITS = 8
 
 
 def read_nih(request: ImportRequest) -> Source:
-    """The images of the NIH's chest data set: the fourteen findings, and "abnormal" (any finding) where it is asked for.
+    """The images of ChestX-ray14: the fourteen findings, and "abnormal" (any finding) if it is requested.
 
-    With `request.published_split` the test list is the test part; of the training-and-validation list every eighth patient
-    or so is for validation.
+    With `request.published_split`, the test list is the test part; of the training-and-validation list, about one in eight
+    patients is for validation.
 
     Raises:
         CohortError: the folder has no such table, or a finding is unknown.
@@ -53,13 +55,15 @@ def read_nih(request: ImportRequest) -> Source:
         table["split"] = _parts(request, source["Image Index"], table["patient_id"])
     given = pd.Series(source["Patient Age"].str.strip() != "")
     n_impossible = int((given & (table["age"] == "")).sum())
-    notes = (f"{n_impossible} ages are above 120 years and count as unknown.",) if n_impossible else ()
+    ages_above = counted(n_impossible, f"age above {MAX_AGE_YEARS} years counts", f"ages above {MAX_AGE_YEARS} years count")
+    notes = (f"{ages_above} as unknown.",) if n_impossible else ()
     return Source(TableRows(table, request.images or request.path, findings), findings, notes=notes)
 
 
 def _table(source: pd.DataFrame, paths: dict[str, str]) -> pd.DataFrame:
+    """The manifest's columns, with all fourteen findings and "abnormal"."""
     labels = source["Finding Labels"].str.strip()
-    padded = "|" + labels + "|"
+    padded = "|" + labels + "|"  # so that a label is found only as a whole: "Mass" is not in "|Massive|"
     columns = {
         "image": source["Image Index"].map(lambda name: paths.get(name, name)),
         "age": ages(source["Patient Age"]),
@@ -71,9 +75,10 @@ def _table(source: pd.DataFrame, paths: dict[str, str]) -> pd.DataFrame:
 
 
 def _parts(request: ImportRequest, images: "pd.Series[str]", patients: "pd.Series[str]") -> "pd.Series[str]":
+    """The published part of each image; blank if it is in neither list."""
     lists = [first_file(request.path, name) for name in (TRAINING_LIST, TEST_LIST)]
     if lists[0] is None or lists[1] is None:
-        raise CohortError(f"The folder has no {TRAINING_LIST} and {TEST_LIST}: add them, or leave out --published-split.")
+        raise CohortError(f"The folder lacks {TRAINING_LIST} or {TEST_LIST}: add both, or leave out --published-split.")
     training, test = (set(path.read_text().split()) for path in lists if path is not None)
     parts = part_by_patient(patients).where(images.isin(training), "")
     return parts.where(~images.isin(test), "test")

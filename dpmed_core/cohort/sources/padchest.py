@@ -1,4 +1,4 @@
-"""PadChest: `PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv` and numbered folders of 16-bit PNG pictures.
+"""PadChest: `PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv` and numbered folders of 16-bit PNG images.
 
 Source: Bustos et al. 2020, Med Image Anal 66:101797, doi 10.1016/j.media.2020.101797; see docs/sources/padchest.md.
 """
@@ -12,8 +12,9 @@ from dpmed_core.cohort.sources.files import paths_by_name
 from dpmed_core.cohort.sources.request import ImportRequest, Views
 from dpmed_core.cohort.sources.rows import Source
 from dpmed_core.cohort.sources.tables import TableRows, chosen_findings, read_table, require_columns
-from dpmed_core.cohort.sources.values import age_text, column_name, sexes
+from dpmed_core.cohort.sources.values import age_text, column_name, other_views_note, sexes
 from dpmed_core.errors import CohortError
+from dpmed_core.phrases import counted
 
 COLUMNS = ["ImageID", "ImageDir", "StudyDate_DICOM", "PatientID", "PatientBirth", "PatientSex_DICOM", "Projection", "Labels"]
 COMMON = (
@@ -30,17 +31,17 @@ COMMON = (
     "pulmonary fibrosis",
     "hiatal hernia",
 )
-"""The findings that are read where none is named; every other label of the data set can be named."""
+"""The findings that are read unless others are named; any label of the data set can be named."""
 FRONTAL = ("PA", "AP", "AP_horizontal")
 UNUSABLE = ("exclude", "suboptimal study")
 LABEL = re.compile(r"""'([^']*)'|"([^"]*)\"""")
 
 
 def read_padchest(request: ImportRequest) -> Source:
-    """The images of PadChest; age is the year of the study less the year of birth.
+    """The images of PadChest; age is the year of the study minus the year of birth.
 
     Raises:
-        CohortError: the folder has no such table, or no image has a finding that was named.
+        CohortError: the folder has no such table, or no image has one of the named findings.
     """
     tables = sorted([*request.path.glob("PADCHEST*.csv"), *request.path.glob("PADCHEST*.csv.gz")])
     if not tables:
@@ -58,13 +59,14 @@ def read_padchest(request: ImportRequest) -> Source:
 
 
 def _labels(text: str) -> frozenset[str] | None:
-    """The labels that a cell such as "['cardiomegaly', ' pleural effusion']" lists, as columns; None where it is blank."""
+    """The labels listed in a cell such as "['cardiomegaly', ' pleural effusion']", as names of columns; None if it is blank."""
     if not text.strip() or text.strip().lower() == "nan":
         return None
     return frozenset(column_name(a or b) for a, b in LABEL.findall(text)) - {""}
 
 
 def _findings(request: ImportRequest, labels: "pd.Series[Any]") -> tuple[str, ...]:
+    """The findings to import: those requested, which must occur in the table, else the common ones."""
     known: set[str] = set().union(*(names for names in labels if isinstance(names, frozenset)))
     if not request.findings:
         return tuple(map(column_name, COMMON))
@@ -86,10 +88,14 @@ def _table(source: pd.DataFrame, labels: "pd.Series[Any]", findings: tuple[str, 
 
 def _notes(request: ImportRequest, n_other_views: int, n_unusable: int) -> list[str]:
     notes = [
-        "Labels were drawn from reports, a quarter of them by physicians and the others by a program: what is not listed counts as absent."
+        "The labels were extracted from reports, about a quarter by physicians and the others by a program: a finding that is not listed "
+        "counts as absent."
     ]
     if n_other_views and request.views is Views.FRONTAL:
-        notes.append(f"{n_other_views} images other than PA and AP were passed over; --views all reads them.")
+        notes.append(other_views_note(n_other_views))
     if n_unusable:
-        notes.append(f"{n_unusable} images without labels, or labelled as suboptimal or to be excluded, were passed over.")
+        unusable = counted(n_unusable, "image", "images")
+        notes.append(
+            f"{unusable} without labels, or labelled as suboptimal or to be excluded, {'was' if n_unusable == 1 else 'were'} left out."
+        )
     return notes

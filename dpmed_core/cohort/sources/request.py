@@ -1,4 +1,4 @@
-"""What a user may say to an adapter."""
+"""The import request: what a user can specify for an adapter."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,14 +9,14 @@ from dpmed_core.imaging.modality import Modality
 
 
 class Views(StrEnum):
-    """Which exposures are read."""
+    """Which views of radiographs are read."""
 
     FRONTAL = "frontal"
     ALL = "all"
 
 
 class Match(StrEnum):
-    """What joins a DICOM file with its row of labels."""
+    """The identifier that joins a DICOM file with its row of labels."""
 
     SOP = "sop"
     ACCESSION = "accession"
@@ -26,20 +26,20 @@ class Match(StrEnum):
 
 @dataclass(frozen=True)
 class ImportRequest:
-    """What to read.
+    """What is to be imported, from where, and with which columns.
 
     Attributes:
-        path: the file or folder that the adapter starts from.
+        path: the file or folder that the adapter reads.
         findings: columns to predict; empty for all that the adapter knows.
         comorbidities: columns of co-morbidities.
-        images: folder of the images, where it is not where the layout says.
-        labels: table of labels of a DICOM folder, or folder of MIMIC-CXR's tables.
-        match: what joins DICOM files with labels; None to tell from the table's columns.
-        uncertain: what becomes of uncertain labels; must be chosen where a publication has them.
-        unmentioned_unknown: labels that a report does not mention are unknown rather than absent.
-        published_split: keep the publication's own split.
-        views: which exposures are read.
-        modality: what the images are.
+        images: folder of the images, if it is not where the layout says.
+        labels: table of labels of a DICOM folder, or folder with the tables of MIMIC-CXR.
+        match: what joins DICOM files with labels; None to infer it from the table's columns.
+        uncertain: what uncertain labels become; required for data sets that have them.
+        unmentioned_unknown: findings that a report does not mention are unknown rather than absent.
+        published_split: keep the published split.
+        views: which views are read.
+        modality: of the images.
     """
 
     path: Path

@@ -1,4 +1,4 @@
-"""What an adapter hands to the importer: rows, each of which describes an image or says what is wrong with it."""
+"""The rows that an adapter passes to the importer: each describes an image, or says what is wrong with it."""
 
 import math
 import os
@@ -21,8 +21,14 @@ SEXES = {
 PARTS = {"train": Part.TRAIN, **dict.fromkeys(("validation", "val", "valid"), Part.VALIDATION), "test": Part.TEST}
 LABELS = {"": math.nan, "0": 0.0, "0.0": 0.0, "1": 1.0, "1.0": 1.0}
 
+PATIENTS_UNKNOWN = (
+    "The source does not say which images are one patient's: each image counts as a patient of its own, and the privacy guarantee holds "
+    "for single images only (unit image)."
+)
+"""The note of a source with `patients_known` False."""
+
 Note = Callable[[str, str], None]
-"""Notes a problem: column, message."""
+"""Records a problem: column, message."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +36,13 @@ class SourceRow:
     """One image as its source describes it.
 
     Attributes:
-        row: line of the source's table, its header being line 1; where the source has no table, the number of the image in it, from 1.
-        image: where the pixels are; None where the row has problems.
-        patient: the source's own identifier, held only while importing.
-        age: years; None where the source leaves it to the image's header.
-        sex: UNKNOWN where the source leaves it to the image's header.
-        part: None where the source gives no split.
-        values: findings and co-morbidities by column; 1, 0 or NaN for unknown.
+        row: line of the source's table, its header being line 1; if the source has no table, the number of the image, from 1.
+        image: location of the pixels; None if the row has problems.
+        patient: the source's identifier, held only during the import.
+        age: years; None to take it from the image's header.
+        sex: UNKNOWN to take it from the image's header.
+        part: None if the source has no split.
+        values: findings and co-morbidities by column: 1, 0 or NaN for unknown.
         problems: what is wrong; a row with problems is left out.
     """
 
@@ -55,11 +61,11 @@ class Source:
     """A data set as its adapter read it.
 
     Attributes:
-        rows: one an image, in the source's order; may be gone through several times.
+        rows: one per image, in the source's order; can be iterated over several times.
         findings: columns of `SourceRow.values` to predict.
         comorbidities: columns of `SourceRow.values` that describe the patient.
-        patients_known: False where the source does not say which images are one patient's.
-        notes: what the user should know of this source, one sentence each; they go into the report.
+        patients_known: False if the source does not say which images are one patient's.
+        notes: what the user should know about this source, one sentence each, for the import report.
     """
 
     rows: Iterable[SourceRow] = field(repr=False)
@@ -71,7 +77,9 @@ class Source:
 
 @dataclass(eq=False)
 class ImageFolder:
-    """The folder that image paths start from and stay in, links followed; each folder below it is looked up once.
+    """The folder to which image paths are relative and inside which they must stay, also through symbolic links.
+
+    Resolving links is slow, so each subfolder is resolved once and remembered.
 
     Attributes:
         root: the folder.
@@ -81,7 +89,7 @@ class ImageFolder:
     _real: dict[str, str] = field(default_factory=dict, repr=False)
 
     def locate(self, text: str) -> str | None:
-        """The real path of the file that `text` names; None where it leads out of the folder."""
+        """The real path of the file that `text` names; None if it leads out of the folder."""
         root = self._real_folder(str(self.root))
         folder, name = os.path.split(os.path.join(root, text))  # noqa: PTH118
         path = os.path.join(self._real_folder(folder), name)  # noqa: PTH118
@@ -96,12 +104,12 @@ class ImageFolder:
 
 
 def parse_row(row: int, record: Mapping[str, str], *, folder: ImageFolder, columns: Sequence[str]) -> SourceRow:
-    """The row that `record` (text by column) describes, with every problem found in it.
+    """The row that `record` describes, with every problem found in it.
 
     Args:
         row: its line.
-        record: image, patient_id, the columns below, and perhaps age, sex and split.
-        folder: where the image's path starts from.
+        record: text by column: image, patient_id, `columns`, and possibly age, sex and split.
+        folder: to which the image's path is relative.
         columns: findings and co-morbidities.
     """
     problems: list[Problem] = []
@@ -111,7 +119,7 @@ def parse_row(row: int, record: Mapping[str, str], *, folder: ImageFolder, colum
 
     patient = record["patient_id"].strip()
     if not patient:
-        note("patient_id", "is blank; every image needs its patient, or patients cannot be kept apart.")
+        note("patient_id", "is blank; give every image an identifier of its patient.")
     return SourceRow(
         row=row,
         image=_image(record["image"].strip(), folder, note),
@@ -130,9 +138,9 @@ def _image(text: str, folder: "ImageFolder", note: Note) -> Path | None:
         return None
     path = folder.locate(text)
     if path is None:
-        note("image", "leads out of the image folder; put the file inside it, or name another folder with --images.")
+        note("image", "leads out of the folder of images; move the file into it, or name another folder with --images.")
     elif not os.path.exists(path):  # noqa: PTH110 - a Path for each of a million rows is slow
-        note("image", "names a file that does not exist; correct the path or name the folder with --images.")
+        note("image", "names a file that does not exist; correct the path, or name its folder with --images.")
     else:
         return Path(path)
     return None
@@ -154,13 +162,13 @@ def _age(text: str, note: Note) -> float | None:
 
 def _sex(text: str, note: Note) -> Sex:
     if text.lower() not in SEXES:
-        note("sex", "is none of F, M, other or blank; correct it or leave it blank.")
+        note("sex", "is none of F, M, other and blank; correct it or leave it blank.")
     return SEXES.get(text.lower(), Sex.UNKNOWN)
 
 
 def _part(text: str, note: Note) -> Part | None:
     if text and text.lower() not in PARTS:
-        note("split", "is none of train, validation or test; correct it.")
+        note("split", "is none of train, validation and test; correct it.")
     return PARTS.get(text.lower())
 
 

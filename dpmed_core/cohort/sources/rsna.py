@@ -10,7 +10,7 @@ import pandas as pd
 
 from dpmed_core.cohort.sources.files import first_file, required_file
 from dpmed_core.cohort.sources.request import ImportRequest
-from dpmed_core.cohort.sources.rows import Source
+from dpmed_core.cohort.sources.rows import PATIENTS_UNKNOWN, Source
 from dpmed_core.cohort.sources.tables import TableRows, chosen_findings, read_table, require_columns
 from dpmed_core.errors import CohortError
 
@@ -23,16 +23,17 @@ NAME_OF_NORMAL = "Normal"
 
 
 def read_rsna(request: ImportRequest) -> Source:
-    """The images of the challenge: "lung_opacity", its target, and "normal" where the detailed classes are there and it is asked for.
+    """The images of the challenge: its target "lung_opacity", and "normal", from the table of detailed classes, if it is requested.
 
-    The challenge's `patientId` is one image's. Whose images are whose is known where the published mapping to the NIH's data
-    set lies beside the labels; otherwise each image counts as a patient. Age and sex are in the DICOM headers.
+    The challenge's `patientId` names an image, not a patient. Patients are known if the published mapping to ChestX-ray14 is in
+    the folder; otherwise each image counts as a patient of its own. Age and sex are taken from the DICOM headers.
 
     Raises:
         CohortError: a table is missing or damaged, or a finding is unknown.
     """
     source = read_table(required_file(request.path, LABELS), called="table of labels")
     require_columns(source, ["patientId", "Target"], called="table of labels")
+    # The table has a row per box: an image with several boxes becomes one row.
     images = source.drop_duplicates("patientId").assign(opacity=source.groupby("patientId")["Target"].transform("max"))
     known = [OPACITY, *([NORMAL] if NORMAL in request.findings else [])]
     findings = chosen_findings(request.findings, known)
@@ -47,7 +48,7 @@ def read_rsna(request: ImportRequest) -> Source:
         TableRows(pd.DataFrame(columns, index=images.index), request.images or request.path, findings),
         findings,
         patients_known=patients is not None,
-        notes=() if patients is not None else (f"Without {MAPPINGS} it is unknown which images are one patient's: each counts as one.",),
+        notes=() if patients is not None else (f"{PATIENTS_UNKNOWN} Put {MAPPINGS} into the folder to identify patients.",),
     )
 
 
@@ -59,11 +60,11 @@ def _normal(folder: Path, images: "pd.Series[str]") -> "pd.Series[str]":
 
 
 def _patients(folder: Path) -> dict[str, str] | None:
-    """Image -> patient of the NIH's data set (the start of its file's name); None without the published mapping."""
+    """Image -> patient of ChestX-ray14, which is the first part of its file name; None without the published mapping."""
     path = first_file(folder, MAPPINGS)
     if path is None:
         return None
     try:
         return {str(entry["subset_img_id"]): str(entry["img_id"]).partition("_")[0] for entry in json.loads(path.read_text())}
     except (ValueError, KeyError, TypeError, OSError, RecursionError):
-        raise CohortError(f"The file {MAPPINGS} is damaged: fetch it again, or take it away.") from None
+        raise CohortError(f"The file {MAPPINGS} is damaged: download it again, or remove it.") from None

@@ -1,4 +1,4 @@
-"""Tables of any kind as text by column, and the rows of a source that such a table describes."""
+"""CSV, Parquet and Excel tables as text, and the rows of a source that such a table describes."""
 
 import csv
 import gzip
@@ -21,33 +21,39 @@ TRUTH = {True: "1", False: "0"}
 
 
 def read_table(path: Path, *, called: str = "table") -> pd.DataFrame:
-    """The table at `path` as text, blank where it has nothing, indexed by line (the header is line 1).
+    """The table at `path` as text, with missing values as blanks, indexed by line (the header is line 1).
 
-    A CSV may be separated by commas, semicolons or tabs and be gzipped; Parquet and Excel give numbers as people write them
-    (7, not 7.0) and truth as 1 and 0.
+    A CSV may be separated by commas, semicolons or tabs, and may be gzipped. Whole numbers of Parquet and Excel become text without
+    decimals (7, not 7.0), true and false become 1 and 0.
 
     Args:
-        path: a .csv, .txt, .tsv, .csv.gz, .parquet or .xlsx file; of a workbook the first sheet.
-        called: what the error calls it.
+        path: a .csv, .txt, .tsv, .csv.gz, .parquet or .xlsx file; of a workbook, the first sheet.
+        called: what error messages call it.
 
     Raises:
-        CohortError: it is missing, not readable, empty, or has a column twice.
+        CohortError: it is missing, unreadable or empty.
     """
     if not path.is_file():
-        raise CohortError(f"There is no {called} {path.name!r}: give the path of a CSV, Parquet or Excel file.")
+        raise CohortError(f"The {called} {path.name!r} does not exist: give the path of a CSV, Parquet or Excel file.")
     try:
         table = _READERS.get(path.suffix.lower(), _read_csv)(path)
     except (ValueError, csv.Error, OSError, KeyError, EOFError, zipfile.BadZipFile, pd.errors.ParserError, pd.errors.EmptyDataError):
         raise CohortError(
-            f"The {called} {path.name!r} is not a readable CSV, Parquet or Excel file: save it as UTF-8 with commas and one header line."
+            f"The {called} {path.name!r} is not a readable CSV, Parquet or Excel file: save it as CSV in UTF-8, with commas and one header "
+            "line."
         ) from None
     if table.empty:
-        raise CohortError(f"The {called} {path.name!r} has no rows below its header.")
+        raise CohortError(f"The {called} {path.name!r} has no rows below its header: add one row per image.")
     table.index = pd.RangeIndex(HEADER_LINES + 1, HEADER_LINES + 1 + len(table))
     return table
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
+    """A CSV whose separator is the most frequent one in its header.
+
+    Raises:
+        ValueError: it has no header, or a line with more values than the header.
+    """
     with gzip.open(path, "rt", encoding="utf-8-sig") if path.suffix == ".gz" else path.open(encoding="utf-8-sig") as file:
         line = file.readline(LONGEST_HEADER)
     separator = max(SEPARATORS, key=line.count)
@@ -64,7 +70,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
         index_col=False,
         on_bad_lines="error",
         header=None,
-        names=range(len(header) + 1),  # lines may end in one separator more than the header
+        names=range(len(header) + 1),  # some programs end every line but the header with a separator
     ).fillna("")
     if (table[len(header)] != "").any():
         raise ValueError
@@ -78,6 +84,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
 
 def _read_workbook(path: Path) -> pd.DataFrame:
+    """The first sheet of a workbook, which is a ZIP archive: its uncompressed size is checked before it is read."""
     with zipfile.ZipFile(path) as packed:
         if sum(member.file_size for member in packed.infolist()) > LARGEST_WORKBOOK_BYTES:
             raise ValueError
@@ -88,7 +95,8 @@ _READERS: dict[str, Callable[[Path], pd.DataFrame]] = {".parquet": _read_parquet
 
 
 def _as_text(table: pd.DataFrame) -> pd.DataFrame:
-    text = pd.DataFrame({place: [_cell(value) for value in table.iloc[:, place]] for place in range(table.shape[1])}, dtype=str)
+    """`table` with every value as text; by position, since names of columns may repeat."""
+    text = pd.DataFrame({number: [_cell(value) for value in table.iloc[:, number]] for number in range(table.shape[1])}, dtype=str)
     text.columns = pd.Index([str(name).strip() for name in table.columns])
     return text
 
@@ -105,11 +113,11 @@ def _cell(value: object) -> str:
 
 @dataclass(frozen=True, eq=False)
 class TableRows:
-    """The rows that a table in the manifest's columns describes, parsed anew each time they are asked for, so that only the table is held.
+    """The rows of a table with the manifest's columns, parsed each time they are iterated over, so that only the table is held in memory.
 
     Attributes:
-        table: text with columns image, patient_id, the findings and co-morbidities, and perhaps age, sex and split; its index is the row.
-        root: the folder that image paths start from.
+        table: text with the columns image, patient_id, the findings and co-morbidities, and possibly age, sex and split, indexed by row.
+        root: the folder to which image paths are relative.
         columns: findings, then co-morbidities.
     """
 
@@ -128,17 +136,21 @@ class TableRows:
 
 
 def require_columns(table: pd.DataFrame, columns: Sequence[str], *, called: str) -> None:
-    """Raise a CohortError unless `table` has every one of `columns`, each once."""
+    """Check that `table` has each of `columns` exactly once.
+
+    Raises:
+        CohortError: it does not.
+    """
     names = [str(name) for name in table.columns]
     missing = [name for name in columns if name not in names]
     if missing:
         raise CohortError(f"The {called} has no column {missing[0]!r}: it has {', '.join(names)}.")
     if repeated := [name for name in columns if names.count(name) > 1]:
-        raise CohortError(f"Column {repeated[0]!r} stands twice in the {called}: name each column once.")
+        raise CohortError(f"Column {repeated[0]!r} occurs twice in the {called}: rename or remove one of them.")
 
 
 def chosen_findings(wanted: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
-    """The findings to import: those wanted, or all that are known.
+    """The findings to import: those `wanted`, or all `known` ones if none is.
 
     Raises:
         CohortError: one of them is not known, or is named twice.
@@ -146,5 +158,6 @@ def chosen_findings(wanted: Sequence[str], known: Sequence[str]) -> tuple[str, .
     if unknown := [name for name in wanted if name not in known]:
         raise CohortError(f"The data set has no finding {unknown[0]!r}: it has {', '.join(known)}.")
     if len(set(wanted)) < len(wanted):
-        raise CohortError(f"Finding {next(name for name in wanted if list(wanted).count(name) > 1)!r} is named twice.")
+        twice = next(name for name in wanted if list(wanted).count(name) > 1)
+        raise CohortError(f"Finding {twice!r} is named twice: name each finding once.")
     return tuple(wanted) or tuple(known)

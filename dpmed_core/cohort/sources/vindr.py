@@ -9,7 +9,7 @@ import pandas as pd
 
 from dpmed_core.cohort.sources.files import required_file
 from dpmed_core.cohort.sources.request import ImportRequest
-from dpmed_core.cohort.sources.rows import Source
+from dpmed_core.cohort.sources.rows import PATIENTS_UNKNOWN, Source
 from dpmed_core.cohort.sources.tables import TableRows, chosen_findings, read_table, require_columns
 from dpmed_core.cohort.sources.values import column_name, part_by_patient
 
@@ -19,9 +19,9 @@ SUFFIXES = (".dicom", ".dcm")
 
 
 def read_vindr(request: ImportRequest) -> Source:
-    """The images of VinDr-CXR: of a training image's three readers the majority counts, a test image has its readers' consensus.
+    """The images of VinDr-CXR: labels by the majority of three readers for training images, by consensus for test images.
 
-    Age and sex are in the DICOM headers. The publication does not say which images are one patient's.
+    Age and sex are taken from the DICOM headers. The publication does not say which images are one patient's.
 
     Raises:
         CohortError: a table is missing, or a finding is unknown.
@@ -38,20 +38,20 @@ def read_vindr(request: ImportRequest) -> Source:
     if not request.published_split:
         table = table.drop(columns="split")
     notes = (
-        "The data set does not say which images are one patient's: each image counts as a patient; only the unit image can be promised.",
-        "Of a training image's three readers the majority counts. Images are numbered through the training and then the test images, by name.",
+        PATIENTS_UNKNOWN,
+        "A training image has the label of the majority of its three readers. Rows number the training and then the test images, by name.",
     )
     return Source(TableRows(table, root, findings), findings, patients_known=False, notes=notes)
 
 
 def _read(folder: Path, part: str) -> pd.DataFrame:
-    """One row an image, sorted by name: image (without suffix), patient_id, split, and 1 or 0 for each label."""
+    """One row per image, sorted by name: image (without suffix), patient_id, split, and 1 or 0 for each label."""
     called = "table of labels"
     source = read_table(required_file(folder, f"image_labels_{part}.csv"), called=called)
     require_columns(source, [IMAGE], called=called)
     labels = [name for name in source.columns if name.lower() not in (IMAGE, READER)]
     marks = source[labels].apply(pd.to_numeric, errors="coerce")
-    share = marks.groupby(source[IMAGE], sort=True).mean()
+    share = marks.groupby(source[IMAGE], sort=True).mean()  # of an image's readers, those who marked the label
     marked = {column_name(name): (share[name] > MAJORITY).map({True: "1", False: "0"}).where(share[name].notna(), "") for name in labels}
     table = pd.DataFrame(marked, index=share.index)
     images = pd.Series(table.index, index=table.index, dtype=str)

@@ -1,1 +1,1 @@
-"""What is wrong with a cohort before it misleads anyone: a report for the data's owner."""
+"""Validation of a cohort that is about to be stored: duplicates, unusable images, labels that cannot be learnt or may be wrong."""

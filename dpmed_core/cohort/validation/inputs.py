@@ -1,4 +1,4 @@
-"""What the checks look at: a cohort about to be stored, row by row, with the row of its source beside each case."""
+"""The inputs of the checks: a cohort about to be stored, with the source's row of each case, and measurements of its pixels."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,20 +15,20 @@ from dpmed_core.imaging.stored_format import STORED_SIZE, windowed
 from dpmed_core.imaging.volume_grid import SHAPE
 
 BLOCK_BYTES = 1 << 21
-"""Bytes of images measured at once; what is held in memory does not grow with the cohort but by some hundred bytes an image."""
+"""Bytes of images measured at once; beyond them, memory grows by some hundred bytes per image."""
 THUMBNAIL = 16
 VOLUME_THUMBNAIL = tuple(length // 8 for length in SHAPE)
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
-    """What the checks need of the pixels.
+class PixelMeasures:
+    """Measurements of the pixels that the checks need.
 
     Attributes:
-        thumbnails: means over blocks of the stored square `[n, THUMBNAIL, THUMBNAIL]`, or of the stored volume at the soft-tissue
+        thumbnails: means over blocks of the stored square `[n, THUMBNAIL, THUMBNAIL]`, or of the stored volume in the soft-tissue
             window `[n, *VOLUME_THUMBNAIL]`; uint8.
         spans: largest less smallest grey level `[n]`.
-        clipped: share of the picture that is pure black or pure white, black borders left out `[n]`; 0 for volumes, where air is black.
+        clipped: share of pixels that are pure black or pure white, black borders excluded `[n]`; 0 for volumes, where air is black.
     """
 
     thumbnails: NDArray[np.uint8]
@@ -37,18 +37,18 @@ class Measured:
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
-    """A cohort as the checks see it; place i of each is one case.
+class ValidationInputs:
+    """A cohort as the checks see it; element i of each attribute belongs to case i.
 
     Attributes:
         cases: columns of `CASE_COLUMNS`, then one for each finding and co-morbidity.
         findings: columns to predict.
         comorbidities: columns that describe the patient.
         rows: row of the source `[n]`.
-        digests: of the stored pixels `[n, 32]`.
-        parts: `Part` values, the source's own or those of the default split `[n]`.
-        images: the stored array's file.
-        measured: of the pixels.
+        digests: SHA-256 of the stored pixels `[n, 32]`.
+        parts: `Part` values `[n]`, the source's own or those of the default split.
+        images: file of the stored array.
+        measured: measurements of the pixels.
     """
 
     cases: pd.DataFrame = field(repr=False)
@@ -58,18 +58,18 @@ class Material:
     digests: NDArray[np.uint8]
     parts: NDArray[np.str_]
     images: Path = field(repr=False)
-    measured: Measured
+    measured: PixelMeasures
 
     def in_part(self, part: Part) -> NDArray[np.bool_]:
-        """Which cases stand in `part`."""
+        """Which cases are in `part`, `[n]`."""
         return np.asarray(self.parts == part.value)
 
     def rows_of(self, cases: NDArray[np.intp] | NDArray[np.bool_]) -> tuple[int, ...]:
-        """The source's rows of `cases`, sorted."""
+        """The source's rows of `cases` (indices or a mask), sorted."""
         return tuple(int(row) for row in np.sort(self.rows[cases]))
 
     def groups_of(self, groups: Iterable[NDArray[np.intp]]) -> tuple[tuple[int, ...], ...]:
-        """The source's rows of groups of cases, each sorted, by their first row."""
+        """The source's rows of each of `groups`, sorted within and by their first row."""
         return tuple(sorted(self.rows_of(group) for group in groups))
 
     def check(
@@ -83,25 +83,36 @@ class Material:
         groups: Iterable[NDArray[np.intp]] = (),
         outside_guarantee: bool = False,
     ) -> Check:
-        """A check about `cases`; it counts them unless `count` says otherwise."""
+        """A check about `cases`.
+
+        Args:
+            name: of the check.
+            severity: how serious it is.
+            sentence: for the user.
+            cases: that it is about, as indices or a mask.
+            count: what it counts; None for the number of `cases`.
+            groups: of cases that belong together.
+            outside_guarantee: as in `Check`.
+        """
         rows = self.rows_of(cases)
         return Check(name, severity, len(rows) if count is None else count, sentence, rows, self.groups_of(groups), outside_guarantee)
 
 
 def pooling(side: int) -> NDArray[np.float32]:
-    """The matrix `[side, STORED_SIZE]` that takes means over blocks along one axis."""
+    """The matrix `[side, STORED_SIZE]` that replaces blocks along one axis by their means."""
     factor = STORED_SIZE // side
     return np.asarray(np.kron(np.eye(side, dtype=np.float32), np.full((1, factor), 1 / factor, np.float32)), dtype=np.float32)
 
 
-def measure(images: Path) -> Measured:
-    """What the checks need of the stored array `images`, a block at a time."""
+def measure(images: Path) -> PixelMeasures:
+    """The measurements of the stored array `images`, read block by block."""
     blocks = [_measured_images(block) if block.ndim == 3 else _measured_volumes(block) for block in read_images(images, BLOCK_BYTES)]
-    return Measured(*(np.concatenate([block[i] for block in blocks]) for i in range(3)))
+    return PixelMeasures(*(np.concatenate([block[i] for block in blocks]) for i in range(3)))
 
 
 def pooled_volumes(block: NDArray[np.int16], shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Means over blocks of volumes `[n, *SHAPE]` at the soft-tissue window, as grey `[n, *shape]`."""
+    """Means over blocks of volumes `[n, *SHAPE]` in the soft-tissue window, as grey levels `[n, *shape]`."""
+    # Each axis is split into (blocks, length of a block); the mean is taken over the three lengths.
     split = [length for whole, wanted in zip(SHAPE, shape, strict=True) for length in (wanted, whole // wanted)]
     return np.asarray(windowed(block).reshape(len(block), *split).mean(axis=(2, 4, 6), dtype=np.float32))
 
@@ -112,9 +123,11 @@ def _measured_volumes(block: NDArray[np.int16]) -> tuple[NDArray[np.uint8], NDAr
 
 
 def _measured_images(block: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float32]]:
+    """Thumbnails, spans and clipped shares of a block of radiographs `[n, STORED_SIZE, STORED_SIZE]`."""
     flat = block.reshape(len(block), -1)
     pool = pooling(THUMBNAIL)
     thumbnails = pool @ block.astype(np.float32) @ pool.T
+    # The rows and columns that are not wholly black bound the image; black pixels outside them are borders or padding.
     inside = block.any(axis=2).sum(axis=1) * block.any(axis=1).sum(axis=1)
     black = np.maximum((flat == 0).sum(axis=1) - (flat.shape[1] - inside), 0)
     clipped = (black + (flat == 255).sum(axis=1)) / np.maximum(inside, 1)

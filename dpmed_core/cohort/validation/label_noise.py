@@ -1,12 +1,12 @@
-"""Candidates for wrong labels: images whose label disagrees with that of look-alikes of other patients.
+"""Candidates for wrong labels: images whose label disagrees with the labels of similar images of other patients.
 
-For each finding, the probability that it is present is estimated from the labels of the `NEIGHBOURS` nearest images of other
-patients, nearness being the correlation of thumbnails, which are computed from pixels alone and trained on nothing. Following
-confident learning, an image is a candidate where the estimate for the label it does not carry reaches the mean estimate of the
-images that carry that label, and the estimate for its own label falls short of the mean of its own class. Where the
-estimates do not tell the finding apart (AUROC below `LOWEST_AUROC`), no candidate is named: look-alikes would accuse at random.
+For each finding, the probability that it is present is estimated from the labels of the `NEIGHBOURS` most similar images of other
+patients. Similarity is the correlation of thumbnails, which are computed from pixels alone, without training. Following
+confident learning, an image is a candidate if the estimate for the opposite label reaches the mean estimate of the
+images that have that label, and the estimate for its own label is below the mean of its own class. If the
+estimates do not separate present from absent (AUROC below `LOWEST_AUROC`), no candidate is named: they would be arbitrary.
 
-The list is for the owner of the data to look at. It is computed from private labels and is not covered by any guarantee.
+The list is meant for the owner of the data. It is computed from private labels and is not covered by any guarantee.
 
 Source: Northcutt, Jiang & Chuang 2021, Confident Learning, J Artif Intell Res 70, doi 10.1613/jair.1.12125.
 """
@@ -19,39 +19,40 @@ from scipy.stats import rankdata
 
 from dpmed_core.cohort.display_names import finding_title
 from dpmed_core.cohort.report import Check, Severity
-from dpmed_core.cohort.validation.inputs import Material
+from dpmed_core.cohort.validation.inputs import ValidationInputs
 from dpmed_core.cohort.validation.near_duplicates import normalised
 from dpmed_core.phrases import counted
 
 NEIGHBOURS = 15
 REFERENCES = 5_000
-"""Look-alikes are sought among as many images at most, evenly over the cohort: the time grows with the cohort, not with its square."""
+"""Similar images are searched among at most so many, taken evenly from the cohort: the time grows linearly with the cohort."""
 BLOCK = 128
 LOWEST_AUROC = 0.8
 FEWEST_OF_A_CLASS = 20
 SMOOTHING = 1.0
+"""Weight of the finding's prevalence in an estimate, in numbers of similar images."""
 
 
-def noise_checks(material: Material) -> Iterator[Check]:
-    """Candidates for wrong labels, one check a finding; and the findings that look-alikes do not tell apart."""
-    labels = material.cases[list(material.findings)].to_numpy(dtype=np.float32)
+def noise_checks(inputs: ValidationInputs) -> Iterator[Check]:
+    """Candidates for wrong labels, one check per finding; and the findings for which similar images do not predict the label."""
+    labels = inputs.cases[list(inputs.findings)].to_numpy(dtype=np.float32)
     judged = [c for c in range(labels.shape[1]) if min((labels[:, c] == 1).sum(), (labels[:, c] == 0).sum()) >= FEWEST_OF_A_CLASS]
     if not judged:
         return
-    estimates = neighbour_estimates(material, labels[:, judged])
+    estimates = neighbour_estimates(inputs, labels[:, judged])
     not_judged = []
-    for place, column in enumerate(judged):
-        name, estimate, label = material.findings[column], estimates[:, place], labels[:, column]
+    for index, column in enumerate(judged):
+        name, estimate, label = inputs.findings[column], estimates[:, index], labels[:, column]
         if separation(estimate, label) < LOWEST_AUROC:
             not_judged.append(finding_title(name))
             continue
         found = candidates(estimate, label)
         if found.any():
-            yield material.check(
+            yield inputs.check(
                 "label_noise_candidates",
                 Severity.NOTE,
-                f"{counted(int(found.sum()), 'label', 'labels')} of {finding_title(name)} at odds with look-alikes of other patients: "
-                "worth a second look, not proof.",
+                f"{counted(int(found.sum()), 'label', 'labels')} of {finding_title(name)} may be wrong, since similar images of other "
+                "patients have the opposite label: check these images.",
                 found,
                 outside_guarantee=True,
             )
@@ -60,17 +61,23 @@ def noise_checks(material: Material) -> Iterator[Check]:
             "label_noise_not_judged",
             Severity.NOTE,
             len(not_judged),
-            f"Look-alikes do not tell {', '.join(not_judged)} apart, so no label of these is called doubtful.",
+            f"Wrong labels of {', '.join(not_judged)} cannot be detected: the labels of similar images do not predict them "
+            f"(AUROC below {LOWEST_AUROC:g}).",
         )
 
 
-def neighbour_estimates(material: Material, labels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """For each case and column of `labels`, the smoothed share of its look-alikes in which the finding is present `[n, n_columns]`.
+def neighbour_estimates(inputs: ValidationInputs, labels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """For each case, the smoothed share of its most similar images in which a finding is present, `[n, n_columns]`.
 
-    Look-alikes whose label is unknown do not count; with none left the estimate is the share in the whole cohort.
+    With k similar images of known label, m of them positive, and prevalence p the estimate is (m + s p) / (k + s), s = `SMOOTHING`:
+    it is p if no similar image has a known label.
+
+    Args:
+        inputs: the cohort.
+        labels: of the findings to estimate `[n, n_columns]`, NaN = unknown.
     """
-    thumbnails = material.measured.thumbnails
-    _, patients = np.unique(material.cases["patient_id"].to_numpy(), return_inverse=True)
+    thumbnails = inputs.measured.thumbnails
+    _, patients = np.unique(inputs.cases["patient_id"].to_numpy(), return_inverse=True)
     references = np.arange(0, len(thumbnails), -(-len(thumbnails) // REFERENCES))
     alike = normalised(thumbnails[references])
     base = np.nanmean(labels, axis=0)
@@ -80,7 +87,7 @@ def neighbour_estimates(material: Material, labels: NDArray[np.float32]) -> NDAr
     for start in range(0, len(thumbnails), BLOCK):
         block = slice(start, min(start + BLOCK, len(thumbnails)))
         likeness = normalised(thumbnails[block]) @ alike.T
-        likeness[patients[block, None] == patients[references][None, :]] = -np.inf
+        likeness[patients[block, None] == patients[references][None, :]] = -np.inf  # images of the same patient are no evidence
         near = np.argpartition(-likeness, k, axis=1)[:, :k]
         usable = np.isfinite(np.take_along_axis(likeness, near, axis=1))[..., None]
         n_known = (known[near] & usable).sum(axis=1)
@@ -89,7 +96,10 @@ def neighbour_estimates(material: Material, labels: NDArray[np.float32]) -> NDAr
 
 
 def candidates(estimate: NDArray[np.float32], label: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Which labels (1, 0, NaN) disagree with `estimate`, by confident learning."""
+    """Which labels (1, 0, NaN) disagree with `estimate`, by confident learning.
+
+    The thresholds are the mean estimates within each class, the average self-confidence of Northcutt et al.
+    """
     present, absent = label == 1, label == 0
     typical_present, typical_absent = estimate[present].mean(), 1 - estimate[absent].mean()
     looks_present = (estimate >= typical_present) & (1 - estimate < typical_absent)
@@ -98,7 +108,11 @@ def candidates(estimate: NDArray[np.float32], label: NDArray[np.float32]) -> NDA
 
 
 def separation(estimate: NDArray[np.float32], label: NDArray[np.float32]) -> float:
-    """The AUROC of `estimate` for `label`. Source: Mann & Whitney 1947."""
+    """The AUROC of `estimate` for `label` (1, 0, NaN), from ranks. Source: Mann & Whitney 1947, doi 10.1214/aoms/1177730491.
+
+    >>> separation(np.array([0.1, 0.4, 0.35, 0.8], dtype=np.float32), np.array([0, 0, 1, 1], dtype=np.float32))
+    0.75
+    """
     known = ~np.isnan(label)
     ranks, positive = rankdata(estimate[known]), label[known] == 1
     n_positive, n_negative = int(positive.sum()), int((~positive).sum())

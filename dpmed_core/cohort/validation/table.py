@@ -1,15 +1,15 @@
-"""The report as a table to read."""
+"""The validation report as a table."""
 
 import pandas as pd
 
 from dpmed_core.cohort.report import Check, ImportReport, Severity
 
-WORDS = {Severity.BLOCKING: "Stops training", Severity.WARNING: "Look at this", Severity.NOTE: "Good to know"}
+WORDS = {Severity.BLOCKING: "Prevents training", Severity.WARNING: "Warning", Severity.NOTE: "Note"}
 ROWS_SHOWN = 12
 
 
 def checks_table(report: ImportReport) -> pd.DataFrame:
-    """One row a check, the weightiest first, with columns weight, sentence, rows (the first of them), guarantee."""
+    """One row per check, the most serious first, with the columns weight, sentence, rows (the first of them) and guarantee."""
     return pd.DataFrame(
         {
             "weight": [WORDS[check.severity] for check in report.checks],
@@ -21,11 +21,11 @@ def checks_table(report: ImportReport) -> pd.DataFrame:
 
 
 def rows_text(check: Check) -> str:
-    """All rows that `check` is about, those that belong together in brackets."""
+    """All rows that `check` is about; groups of rows that belong together are in parentheses."""
     if check.groups:
         return ", ".join(f"({', '.join(map(str, group))})" for group in check.groups)
     return ", ".join(map(str, check.rows))
 
 
 def _first(rows: tuple[int, ...]) -> str:
-    return ", ".join(map(str, rows[:ROWS_SHOWN])) + (f" and {len(rows) - ROWS_SHOWN} more" if len(rows) > ROWS_SHOWN else "")
+    return ", ".join(map(str, rows[:ROWS_SHOWN])) + (f" and {len(rows) - ROWS_SHOWN:,} more" if len(rows) > ROWS_SHOWN else "")

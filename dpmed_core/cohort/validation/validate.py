@@ -7,64 +7,69 @@ from itertools import chain
 from dpmed_core.cohort.report import Check, Problem, Severity, by_weight
 from dpmed_core.cohort.validation.duplicates import identical_checks
 from dpmed_core.cohort.validation.exposure import exposure_checks
-from dpmed_core.cohort.validation.inputs import Material
+from dpmed_core.cohort.validation.inputs import ValidationInputs
 from dpmed_core.cohort.validation.label_noise import noise_checks
 from dpmed_core.cohort.validation.labels import label_checks, subgroup_checks, unknown_checks
 from dpmed_core.cohort.validation.near_duplicates import similar_checks
-from dpmed_core.imaging.header_warnings import Gathered
+from dpmed_core.imaging.header_warnings import ImageWarnings
+from dpmed_core.imaging.stored_format import CONSTANT
 from dpmed_core.phrases import counted
 
-SHOWS_NOTHING = "the same value everywhere"
-"""What the reader says of a constant image."""
 
-
-def validate(material: Material, problems: Sequence[Problem], torn: Sequence[tuple[int, ...]], gathered: Gathered) -> tuple[Check, ...]:
-    """What is wrong with the cohort in `material`, the weightiest first.
+def validate(
+    inputs: ValidationInputs, problems: Sequence[Problem], split_conflicts: Sequence[tuple[int, ...]], image_warnings: ImageWarnings
+) -> tuple[Check, ...]:
+    """The results of all checks, the most serious first.
 
     Args:
-        material: the cohort.
-        problems: rows left out.
-        torn: rows of each patient whose rows name two splits.
-        gathered: remarks on single images.
+        inputs: the cohort.
+        problems: of the rows left out.
+        split_conflicts: rows of each patient whose rows name different parts.
+        image_warnings: warnings about single images.
     """
     found = chain(
-        skipped_checks(problems, torn),
-        remark_checks(gathered),
-        identical_checks(material),
-        similar_checks(material),
-        label_checks(material),
-        unknown_checks(material),
-        exposure_checks(material),
-        subgroup_checks(material),
-        noise_checks(material),
+        skipped_checks(problems, split_conflicts),
+        image_warning_checks(image_warnings),
+        identical_checks(inputs),
+        similar_checks(inputs),
+        label_checks(inputs),
+        unknown_checks(inputs),
+        exposure_checks(inputs),
+        subgroup_checks(inputs),
+        noise_checks(inputs),
     )
     return by_weight(found)
 
 
-def remark_checks(gathered: Gathered) -> Iterator[Check]:
-    """What single images gave reason to say, e.g. letters burned into a corner."""
-    for sentence, (_, rows) in zip(gathered.sentences(), sorted(gathered.rows.items()), strict=True):
-        yield Check("remark", Severity.WARNING, len(rows), sentence, tuple(sorted(rows)))
+def image_warning_checks(image_warnings: ImageWarnings) -> Iterator[Check]:
+    """One check for each kind of warning about single images, e.g. text burned into a corner."""
+    for sentence, (_, rows) in zip(image_warnings.sentences(), sorted(image_warnings.rows.items()), strict=True):
+        yield Check("remark", Severity.WARNING, len(rows), sentence, tuple(sorted(rows)))  # the name is part of stored reports
 
 
-def skipped_checks(problems: Sequence[Problem], torn: Sequence[tuple[int, ...]]) -> Iterator[Check]:
-    """What was left out and why: patients in two splits, and the other rows by the column at fault."""
-    if torn:
+def skipped_checks(problems: Sequence[Problem], split_conflicts: Sequence[tuple[int, ...]]) -> Iterator[Check]:
+    """What was left out and why: patients in two parts, constant images, and all rows with problems by the column at fault."""
+    if split_conflicts:
         yield Check(
             "patients_in_two_splits",
             Severity.WARNING,
-            len(torn),
-            f"{counted(len(torn), 'patient stands', 'patients stand')} in two splits, with {counted(sum(map(len, torn)), 'row', 'rows')} "
-            "left out: give each patient one split.",
-            tuple(sorted(chain.from_iterable(torn))),
-            tuple(torn),
+            len(split_conflicts),
+            f"{counted(len(split_conflicts), 'patient is', 'patients are')} in two parts of the split, so "
+            f"{counted(sum(map(len, split_conflicts)), 'row was', 'rows were')} left out: give all rows of a patient the same part.",
+            tuple(sorted(chain.from_iterable(split_conflicts))),
+            tuple(split_conflicts),
         )
-    if blank := sorted(problem.row or 0 for problem in problems if SHOWS_NOTHING in problem.message):
-        sentence = f"{counted(len(blank), 'image has', 'images have')} one value everywhere; left out."
-        yield Check("constant_images", Severity.WARNING, len(blank), sentence, tuple(blank))
+    if constant := sorted(problem.row or 0 for problem in problems if CONSTANT in problem.message):
+        sentence = f"{counted(len(constant), 'image has', 'images have')} the same value everywhere and {_was(len(constant))} left out."
+        yield Check("constant_images", Severity.WARNING, len(constant), sentence, tuple(constant))
     rows: dict[str, set[int]] = defaultdict(set)
     for problem in problems:
         rows[problem.column].add(problem.row or 0)
     for column, of_column in rows.items():
-        sentence = f"{counted(len(of_column), 'row is', 'rows are')} left out because of column {column}, each named with its reason."
-        yield Check("rows_left_out", Severity.WARNING, len(of_column), sentence, tuple(sorted(of_column)))
+        n_rows = len(of_column)
+        sentence = f"{counted(n_rows, 'row', 'rows')} {_was(n_rows)} left out because of column {column}; the report gives each reason."
+        yield Check("rows_left_out", Severity.WARNING, n_rows, sentence, tuple(sorted(of_column)))
+
+
+def _was(count: int) -> str:
+    return "was" if count == 1 else "were"

@@ -1,1 +1,1 @@
-"""What the models say of single held-out cases."""
+"""The models' scores and answers for single cases, and the worklist made from them."""

@@ -1,4 +1,4 @@
-"""Every training's score and answer of every case: what the worklist and the view of one case are made from."""
+"""Score and answer of every training run for every case: what the worklist and the view of one case are made from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -8,24 +8,24 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dpmed_core.evaluation.scores.arms import Arm, arms_of
 from dpmed_core.evaluation.scores.operating_point import OperatingRule, run_thresholds
 from dpmed_core.evaluation.scores.panel import Panel
-from dpmed_core.evaluation.scores.scored_cases import RUN_COLUMNS
-from dpmed_core.evaluation.statistics.arms import Arm, arms_of
+from dpmed_core.evaluation.scores.scored_runs import RUN_COLUMNS
 
 POSITIVE, NEGATIVE, SPLIT, NO_ANSWER = "positive", "negative", "split", "none"
-"""An arm's answer: that of more than half of its trainings; half and half; or none, where a training has no threshold."""
+"""An arm's answer: that of more than half of its training runs; split where they are half and half; none where one has no threshold."""
 TRAINING_COLUMNS = ("finding", *(name for name in RUN_COLUMNS if name != "recipe"), "score", "threshold", "positive")
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class CaseScores:
-    """The trainings of one recipe and unit, and what each says of the same cases.
+    """The training runs of one recipe and unit, and their scores of the same cases.
 
     Attributes:
-        panel: their scores; its cases are those that can be looked at.
-        thresholds: `[n_runs, n_findings]`, chosen on validation patients by each training for itself; NaN where that cannot be done.
+        panel: the scores; its cases are those that can be shown.
+        thresholds: `[n_runs, n_findings]`, each chosen on the validation patients for its own run; NaN where there are too few of them.
     """
 
     panel: Panel = field(repr=False)
@@ -33,44 +33,44 @@ class CaseScores:
 
     @cached_property
     def arms(self) -> list[Arm]:
-        """The trainings by budget."""
+        """The training runs grouped by privacy budget."""
         return arms_of(self.panel.runs)
 
     @cached_property
-    def places(self) -> dict[str, int]:
-        """The number of each case in the panel."""
-        return {case_id: number for number, case_id in enumerate(self.panel.cases["case_id"])}
+    def case_index(self) -> dict[str, int]:
+        """The index of each case in the panel, by case_id."""
+        return {case_id: index for index, case_id in enumerate(self.panel.cases["case_id"])}
 
     @property
-    def twin(self) -> Arm | None:
-        """The trainings without privacy."""
+    def non_private(self) -> Arm | None:
+        """The non-private references; None where there are none."""
         return next((arm for arm in self.arms if not arm.is_private), None)
 
     def private(self, epsilon: float) -> Arm | None:
-        """The trainings at the target `epsilon`."""
+        """The training runs at the privacy budget `epsilon`; None where there are none."""
         return next((arm for arm in self.arms if arm.epsilon == epsilon), None)
 
     def run_at(self, epsilon: float) -> str:
-        """The run_id of a training at the target `epsilon`, which must be trained."""
+        """The run_id of a training run at the privacy budget `epsilon`; there must be one."""
         return str(self.panel.runs.loc[self.panel.runs["epsilon"] == epsilon, "run_id"].iloc[0])
 
     @property
     def epsilons(self) -> list[float]:
-        """The trained targets, rising."""
+        """The trained privacy budgets, in increasing order."""
         return sorted({arm.epsilon for arm in self.arms if arm.is_private})
 
 
 @dataclass(frozen=True, eq=False)
 class ArmAnswers:
-    """What the trainings of one arm say; arrays `[n_findings, n_cases]`.
+    """Scores and answers of the training runs of one arm; arrays `[n_findings, n_cases]`.
 
     Attributes:
-        n_trainings: how many.
-        score: mean over the trainings.
+        n_trainings: number of training runs.
+        score: mean over the training runs, 0 to 1.
         spread: standard deviation between them; NaN where there is one.
-        n_positive: trainings that call the case positive.
+        n_positive: training runs that call the case positive.
         answer: `POSITIVE`, `NEGATIVE`, `SPLIT` or `NO_ANSWER`.
-        distance: mean distance of the score from its training's threshold, above it positive; NaN where there is none.
+        distance: mean of score minus threshold over the training runs, each with its own; NaN where one has no threshold.
     """
 
     n_trainings: int
@@ -81,25 +81,23 @@ class ArmAnswers:
     distance: Floats = field(repr=False)
 
 
-def case_scores(
-    panels: Sequence[Panel], validation: Sequence[Panel], *, recipe: str, unit: str, rule: OperatingRule | None = None
-) -> CaseScores | None:
-    """The trainings of `recipe` and `unit`; None where there are none. Of several panels the one with most of them.
+def case_scores(panels: Sequence[Panel], validation: Sequence[Panel], *, recipe: str, unit: str) -> CaseScores | None:
+    """The training runs of `recipe` and `unit`; None where there are none. Of several panels, the one with most of them is taken.
 
     Args:
-        panels: of the cases to look at.
-        validation: of the cases that thresholds are chosen on.
-        recipe: of the trainings.
-        unit: of the trainings.
-        rule: the operating point; None for Youden's.
+        panels: of the cases to show.
+        validation: of the cases on which thresholds are chosen.
+        recipe: of the training runs.
+        unit: of the training runs.
     """
+    # Runs that scored different cases are in different panels; a comparison needs the same cases, so one panel is taken.
     fitting = [(panel, _rows(panel.runs, recipe, unit)) for panel in panels]
     panel, rows = max(fitting, key=lambda found: len(found[1]), default=(None, np.empty(0, np.intp)))
     if panel is None or len(rows) == 0:
         return None
     kept = replace(panel, runs=panel.runs.iloc[rows].reset_index(drop=True), scores=panel.scores[rows])
     where = {run: (chosen_on, row) for chosen_on in validation for row, run in enumerate(chosen_on.runs["run_id"])}
-    return CaseScores(kept, _thresholds(kept, where, rule or OperatingRule()))
+    return CaseScores(kept, _thresholds(kept, where, OperatingRule()))
 
 
 def _rows(runs: pd.DataFrame, recipe: str, unit: str) -> NDArray[np.intp]:
@@ -107,6 +105,7 @@ def _rows(runs: pd.DataFrame, recipe: str, unit: str) -> NDArray[np.intp]:
 
 
 def _thresholds(panel: Panel, where: dict[str, tuple[Panel, int]], rule: OperatingRule) -> Floats:
+    """The threshold `[n_runs, n_findings]` of each run by `rule`; `where` holds each run's validation panel and its row there."""
     chosen = np.full((len(panel.runs), len(panel.findings)), np.nan)
     for number, run in enumerate(panel.runs["run_id"]):
         if run in where:
@@ -116,10 +115,15 @@ def _thresholds(panel: Panel, where: dict[str, tuple[Panel, int]], rule: Operati
 
 
 def arm_answers(scores: CaseScores, arm: Arm, cases: slice | NDArray[np.intp] = slice(None)) -> ArmAnswers:
-    """What the trainings of `arm` say of `cases` (numbers in the panel), of all of them by default."""
+    """Scores and answers of `arm` for `cases` (indices in the panel), for all of them by default.
+
+    Each training run answers by its own threshold, and the arm by majority. A threshold for the mean score would be that of a model that
+    nobody trained, and one threshold for all runs would ignore that runs differ in scale.
+    """
     values = scores.panel.scores[arm.runs][:, :, cases]
     cuts = scores.thresholds[arm.runs][:, :, None]
     n = len(arm.runs)
+    # A comparison with NaN is False, so a run without a threshold would count as negative; `known` takes those findings out.
     n_positive = (values >= cuts).sum(axis=0)
     known = np.broadcast_to(~np.isnan(cuts).any(axis=0), n_positive.shape)
     answer = np.select([~known, 2 * n_positive > n, 2 * n_positive < n], [NO_ANSWER, POSITIVE, NEGATIVE], SPLIT).astype(object)
@@ -128,16 +132,16 @@ def arm_answers(scores: CaseScores, arm: Arm, cases: slice | NDArray[np.intp] = 
 
 
 def trainings_of_case(scores: CaseScores, case_id: str) -> pd.DataFrame:
-    """What every training says of one case, one row a finding and training, with `TRAINING_COLUMNS`; `positive` is NaN without threshold.
+    """Score and answer of every training run for one case, with `TRAINING_COLUMNS`; `positive` is NaN where there is no threshold.
 
     Raises:
         KeyError: the case is not in the panel.
     """
-    return trainings_table(scores, scores.panel.scores[:, :, scores.places[case_id]])
+    return trainings_table(scores, scores.panel.scores[:, :, scores.case_index[case_id]])
 
 
 def trainings_table(scores: CaseScores, values: Floats) -> pd.DataFrame:
-    """The same for a case that the trainings of `scores` gave `values` `[n_runs, n_findings]`, one that is not in the panel perhaps."""
+    """The table of `trainings_of_case` for a case outside the panel, from its scores `values` `[n_runs, n_findings]`."""
     panel = scores.panel
     n_findings = len(panel.findings)
     runs = panel.runs.loc[np.repeat(np.arange(len(panel.runs)), n_findings)].reset_index(drop=True)

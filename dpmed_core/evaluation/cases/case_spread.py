@@ -1,11 +1,11 @@
-"""How far trainings differ about one case, and what of that is the privacy noise's.
+"""How much training runs differ in their score for one case, and how much of that is due to the privacy noise.
 
-Private trainings of one budget differ in their noise and, where they sample units or start from drawn weights, in those too. Their
-non-private twins differ in everything but the noise. If what the noise adds does not depend on the rest, variances add:
+Private training runs at one privacy budget differ in their noise and, where they sample units or start from random weights, in those too.
+Their non-private references differ in everything but the noise. If the noise acts independently of the rest, variances add:
 
-    s_noise^2 = s_private^2 - s_twin^2
+    s_noise^2 = s_private^2 - s_non_private^2
 
-An estimate below 0 is 0. Where the twins give one and the same score, nothing but noise differs, and all of the spread is its.
+An estimate below 0 is set to 0. Where all references give the same score, only the noise differs, and all of the spread is due to it.
 """
 
 from dataclasses import dataclass
@@ -17,50 +17,56 @@ from scipy.stats import chi2
 
 CONFIDENCE = 0.95
 SAME = 1e-9
-"""Scores closer than this are the same: what rounding in another order of sums may do."""
+"""Scores closer than this are equal: sums in another order may differ by as much."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Standard deviations of a case's score between trainings, in units of the score (0 to 1); NaN where one training tells nothing.
+    """Standard deviations of a case's score between training runs, in units of the score (0 to 1); NaN where there is only one run.
 
     Attributes:
-        private: between private trainings.
-        private_low: lower 95 % bound of `private`.
-        private_high: upper 95 % bound.
-        twin: between trainings without privacy.
-        noise: what the privacy noise alone adds.
-        noise_only: whether the twins are all the same, so that noise is all that differs.
-        n_private: private trainings.
-        n_twin: trainings without privacy.
+        private: between private training runs.
+        private_low: lower bound of its 95 % interval.
+        private_high: upper bound.
+        non_private: between non-private references.
+        noise: due to the privacy noise alone.
+        noise_only: whether all references give the same score, so that only the noise differs.
+        n_private: number of private training runs.
+        n_non_private: number of references.
     """
 
     private: float
     private_low: float
     private_high: float
-    twin: float
+    non_private: float
     noise: float
     noise_only: bool
     n_private: int
-    n_twin: int
+    n_non_private: int
 
 
-def spread_of(private: NDArray[np.float64], twin: NDArray[np.float64]) -> Spread:
+def spread_of(private: NDArray[np.float64], non_private: NDArray[np.float64]) -> Spread:
     """The spread of one case's scores.
 
     Args:
-        private: `[n_trainings]`, at one budget.
-        twin: `[n_trainings]`, without privacy.
+        private: `[n_runs]`, at one privacy budget.
+        non_private: `[n_references]`.
     """
-    of_private, of_twin = _deviation(private), _deviation(twin)
-    noise_only = len(twin) > 1 and float(np.ptp(twin)) < SAME
-    noise = of_private if noise_only else sqrt(max(of_private**2 - of_twin**2, 0)) if min(len(private), len(twin)) > 1 else nan
+    of_private, of_non_private = _deviation(private), _deviation(non_private)
+    noise_only = len(non_private) > 1 and float(np.ptp(non_private)) < SAME
+    if noise_only:
+        noise = of_private
+    else:
+        noise = sqrt(max(of_private**2 - of_non_private**2, 0)) if min(len(private), len(non_private)) > 1 else nan
     low, high = deviation_interval(of_private, len(private))
-    return Spread(of_private, low, high, of_twin, noise, noise_only, len(private), len(twin))
+    return Spread(of_private, low, high, of_non_private, noise, noise_only, len(private), len(non_private))
 
 
 def deviation_interval(deviation: float, n: int) -> tuple[float, float]:
     """The 95 % interval of a standard deviation estimated from `n` normal values: s sqrt((n - 1) / chi2 quantile), with n - 1 df.
+
+    >>> [round(bound, 3) for bound in deviation_interval(1.0, 3)]
+    [0.521, 6.285]
 
     Source: Snedecor & Cochran, Statistical Methods, 8th ed., section 5.11.
     """
@@ -72,4 +78,5 @@ def deviation_interval(deviation: float, n: int) -> tuple[float, float]:
 
 
 def _deviation(values: NDArray[np.float64]) -> float:
+    """The standard deviation with n - 1 degrees of freedom; NaN for fewer than two values."""
     return float(values.std(ddof=1)) if len(values) > 1 else nan

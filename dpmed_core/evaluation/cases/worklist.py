@@ -1,4 +1,4 @@
-"""The worklist: which cases to look at first, filtered and sorted by what the models said of them."""
+"""The worklist: cases filtered and sorted by the models' scores and answers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from dpmed_core.cohort.groups import subgroups
 from dpmed_core.evaluation.cases.case_scores import NEGATIVE, NO_ANSWER, POSITIVE, SPLIT, ArmAnswers, CaseScores, arm_answers
-from dpmed_core.evaluation.statistics.arms import Arm
-from dpmed_core.evaluation.statistics.auroc_panel import MACRO
+from dpmed_core.evaluation.scores.arms import Arm
+from dpmed_core.evaluation.scores.findings import MACRO
 
 PRESENT, ABSENT, UNKNOWN = "present", "absent", "unknown"
 DIFFER, AGREE = "differ", "agree"
 EVERY = "every"
-"""In a filter: nothing is left out."""
+"""As a filter: no case is left out."""
 Facet = Literal["truth", "answer", "agreement", "subgroup"]
 FACETS: dict[Facet, tuple[str, ...]] = {
     "truth": (PRESENT, ABSENT, UNKNOWN),
@@ -23,11 +23,11 @@ FACETS: dict[Facet, tuple[str, ...]] = {
     "agreement": (DIFFER, AGREE, UNKNOWN),
     "subgroup": (),
 }
-"""The columns of the worklist that can be filtered by, with their values; those of `subgroup` depend on the attribute."""
+"""The columns by which the worklist can be filtered, with their values; those of `subgroup` depend on the attribute."""
 Sorting = Literal["change", "uncertainty", "score", "border", "none"]
 SORTINGS: dict[Sorting, str] = {
-    "change": "Largest change of score through privacy",
-    "uncertainty": "Largest spread between private trainings",
+    "change": "Largest change of score with privacy",
+    "uncertainty": "Largest spread between private models",
     "score": "Highest private score",
     "border": "Closest to the threshold",
     "none": "As stored",
@@ -50,54 +50,54 @@ Floats = NDArray[np.float64]
 
 
 def worklist(scores: CaseScores, *, finding: str, epsilon: float | None, attribute: str | None = None) -> pd.DataFrame:
-    """One row a case, in stored order, with `WORKLIST_COLUMNS`; NaN or "none" for what no training says.
+    """One row per case, in stored order, with `WORKLIST_COLUMNS`; NaN or "none" where there is no training run.
 
-    `change` is the mean private score minus the mean score without privacy.
+    `change` is the mean private score minus the mean non-private score.
 
     Args:
-        scores: the trainings.
-        finding: a finding; or "macro", for each case the finding whose score privacy changed most.
-        epsilon: a trained target; None where no private training is there.
-        attribute: of the column `subgroup`, as `cohort.groups.subgroups` takes it; None for everybody.
+        scores: the training runs.
+        finding: a finding; or "macro", which takes for each case the finding whose score changes most with privacy.
+        epsilon: a trained privacy budget; None where there is no private training run.
+        attribute: of the column `subgroup`, as `cohort.groups.subgroups` takes it; None for one group of all patients.
 
     Raises:
         CohortError: there is no such attribute.
     """
     panel = scores.panel
-    private, twin = _answers(scores, None if epsilon is None else scores.private(epsilon)), _answers(scores, scores.twin)
-    change = private.score - twin.score
-    picked, number = _picked(panel.findings, finding, change), np.arange(len(panel.cases))
-    labels = panel.labels[picked, number]
-    answer, without = private.answer[picked, number], twin.answer[picked, number]
+    private = _answers(scores, None if epsilon is None else scores.private(epsilon))
+    reference = _answers(scores, scores.non_private)
+    change = private.score - reference.score
+    chosen = _finding_indices(panel.findings, finding, change), np.arange(len(panel.cases))
+    answer, without = private.answer[chosen], reference.answer[chosen]
     return pd.DataFrame(
         {
             "case_id": panel.cases["case_id"].to_numpy(),
-            "finding": np.array(panel.findings, dtype=object)[picked],
-            "truth": truth(labels),
+            "finding": np.array(panel.findings, dtype=object)[chosen[0]],
+            "truth": truth(panel.labels[chosen]),
             "answer": answer,
             "answer_without": without,
             "agreement": _agreement(answer, without),
-            "score": private.score[picked, number],
-            "spread": private.spread[picked, number],
-            "score_without": twin.score[picked, number],
-            "change": change[picked, number],
-            "distance": private.distance[picked, number],
+            "score": private.score[chosen],
+            "spread": private.spread[chosen],
+            "score_without": reference.score[chosen],
+            "change": change[chosen],
+            "distance": private.distance[chosen],
             "subgroup": subgroup_of(panel.cases, attribute),
         }
     )[list(WORKLIST_COLUMNS)]
 
 
 def unscored_worklist(cases: pd.DataFrame, findings: Sequence[str], *, finding: str, attribute: str | None = None) -> pd.DataFrame:
-    """The same for cases that no training scored; where `finding` is "macro", the truth is whether any finding is present.
+    """The worklist of cases without scores; where `finding` is "macro", the truth is whether any finding is present.
 
     Args:
-        cases: rows of a cohort's cases.
-        findings: the cohort's.
+        cases: rows of the table of a cohort's cases.
+        findings: the cohort's findings.
         finding: a finding or "macro".
         attribute: of the column `subgroup`.
     """
     labels = cases[list(findings) if finding == MACRO else [finding]].max(axis=1, skipna=False).to_numpy(dtype=float)
-    if finding == MACRO:
+    if finding == MACRO:  # one finding present is enough; absent only where all labels are known
         labels = np.where((cases[list(findings)] == 1).any(axis=1), 1.0, labels)
     nothing = dict.fromkeys(("score", "spread", "score_without", "change", "distance"), np.nan)
     known = {"case_id": cases["case_id"].to_numpy(), "finding": finding, "truth": truth(labels)}
@@ -111,9 +111,10 @@ def selected(table: pd.DataFrame, filters: Mapping[Facet, str]) -> pd.DataFrame:
 
 
 def facet_counts(table: pd.DataFrame, filters: Mapping[Facet, str]) -> dict[Facet, dict[str, int]]:
-    """How many cases each value of each facet would leave under the other filters; `EVERY` among the values."""
+    """The number of cases that each value of each facet would leave, together with the filters of the other facets; also for `EVERY`."""
     counts: dict[Facet, dict[str, int]] = {}
     for facet, values in FACETS.items():
+        # Without the facet's own filter: its other values would otherwise all count 0 as soon as one is chosen.
         left = table.loc[_mask(table, {name: value for name, value in filters.items() if name != facet}), facet]
         found = left.value_counts()
         options = values or tuple(table[facet].cat.categories)
@@ -122,15 +123,16 @@ def facet_counts(table: pd.DataFrame, filters: Mapping[Facet, str]) -> dict[Face
 
 
 def ordered(table: pd.DataFrame, sorting: Sorting) -> pd.DataFrame:
-    """The rows of a worklist with what `sorting` asks for first; equal ones, and those without a value, as stored."""
+    """The rows of a worklist in the order `sorting`; ties stay in stored order, and rows without a value come last."""
     if sorting == "none":
         return table
+    # Signs turn "largest first" into rising order; NaN becomes infinite so that cases without a value come last under every sorting.
     keys = {"change": -table["change"].abs(), "uncertainty": -table["spread"], "score": -table["score"], "border": table["distance"].abs()}
     return table.iloc[np.argsort(keys[sorting].fillna(np.inf).to_numpy(), kind="stable")]
 
 
 def stepped(order: Sequence[str], current: str, by: int) -> str:
-    """The case `by` places after `current` in `order`, at most the first or the last; the first where `current` is not in it."""
+    """The case `by` positions after `current` in `order`, at most the first or the last; the first where `current` is not in `order`."""
     if current not in order:
         return order[0]
     return order[min(max(order.index(current) + by, 0), len(order) - 1)]
@@ -142,7 +144,7 @@ def truth(labels: Floats) -> NDArray[np.object_]:
 
 
 def subgroup_of(cases: pd.DataFrame, attribute: str | None) -> pd.Series:
-    """The subgroup of each case, numbered as the cases are; everybody in one where no attribute is named."""
+    """The subgroup of each case, indexed from 0; one subgroup of all cases where `attribute` is None."""
     if attribute is None:
         return pd.Series(pd.Categorical(["all"] * len(cases), categories=["all"]))
     return subgroups(cases, attribute).reset_index(drop=True)
@@ -157,7 +159,7 @@ def _mask(table: pd.DataFrame, filters: Mapping[Facet, str]) -> NDArray[np.bool_
 
 
 def _answers(scores: CaseScores, arm: Arm | None) -> ArmAnswers:
-    """The answers of `arm`; nothing but "none" where nothing was trained so."""
+    """The answers of `arm`; NaN and "none" throughout where there is no arm."""
     if arm is not None:
         return arm_answers(scores, arm)
     shape = scores.panel.labels.shape
@@ -165,13 +167,14 @@ def _answers(scores: CaseScores, arm: Arm | None) -> ArmAnswers:
     return ArmAnswers(0, nothing, nothing, np.zeros(shape, np.intp), np.full(shape, NO_ANSWER, dtype=object), nothing)
 
 
-def _picked(findings: Sequence[str], finding: str, change: Floats) -> NDArray[np.intp]:
-    """For each case the number of `finding`, or of the finding with the largest change."""
+def _finding_indices(findings: Sequence[str], finding: str, change: Floats) -> NDArray[np.intp]:
+    """For each case the index of `finding`; of "macro", that of the finding with the largest change, or the first where none changed."""
     if finding != MACRO:
         return np.full(change.shape[1], list(findings).index(finding), dtype=np.intp)
-    return np.asarray(np.nan_to_num(np.abs(change)).argmax(axis=0))
+    return np.asarray(np.nan_to_num(np.abs(change)).argmax(axis=0))  # NaN as 0: argmax would choose the NaN
 
 
 def _agreement(answer: NDArray[np.object_], without: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Whether private and non-private models agree; `UNKNOWN` unless both have a majority."""
     clear = np.isin(answer, (POSITIVE, NEGATIVE)) & np.isin(without, (POSITIVE, NEGATIVE))
     return np.select([clear & (answer != without), clear], [DIFFER, AGREE], UNKNOWN).astype(object)

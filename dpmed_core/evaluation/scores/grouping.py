@@ -21,7 +21,7 @@ class Block:
 
     Attributes:
         attribute: its name.
-        first: number of its first subgroup among all.
+        first: index of its first subgroup among all.
         n_groups: how many it has.
         codes: subgroup of each case, counted from 0 within the attribute; `n_groups` for none.
         cells: cell of each case among all; 0 where it stands in no subgroup.
@@ -36,11 +36,11 @@ class Block:
 
 @dataclass(frozen=True, eq=False)
 class Grouping:
-    """All subgroups of all attributes, numbered through; cells stand in the order of their subgroups.
+    """All subgroups of all attributes under one index; cells stand in the order of their subgroups.
 
     Attributes:
-        groups: (attribute, subgroup) by number.
-        blocks: one an attribute.
+        groups: (attribute, subgroup) by index.
+        blocks: one for each attribute.
         cell_patient: patient of each cell.
         cell_start: where each subgroup's cells begin, and the end `[n_groups + 1]`.
         n_patients: patients in all.
@@ -59,6 +59,7 @@ class Grouping:
 
     def sum_cells(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sums over each subgroup's cells, along the last axis: `[..., n_cells]` to `[..., n_groups]`."""
+        # `reduceat` refuses an empty axis. For an empty slice it would give the next cell's value, but no subgroup is without a cell.
         if values.shape[-1] == 0:
             return np.zeros((*values.shape[:-1], len(self.groups)))
         return np.add.reduceat(values, self.cell_start[:-1], axis=-1)
@@ -89,6 +90,7 @@ def group_cases(cases: pd.DataFrame, by: Sequence[str], patients: Integers, *, n
     starts = [0]
     for attribute in (EVERYBODY, *dict.fromkeys(by)):
         names, codes = _codes(cases, attribute)
+        # Subgroup and patient in one integer: sorted, the cells of a subgroup stand together, in the order of their patients.
         pairs, cells = np.unique(codes.astype(np.intp) * n_patients + patients, return_inverse=True)
         blocks.append(Block(attribute, len(groups), len(names), codes, cells + starts[-1]))
         groups.extend((attribute, name) for name in names)
@@ -101,5 +103,7 @@ def _codes(cases: pd.DataFrame, attribute: str) -> tuple[list[str], NDArray[np.u
     if attribute == EVERYBODY:
         return [EVERYBODY], np.zeros(len(cases), dtype=np.uint8)
     membership = subgroups(cases, attribute).cat.remove_unused_categories()
+    # NumPy sorts integers of 8 and 16 bits stably in linear time (radix sort). One code past the last must fit too: it marks cases that are
+    # left out.
     smallest = np.uint8 if len(membership.cat.categories) < 255 else np.uint16
     return [str(name) for name in membership.cat.categories], membership.cat.codes.to_numpy().astype(smallest)

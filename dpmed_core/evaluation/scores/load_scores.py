@@ -1,4 +1,4 @@
-"""Stored scores as arrays, one run in memory at a time: what `cases.scored_cases` and `panel.panels_of` give, without the table between."""
+"""Stored scores to panels of arrays: the only way from the run store to every table."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.errors import DamagedRunError
 from dpmed_core.evaluation.scores.panel import Panel
-from dpmed_core.evaluation.scores.scored_cases import RUN_COLUMNS, finished_runs, run_facts, superseded_runs
+from dpmed_core.evaluation.scores.scored_runs import RUN_COLUMNS, finished_runs, run_facts, superseded_runs
 from dpmed_core.runs.status import RunStatus
 from dpmed_core.runs.store import RunStore
 
@@ -66,6 +66,7 @@ def read_scores(runs: RunStore, cohort: Cohort, *, recipe: str | None = None) ->
     for status in finished_runs(runs, cohort, recipe=recipe):
         try:
             table = runs.scores(status.run_id)
+            # Runs on one cohort mostly store the same rows in the same order, so their places in the arrays are looked up once.
             layout = layout if layout is not None and table[LAYOUT_COLUMNS].equals(layout.rows) else _layout(table, cohort)
             read.append(_run(runs, status, table, layout))
         except DamagedRunError:
@@ -76,6 +77,7 @@ def read_scores(runs: RunStore, cohort: Cohort, *, recipe: str | None = None) ->
 
 
 def _layout(table: pd.DataFrame, cohort: Cohort) -> _Layout:
+    """Finding and case of each row of a run's table."""
     finding, findings = pd.factorize(table["finding"])
     case = pd.Index(cohort.cases["case_id"]).get_indexer(pd.Index(table["case_id"]))
     parts = np.full(len(cohort.cases), "", dtype=object)
@@ -95,16 +97,24 @@ def _panels(read: Sequence[_Run], cohort: Cohort, part: Part) -> Iterator[Panel]
     """One panel for each set of runs with the same findings and the same cases in `part`."""
     same: dict[tuple[object, ...], list[_Run]] = {}
     for run in read:
-        scored = (run.parts == part.value) & ~np.isnan(run.scores).all(axis=0)
+        scored = _scored_in(run, part)
         if scored.any():
             same.setdefault((run.findings, scored.tobytes()), []).append(run)
     for group in same.values():
-        yield _panel(group, cohort, np.flatnonzero((group[0].parts == part.value) & ~np.isnan(group[0].scores).all(axis=0)))
+        yield _panel(group, cohort, np.flatnonzero(_scored_in(group[0], part)))
+
+
+def _scored_in(run: _Run, part: Part) -> NDArray[np.bool_]:
+    """Which of the cohort's cases are in `part` for this run and have a score for any finding."""
+    return np.asarray((run.parts == part.value) & ~np.isnan(run.scores).all(axis=0))
 
 
 def _panel(group: Sequence[_Run], cohort: Cohort, rows: NDArray[np.intp]) -> Panel:
+    """The panel of runs that were scored on the cases in `rows` of the cohort's table."""
     scores = np.stack([run.scores[:, rows] for run in group])
     labels = np.stack([run.labels[:, rows] for run in group])
+    # Runs are compared case by case, so a finding of a case counts only where every run has its score and the same label. The others'
+    # labels become unknown, which leaves them out everywhere; their scores must only be numbers, since they are sorted with the rest.
     usable = (labels == labels[:1]).all(axis=0) & ~np.isnan(scores).any(axis=0)
     cases = cohort.cases.iloc[rows][["case_id", "patient_id", "age", "sex", *cohort.comorbidities]].reset_index(drop=True)
     patients, patient_ids = pd.factorize(cases["patient_id"])

@@ -11,9 +11,11 @@ from dpmed_core.evaluation.scores.grouping import Grouping
 SMALLEST_CLASS = 5
 """Fewer positive or negative images than this, or patients with them: not estimable."""
 FEWEST_PATIENTS = 10
+"""Fewer patients than this: not estimable."""
 FEWEST_EFFECTIVE = 2.5
 """Fewer patients of the rarer class than this, weighed by their images: one or two patients would decide alone."""
 NOTHING_ESTIMABLE = "no finding is estimable"
+FEW_GROUPS = "fewer than two subgroups are estimable"
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.intp]
@@ -41,11 +43,22 @@ class Counts:
 
     @classmethod
     def of(cls, cell_counts: Floats, grouping: Grouping) -> "Counts":
-        """The counts of cells with `cell_counts` `[2, n_cells]`, negatives first."""
+        """The counts of cells with `cell_counts` `[2, n_cells]`, negatives first.
+
+        >>> import pandas as pd
+        >>> from dpmed_core.evaluation.scores.grouping import group_cases
+        >>> patients = np.repeat(np.arange(10), [66, *[1] * 9])  # one patient with 66 images and nine with one
+        >>> grouping = group_cases(pd.DataFrame(index=range(75)), (), patients, n_patients=10)
+        >>> of_patient = np.array([66.0, *[1.0] * 9])
+        >>> counts = Counts.of(np.stack([of_patient, of_patient]), grouping)  # as many positives as negatives
+        >>> int(counts.patients[0]), round(float(counts.effective[0]), 2)  # 75^2 / (66^2 + 9): hardly more than one patient
+        (10, 1.29)
+        """
         negative, positive = cell_counts
         images = negative + positive
         sums = grouping.sum_cells(np.stack([images, positive, images > 0, positive > 0, negative > 0]))
         totals, squares = grouping.sum_cells(cell_counts), grouping.sum_cells(np.square(cell_counts))
+        # The maximum avoids 0 / 0 where a class is empty: its effective number is then 0.
         effective = np.min(np.square(totals) / np.maximum(squares, 1), axis=0)
         cases, of_positive, patients, positive_patients, negative_patients = np.rint(sums).astype(np.intp)
         return cls(cases, of_positive, patients, positive_patients, negative_patients, effective)
@@ -60,7 +73,20 @@ class Counts:
 def not_estimable(
     n_positive: int, n_negative: int, positive_patients: int, negative_patients: int, n_patients: int, n_effective: float
 ) -> str:
-    """Why an AUROC of so many images and patients is not estimable; empty where it is."""
+    """Why an AUROC of so many images and patients is not estimable; empty where it is.
+
+    >>> not_estimable(4, 36, 4, 36, 40, 4.0), not_estimable(20, 20, 20, 20, 40, 20.0)
+    ('fewer than 5 positives', '')
+
+    Args:
+        n_positive: images with the finding.
+        n_negative: images without it.
+        positive_patients: patients with a positive image.
+        negative_patients: patients with a negative image.
+        n_patients: patients with either; one may have both.
+        n_effective: patients of the rarer class, weighed by their images.
+    """
+    # The plainest reason first: a reader is told what to collect more of.
     if n_positive == 0 or n_negative == 0:
         return "only one class" if n_positive + n_negative else "no case with a known label"
     rarer = "positives" if n_positive < n_negative else "negatives"
@@ -74,7 +100,11 @@ def not_estimable(
 
 
 def stacked(counts: Sequence[Counts]) -> dict[str, Integers]:
-    """n_cases, n_positive and n_patients `[n_findings + 1, n_groups]`; the last row is macro's, positives summed over findings."""
+    """n_cases, n_positive and n_patients `[n_findings + 1, n_groups]`; the last row is macro's.
+
+    Findings share their images and patients, so macro has those of the finding with most labels; positive labels are different things for
+    each finding and are added up.
+    """
     cases, positive, patients = (np.array([getattr(c, name) for c in counts]) for name in ("cases", "positive", "patients"))
     return {
         "n_cases": np.vstack([cases, cases.max(axis=0)]),

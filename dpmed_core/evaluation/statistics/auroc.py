@@ -1,4 +1,4 @@
-"""Areas under ROC curves of many subgroups at once, with one influence value for each patient in each subgroup.
+"""AUROC of many subgroups at once, with one influence value for each patient in each subgroup.
 
 AUROC is the Mann-Whitney statistic. With m positives and n negatives,
 
@@ -9,80 +9,35 @@ AUROC is the Mann-Whitney statistic. With m positives and n negatives,
 where p holds m_p of the positives and n_p of the negatives, and I and J patients have any. a_p + b_p is the sum of DeLong's structural
 components over a patient's images (Obuchowski 1997). The quotients make d_p what A loses when p is left out, so this is the jackknife over
 patients (Arvesen 1969; MacKinnon, Nielsen & Webb 2023), which holds where few patients carry many images; where each patient has one image
-it is DeLong's variance to the last digit. The d_p of two areas over the same patients multiply to their covariance, so means over findings
-and differences between runs are means and differences of d_p.
+it is DeLong's variance exactly. The covariance of two AUROCs over the same patients is the sum of the products of their d_p, so the d_p of
+a mean over findings, or of a difference between runs, are the mean or the difference of the d_p.
 
-Scores are sorted once a finding; each attribute then needs a stable sort of small integers and running counts (Sun & Xu 2014).
+Scores are sorted once for each finding; each attribute then needs a stable sort of small integers and running counts (Sun & Xu 2014).
 
 Source: DeLong, DeLong & Clarke-Pearson 1988, Biometrics 44; Obuchowski 1997, Biometrics 53; Arvesen 1969, Annals of Mathematical
 Statistics 40; MacKinnon, Nielsen & Webb 2023, Journal of Applied Econometrics 38; Sun & Xu 2014, IEEE Signal Processing Letters 21.
 """
 
-from dataclasses import dataclass, field
-
 import numpy as np
 from numpy.typing import NDArray
 
-from dpmed_core.evaluation.scores.grouping import Grouping
-from dpmed_core.evaluation.scores.sample_sizes import Counts
+from dpmed_core.evaluation.scores.design import Design, Placement
+from dpmed_core.evaluation.statistics.jackknife import influence_values
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.intp]
 
 
-@dataclass(frozen=True, eq=False)
-class Placement:
-    """Where the images of one finding stand in the subgroups of one attribute.
-
-    Attributes:
-        codes: subgroup of each case within the attribute; one past the last for a case to leave out.
-        cells: `[n_cases]`, the cell of each case, or that plus n_cells where it is positive.
-        sizes: images in each subgroup.
-    """
-
-    codes: NDArray[np.unsignedinteger]
-    cells: Integers
-    sizes: Integers
-
-
-@dataclass(frozen=True, eq=False)
-class Design:
-    """Everything about one finding that no score can change.
-
-    Attributes:
-        grouping: the subgroups.
-        positive: `[n_cases]`.
-        placed: one an attribute.
-        cell_counts: negatives (row 0) and positives (row 1) of each cell `[2, n_cells]`; a cell is a patient in a subgroup.
-        counts: by subgroup.
-    """
-
-    grouping: Grouping
-    positive: NDArray[np.bool_] = field(repr=False)
-    placement: tuple[Placement, ...] = field(repr=False)
-    cell_counts: Floats = field(repr=False)
-    counts: Counts
-
-    @classmethod
-    def of(cls, labels: Floats, grouping: Grouping) -> "Design":
-        """The design of a finding with `labels` `[n_cases]`: 1, 0, or NaN, which is left out."""
-        unknown, positive = np.isnan(labels), labels == 1
-        n_cells = len(grouping.cell_patient)
-        shift = positive * n_cells
-        placement, cell_counts = [], np.zeros(2 * n_cells)
-        for block in grouping.blocks:
-            codes = block.codes.copy()
-            codes[unknown] = block.n_groups
-            sizes = np.bincount(codes, minlength=block.n_groups + 1)[: block.n_groups]
-            cells = block.cells + shift
-            cell_counts += np.bincount(cells, weights=codes < block.n_groups, minlength=2 * n_cells)
-            placement.append(Placement(codes, cells, sizes))
-        by_class = cell_counts.reshape(2, n_cells)
-        return cls(grouping, positive, tuple(placement), by_class, Counts.of(by_class, grouping))
-
-
-def areas(scores: Floats, design: Design) -> tuple[Floats, Floats]:
+def auroc_by_group(scores: Floats, design: Design) -> tuple[Floats, Floats]:
     """AUROC of each subgroup `[n_groups]`, and d_p of each cell `[n_cells]`; NaN where a subgroup has one class.
+
+    >>> import pandas as pd
+    >>> from dpmed_core.evaluation.scores.grouping import group_cases
+    >>> grouping = group_cases(pd.DataFrame(index=range(5)), (), np.arange(5), n_patients=5)
+    >>> labels = np.array([0.0, 0.0, 1.0, 1.0, np.nan])  # the last label is unknown
+    >>> value, influence = auroc_by_group(np.array([0.1, 0.4, 0.35, 0.8, 0.9]), Design.of(labels, grouping))
+    >>> float(value[0])  # three of four pairs are in order
+    0.75
 
     Args:
         scores: `[n_cases]`, larger = more suspicious.
@@ -91,17 +46,29 @@ def areas(scores: Floats, design: Design) -> tuple[Floats, Floats]:
     order = np.argsort(scores)
     in_order = scores[order]
     tied = in_order[1:] == in_order[:-1]
+    # Without ties the position in the sorted order says how many images lie below; only ties need ranks.
     rank = np.concatenate([[0], np.cumsum(~tied)]) if tied.any() else None
     n_cells = len(design.grouping.cell_patient)
+    # Cells of different attributes are different bins, so the attributes' counts can be added.
     beaten = np.zeros(2 * n_cells)
-    for placement in design.placement:
+    for placement in design.placements:
         beaten += _beaten(order, rank, placement, design.positive, 2 * n_cells)
-    return _areas_and_influence(beaten.reshape(2, n_cells), design)
+    return _auroc_and_influence(beaten.reshape(2, n_cells), design)
 
 
 def _beaten(order: Integers, rank: Integers | None, placement: Placement, positive: NDArray[np.bool_], n_bins: int) -> Floats:
-    """For each cell of `Placed.cells`: over its images, the images of the other class with a smaller score, ties half, summed."""
+    """For each cell and class (`Placement.cells`), over its images the number of images of the other class with a smaller score, ties half.
+
+    Args:
+        order: the images by rising score.
+        rank: rank of each image in that order, equal for equal scores; None where no scores are equal.
+        placement: where the images stand in one attribute's subgroups.
+        positive: `[n_cases]`.
+        n_bins: twice the number of cells: negatives first, then positives.
+    """
     in_order = placement.codes[order]
+    # The stable sort by subgroup keeps the order by score within each, so one sort of the scores serves all attributes. Images to leave
+    # out have a code past the last subgroup's and stand behind all others, where the slice cuts them off.
     by_group = np.argsort(in_order, kind="stable")[: placement.sizes.sum()]
     images = order[by_group]
     is_positive = positive[images]
@@ -111,6 +78,7 @@ def _beaten(order: Integers, rank: Integers | None, placement: Placement, positi
     positives_below, negatives_below = (
         _below(len(images), positives) if rank is None else _below_tied(rank[by_group], in_order[by_group], positives)
     )
+    # The counts run on through the subgroups: what stood before a subgroup's first image is subtracted.
     before = positives[starts]
     below = np.where(
         is_positive, negatives_below - np.repeat(starts - before, placement.sizes), positives_below - np.repeat(before, placement.sizes)
@@ -129,24 +97,23 @@ def _below_tied(rank: Integers, group: NDArray[np.unsignedinteger], positives: I
     first = np.flatnonzero(begins)
     run = np.cumsum(begins) - 1
     last = np.concatenate([first[1:], [len(rank)]]) if len(rank) else first
+    # Halfway between the counts before and after the images of one score: those below in full, ties half.
     positives_middle = (positives[first] + positives[last]) / 2
     return positives_middle[run], ((first + last) / 2 - positives_middle)[run]
 
 
-def _areas_and_influence(beaten: Floats, design: Design) -> tuple[Floats, Floats]:
+def _auroc_and_influence(beaten: Floats, design: Design) -> tuple[Floats, Floats]:
+    """AUROC of each subgroup and d_p of each cell, as in the head of this module, from the sums of `_beaten` `[2, n_cells]`."""
     grouping, counts = design.grouping, design.counts
     group, (cell_negative, cell_positive) = grouping.cell_group, design.cell_counts
     m, n = counts.positive.astype(float), (counts.cases - counts.positive).astype(float)
     with np.errstate(divide="ignore", invalid="ignore"):
+        # Without one of the classes this is 0 / 0: NaN, since 0 would claim that every pair is in the wrong order.
         value = grouping.sum_cells(beaten[1]) / (m * n)
-        i, j = (np.sqrt((patients - 1) / patients) for patients in (counts.positive_patients, counts.negative_patients))
-        area, m, n = value[group], m[group], n[group]
-        a = (beaten[1] / n - area * cell_positive) / m
-        b = ((1 - area) * cell_negative - beaten[0] / m) / n
-        influence = left_out(a, cell_positive / m) * i[group] + left_out(b, cell_negative / n) * j[group]
-    return value, influence
-
-
-def left_out(residual: Floats, share: Floats) -> Floats:
-    """residual / (1 - share), what a mean loses without a patient who holds `share` of it; 0 where the patient is alone."""
-    return np.where(share < 1, residual / np.maximum(1 - share, 1e-12), np.where(np.isnan(share), np.nan, 0.0))
+        of_group, m, n = value[group], m[group], n[group]
+        a = (beaten[1] / n - of_group * cell_positive) / m
+        # V01 counts the positives above a negative, `beaten` those below it: V01 = 1 - beaten / m.
+        b = ((1 - of_group) * cell_negative - beaten[0] / m) / n
+        from_positives = influence_values(a, cell_positive / m, counts.positive_patients.astype(float)[group])
+        from_negatives = influence_values(b, cell_negative / n, counts.negative_patients.astype(float)[group])
+    return value, from_positives + from_negatives

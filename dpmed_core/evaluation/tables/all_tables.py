@@ -1,28 +1,106 @@
 """Every table of an evaluation, from one pass over the scores; each is computed once, when it is first asked for."""
 
 from collections.abc import Callable, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from uuid import uuid4
 
 import pandas as pd
 
-from dpmed_core.cohort.schema import Part
+from dpmed_core.evaluation.metrics.auroc import AUROC
+from dpmed_core.evaluation.metrics.measured import Measured, measure
+from dpmed_core.evaluation.metrics.metric import Metric
 from dpmed_core.evaluation.scores.grouping import EVERYBODY
 from dpmed_core.evaluation.scores.load_scores import Scores
 from dpmed_core.evaluation.scores.operating_point import OperatingRule
-from dpmed_core.evaluation.scores.panel import panels_of
-from dpmed_core.evaluation.statistics.auroc_panel import Measured, measure_panel
+from dpmed_core.evaluation.scores.panel_design import PanelDesign, rows_of_runs
+from dpmed_core.evaluation.scores.scored_runs import RUN_COLUMNS
 from dpmed_core.evaluation.statistics.curves import reliability_table, roc_table
+from dpmed_core.evaluation.tables.calibration import calibration_rows
 from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN, cost_rows
+from dpmed_core.evaluation.tables.decision_curve import benefit_rows
 from dpmed_core.evaluation.tables.fairness_verdict import verdict_rows
 from dpmed_core.evaluation.tables.parity import disparity_rows, parity_rows
-from dpmed_core.evaluation.tables.rates import RATE_COLUMNS, Rated, rate_panels, rate_rows
+from dpmed_core.evaluation.tables.rates import rate_rows
 from dpmed_core.evaluation.tables.size_loss import size_loss_rows
 from dpmed_core.evaluation.tables.subgroup_gaps import gap_rows
-from dpmed_core.evaluation.tables.utility import UTILITY_COLUMNS, auroc_rows, utility_means
+from dpmed_core.evaluation.tables.utility import COUNT_COLUMNS, mean_rows, run_columns, run_rows
 
 GUARANTEE_COLUMNS = ["recipe", "unit", "epsilon", "delta", "accountant"]
 PLACE = ["recipe", "unit", "epsilon", "delta", "finding", "attribute", "subgroup"]
+
+
+class MetricTables:
+    """The tables of one metric; the value's column is called by the metric's name.
+
+    Attributes:
+        metric: which.
+        by: attributes of the subgroups.
+        margin: acceptable loss, for costs.
+    """
+
+    def __init__(self, metric: Metric, designs: Sequence[PanelDesign], by: Sequence[str], margin: float) -> None:
+        """The tables of `metric`, over panels with their subgroups."""
+        self.metric, self.by, self.margin = metric, tuple(by), margin
+        self._designs = designs
+
+    @cached_property
+    def utility(self) -> pd.DataFrame:
+        """Each run and finding (`evaluation.tables.utility.run_rows`)."""
+        everybody = self._every_run[self._every_run["attribute"] == EVERYBODY]
+        return everybody[run_columns(self.metric)].reset_index(drop=True)
+
+    @cached_property
+    def subgroups(self) -> pd.DataFrame:
+        """Each run, subgroup and finding."""
+        return self._every_run[self._every_run["attribute"] != EVERYBODY].reset_index(drop=True)
+
+    @cached_property
+    def means(self) -> pd.DataFrame:
+        """Both, averaged over an arm's runs; attribute "all" is everybody (`evaluation.tables.utility.mean_rows`)."""
+        return mean_rows(self.metric, self.measured, [EVERYBODY, *self.by])
+
+    @cached_property
+    def overall(self) -> pd.DataFrame:
+        """Everybody's rows of `means`."""
+        return self.means[self.means["attribute"] == EVERYBODY].reset_index(drop=True)
+
+    @cached_property
+    def groups(self) -> pd.DataFrame:
+        """`means` with their accountant, and, with its reason, what is not estimable in any run; in the order of the subgroups."""
+        silent = self._every_run[self._every_run[self.metric.name].isna()].drop_duplicates(PLACE)
+        counted = silent[[*PLACE, *COUNT_COLUMNS, "reason"]]
+        both = pd.concat([self.means.assign(reason=""), counted]).drop_duplicates(PLACE)
+        order = self._every_run[["attribute", "subgroup"]].drop_duplicates().reset_index(drop=True).reset_index(names="order")
+        placed = both.merge(order, on=["attribute", "subgroup"]).sort_values("order", kind="stable")
+        return self.with_guarantee(placed.drop(columns="order"))
+
+    @cached_property
+    def gaps(self) -> pd.DataFrame:
+        """Largest minus smallest subgroup (`evaluation.tables.subgroup_gaps`)."""
+        return gap_rows(self.measured, self.by)
+
+    @cached_property
+    def costs(self) -> pd.DataFrame:
+        """Private minus non-private, for everybody and each subgroup (`evaluation.tables.cost_of_privacy`)."""
+        return cost_rows(self.metric, self.measured, [EVERYBODY, *self.by], margin=self.margin)
+
+    @cached_property
+    def size_loss(self) -> pd.DataFrame:
+        """Pearson's r of subgroup size and loss (`evaluation.tables.size_loss`)."""
+        return size_loss_rows(self.measured, self.by)
+
+    @cached_property
+    def measured(self) -> list[Measured]:
+        """The metric itself, by panel."""
+        return [measure(self.metric, design) for design in self._designs]
+
+    @cached_property
+    def _every_run(self) -> pd.DataFrame:
+        return run_rows(self.metric, self.measured, [EVERYBODY, *self.by])
+
+    def with_guarantee(self, table: pd.DataFrame) -> pd.DataFrame:
+        """`table` with the delta and accountant of each row's recipe, unit and epsilon."""
+        return with_guarantee(table, self.utility)
 
 
 class EvaluationTables:
@@ -30,8 +108,8 @@ class EvaluationTables:
 
     Attributes:
         by: attributes of the subgroups.
-        margin: acceptable loss of AUROC, for costs and verdicts.
-        findings: the verdicts' family; None for all.
+        margin: acceptable loss, for costs and verdicts.
+        findings: those of the analysis plan; None for all.
         rule: the operating point; None for Youden's.
         token: a name of these very tables, for caches of what is made from them.
     """
@@ -45,15 +123,46 @@ class EvaluationTables:
         findings: Sequence[str] | None = None,
         rule: OperatingRule | None = None,
     ) -> None:
-        """The tables of the scores that `read` gives; nothing is read before it is needed."""
+        """The tables of the scores that `read` gives; nothing is read before it is needed.
+
+        An attribute that does not exist is a CohortError at the first table. Lock margin and findings first (`evaluation.analysis_plan`).
+        """
         self._read = read
         self.by, self.margin, self.findings, self.rule = tuple(by), margin, findings, rule
         self.token = uuid4().hex
+        self._of: dict[str, MetricTables] = {}
+
+    def of(self, metric: Metric) -> MetricTables:
+        """The tables of `metric`."""
+        if metric.name not in self._of:
+            self._of[metric.name] = MetricTables(metric, self._designs, self.by, self.margin)
+        return self._of[metric.name]
+
+    @property
+    def auroc(self) -> MetricTables:
+        """The tables of AUROC."""
+        return self.of(AUROC)
 
     @cached_property
     def scores(self) -> Scores:
         """What all tables are made from."""
         return self._read()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no run is finished."""
+        return not self.scores.test
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """One row a finished run, with `RUN_COLUMNS`."""
+        tables = [panel.runs for panel in self.scores.test]
+        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(RUN_COLUMNS))
+
+    @cached_property
+    def guarantees(self) -> pd.DataFrame:
+        """What each epsilon in the other tables means: its recipe, unit, delta and accountant."""
+        return self.runs[self.runs["epsilon"].notna()].drop_duplicates(GUARANTEE_COLUMNS)[GUARANTEE_COLUMNS]
 
     @cached_property
     def damaged(self) -> list[str]:
@@ -66,70 +175,34 @@ class EvaluationTables:
         return list(self.scores.superseded)
 
     @cached_property
-    def utility(self) -> pd.DataFrame:
-        """AUROC of each run and finding (`evaluation.tables.utility`)."""
-        return self._everything[self._everything["attribute"] == EVERYBODY][list(UTILITY_COLUMNS)].reset_index(drop=True)
-
-    @cached_property
-    def subgroups(self) -> pd.DataFrame:
-        """AUROC of each run, subgroup and finding (`evaluation.tables.subgroup_gaps`)."""
-        return self._everything[self._everything["attribute"] != EVERYBODY].reset_index(drop=True)
-
-    @cached_property
-    def means(self) -> pd.DataFrame:
-        """Both, averaged over trainings; attribute "all" is everybody (`utility.utility_means`)."""
-        return utility_means(self._everything)
-
-    @cached_property
-    def overall(self) -> pd.DataFrame:
-        """Everybody's rows of `means`."""
-        return self.means[self.means["attribute"] == EVERYBODY].reset_index(drop=True)
-
-    @cached_property
-    def groups(self) -> pd.DataFrame:
-        """`means` with their accountant, and, with its reason, what is not estimable in any training; in the order of the subgroups."""
-        silent = self._everything[self._everything["auroc"].isna()].drop_duplicates(PLACE)
-        counted = silent[[*PLACE, "n_cases", "n_positive", "n_patients", "reason"]]
-        both = pd.concat([self.means.assign(reason=""), counted]).drop_duplicates(PLACE)
-        order = self._everything[["attribute", "subgroup"]].drop_duplicates().reset_index(drop=True).reset_index(names="place")
-        placement = both.merge(order, on=["attribute", "subgroup"]).sort_values("place", kind="stable")
-        return self.with_guarantee(placement.drop(columns="place"))
-
-    @cached_property
-    def gaps(self) -> pd.DataFrame:
-        """Largest minus smallest subgroup (`evaluation.tables.subgroup_gaps`)."""
-        return gap_rows(self._measured, self.by)
-
-    @cached_property
-    def costs(self) -> pd.DataFrame:
-        """Private minus non-private, for everybody and each subgroup (`evaluation.tables.cost_of_privacy`)."""
-        return cost_rows(self._measured, [EVERYBODY, *self.by], margin=self.margin)
-
-    @cached_property
     def verdicts(self) -> pd.DataFrame:
-        """Whether privacy cost a subgroup more than the others (`evaluation.tables.fairness_verdict`)."""
-        return verdict_rows(self._measured, self.by, margin=self.margin, findings=self.findings)
-
-    @cached_property
-    def size_loss(self) -> pd.DataFrame:
-        """Pearson's r of subgroup size and loss (`evaluation.tables.size_loss`)."""
-        return size_loss_rows(self._measured, self.by)
+        """Whether privacy cost a subgroup more AUROC than the others (`evaluation.tables.fairness_verdict`)."""
+        return verdict_rows(self.auroc.measured, self.by, margin=self.margin, findings=self.findings)
 
     @cached_property
     def rates(self) -> pd.DataFrame:
         """Sensitivity, specificity and their kin at the operating point (`evaluation.tables.rates`)."""
-        rows = [rate_rows(one) for one in self._rated]
-        return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=list(RATE_COLUMNS))
+        return rate_rows(self._designs)
 
     @cached_property
     def parity(self) -> pd.DataFrame:
         """Each subgroup's rates against the others' (`evaluation.tables.parity`)."""
-        return parity_rows(self._rated, self.by)
+        return parity_rows(self._designs)
 
     @cached_property
     def disparity(self) -> pd.DataFrame:
         """Demographic parity and equalised odds by attribute (`evaluation.tables.parity`)."""
-        return disparity_rows(self._rated, self.by)
+        return disparity_rows(self._designs)
+
+    @cached_property
+    def calibration(self) -> pd.DataFrame:
+        """Slope, intercept, Brier score and expected calibration error (`evaluation.tables.calibration`)."""
+        return calibration_rows(self._designs)
+
+    @cached_property
+    def net_benefit(self) -> pd.DataFrame:
+        """Decision curves (`evaluation.tables.decision_curve`)."""
+        return benefit_rows([PanelDesign(panel) for panel in self.scores.test])
 
     @cached_property
     def roc(self) -> pd.DataFrame:
@@ -143,42 +216,15 @@ class EvaluationTables:
 
     def with_guarantee(self, table: pd.DataFrame) -> pd.DataFrame:
         """`table` with the delta and accountant of each row's recipe, unit and epsilon."""
-        keys = ["recipe", "unit", "epsilon", *(["delta"] if "delta" in table.columns else [])]
-        return table.merge(self.utility[GUARANTEE_COLUMNS].drop_duplicates(keys), on=keys, how="left")
+        return with_guarantee(table, self.runs)
 
     @cached_property
-    def _everything(self) -> pd.DataFrame:
-        return auroc_rows(self._measured, [EVERYBODY, *self.by])
-
-    @cached_property
-    def _measured(self) -> list[Measured]:
-        return [measure_panel(panel, self.by) for panel in self.scores.test]
-
-    @cached_property
-    def _rated(self) -> list[Rated]:
-        return rate_panels(self.scores.test, self.scores.validation, self.by, rule=self.rule)
+    def _designs(self) -> list[PanelDesign]:
+        validation, rule = rows_of_runs(self.scores.validation), self.rule or OperatingRule()
+        return [PanelDesign(panel, self.by, validation, rule) for panel in self.scores.test]
 
 
-def evaluation_tables(
-    scored: pd.DataFrame,
-    by: Sequence[str] = (),
-    *,
-    margin: float = DEFAULT_MARGIN,
-    findings: Sequence[str] | None = None,
-    rule: OperatingRule | None = None,
-) -> EvaluationTables:
-    """All tables of scored cases.
-
-    Args:
-        scored: scored cases, with their validation part (`cases.HELD_OUT`) where rates are wanted.
-        by: attributes, as `cohort.groups.subgroups` takes them; an unknown one is a CohortError at the first table.
-        margin: acceptable loss of AUROC, for costs and verdicts; lock it first (`evaluation.analysis_plan`).
-        findings: the verdicts' family; None for all.
-        rule: the operating point; None for Youden's.
-    """
-    return EvaluationTables(partial(_as_arrays, scored), by, margin=margin, findings=findings, rule=rule)
-
-
-def _as_arrays(scored: pd.DataFrame) -> Scores:
-    test, validation = (tuple(panels_of(scored, part)) for part in (Part.TEST, Part.VALIDATION))
-    return Scores(test, validation, tuple(scored.attrs.get("damaged", ())), tuple(scored.attrs.get("superseded", ())))
+def with_guarantee(table: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """`table` with the delta and accountant that the `runs` of each row's recipe, unit and epsilon have."""
+    keys = ["recipe", "unit", "epsilon", *(["delta"] if "delta" in table.columns else [])]
+    return table.merge(runs[GUARANTEE_COLUMNS].drop_duplicates(keys), on=keys, how="left")

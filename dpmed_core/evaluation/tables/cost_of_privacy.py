@@ -1,4 +1,4 @@
-"""What privacy costs: paired differences of AUROC between private models and their twins, for everybody and each subgroup."""
+"""What privacy costs: paired differences of a metric between private models and their non-private references, overall and by subgroup."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,64 +8,50 @@ from numpy.typing import NDArray
 from scipy.stats import t
 
 from dpmed_core.errors import SpecError
-from dpmed_core.evaluation.scores.grouping import EVERYBODY
-from dpmed_core.evaluation.statistics.arms import Comparison, comparisons, training_variance
-from dpmed_core.evaluation.statistics.auroc_panel import Measured, measure
-from dpmed_core.evaluation.statistics.intervals import added, symmetric
+from dpmed_core.evaluation.metrics.measured import Measured
+from dpmed_core.evaluation.metrics.metric import Metric
+from dpmed_core.evaluation.metrics.paired import PairedDifference, paired_differences
+from dpmed_core.evaluation.statistics.intervals import symmetric
 
 COMPARED_COLUMNS = ("recipe", "unit", "epsilon", "delta", "reference", "n_seeds", "n_seeds_reference")
-COST_COLUMNS = (
-    *COMPARED_COLUMNS,
-    "attribute",
-    "subgroup",
-    "finding",
-    "auroc",
-    "auroc_reference",
-    "difference",
-    "difference_low",
-    "difference_high",
-    "p_value",
-    "margin",
-    "verdict",
-    "covers",
-    "n_cases",
-    "n_positive",
-    "n_patients",
-    "reason",
-)
+PLACE = ("attribute", "subgroup", "finding")
 NON_INFERIOR, INFERIOR, NOT_ENOUGH = "non-inferior", "inferior", "not enough evidence"
-PATIENTS, PATIENTS_AND_TRAININGS = "patients", "patients and trainings"
+PATIENTS, PATIENTS_AND_RUNS = "patients", "patients and training runs"
+"""What an interval covers."""
 DEFAULT_MARGIN = 0.02
 Floats = NDArray[np.float64]
 
 
-def cost_table(scored: pd.DataFrame, by: Sequence[str] = (), *, margin: float = DEFAULT_MARGIN) -> pd.DataFrame:
-    """Private minus non-private AUROC on the same cases, with `COST_COLUMNS`; see `cost_rows`."""
-    return cost_rows(measure(scored, by), (EVERYBODY, *by), margin=margin)
+def cost_columns(metric: Metric) -> list[str]:
+    """The columns of `cost_rows`."""
+    values = (metric.name, f"{metric.name}_reference", "difference", "difference_low", "difference_high", "p_value")
+    return [*COMPARED_COLUMNS, *PLACE, *values, "margin", "verdict", "covers", "n_cases", "n_positive", "n_patients", "reason"]
 
 
-def cost_rows(measured: Sequence[Measured], attributes: Sequence[str], *, margin: float) -> pd.DataFrame:
-    """Private minus non-private AUROC on the same cases, one row a comparison, subgroup and finding, with `COST_COLUMNS`.
+def cost_rows(metric: Metric, measured: Sequence[Measured], attributes: Sequence[str], *, margin: float) -> pd.DataFrame:
+    """Private minus non-private value on the same cases, one row a comparison, subgroup and finding, with `cost_columns`.
 
-    auroc and auroc_reference are means over trainings. The interval (95 %) and the two-sided p-value are paired and clustered by patient;
-    where both sides were trained twice or more they cover chance in training too (`covers`). verdict: "non-inferior" where the lower end
-    is above -margin, "inferior" where the upper end is below it, else "not enough evidence".
+    The value and its reference are means over training runs. The interval (95 %) and the two-sided p-value are paired and clustered by
+    patient; where both sides have two training runs or more they cover chance in training too (`covers`). verdict: "non-inferior" where the
+    whole interval is a loss of less than the margin or a gain, "inferior" where the whole interval is a larger loss, else "not enough
+    evidence"; blank for a metric that has no better direction.
 
     Args:
-        measured: `measured.measure`.
+        metric: which.
+        measured: of that metric.
         attributes: which rows; "all" for everybody.
-        margin: the loss of AUROC that is still acceptable, above 0.
+        margin: the loss that is still acceptable, above 0.
 
     Raises:
         SpecError: the margin cannot be used.
     """
     check_margin(margin)
-    tables = [_rows(m, comparison, attributes, margin) for m in measured for comparison in comparisons(m)]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COST_COLUMNS))
+    tables = [_rows(one, pair, attributes, margin) for one in measured for pair in paired_differences(one)]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=cost_columns(metric))
 
 
 def check_margin(margin: float) -> None:
-    """Refuse a margin that is not a loss of AUROC.
+    """Refuse a margin that no loss of AUROC can have.
 
     Raises:
         SpecError: it is not above 0 and below 0.5.
@@ -74,58 +60,69 @@ def check_margin(margin: float) -> None:
         raise SpecError(f"A margin of {margin:g} cannot be used: name the acceptable loss of AUROC, above 0 and below 0.5.")
 
 
-def cost_variance(measured: Measured, comparison: Comparison) -> tuple[Floats, Floats]:
-    """Variance `[n_findings, n_groups]` of a comparison's differences, and its degrees of freedom."""
-    patients, patients_freedom = measured.variance_of(comparison.influence)
-    trainings, freedom = training_variance(measured.values[comparison.private.runs], measured.values[comparison.twin.runs])
-    return added(patients, patients_freedom, trainings, freedom)
-
-
-def _rows(measured: Measured, comparison: Comparison, attributes: Sequence[str], margin: float) -> pd.DataFrame:
-    variance, freedom = cost_variance(measured, comparison)
-    difference = comparison.auroc - comparison.auroc_reference
+def _rows(measured: Measured, pair: PairedDifference, attributes: Sequence[str], margin: float) -> pd.DataFrame:
+    """The rows of one comparison."""
+    metric = measured.metric
+    variance, freedom = pair.variance()
+    difference = pair.values
     low, high = symmetric(difference, variance, freedom)
     numbers = {
-        "auroc": comparison.auroc,
-        "auroc_reference": comparison.auroc_reference,
+        metric.name: pair.private.values,
+        f"{metric.name}_reference": pair.non_private.values,
         "difference": difference,
         "difference_low": low,
         "difference_high": high,
         "p_value": two_sided(difference, variance, freedom),
-        "verdict": non_inferiority(low, high, margin),
-        "n_cases": measured.n_cases,
-        "n_positive": measured.n_positive,
-        "n_patients": measured.n_patients,
-        "reason": measured.reasons,
+        "verdict": non_inferiority(low, high, margin, gain=metric.gain),
+        **measured.counts,
+        "reason": pair.reasons,
     }
     rows = list(_places(measured, attributes))
-    finding, group = np.array([(f, g) for f, g, _ in rows], dtype=np.intp).reshape(-1, 2).T
-    table = pd.DataFrame({name: array[finding, group] for name, array in numbers.items()})
-    names = pd.DataFrame([place for _, _, place in rows], columns=["attribute", "subgroup", "finding"])
-    covers = PATIENTS_AND_TRAININGS if comparison.knows_training else PATIENTS
-    facts = pd.DataFrame([comparison.facts()] * len(rows), columns=list(COMPARED_COLUMNS))
-    return pd.concat([facts, names, table], axis=1).assign(margin=margin, covers=covers)[list(COST_COLUMNS)]
+    finding_index, group = np.array([(f, g) for f, g, _ in rows], dtype=np.intp).reshape(-1, 2).T
+    table = pd.DataFrame({name: array[finding_index, group] for name, array in numbers.items()})
+    names = pd.DataFrame([place for _, _, place in rows], columns=list(PLACE))
+    covers = PATIENTS_AND_RUNS if pair.knows_training else PATIENTS
+    facts = pd.DataFrame([pair.facts()] * len(rows), columns=list(COMPARED_COLUMNS))
+    return pd.concat([facts, names, table], axis=1).assign(margin=margin, covers=covers)[cost_columns(metric)]
 
 
 def _places(measured: Measured, attributes: Sequence[str]) -> Iterator[tuple[int, int, tuple[str, str, str]]]:
+    """Finding index, index of the subgroup, and names, of each row."""
     for attribute in attributes:
         for subgroup, group in measured.groups_of(attribute).items():
-            for finding, name in enumerate(measured.findings):
-                yield finding, group, (attribute, subgroup, name)
+            for finding_index, finding in enumerate(measured.findings):
+                yield finding_index, group, (attribute, subgroup, finding)
 
 
 def two_sided(value: Floats, variance: Floats, freedom: Floats) -> Floats:
-    """p-values of a difference of 0; 1 where nothing differs at all."""
+    """Two-sided p-values of the hypothesis that the difference is 0; 1 where nothing differs at all.
+
+    >>> two_sided(np.array([0.0, 0.2]), np.array([0.0, 0.01]), np.array([5.0, 1e9])).round(4).tolist()  # 0.2 is two errors of 0.1
+    [1.0, 0.0455]
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = np.abs(value) / np.sqrt(variance)
     p = 2 * t.sf(statistic, np.maximum(freedom, 1))
+    # Models with equal scores have a difference and an error of exactly 0, and a statistic of 0 / 0.
     return np.asarray(np.where((value == 0) & (variance == 0), 1.0, p))
 
 
-def non_inferiority(low: Floats, high: Floats, margin: float) -> NDArray[np.object_]:
-    """The verdict of each interval against -margin; blank where there is no interval."""
+def non_inferiority(low: Floats, high: Floats, margin: float, *, gain: int = 1) -> NDArray[np.object_]:
+    """The verdict of each interval against the margin; blank where there is no interval, or no better direction.
+
+    >>> non_inferiority(np.array([-0.01, -0.09, -0.05]), np.array([0.03, -0.03, 0.01]), 0.02).tolist()
+    ['non-inferior', 'inferior', 'not enough evidence']
+
+    Args:
+        low: lower ends of private minus non-private.
+        high: upper ends.
+        margin: the loss that is still acceptable, above 0.
+        gain: 1 where a rise is a gain, -1 where it is a loss, 0 where neither.
+    """
+    # For a metric that should be low a rise is the loss: with both ends negated and swapped the same comparison holds.
+    worst, best = (low, high) if gain > 0 else (-high, -low)
     verdict = np.full(low.shape, NOT_ENOUGH, dtype=object)
-    verdict[low > -margin] = NON_INFERIOR
-    verdict[high < -margin] = INFERIOR
-    verdict[np.isnan(low)] = ""
+    verdict[worst > -margin] = NON_INFERIOR
+    verdict[best < -margin] = INFERIOR
+    verdict[np.isnan(low) | (gain == 0)] = ""
     return verdict

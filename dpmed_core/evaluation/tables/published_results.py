@@ -1,4 +1,4 @@
-"""Published results to compare with: the paper's PDAC figures, and what can be said of them without its cases.
+"""Published results to compare with: the paper's PDAC results, and which statements they allow without its cases.
 
 Only AUROCs and counts were printed, so each error is approximate (Hanley & McNeil 1982) and nothing is paired. Whether a gap between
 subgroups is more than sampling alone gives is judged by drawing subgroups of the printed sizes from one binormal model whose AUROC is the
@@ -37,13 +37,13 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Reference:
-    """Published figures and where they are from.
+    """Published results and their source.
 
     Attributes:
         aurocs: one row an epsilon, as printed.
         counts: (positives, negatives) by column.
         source: the citation.
-        note: what to know of the counts.
+        note: how the counts were obtained.
     """
 
     aurocs: pd.DataFrame
@@ -57,6 +57,7 @@ def pdac_reference(folder: Path) -> Reference:
     """The paper's PDAC results in `folder` (`Settings.reference_dir`)."""
     card = json.loads((folder / "pdac_auroc.json").read_text())
     counts = {name: (int(n["positive"]), int(n["negative"])) for name, n in card["counts"].items()}
+    # The paper prints counts by sex and by age; everybody's are those of both sexes. The age groups add up to one more positive.
     counts["overall"] = (counts["male"][0] + counts["female"][0], counts["male"][1] + counts["female"][1])
     return Reference(pd.read_csv(folder / "pdac_auroc.csv"), counts, str(card["source"]), str(card["counts_note"]))
 
@@ -92,6 +93,7 @@ def pdac_gap_table(reference: Reference) -> pd.DataFrame:
             drawn = sampling_gaps(values, [reference.counts[column] for column in columns])
             facts = {"epsilon": _epsilon(printed["epsilon"]), "attribute": attribute, "gap": gap}
             ends = {"largest": names[int(values.argmax())], "smallest": names[int(values.argmin())]}
+            # The printed gap counts as one of the draws, so that no p-value is 0; the tolerance is for rounding.
             p, bound = float((1 + (drawn >= gap - 1e-12).sum()) / (1 + len(drawn))), float(np.quantile(drawn, 0.95))
             rows.append({**facts, **ends, "sampling_gap": bound, "p_value": p, "exceeds_sampling": p < 0.05})
     return pd.DataFrame(rows, columns=list(PDAC_GAP_COLUMNS))
@@ -99,6 +101,9 @@ def pdac_gap_table(reference: Reference) -> pd.DataFrame:
 
 def hanley_mcneil(auroc: Floats, n_positive: int, n_negative: int) -> Floats:
     """Variance of an AUROC from its value and the class sizes, for exponential scores.
+
+    >>> round(float(np.sqrt(hanley_mcneil(np.array(0.893), 51, 58))), 4)  # their example of 109 images prints 0.032
+    0.0325
 
     Source: Hanley & McNeil 1982, Radiology 143, equation 2.
     """
@@ -108,7 +113,10 @@ def hanley_mcneil(auroc: Floats, n_positive: int, n_negative: int) -> Floats:
 
 
 def score_interval(auroc: float, n_positive: int, n_negative: int) -> tuple[float, float]:
-    """The true AUROCs (to 1e-4) from which `auroc` is less than 1.96 Hanley-McNeil errors away; holds at exactly 1 too.
+    """The interval of true AUROCs (to 1e-4) that are less than 1.96 Hanley-McNeil errors from `auroc`; it has a width at exactly 1 too.
+
+    >>> [round(end, 3) for end in score_interval(1.0, 48, 27)]
+    [0.956, 1.0]
 
     Source: Newcombe 2006, Statistics in Medicine 25, part 2, method 5.
     """
@@ -120,6 +128,7 @@ def score_interval(auroc: float, n_positive: int, n_negative: int) -> tuple[floa
 def sampling_gaps(values: Floats, sizes: list[tuple[int, int]]) -> Floats:
     """Gaps `[N_DRAWS]` between subgroups of `sizes` (positives, negatives) that all have the mean of `values`, weighed by their cases."""
     common = float(np.average(values, weights=[m + n for m, n in sizes]))
+    # Two normal distributions this many standard deviations apart have an AUROC of Phi(distance / sqrt(2)).
     distance = math.sqrt(2) * norm.ppf(min(common, 1 - 1e-6))
     rng = np.random.default_rng(0)
     drawn = np.stack([_drawn_aurocs(rng, distance, m, n) for m, n in sizes])
@@ -127,8 +136,10 @@ def sampling_gaps(values: Floats, sizes: list[tuple[int, int]]) -> Floats:
 
 
 def _drawn_aurocs(rng: np.random.Generator, distance: float, n_positive: int, n_negative: int) -> Floats:
+    """AUROCs `[N_DRAWS]` of so many positives and negatives whose normal scores are `distance` standard deviations apart."""
     scores = rng.standard_normal((N_DRAWS, n_positive + n_negative))
     scores[:, :n_positive] += distance
+    # The Mann-Whitney statistic from the positives' rank sum, draw by draw.
     ranks = rankdata(scores, axis=1)[:, :n_positive].sum(axis=1)
     return np.asarray((ranks - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative))
 

@@ -1,1 +1,1 @@
-"""CT volumes: from a folder of slices, a multi-frame file, NIfTI or MetaImage to one grid of Hounsfield units in patient order."""
+"""CT: a folder of slices, a multi-frame file, NIfTI or MetaImage becomes one volume of Hounsfield units on the stored grid."""

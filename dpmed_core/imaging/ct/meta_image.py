@@ -1,4 +1,4 @@
-"""Reading MetaImage by SimpleITK."""
+"""Reading MetaImage with SimpleITK."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +8,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from dpmed_core.errors import ImageError
-from dpmed_core.imaging.ct.geometry import Geometry, evenly
+from dpmed_core.imaging.ct.geometry import Geometry, even_positions
 from dpmed_core.imaging.ct.limits import refuse_unsuitable
 from dpmed_core.imaging.ct.planes import hounsfield
 
@@ -22,16 +22,17 @@ BYTES = {
     sitk.sitkFloat32: 4,
     sitk.sitkFloat64: 8,
 }
-"""Types in which Hounsfield units are written, and their bytes."""
+"""Pixel types that can hold Hounsfield units, and their bytes."""
 NOT_ORTHONORMAL = "orthonormal"
-UNREADABLE = "cannot be read: it breaks off, is damaged, or is not what its header says; save it again."
+"""A word of the message with which SimpleITK refuses oblique axes."""
+UNREADABLE = "cannot be read: it is cut short, damaged, or contradicts its header; save it again."
 
 
 def read_meta_image(path: Path) -> tuple[Iterator[NDArray[np.float64]], Geometry]:
-    """The slices of the MetaImage at `path` in Hounsfield units `[rows, columns]` each, and where they lie.
+    """The slices of the MetaImage at `path`, each in Hounsfield units `[rows, columns]`, and their geometry.
 
     Raises:
-        ImageError: it is no single volume, or cannot be read.
+        ImageError: it is not a single volume, or cannot be read.
     """
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     reader = sitk.ImageFileReader()
@@ -42,28 +43,29 @@ def read_meta_image(path: Path) -> tuple[Iterator[NDArray[np.float64]], Geometry
         _refuse_unsuitable(reader)
         image = reader.Execute()
     except RuntimeError as error:  # its message holds the path
-        trouble = "has axes that are not at right angles: resample it before." if NOT_ORTHONORMAL in str(error) else UNREADABLE
-        raise ImageError(trouble) from None
+        reason = "has axes that are not at right angles: resample it first." if NOT_ORTHONORMAL in str(error) else UNREADABLE
+        raise ImageError(reason) from None
     if image.GetDimension() == 4:
         image = image[:, :, :, 0]
     return _slices(image), _geometry(image)
 
 
 def _refuse_unsuitable(reader: sitk.ImageFileReader) -> None:
+    """Check the header; a pixel type that cannot be used is reported last, so that colour is named as colour."""
     n_values, bytes_a_value = reader.GetNumberOfComponents(), BYTES.get(reader.GetPixelID())
     refuse_unsuitable(reader.GetSize(), reader.GetSpacing()[:3], n_values=n_values, bytes_a_value=bytes_a_value or 1)
     if bytes_a_value is None:
-        raise ImageError("holds voxels of a type in which no Hounsfield units are written: save it as 16-bit whole numbers.")
+        raise ImageError("holds voxels of a type that cannot hold Hounsfield units: save it as 16-bit whole numbers.")
 
 
 def _slices(image: sitk.Image) -> Iterator[NDArray[np.float64]]:
-    for one in sitk.GetArrayViewFromImage(image):
-        yield hounsfield(one, slope=1.0, intercept=0.0)
+    for values in sitk.GetArrayViewFromImage(image):
+        yield hounsfield(values, slope=1.0, intercept=0.0)
 
 
 def _geometry(image: sitk.Image) -> Geometry:
-    """Of the array `[slices, rows, columns]`, whose axes are the file's in reverse."""
+    """The geometry of the array `[slices, rows, columns]`, whose axes are the file's in reverse order."""
     size, spacing = image.GetSize()[::-1], image.GetSpacing()[::-1]
     directions = np.array(image.GetDirection()).reshape(3, 3)[:, ::-1]
-    slices, rows, columns = (evenly(length, step) for length, step in zip(size, spacing, strict=True))
+    slices, rows, columns = (even_positions(length, step) for length, step in zip(size, spacing, strict=True))
     return Geometry(directions, (slices, rows, columns))

@@ -1,4 +1,4 @@
-"""A CT scan in one DICOM file: enhanced CT, whose frames tell their places in functional groups. Source: DICOM PS3.3 A.38, C.7.6.16."""
+"""A CT scan in one DICOM file: enhanced CT, whose functional groups hold each frame's position. Source: DICOM PS3.3 A.38, C.7.6.16."""
 
 from functools import partial
 from pathlib import Path
@@ -10,38 +10,38 @@ from pydicom.encaps import generate_frames
 from pydicom.uid import UID
 
 from dpmed_core.errors import ImageError
-from dpmed_core.imaging.ct.ordering import MOST_LOCALIZERS, MOST_SLICES, one_orientation, refuse_different_sizes
+from dpmed_core.imaging.ct.ordering import MOST_LOCALIZERS, MOST_SLICES, planes_of_main_orientation, refuse_different_sizes
 from dpmed_core.imaging.ct.planes import Plane, hounsfield
-from dpmed_core.imaging.ct.series import LOCALIZERS, Series, refuse_other_kind
-from dpmed_core.imaging.ct.slices import LOCALIZER, NATIVE_HEAD_BYTES, Layout, layout_of, numbers_in, unit_vectors
+from dpmed_core.imaging.ct.series import LOCALIZERS, Series, refuse_non_ct
+from dpmed_core.imaging.ct.slices import LOCALIZER, NATIVE_HEAD_BYTES, NO_RESCALING, Layout, layout_of, numbers_in, unit_vectors
 from dpmed_core.imaging.dicom.frames import BROKEN, fits, frame_values, used_bits
-from dpmed_core.imaging.dicom.header import DAMAGED, PERSON_ATTRIBUTES, PICTURE_ATTRIBUTES, PIXEL_ATTRIBUTES, DicomHeader, read_header
+from dpmed_core.imaging.dicom.header import DAMAGED, IMAGE_ATTRIBUTES, PATIENT_ATTRIBUTES, PIXEL_ATTRIBUTES, DicomHeader, read_header
 
 LARGEST_FILE_BYTES = 1 << 30
 GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
-ATTRIBUTES = (*PERSON_ATTRIBUTES, *PICTURE_ATTRIBUTES, *PIXEL_ATTRIBUTES, "ImageType", *GROUPS)
+ATTRIBUTES = (*PATIENT_ATTRIBUTES, *IMAGE_ATTRIBUTES, *PIXEL_ATTRIBUTES, "ImageType", *GROUPS)
 
 
 def read_multiframe(path: Path) -> Series:
     """The frames of the DICOM file at `path` as the slices of one scan, in the file's order.
 
     Raises:
-        ImageError: it is a single slice, no CT, too large, or does not tell where its frames lie.
+        ImageError: it is a single slice, not CT, too large, or does not say where its frames lie.
     """
     header = read_header(path, attributes=ATTRIBUTES, max_bytes=LARGEST_FILE_BYTES)
     layout = layout_of(header)
     if layout is None:
         raise ImageError("holds no image: name the folder of the series, or an enhanced CT file.")
-    refuse_other_kind(layout)
+    refuse_non_ct(layout)
     if layout.frames < 2:
-        raise ImageError("is one slice; a volume needs several: name the folder of the whole series.")
+        raise ImageError("is a single slice, and a volume needs several: name the folder of the whole series.")
     if layout.frames > MOST_SLICES:
-        raise ImageError(f"holds {layout.frames:,} slices; up to {MOST_SLICES:,} are read: export thicker slices.")
+        raise ImageError(f"holds {layout.frames:,} slices; at most {MOST_SLICES:,} are read: export thicker slices.")
     frames = _Frames(header, layout)
     planes = [plane for number in range(layout.frames) if (plane := frames.plane(number)) is not None]
     if not planes:
-        raise ImageError("holds localizers alone: name the scan itself.")
-    kept = one_orientation(planes, most_dropped=min(MOST_LOCALIZERS, len(planes) // 4))
+        raise ImageError("holds only localizers: name the scan itself.")
+    kept = planes_of_main_orientation(planes, most_dropped=min(MOST_LOCALIZERS, len(planes) // 4))
     refuse_different_sizes(kept)
     return Series(kept, header, header.identifying, (LOCALIZERS,) if len(kept) < layout.frames else ())
 
@@ -55,40 +55,44 @@ def is_multiframe(path: Path) -> bool:
 
 
 class _Frames:
-    """The frames of one file."""
+    """The frames of one file, by number from 0."""
 
     def __init__(self, header: DicomHeader, layout: Layout) -> None:
         self._header, self._layout = header, layout
         shared, self._each = (header.value(keyword) or [] for keyword in GROUPS)
         self._shared = shared[0] if len(shared) else None
         if len(self._each) != layout.frames:
-            raise ImageError("does not tell where its frames lie (no functional groups for each): export single slices, or enhanced CT.")
+            raise ImageError(
+                f"does not say where its frames lie ({len(self._each):,} functional groups for {layout.frames:,} frames): export single "
+                "slices, or enhanced CT."
+            )
         self._pixels = _pixels_of(header, layout)
 
     def plane(self, number: int) -> Plane | None:
-        """Frame `number`; None where it is a localizer.
+        """Frame `number` as a plane; None if it is a localizer.
 
         Raises:
-            ImageError: it does not tell its place.
+            ImageError: its position, orientation or pixel spacing is missing.
         """
         if LOCALIZER in [str(word).upper() for word in self._group(number, "CTImageFrameTypeSequence", "FrameType") or ()]:
             return None
         position = numbers_in(self._group(number, "PlanePositionSequence", "ImagePositionPatient"), 3)
         orientation = unit_vectors(numbers_in(self._group(number, "PlaneOrientationSequence", "ImageOrientationPatient"), 6))
         spacing = numbers_in(self._group(number, "PixelMeasuresSequence", "PixelSpacing"), 2)
-        for keyword, there in (("ImagePositionPatient", position), ("ImageOrientationPatient", orientation), ("PixelSpacing", spacing)):
-            if not there:
-                raise ImageError(f"holds frames without a usable {keyword}, so their place is not known: export it again.")
+        for keyword, values in (("ImagePositionPatient", position), ("ImageOrientationPatient", orientation), ("PixelSpacing", spacing)):
+            if not values:
+                raise ImageError(f"holds frames without a usable {keyword}, so where they lie is unknown: export it again.")
         x, y, z = position
-        down, across = spacing
-        return Plane((x, y, z), orientation, (down, across), self._layout.shape, partial(self._units, number))
+        row_spacing, column_spacing = spacing
+        return Plane((x, y, z), orientation, (row_spacing, column_spacing), self._layout.shape, partial(self._units, number))
 
     def _units(self, number: int) -> NDArray[np.float64]:
+        """The Hounsfield units of frame `number` `[rows, columns]`; its own rescaling is used before the file's."""
         slope = numbers_in(self._group(number, "PixelValueTransformationSequence", "RescaleSlope"), 1)
         intercept = numbers_in(self._group(number, "PixelValueTransformationSequence", "RescaleIntercept"), 1)
         rescale = (*slope, *intercept) if slope and intercept else self._layout.rescale
         if rescale is None:
-            raise ImageError("has neither RescaleSlope nor RescaleIntercept, so its values are no Hounsfield units: export it again.")
+            raise ImageError(NO_RESCALING)
         frame = self._pixels[number]
         stored = frame_values(frame, self._header) if isinstance(frame, bytes) else frame
         if not fits(stored.min(), stored.max(), stored.dtype.kind, self._layout.bits[0]):
@@ -96,7 +100,7 @@ class _Frames:
         return hounsfield(stored, slope=rescale[0], intercept=rescale[1], padding=self._layout.padding)
 
     def _group(self, number: int, sequence: str, keyword: str) -> Any:
-        """The attribute in the frame's own group, else in the shared one; None where neither has it."""
+        """The attribute `keyword` in the frame's own functional group, else in the shared one; None if neither has it."""
         for groups in (self._each[number], self._shared):
             items = None if groups is None else groups.get(sequence)
             if items:
@@ -105,7 +109,7 @@ class _Frames:
 
 
 def _pixels_of(header: DicomHeader, layout: Layout) -> NDArray[Any] | list[bytes]:
-    """Each frame's values `[frames, rows, columns]`, or where they are compressed its bytes.
+    """The values of all frames `[frames, rows, columns]`, or the bytes of each if they are compressed.
 
     Raises:
         ImageError: there are fewer than declared.

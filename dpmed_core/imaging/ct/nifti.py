@@ -1,4 +1,4 @@
-"""Reading NIfTI by nibabel, which tells what SimpleITK passes over in silence: voxels that are no numbers, and files that break off."""
+"""Reading NIfTI with nibabel, which reports what SimpleITK ignores: voxels that are not numbers, and files that are cut short."""
 
 import gzip
 import math
@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpmed_core.errors import ImageError
-from dpmed_core.imaging.ct.geometry import Geometry, evenly
+from dpmed_core.imaging.ct.geometry import Geometry, even_positions
 from dpmed_core.imaging.ct.limits import LARGEST_BYTES, refuse_unsuitable
 from dpmed_core.imaging.ct.planes import hounsfield
 from dpmed_core.imaging.ct.simpleitk import GZIP
 
 PIECE = 1 << 20
 TO_PATIENT = np.diag([-1.0, -1.0, 1.0])
-"""From NIfTI's right, front, up to DICOM's left, back, up."""
+"""From NIfTI's coordinates (right, anterior, superior) to DICOM's (left, posterior, superior)."""
 MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
 DAMAGED = (
     OSError,
@@ -33,15 +33,15 @@ DAMAGED = (
     nib.spatialimages.HeaderDataError,
     nib.filebasedimages.ImageFileError,
 )
-"""What nibabel raises on files that break off or contradict themselves."""
-UNREADABLE = "cannot be read: it breaks off, is damaged, or is not what its header says; save it again."
+"""What nibabel raises on files that are cut short or contradict themselves."""
+UNREADABLE = "cannot be read: it is cut short, damaged, or contradicts its header; save it again."
 
 
 def read_nifti(path: Path) -> tuple[Iterator[NDArray[np.float64]], Geometry]:
-    """The slices of the NIfTI file at `path` in Hounsfield units `[rows, columns]` each, and where they lie.
+    """The slices of the NIfTI file at `path`, each in Hounsfield units `[rows, columns]`, and their geometry.
 
     Raises:
-        ImageError: it is no single volume, or cannot be read.
+        ImageError: it is not a single volume, or cannot be read.
     """
     try:
         image: Any = nib.load(path)
@@ -54,17 +54,22 @@ def read_nifti(path: Path) -> tuple[Iterator[NDArray[np.float64]], Geometry]:
     n_values = len(proxy.dtype.names or (0,)) * math.prod(proxy.shape[4:])
     refuse_unsuitable(proxy.shape[:4], spacing.tolist(), n_values=n_values, bytes_a_value=proxy.dtype.itemsize)
     if proxy.dtype.kind not in "iuf":
-        raise ImageError("holds voxels of a type in which no Hounsfield units are written: save it as 16-bit whole numbers.")
+        raise ImageError("holds voxels of a type that cannot hold Hounsfield units: save it as 16-bit whole numbers.")
     if not any(codes):
-        raise ImageError("does not say how it lies in the patient (qform_code and sform_code are 0): save it with its orientation.")
+        raise ImageError("does not say how it is oriented in the patient (qform_code and sform_code are 0): save it with its orientation.")
+    # The volume of the box that three unit vectors span is 1 at right angles, and 0 if they lie in one plane.
     if abs(np.linalg.det(affine / spacing)) < 0.5:
-        raise ImageError("has axes that are far from right angles: resample it before.")
+        raise ImageError("has axes that are far from right angles: resample it first.")
     _refuse_damaged_packing(path)
     return _slices(proxy), _geometry(proxy.shape[:3], affine / spacing, spacing)
 
 
 def _refuse_damaged_packing(path: Path) -> None:
-    """Raise an ImageError where a gzipped file fails its checksum; nibabel stops reading before it."""
+    """Check the checksum of a gzipped file, which nibabel does not reach: it stops reading after the last voxel.
+
+    Raises:
+        ImageError: the checksum does not match, or more data than a scan can have follows.
+    """
     with path.open("rb") as file:
         if file.read(len(GZIP)) != GZIP:
             return
@@ -74,16 +79,18 @@ def _refuse_damaged_packing(path: Path) -> None:
             while piece := unpacked.read(PIECE):
                 n_bytes += len(piece)
                 if n_bytes > LARGEST_BYTES + PIECE:
-                    raise ImageError("holds more after its voxels than a scan has: save it again.")
+                    raise ImageError(
+                        f"decompresses to more than {LARGEST_BYTES >> 30} GiB, the most that one scan may have: save it again."
+                    )
     except DAMAGED:
         raise ImageError(UNREADABLE) from None
 
 
 def _slices(proxy: Any) -> Iterator[NDArray[np.float64]]:
-    """The slices, the file's voxels held as they stand.
+    """The slices in Hounsfield units, one at a time; the stored voxels are held in memory unscaled, which takes less room.
 
     Raises:
-        ImageError: the file breaks off, or a voxel is no number.
+        ImageError: the file is cut short, or a voxel is not a number.
     """
     try:
         stored = np.asarray(proxy.get_unscaled()).reshape(proxy.shape[:3])
@@ -94,6 +101,6 @@ def _slices(proxy: Any) -> Iterator[NDArray[np.float64]]:
 
 
 def _geometry(shape: tuple[int, int, int], axes: NDArray[np.float64], spacing: NDArray[np.float64]) -> Geometry:
-    """Of the array `[slices, rows, columns]`, whose axes are the file's in reverse."""
-    slices, rows, columns = (evenly(shape[axis], float(spacing[axis])) for axis in (2, 1, 0))
+    """The geometry of the array `[slices, rows, columns]`, whose axes are the file's in reverse order."""
+    slices, rows, columns = (even_positions(shape[axis], float(spacing[axis])) for axis in (2, 1, 0))
     return Geometry((TO_PATIENT @ axes)[:, ::-1], (slices, rows, columns))

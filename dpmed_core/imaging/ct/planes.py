@@ -1,4 +1,4 @@
-"""One slice of a scan, whatever file it comes from: where it lies, and its Hounsfield units when asked."""
+"""One slice of a scan, whatever file it comes from: its position, and its Hounsfield units, read on demand."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,6 +11,7 @@ from dpmed_core.errors import ImageError
 from dpmed_core.imaging.volume_grid import AIR, DENSEST
 
 LEAST, MOST = -(2**15), 2**15 - 1
+"""Range of the 16-bit numbers in which volumes are stored."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,11 +19,11 @@ class Plane:
     """One slice.
 
     Attributes:
-        position: of its first voxel in patient coordinates, mm.
-        orientation: unit vectors in patient coordinates, along a row and down a column, one after the other.
+        position: of its first voxel in patient coordinates (x, y, z), mm.
+        orientation: two unit vectors in patient coordinates, along a row and then down a column, six numbers.
         spacing: mm between rows, and between columns.
-        shape: rows and columns.
-        read: its Hounsfield units `[rows, columns]`, within `AIR` and `DENSEST`.
+        shape: numbers of rows and columns.
+        read: reads its Hounsfield units `[rows, columns]`, clipped to `AIR` and `DENSEST`.
     """
 
     position: tuple[float, float, float]
@@ -43,26 +44,34 @@ class Plane:
 
     @property
     def normal(self) -> NDArray[np.float64]:
-        """Unit vector at right angles to both. Source: DICOM PS3.3 C.7.6.2.1.1."""
+        """Unit vector at right angles to row and column. Source: DICOM PS3.3 C.7.6.2.1.1."""
         across = np.cross(self.row, self.column)
         return np.asarray(across / np.linalg.norm(across))
 
 
 def hounsfield(values: NDArray[Any], *, slope: float, intercept: float, padding: tuple[float, float] | None = None) -> NDArray[np.float64]:
-    """Stored values as Hounsfield units, padding as air, what lies beyond the stored range at its ends.
+    """Hounsfield units `slope * value + intercept`, clipped to `AIR` and `DENSEST`; padding becomes air.
 
     Args:
-        values: as stored.
-        slope: units a step.
-        intercept: units of a stored 0.
-        padding: lowest and highest stored value that stand for no measurement.
+        values: as stored, of any shape.
+        slope: Hounsfield units per stored unit.
+        intercept: Hounsfield units of a stored 0.
+        padding: lowest and highest stored value that mean padding; None if there is none.
 
     Raises:
-        ImageError: a value is no number, or beyond what 16 bits hold, so that slope or intercept must be wrong.
+        ImageError: a value is not a number, or needs more than 16 bits after rescaling, so that slope or intercept must be wrong.
+
+    Source: DICOM PS3.3 C.11.1 (modality LUT).
+
+    >>> hounsfield(np.array([0, 1064, 4095]), slope=1, intercept=-1024)
+    array([-1024.,    40.,  3071.])
+    >>> hounsfield(np.array([0, 500, 2000]), slope=1, intercept=-1000, padding=(2000, 2000))
+    array([-1000.,  -500., -1024.])
     """
     units = values.astype(np.float64)
     if values.dtype.kind == "f" and not np.isfinite(units).all():
-        raise ImageError("holds voxels that are no numbers (NaN or infinite): export it again, or fill them with -1024.")
+        raise ImageError("holds voxels that are not numbers (NaN or infinite): export it again, or replace them by -1024.")
+    # Padding is found before rescaling: its values are defined in stored units.
     absent = None if padding is None else (units >= padding[0]) & (units <= padding[1])
     units *= slope
     units += intercept
@@ -71,7 +80,7 @@ def hounsfield(values: NDArray[Any], *, slope: float, intercept: float, padding:
     low, high = units.min(), units.max()
     if low < LEAST or high > MOST:
         raise ImageError(
-            f"has values from {low:.6g} to {high:.6g} after rescaling, beyond the 16 bits of Hounsfield units: "
+            f"has values from {low:.6g} to {high:.6g} after rescaling, which do not fit the 16 bits of Hounsfield units: "
             "check RescaleSlope and RescaleIntercept, and export it again."
         )
     return np.clip(units, AIR, DENSEST, out=units)

@@ -1,4 +1,4 @@
-"""One CT scan, whatever its files, as the volume that is stored."""
+"""One CT scan, whatever its file format, as the volume that is stored."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -8,57 +8,57 @@ from numpy.typing import NDArray
 
 from dpmed_core.errors import ImageError
 from dpmed_core.imaging.ct.multiframe import is_multiframe, read_multiframe
-from dpmed_core.imaging.ct.ordering import in_order
+from dpmed_core.imaging.ct.ordering import order_planes
 from dpmed_core.imaging.ct.planes import Plane
 from dpmed_core.imaging.ct.resample import resampled
-from dpmed_core.imaging.ct.series import Series, SeriesFiles, files_in, read_series
-from dpmed_core.imaging.ct.simpleitk import START_BYTES, other_format, read_other
-from dpmed_core.imaging.ct.warnings import remarks_on_volume
-from dpmed_core.imaging.dicom.header import DAMAGED, looks_like_dicom, quiet
-from dpmed_core.imaging.dicom.patient import age_years, remarks_on, sex_of
+from dpmed_core.imaging.ct.series import Series, SeriesFiles, read_series, series_file_paths
+from dpmed_core.imaging.ct.simpleitk import START_BYTES, read_volume_file, volume_format
+from dpmed_core.imaging.ct.warnings import warnings_of_volume
+from dpmed_core.imaging.dicom.header import DAMAGED, looks_like_dicom, silenced_warnings
+from dpmed_core.imaging.dicom.patient import age_years, sex_of, warnings_of_header
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.imaging.stored_format import StoredImage
 
 
-def read_scan(place: Path) -> StoredImage:
-    """The scan at `place`: a folder that holds one DICOM series, an enhanced CT file, a NIfTI file or a MetaImage.
+def read_scan(location: Path) -> StoredImage:
+    """The scan at `location`: a folder that holds one DICOM series, an enhanced CT file, a NIfTI file or a MetaImage.
 
     Raises:
-        ImageError: it holds no single scan that can be read.
+        ImageError: it does not hold exactly one scan that can be read.
     """
-    if place.is_dir():
-        return _dicom_scan(lambda: _series(files_in(str(place))))
+    if location.is_dir():
+        return _dicom_scan(lambda: _series(series_file_paths(str(location))))
     try:
-        with place.open("rb") as file:
+        with location.open("rb") as file:
             start = file.read(START_BYTES)
     except OSError:
-        raise ImageError("cannot be opened: check that it is there and readable.") from None
+        raise ImageError("cannot be opened: check that it exists and is readable.") from None
     if looks_like_dicom(start):
-        return _dicom_scan(lambda: read_multiframe(place))
-    if (kind := other_format(start)) is None:
-        raise ImageError("is none of a folder of DICOM slices, an enhanced CT file, NIfTI or MetaImage: name one of these.")
-    values, remarks = read_other(place, kind, start)
-    return StoredImage(pixels=values, remarks=tuple(remarks))
+        return _dicom_scan(lambda: read_multiframe(location))
+    if (kind := volume_format(start)) is None:
+        raise ImageError("is neither a folder of DICOM slices nor an enhanced CT, NIfTI or MetaImage file: name one of these.")
+    values, warnings = read_volume_file(location, kind, start)
+    return StoredImage(pixels=values, warnings=tuple(warnings))
 
 
 def read_scan_files(files: SeriesFiles) -> StoredImage:
     """The scan whose slices are `files`.
 
     Raises:
-        ImageError: they are no single scan that can be read.
+        ImageError: they are not exactly one scan that can be read.
     """
     return _dicom_scan(lambda: _series(files.paths))
 
 
 def _series(paths: Sequence[str]) -> Series:
-    """The series in the files at `paths`, which may also be one multi-frame file alone."""
+    """The series in the files at `paths`, which may also be a single multi-frame file."""
     if len(paths) == 1 and is_multiframe(Path(paths[0])):
         return read_multiframe(Path(paths[0]))
     return read_series(paths)
 
 
 def _dicom_scan(read: Callable[[], Series]) -> StoredImage:
-    with quiet():
+    with silenced_warnings():
         try:
             return _stored(read())
         except DAMAGED:
@@ -66,21 +66,26 @@ def _dicom_scan(read: Callable[[], Series]) -> StoredImage:
 
 
 def _stored(series: Series) -> StoredImage:
-    ordered, geometry, on_order = in_order(series.planes)
+    """The volume of `series` with the first slice's age and sex, and all warnings."""
+    ordered, geometry, on_order = order_planes(series.planes)
     values = resampled(_units(ordered), geometry)
     return StoredImage(
         pixels=values,
         age=age_years(series.header),
         sex=sex_of(series.header),
-        remarks=(*remarks_on(series.header, Modality.CT), *series.remarks, *on_order, *remarks_on_volume(values, geometry)),
+        warnings=(*warnings_of_header(series.header, Modality.CT), *series.warnings, *on_order, *warnings_of_volume(values, geometry)),
         identifying=series.identifying,
     )
 
 
 def _units(planes: Sequence[Plane]) -> Iterator[NDArray[np.float64]]:
-    """The planes' Hounsfield units, one plane after the other; what is wrong with one is told with its number."""
+    """The planes' Hounsfield units, one plane after the other.
+
+    Raises:
+        ImageError: a plane cannot be read; the message names its number in the order of the planes.
+    """
     for number, plane in enumerate(planes, start=1):
         try:
             yield plane.read()
         except ImageError as error:
-            raise ImageError(f"holds a slice (number {number} of {len(planes)} in their order) that {error}") from None
+            raise ImageError(f"holds a slice (number {number} of {len(planes)} from the first position on) that {error}") from None

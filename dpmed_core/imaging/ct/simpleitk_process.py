@@ -1,4 +1,4 @@
-"""The process that reads NIfTI and MetaImage files, and brings them onto the stored grid."""
+"""The subprocess that reads NIfTI and MetaImage files and resamples them to the stored grid."""
 
 import warnings
 from collections.abc import Mapping
@@ -7,28 +7,28 @@ from typing import Any
 
 from dpmed_core.errors import ImageError
 from dpmed_core.imaging.ct.resample import resampled
-from dpmed_core.imaging.ct.simpleitk import OtherFormat
-from dpmed_core.imaging.ct.warnings import remarks_on_volume
+from dpmed_core.imaging.ct.simpleitk import VolumeFormat
+from dpmed_core.imaging.ct.warnings import warnings_of_volume
 from dpmed_core.imaging.subprocess_server import Answer, serve
 
 MEMORY_BYTES = 6 << 30
 
 
-def volume(question: Mapping[str, Any], _: bytes) -> Answer:
-    """The file at `path` of `format` on the stored grid with `remarks`, or why it is `refused`."""
+def volume(request: Mapping[str, Any], _: bytes) -> Answer:
+    """The answer to a request for the file at `path` of `format`: the volume on the stored grid with `warnings`, or why it is `refused`."""
     try:
-        slices, geometry = _open(Path(question["path"]), OtherFormat(question["format"]))
+        slices, geometry = _open(Path(request["path"]), VolumeFormat(request["format"]))
         values = resampled(slices, geometry)
-        return {"remarks": remarks_on_volume(values, geometry)}, values.data
+        return {"warnings": warnings_of_volume(values, geometry)}, values.data
     except ImageError as error:
         return {"refused": str(error)}, b""
     except MemoryError:
-        return {"refused": "needs more memory than a scan should: save it with fewer voxels."}, b""
+        return {"refused": f"needs more than {MEMORY_BYTES >> 30} GiB of memory to be read: save it with fewer voxels."}, b""
 
 
-def _open(path: Path, kind: OtherFormat) -> Any:
-    """Slices and geometry; each library is imported when it is first needed."""
-    if kind is OtherFormat.NIFTI:
+def _open(path: Path, kind: VolumeFormat) -> Any:
+    """Slices and geometry; each library is imported only when it is first needed, since both take long to load."""
+    if kind is VolumeFormat.NIFTI:
         from dpmed_core.imaging.ct.nifti import read_nifti
 
         return read_nifti(path)

@@ -1,4 +1,4 @@
-"""The files of one DICOM CT series: each header read once, what slices share understood once, pixels fetched one slice at a time."""
+"""The files of one DICOM CT series: each header is read once, what slices share is parsed once, pixels are read one slice at a time."""
 
 import os
 from collections.abc import Sequence
@@ -13,20 +13,20 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dpmed_core.errors import ImageError
 from dpmed_core.imaging.ct.planes import Plane, hounsfield
-from dpmed_core.imaging.dicom.frames import MAX_PIXELS, fits, stored_values, used_bits
+from dpmed_core.imaging.dicom.frames import MAX_PIXELS, UNREADABLE_DESCRIPTION, fits, stored_values, used_bits
 from dpmed_core.imaging.dicom.header import (
     DAMAGED,
-    PERSON_ATTRIBUTES,
-    PICTURE_ATTRIBUTES,
+    IMAGE_ATTRIBUTES,
+    PATIENT_ATTRIBUTES,
     PIXEL_ATTRIBUTES,
     DicomHeader,
     read_header,
 )
 
-OWN = ("ImagePositionPatient", "SeriesInstanceUID", "PatientID")
-"""What tells slices and series apart; identifiers are held while the folder is read, and never kept."""
+PER_SLICE = ("ImagePositionPatient", "SeriesInstanceUID", "PatientID")
+"""Attributes that distinguish slices, series and patients; the identifiers are held only while the folder is read."""
 SHARED = (
-    *PICTURE_ATTRIBUTES,
+    *IMAGE_ATTRIBUTES,
     "ImageType",
     "ImageOrientationPatient",
     "PixelSpacing",
@@ -43,32 +43,33 @@ SHARED = (
     "RescaleSlope",
     "RescaleIntercept",
 )
-"""What the slices of a series mostly share: understood once for each wording that occurs."""
-HEADER = (*PERSON_ATTRIBUTES, *OWN, *SHARED)
+"""Attributes that the slices of a series usually share: parsed once for each distinct set of values."""
+HEADER = (*PATIENT_ATTRIBUTES, *PER_SLICE, *SHARED)
 NATIVE_HEAD_BYTES = {str(ExplicitVRLittleEndian): 12, str(ImplicitVRLittleEndian): 8}
-"""Bytes of tag, type and length before native pixels."""
+"""Bytes of tag, type and length before uncompressed pixels, by transfer syntax."""
 MONOCHROME = 1
 LOCALIZER = "LOCALIZER"
 NEARLY = 1e-2
 PIXEL_DATA_TAG, UNDEFINED_LENGTH = b"\xe0\x7f\x10\x00", 0xFFFFFFFF
+NO_RESCALING = "has neither RescaleSlope nor RescaleIntercept, so its values are not Hounsfield units: export it again."
 
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """What the header of a slice says, but for its place.
+    """What the header of a slice says, except its position.
 
     Attributes:
         modality: DICOM's code, e.g. CT.
         is_localizer: the header calls it a localizer.
-        samples: values a voxel.
+        samples: values per voxel.
         frames: of the file.
-        shape: rows and columns.
-        orientation: along a row, then down a column; empty where the header does not say.
-        spacing: mm between rows, and between columns; empty where the header does not say.
-        dtype: of native pixels; None where they need a decoder of any kind.
-        bits: stored and highest bit.
-        rescale: slope and intercept; None where the header has neither.
-        padding: lowest and highest stored value that is none.
+        shape: numbers of rows and columns.
+        orientation: unit vectors along a row, then down a column; empty if the header has no usable ones.
+        spacing: mm between rows, and between columns; empty if the header has no usable ones.
+        dtype: of uncompressed pixels; None if they need a decoder.
+        bits: number of used bits, and number of the highest one from 0.
+        rescale: slope and intercept; None if the header has neither.
+        padding: lowest and highest stored value that mean padding; None if there is none.
     """
 
     modality: str
@@ -91,9 +92,9 @@ class Slice:
     Attributes:
         path: the file.
         header: without pixels.
-        series: SeriesInstanceUID as it stands.
-        patient: PatientID as it stands.
-        layout: the rest.
+        series: SeriesInstanceUID, as bytes of the file.
+        patient: PatientID, as bytes of the file.
+        layout: everything else that the header says.
     """
 
     path: str = field(repr=False)
@@ -103,51 +104,51 @@ class Slice:
     layout: Layout
 
     def plane(self) -> Plane:
-        """Where it lies, and how its voxels are read.
+        """The slice as a plane; its voxels are not read yet.
 
         Raises:
-            ImageError: its place is not told.
+            ImageError: its position, orientation or pixel spacing is missing.
         """
         position = numbers(self.header, "ImagePositionPatient", 3)
-        for keyword, there in (
+        for keyword, values in (
             ("ImagePositionPatient", position),
             ("ImageOrientationPatient", self.layout.orientation),
             ("PixelSpacing", self.layout.spacing),
         ):
-            if not there:
-                raise ImageError(f"holds a slice without a usable {keyword}, so its place is not known: export it again.")
+            if not values:
+                raise ImageError(f"holds a slice without a usable {keyword}, so where it lies is unknown: export it again.")
         x, y, z = position
-        down, across = self.layout.spacing
+        row_spacing, column_spacing = self.layout.spacing
         read = partial(read_units, self.path, self.header, self.layout)
-        return Plane((x, y, z), self.layout.orientation, (down, across), self.layout.shape, read)
+        return Plane((x, y, z), self.layout.orientation, (row_spacing, column_spacing), self.layout.shape, read)
 
 
 def read_slices(paths: Sequence[str]) -> list[Slice]:
-    """Those of the DICOM files at `paths` that hold pixels, in that order, without them.
+    """The headers of those DICOM files at `paths` that hold pixels, in the given order.
 
     Raises:
-        ImageError: one of them is no DICOM file, or damaged; it is named by its number.
+        ImageError: one of them is not a DICOM file, or is damaged; the message names it by its number.
     """
     layouts: dict[tuple[object, ...], Layout | None] = {}
     slices = []
     for number, path in enumerate(paths, start=1):
         try:
             header = read_header(Path(path), attributes=HEADER, pixels=False)
-            wording = tuple(header.raw(keyword) for keyword in SHARED)
-            if wording not in layouts:
-                layouts[wording] = layout_of(header)
+            shared = tuple(header.raw(keyword) for keyword in SHARED)
+            if shared not in layouts:
+                layouts[shared] = layout_of(header)
         except ImageError as error:
             raise ImageError(f"holds a file (number {number} of {len(paths)} in the order of names) that {error}") from None
-        if (layout := layouts[wording]) is not None:
+        if (layout := layouts[shared]) is not None:
             slices.append(Slice(path, header, header.raw("SeriesInstanceUID"), header.raw("PatientID"), layout))
     return slices
 
 
 def layout_of(header: DicomHeader) -> Layout | None:
-    """What `header` says of its slice; None where it has no pixels.
+    """The layout of the slice that `header` describes; None if it has no pixels.
 
     Raises:
-        ImageError: it describes its pixels in a way that cannot be understood.
+        ImageError: its description of the pixels is unusable.
     """
     if header.value("Rows") is None:
         return None
@@ -158,10 +159,10 @@ def layout_of(header: DicomHeader) -> Layout | None:
     slope, intercept = numbers(header, "RescaleSlope", 1), numbers(header, "RescaleIntercept", 1)
     bits, shape = header.integer("BitsStored", allocated), (header.integer("Rows"), header.integer("Columns"))
     if not 1 <= bits <= allocated or min(shape) < 1 or shape[0] * shape[1] > MAX_PIXELS:
-        raise ImageError("describes its pixels in a way that cannot be understood: export it again.")
+        raise ImageError(UNREADABLE_DESCRIPTION)
     return Layout(
         modality=header.text("Modality").upper(),
-        is_localizer=LOCALIZER in words(header, "ImageType"),
+        is_localizer=LOCALIZER in text_values(header, "ImageType"),
         samples=samples,
         frames=n_frames,
         shape=shape,
@@ -178,10 +179,10 @@ def read_units(path: str, header: DicomHeader, layout: Layout) -> NDArray[np.flo
     """The Hounsfield units of the slice at `path` `[rows, columns]`.
 
     Raises:
-        ImageError: its pixels break off, cannot be decoded, or are no Hounsfield units.
+        ImageError: its pixels are cut short, cannot be decoded, or are not Hounsfield units.
     """
     if layout.rescale is None:
-        raise ImageError("has neither RescaleSlope nor RescaleIntercept, so its values are no Hounsfield units: export it again.")
+        raise ImageError(NO_RESCALING)
     stored = _native(path, header, layout)
     if stored is None:
         stored = stored_values(read_header(Path(path), attributes=PIXEL_ATTRIBUTES))
@@ -191,29 +192,33 @@ def read_units(path: str, header: DicomHeader, layout: Layout) -> NDArray[np.flo
 
 
 def _native(path: str, header: DicomHeader, layout: Layout) -> NDArray[Any] | None:
-    """Pixels that simply stand there; None where they need more than fetching."""
+    """Uncompressed pixels, read directly from their offset in the file; None if they need a decoder or pydicom.
+
+    Raises:
+        ImageError: the file ends before them.
+    """
     head = NATIVE_HEAD_BYTES.get(header.transfer_syntax)
     if layout.dtype is None or head is None or header.stopped_at is None:
         return None
     n_bytes = layout.shape[0] * layout.shape[1] * np.dtype(layout.dtype).itemsize
-    with open(path, "rb") as file:  # noqa: PTH123 - a `Path` for each of a hundred thousand slices costs
+    with open(path, "rb") as file:  # noqa: PTH123 - a `Path` for each of 100,000 slices is slow
         if os.fstat(file.fileno()).st_size < header.stopped_at + head + n_bytes:
-            raise ImageError("breaks off: export it again.")
+            raise ImageError("is cut short: export it again.")
         file.seek(header.stopped_at)
         data = file.read(head + n_bytes)
-    declared = int.from_bytes(data[head - 4 : head], "little")
+    declared = int.from_bytes(data[head - 4 : head], "little")  # the length is the last field before the value
     if data[:4] != PIXEL_DATA_TAG or not n_bytes <= declared < UNDEFINED_LENGTH:
         return None
     return np.frombuffer(data, dtype=layout.dtype, offset=head).reshape(layout.shape)
 
 
 def numbers(header: DicomHeader, keyword: str, count: int) -> tuple[float, ...]:
-    """The first `count` numbers of the attribute, as `numbers_in` has them."""
+    """The first `count` numbers of the attribute `keyword`; see `numbers_in`."""
     return numbers_in(header.value(keyword), count)
 
 
 def numbers_in(value: Any, count: int) -> tuple[float, ...]:
-    """The first `count` numbers of `value`; empty where they are missing, too few, or not finite."""
+    """The first `count` numbers of `value`; empty if they are missing, too few or not finite."""
     try:
         found = [float(one) for one in ([value] if isinstance(value, str | int | float) else value)][:count]
     except DAMAGED:
@@ -221,15 +226,15 @@ def numbers_in(value: Any, count: int) -> tuple[float, ...]:
     return tuple(found) if len(found) == count and np.isfinite(found).all() else ()
 
 
-def words(header: DicomHeader, keyword: str) -> tuple[str, ...]:
-    """The values of a text attribute in capitals."""
+def text_values(header: DicomHeader, keyword: str) -> tuple[str, ...]:
+    """The values of a text attribute, in capitals."""
     value = header.value(keyword)
     values = [value] if isinstance(value, str) else value if isinstance(value, Sequence) else []
     return tuple(str(one).strip().upper() for one in values)
 
 
 def unit_vectors(orientation: tuple[float, ...]) -> tuple[float, ...]:
-    """`orientation` with both vectors of length one; empty where they are not nearly so, or not at right angles."""
+    """`orientation` with both vectors scaled to length one; empty if they are not nearly of length one and at right angles."""
     if not orientation:
         return ()
     vectors = np.array(orientation).reshape(2, 3)
@@ -240,7 +245,7 @@ def unit_vectors(orientation: tuple[float, ...]) -> tuple[float, ...]:
 
 
 def padding_of(header: DicomHeader) -> tuple[float, float] | None:
-    """Lowest and highest stored value that is padding. Source: DICOM PS3.3 C.7.5.1.1.2."""
+    """Lowest and highest stored value that mean padding; None if the header names none. Source: DICOM PS3.3 C.7.5.1.1.2."""
     start = numbers(header, "PixelPaddingValue", 1)
     if not start:
         return None

@@ -1,4 +1,4 @@
-"""Writing a volume as a DICOM CT series, one file a slice, as a scanner would. Source: DICOM PS3.3 A.3."""
+"""Writing a volume as a DICOM CT series, one file per slice. Source: DICOM PS3.3 A.3."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +12,13 @@ from dpmed_core.imaging.volume_grid import AIR, SPACING_MM
 
 
 @dataclass(frozen=True)
-class Export:
-    """How the series is laid out in its files; none of it changes what it shows.
+class SeriesLayout:
+    """How the series is laid out in its files; a reader must return the same volume for every layout.
 
     Attributes:
         rows_reversed: rows run from the patient's back to the front.
         columns_reversed: columns run from the patient's left to the right.
-        order: seeds the order of file names; None names files in the order of slices.
+        order: seed of a shuffled order of file names; None names files in the order of slices.
     """
 
     rows_reversed: bool = False
@@ -32,24 +32,25 @@ def write_series(
     *,
     age: int,
     sex: str,
-    export: Export = Export(),
+    layout: SeriesLayout = SeriesLayout(),
     spacing_mm: tuple[float, float, float] = SPACING_MM,
 ) -> list[Path]:
-    """Write `volume`, in the stored order of axes, as a de-identified series into `folder`, which is made; the files from feet to head.
+    """Write `volume`, whose axes are in the stored order, as a series without patient data; returns the files from feet to head.
 
     Args:
-        folder: of the series alone.
+        folder: new folder for the series.
         volume: Hounsfield units `[slices, rows, columns]`, not below `AIR`.
         age: years.
         sex: F, M or O.
-        export: layout of the files.
+        layout: of the files.
         spacing_mm: between slices, rows and columns.
     """
     folder.mkdir(parents=True)
-    names = np.arange(len(volume)) if export.order is None else np.random.default_rng(export.order).permutation(len(volume))
-    steps = np.array([-1 if export.rows_reversed else 1, -1 if export.columns_reversed else 1])
+    names = np.arange(len(volume)) if layout.order is None else np.random.default_rng(layout.order).permutation(len(volume))
+    steps = np.array([-1 if layout.rows_reversed else 1, -1 if layout.columns_reversed else 1])
+    # The volume is centred on the origin of patient coordinates; a reversed axis begins at its other end.
     origin = -(np.array(volume.shape[::-1]) - 1) / 2 * np.array(spacing_mm[::-1])
-    corner = np.where([export.columns_reversed, export.rows_reversed, False], -origin, origin)
+    corner = np.where([layout.columns_reversed, layout.rows_reversed, False], -origin, origin)
     slice_ = _header(volume.shape, steps, spacing_mm, age=age, sex=sex)
     paths = []
     for number, values in enumerate(volume):
@@ -65,7 +66,7 @@ def write_series(
 
 
 def _header(shape: tuple[int, ...], steps: NDArray[np.int_], spacing_mm: tuple[float, float, float], *, age: int, sex: str) -> FileDataset:
-    """What all slices share."""
+    """A slice with the attributes that all slices share."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID = CTImageStorage, ExplicitVRLittleEndian
     slice_ = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)

@@ -1,1 +1,1 @@
-"""DICOM: headers, pixels, and what a radiograph looks like on a screen."""
+"""DICOM: headers, pixels, and how a radiograph is displayed."""

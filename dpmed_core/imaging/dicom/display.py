@@ -1,4 +1,4 @@
-"""From stored values to the picture that a radiologist sees: modality and VOI transformation, inversion, padding.
+"""From stored values to the image that a radiologist sees: modality and VOI transformation, inversion, padding.
 
 Source: DICOM PS3.3 C.11.1 (modality LUT), C.11.2 (VOI LUT and window), C.7.6.3.1.2 (photometric interpretation).
 """
@@ -15,71 +15,77 @@ from pydicom.pixels.processing import apply_color_lut
 from dpmed_core.errors import ImageError
 from dpmed_core.imaging.dicom.frames import fits, used_bits
 from dpmed_core.imaging.dicom.header import DAMAGED, TABLE_BITS, DicomHeader
+from dpmed_core.imaging.stored_format import CONSTANT
 
 GREY = ("MONOCHROME1", "MONOCHROME2")
 LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 """Weights of red, green, blue. Source: ITU-R BT.601, 2.5.1."""
 TAILS_PERCENT = (0.5, 99.5)
+"""Percentiles of the pixel values that become black and white if the file names no usable window."""
 
 BLOCK_ROWS = 32
 
 Curve = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
-def displayed(stored: NDArray[Any], header: DicomHeader, *, turned: bool = False) -> NDArray[np.float32]:
-    """The picture `[rows, columns]` in [0, 1], 0 black and 1 white, padding black.
+def displayed(stored: NDArray[Any], header: DicomHeader, *, negative: bool = False) -> NDArray[np.float32]:
+    """The displayed image `[rows, columns]` in [0, 1], 0 black and 1 white, padding black.
 
-    The first VOI LUT counts, else the first window, else the range between the values' tails (`TAILS_PERCENT`),
-    which also steps in where a window would show nothing.
+    The first VOI LUT is used, else the first window, else the range between the percentiles `TAILS_PERCENT`,
+    which also replaces a window in which the image would be constant.
 
     Args:
         stored: values as stored, `[rows, columns]`, or `[rows, columns, 3]` for RGB.
-        header: what the file says of them.
-        turned: show the negative of what the photometric interpretation says.
+        header: of their file.
+        negative: display the negative of what the photometric interpretation says.
 
     Raises:
-        ImageError: the picture has one value everywhere, or a colour model that is not known.
+        ImageError: the image has one value everywhere, or an unknown colour model.
     """
     photometric = header.photometric
     if photometric in GREY and stored.ndim == 2:
-        return _grey(stored, header, inverted=(photometric == "MONOCHROME1") != turned)
+        return _grey(stored, header, inverted=(photometric == "MONOCHROME1") != negative)
     grey = _luminance(_rgb(stored, header, photometric))
-    return 1 - grey if turned else grey
+    return 1 - grey if negative else grey
 
 
-def turned_round(picture: NDArray[np.float32], stored: NDArray[Any], header: DicomHeader) -> NDArray[np.float32]:
-    """The negative of `picture`, which `displayed` made of `stored`; padding stays black."""
+def negative_of(image: NDArray[np.float32], stored: NDArray[Any], header: DicomHeader) -> NDArray[np.float32]:
+    """The negative of `image`, which `displayed` made of `stored`; padding stays black."""
     if header.value("PixelPaddingValue") is None:
-        return 1 - picture
-    return displayed(stored, header, turned=True)
+        return 1 - image
+    return displayed(stored, header, negative=True)
 
 
 def _grey(stored: NDArray[Any], header: DicomHeader, *, inverted: bool) -> NDArray[np.float32]:
+    """The displayed image of grey pixels; each distinct value is transformed once, not each pixel."""
     pixels = _Pixels.of(stored, header)
     measured = _modality(header)(pixels.values)
-    picture = ~_padding(pixels.values, header)
-    if not picture.all():
-        picture &= pixels.present
-        picture = picture if picture.any() else pixels.present
-    if _is_constant(measured[picture]):
-        raise ImageError("has the same value everywhere: it shows nothing.")
+    # Padding counts neither for the range of values nor as image, unless the header declares all pixels padding.
+    is_image = ~_padding(pixels.values, header)
+    if not is_image.all():
+        is_image &= pixels.present
+        is_image = is_image if is_image.any() else pixels.present
+    if _is_constant(measured[is_image]):
+        raise ImageError(CONSTANT)
     shown = _voi(header)(measured)
-    if _is_constant(shown[picture]):
-        shown = _between_tails(measured, picture, pixels.counts)
+    if _is_constant(shown[is_image]):
+        shown = _between_tails(measured, is_image, pixels.counts)
     if inverted:
         shown = 1 - shown
-    shown[~picture] = 0
+    shown[~is_image] = 0
     return pixels.mapped(shown.astype(np.float32))
 
 
 @dataclass(frozen=True, eq=False)
 class _Pixels:
-    """Pixels of at most `TABLE_BITS` as places in a table of values; wider ones and floats stand for themselves.
+    """Pixels of at most `TABLE_BITS` as indices into a table of values; wider ones and floating-point ones without a table.
+
+    A radiograph has some ten million pixels and at most 65,536 distinct values: the transformations are computed for the table.
 
     Attributes:
-        values: the values that may occur, from the lowest to the highest, or the pixels themselves.
-        codes: each pixel's place in `values` plus `first`; None where `values` are the pixels.
-        first: the code of the first value.
+        values: every value from the lowest to the highest, or the pixels themselves if there is no table.
+        codes: the pixels as stored, `[rows, columns]`, whose index in `values` is their value less `first`; None without a table.
+        first: the stored value at index 0.
     """
 
     values: NDArray[np.float64]
@@ -88,7 +94,7 @@ class _Pixels:
 
     @classmethod
     def of(cls, stored: NDArray[Any], header: DicomHeader) -> "_Pixels":
-        """The pixels `stored`, without what some files keep in unused bits."""
+        """The pixels `stored`, without the overlays that some files keep in unused bits."""
         low, high = stored.min(), stored.max()
         if stored.dtype.kind != "f" and not fits(low, high, stored.dtype.kind, header.bits_stored):
             stored = used_bits(stored, header.bits_stored, header.integer("HighBit", header.bits_stored - 1))
@@ -99,7 +105,7 @@ class _Pixels:
 
     @cached_property
     def counts(self) -> NDArray[np.int64] | None:
-        """How many pixels have each of the values; None where each stands for itself."""
+        """How many pixels have each of `values`; None without a table."""
         if self.codes is None:
             return None
         return sum((np.bincount(block.ravel(), minlength=len(self.values)) for block in self._blocks()), np.zeros(1, dtype=np.int64))
@@ -110,48 +116,51 @@ class _Pixels:
         return np.ones(self.values.shape, dtype=bool) if self.counts is None else self.counts > 0
 
     def mapped(self, shown: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The picture in which each of `values` is replaced by its partner in `shown`."""
+        """The image in which each of `values` is replaced by the element of `shown` at the same index."""
         if self.codes is None:
             return shown
-        picture = np.empty(self.codes.shape, dtype=np.float32)
-        for start, block in zip(range(0, len(picture), BLOCK_ROWS), self._blocks(), strict=True):
-            np.take(shown, block, out=picture[start : start + BLOCK_ROWS], mode="clip")
-        return picture
+        image = np.empty(self.codes.shape, dtype=np.float32)
+        for start, block in zip(range(0, len(image), BLOCK_ROWS), self._blocks(), strict=True):
+            np.take(shown, block, out=image[start : start + BLOCK_ROWS], mode="clip")
+        return image
 
     def _blocks(self) -> Iterator[NDArray[np.intp]]:
-        """Places in `values`, some rows at a time: they then stay in the processor's cache."""
+        """The pixels' indices in `values`, some rows at a time, so that they stay in the processor's cache."""
         assert self.codes is not None
         for start in range(0, len(self.codes), BLOCK_ROWS):
             yield np.subtract(self.codes[start : start + BLOCK_ROWS], self.first, dtype=np.intp)
 
 
 def _modality(header: DicomHeader) -> Curve:
-    """Stored values to what the modality measured: a table, or slope and intercept."""
+    """The modality transformation, from stored values to measured ones: a lookup table, else slope and intercept."""
     if (table := _table(header, "ModalityLUTSequence")) is not None:
         return table
     slope, intercept = _number(header, "RescaleSlope", 1.0), _number(header, "RescaleIntercept", 0.0)
-    return lambda values: values * (slope or 1.0) + intercept
+    return lambda values: values * (slope or 1.0) + intercept  # a slope of 0, which some exports write, would erase the image
 
 
 def _voi(header: DicomHeader) -> Curve:
-    """Measured values to [0, 1]; a constant where the file names no usable table or window."""
+    """The VOI transformation, from measured values to [0, 1]; a constant if the file names no usable table or window.
+
+    Source: DICOM PS3.3 C.11.2.1.2 (window) and C.11.2.1.3 (functions LINEAR_EXACT, SIGMOID).
+    """
     if (table := _table(header, "VOILUTSequence", scaled=True)) is not None:
         return table
     centre, width = _number(header, "WindowCenter", np.nan), _number(header, "WindowWidth", np.nan)
     function = header.text("VOILUTFunction").upper() or "LINEAR"
     if not np.isfinite([centre, width]).all() or width < (1 if function == "LINEAR" else 1e-12):
         return np.zeros_like
-    if function == "SIGMOID":
+    if function == "SIGMOID":  # clipped: beyond 700, exp overflows
         return lambda values: 1 / (1 + np.exp(np.clip(-4 * (values - centre) / width, -700, 700)))
     if function == "LINEAR_EXACT":
         return lambda values: np.clip((values - centre) / width + 0.5, 0, 1)
-    if width == 1:
+    if width == 1:  # the linear formula would divide by width - 1 = 0; the standard defines a threshold instead
         return lambda values: (values > centre - 0.5).astype(np.float64)
     return lambda values: np.clip((values - (centre - 0.5)) / (width - 1) + 0.5, 0, 1)
 
 
 def _table(header: DicomHeader, keyword: str, *, scaled: bool = False) -> Curve | None:
-    """The first usable table of the sequence `keyword`; `scaled` to [0, 1]."""
+    """The first lookup table of the sequence `keyword`, with its entries `scaled` to [0, 1]; None if there is no usable one."""
     sequence = header.value(keyword)
     try:
         item = sequence[0]
@@ -159,19 +168,21 @@ def _table(header: DicomHeader, keyword: str, *, scaled: bool = False) -> Curve 
         entries = _entries(item.LUTData, n_entries or 2**TABLE_BITS)
     except DAMAGED:
         return None
+    # The first mapped value is signed where the pixels are, but is often encoded as an unsigned number.
     if header.integer("PixelRepresentation", 0) == 1 and first >= 2 ** (TABLE_BITS - 1):
         first -= 2**TABLE_BITS
+    # White is the largest value of the declared bits, unless the entries exceed it or the declaration is absurd.
     top = max(2**bits - 1, float(entries.max())) if scaled and 1 <= bits <= TABLE_BITS else float(max(entries.max(), 1)) if scaled else 1.0
 
     def looked_up(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        places = np.clip(np.rint(values) - first, 0, len(entries) - 1).astype(np.intp)
-        return np.asarray(entries[places] / top, dtype=np.float64)
+        indices = np.clip(np.rint(values) - first, 0, len(entries) - 1).astype(np.intp)
+        return np.asarray(entries[indices] / top, dtype=np.float64)
 
     return looked_up
 
 
 def _entries(data: Any, n_entries: int) -> NDArray[np.float64]:
-    """Entries of a table, which stand as numbers or as words of 8 or 16 bits.
+    """The first `n_entries` of a lookup table, which may be stored as numbers or as bytes or words of 16 bits.
 
     Raises:
         ValueError: there are fewer than declared.
@@ -184,29 +195,39 @@ def _entries(data: Any, n_entries: int) -> NDArray[np.float64]:
     return entries
 
 
-def _between_tails(values: NDArray[np.float64], picture: NDArray[np.bool_], counts: NDArray[np.int64] | None) -> NDArray[np.float64]:
-    """`values` scaled so that the picture's tails become 0 and 1."""
+def _between_tails(values: NDArray[np.float64], is_image: NDArray[np.bool_], counts: NDArray[np.int64] | None) -> NDArray[np.float64]:
+    """`values` scaled linearly so that the percentiles `TAILS_PERCENT` of the image's pixels become 0 and 1.
+
+    Args:
+        values: measured values.
+        is_image: which of them are image rather than padding.
+        counts: pixels with each value; None if `values` are the pixels.
+    """
     if counts is None:
-        low, high = np.percentile(values[picture], TAILS_PERCENT)
+        low, high = np.percentile(values[is_image], TAILS_PERCENT)
     else:
-        order = np.argsort(values[picture], kind="stable")
-        below = np.cumsum(counts[picture][order])
-        places = np.searchsorted(below, np.array(TAILS_PERCENT) / 100 * (below[-1] - 1), side="right")
-        low, high = values[picture][order][places]
-    if not high > low:
-        low, high = values[picture].min(), values[picture].max()
+        order = np.argsort(values[is_image], kind="stable")
+        below = np.cumsum(counts[is_image][order])
+        indices = np.searchsorted(below, np.array(TAILS_PERCENT) / 100 * (below[-1] - 1), side="right")
+        low, high = values[is_image][order][indices]
+    if not high > low:  # nearly all pixels share one value
+        low, high = values[is_image].min(), values[is_image].max()
     return np.asarray(np.clip((values - low) / (high - low), 0, 1))
 
 
 def _padding(values: NDArray[np.float64], header: DicomHeader) -> NDArray[np.bool_]:
-    """Which stored values are padding, not picture. Source: DICOM PS3.3 C.7.5.1.1.2."""
+    """Which stored values are padding rather than image. Source: DICOM PS3.3 C.7.5.1.1.2."""
     start = _number(header, "PixelPaddingValue", np.nan)
     end = _number(header, "PixelPaddingRangeLimit", start)
     return (values >= min(start, end)) & (values <= max(start, end))
 
 
 def _rgb(stored: NDArray[Any], header: DicomHeader, photometric: str) -> NDArray[np.float32]:
-    """Red, green, blue in [0, 1], `[rows, columns, 3]`."""
+    """Red, green and blue in [0, 1], `[rows, columns, 3]`.
+
+    Raises:
+        ImageError: the palette is unusable, or the colour model unknown.
+    """
     if photometric == "PALETTE COLOR" and stored.ndim == 2:
         try:
             stored = np.asarray(apply_color_lut(stored, header.attributes))
@@ -214,14 +235,14 @@ def _rgb(stored: NDArray[Any], header: DicomHeader, photometric: str) -> NDArray
             raise ImageError("has a palette that is missing or damaged: export it as a grey image.") from None
         return stored[..., :3].astype(np.float32) / float(np.iinfo(stored.dtype).max)
     if stored.ndim != 3 or stored.shape[2] != 3 or stored.dtype.kind == "f":
-        raise ImageError("has a colour model that is not known here: export it as a grey image.")
+        raise ImageError("has a colour model that cannot be read: export it as a grey image.")
     return stored.astype(np.float32) / float(2**header.bits_stored - 1)
 
 
 def _luminance(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
     grey = np.asarray(np.clip(rgb @ LUMINANCE, 0, 1), dtype=np.float32)
     if _is_constant(grey):
-        raise ImageError("has the same value everywhere: it shows nothing.")
+        raise ImageError(CONSTANT)
     return grey
 
 
@@ -230,7 +251,7 @@ def _is_constant(values: NDArray[Any]) -> bool:
 
 
 def _number(header: DicomHeader, keyword: str, default: float) -> float:
-    """The first value of the attribute as a number; `default` where it is missing or none."""
+    """The first value of the attribute as a number; `default` if it is missing or not a finite number."""
     value = header.value(keyword)
     try:
         first = value[0] if isinstance(value, list) or (hasattr(value, "__getitem__") and not isinstance(value, str)) else value

@@ -1,4 +1,4 @@
-"""Stored pixel values of a DICOM file's one frame, whatever its transfer syntax."""
+"""Stored pixel values of the single frame of a DICOM file, whatever its transfer syntax."""
 
 from typing import Any
 
@@ -15,45 +15,48 @@ from dpmed_core.imaging.dicom.decoding import FrameRequest, decode_frame
 from dpmed_core.imaging.dicom.header import DAMAGED, TABLE_BITS, DicomHeader
 
 MAX_PIXELS = 50_000_000
-WIDE_PIXELS_WEIGH = 8
-"""Pixels of more than `TABLE_BITS` bits are transformed one by one, in double precision."""
+WIDE_PIXEL_FACTOR = 8
+"""Pixels of more than `TABLE_BITS` bits are transformed one by one in double precision; so many times fewer of them are accepted."""
 MAX_SAMPLES = 4
 BITS_ALLOCATED = (1, 8, 16, 32, 64)
 MOST_INTEGER_BITS = 32
-LEFT_TO_US: Any = {"correct_unused_bits": False, "view_only": True}
-"""Of what pydicom would do with native pixels: masking unused bits and copying."""
+DECODER_OPTIONS: Any = {"correct_unused_bits": False, "view_only": True}
+"""pydicom neither masks unused bits nor copies the pixels: `used_bits` does the former, and only where it is needed."""
 PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
-JPEG_FAMILY, AFTER_JPEG = "1.2.840.10008.1.2.4.", ("80", "81", "90", "91", "92", "93", "201", "202", "203")
-"""JPEG decoders give RGB; those of JPEG-LS, JPEG 2000 and run lengths give what was stored."""
+UID_PREFIX, COLOUR_AS_STORED = "1.2.840.10008.1.2.4.", ("80", "81", "90", "91", "92", "93", "201", "202", "203")
+"""Decoders of JPEG return RGB; those of JPEG-LS and JPEG 2000 (these endings of the UID) and of run lengths return what was stored."""
 VIDEO = ("MPEG", "HEVC", "SMPTE")
 
-BROKEN = "has pixels that break off or contradict its header: export it again."
+BROKEN = "has pixel data that is cut short or contradicts its header: export it again."
+UNREADABLE_DESCRIPTION = "describes its pixels in a way that cannot be read: export it again."
 UNKNOWN_COMPRESSION = "is compressed in a way that cannot be decoded here: export it uncompressed."
 TOO_SLOW = "could not be decoded in time: export it uncompressed."
 
 
 def stored_values(header: DicomHeader) -> NDArray[Any]:
-    """The values as stored, `[rows, columns]`, or `[rows, columns, 3]` (RGB) for colour; of the signedness that the header says.
+    """The values as stored, `[rows, columns]`, or `[rows, columns, 3]` (RGB) for colour; signed if the header says so.
 
     Raises:
-        ImageError: there is no single frame, its declared size is absurd, or it cannot be decoded.
+        ImageError: there is no single frame, its declared size exceeds the limits, or it cannot be decoded.
     """
     refuse_unsuitable(header)
     syntax = UID(header.transfer_syntax)
     if not syntax.is_transfer_syntax or syntax.is_encapsulated:
         return frame_values(_only_frame(header), header)
+    # Only compressed pixels have an undefined length, and a native transfer syntax promises that there are none.
     if "PixelData" in header.attributes and header.attributes["PixelData"].is_undefined_length:
         raise ImageError("does not say how its pixels are compressed: export it uncompressed.")
     return _plain(header) if _is_plain(header) else _native(header, syntax)
 
 
 def _is_plain(header: DicomHeader) -> bool:
-    """Whether the pixels simply stand there, one little-endian whole number each."""
+    """Whether the pixels are uncompressed, one little-endian whole number each."""
     whole = "PixelData" in header.attributes and header.integer("BitsAllocated") in (8, 16, 32)
     return whole and header.integer("SamplesPerPixel", 1) == 1 and header.transfer_syntax != ExplicitVRBigEndian
 
 
 def _plain(header: DicomHeader) -> NDArray[Any]:
+    """Pixels for which `_is_plain` holds: a view of the bytes, which needs no decoder."""
     kind = "i" if header.integer("PixelRepresentation", 0) == 1 else "u"
     dtype, shape = f"<{kind}{header.integer('BitsAllocated') // 8}", (header.integer("Rows"), header.integer("Columns"))
     try:
@@ -63,53 +66,59 @@ def _plain(header: DicomHeader) -> NDArray[Any]:
 
 
 def _native(header: DicomHeader, syntax: UID) -> NDArray[Any]:
-    """Colour, big endian, floating point, single bits."""
+    """The other uncompressed pixels, decoded by pydicom: colour, big endian, floating point, single bits."""
     try:
         header.attributes.file_meta.TransferSyntaxUID = syntax
-        values, _ = get_decoder(syntax).as_array(header.attributes, index=0, **LEFT_TO_US)
+        values, _ = get_decoder(syntax).as_array(header.attributes, index=0, **DECODER_OPTIONS)
     except DAMAGED:
         raise ImageError(BROKEN) from None
     return np.asarray(values, dtype=values.dtype.newbyteorder("="))
 
 
 def refuse_unsuitable(header: DicomHeader) -> None:
-    """Raise an ImageError unless the header declares one frame of a size that can be read; no pixel has been decoded yet."""
+    """Check, before any pixel is decoded, that the header declares one frame of a size that can be read.
+
+    Raises:
+        ImageError: it does not.
+    """
     if not any(keyword in header.attributes for keyword in PIXEL_KEYWORDS):
-        raise ImageError(f"holds no image{_kind(header)}.")
+        raise ImageError(f"holds no image{_kind(header)}: take it out.")
     if any(word in UID(header.transfer_syntax).name for word in VIDEO):
-        raise ImageError("is a video; one radiograph a file is read here.")
+        raise ImageError("is a video, and one radiograph per file is read: export a single image.")
     if (frames := header.integer("NumberOfFrames", 1)) > 1:
-        raise ImageError(f"holds {frames} frames; one radiograph a file is read here: export each frame by itself, or CT as single slices.")
+        raise ImageError(f"holds {frames:,} frames, and one radiograph per file is read: export each frame separately, or import it as CT.")
     rows, columns, samples = header.integer("Rows"), header.integer("Columns"), header.integer("SamplesPerPixel", 1)
     if rows < 1 or columns < 1 or frames < 0 or not 1 <= samples <= MAX_SAMPLES:
         raise ImageError("declares no pixels: export it again.")
     allocated = header.integer("BitsAllocated")
-    most = MAX_PIXELS if allocated <= TABLE_BITS else MAX_PIXELS // WIDE_PIXELS_WEIGH
+    most = MAX_PIXELS if allocated <= TABLE_BITS else MAX_PIXELS // WIDE_PIXEL_FACTOR
     if rows * columns * samples > most:
-        raise ImageError(f"has more than {most:,} pixels.")
+        raise ImageError(f"declares {rows:,} x {columns:,} pixels, more than {most:,} pixels: export it smaller.")
     if allocated not in BITS_ALLOCATED or ("PixelData" in header.attributes and allocated > MOST_INTEGER_BITS):
-        raise ImageError(f"stores {allocated} bits a pixel; 1, 8, 16 and 32 can be read: export it again.")
+        raise ImageError(f"stores {allocated} bits per pixel; 1, 8, 16 and 32 can be read: export it again.")
     if not 1 <= header.bits_stored <= allocated:
-        raise ImageError("describes its pixels in a way that cannot be understood: export it again.")
+        raise ImageError(UNREADABLE_DESCRIPTION)
 
 
 def _kind(header: DicomHeader) -> str:
-    """What the file holds instead of an image, if the standard has a name for it."""
+    """What the file holds instead of an image, in words; empty if the standard has no name for it."""
     kind = UID(header.text("SOPClassUID"))
-    return f": its kind is {kind.name.removesuffix(' Storage')!r}, without pixels" if kind.name != kind else ""
+    return f" but a DICOM object of kind {kind.name.removesuffix(' Storage')!r}" if kind.name != kind else ""
 
 
 def frame_values(frame: bytes, header: DicomHeader) -> NDArray[Any]:
-    """The values of one compressed frame, as `stored_values`.
+    """The values of one compressed frame, in the form of `stored_values`.
 
     Raises:
-        ImageError: it cannot be decoded, or is not what the header says.
+        ImageError: it cannot be decoded, or contradicts the header.
     """
     return _signed_as_declared(_as_rgb(_decompressed(frame, header), header), header)
 
 
 def _decompressed(frame: bytes, header: DicomHeader) -> NDArray[Any]:
+    """The values of `frame` as its decoder returns them, of the size that the header declares."""
     rows, columns, samples = header.integer("Rows"), header.integer("Columns"), header.integer("SamplesPerPixel", 1)
+    # The stream's own size decides how much memory a decoder takes: it must be the one that was judged in the header.
     declared = frame_size(frame)
     if declared is not None and declared != (rows, columns, samples):
         raise ImageError(BROKEN)
@@ -136,9 +145,9 @@ def _decompressed(frame: bytes, header: DicomHeader) -> NDArray[Any]:
 
 
 def _as_rgb(values: NDArray[Any], header: DicomHeader) -> NDArray[Any]:
-    """Red, green, blue where the frame held luminance and chrominance that its decoder leaves as they are; others unchanged."""
-    left_alone = not header.transfer_syntax.startswith(JPEG_FAMILY) or header.transfer_syntax[len(JPEG_FAMILY) :] in AFTER_JPEG
-    if values.ndim == 3 and left_alone and header.photometric.startswith("YBR_FULL"):
+    """`values` in RGB: luminance and chrominance that the decoder did not convert are converted, others returned unchanged."""
+    as_stored = not header.transfer_syntax.startswith(UID_PREFIX) or header.transfer_syntax[len(UID_PREFIX) :] in COLOUR_AS_STORED
+    if values.ndim == 3 and as_stored and header.photometric.startswith("YBR_FULL"):
         return np.asarray(convert_color_space(values, "YBR_FULL", "RGB"))
     return values
 
@@ -151,22 +160,29 @@ def _only_frame(header: DicomHeader) -> bytes:
 
 
 def _signed_as_declared(values: NDArray[Any], header: DicomHeader) -> NDArray[Any]:
-    """Decoders give JPEG and JPEG-LS samples without a sign: bit `BitsStored` - 1 is the sign where the header says so."""
+    """`values` as signed numbers if the header says that they are.
+
+    Decoders of JPEG and JPEG-LS return unsigned samples, in which bit `BitsStored` - 1 is the sign.
+    """
     if header.integer("PixelRepresentation", 0) != 1 or values.dtype.kind == "i":
         return values
     bits = header.bits_stored
     signed = values.astype(f"i{values.dtype.itemsize}")
     spare = values.dtype.itemsize * 8 - bits
+    # Shifting left moves the sign bit to the top; the arithmetic shift back copies it into the unused bits.
     return np.asarray((signed << spare) >> spare) if spare > 0 else signed
 
 
 def used_bits(values: NDArray[Any], bits: int, highest: int) -> NDArray[Any]:
-    """Whole numbers without what some files keep in unused bits, e.g. an overlay; sign-extended where their type has a sign.
+    """The used bits of whole numbers, without what some files keep in unused bits, e.g. an overlay.
 
     Args:
-        values: as stored.
-        bits: how many of each value's bits count.
-        highest: the highest of them, from 0.
+        values: as stored; of a signed type, the result is sign-extended.
+        bits: how many of each value's bits are used.
+        highest: number of the highest used bit, from 0.
+
+    >>> used_bits(np.array([0xF123], dtype=np.uint16), bits=12, highest=11) == 0x123
+    array([ True])
     """
     width = values.dtype.itemsize * 8
     highest = min(highest, width - 1)
@@ -174,6 +190,10 @@ def used_bits(values: NDArray[Any], bits: int, highest: int) -> NDArray[Any]:
 
 
 def fits(low: int, high: int, kind: str, bits: int) -> bool:
-    """Whether values from `low` to `high` have at most `bits` bits, one of them the sign where `kind` is "i"."""
+    """Whether values from `low` to `high` need at most `bits` bits, one of them the sign if `kind` is "i".
+
+    >>> fits(0, 4095, "u", 12), fits(-2048, 2047, "i", 12), fits(0, 4096, "u", 12)
+    (True, True, False)
+    """
     least, most = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if kind == "i" else (0, 2**bits - 1)
     return least <= int(low) and int(high) <= most

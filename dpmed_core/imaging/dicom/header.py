@@ -1,4 +1,4 @@
-"""Reading a DICOM file's header by allowlist: the attributes that are used, and which identifying ones were met, never their values."""
+"""Reading a DICOM header by allowlist: the attributes that are used, and the keywords of identifying ones, never their values."""
 
 import io
 import logging
@@ -25,9 +25,9 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, Exp
 
 from dpmed_core.errors import ImageError
 
-PERSON_ATTRIBUTES = ("PatientAge", "PatientSex", "PatientBirthDate", "StudyDate", "SeriesDate", "AcquisitionDate")
-"""Age, or what it is computed from where it is missing, and sex. The dates are not kept."""
-PICTURE_ATTRIBUTES = ("SOPClassUID", "Modality", "BodyPartExamined", "ViewPosition", "BurnedInAnnotation")
+PATIENT_ATTRIBUTES = ("PatientAge", "PatientSex", "PatientBirthDate", "StudyDate", "SeriesDate", "AcquisitionDate")
+"""Age, the dates from which a missing age is computed, and sex. The dates are not kept."""
+IMAGE_ATTRIBUTES = ("SOPClassUID", "Modality", "BodyPartExamined", "ViewPosition", "BurnedInAnnotation")
 PIXEL_ATTRIBUTES = (
     "SamplesPerPixel",
     "PhotometricInterpretation",
@@ -60,8 +60,8 @@ PIXEL_ATTRIBUTES = (
     "FloatPixelData",
     "DoubleFloatPixelData",
 )
-ALLOWED_ATTRIBUTES = (*PERSON_ATTRIBUTES, *PICTURE_ATTRIBUTES, *PIXEL_ATTRIBUTES)
-"""The only attributes whose values are kept while an image is read; everything else is stepped over."""
+ALLOWED_ATTRIBUTES = (*PATIENT_ATTRIBUTES, *IMAGE_ATTRIBUTES, *PIXEL_ATTRIBUTES)
+"""The only attributes whose values are kept while an image is read; everything else is skipped."""
 
 IDENTIFYING_ATTRIBUTES = frozenset(
     re.findall(
@@ -81,25 +81,28 @@ IDENTIFYING_ATTRIBUTES = frozenset(
     """,
     )
 )
-"""Attributes that name or help to find a person. Source: DICOM PS3.15, annex E, basic application level confidentiality profile."""
+"""Attributes that may identify a patient. Source: DICOM PS3.15, annex E, basic application level confidentiality profile."""
 PRIVATE = "PrivateAttributes"
 
 SHARED_VRS, SHARED_BYTES = frozenset({"CS", "DS", "IS", "SS", "US"}), 64
-"""Codes and numbers, which radiographs of one source share: each is converted once. Names, dates, ages and identifiers are not among them."""
+"""Value representations of codes and numbers, which repeat in the files of one source: each distinct value is converted once and cached.
+
+Names, dates, ages and identifiers have other representations and are never cached.
+"""
 TABLE_BITS = 16
-"""Values of at most so many bits are transformed once each, in a table, and not pixel by pixel."""
+"""Pixel values of at most so many bits are transformed through a lookup table instead of one by one."""
 MAX_FILE_BYTES = 256 * 2**20
 PREAMBLE_BYTES, PREFIX = 128, b"DICM"
 META_GROUP, META_BYTES = 2, 1024
 FIRST_PIXEL_TAG = 0x7FE00008
 FIRST_GROUPS = (b"\x02\0", b"\x08\0", b"\0\x08")
-"""How a file without preamble begins: group 0002 or 0008, the latter also big endian."""
+"""The first bytes of a file without preamble: group 0002, or group 0008 in little or big endian."""
 NATIVE_SYNTAX: dict[tuple[bool | None, bool | None], str] = {
     (True, True): ImplicitVRLittleEndian,
     (False, True): ExplicitVRLittleEndian,
     (False, False): ExplicitVRBigEndian,
 }
-"""(implicit VR, little endian) -> transfer syntax."""
+"""(implicit VR, little endian) -> transfer syntax, for files whose header names none."""
 
 DAMAGED = (
     ArithmeticError,
@@ -117,21 +120,21 @@ DAMAGED = (
     BytesLengthException,
     InvalidDicomError,
 )
-"""What pydicom raises on files that break off or contradict themselves."""
+"""What pydicom raises on files that are cut short or contradict themselves."""
 
-logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)  # it logs values out of headers
-config.settings.reading_validation_mode = config.IGNORE  # what is used is judged here; nothing else needs to be valid
+logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)  # it logs header values
+config.settings.reading_validation_mode = config.IGNORE  # the attributes that are used are checked here; no other needs to be valid
 
 
 @dataclass(frozen=True, eq=False)
 class DicomHeader:
-    """What was read of a file.
+    """The header of a file, as far as it was read.
 
     Attributes:
         attributes: the allowed attributes, pixel data among them.
-        transfer_syntax: UID of how they were encoded.
-        identifying: keywords of the identifying attributes that hold something, and `PRIVATE`.
-        stopped_at: place in the file where the pixels' element begins, if it was not read and the file is not deflated.
+        transfer_syntax: UID of their encoding.
+        identifying: keywords of the identifying attributes that are not empty, and `PRIVATE` if there are private ones.
+        stopped_at: offset in the file at which the element of the pixels begins, if it was not read and the file is not deflated.
     """
 
     attributes: Dataset = field(repr=False)
@@ -144,31 +147,31 @@ class DicomHeader:
         """The attribute as a whole number.
 
         Raises:
-            ImageError: it is missing without a default, or no number.
+            ImageError: it is missing and has no default, or is not a number.
         """
         value = self.value(keyword)
         try:
             return int(value) if value not in (None, "") else _required(default)
         except (ValueError, TypeError, OverflowError):
-            raise ImageError("describes its pixels in a way that cannot be understood: export it again.") from None
+            raise ImageError(f"has no usable {keyword} in its header: export it again.") from None
 
     @property
     def photometric(self) -> str:
-        """How values become shades; MONOCHROME2 where nothing is said, as in files older than the attribute."""
+        """The photometric interpretation; MONOCHROME2 if it is missing, as in files older than the attribute."""
         return self.text("PhotometricInterpretation").upper() or "MONOCHROME2"
 
     @property
     def bits_stored(self) -> int:
-        """Bits of a value that count; all of them where the file does not say."""
+        """Used bits of a pixel value; all of them if the file does not say."""
         return self.integer("BitsStored", self.integer("BitsAllocated"))
 
     def text(self, keyword: str) -> str:
-        """The attribute as text without blanks at its ends; empty where it is missing or damaged."""
+        """The attribute as text without surrounding blanks; empty if it is missing or damaged."""
         value = self.value(keyword)
         return str(value).strip() if isinstance(value, str | int | float) else ""
 
     def value(self, keyword: str) -> Any:
-        """The attribute's value; None where it is missing or damaged."""
+        """The attribute's value; None if it is missing or damaged."""
         if keyword not in self._values:
             try:
                 self._values[keyword] = self._converted(_tag(keyword))
@@ -177,20 +180,25 @@ class DicomHeader:
         return self._values[keyword]
 
     def _converted(self, tag: BaseTag) -> Any:
+        """The attribute's value, taken from a cache if files of one source are likely to share it: converting is slow."""
         raw = self.attributes.get_item(tag)
         if isinstance(raw, RawDataElement) and raw.VR in SHARED_VRS and len(raw.value or b"") <= SHARED_BYTES:
             return _shared(tag, raw.VR, raw.value, is_little_endian=raw.is_little_endian)
         return None if raw is None else self.attributes[tag].value
 
     def raw(self, keyword: str) -> object:
-        """The attribute as its bytes stand in the file, which costs next to nothing to compare; None where it is missing."""
+        """The attribute's bytes as in the file, which are faster to compare than values; None if it is missing."""
         element = self.attributes.get_item(_tag(keyword)) if _tag(keyword) in self.attributes else None
         value = getattr(element, "value", None)
         return value if value is None or isinstance(value, bytes) else str(value)
 
 
-class _Quiet:
-    """Silences warnings while any thread is inside; Python's own context for it forgets that there may be several."""
+class _WarningSilencer:
+    """Silences Python warnings while any thread is inside.
+
+    `warnings.catch_warnings` saves and restores a state that all threads share: if two threads overlap, the first one to leave would
+    restore warnings while the other still reads.
+    """
 
     def __init__(self) -> None:
         self._lock, self._inside = threading.Lock(), 0
@@ -211,38 +219,39 @@ class _Quiet:
                 self._context.__exit__(None, None, None)
 
 
-_quiet = _Quiet()
+_silencer = _WarningSilencer()
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Silences warnings while a file is read: pydicom's hold values out of headers."""
-    _quiet.enter()
+def silenced_warnings() -> Iterator[None]:
+    """Silences Python warnings while a file is read: those of pydicom hold header values."""
+    _silencer.enter()
     try:
         yield
     finally:
-        _quiet.leave()
+        _silencer.leave()
 
 
 def read_header(
     path: Path, *, attributes: Iterable[str] = ALLOWED_ATTRIBUTES, pixels: bool = True, max_bytes: int | None = None
 ) -> DicomHeader:
-    """The `attributes` of the DICOM file at `path`.
+    """The header of the DICOM file at `path`, limited to `attributes`.
 
     Args:
         path: the file.
-        attributes: keywords of what is kept.
+        attributes: keywords of the attributes to keep.
         pixels: False stops before the pixel data.
         max_bytes: a larger file is refused; None for `MAX_FILE_BYTES`.
 
     Raises:
-        ImageError: it is no DICOM file, too large, or damaged.
+        ImageError: it is not a DICOM file, too large, or damaged.
     """
-    met: set[int] = set()
+    seen: set[int] = set()
 
-    def meet(tag: int, vr: str | None, length: int) -> bool:
+    # pydicom calls this for every element before it decides whether to keep it, so skipped elements are noted too.
+    def note_tag(tag: int, vr: str | None, length: int) -> bool:
         if length:
-            met.add(int(tag))
+            seen.add(int(tag))
         return not pixels and int(tag) >= FIRST_PIXEL_TAG
 
     tags: list[BaseTag | int] = [_tag(keyword) for keyword in attributes]
@@ -255,22 +264,22 @@ def read_header(
         try:
             if DeflatedExplicitVRLittleEndian.encode() in start:
                 _refuse_deflate_bomb(file, max_bytes)
-            found = read_partial(file, stop_when=meet, force=True, specific_tags=tags)
+            found = read_partial(file, stop_when=note_tag, force=True, specific_tags=tags)
             syntax = str(found.file_meta.get("TransferSyntaxUID") or NATIVE_SYNTAX[found.original_encoding])
             stopped_at = None if pixels or syntax == DeflatedExplicitVRLittleEndian else file.tell()
         except DAMAGED:
-            raise ImageError("breaks off or is damaged: export it again.") from None
-    return DicomHeader(found, syntax, _identifying(frozenset(met)), stopped_at)
+            raise ImageError("is cut short or damaged: export it again.") from None
+    return DicomHeader(found, syntax, _identifying(frozenset(seen)), stopped_at)
 
 
 def looks_like_dicom(data: bytes) -> bool:
-    """Whether `data` begins as a DICOM file does, with a preamble or without."""
+    """Whether `data` begins like a DICOM file, with a preamble or without."""
     return data[PREAMBLE_BYTES : PREAMBLE_BYTES + len(PREFIX)] == PREFIX or data[:2] in FIRST_GROUPS
 
 
 @lru_cache(maxsize=1024)
 def _shared(tag: BaseTag, vr: str, value: bytes | None, *, is_little_endian: bool) -> Any:
-    """The value of an element that stands in its file with explicit VR."""
+    """The converted value of an element with explicit VR."""
     raw = RawDataElement(tag, vr, len(value or b""), value, 0, is_implicit_VR=False, is_little_endian=is_little_endian)
     return convert_raw_data_element(raw).value
 
@@ -288,8 +297,8 @@ def _required(default: int | None) -> int:
     return default
 
 
-class _Bounded(io.BufferedReader):
-    """A file of which no more is asked at once than there is: a damaged length must not make room for itself."""
+class _BoundedFile(io.BufferedReader):
+    """A file that never reads more than remains in it: Python would allocate the length that a damaged element declares."""
 
     size = 0
 
@@ -299,32 +308,38 @@ class _Bounded(io.BufferedReader):
         return super().read(size)
 
 
-def _opened(path: Path, max_bytes: int) -> _Bounded:
+def _opened(path: Path, max_bytes: int) -> _BoundedFile:
     try:
-        file = _Bounded(path.open("rb", buffering=0))
+        file = _BoundedFile(path.open("rb", buffering=0))
         file.size = file.seek(0, io.SEEK_END)
         file.seek(0)
     except OSError:
-        raise ImageError("cannot be opened: check that it is there and readable.") from None
+        raise ImageError("cannot be opened: check that it exists and is readable.") from None
     if file.size > max_bytes:
+        size = file.size
         file.close()
-        raise ImageError(f"is larger than {max_bytes >> 20} MB, more than is read of one file.")
+        raise ImageError(f"has {size >> 20:,} MiB, more than the {max_bytes >> 20:,} MiB that one file may have: export it smaller.")
     return file
 
 
-def _refuse_deflate_bomb(file: _Bounded, max_bytes: int) -> None:
-    """Raise unless a deflated data set stays within `max_bytes` when unpacked; pydicom would unpack it whole."""
+def _refuse_deflate_bomb(file: _BoundedFile, max_bytes: int) -> None:
+    """Check that a deflated data set stays within `max_bytes` when decompressed; pydicom would decompress it whole.
+
+    Raises:
+        ImageError: it does not.
+    """
     read_preamble(file, force=True)
     read_dataset(file, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, vr, length: tag >> 16 != META_GROUP)
     unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
     unpacker.decompress(file.read(), max_bytes)
     if unpacker.unconsumed_tail:
-        raise ImageError(f"unpacks to more than {max_bytes >> 20} MB, more than is read of one file.")
+        raise ImageError(f"decompresses to more than {max_bytes >> 20:,} MiB, the most that one file may have: export it smaller.")
     file.seek(0)
 
 
 @lru_cache(maxsize=256)
-def _identifying(met: frozenset[int]) -> tuple[str, ...]:
-    keywords = {keyword_for_tag(tag) for tag in met} & IDENTIFYING_ATTRIBUTES
-    private = {PRIVATE} if any((tag >> 16) % 2 for tag in met) else set()
+def _identifying(seen: frozenset[int]) -> tuple[str, ...]:
+    """Keywords of the identifying attributes among the tags `seen`, sorted."""
+    keywords = {keyword_for_tag(tag) for tag in seen} & IDENTIFYING_ATTRIBUTES
+    private = {PRIVATE} if any((tag >> 16) % 2 for tag in seen) else set()  # odd groups are private. Source: DICOM PS3.5 7.8.1
     return tuple(sorted(keywords | private))

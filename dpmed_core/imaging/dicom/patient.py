@@ -1,75 +1,74 @@
-"""What a DICOM header says of the person and of the exposure, and what in it should make the user look twice."""
+"""What a DICOM header says about the patient and the exposure, and what in it deserves a warning."""
 
 import re
 from datetime import date
 
-from dpmed_core.imaging.dicom.ages import plausible, years
+from dpmed_core.imaging.dicom.ages import parse_age, plausible_age
 from dpmed_core.imaging.dicom.header import DicomHeader
 from dpmed_core.imaging.modality import Modality, Sex
 
 DATE = re.compile(r"(\d{4})[.-]?(\d{2})[.-]?(\d{2})")
-"""DICOM's YYYYMMDD, the older YYYY.MM.DD, and what some exports write. Source: DICOM PS3.5 6.2 (DA)."""
+"""DICOM's YYYYMMDD, the older YYYY.MM.DD, and YYYY-MM-DD of some exports. Source: DICOM PS3.5 6.2 (value representation DA)."""
 SEXES = {"F": Sex.FEMALE, "M": Sex.MALE, "O": Sex.OTHER, "": Sex.UNKNOWN}
 STUDY_DATES = ("StudyDate", "SeriesDate", "AcquisitionDate")
 
 MODALITIES = {Modality.RADIOGRAPH: ("CR", "DX", "DR", "RG", "PX", "OT", ""), Modality.CT: ("CT", "")}
-"""Modality attribute of the images that a cohort of this kind may hold; OT (other) and blank say nothing against it."""
+"""Values of the attribute Modality that fit a cohort of each modality; OT (other) and blank do not contradict it."""
 CHEST = ("CHEST", "THORAX", "LUNG", "CHESTABDOMEN", "CHESTABDPELVIS", "RIB", "HEART")
 
 FRONTAL_VIEWS = ("PA", "AP", "")
 LATERAL_VIEWS = ("LL", "RL", "LAT", "LATERAL", "LLD", "RLD")
 
-FROM_THE_SIDE = "the header says that the radiograph was taken from the side"
-TURNED = "the picture was a negative, whatever its header says, and was turned round"
-BURNED_IN = "the header says that text is burned into the picture"
-OTHER_MODALITY = "the header names another modality than this cohort's"
-OTHER_BODY_PART = "the header names another body part than the chest"
+LATERAL = "the header says that the radiograph is a lateral view"
+POLARITY_INVERTED = "the lungs were bright, so the image was a negative, whatever its header says, and was inverted"
+BURNED_IN = "the header says that text is burned into the image"
+OTHER_MODALITY = "the header names a modality other than the cohort's"
+OTHER_BODY_PART = "the header names a body part other than the chest"
 
 
 def age_years(header: DicomHeader) -> float | None:
-    """Years from PatientAge ("062Y", "62", "018M"), else from the dates of birth and study; None where neither can be used.
-
-    Completed years where dates are used, as PatientAge has them.
-    """
-    if (written := years(header.text("PatientAge"))) is not None:
+    """The age in years from PatientAge, else in completed years from the dates of birth and study; None if neither can be used."""
+    if (written := parse_age(header.text("PatientAge"))) is not None:
         return written
     born = _date(header.text("PatientBirthDate"))
     taken = next((day for keyword in STUDY_DATES if (day := _date(header.text(keyword)))), None)
     if born is None or taken is None:
         return None
-    return plausible(float(taken.year - born.year - ((taken.month, taken.day) < (born.month, born.day))))
+    # One year less before the birthday in the year of the study.
+    return plausible_age(float(taken.year - born.year - ((taken.month, taken.day) < (born.month, born.day))))
 
 
 def sex_of(header: DicomHeader) -> Sex:
-    """Sex as the header says; UNKNOWN where it is blank or none of F, M, O."""
+    """The sex that the header names; UNKNOWN if it is blank or none of F, M and O."""
     return SEXES.get(header.text("PatientSex").upper(), Sex.UNKNOWN)
 
 
 def view_of(header: DicomHeader) -> str:
-    """The view's name in capitals, e.g. "PA"; empty where the header does not say."""
+    """The view in capitals, e.g. "PA"; empty if the header does not say."""
     return header.text("ViewPosition").upper()
 
 
-def remarks_on(header: DicomHeader, modality: Modality) -> tuple[str, ...]:
-    """What the user should look at before trusting this image in a cohort of `modality`; never a value out of the header."""
-    remarks = []
+def warnings_of_header(header: DicomHeader, modality: Modality) -> tuple[str, ...]:
+    """What the user should check before using this image in a cohort of `modality`; never a value from the header."""
+    warnings = []
     if header.text("BurnedInAnnotation").upper() == "YES":
-        remarks.append(BURNED_IN)
+        warnings.append(BURNED_IN)
     if header.text("Modality").upper() not in MODALITIES[modality]:
-        remarks.append(OTHER_MODALITY)
+        warnings.append(OTHER_MODALITY)
     if modality is Modality.RADIOGRAPH and _body_part(header) and not _body_part(header).startswith(CHEST):
-        remarks.append(OTHER_BODY_PART)
+        warnings.append(OTHER_BODY_PART)
     if view_of(header) in LATERAL_VIEWS:
-        remarks.append(FROM_THE_SIDE)
-    return tuple(remarks)
+        warnings.append(LATERAL)
+    return tuple(warnings)
 
 
 def is_frontal_chest(header: DicomHeader) -> bool:
-    """Whether the header says that this is a chest, and does not say that it was taken from the side."""
+    """Whether the header says that this is a chest, and names no view other than PA or AP."""
     return _body_part(header).startswith(CHEST) and view_of(header) in FRONTAL_VIEWS
 
 
 def _body_part(header: DicomHeader) -> str:
+    """The body part in capitals, letters only: exports write "CHEST", "Chest PA", "CHEST^ABDOMEN"."""
     return re.sub(r"[^A-Z]", "", header.text("BodyPartExamined").upper())
 
 

@@ -1,4 +1,4 @@
-"""Reading one DICOM image: the pixels as a radiologist sees them, and the few attributes that are used."""
+"""Reading one DICOM image: its pixels as displayed, and the few attributes that are used."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpmed_core.errors import ImageError
-from dpmed_core.imaging.dicom.display import displayed, turned_round
+from dpmed_core.imaging.dicom.display import displayed, negative_of
 from dpmed_core.imaging.dicom.frames import stored_values
-from dpmed_core.imaging.dicom.header import DAMAGED, quiet, read_header
-from dpmed_core.imaging.dicom.patient import TURNED, age_years, is_frontal_chest, remarks_on, sex_of, view_of
+from dpmed_core.imaging.dicom.header import DAMAGED, read_header, silenced_warnings
+from dpmed_core.imaging.dicom.patient import POLARITY_INVERTED, age_years, is_frontal_chest, sex_of, view_of, warnings_of_header
 from dpmed_core.imaging.modality import Modality, Sex
 from dpmed_core.imaging.polarity import is_negative
 
@@ -20,11 +20,11 @@ class DicomImage:
     """One image.
 
     Attributes:
-        pixels: float32 `[rows, columns]` in [0, 1]; 0 black, 1 white, as displayed; lungs dark on a frontal chest radiograph.
-        age: years; None where the header does not say.
-        sex: as the header says.
-        view: the view's name in capitals, e.g. "PA"; empty where the header does not say.
-        remarks: what the user should look at; never a value out of the header.
+        pixels: float32 `[rows, columns]` in [0, 1]; 0 black, 1 white, as displayed; a frontal chest that `is_negative` is inverted.
+        age: years; None if the header does not say.
+        sex: from the header.
+        view: in capitals, e.g. "PA"; empty if the header does not say.
+        warnings: what the user should check; never a value from the header.
         identifying: keywords of the identifying attributes that the file holds.
     """
 
@@ -32,7 +32,7 @@ class DicomImage:
     age: float | None
     sex: Sex
     view: str = ""
-    remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     identifying: tuple[str, ...] = ()
 
 
@@ -40,23 +40,23 @@ def read_dicom(path: Path, *, modality: Modality = Modality.RADIOGRAPH) -> Dicom
     """The image in the DICOM file at `path`, for a cohort of `modality`.
 
     Raises:
-        ImageError: it is not a DICOM file, holds no single image, or its pixels cannot be decoded.
+        ImageError: it is not a DICOM file, does not hold exactly one image, or its pixels cannot be decoded.
     """
-    with quiet():
+    with silenced_warnings():
         header = read_header(path)
         try:
             stored = stored_values(header)
             pixels = displayed(stored, header)
-            turned = modality is Modality.RADIOGRAPH and is_frontal_chest(header) and is_negative(pixels)
-            if turned:
-                pixels = turned_round(pixels, stored, header)
+            inverted = modality is Modality.RADIOGRAPH and is_frontal_chest(header) and is_negative(pixels)
+            if inverted:
+                pixels = negative_of(pixels, stored, header)
         except DAMAGED:
-            raise ImageError("has pixels that contradict its header: export it again.") from None
+            raise ImageError("has pixel data that contradicts its header: export it again.") from None
         return DicomImage(
             pixels=pixels,
             age=age_years(header),
             sex=sex_of(header),
             view=view_of(header),
-            remarks=(*remarks_on(header, modality), *([TURNED] if turned else [])),
+            warnings=(*warnings_of_header(header, modality), *([POLARITY_INVERTED] if inverted else [])),
             identifying=header.identifying,
         )

@@ -1,1 +1,1 @@
-"""Procedural abdomens in Hounsfield units: synthetic patients, their anatomy, their pancreas and the scan that shows it; numpy alone."""
+"""Procedural abdominal CT in Hounsfield units: synthetic patients, their anatomy and pancreas, and their scans; needs numpy alone."""

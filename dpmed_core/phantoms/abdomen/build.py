@@ -1,17 +1,20 @@
-"""One patient's build and one scan's circumstances: the measures from which the anatomy is drawn."""
+"""A patient's body measures and a scan's parameters, from which the anatomy is drawn.
+
+The means, spreads and ranges are plausible adult values chosen for the demo, not estimates from data.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from dpmed_core.phantoms.abdomen.canvas import Pose
+from dpmed_core.phantoms.abdomen.canvas import PatientPosition
 from dpmed_core.phantoms.chest.population import Variant
 
 
 @dataclass(frozen=True)
-class Build:
-    """One patient; lengths in mm.
+class BodyMeasures:
+    """The measures of one patient; lengths in mm. The volume encoder's pretraining reads some of them by name.
 
     Attributes:
         half_width: of the abdominal cavity.
@@ -25,9 +28,9 @@ class Build:
         kidneys: scale of the kidneys.
         aorta: radius of the aorta.
         calcified: how much of the aortic wall is calcified, 0 to 1.
-        pancreas: scale of the pancreas' thickness.
-        bend: how much the pancreatic tail rises (mm) and the body arches forward (mm).
-        gallbladder: scale; 0 after its removal.
+        pancreas: scale of the thickness of the pancreas.
+        bend: how far the pancreatic tail rises and the body of the pancreas arches forward.
+        gallbladder: scale; 0 after cholecystectomy.
     """
 
     half_width: float
@@ -48,7 +51,7 @@ class Build:
 
 @dataclass(frozen=True)
 class Enhancement:
-    """Hounsfield units of what contrast medium reaches, in one scan."""
+    """Hounsfield units of the enhancing tissues in one scan."""
 
     artery: float
     portal_vein: float
@@ -63,9 +66,15 @@ class Enhancement:
 
     @classmethod
     def at(cls, portal: float, dose: float) -> "Enhancement":
-        """Between the pancreatic phase (`portal` 0) and the portal venous phase (1), at a `dose` that thins in large bodies."""
+        """The enhancement between the pancreatic phase (`portal` 0) and the portal venous phase (1).
+
+        Args:
+            portal: phase of the scan, 0 to 1.
+            dose: scale of the enhancement, 1 = usual; smaller in large bodies, which dilute the contrast medium.
+        """
 
         def mixed(early: float, late: float, plain: float = 40.0) -> float:
+            # Linear between the phases; the dose scales what is added to the unenhanced value.
             return plain + dose * ((1 - portal) * early + portal * late - plain)
 
         return cls(
@@ -83,20 +92,20 @@ class Enhancement:
 
 
 @dataclass(frozen=True)
-class Circumstances:
-    """One scan.
+class ScanParameters:
+    """What differs between the scans of a patient.
 
     Attributes:
-        pose: how the patient lies in the field of view.
-        breath: how far the upper organs stand below full expiration, mm.
+        position: of the patient in the field of view.
+        breath: displacement of the upper organs below full expiration, mm.
         enhancement: by contrast medium.
-        noise: spread of a voxel's noise, Hounsfield units.
+        noise: standard deviation of a voxel's noise, Hounsfield units.
         filling: scale of the stomach.
-        fluid: Hounsfield units of what fills stomach and bowel.
-        gas: how much gas is in the bowel, 1 = usual.
+        fluid: Hounsfield units of the content of stomach and bowel.
+        gas: amount of gas in the bowel, 1 = usual.
     """
 
-    pose: Pose
+    position: PatientPosition
     breath: float
     enhancement: Enhancement
     noise: float
@@ -105,45 +114,46 @@ class Circumstances:
     gas: float
 
 
-def draw_build(person: pd.Series, variant: Variant, generator: np.random.Generator) -> Build:
-    """The build of a patient; the encoder's patients vary more."""
+def draw_body_measures(case: pd.Series, variant: Variant, generator: np.random.Generator) -> BodyMeasures:
+    """The body measures of a case's patient; those of the encoder's patients vary more."""
+    # Every draw consumes random numbers: their order is part of what makes the demo reproducible.
     wide = 1.4 if variant == "encoder" else 1.0
-    age, female, obese = float(person["age"]), person["sex"] == "F", float(person["obesity"])
+    age, female, obese = float(case["age"]), case["sex"] == "F", float(case["obesity"])
 
     def around(mean: float, spread: float, low: float, high: float) -> float:
         return float(np.clip(generator.normal(mean, spread * wide), low, high))
 
     visceral = around(0.35 + 0.45 * obese + 0.15 * (not female) + 0.003 * (age - 60), 0.18, 0.0, 1.2)
-    return Build(
+    return BodyMeasures(
         half_width=around(116 + 14 * visceral, 4, 105, 140),
         front=around(64 + 42 * visceral, 6, 52, 118),
         skin_fat=around(13 + 15 * obese + 5 * female, 5, 4, 38),
         muscle=around(11 - 1.5 * female - 0.03 * (age - 60), 1.5, 6, 15),
         bone=around(185 - 1.9 * (age - 55), 30, 60, 290),
         liver=around(1.0 + 0.05 * obese, 0.06, 0.8, 1.2),
-        liver_fat=around(8 + 26 * obese + 8 * person["diabetes"], 14, 0, 75),
+        liver_fat=around(8 + 26 * obese + 8 * case["diabetes"], 14, 0, 75),
         spleen=around(1.0, 0.12, 0.65, 1.45),
         kidneys=around(1.0 - 0.002 * (age - 60), 0.08, 0.75, 1.2),
         aorta=around(9.0 + 0.06 * (age - 50) - 0.8 * female, 1.0, 7, 17),
-        calcified=around(0.015 * (age - 50) + 0.1 * person["diabetes"], 0.2, 0, 0.8),
+        calcified=around(0.015 * (age - 50) + 0.1 * case["diabetes"], 0.2, 0, 0.8),
         pancreas=around(1.0, 0.09, 0.75, 1.25),
         bend=(around(0, 12, -28, 30), around(0, 4, -9, 9)),
         gallbladder=0.0 if generator.random() < 0.12 else around(1.0, 0.2, 0.55, 1.6),
     )
 
 
-def draw_circumstances(person: pd.Series, build: Build, variant: Variant, generator: np.random.Generator) -> Circumstances:
-    """How a scan of a patient of this build was taken."""
+def draw_scan_parameters(case: pd.Series, body: BodyMeasures, variant: Variant, generator: np.random.Generator) -> ScanParameters:
+    """The parameters of a scan of a patient with these body measures; those of the encoder's scans vary more."""
     wide = 1.5 if variant == "encoder" else 1.0
-    size = float(np.clip(generator.normal(1.0 - 0.055 * (person["sex"] == "F"), 0.03), 0.86, 1.1))
-    middle = (105 + build.skin_fat / 2 - build.front) / 2
+    size = float(np.clip(generator.normal(1.0 - 0.055 * (case["sex"] == "F"), 0.03), 0.86, 1.1))
+    middle = (105 + body.skin_fat / 2 - body.front) / 2
     shift = (generator.normal(0, 6 * wide), generator.normal(0, 6 * wide) - middle, generator.normal(-4, 9 * wide))
-    girth = (build.half_width + build.front + 2 * build.skin_fat) / 220
+    girth = (body.half_width + body.front + 2 * body.skin_fat) / 220
     dose = float(np.clip(generator.normal(1.0 / girth**0.5, 0.08 * wide), 0.6, 1.3))
-    return Circumstances(
-        pose=Pose((size, size * generator.uniform(0.97, 1.03), size * generator.uniform(0.97, 1.03)), shift, warp=4.0),
+    return ScanParameters(
+        position=PatientPosition((size, size * generator.uniform(0.97, 1.03), size * generator.uniform(0.97, 1.03)), shift, warp=4.0),
         breath=float(generator.uniform(-4, 14)),
-        enhancement=Enhancement.at(float(person["portal"]), dose),
+        enhancement=Enhancement.at(float(case["portal"]), dose),
         noise=float(generator.uniform(7, 13 + 5 * (wide - 1)) * girth),
         filling=float(generator.uniform(0.6, 1.05)),
         fluid=float(generator.uniform(5, 40) + 180 * (generator.random() < 0.08)),

@@ -1,7 +1,7 @@
-"""Who the synthetic patients of the CT cohort are, and what each of their scans shows.
+"""The synthetic patients of the CT cohort, and what each of their scans shows.
 
-Sex, age and who has a tumour follow the printed counts of Tayebi Arasteh et al. 2024 (doi 10.1038/s43856-024-00462-6, table 1): 61 % men,
-tumours in 48 % of men and 61 % of women, in 27, 56, 68 and 64 % of the age quarters from the youngest on.
+Sex, age and the frequency of tumours follow the counts printed in Tayebi Arasteh et al. 2024 (doi 10.1038/s43856-024-00462-6, table 1):
+61 % men; tumours in 48 % of men and 61 % of women, and in 27, 56, 68 and 64 % of the four age quarters, youngest first.
 """
 
 from dataclasses import dataclass
@@ -17,24 +17,26 @@ COMORBIDITIES = ("diabetes", "chronic_pancreatitis", "obesity")
 SCANS_PER_PATIENT = (0.80, 0.15, 0.05)
 """Shares of patients with one to three scans."""
 SEED_DOMAINS: dict[Variant, int] = {"demo": 20_240_462, "encoder": 81_170_330}
-"""Keeps the random numbers of the two variants apart, whatever their seeds."""
+"""First entry of every seed: the two variants never share random numbers, whatever their seeds."""
 SHARE_FEMALE = 0.39
 AGES, LOG_ODDS_BY_AGE = (40.0, 60.0, 68.0, 80.0), (-1.3, 0.15, 0.85, 0.65)
+"""Log-odds of a tumour at some ages; linear between them."""
 LOG_ODDS_BY_SEX = {"F": 0.32, "M": -0.20}
+"""Added to the log-odds by age."""
 SITES, SITE_SHARES = ((0.0, 0.28), (0.42, 0.68), (0.72, 0.97)), (0.62, 0.22, 0.16)
-"""Head, body and tail as ranges along the pancreas, and how often a tumour is there."""
+"""Head, body and tail as ranges along the pancreas (0 to 1), and the share of tumours in each."""
 
 
 @dataclass(frozen=True)
 class Difficulty:
-    """What makes a tumour hard to see.
+    """Parameters that decide how hard tumours are to detect.
 
     Attributes:
-        radius: median radius of a tumour, mm, and the spread of its logarithm.
-        contrast: range of how much darker than the gland a tumour is, 1 = usual.
-        isoattenuating: share of tumours hardly darker than the gland.
+        radius: median radius of a tumour, mm, and the standard deviation of its logarithm.
+        contrast: range of the contrast between tumour and gland, 1 = usual.
+        isoattenuating: share of tumours with nearly the attenuation of the gland.
         obstruction: share of tumours outside the tail that dilate the duct upstream.
-        mimic: share of patients without a tumour with a cyst, a widened duct or a focal inflammation.
+        mimic: scales the frequency of cysts, dilated ducts and focal inflammation in patients without a tumour.
     """
 
     radius: tuple[float, float]
@@ -50,25 +52,26 @@ DIFFICULTY: dict[Variant, Difficulty] = {
 }
 
 
-def draw_people(n_cases: int, *, seed: int, variant: Variant = "demo") -> pd.DataFrame:
-    """The scans of a synthetic population, one row a scan, patient by patient.
+def draw_scans(n_cases: int, *, seed: int, variant: Variant = "demo") -> pd.DataFrame:
+    """The scans of a synthetic population, one row per scan, patient by patient.
 
     Columns: patient and scan (whole numbers), age (whole years), sex ("F"/"M"), the co-morbidities and the finding (0/1); of the tumour
     site (0 = head, 1 = tail), radius_mm (0 = none) and contrast (1 = usual); duct_mm (radius of the dilated duct, 0 = none), atrophy
     (0 to 1), cyst_mm (radius), inflammation_mm (radius of a focal inflammation); and portal (0 = pancreatic phase, 1 = portal venous).
 
     Args:
-        n_cases: scans.
-        seed: another seed gives another population.
-        variant: "demo" for the demo cohort, "encoder" for the public encoder's training: other parameters, other numbers.
+        n_cases: number of scans.
+        seed: each seed gives another population.
+        variant: "demo" for the demo cohort; "encoder" for pretraining the public encoder, with other parameters and random numbers.
     """
     generator = np.random.default_rng([SEED_DOMAINS[variant], seed])
+    # One patient per scan is drawn, which is enough: the scans of the last patients are cut off by `head`.
     patients = _patients(n_cases, DIFFICULTY[variant], generator)
     n_scans = 1 + generator.choice(len(SCANS_PER_PATIENT), size=n_cases, p=SCANS_PER_PATIENT)
     scans = patients.loc[patients.index.repeat(n_scans)].head(n_cases)
     scans.insert(1, "scan", scans.groupby("patient").cumcount())
     scans = scans.reset_index(drop=True)
-    growth = generator.uniform(1.02, 1.2, n_cases) ** scans["scan"]
+    growth = generator.uniform(1.02, 1.2, n_cases) ** scans["scan"]  # a tumour grows from one scan to the next
     scans["radius_mm"] = (scans["radius_mm"] * growth).clip(upper=32).round(2)
     late = generator.random(n_cases) < (0.25 if variant == "demo" else 0.5)
     scans["portal"] = np.where(late, generator.uniform(0.7, 1.0, n_cases), generator.uniform(0.0, 0.3, n_cases)).round(3)
@@ -76,6 +79,7 @@ def draw_people(n_cases: int, *, seed: int, variant: Variant = "demo") -> pd.Dat
 
 
 def _patients(n: int, difficulty: Difficulty, generator: np.random.Generator) -> pd.DataFrame:
+    """`n` patients with what stays the same in all their scans; co-morbidities are more frequent with the conditions they go with."""
     sex = np.where(generator.random(n) < SHARE_FEMALE, "F", "M")
     age = np.clip(np.rint(generator.normal(63, 13.5, n)), 20, 94)
     by_sex = np.where(sex == "F", LOG_ODDS_BY_SEX["F"], LOG_ODDS_BY_SEX["M"])
@@ -83,16 +87,16 @@ def _patients(n: int, difficulty: Difficulty, generator: np.random.Generator) ->
     obesity = generator.random(n) < 0.24
     pancreatitis = generator.random(n) < _logistic(-2.4 + 0.4 * (sex == "M") + 0.3 * tumour)
     diabetes = generator.random(n) < _logistic(-2.3 + 0.03 * (age - 60) + 0.8 * tumour + 0.7 * obesity + 0.9 * pancreatitis)
-    people = pd.DataFrame({"patient": np.arange(n), "age": age.astype(int), "sex": sex})
+    patients = pd.DataFrame({"patient": np.arange(n), "age": age.astype(int), "sex": sex})
     for name, present in ((COMORBIDITIES[0], diabetes), (COMORBIDITIES[1], pancreatitis), (COMORBIDITIES[2], obesity), (PDAC, tumour)):
-        people[name] = present.astype(int)
-    return people.assign(**_gland(people, difficulty, generator))
+        patients[name] = present.astype(int)
+    return patients.assign(**_pancreas_columns(patients, difficulty, generator))
 
 
-def _gland(people: pd.DataFrame, difficulty: Difficulty, generator: np.random.Generator) -> dict[str, np.ndarray]:
-    """What disease does to each patient's pancreas."""
-    n, tumour = len(people), people[PDAC].to_numpy(dtype=bool)
-    inflamed, age = people["chronic_pancreatitis"].to_numpy(dtype=bool), people["age"].to_numpy()
+def _pancreas_columns(patients: pd.DataFrame, difficulty: Difficulty, generator: np.random.Generator) -> dict[str, np.ndarray]:
+    """The columns that describe each patient's pancreas, by name; `draw_scans` says what they mean."""
+    n, tumour = len(patients), patients[PDAC].to_numpy(dtype=bool)
+    inflamed, age = patients["chronic_pancreatitis"].to_numpy(dtype=bool), patients["age"].to_numpy()
     low, high = np.array(SITES)[generator.choice(len(SITES), size=n, p=SITE_SHARES)].T
     site = low + (high - low) * generator.random(n)
     median, spread = difficulty.radius

@@ -1,11 +1,14 @@
-"""Liver, gallbladder, spleen, kidneys, stomach, bowel and the great vessels, each where a radiologist would look for it."""
+"""Liver, gallbladder, spleen, kidneys, stomach, bowel and the great vessels, at their usual positions.
+
+Coordinates and radii are in mm, as `canvas` defines them. `low` is the displacement of an organ by breathing.
+"""
 
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dpmed_core.phantoms.abdomen.build import Build, Circumstances
+from dpmed_core.phantoms.abdomen.build import BodyMeasures, ScanParameters
 from dpmed_core.phantoms.abdomen.canvas import AIR, Canvas, Point, curve
 from dpmed_core.phantoms.abdomen.trunk import FAT_INSIDE, Cavity
 
@@ -34,13 +37,13 @@ SMALL_BOWEL: tuple[tuple[Point, Point], ...] = (
     ((-70, -60, -76), (80, -10, -34)),
     ((20, -48, -40), (92, -6, 14)),
 )
-"""Where loops lie: ileum, jejunum, and its beginning on the left."""
+"""Regions (lowest and highest corner) of the loops: two of ileum, jejunum, and the beginning of the jejunum on the left."""
 LOOP_POINTS = 48
 
 
-def paint_liver(canvas: Canvas, build: Build, cavity: Cavity, scan: Circumstances, generator: np.random.Generator) -> None:
-    """The liver under the right dome, its veins, and the gallbladder below it."""
-    size, low, hu = build.liver, -scan.breath, scan.enhancement.liver - build.liver_fat
+def paint_liver(canvas: Canvas, body: BodyMeasures, cavity: Cavity, scan: ScanParameters, generator: np.random.Generator) -> None:
+    """Paint the liver under the right dome, its portal and hepatic veins, and the gallbladder below it."""
+    size, low, hu = body.liver, -scan.breath, scan.enhancement.liver - body.liver_fat
     right = canvas.column(
         (-40 + low, -10 + low, 20 + low, 60 + low, 130.0),
         ((-104, 24), (-96, 14), (-84, 4), (-74, 0), (-70, 0)),
@@ -58,26 +61,28 @@ def paint_liver(canvas: Canvas, build: Build, cavity: Cavity, scan: Circumstance
     for vein in veins:
         points = curve(_shifted(vein, generator, low), 14)
         canvas.paint(canvas.tube(points, np.linspace(5.0, 2.5, 14)).cut(cavity.abdomen), scan.enhancement.portal_vein, strength=0.8)
-    if build.gallbladder:
-        middle, swollen = (-52.0, -34.0, 4 + low), build.gallbladder
+    if body.gallbladder:
+        middle, swollen = (-52.0, -34.0, 4 + low), body.gallbladder
         canvas.paint(canvas.ellipsoid(middle, (14 * swollen, 15 * swollen, 24 * swollen)).cut(cavity.depth - 3), BILE)
 
 
-def paint_spleen_and_kidneys(canvas: Canvas, build: Build, cavity: Cavity, scan: Circumstances, generator: np.random.Generator) -> None:
-    """The spleen under the left dome; kidneys with cortex, medulla and the fat of their sinus."""
+def paint_spleen_and_kidneys(
+    canvas: Canvas, body: BodyMeasures, cavity: Cavity, scan: ScanParameters, generator: np.random.Generator
+) -> None:
+    """Paint the spleen under the left dome, and the kidneys with cortex, medulla and sinus fat."""
     given, low = scan.enhancement, -scan.breath
-    spleen = canvas.ellipsoid((94.0, 38.0, 56 + low), (26 * build.spleen, 42 * build.spleen, 46 * build.spleen), angle=0.45, rough=2)
+    spleen = canvas.ellipsoid((94.0, 38.0, 56 + low), (26 * body.spleen, 42 * body.spleen, 46 * body.spleen), angle=0.45, rough=2)
     canvas.paint(spleen.cut(cavity.abdomen), given.spleen)
     for side, height in ((-1, -20.0), (1, -8.0)):
-        size, x, z = build.kidneys, side * 60.0, height + 0.6 * low + generator.normal(0, 5)
+        size, x, z = body.kidneys, side * 60.0, height + 0.6 * low + generator.normal(0, 5)
         kidney = canvas.ellipsoid((x, 42.0, z), (25 * size, 27 * size, 52 * size), angle=side * 0.5)
         canvas.paint(kidney, given.cortex)
         canvas.paint(replace(kidney, depth=kidney.depth - 8), given.medulla)
         canvas.paint(canvas.ellipsoid((x - side * 14, 36.0, z), (14 * size, 11 * size, 24 * size)), SINUS_FAT)
 
 
-def paint_stomach(canvas: Canvas, cavity: Cavity, scan: Circumstances, generator: np.random.Generator) -> None:
-    """The stomach from fundus to pylorus, fluid below and gas above, and the duodenal C."""
+def paint_stomach(canvas: Canvas, cavity: Cavity, scan: ScanParameters, generator: np.random.Generator) -> None:
+    """Paint the stomach from fundus to pylorus, with an air-fluid level, and the duodenum."""
     wall, low = scan.enhancement.bowel_wall, -0.7 * scan.breath
     points = curve(_shifted(STOMACH, generator, low), 24)
     radii = np.interp(np.linspace(0, 5, 24), range(6), STOMACH_RADII) * scan.filling
@@ -85,7 +90,7 @@ def paint_stomach(canvas: Canvas, cavity: Cavity, scan: Circumstances, generator
     canvas.paint(stomach, wall)
     content = replace(stomach, depth=stomach.depth - 4)
     canvas.paint(content, scan.fluid)
-    level = float(generator.uniform(-52, -26))
+    level = float(generator.uniform(-52, -26))  # the patient lies supine: gas is in front of a level in y
     canvas.paint(replace(content, depth=np.minimum(content.depth, level - canvas.y[content.box])), AIR)
     course = curve(_shifted(DUODENUM, generator, low), 30)
     duodenum = canvas.tube(course, generator.uniform(8, 11) * np.ones(30), rough=1.5)
@@ -93,8 +98,8 @@ def paint_stomach(canvas: Canvas, cavity: Cavity, scan: Circumstances, generator
     canvas.paint(replace(duodenum, depth=duodenum.depth - 4), 0.5 * (scan.fluid + 30))
 
 
-def paint_bowel(canvas: Canvas, cavity: Cavity, scan: Circumstances, generator: np.random.Generator) -> None:
-    """Loops of small bowel in the middle and lower abdomen, the colon around them, gas in both."""
+def paint_bowel(canvas: Canvas, cavity: Cavity, scan: ScanParameters, generator: np.random.Generator) -> None:
+    """Paint mesenteric fat with its vessels, loops of small bowel in the middle and lower abdomen, and the colon around them."""
     wall = scan.enhancement.bowel_wall
     mesentery = canvas.ellipsoid((4.0, -26.0, -60.0), (84.0, 40.0, 76.0))
     grain = np.abs(generator.standard_normal(mesentery.depth.shape, dtype=np.float32))
@@ -120,16 +125,17 @@ def paint_bowel(canvas: Canvas, cavity: Cavity, scan: Circumstances, generator: 
         canvas.paint(replace(inner, depth=np.minimum(inner.depth, gas)), AIR)
 
 
-def paint_vessels(canvas: Canvas, build: Build, scan: Circumstances, generator: np.random.Generator) -> None:
-    """Aorta with its plaques, cava, superior mesenteric vessels, splenic and portal vein."""
-    given, r, top = scan.enhancement, build.aorta, 150.0
+def paint_vessels(canvas: Canvas, body: BodyMeasures, scan: ScanParameters, generator: np.random.Generator) -> None:
+    """Paint aorta with plaques, iliac arteries, inferior vena cava, mesenteric and coeliac arteries, and the portal system."""
+    given, r, top = scan.enhancement, body.aorta, 150.0
     sway = float(generator.normal(0, 3))
     aorta = canvas.column(
         (-98, -40, 20, 90, top),
         ((4, 12), (6 + sway, 12), (8, 14), (6, 24), (8, 34)),
         ((r, r), (r, r), (r + 1, r + 1)) + ((r + 2, r + 2),) * 2,
     )
-    plaques = np.minimum(2.2 - np.abs(aorta.depth - 1), 4 * (canvas.rough[aorta.box] - np.float32(2.2 - 2.2 * build.calcified)))
+    # Plaques are spots on the wall where the rough field exceeds a threshold that falls with the degree of calcification.
+    plaques = np.minimum(2.2 - np.abs(aorta.depth - 1), 4 * (canvas.rough[aorta.box] - np.float32(2.2 - 2.2 * body.calcified)))
     canvas.paint(aorta, given.artery)
     canvas.paint(replace(aorta, depth=plaques), CALCIUM)
     for side in (-1, 1):
@@ -147,6 +153,7 @@ def paint_vessels(canvas: Canvas, build: Build, scan: Circumstances, generator: 
 
 
 def _portal_system(breath: float) -> list[tuple[tuple[Point, ...], float]]:
+    """The superior mesenteric, portal and splenic vein, each as points and a radius; they share the point of confluence."""
     low = -0.5 * breath
     mesenteric = ((-8, -16, -90), (-9, -12, -40), (-9, -8, 0 + low))
     portal = ((-9, -8, 0 + low), (-20, -6, 12 + low), (-34, -6, 22 - breath))
@@ -155,22 +162,27 @@ def _portal_system(breath: float) -> list[tuple[tuple[Point, ...], float]]:
 
 
 def _shifted(points: tuple[Point, ...], generator: np.random.Generator, low: float, *, spread: float = 3.0) -> tuple[Point, ...]:
-    """`points` lowered by breath and moved at random, but for the ends."""
+    """`points` moved by breathing (`low`, mm along z), and all but the ends moved at random."""
     moved = np.array(points) + np.array((0.0, 0.0, low))
     moved[1:-1] += generator.normal(0, spread, (len(points) - 2, 3))
     return tuple((float(x), float(y), float(z)) for x, y, z in moved)
 
 
 def _wander(generator: np.random.Generator, region: tuple[Point, Point]) -> NDArray[np.float64]:
-    """A walk through a region, which turns back at its borders."""
+    """A smooth random walk of `LOOP_POINTS` points `[n, 3]` within a region, reflected at its borders."""
     low, high = np.array(region[0]), np.array(region[1])
     turns = smoothed(generator.normal(0, 1, (LOOP_POINTS + 12, 3)), 13)
     steps = 7 * np.cumsum(turns / np.linalg.norm(turns, axis=1, keepdims=True), axis=0)
-    place = (generator.uniform(low, high) - low + steps) / (high - low)
-    return np.asarray(low + (high - low) * (1 - np.abs(place % 2 - 1)))
+    position = (generator.uniform(low, high) - low + steps) / (high - low)
+    return np.asarray(low + (high - low) * (1 - np.abs(position % 2 - 1)))  # a triangle wave reflects the walk at 0 and 1
 
 
 def smoothed(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
-    """Running means of `values` along their first axis, `width - 1` fewer."""
+    """Running means over `width` of `values` `[n, k]` along the first axis, `[n - width + 1, k]`.
+
+    >>> smoothed(np.array([[1.0], [2.0], [6.0]]), 2)
+    array([[1.5],
+           [4. ]])
+    """
     total = np.cumsum(np.concatenate([np.zeros((1, values.shape[1])), values]), axis=0)
     return np.asarray((total[width:] - total[:-width]) / width)

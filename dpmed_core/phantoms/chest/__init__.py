@@ -1,1 +1,1 @@
-"""Procedural chest radiographs: a synthetic population, its anatomy, and the radiograph that it casts; numpy and scipy alone."""
+"""Procedural chest radiographs: a synthetic population, its anatomy and its radiographs; needs numpy and scipy alone."""

@@ -1,7 +1,8 @@
-"""A parametric chest in frontal projection: how much tissue and bone each ray crosses.
+"""A parametric chest in frontal projection: the thickness of tissue and bone that each ray crosses.
 
-Coordinates: x from -1 (the patient's right, shown on the left) to 1, y from -1 (neck) to 1 (abdomen). Thicknesses are in units of half the
-chest's width; a ray's attenuation is the sum over organs of thickness times density relative to soft tissue.
+Coordinates: x from -1 (the patient's right, displayed on the left) to 1, y from -1 (neck) to 1 (abdomen). Thicknesses are in the same
+unit, half the width of the image; a ray's attenuation is the sum over organs of thickness times density relative to soft tissue.
+The shapes' parameters were chosen by eye.
 """
 
 from dataclasses import dataclass
@@ -16,24 +17,24 @@ RIGHT, LEFT = -1, 1
 
 @dataclass(frozen=True)
 class Body:
-    """One patient on one day; lengths in the units of the module.
+    """The chest of one patient on one radiograph; lengths in the unit of the module.
 
     Attributes:
         width: half-width of the rib cage.
         fat: thickness of the chest wall, 1 = average.
         apex: y of the lung apices.
-        diaphragm: y of the right dome's top; the left one is lower.
-        flatness: 0 for domed diaphragms, 1 for those of hyperinflated lungs.
-        aeration: density taken away by air, 1 = average.
+        diaphragm: y of the top of the right dome; the left one is lower.
+        flatness: 0 for domed diaphragms, 1 for the flattened ones of hyperinflated lungs.
+        aeration: density that air removes, 1 = average.
         heart: scale of the heart.
         knob: prominence of the aortic arch.
-        shift: displacement of the mediastinum to the image's right.
-        rotation: displacement of the spine against the rib cage.
+        shift: displacement of the mediastinum to the right of the image.
+        rotation: displacement of the spine relative to the rib cage, by rotation of the patient.
         breast: thickness of the breasts, 0 = none.
         bone: density of bone, 1 = average.
-        rib_phase: where the ribs begin.
+        rib_phase: y of the first rib.
         rib_spacing: distance between ribs.
-        lift: how much higher the (right, left) diaphragm stands by volume loss.
+        lift: elevation of the (right, left) hemidiaphragm by volume loss.
     """
 
     width: float
@@ -69,12 +70,16 @@ class Grid:
 
 
 def smooth_step(x: Field, width: float) -> Field:
-    """0 where x is far below 0, 1 far above, over about `width`."""
+    """A smooth step from 0 to 1 around x = 0, over about `width`.
+
+    >>> smooth_step(np.array([-1.0, 0.0, 1.0]), 0.1).round(6)
+    array([0. , 0.5, 1. ], dtype=float32)
+    """
     return np.asarray(0.5 * (1 + np.tanh(x / width)), dtype=np.float32)
 
 
 def ellipsoid(grid: Grid, centre: tuple[float, float], radii: tuple[float, float, float], angle: float = 0.0) -> Field:
-    """Chord length of each ray through an ellipsoid, tilted by `angle` in the image plane."""
+    """The chord length of each ray through an ellipsoid that is rotated by `angle` (radians) in the image plane; 0 beside it."""
     cos, sin = np.cos(angle), np.sin(angle)
     dx, dy = grid.x - centre[0], grid.y - centre[1]
     u, v = (dx * cos + dy * sin) / radii[0], (dy * cos - dx * sin) / radii[1]
@@ -82,13 +87,13 @@ def ellipsoid(grid: Grid, centre: tuple[float, float], radii: tuple[float, float
 
 
 def cage_half_width(body: Body, y: Field) -> Field:
-    """Half-width of the rib cage at height y: narrow at the apex, widest low down."""
+    """Half-width of the rib cage at height y: narrow at the apex, widest near the diaphragm."""
     t = np.clip((y - body.apex) / (0.5 - body.apex), 0, 1.35)
     return np.asarray(body.width * (1 - (1 - np.minimum(t, 1)) ** 2.6) ** 0.5 * (1 - 0.04 * np.clip(t - 1, 0, None)), dtype=np.float32)
 
 
 def diaphragm_height(body: Body, side: int, x: Field) -> Field:
-    """y of the diaphragm at x: a dome whose outer slope ends in the costophrenic angle."""
+    """y of the diaphragm at x: a dome whose steeper outer slope ends in the costophrenic angle."""
     top = body.diaphragm + (0.07 if side == LEFT else 0.0) - body.lift[(side + 1) // 2]
     offset = (side * x - 0.40 * body.width / 0.8) / 0.42
     slope = np.where(offset > 0, 0.40, 0.16) * (1 - 0.6 * body.flatness)
@@ -96,7 +101,7 @@ def diaphragm_height(body: Body, side: int, x: Field) -> Field:
 
 
 def lung(grid: Grid, body: Body, side: int) -> Field:
-    """Air that each ray crosses in one lung, 0 outside it."""
+    """The thickness of air that each ray crosses in one lung, 0 outside it."""
     outer = cage_half_width(body, grid.y)
     inner = 0.10 + 0.10 * smooth_step(grid.y + 0.42, 0.18) * (1 - smooth_step(grid.y - 0.05, 0.25)) * 0.5
     mid, half = (outer + inner) / 2, np.maximum((outer - inner) / 2, 1e-3)
@@ -109,7 +114,7 @@ def lung(grid: Grid, body: Body, side: int) -> Field:
 
 
 def chest_wall(grid: Grid, body: Body) -> Field:
-    """Soft tissue of trunk, neck, shoulders, abdomen and breasts."""
+    """The thickness of soft tissue of trunk, neck, shoulders, abdomen and breasts."""
     edge = body.width + 0.13 + 0.07 * body.fat - 0.05 * np.cos(2.2 * grid.y)
     trunk = 0.98 * np.clip(1 - np.abs(grid.x / edge) ** 4, 0, None) ** 0.5
     shoulders = ellipsoid(grid, (0.0, -1.02), (1.45, 0.48, 0.26)) + ellipsoid(grid, (0.0, -1.05), (0.34, 0.55, 0.12))
@@ -123,7 +128,7 @@ def chest_wall(grid: Grid, body: Body) -> Field:
 
 
 def mediastinum(grid: Grid, body: Body) -> Field:
-    """Heart, great vessels and hila less the air of the trachea."""
+    """The thickness of heart, great vessels and hila, less the air of the trachea."""
     s, h = body.shift, body.heart
     heart = ellipsoid(grid, (s + 0.05 + 0.10 * h, body.diaphragm - 0.14), (0.335 * h, 0.255 * h**0.8, 0.30 * h), angle=0.55)
     right_atrium = ellipsoid(grid, (s - 0.06, body.diaphragm - 0.20), (0.175 * h**0.7, 0.235, 0.24))
@@ -139,11 +144,12 @@ def mediastinum(grid: Grid, body: Body) -> Field:
 
 
 def skeleton(grid: Grid, body: Body) -> Field:
-    """Ribs, clavicles, scapular borders and spine."""
+    """The thickness of ribs, clavicles, scapular borders and spine, times the density of bone."""
     return body.bone * (_ribs(grid, body) + _clavicles(grid, body) + _spine(grid, body))
 
 
 def _ribs(grid: Grid, body: Body) -> Field:
+    """Posterior and anterior ribs: bands at the whole numbers of a phase that grows downwards and varies with the distance to the spine."""
     reach = np.abs(grid.x - 0.3 * body.rotation) / np.maximum(cage_half_width(body, grid.y), 0.05)
     inside = smooth_step(1.03 - reach, 0.02) * smooth_step(grid.y - body.apex + 0.03, 0.03)
     back = (grid.y - body.rib_phase + 0.05 * np.cos(2.6 * reach) - 0.20 * reach**4) / body.rib_spacing
@@ -155,13 +161,14 @@ def _ribs(grid: Grid, body: Body) -> Field:
 
 
 def _band(phase: Field, half_width: float) -> Field:
-    """Bands around whole numbers with the denser edges of a hollow bone."""
+    """Bands around the whole numbers of `phase`, denser at their edges, as the cortex of a bone is."""
     distance = np.abs(phase - np.rint(phase)) / half_width
     plate = 1 / (1 + np.exp(np.clip((distance - 1) * 9, -40, 40)))
     return np.asarray(plate * (0.65 + 0.45 * np.minimum(distance, 1) ** 3), dtype=np.float32)
 
 
 def _clavicles(grid: Grid, body: Body) -> Field:
+    """Both clavicles, and the medial borders of the scapulae."""
     bones = np.zeros_like(grid.x)
     for side in (RIGHT, LEFT):
         along = side * (grid.x - body.rotation)
@@ -176,6 +183,7 @@ def _clavicles(grid: Grid, body: Body) -> Field:
 
 
 def _spine(grid: Grid, body: Body) -> Field:
+    """Vertebral bodies, pedicles and spinous processes; one vertebra per unit of `height`."""
     x = grid.x - body.rotation * 0.6
     height = grid.y / 0.125
     body_shape = 0.80 + 0.20 * _band(height, 0.38)

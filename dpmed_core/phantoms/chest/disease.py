@@ -1,4 +1,4 @@
-"""What the findings do to the radiograph: each a change of density where a radiologist would look for it."""
+"""How each finding changes the radiograph: as a change of density at its usual site."""
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -9,7 +9,10 @@ HILUM = (0.20, -0.05)
 
 
 def vessels(grid: Grid, side: int, congestion: float, generator: np.random.Generator) -> Field:
-    """Branching lung vessels of one side; congestion widens those of the upper lung (cephalisation)."""
+    """Branching lung vessels of one side; congestion widens those of the upper lung (cephalisation).
+
+    In polar coordinates around the hilum, a vessel is a narrow ridge along an angle that bends with the radius.
+    """
     dx, dy = side * grid.x - HILUM[0], grid.y - HILUM[1]
     radius = np.sqrt(dx * dx + dy * dy) + 1e-3
     angle = np.arctan2(dy, dx)
@@ -25,14 +28,14 @@ def vessels(grid: Grid, side: int, congestion: float, generator: np.random.Gener
 
 
 def haze(grid: Grid, side: int, congestion: float, generator: np.random.Generator) -> Field:
-    """Perihilar haze and septal lines of pulmonary venous congestion."""
+    """Perihilar haze and septal lines of pulmonary venous congestion, on one side."""
     wings = np.exp(-(((side * grid.x - 0.26) / 0.22) ** 2) - ((grid.y - 0.02) / 0.34) ** 2)
     septa = gaussian_filter(generator.standard_normal(grid.x.shape).astype(np.float32), (0.5, 2.2)) * smooth_step(grid.y - 0.05, 0.15)
     return np.asarray(congestion * (0.17 * wings + 0.09 * septa), dtype=np.float32)
 
 
 def effusion(grid: Grid, body: Body, side: int, severity: float) -> Field:
-    """Share of the lung's air that fluid has replaced: a meniscus that climbs the chest wall and blunts the angle."""
+    """The share of the lung's air that fluid replaces, 0 to 1: a meniscus that rises along the chest wall and blunts the angle."""
     if severity <= 0:
         return np.zeros_like(grid.x)
     outward = np.clip(side * grid.x / np.maximum(cage_half_width(body, grid.y), 0.05), 0, 1)
@@ -42,7 +45,7 @@ def effusion(grid: Grid, body: Body, side: int, severity: float) -> Field:
 
 
 def infiltrate(grid: Grid, side: int, severity: float, generator: np.random.Generator) -> Field:
-    """Patchy, ill-defined opacity with the grain of air left in it."""
+    """A patchy, ill-defined opacity with the texture of the air that remains in it."""
     centre_x, centre_y = generator.uniform(0.30, 0.58), generator.uniform(-0.35, 0.34)
     spread_x, spread_y = generator.uniform(0.09, 0.19, 2)
     patch = np.exp(-(((side * grid.x - centre_x) / spread_x) ** 2) - ((grid.y - centre_y) / spread_y) ** 2)
@@ -52,7 +55,7 @@ def infiltrate(grid: Grid, side: int, severity: float, generator: np.random.Gene
 
 
 def atelectasis(grid: Grid, body: Body, side: int, severity: float, generator: np.random.Generator) -> Field:
-    """Band of collapsed lung above the diaphragm, with crowding towards the base."""
+    """A band of collapsed lung above the diaphragm, and a denser base."""
     floor = diaphragm_height(body, side, grid.x)
     tilt, height = generator.normal(0, 0.22), generator.uniform(0.06, 0.22)
     line = grid.y - floor + height + tilt * (side * grid.x - 0.4)
@@ -62,7 +65,10 @@ def atelectasis(grid: Grid, body: Body, side: int, severity: float, generator: n
 
 
 def opacities(grid: Grid, body: Body, side: int, severity: dict[str, float], generator: np.random.Generator) -> Field:
-    """Density added within one lung by vessels and disease."""
+    """The density that vessels and disease add within one lung.
+
+    Every component is drawn even at severity 0, so that the random numbers, hence the rest of the image, do not depend on the findings.
+    """
     name = "right" if side == RIGHT else "left"
     congestion = severity["congestion"]
     return (

@@ -1,4 +1,4 @@
-"""Who the synthetic patients are, and what each of their radiographs shows."""
+"""The synthetic patients of the radiograph cohort, and what each of their radiographs shows."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -27,14 +27,14 @@ IMAGES_PER_PATIENT = (0.27, 0.30, 0.22, 0.13, 0.08)
 
 @dataclass(frozen=True)
 class Difficulty:
-    """What makes a finding hard to see.
+    """Parameters that decide how hard findings are to detect.
 
     Attributes:
         prevalence_shift: added to every finding's log-odds.
         severity: parameters (a, b) of the Beta distribution of a present finding's severity.
-        mimic: largest severity of the look-alike that an absent finding may show.
-        mimic_share: share of absent findings with a look-alike.
-        persistence: correlation, over a patient's radiographs, of what they show.
+        mimic: largest severity of the similar appearance that an absent finding may have.
+        mimic_share: share of absent findings with such an appearance.
+        persistence: correlation, between the radiographs of a patient, of the latent variable behind a finding.
     """
 
     prevalence_shift: float
@@ -49,19 +49,19 @@ DIFFICULTY: dict[Variant, Difficulty] = {
     "encoder": Difficulty(prevalence_shift=1.0, severity=(1.5, 1.2), mimic=0.25, mimic_share=0.4, persistence=0.3),
 }
 SEED_DOMAINS: dict[Variant, int] = {"demo": 20_240_300, "encoder": 77_010_500}
-"""Keeps the random numbers of the two variants apart, whatever their seeds."""
+"""First entry of every seed: the two variants never share random numbers, whatever their seeds."""
 
 
 def draw_population(n_cases: int, *, seed: int, variant: Variant = "demo") -> pd.DataFrame:
-    """The radiographs of a synthetic population, one row a radiograph, patient by patient.
+    """The radiographs of a synthetic population, one row per radiograph, patient by patient.
 
     Columns: patient (whole number), age (whole years), sex ("F"/"M"), portable (0/1), the co-morbidities and findings (0/1),
-    and for each finding `severity_<finding>` in [0, 1], which also holds look-alikes of absent findings.
+    and for each finding `severity_<finding>` in [0, 1], which may be above 0 for an absent finding with a similar appearance.
 
     Args:
-        n_cases: radiographs.
-        seed: another seed gives another population.
-        variant: "demo" for the demo cohort, "encoder" for the public encoder's training: other parameters, other numbers.
+        n_cases: number of radiographs.
+        seed: each seed gives another population.
+        variant: "demo" for the demo cohort; "encoder" for pretraining the public encoder, with other parameters and random numbers.
     """
     generator = np.random.default_rng([SEED_DOMAINS[variant], seed])
     patients = _patients(n_cases, generator)
@@ -78,7 +78,8 @@ def draw_population(n_cases: int, *, seed: int, variant: Variant = "demo") -> pd
 
 
 def _patients(n_cases: int, generator: np.random.Generator) -> pd.DataFrame:
-    n = n_cases  # at least one radiograph each
+    """As many patients as radiographs are wanted, which is enough since each has at least one."""
+    n = n_cases
     female = generator.random(n) < 0.46
     age = np.clip(np.rint(20 + 75 * generator.beta(2.7, 1.7, n)), 20, 95)
     heart_failure = generator.random(n) < _logistic(-4.6 + 0.05 * age)
@@ -99,7 +100,7 @@ def _patients(n_cases: int, generator: np.random.Generator) -> pd.DataFrame:
 
 
 def _log_odds(radiographs: pd.DataFrame, finding: str) -> pd.Series:
-    """Log-odds of a finding: more with age, heart failure, COPD and diabetes, as these diseases have it."""
+    """The log-odds of a finding on each radiograph, given age, co-morbidities and portable technique; plausible values, not estimates."""
     age, failure, copd, diabetes = (
         (radiographs["age"] - 60) / 10,
         radiographs["heart_failure"],
@@ -118,15 +119,21 @@ def _log_odds(radiographs: pd.DataFrame, finding: str) -> pd.Series:
 
 
 def _present(radiographs: pd.DataFrame, finding: str, difficulty: Difficulty, generator: np.random.Generator) -> np.ndarray:
-    """Whether each radiograph shows the finding: a Gaussian copula that gives a patient's radiographs the wished correlation."""
+    """Whether each radiograph shows the finding.
+
+    A latent normal variable, correlated by `persistence` between a patient's radiographs, is compared with a threshold.
+    """
     own = generator.standard_normal(len(radiographs))
     shared = generator.standard_normal(int(radiographs["patient"].max()) + 1)[radiographs["patient"]]
     latent = np.sqrt(difficulty.persistence) * shared + np.sqrt(1 - difficulty.persistence) * own
     threshold = _log_odds(radiographs, finding).to_numpy() + difficulty.prevalence_shift
-    return np.asarray(1.702 * latent + threshold > 0)  # 1.702: logistic approximated by a normal distribution
+    # A normal distribution with a standard deviation of 1.702 approximates the logistic one, so the threshold acts as log-odds.
+    # Source: Camilli 1994, J Educ Behav Stat 19:293, doi 10.3102/10769986019003293.
+    return np.asarray(1.702 * latent + threshold > 0)
 
 
 def _severity(present: np.ndarray, radiographs: pd.DataFrame, difficulty: Difficulty, generator: np.random.Generator) -> np.ndarray:
+    """Severity of each finding in [0, 1]: at least 0.12 if it is present, else 0 or that of a similar appearance."""
     n = len(radiographs)
     shown = 0.12 + 0.88 * generator.beta(*difficulty.severity, n)
     looks_alike = generator.random(n) < difficulty.mimic_share + 0.12 * radiographs["portable"].to_numpy()

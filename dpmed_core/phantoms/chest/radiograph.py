@@ -1,4 +1,4 @@
-"""From a patient to a radiograph: anatomy, disease, exposure, noise, and the processing that ends in grey values."""
+"""From a case to a radiograph: anatomy, disease, exposure, noise, and the processing to grey values."""
 
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache, partial
@@ -14,13 +14,22 @@ from dpmed_core.phantoms.chest.anatomy import Body, Grid
 from dpmed_core.phantoms.chest.population import FINDINGS, SEED_DOMAINS, Variant
 
 ATTENUATION = 1.30
+"""Linear attenuation coefficient of soft tissue, per unit of thickness."""
 DISPLAY_PERCENTILES = (1.0, 99.6)
 IMAGE_STREAM = 1
-"""Sets the random numbers of radiographs apart from those of the population."""
+"""Entry of seeds that separates the random numbers of radiographs from those of the population."""
 
 
 def render_radiograph(radiograph: pd.Series, index: int, *, size: int, seed: int, variant: Variant) -> NDArray[np.float32]:
-    """The radiograph of row `radiograph` of a population, `[size, size]` in [0, 1], bright = dense; the same whatever else is rendered."""
+    """A synthetic radiograph `[size, size]` in [0, 1], bright = dense; it does not depend on what else is rendered.
+
+    Args:
+        radiograph: a row of `population.draw_population`.
+        index: number of the row.
+        size: pixels of a side.
+        seed: of the population.
+        variant: of the population.
+    """
     generator = np.random.default_rng([SEED_DOMAINS[variant], seed, IMAGE_STREAM, index])
     severity = {finding: float(radiograph[f"severity_{finding}"]) for finding in FINDINGS}
     body = draw_body(radiograph, severity, variant, generator)
@@ -28,7 +37,7 @@ def render_radiograph(radiograph: pd.Series, index: int, *, size: int, seed: int
 
 
 def render_radiographs(population: pd.DataFrame, *, size: int, seed: int, variant: Variant = "demo", workers: int = 1) -> NDArray[np.uint8]:
-    """All radiographs of a population, `[n_images, size, size]`, 8-bit."""
+    """All radiographs of a population, `[n_images, size, size]`, 8-bit, rendered by so many `workers` processes."""
     indices = np.arange(len(population))
     render = partial(_render_chunk, population, size=size, seed=seed, variant=variant)
     if workers == 1:
@@ -49,7 +58,14 @@ def _grid(size: int) -> Grid:
 
 
 def draw_body(radiograph: pd.Series, severity: dict[str, float], variant: Variant, generator: np.random.Generator) -> Body:
-    """The body of a radiograph's patient on that day; the encoder's bodies vary more."""
+    """The chest on a radiograph, given co-morbidities and findings; those of the encoder's patients vary more.
+
+    Args:
+        radiograph: a row of `population.draw_population`.
+        severity: of each finding, 0 to 1.
+        variant: of the population.
+        generator: consumed in a fixed order, which is part of what makes the demo reproducible.
+    """
     wide = 1.5 if variant == "encoder" else 1.0
     age, copd, portable, female = float(radiograph["age"]), radiograph["copd"], radiograph["portable"], radiograph["sex"] == "F"
 
@@ -78,21 +94,31 @@ def draw_body(radiograph: pd.Series, severity: dict[str, float], variant: Varian
 
 
 def attenuation(grid: Grid, body: Body, severity: dict[str, float], generator: np.random.Generator) -> NDArray[np.float32]:
-    """Attenuation of each ray, in units of soft tissue."""
+    """The attenuation of each ray `[size, size]`, as an equivalent thickness of soft tissue.
+
+    The factors are densities relative to soft tissue; air replaces tissue, so it counts negatively.
+    """
     total = anatomy.chest_wall(grid, body) + 0.74 * anatomy.mediastinum(grid, body) + anatomy.skeleton(grid, body)
     for side in disease.SIDES:
         air = anatomy.lung(grid, body, side)
         name = "right" if side == anatomy.RIGHT else "left"
         air = air * (1 - 0.88 * disease.effusion(grid, body, side, severity[f"pleural_effusion_{name}"]))
         total += -0.95 * air + np.clip(air / 0.35, 0, 1) * disease.opacities(grid, body, side, severity, generator)
-    bubble = anatomy.ellipsoid(grid, (0.38, body.diaphragm + 0.24), (0.11, 0.06, 0.16))
-    return np.asarray(total - 0.8 * bubble, dtype=np.float32)
+    gastric_bubble = anatomy.ellipsoid(grid, (0.38, body.diaphragm + 0.24), (0.11, 0.06, 0.16))
+    return np.asarray(total - 0.8 * gastric_bubble, dtype=np.float32)
 
 
 def exposed(
     attenuation: NDArray[np.float32], radiograph: pd.Series, variant: Variant, generator: np.random.Generator
 ) -> NDArray[np.float32]:
-    """What the detector sees and the processing makes of it: Beer-Lambert, scatter, quantum noise, logarithm, window."""
+    """The processed radiograph `[size, size]` in [0, 1]: Beer-Lambert law, scatter, quantum noise, logarithm and display window.
+
+    Args:
+        attenuation: of each ray.
+        radiograph: a row of `population.draw_population`; portable radiographs are blurrier, with more scatter and noise.
+        variant: of the population.
+        generator: of the random numbers.
+    """
     portable = float(radiograph["portable"])
     size = attenuation.shape[0]
     blur = size / 128 * (0.55 + 0.25 * portable + (0.5 * generator.random() if variant == "encoder" else 0.0))
@@ -100,6 +126,7 @@ def exposed(
     scatter = (0.05 + 0.07 * portable) * gaussian_filter(primary, size / 10)
     quanta = generator.uniform(2500, 7000) * (1 - 0.45 * portable)
     signal = primary + scatter
+    # Photon counts are Poisson distributed: with `quanta` photons per unit signal, the standard deviation is sqrt(signal / quanta).
     signal = np.clip(signal + np.sqrt(signal / quanta) * generator.standard_normal(signal.shape).astype(np.float32), 1e-4, None)
     image = -np.log(signal)
     low, high = np.percentile(image, DISPLAY_PERCENTILES)

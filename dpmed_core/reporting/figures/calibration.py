@@ -1,17 +1,18 @@
-"""Calibration: what the models said against how often it was so, private and without privacy."""
+"""Calibration: mean score against the observed share of positives, private and without privacy."""
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from dpmed_core.cohort.display_names import finding_title
 from dpmed_core.cohort.schema import Cohort
-from dpmed_core.reporting.figures.facts import guarantee_phrase, scored_by_finding
+from dpmed_core.evaluation.metrics.auroc import AUROC
+from dpmed_core.reporting.figures.facts import guarantee_phrase, nothing_trained, require_rows, scored_by_finding
 from dpmed_core.reporting.figures.grid import ABOVE_PANELS, diagonal, findings_shown, panels
 from dpmed_core.reporting.figures.style import ARM_NAMES, ARM_STYLES, LIGHT, Arm, Canvas, error_bars, lay_out
 
 
 def calibration_figure(bins: pd.DataFrame, cohort: Cohort, *, finding: str, epsilon: float, canvas: Canvas = LIGHT) -> go.Figure:
-    """Observed share of positives against the mean score of each bin, for the first training at `epsilon` and its twin.
+    """Observed share of positives against the mean score of each bin, for the first training run at `epsilon` and the first reference.
 
     Args:
         bins: `evaluation.statistics.curves.reliability_table` of one recipe and unit.
@@ -20,16 +21,17 @@ def calibration_figure(bins: pd.DataFrame, cohort: Cohort, *, finding: str, epsi
         epsilon: a trained target.
         canvas: what it is drawn on.
     """
+    require_rows(bins, ["predicted", "observed"], otherwise=nothing_trained(AUROC, finding_title(finding)))
     shown = findings_shown(finding, cohort)
     grid = panels(shown, bins, canvas, x_title="Score (predicted probability)", y_title="Share with the finding")
-    arms: dict[Arm, pd.DataFrame] = {"twin": bins[bins["epsilon"].isna()], "private": bins[bins["epsilon"] == epsilon]}
+    arms: dict[Arm, pd.DataFrame] = {"non_private": bins[bins["epsilon"].isna()], "private": bins[bins["epsilon"] == epsilon]}
     firsts = {arm: rows[rows["seed"] == rows["seed"].min()] for arm, rows in arms.items()}
     for name, place in grid.places.items():
         grid.figure.add_trace(diagonal(canvas), **place)
         for arm, of_arm in firsts.items():
             rows = of_arm[of_arm["finding"] == name].sort_values("predicted")
             grid.figure.add_trace(_arm_trace(rows, arm, canvas, with_legend=name == shown[0]), **place)
-    facts = [scored_by_finding(bins, cohort, shown), guarantee_phrase(bins, epsilon), "First training of each; bins of equal size."]
+    facts = [scored_by_finding(bins, cohort, shown), guarantee_phrase(bins, epsilon), "First training run of each; bins of equal size."]
     title = f"{finding_title(finding)}: calibration" if len(shown) == 1 else "Calibration by finding"
     lay_out(grid.figure, title, facts, canvas, plot_height=grid.height, above=ABOVE_PANELS, below=96)
     grid.figure.update_xaxes(range=[-0.02, 1.02], tickvals=[0, 0.5, 1])

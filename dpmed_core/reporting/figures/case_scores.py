@@ -28,14 +28,14 @@ def case_figure(
     """
     figure = new_figure()
     rows = trainings[trainings["finding"] == finding]
-    private, twin = rows[rows["epsilon"].notna()].sort_values(["epsilon", "seed"]), rows[rows["epsilon"].isna()]
+    private, reference = rows[rows["epsilon"].notna()].sort_values(["epsilon", "seed"]), rows[rows["epsilon"].isna()]
     epsilons = sorted(private["epsilon"].unique())
-    _add_twin(figure, twin, epsilons, canvas)
+    _add_reference(figure, reference, epsilons, canvas)
     if len(private):
         _add_private(figure, private, canvas)
     mark_epsilon(figure, epsilon, canvas)
-    promised = guarantee_phrases(private.assign(recipe="private models")) or "No private model is trained yet."
-    facts = [who(cohort), promised, READING]
+    guaranteed = guarantee_phrases(private.assign(recipe="private models")) or "No private model is trained yet."
+    facts = [who(cohort), guaranteed, READING]
     lay_out(figure, f"{finding_title(finding)}: this case's score by privacy budget", facts, canvas, plot_height=240)
     figure.update_xaxes(**epsilon_axis(list(map(float, epsilons))))
     figure.update_yaxes(title_text="Score", range=[-0.02, 1.02], tickformat=".1f")
@@ -43,14 +43,14 @@ def case_figure(
     return figure
 
 
-def _add_twin(figure: go.Figure, twin: pd.DataFrame, epsilons: list[float], canvas: Canvas) -> None:
-    if twin.empty:
+def _add_reference(figure: go.Figure, reference: pd.DataFrame, epsilons: list[float], canvas: Canvas) -> None:
+    if reference.empty:
         return
-    colour = canvas.colour(ARM_STYLES["twin"])
-    low, high, mean = float(twin["score"].min()), float(twin["score"].max()), float(twin["score"].mean())
+    colour = canvas.colour(ARM_STYLES["non_private"])
+    low, high, mean = float(reference["score"].min()), float(reference["score"].max()), float(reference["score"].mean())
     figure.add_hrect(y0=low, y1=high, fillcolor=faint(colour, 0.2), line_width=0, layer="below")
     ends = [min(epsilons) / 1.4, max(epsilons) * 1.4] if epsilons else [0.1, 10.0]
-    n = len(twin)
+    n = len(reference)
     figure.add_trace(
         go.Scatter(
             x=ends,

@@ -1,4 +1,4 @@
-"""Maps of what an answer rests on, side by side over the grey image, on one scale that colour-blind readers can tell."""
+"""Explanation maps side by side over the grey image, on one scale that colour-blind readers can tell."""
 
 from collections.abc import Sequence
 

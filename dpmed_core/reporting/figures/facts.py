@@ -6,7 +6,32 @@ import pandas as pd
 
 from dpmed_core.cohort.display_names import version_alias
 from dpmed_core.cohort.schema import Cohort
+from dpmed_core.errors import ExportError
+from dpmed_core.evaluation.metrics.metric import Metric
 from dpmed_core.reporting.figures.style import ARM_NAMES, Arm
+
+
+def require_rows(rows: pd.DataFrame, columns: Sequence[str], *, otherwise: str) -> None:
+    """Refuse rows that a figure cannot be drawn from: none, or those of another table or metric.
+
+    Args:
+        rows: what is to be drawn.
+        columns: that it draws.
+        otherwise: what to say, and what to do, where there are no rows.
+
+    Raises:
+        ExportError: there are no rows, or a column is missing.
+    """
+    missing = [column for column in columns if column not in rows.columns]
+    if missing:
+        raise ExportError(f"These rows belong to another figure or metric: they have no column {', '.join(missing)}.")
+    if rows.empty:
+        raise ExportError(otherwise)
+
+
+def nothing_trained(metric: Metric, finding: str) -> str:
+    """What to say where no run has a value."""
+    return f"No finished run has {metric.title} for {finding}: train one first, on the page Train or with `sweep`."
 
 
 def who(cohort: Cohort) -> str:
@@ -15,7 +40,7 @@ def who(cohort: Cohort) -> str:
 
 
 def counts(row: pd.Series) -> str:
-    """Images, patients and positives of a row with the counts of `evaluation.tables.utility.UTILITY_COLUMNS`."""
+    """Images, patients and positives of a row with the counts of `evaluation.tables.utility.COUNT_COLUMNS`."""
     return f"{row['n_cases']:,} test images of {row['n_patients']:,} patients, {row['n_positive']:,} positive labels"
 
 
@@ -40,8 +65,15 @@ def guarantee_phrases(rows: pd.DataFrame) -> str:
 
 
 def guarantee_phrase(rows: pd.DataFrame, epsilon: float) -> str:
-    """The whole guarantee of the private runs among `rows` at `epsilon`, in one phrase."""
+    """The whole guarantee of the private runs among `rows` at `epsilon`, in one phrase.
+
+    Raises:
+        ExportError: there is none, so there is no guarantee to state.
+    """
     private = rows[rows["epsilon"] == epsilon]
+    require_rows(
+        private, ["delta", "unit", "accountant", "recipe"], otherwise=f"No private run at ε = {epsilon:g} is finished for this choice."
+    )
     return (
         f"ε = {epsilon:g} at δ = {_listed(private['delta'].map('{:.0e}'.format))} for each {_listed(private['unit'])} "
         f"({_listed(private['accountant'])} accountant), recipe {_listed(private['recipe'])}"
@@ -49,9 +81,9 @@ def guarantee_phrase(rows: pd.DataFrame, epsilon: float) -> str:
 
 
 def trainings(arms: Mapping[Arm, pd.DataFrame]) -> str:
-    """How many trainings each arm's values are the mean of."""
+    """How many training runs each arm's values are the mean of."""
     counted = {arm: sorted(set(rows["n_seeds"].dropna().astype(int))) for arm, rows in arms.items() if len(rows)}
-    said = [f"{ARM_NAMES[arm]}: {'1 training' if n == [1] else f'mean of {n[-1]} trainings'}" for arm, n in counted.items() if n]
+    said = [f"{ARM_NAMES[arm]}: {'1 training run' if n == [1] else f'mean of {n[-1]} training runs'}" for arm, n in counted.items() if n]
     return "; ".join(said)
 
 

@@ -5,7 +5,8 @@ import plotly.graph_objects as go
 
 from dpmed_core.cohort.display_names import attribute_phrase, finding_title, subgroup_title
 from dpmed_core.cohort.schema import Cohort
-from dpmed_core.reporting.figures.facts import guarantee_phrases, who
+from dpmed_core.evaluation.metrics.metric import Metric
+from dpmed_core.reporting.figures.facts import guarantee_phrases, nothing_trained, require_rows, who
 from dpmed_core.reporting.figures.style import (
     ARM_STYLES,
     DIFFERENCE_TICKS,
@@ -23,22 +24,34 @@ DESCRIPTIVE = "Descriptive only: the two groups were picked because they differ 
 
 
 def gap_figure(
-    gaps: pd.DataFrame, cohort: Cohort, *, finding: str, attribute: str, epsilon: float | None = None, canvas: Canvas = LIGHT
+    gaps: pd.DataFrame,
+    cohort: Cohort,
+    *,
+    metric: Metric,
+    finding: str,
+    attribute: str,
+    epsilon: float | None = None,
+    canvas: Canvas = LIGHT,
 ) -> go.Figure:
-    """Largest minus smallest subgroup AUROC of every training against epsilon; the trainings without privacy as a line.
+    """Largest minus smallest value among subgroups of every training run against epsilon; the trainings without privacy as a line.
 
     Args:
-        gaps: `evaluation.tables.subgroup_gaps.gap_table` of one recipe, unit, finding and attribute, with delta, unit and accountant.
+        gaps: `MetricTables.gaps` of one recipe, unit, finding and attribute, with delta, unit and accountant.
         cohort: named, with its version's alias, in the figure.
+        metric: whose gaps they are.
         finding: a finding or "macro".
         attribute: what the subgroups are made by.
         epsilon: marked, where given.
         canvas: what it is drawn on.
+
+    Raises:
+        ExportError: there are no rows.
     """
+    require_rows(gaps, ["gap", "gap_low", "largest", "smallest"], otherwise=nothing_trained(metric, finding_title(finding)))
     figure = new_figure()
     known = gaps[gaps["gap"].notna()]
-    private, twin = known[known["epsilon"].notna()], known[known["epsilon"].isna()]
-    _add_twin(figure, twin, canvas)
+    private, reference = known[known["epsilon"].notna()], known[known["epsilon"].isna()]
+    _add_reference(figure, reference, canvas)
     _add_private(figure, private, attribute, canvas)
     mark_epsilon(figure, epsilon, canvas)
     lay_out(
@@ -49,25 +62,25 @@ def gap_figure(
         plot_height=230,
     )
     figure.update_xaxes(**epsilon_axis(list(private["epsilon"])))
-    figure.update_yaxes(title_text="Largest minus smallest AUROC", tickformat=DIFFERENCE_TICKS, rangemode="tozero")
+    figure.update_yaxes(title_text=f"Largest minus smallest {metric.title}", tickformat=DIFFERENCE_TICKS, rangemode="tozero")
     if known.empty:
-        why = f"Not estimable: {gaps['reason'].iloc[0]}" if len(gaps) else "Nothing is trained yet"
+        why = f"Not estimable: {gaps['reason'].iloc[0]}"
         figure.add_annotation(x=0.5, y=0.5, xref="paper", yref="paper", text=why, showarrow=False)
         figure.update_yaxes(range=[0, 0.5])
     return figure
 
 
-def _add_twin(figure: go.Figure, twin: pd.DataFrame, canvas: Canvas) -> None:
-    if twin.empty:
+def _add_reference(figure: go.Figure, reference: pd.DataFrame, canvas: Canvas) -> None:
+    if reference.empty:
         return
-    mean, colour = float(twin["gap"].mean()), canvas.colour(ARM_STYLES["twin"])
+    mean, colour = float(reference["gap"].mean()), canvas.colour(ARM_STYLES["non_private"])
     figure.add_trace(
         go.Scatter(
             x=[1e-3, 1e4],
             y=[mean, mean],
             mode="lines",
             line={"color": colour, "dash": "dash", "width": 1.6},
-            name=f"without privacy, mean of {len(twin)}" if len(twin) > 1 else "without privacy",
+            name=f"without privacy, mean of {len(reference)}" if len(reference) > 1 else "without privacy",
             hovertemplate=f"Without privacy: gap {mean:.3f}<extra></extra>",
         )
     )
@@ -95,7 +108,7 @@ def _add_private(figure: go.Figure, private: pd.DataFrame, attribute: str, canva
             },
             mode="markers",
             marker={"color": colour, "symbol": "circle-open", "size": 7},
-            name="private, single trainings, 95 % interval",
+            name="private, single training runs, 95 % interval",
             customdata=pd.concat([private[["epsilon", "seed"]], groups], axis=1),
             hovertemplate="ε = %{customdata[0]:g}: gap %{y:.3f}<br>best %{customdata[2]}, worst %{customdata[3]}<extra></extra>",
         )

@@ -1,4 +1,4 @@
-"""Several panels of one kind, one a finding."""
+"""Panels with shared axes, one a finding."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 
 from dpmed_core.cohort.display_names import finding_title
 from dpmed_core.cohort.schema import Cohort
-from dpmed_core.evaluation.tables.utility import MACRO
+from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.reporting.figures.style import Canvas, new_figure
 
 SINGLE_HEIGHT, PANEL_HEIGHT = 330, 190

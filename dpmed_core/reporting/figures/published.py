@@ -20,7 +20,7 @@ def add_published(figure: go.Figure, aurocs: pd.DataFrame, canvas: Canvas) -> No
         aurocs: everybody's rows of `evaluation.tables.published_results.pdac_table`.
         canvas: what it is drawn on.
     """
-    private, twin = aurocs[aurocs["epsilon"].notna()].sort_values("epsilon"), aurocs[aurocs["epsilon"].isna()]
+    private, reference = aurocs[aurocs["epsilon"].notna()].sort_values("epsilon"), aurocs[aurocs["epsilon"].isna()]
     grey = "#9aa5b1" if canvas.is_dark else "#66717d"
     figure.add_trace(
         go.Scatter(
@@ -37,7 +37,7 @@ def add_published(figure: go.Figure, aurocs: pd.DataFrame, canvas: Canvas) -> No
             ),
         )
     )
-    for value in twin["auroc"]:
+    for value in reference["auroc"]:
         figure.add_trace(
             go.Scatter(
                 x=[1e-3, 1e4],

@@ -10,7 +10,7 @@ from dpmed_core.reader_study.reader_vs_model import PRIVATE, READER, WITHOUT
 from dpmed_core.reporting.figures.style import ARM_STYLES, LIGHT, OTHER_STYLE, Canvas, error_bars, lay_out
 
 MEASURES = {"auroc": "AUROC", "sensitivity": "Sensitivity", "specificity": "Specificity"}
-STYLES = {READER: OTHER_STYLE, PRIVATE: ARM_STYLES["private"], WITHOUT: ARM_STYLES["twin"]}
+STYLES = {READER: OTHER_STYLE, PRIVATE: ARM_STYLES["private"], WITHOUT: ARM_STYLES["non_private"]}
 PANEL_HEIGHT = 150
 
 

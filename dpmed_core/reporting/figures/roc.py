@@ -1,17 +1,18 @@
-"""ROC curves of the private models and their non-private twins at one budget."""
+"""ROC curves of the private models and their non-private references at one budget."""
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from dpmed_core.cohort.display_names import finding_title
 from dpmed_core.cohort.schema import Cohort
-from dpmed_core.reporting.figures.facts import guarantee_phrase, scored_by_finding
+from dpmed_core.evaluation.metrics.auroc import AUROC
+from dpmed_core.reporting.figures.facts import guarantee_phrase, nothing_trained, require_rows, scored_by_finding
 from dpmed_core.reporting.figures.grid import ABOVE_PANELS, diagonal, findings_shown, panels
 from dpmed_core.reporting.figures.style import ARM_NAMES, ARM_STYLES, LIGHT, Arm, Canvas, lay_out
 
 
 def roc_figure(curves: pd.DataFrame, cohort: Cohort, *, finding: str, epsilon: float, canvas: Canvas = LIGHT) -> go.Figure:
-    """ROC curves at `epsilon` and without privacy: every training thin, their mean (sensitivity averaged at each rate) thick.
+    """ROC curves at `epsilon` and without privacy: every training run thin, their mean (sensitivity averaged at each rate) thick.
 
     Args:
         curves: `evaluation.statistics.curves.roc_table` of one recipe and unit.
@@ -20,11 +21,12 @@ def roc_figure(curves: pd.DataFrame, cohort: Cohort, *, finding: str, epsilon: f
         epsilon: a trained target.
         canvas: what it is drawn on.
     """
+    require_rows(curves, ["false_positive_rate", "sensitivity"], otherwise=nothing_trained(AUROC, finding_title(finding)))
     shown = findings_shown(finding, cohort)
     grid = panels(shown, curves, canvas, x_title="1 − specificity", y_title="Sensitivity")
     for name, place in grid.places.items():
         grid.figure.add_trace(diagonal(canvas), **place)
-        for arm in ("twin", "private"):
+        for arm in ("non_private", "private"):
             of_arm = curves[(curves["finding"] == name) & (curves["epsilon"].eq(epsilon) if arm == "private" else curves["epsilon"].isna())]
             for trace in _arm_traces(of_arm, arm, canvas, with_legend=name == shown[0]):
                 grid.figure.add_trace(trace, **place)
@@ -60,7 +62,7 @@ def _arm_traces(curves: pd.DataFrame, arm: Arm, canvas: Canvas, *, with_legend: 
         y=[0.0, *mean["sensitivity"]],
         mode="lines",
         line={"color": colour, "width": 2.4, "dash": "solid" if arm == "private" else "dash"},
-        name=f"{name}: mean of {n_trainings} trainings" if n_trainings > 1 else name,
+        name=f"{name}: mean of {n_trainings} training runs" if n_trainings > 1 else name,
         showlegend=with_legend,
         hovertemplate="sensitivity %{y:.2f} at 1 − specificity %{x:.2f}<extra></extra>",
     )

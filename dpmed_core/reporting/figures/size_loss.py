@@ -6,8 +6,11 @@ import plotly.graph_objects as go
 from dpmed_core.cohort.display_names import attribute_phrase, finding_title, subgroup_title
 from dpmed_core.cohort.groups import UNKNOWN
 from dpmed_core.cohort.schema import Cohort
-from dpmed_core.reporting.figures.facts import guarantee_phrase, who
+from dpmed_core.evaluation.metrics.metric import Metric
+from dpmed_core.reporting.figures.facts import guarantee_phrase, require_rows, who
 from dpmed_core.reporting.figures.style import ARM_STYLES, DIFFERENCE_TICKS, LIGHT, Canvas, error_bars, lay_out, new_figure
+
+NO_REFERENCE = "No private model has a non-private reference to compare with yet: train one, on the page Train or with `sweep`."
 
 
 def size_loss_figure(
@@ -15,27 +18,33 @@ def size_loss_figure(
     correlations: pd.DataFrame,
     cohort: Cohort,
     *,
+    metric: Metric,
     finding: str,
     attribute: str,
     epsilon: float,
     canvas: Canvas = LIGHT,
 ) -> go.Figure:
-    """Loss of AUROC through privacy at `epsilon` against test images, one point a subgroup, with Pearson's r.
+    """Loss of a metric through privacy at `epsilon` against test images, one point a subgroup, with Pearson's r.
 
     Args:
-        costs: rows of `evaluation.tables.cost_of_privacy.cost_table` of one recipe, unit, reference, finding and attribute, with the
-        accountant. correlations: rows of `evaluation.tables.size_loss.size_loss_table` of the same.
+        costs: rows of `MetricTables.costs` of one recipe, unit, reference, finding and attribute, with the accountant.
+        correlations: rows of `MetricTables.size_loss` of the same.
         cohort: named, with its version's alias, in the figure.
+        metric: whose losses they are.
         finding: a finding or "macro".
         attribute: what the subgroups are made by.
         epsilon: a trained target.
         canvas: what it is drawn on.
+
+    Raises:
+        ExportError: nothing can be compared, or the rows are of another metric.
     """
+    require_rows(costs, [metric.name, "difference"], otherwise=NO_REFERENCE)
     rows = costs[(costs["epsilon"] == epsilon) & (costs["subgroup"] != UNKNOWN)]
     known = rows[rows["difference"].notna()]
     figure = new_figure()
     figure.add_hline(y=0, line={"color": "#888888", "width": 1})
-    figure.add_trace(_points(known, attribute, canvas))
+    figure.add_trace(_points(known, metric, attribute, canvas))
     facts = [f"{who(cohort)} · {guarantee_phrase(costs, epsilon)}", *_correlation(correlations[correlations["epsilon"] == epsilon])]
     left_out = [subgroup_title(attribute, name) for name in rows.loc[rows["difference"].isna(), "subgroup"]]
     if left_out:
@@ -43,7 +52,7 @@ def size_loss_figure(
     title = f"{finding_title(finding)} by {attribute_phrase(attribute)}: size against loss"
     lay_out(figure, title, facts, canvas, plot_height=250, below=64)
     figure.update_xaxes(title_text="Test images in the subgroup", range=_range(known["n_cases"]), tickformat=",d")
-    figure.update_yaxes(title_text="Loss of AUROC through privacy", tickformat=DIFFERENCE_TICKS)
+    figure.update_yaxes(title_text=f"Loss of {metric.title} through privacy", tickformat=DIFFERENCE_TICKS)
     figure.update_layout(showlegend=False)
     if known.empty:
         figure.add_annotation(x=0.5, y=0.5, xref="paper", yref="paper", text="No group's loss is estimable", showarrow=False)
@@ -61,8 +70,10 @@ def _beside(sizes: pd.Series) -> list[str]:
     return ["top right" if rank % 2 else "bottom right" for rank in sizes.rank(method="first")]
 
 
-def _points(rows: pd.DataFrame, attribute: str, canvas: Canvas) -> go.Scatter:
-    loss, low, high = -rows["difference"], -rows["difference_high"], -rows["difference_low"]
+def _points(rows: pd.DataFrame, metric: Metric, attribute: str, canvas: Canvas) -> go.Scatter:
+    loss = -metric.gain * rows["difference"]
+    ends = -metric.gain * rows[["difference_low", "difference_high"]]
+    low, high = ends.min(axis=1), ends.max(axis=1)
     return go.Scatter(
         x=rows["n_cases"],
         y=loss,
@@ -83,8 +94,6 @@ def _points(rows: pd.DataFrame, attribute: str, canvas: Canvas) -> go.Scatter:
 
 def _correlation(correlations: pd.DataFrame) -> list[str]:
     """Pearson's r as a sentence."""
-    if correlations.empty:
-        return ["No model without privacy to compare with yet."]
     row = correlations.iloc[0]
     if row["reason"]:
         return [f"Pearson's r between size and loss is not estimable: {row['reason']}."]

@@ -4,39 +4,54 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from dpmed_core.cohort.schema import Cohort
-from dpmed_core.evaluation.tables.utility import MACRO
-from dpmed_core.reporting.figures.facts import guarantee_phrases, scored_by_finding
+from dpmed_core.evaluation.metrics.metric import Metric
+from dpmed_core.evaluation.scores.findings import MACRO
+from dpmed_core.reporting.figures.axes import axis_range
+from dpmed_core.reporting.figures.facts import guarantee_phrases, nothing_trained, require_rows, scored_by_finding
 from dpmed_core.reporting.figures.grid import ABOVE_PANELS, findings_shown, panels, say_in_panel
 from dpmed_core.reporting.figures.style import ARM_STYLES, LIGHT, Canvas, epsilon_axis, error_bars, faint, lay_out, mark_epsilon
 
 
 def small_multiples_figure(
-    utility: pd.DataFrame, means: pd.DataFrame, cohort: Cohort, *, epsilon: float | None = None, canvas: Canvas = LIGHT
+    utility: pd.DataFrame, means: pd.DataFrame, cohort: Cohort, *, metric: Metric, epsilon: float | None = None, canvas: Canvas = LIGHT
 ) -> go.Figure:
-    """AUROC against epsilon, one panel a finding, all on the same axes.
+    """A metric against epsilon, one panel a finding, all on the same axes.
 
     Args:
-        utility: `evaluation.tables.utility.utility_table` of one recipe and unit.
-        means: `evaluation.tables.utility.utility_means` of the same.
+        utility: `MetricTables.utility` of one recipe and unit.
+        means: `MetricTables.overall` of the same.
+        metric: whose columns are drawn.
         cohort: named, with its version's alias, in the figure.
         epsilon: marked, where given.
         canvas: what it is drawn on.
+
+    Raises:
+        ExportError: there are no rows, or they are of another metric.
     """
+    require_rows(utility, metric.columns, otherwise=nothing_trained(metric, "any finding"))
     shown = findings_shown(MACRO, cohort)
     first = next((finding for finding in shown if (means["finding"] == finding).any()), None)
     axis = epsilon_axis(list(means["epsilon"].dropna()))
-    grid = panels(shown, utility, canvas, x_title=axis.pop("title_text"), y_title="AUROC")
+    grid = panels(shown, utility, canvas, x_title=axis.pop("title_text"), y_title=metric.title)
     for finding, place in grid.places.items():
         mean = means[means["finding"] == finding]
-        _add_panel(grid.figure, mean, place, canvas, with_legend=finding == first)
+        _add_panel(grid.figure, mean, metric, place, canvas, with_legend=finding == first)
         if mean.empty:
             say_in_panel(grid, finding, _reason(utility, finding))
     mark_epsilon(grid.figure, epsilon, canvas)
     facts = [scored_by_finding(utility, cohort, shown), guarantee_phrases(utility)]
-    lay_out(grid.figure, "AUROC against privacy budget, by finding", facts, canvas, plot_height=grid.height, above=ABOVE_PANELS, below=96)
+    lay_out(
+        grid.figure,
+        f"{metric.title} against privacy budget, by finding",
+        facts,
+        canvas,
+        plot_height=grid.height,
+        above=ABOVE_PANELS,
+        below=96,
+    )
     grid.figure.update_xaxes(**axis)
-    low, high = min(means["auroc_low"].min(), 0.5), means["auroc_high"].max()
-    grid.figure.update_yaxes(tickformat=".2f", range=[max(low - 0.02, 0), min(high + 0.02, 1)])
+    _, low, high = metric.columns
+    grid.figure.update_yaxes(tickformat=".2f", range=axis_range(metric, means[low].min(), means[high].max()))
     return grid.figure
 
 
@@ -45,19 +60,19 @@ def _reason(utility: pd.DataFrame, finding: str) -> str:
     return f"not estimable:<br>{reasons.iloc[0].replace(' patients', '<br>patients')}" if len(reasons) else "not trained yet"
 
 
-def _add_panel(figure: go.Figure, mean: pd.DataFrame, place: dict[str, int], canvas: Canvas, *, with_legend: bool) -> None:
-    private, twin = mean[mean["epsilon"].notna()].sort_values("epsilon"), mean[mean["epsilon"].isna()]
-    for trace in [*_twin_traces(twin, canvas), _private_trace(private, canvas)]:
+def _add_panel(figure: go.Figure, mean: pd.DataFrame, metric: Metric, place: dict[str, int], canvas: Canvas, *, with_legend: bool) -> None:
+    private, reference = mean[mean["epsilon"].notna()].sort_values("epsilon"), mean[mean["epsilon"].isna()]
+    for trace in [*_reference_traces(reference, metric, canvas), _private_trace(private, metric, canvas)]:
         trace.showlegend = with_legend and trace.showlegend is not False
         figure.add_trace(trace, **place)
 
 
-def _twin_traces(twin: pd.DataFrame, canvas: Canvas) -> list[go.Scatter]:
+def _reference_traces(reference: pd.DataFrame, metric: Metric, canvas: Canvas) -> list[go.Scatter]:
     """A line over the whole width, and a band for its interval."""
-    if twin.empty:
+    if reference.empty:
         return []
-    row, colour, ends = twin.iloc[0], canvas.colour(ARM_STYLES["twin"]), [1e-3, 1e4]
-    low, high = row["auroc_low"], row["auroc_high"]
+    row, colour, ends = reference.iloc[0], canvas.colour(ARM_STYLES["non_private"]), [1e-3, 1e4]
+    value, low, high = (row[column] for column in metric.columns)
     band = go.Scatter(
         x=[*ends, *ends[::-1]],
         y=[low, low, high, high],
@@ -69,25 +84,26 @@ def _twin_traces(twin: pd.DataFrame, canvas: Canvas) -> list[go.Scatter]:
     )
     line = go.Scatter(
         x=ends,
-        y=[row["auroc"]] * 2,
+        y=[value] * 2,
         mode="lines",
         line={"color": colour, "dash": "dash", "width": 1.5},
         name="without privacy",
-        hovertemplate=f"Without privacy: {row['auroc']:.3f} ({low:.3f} to {high:.3f})<extra></extra>",
+        hovertemplate=f"Without privacy: {value:.3f} ({low:.3f} to {high:.3f})<extra></extra>",
     )
     return [band, line]
 
 
-def _private_trace(private: pd.DataFrame, canvas: Canvas) -> go.Scatter:
+def _private_trace(private: pd.DataFrame, metric: Metric, canvas: Canvas) -> go.Scatter:
+    value, low, high = metric.columns
     return go.Scatter(
         x=private["epsilon"],
-        y=private["auroc"],
-        **error_bars(private["auroc"], private["auroc_low"], private["auroc_high"]),
+        y=private[value],
+        **error_bars(private[value], private[low], private[high]),
         mode="lines+markers",
         line={"color": canvas.colour(ARM_STYLES["private"]), "width": 1.8},
         marker={"size": 6},
         name="private: mean, 95 % interval",
-        customdata=private[["auroc_low", "auroc_high", "n_positive", "n_cases"]],
+        customdata=private[[low, high, "n_positive", "n_cases"]],
         hovertemplate=(
             "ε = %{x:g}: %{y:.3f} (%{customdata[0]:.3f} to %{customdata[1]:.3f})<br>"
             "%{customdata[2]} positive of %{customdata[3]} images<extra></extra>"

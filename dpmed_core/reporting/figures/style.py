@@ -1,4 +1,4 @@
-"""How every figure looks: colours of Okabe & Ito, told apart by colour-blind readers, on a light or dark page or in a paper's column."""
+"""How every figure looks: colours of Okabe & Ito, which colour-blind readers can distinguish, on a light or dark page or in a paper's column."""
 
 import textwrap
 from collections.abc import Sequence
@@ -9,23 +9,24 @@ from typing import Any, Literal
 import plotly.graph_objects as go
 
 Column = Literal["single", "double"]
-Arm = Literal["private", "twin", "conventional"]
+Arm = Literal["private", "non_private", "conventional"]
 
 PIXELS_PER_MILLIMETRE = 96 / 25.4
 COLUMN_MILLIMETRES: dict[Column, int] = {"single": 89, "double": 183}
 """Widths of a paper's columns. Source: the guide to authors of the Nature journals."""
 ARM_STYLES: dict[Arm, tuple[str, str, str]] = {
     "private": ("#0072B2", "#56B4E9", "circle"),
-    "twin": ("#B34700", "#E69F00", "diamond-open"),
+    "non_private": ("#B34700", "#E69F00", "diamond-open"),
     "conventional": ("#007A59", "#33C6A0", "square-open"),
 }
-"""For private models, their non-private twins and conventional models: colour on light ground, on dark ground, symbol."""
-ARM_NAMES: dict[Arm, str] = {"private": "private", "twin": "without privacy", "conventional": "without privacy, image by image"}
+"""For private models, their non-private references and conventional models: colour on light ground, on dark ground, symbol."""
+ARM_NAMES: dict[Arm, str] = {"private": "private", "non_private": "without privacy", "conventional": "without privacy, image by image"}
 RECIPE_STYLES = {"probe": ("#0072B2", "#56B4E9", "circle"), "paper": ("#D55E00", "#E69F00", "diamond")}
 OTHER_STYLE = ("#009E73", "#33C6A0", "square")
 EPSILON_TICKS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
 DIFFERENCE_TICKS = "+.3~f"
 """Format of an axis of differences: up to three decimals, so that ticks 0.005 apart stay apart. Source: d3-format."""
+CHANCE_LINE = {"color": "#888888", "width": 1}
 LINE_HEIGHT = 1.35
 CHARACTER_WIDTH = 0.56
 """Mean width of a letter, as a share of the font's size."""

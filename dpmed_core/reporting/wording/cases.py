@@ -1,4 +1,4 @@
-"""What the models say of one case, as sentences that a clinician can quote, made from the numbers."""
+"""Sentences about one case that a clinician can quote, made from the numbers."""
 
 import pandas as pd
 
@@ -8,81 +8,84 @@ from dpmed_core.evaluation.cases.worklist import ABSENT, PRESENT, UNKNOWN
 
 SMALL_NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 WRONG = {PRESENT: "have missed this {}", ABSENT: "have raised a false alarm of {}", UNKNOWN: "have called {} present"}
-"""What a training may do to a case whose truth is so; where the truth is not known, only what it says."""
+"""The error that a model can make in a case with this label; where the label is not known, only its answer."""
 NO_THRESHOLD = (
-    "Whether this case would be called positive cannot be said: the validation patients have too few cases of one kind to choose a "
-    "threshold on."
+    "This case cannot be called positive or negative: the validation part has too few positive or too few negative cases to choose a "
+    "threshold."
 )
 
 
 def case_sentence(trainings: pd.DataFrame, *, finding: str, truth: str, epsilon: float | None) -> str:
-    """What privacy does to the answer: "At ε = 1, three of five trainings would have missed this effusion; without privacy none would."
+    """How privacy changes the answer: "At ε = 1, three of five models would have missed this effusion; without privacy none would."
+
+    A model is what one training run gives; each answers by its own threshold.
 
     Args:
         trainings: `case_scores.trainings_of_case`.
         finding: a finding.
         truth: `PRESENT`, `ABSENT` or `UNKNOWN`.
-        epsilon: a trained target; None where no private training is there.
+        epsilon: a trained privacy budget; None where there is no private training run.
     """
     rows = trainings[trainings["finding"] == finding]
     shown = rows[(rows["epsilon"] == epsilon) | rows["epsilon"].isna()]
     if shown.empty:
-        return "No model is trained yet that scored this case."
-    if shown["positive"].isna().any():
+        return "No model has scored this case yet."
+    if shown["positive"].isna().any():  # a count over the models that have a threshold would pass for one over all
         return NO_THRESHOLD
+    # Where the finding is present, the error is a negative answer; otherwise a positive one.
     did = shown["positive"] != 1 if truth == PRESENT else shown["positive"] == 1
-    private, twin = did[shown["epsilon"].notna()], did[shown["epsilon"].isna()]
+    private, reference = did[shown["epsilon"].notna()], did[shown["epsilon"].isna()]
     what = WRONG[truth].format(finding_phrase(finding))
     if private.empty:
-        return f"Without privacy, {_who(twin)} {what}."
+        return f"Without privacy, {_who(reference)} {what}."
     said = f"At ε = {epsilon:g}, {_who(private)} {what}"
-    if twin.empty:
-        return f"{said}. No model without privacy has been trained to compare with."
-    return f"{said}; without privacy {_who_else(private, twin)}."
+    if reference.empty:
+        return f"{said}. No model without privacy has been trained for comparison."
+    return f"{said}; without privacy {_who_else(private, reference)}."
 
 
 def _who(did: pd.Series) -> str:
-    """ "three of five trainings would", "all five trainings would", "none of five trainings would", "the one training would not"."""
+    """ "three of five models would", "all five models would", "none of five models would", "the one model would not"."""
     n, n_all = int(did.sum()), len(did)
     if n_all == 1:
-        return "the one training would" if n else "the one training would not"
+        return "the one model would" if n else "the one model would not"
     if n == n_all:
-        return "both trainings would" if n == 2 else f"all {in_words(n)} trainings would"
-    return f"{in_words(n)} of {in_words(n_all)} trainings would"
+        return "both models would" if n == 2 else f"all {number_in_words(n)} models would"
+    return f"{number_in_words(n)} of {number_in_words(n_all)} models would"
 
 
 def _who_else(first: pd.Series, did: pd.Series) -> str:
-    """The same, short, after it was said of `first`: "none would", "all three would too"."""
+    """The same in short, after a statement on `first`: "none would", "all three would too"."""
     n, n_all = int(did.sum()), len(did)
     too = " too" if n and first.any() else ""
     if n_all == 1:
-        return f"the one training would{too}" if n else f"the one training would not{'' if first.any() else ' either'}"
+        return f"the one model would{too}" if n else f"the one model would not{'' if first.any() else ' either'}"
     if n == n_all:
-        return f"both would{too}" if n == 2 else f"all {in_words(n)} would{too}"
-    return "none would" if n == 0 and n_all == len(first) else f"{in_words(n)} of {in_words(n_all)} would"
+        return f"both would{too}" if n == 2 else f"all {number_in_words(n)} would{too}"
+    return "none would" if n == 0 and n_all == len(first) else f"{number_in_words(n)} of {number_in_words(n_all)} would"
 
 
-def in_words(number: int) -> str:
+def number_in_words(number: int) -> str:
     """A small number as a word, a larger one in digits."""
     return SMALL_NUMBERS[number] if number < len(SMALL_NUMBERS) else f"{number:,}"
 
 
 def spread_sentence(spread: Spread) -> str:
-    """How far the private trainings lie apart, and what of it is the privacy noise's."""
+    """How much the scores of private models differ, and how much of that is due to the privacy noise."""
     if spread.n_private < 2:
-        return "One private training tells nothing about how far privacy noise moves this score: train more of them."
+        return "One private model cannot show how much privacy noise changes this score: train more at this budget."
     said = (
-        f"The {in_words(spread.n_private)} private trainings differ by a standard deviation of {spread.private:.3f} "
+        f"The scores of the {number_in_words(spread.n_private)} private models have a standard deviation of {spread.private:.3f} "
         f"(95 % interval {spread.private_low:.3f} to {spread.private_high:.3f})."
     )
-    if spread.n_twin < 2:
-        return f"{said} How much of it is the noise's cannot be told without two or more trainings without privacy."
+    if spread.n_non_private < 2:
+        return f"{said} How much of it is due to privacy noise can be estimated only with two or more models without privacy."
     if spread.noise_only:
-        same = "both" if spread.n_twin == 2 else f"all {in_words(spread.n_twin)}"
-        return f"{said} All of it is privacy noise: without it, {same} trainings give this case one and the same score."
+        same = "both" if spread.n_non_private == 2 else f"all {number_in_words(spread.n_non_private)}"
+        return f"{said} All of it is due to privacy noise: without privacy, {same} models give this case the same score."
     return (
-        f"{said} Trainings without privacy, which differ in the patients drawn at each step and in initial weights but not in noise, "
-        f"differ by {spread.twin:.3f}; privacy noise alone accounts for about {spread.noise:.3f}, if it acts independently of the rest."
+        f"{said} Without privacy, where models differ in initial weights and in the patients sampled at each step but have no noise, it is "
+        f"{spread.non_private:.3f}; privacy noise alone accounts for about {spread.noise:.3f}, if it acts independently of the rest."
     )
 
 
@@ -92,7 +95,7 @@ def case_spread(trainings: pd.DataFrame, *, finding: str, epsilon: float) -> Spr
     Args:
         trainings: `case_scores.trainings_of_case`.
         finding: a finding.
-        epsilon: a trained target.
+        epsilon: a trained privacy budget.
     """
     rows = trainings[trainings["finding"] == finding]
     at, without = (rows.loc[kept, "score"].to_numpy(dtype=float) for kept in (rows["epsilon"] == epsilon, rows["epsilon"].isna()))

@@ -6,64 +6,82 @@ import pandas as pd
 
 from dpmed_core.cohort.display_names import attribute_phrase, finding_phrase, finding_title, subgroup_title
 from dpmed_core.cohort.groups import UNKNOWN
-from dpmed_core.evaluation.statistics.arms import SAMPLED_ALIKE
+from dpmed_core.evaluation.metrics.metric import Metric
+from dpmed_core.evaluation.scores.arms import SAMPLED_ALIKE
+from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.evaluation.tables.cost_of_privacy import NOT_ENOUGH
 from dpmed_core.evaluation.tables.fairness_verdict import NOT_ESTIMABLE, NOT_WIDENED, WIDENED
-from dpmed_core.evaluation.tables.utility import MACRO
+from dpmed_core.evaluation.tables.utility import TOO_FEW_COUNTED
+from dpmed_core.reporting.wording.utility import subject
 
 
 def fairness_sentence(
-    costs: pd.DataFrame, *, recipe: str, unit: str, finding: str, attribute: str, epsilon: float, reference: str = SAMPLED_ALIKE
+    costs: pd.DataFrame,
+    *,
+    metric: Metric,
+    recipe: str,
+    unit: str,
+    finding: str,
+    attribute: str,
+    epsilon: float,
+    reference: str = SAMPLED_ALIKE,
 ) -> str:
     """What privacy at `epsilon` costs everybody, and the subgroups that lose most and least, with intervals and counts.
 
     Args:
-        costs: `costs.cost_table` with everybody and `attribute`.
+        costs: `MetricTables.costs` with everybody and `attribute`.
+        metric: whose columns are quoted.
         recipe: of the models compared.
         unit: of the models compared.
         finding: a finding or "macro".
         attribute: what the subgroups are made by.
         epsilon: a trained target.
-        reference: which twin is compared with.
+        reference: which non-private reference is compared with.
     """
     chosen = (costs["recipe"] == recipe) & (costs["unit"] == unit) & (costs["finding"] == finding)
     rows = costs[chosen & (costs["epsilon"] == epsilon) & (costs["reference"] == reference)]
     if rows.empty:
         return f"At ε = {epsilon:g} there is no model without privacy to compare with: train one on the page Train."
     everybody = rows[rows["attribute"] == "all"].iloc[0]
-    if everybody["reason"]:
-        return f"{finding_title(finding)} cannot be judged in these test patients: {everybody['reason']}."
+    if everybody["reason"] or pd.isna(everybody[metric.name]):
+        return f"{finding_title(finding)} cannot be judged in these test patients: {everybody['reason'] or TOO_FEW_COUNTED}."
     groups = rows[(rows["attribute"] == attribute) & (rows["subgroup"] != UNKNOWN)]
-    return f"{_overall(everybody, epsilon)} {_extremes(groups[groups['difference'].notna()], attribute)}"
+    return f"{_overall(everybody, metric, epsilon)} {_extremes(groups[groups['difference'].notna()], metric, attribute)}"
 
 
-def _overall(row: pd.Series, epsilon: float) -> str:
-    subject = "the average finding" if row["finding"] == MACRO else finding_phrase(row["finding"])
+def _overall(row: pd.Series, metric: Metric, epsilon: float) -> str:
     return (
-        f"At ε = {epsilon:g}, {subject} is told apart with an AUROC of {row['auroc']:.3f} with privacy and "
-        f"{row['auroc_reference']:.3f} without ({row['n_cases']:,} test images of {row['n_patients']:,} patients, "
+        f"At ε = {epsilon:g}, {metric.title} for {subject(row['finding'])} is {row[metric.name]:.3f} with privacy and "
+        f"{row[f'{metric.name}_reference']:.3f} without ({row['n_cases']:,} test images of {row['n_patients']:,} patients, "
         f"{_positive(row)})."
     )
 
 
-def _extremes(groups: pd.DataFrame, attribute: str) -> str:
+def _extremes(groups: pd.DataFrame, metric: Metric, attribute: str) -> str:
     phrase = attribute_phrase(attribute)
     if len(groups) < 2:
         return f"By {phrase}, fewer than two groups have enough patients to compare."
-    losses = -groups["difference"]
+    losses = -(metric.gain or 1) * groups["difference"]
     most, least = groups.iloc[int(losses.argmax())], groups.iloc[int(losses.argmin())]
+    if metric.gain == 0:
+        return f"By {phrase}, it changes by {_change(most)} for {_within(most)} and by {_change(least)} for {_within(least)}."
     return (
-        f"By {phrase}, the loss through privacy is largest for {_within(most)}, {_loss(most)}, "
-        f"and smallest for {_within(least)}, {_loss(least)}."
+        f"By {phrase}, the loss through privacy is largest for {_within(most)}, {_loss(most, metric)}, "
+        f"and smallest for {_within(least)}, {_loss(least, metric)}."
     )
 
 
-def _loss(row: pd.Series) -> str:
+def _loss(row: pd.Series, metric: Metric) -> str:
     """A loss with its interval and counts; one below 0 is called a gain."""
-    low, high = -row["difference_high"], -row["difference_low"]
-    gain = ", a gain" if row["difference"] > 0 else ""
+    loss = -metric.gain * row["difference"]
+    low, high = sorted(-metric.gain * row[end] for end in ("difference_low", "difference_high"))
+    gain = ", a gain" if loss < 0 else ""
     size = f"{row['n_cases']:,} images, {_positive(row)}"
-    return f"{_signed(-row['difference'])}{gain} (95 % interval {_signed(low)} to {_signed(high)}; {size})"
+    return f"{_signed(loss)}{gain} (95 % interval {_signed(low)} to {_signed(high)}; {size})"
+
+
+def _change(row: pd.Series) -> str:
+    return f"{_signed(row['difference'])} (95 % interval {_signed(row['difference_low'])} to {_signed(row['difference_high'])})"
 
 
 def _positive(row: pd.Series) -> str:
@@ -79,14 +97,16 @@ def verdict_sentence(verdicts: pd.DataFrame, *, attribute: str, finding: str) ->
     """Which subgroups privacy is shown to have hurt more than the others, not to have, and for which the evidence is not enough.
 
     Args:
-        verdicts: rows of `verdict.verdict_table` at one budget, of one recipe, unit and reference.
+        verdicts: rows of `EvaluationTables.verdicts` at one budget, of one recipe, unit and reference.
         attribute: what the subgroups are made by.
-        finding: a finding, or "macro" for all findings of the family.
+        finding: a finding, or "macro" for all findings of the analysis plan.
     """
     rows = verdicts[verdicts["attribute"] == attribute]
     rows = rows if finding == MACRO else rows[rows["finding"] == finding]
     if rows.empty:
-        return f"{attribute_phrase(attribute).capitalize()} is not in the family that was chosen before the results were seen."
+        return (
+            f"{attribute_phrase(attribute).capitalize()} is not in the analysis plan that was chosen before these results were first shown."
+        )
     what = "comparisons of a group with the others" if finding == MACRO else "groups compared with the others"
     begun = f"{len(rows)} {what} by {attribute_phrase(attribute)}"
     silent = rows[rows["verdict"] == NOT_ESTIMABLE]

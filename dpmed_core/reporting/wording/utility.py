@@ -3,42 +3,46 @@
 import pandas as pd
 
 from dpmed_core.cohort.display_names import finding_phrase, finding_title
+from dpmed_core.evaluation.metrics.metric import Metric
+from dpmed_core.evaluation.scores.findings import MACRO
 
 
-def utility_sentence(means: pd.DataFrame, *, recipe: str, unit: str, finding: str, epsilon: float) -> str:
-    """What privacy at `epsilon` costs: AUROC, interval and counts, beside the twin without privacy.
+def utility_sentence(means: pd.DataFrame, *, metric: Metric, recipe: str, unit: str, finding: str, epsilon: float) -> str:
+    """What privacy at `epsilon` costs: the metric, its interval and counts, beside the non-private reference.
 
     Args:
-        means: `utility.utility_means`.
+        means: `MetricTables.overall`.
+        metric: whose column is quoted.
         recipe: of the models compared.
         unit: of the models compared.
         finding: a finding or "macro".
         epsilon: a trained target.
     """
     of_recipe = means[(means["recipe"] == recipe) & (means["unit"] == unit) & (means["finding"] == finding)]
-    private, twin = of_recipe[of_recipe["epsilon"] == epsilon], of_recipe[of_recipe["epsilon"].isna()]
+    private, reference = of_recipe[of_recipe["epsilon"] == epsilon], of_recipe[of_recipe["epsilon"].isna()]
     if private.empty:
-        return f"{finding_title(finding)} cannot be judged at ε = {epsilon:g}: too few test cases of one kind, see the table."
+        return f"{finding_title(finding)} cannot be judged at ε = {epsilon:g}: too few test cases of one class, see the table."
     row = private.iloc[0]
-    trainings = "one training" if row["n_seeds"] == 1 else f"the mean of {row['n_seeds']} trainings"
+    value, low, high = (row[column] for column in metric.columns)
+    runs = "one training run" if row["n_seeds"] == 1 else f"mean of {row['n_seeds']} training runs"
     said = (
-        f"At ε = {epsilon:g}, {_subject(finding)} is told apart with an AUROC of {row['auroc']:.3f} "
-        f"(95 % interval {row['auroc_low']:.3f} to {row['auroc_high']:.3f}; {trainings}; {row['n_cases']} test images "
-        f"of {row['n_patients']} patients, "
+        f"At ε = {epsilon:g}, {metric.title} for {subject(finding)} is {value:.3f} "
+        f"(95 % interval {low:.3f} to {high:.3f}; {runs}; {row['n_cases']} test images of {row['n_patients']} patients, "
         f"{row['n_positive']} positive labels)."
     )
-    return f"{said} {_compared(float(row['auroc']), twin)}"
+    return f"{said} {_compared(value, reference, metric)}"
 
 
-def _subject(finding: str) -> str:
-    return "the average finding" if finding == "macro" else finding_phrase(finding)
+def subject(finding: str) -> str:
+    """A finding inside a sentence; the mean over findings by what it is."""
+    return "the average finding" if finding == MACRO else finding_phrase(finding)
 
 
-def _compared(value: float, twin: pd.DataFrame) -> str:
-    if twin.empty:
+def _compared(value: float, reference: pd.DataFrame, metric: Metric) -> str:
+    if reference.empty:
         return "No model without privacy has been trained to compare with."
-    reference = float(twin.iloc[0]["auroc"])
-    difference = value - reference
+    other = float(reference.iloc[0][metric.name])
+    difference = value - other
     if abs(difference) < 0.0005:
-        return f"Without privacy it is the same, {reference:.3f}."
-    return f"Without privacy it is {reference:.3f}, which is {abs(difference):.3f} {'higher' if difference < 0 else 'lower'}."
+        return f"Without privacy it is the same, {other:.3f}."
+    return f"Without privacy it is {other:.3f}, which is {abs(difference):.3f} {'higher' if difference < 0 else 'lower'}."

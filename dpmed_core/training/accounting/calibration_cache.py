@@ -1,4 +1,4 @@
-"""Answers of the accountants, kept in the data folder: the same question is counted once, and its answer may be lost at any time."""
+"""Cache of what the accountants computed, in a folder that may be lost at any time: the same request is computed once."""
 
 import json
 import logging
@@ -12,27 +12,36 @@ from dpmed_core.files import write_json
 log = logging.getLogger(__name__)
 
 COUNTED_BY = ("opacus", "dp-accounting", "scipy")
+"""Packages whose versions are part of a request: another version may count differently."""
 VERSION = 1
 """Raised whenever this package counts differently."""
 
 Answer = Mapping[str, object]
 
 
-def remembered(folder: Path, question: Mapping[str, object], count: Callable[[], Answer]) -> Answer:
-    """The answer to `question`, from `folder` if it was counted by the same versions before, else from `count`.
+def cached(folder: Path | None, request: Mapping[str, object], compute: Callable[[], Answer]) -> Answer:
+    """The answer to `request`: from `folder` if the same versions computed it before, else from `compute`.
 
-    Files are written whole or not at all; one that cannot be read, or answers another question, is counted again and replaced.
+    Files are written whole or not at all; one that cannot be read, or answers another request, is computed again and replaced.
+
+    Args:
+        folder: the cache; None to compute without one.
+        request: everything that the answer depends on, as JSON values.
+        compute: gives the answer.
     """
-    asked = {**question, "version": VERSION, **{name: version(name) for name in COUNTED_BY}}
-    path = folder / f"{sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32]}.json"
+    if folder is None:
+        return compute()
+    versioned = {**request, "version": VERSION, **{name: version(name) for name in COUNTED_BY}}
+    path = folder / f"{sha256(json.dumps(versioned, sort_keys=True).encode()).hexdigest()[:32]}.json"
     known = _read(path)
-    if known and known.get("question") == asked and isinstance(kept := known.get("answer"), dict):
+    # The whole request is compared, since file names hold only part of its digest and a file may have been copied here.
+    if known and known.get("question") == versioned and isinstance(kept := known.get("answer"), dict):
         return kept
-    answer = count()
+    answer = compute()
     try:
-        write_json(path, {"question": asked, "answer": answer})
+        write_json(path, {"question": versioned, "answer": answer})  # stored keys: renaming them would discard every cache
     except OSError as error:
-        log.warning("a calibration could not be kept: %s", type(error).__name__)
+        log.warning("a calibration could not be cached: %s", type(error).__name__)
     return answer
 
 

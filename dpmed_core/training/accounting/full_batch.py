@@ -1,4 +1,4 @@
-"""What a training spent, as it is shown and stored; no torch."""
+"""The guarantee of full-batch steps, as it is stored and shown; no torch."""
 
 import math
 
@@ -12,13 +12,23 @@ from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit
 def guarantee_full_batch(
     target: PrivacyTarget, *, noise_multiplier: float, steps: int, max_grad_norm: float, unit: PrivacyUnit, n_units: int
 ) -> PrivacyGuarantee:
-    """What `steps` full-batch Gaussian steps spend at the target's delta.
+    """The guarantee of `steps` full-batch Gaussian steps at the target's delta.
+
+    Args:
+        target: what was asked for; its delta is used, and its epsilon is the limit.
+        noise_multiplier: standard deviation of the noise over the clipping bound.
+        steps: noisy steps.
+        max_grad_norm: the clipping bound.
+        unit: what is clipped as one.
+        n_units: training units.
 
     Raises:
-        SpecError: it is more than the target.
+        SpecError: the steps spend more than the target.
     """
+    # T steps of noise s are one Gaussian mechanism with mu = sqrt(T) / s (`gaussian_dp`).
     epsilon = gaussian_epsilon(math.sqrt(steps) / noise_multiplier, target.delta)
     refuse_overspending(epsilon, target)
+    # The closed form is exact and is what counts; the second accountant's value is stored beside it for comparison.
     check = check_full_batch(noise_multiplier=noise_multiplier, steps=steps, delta=target.delta, epsilon=target.epsilon)
     return PrivacyGuarantee(
         epsilon=epsilon,

@@ -1,12 +1,14 @@
 """Gaussian noise for gradient sums, on a lattice whose points do not depend on the data.
 
-Noise added in floating point leaves traces: which numbers can come out depends on what went in (Mironov 2012, "On significance of
-the least significant bits for differential privacy"). So the sum is first rounded to multiples of g, and the noise too; their sum is
-then exact, and its possible values are the multiples of g whatever the data are. Since round(z) + s = round(z + s) for s on the
-lattice, what comes out is the rounded output of the Gaussian mechanism on the rounded sum. Rounding moves two neighbouring sums of d
-entries apart by at most g sqrt(d) more, and the noise is scaled to that.
+Noise added in floating point leaks: which numbers can come out depends on what went in (Mironov 2012, "On significance of the least
+significant bits for differential privacy"). So the sum is first rounded to multiples of g, and the noise too. The sum of the two is exact,
+and its possible values are the multiples of g whatever the data are. Since round(z) + s = round(z + s) for s on the lattice, what comes out
+is the rounded output of the Gaussian mechanism on the rounded sum, which is post-processing.
 
-Limits: the variates come from 53-bit uniforms, so that the lattice's points have their probabilities to that precision; and clipped
+Sensitivity: rounding moves each of d entries by at most g / 2, so that two neighbouring sums lie at most g sqrt(d) further apart than
+before. The noise is scaled to the sensitivity plus g sqrt(d).
+
+Limits: the variates come from 53-bit uniforms, so that lattice points have their probabilities to that precision only; and clipped
 gradients are summed in the network's own precision before they are rounded, with a relative error near 2^-24.
 """
 
@@ -17,38 +19,44 @@ from torch import Tensor
 
 from dpmed_core.training.dpsgd.secure_random import SecureRandom
 
-LATTICE = 2.0**-32
-"""The lattice's spacing over the largest power of two that the sensitivity holds."""
+RELATIVE_SPACING = 2.0**-32
+"""The lattice's spacing g over the largest power of two not above the sensitivity. As a power of two, g has multiples that are exact in
+floating point; for ten million entries g sqrt(d) is less than a millionth of the sensitivity."""
 BLOCK = 2**16
+"""Entries that get their noise at once, to bound memory."""
 
 
 def add_gaussian_noise(total: Tensor, *, noise_multiplier: float, sensitivity: float, n_entries: int, random: SecureRandom) -> Tensor:
-    """`total` plus N(0, (noise_multiplier * sensitivity)^2) on every entry, in the type of `total`.
+    """`total` plus Gaussian noise on every entry, both on the lattice, at the end rounded to the type of `total`.
+
+    The standard deviation is noise_multiplier * (sensitivity + g * sqrt(n_entries)), at least what the accounting assumes.
 
     Args:
-        total: the sum of clipped gradients, or a part of it.
-        noise_multiplier: standard deviation of the noise over the sensitivity.
-        sensitivity: how far one unit can move the whole sum.
-        n_entries: entries of the whole sum.
-        random: where the noise comes from.
+        total: the sum of clipped gradients, or a part of it (one parameter's).
+        noise_multiplier: standard deviation of the noise over the sensitivity; with 0, `total` is returned as it is.
+        sensitivity: the largest L2 distance by which one unit can move the whole sum.
+        n_entries: number of entries of the whole sum, d.
+        random: source of the noise.
     """
     if noise_multiplier == 0:
         return total
-    spacing = LATTICE * 2.0 ** math.floor(math.log2(sensitivity))
+    # The lattice depends on public constants alone: one that followed the data's scale would reveal it.
+    spacing = RELATIVE_SPACING * 2.0 ** math.floor(math.log2(sensitivity))
     scale = noise_multiplier * (sensitivity + spacing * math.sqrt(n_entries))
     flat = total.detach().flatten()
     noised = torch.empty_like(flat)
     for start in range(0, len(flat), BLOCK):
         part = flat[start : start + BLOCK]
+        # In units of the spacing sum and noise are integers. float64 adds them exactly up to 2^53, a million times the sensitivity.
         noise = gaussian(len(part), random).to(part.device).mul_(scale / spacing).round_()
         noised[start : start + BLOCK] = part.double().div_(spacing).round_().add_(noise).mul_(spacing)
     return noised.view_as(total)
 
 
 def gaussian(n: int, random: SecureRandom) -> Tensor:
-    """`n` independent standard normal variates, float64: Box-Muller transforms, both of each pair.
+    """`n` independent standard normal variates, float64, by the Box-Muller transform, which gives two for each pair of uniforms.
 
-    In PyTorch, whose logarithm and cosine are vectorised: a tenth of NumPy's time.
+    In PyTorch, since its logarithm and cosine are vectorised and take a tenth of NumPy's time.
     """
     half = (n + 1) // 2
     uniform = torch.from_numpy(random.uniform((2, half)))

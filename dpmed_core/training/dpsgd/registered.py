@@ -1,6 +1,7 @@
-"""The same arithmetic for Opacus's own modules: importing this registers a grad sampler for our layer, and norm samplers for convolutions.
+"""Samplers for Opacus's own modules: importing this registers a grad sampler for `GroupNormMish` and norm samplers for convolutions.
 
-`GradSampleModule` then trains networks with `GroupNormMish`, and ghost clipping no longer writes out the gradients of convolutions.
+Opacus's `GradSampleModule` then trains networks with `GroupNormMish`, and its ghost clipping no longer writes out the gradients of
+convolutions.
 """
 
 from collections.abc import Sequence
@@ -16,10 +17,10 @@ from dpmed_core.training.networks.layers import GroupNormMish, group_norm_mish
 
 @register_grad_sampler(GroupNormMish)  # type: ignore[untyped-decorator]
 def group_norm_mish_gradients(layer: GroupNormMish, activations: Sequence[Tensor], backprops: Tensor) -> dict[nn.Parameter, Tensor]:
-    """Each image's gradient of weight and bias, `[n_images, n_channels]`, given the layer's input and its output's gradient."""
+    """Each image's gradient of weight and bias, `[n_images, n_channels]`, from the layer's input and the gradient of its output."""
     shape = (len(backprops), layer.num_channels)
     copies = {name: parameter.detach().expand(shape).clone().requires_grad_() for name, parameter in layer.named_parameters()}
-    with torch.enable_grad():
+    with torch.enable_grad():  # Opacus calls samplers from hooks, in which no graph is recorded
         output = group_norm_mish(activations[0], copies["weight"], copies["bias"], layer.num_groups, layer.eps)
     gradients = torch.autograd.grad(output, list(copies.values()), backprops)
     return {layer.get_parameter(name): gradient for name, gradient in zip(copies, gradients, strict=True)}
@@ -27,7 +28,7 @@ def group_norm_mish_gradients(layer: GroupNormMish, activations: Sequence[Tensor
 
 @register_norm_sampler([nn.Conv1d, nn.Conv2d, nn.Conv3d])  # type: ignore[untyped-decorator]
 def convolution_norms(layer: Convolution, activations: Sequence[Tensor], backprops: Tensor) -> dict[nn.Parameter, Tensor]:
-    """The norm of each image's gradient of weight and bias, `[n_images]`, given the layer's input and its output's gradient."""
+    """The norm of each image's gradient of weight and bias, `[n_images]`, from the layer's input and the gradient of its output."""
     units = Units(torch.arange(len(backprops), device=backprops.device), len(backprops))
     found = contributions(layer, activations[0], backprops, units)
     return {layer.get_parameter(name): contribution.squared_norms(units).sqrt() for name, contribution in found.items()}

@@ -1,12 +1,12 @@
 """Randomness for sampling and noise: unpredictable, never stored, never repeated.
 
-A keystream of ChaCha20 (RFC 8439) under a key from the operating system is indistinguishable from random bits to anyone without
-the key; the key lives in this object alone and goes with it. Gaussian variates are Box-Muller transforms of 53-bit uniforms.
+The keystream of ChaCha20 (RFC 8439) under a key from the operating system is indistinguishable from random bits to anyone without the key.
+The key is held by this object alone and is lost with it. Gaussian variates are Box-Muller transforms of 53-bit uniforms.
 
-Networks add their noise on a lattice (`training.dpsgd.lattice_noise`). Limit for the head: noise in floating point is not ideal Gaussian noise; which
-numbers can occur depends a little on what is added to (Mironov 2012, "On significance of the least significant bits for differential
-privacy"). Each variate of `normal` is the scaled sum of two, which leaves an attacker who would invert one of them a problem with many
-more solutions (after Holohan & Braghin 2021); no proof is claimed.
+Networks add their noise on a lattice (`lattice_noise`). A limit for the linear head, which does not: noise in floating point is not ideal
+Gaussian noise, as which numbers can occur depends slightly on the sum that noise is added to (Mironov 2012, "On significance of the least
+significant bits for differential privacy"). Each variate of `normal` is the scaled sum of two, so that inverting one has many more
+solutions (after Holohan & Braghin 2021, doi 10.1007/978-3-030-88428-4_26); no proof is claimed.
 """
 
 import math
@@ -18,11 +18,12 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 from numpy.typing import NDArray
 
 SUMMANDS = 2
+"""Box-Muller variates whose scaled sum is one variate of `SecureRandom.normal`."""
 KEY_BYTES, NONCE_BYTES = 32, 16
 
 
 class SecureRandom:
-    """A source of random numbers that cannot be seeded, stored or copied."""
+    """A source of random numbers that cannot be seeded, stored or copied: known noise could be subtracted, and noise used twice cancels."""
 
     def __init__(self) -> None:
         cipher = Cipher(algorithms.ChaCha20(os.urandom(KEY_BYTES), os.urandom(NONCE_BYTES)), mode=None)
@@ -31,14 +32,15 @@ class SecureRandom:
     def uniform(self, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """Uniform in the open interval (0, 1), with 53 random bits each."""
         n = math.prod(shape)
-        words = np.frombuffer(self._keystream.update(bytes(8 * n)), dtype=np.uint64)
+        words = np.frombuffer(self._keystream.update(bytes(8 * n)), dtype=np.uint64)  # zeros, encrypted: the keystream itself
+        # The upper 53 of 64 bits: as many as a double holds exactly.
         numbers = (words >> np.uint64(11)).astype(np.float64)
-        numbers += 0.5
+        numbers += 0.5  # never 0, whose logarithm the Box-Muller transform would take
         numbers *= 2.0**-53
         return numbers.reshape(shape)
 
     def normal(self, shape: tuple[int, ...]) -> NDArray[np.float64]:
-        """Standard normal."""
+        """Independent standard normal variates."""
         n = math.prod(shape)
         radius = np.sqrt(-2 * np.log(self.uniform((SUMMANDS, n))))
         return np.asarray((radius * np.cos(2 * math.pi * self.uniform((SUMMANDS, n)))).sum(0) / math.sqrt(SUMMANDS)).reshape(shape)
@@ -48,8 +50,8 @@ class SecureRandom:
         return self.uniform((n,)) < probability
 
     def choice(self, n: int, k: int) -> NDArray[np.intp]:
-        """`k` of the numbers 0 to `n` - 1 without repetition, all subsets equally likely."""
-        return np.argsort(self.uniform((n,)))[:k]
+        """`k` of the numbers 0 to `n` - 1 without replacement, all subsets equally likely."""
+        return np.argsort(self.uniform((n,)))[:k]  # the order of independent uniforms is a uniform permutation
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("A source of noise cannot be stored or copied: its numbers would be used twice.")

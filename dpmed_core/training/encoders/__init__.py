@@ -1,1 +1,1 @@
-"""Public encoders: fixed features of an image, learnt from synthetic images or designed, never from patients."""
+"""Public encoders: fixed features of an image, trained on synthetic images or designed, never fitted to patients' images."""

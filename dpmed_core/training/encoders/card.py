@@ -1,4 +1,4 @@
-"""The cards of the public encoders: what made each, and which files it consists of; no torch."""
+"""The cards of the public encoders: on which public data each was trained, and which files it consists of; no torch."""
 
 import json
 from dataclasses import dataclass
@@ -8,21 +8,21 @@ from dpmed_core.errors import SettingsError
 from dpmed_core.imaging.modality import Modality
 
 NAMES = {Modality.RADIOGRAPH: "chest-phantom-v3", Modality.CT: "abdomen-phantom-v2"}
-"""The encoder of each kind of image; its weights and its card are called after it."""
+"""The encoder of each modality; its weights and its card are named after it."""
 COMPONENTS = {"narrow": 32, "wide": 64, "scattering": 256}
 """Leading principal components of each kind of feature, over public images, in the order in which they are stored."""
 
 
 @dataclass(frozen=True)
 class EncoderCard:
-    """What is known of an encoder without loading it.
+    """Facts about an encoder, known without loading it.
 
     Attributes:
-        modality: the images it reads.
+        modality: the images that it reads.
         weights: the file of its weights.
-        data: which public data made it.
-        targets: what each of its networks learnt to tell.
-        digest: SHA-256 of its weights, in hexadecimal; names it.
+        data: the public data that it was trained on, in a sentence.
+        targets: what each of its networks was trained to predict.
+        digest: SHA-256 of its weights, in hexadecimal.
     """
 
     modality: Modality
@@ -33,33 +33,37 @@ class EncoderCard:
 
     @property
     def version(self) -> str:
-        """Names everything that its features depend on."""
+        """Identifies everything that its features depend on: the first 12 digits of the digest."""
         return self.digest[:12]
 
 
 def weights_file(encoders_dir: Path, modality: Modality) -> Path:
-    """Where the weights of the encoder for `modality` lie."""
+    """The file of the weights of the encoder for `modality`."""
     return encoders_dir / f"{NAMES[modality]}.safetensors"
 
 
 def card_file(encoders_dir: Path, modality: Modality) -> Path:
-    """Where the card of the encoder for `modality` lies."""
+    """The file of the card of the encoder for `modality`."""
     return encoders_dir / f"{NAMES[modality]}.json"
 
 
 def read_card(encoders_dir: Path, modality: Modality) -> EncoderCard:
     """The card of the encoder for `modality` that ships with DPMed.
 
+    An encoder is outside the guarantee: it must not depend on any patient's data, and is refused unless its card states that.
+
     Raises:
-        SettingsError: it is missing, or does not say that public data made the encoder.
+        SettingsError: the encoder is missing, or its card does not state that it was trained on public data.
     """
     card, weights = card_file(encoders_dir, modality), weights_file(encoders_dir, modality)
     if not card.exists() or not weights.exists():
         raise SettingsError("The public encoder is missing: make it with `make encoder`.")
     facts = json.loads(card.read_text())
+    # Exactly true, and a statement on the data: any other value may be a card that was not meant to say so.
     if facts.get("public") is not True or not facts.get("data"):
         raise SettingsError(
-            f"{card.name} does not say which public data made the encoder: it cannot stand outside the guarantee. Run `make encoder`."
+            f"{card.name} does not say which public data the encoder was trained on; without that the guarantee may not hold. "
+            "Run `make encoder`."
         )
-    targets = {name: tuple(told) for name, told in facts["targets"].items()}
+    targets = {name: tuple(predicted) for name, predicted in facts["targets"].items()}
     return EncoderCard(modality, weights, facts["data"], targets, facts["weights_sha256"])

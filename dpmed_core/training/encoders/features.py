@@ -1,4 +1,4 @@
-"""Public features of a cohort's radiographs or volumes, computed once, cached beside the cohort; torch is loaded only to compute them."""
+"""Public features of a cohort's images, computed once and cached beside the cohort; torch is loaded only to compute them."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -17,12 +17,12 @@ from dpmed_core.training.encoders.card import COMPONENTS, read_card
 if TYPE_CHECKING:
     from dpmed_core.training.encoders.radiograph_encoder import PublicEncoder
 
-Images = NDArray[np.float32]
+Features = NDArray[np.float32]
 SMALLEST_NORM = 1e-3
-"""A radiograph that lies closer to the mean radiograph is not blown up to norm 1."""
-AT_ONCE = {Modality.RADIOGRAPH: 8, Modality.CT: 1}
-"""Images that pass through the encoder together, never fewer: products round otherwise in other company, and a case of one's own comes
-alone. Eight radiographs take no longer, each, than more do."""
+"""Features closer than this to the mean features are not scaled up to norm 1."""
+BATCH_SIZE = {Modality.RADIOGRAPH: 8, Modality.CT: 1}
+"""Images that pass through the encoder together; a smaller batch is filled up, since matrix products round differently for another number
+of images and an uploaded case comes alone. In batches of eight a radiograph takes no longer than in larger ones."""
 
 
 def public_features(cohort: Cohort, *, features_dir: Path, encoders_dir: Path) -> NDArray[np.float32]:
@@ -30,14 +30,15 @@ def public_features(cohort: Cohort, *, features_dir: Path, encoders_dir: Path) -
 
     Args:
         cohort: the images.
-        features_dir: the cache; processes that ask at once compute it once.
-        encoders_dir: where the public encoders lie.
+        features_dir: folder of the cache; processes that ask at the same time compute it once.
+        encoders_dir: folder of the public encoders.
 
     Raises:
         SettingsError: the encoder is missing or not known to be public.
     """
     cached = _cache(features_dir, encoders_dir, cohort.modality)
     features_dir.mkdir(parents=True, exist_ok=True)
+    # Pages, engine and commands may ask at the same time; only one computes, and a half-written file is never seen.
     with FileLock(features_dir / ".computing.lock"):
         if not cached.exists():
             features = compute_features(cohort.images, cohort.modality, encoders_dir)
@@ -47,44 +48,50 @@ def public_features(cohort: Cohort, *, features_dir: Path, encoders_dir: Path) -
 
 
 def cached_features(modality: Modality, *, features_dir: Path, encoders_dir: Path) -> NDArray[np.float32]:
-    """Features `[n_cases, n_features]` that were computed before, memory-mapped; see `are_cached`."""
+    """Features `[n_cases, n_features]` from the cache, memory-mapped; see `are_cached`."""
     return np.load(_cache(features_dir, encoders_dir, modality), mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
 
 
 def compute_features(images: NDArray[np.generic], modality: Modality, encoders_dir: Path) -> NDArray[np.float32]:
     """Features `[n, n_features]` of `images` of `modality`, `[n, ...]` as their cohort stores them, computed now.
 
-    An image gets the same features, bit for bit, whatever others it comes with.
+    An image has the same features, bit for bit, whichever others are in the same call.
 
     Raises:
         SettingsError: the encoder is missing or not known to be public.
     """
-    encoder, step = _encoder(encoders_dir, modality, read_card(encoders_dir, modality).version), AT_ONCE[modality]
-    chunks = [images[start : start + step] for start in range(0, len(images), step)]
-    return np.concatenate([encoder.features(_filled(chunk, step))[: len(chunk)] for chunk in chunks])
+    encoder, size = _encoder(encoders_dir, modality, read_card(encoders_dir, modality).version), BATCH_SIZE[modality]
+    batches = [images[start : start + size] for start in range(0, len(images), size)]
+    return np.concatenate([encoder.features(_padded(batch, size))[: len(batch)] for batch in batches])
 
 
-def _filled(images: NDArray[np.generic], n: int) -> NDArray[np.generic]:
+def _padded(images: NDArray[np.generic], n: int) -> NDArray[np.generic]:
     """`images`, the last one repeated until there are `n`."""
     return np.concatenate([images, np.repeat(images[-1:], n - len(images), axis=0)]) if len(images) < n else images
 
 
 @lru_cache(maxsize=2)
 def _encoder(encoders_dir: Path, modality: Modality, version: str) -> "PublicEncoder":
-    """The encoder for `modality`, loaded once a process for each `version` of it."""
-    del version
+    """The encoder for `modality`, loaded once per process and `version`."""
+    del version  # only a key of the cache: a rebuilt encoder is loaded anew
     from dpmed_core.training.encoders.radiograph_encoder import load_encoder
 
     return load_encoder(encoders_dir, modality)
 
 
 def are_cached(modality: Modality, *, features_dir: Path, encoders_dir: Path) -> bool:
-    """Whether the features of a cohort of `modality` are there, so that a head can be trained at once."""
+    """Whether the features of a cohort of `modality` are in the cache."""
     return _cache(features_dir, encoders_dir, modality).exists()
 
 
-def leading(features: NDArray[np.float32], components: Mapping[str, int]) -> NDArray[np.float32]:
-    """The leading `components` of each kind, each kind at the same norm, all together at norm 1."""
+def leading_components(features: NDArray[np.float32], components: Mapping[str, int]) -> NDArray[np.float32]:
+    """The leading components of each kind of feature, each kind at the same norm and all together at norm 1.
+
+    Args:
+        features: `[n, sum of COMPONENTS]`, the kinds one after another.
+        components: how many of each kind.
+    """
+    # The first column of each kind.
     begins = dict(zip(COMPONENTS, np.cumsum([0, *COMPONENTS.values()])[:-1], strict=True))
     kinds = [unit_norm(features[:, begins[kind] : begins[kind] + components[kind]]) for kind in COMPONENTS]
     return np.concatenate(kinds, axis=1) * np.float32(len(kinds) ** -0.5)
@@ -94,9 +101,16 @@ def _cache(features_dir: Path, encoders_dir: Path, modality: Modality) -> Path:
     return features_dir / f"{read_card(encoders_dir, modality).version}.npy"
 
 
-def unit_norm(features: NDArray[np.floating]) -> Images:
-    """Each radiograph's features at norm 1; one that is not finite, or of norm 0, becomes 0."""
+def unit_norm(features: NDArray[np.floating]) -> Features:
+    """Each image's features scaled to norm 1; those that are not finite, or of norm 0, become 0.
+
+    The bound on what an image contributes to the private release of means rests on this norm. (3, 4) has norm 5:
+
+    >>> unit_norm(np.array([[3.0, 4.0], [0.0, 0.0], [np.nan, 1.0]])).astype(float).round(6).tolist()
+    [[0.6, 0.8], [0.0, 0.0], [0.0, 0.0]]
+    """
     x = np.asarray(features, dtype=np.float32)
+    # Squares in double precision: the norm must not exceed 1 by more than the rounding of the result.
     squares = np.einsum("nd,nd->n", x, x, dtype=np.float64)
     usable = np.isfinite(squares) & (squares > 0)
     scales = np.where(usable, 1 / np.sqrt(np.where(usable, squares, 1.0)), 0.0)

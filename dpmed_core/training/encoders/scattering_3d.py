@@ -1,7 +1,7 @@
-"""Wavelet scattering of volumes: fixed filters, nothing learnt.
+"""Wavelet scattering of volumes: fixed filters, nothing is learned.
 
-A cascade over two resolutions, the second half the first, with the same wavelets at both: moduli of the volume's wavelet coefficients, and
-of those moduli's coefficients at the coarser one, all averaged over a coarse grid.
+A cascade over two resolutions, the second half the first, with the same wavelets at both: moduli of the volume's wavelet coefficients at
+both, and moduli of the coefficients of those moduli at the coarser one, all averaged over a coarse grid.
 Source: Bruna & Mallat 2013, "Invariant scattering convolution networks", IEEE TPAMI 35(8).
 """
 
@@ -15,15 +15,17 @@ from torch.nn import functional
 from dpmed_core.training.encoders.wavelets import FREQUENCY, SIGMA, morlet
 
 GRID = (4, 4, 4)
-"""Places over which coefficients are averaged."""
+"""Cells over which coefficients are averaged: slices, rows, columns."""
 DIRECTIONS = ((1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 1), (1, 1, -1), (1, -1, 1), (1, -1, -1))
-"""Axes and diagonals of a cube; a wavelet and its opposite see the same."""
+"""Axes and diagonals of a cube; wavelets of opposite direction have the same modulus."""
 SLANT = 0.7
+"""Wavelets are narrower across their direction than along it, by this factor."""
 N_PATHS = 1 + 2 * len(DIRECTIONS) + len(DIRECTIONS) ** 2
+"""The mean, the first order at both resolutions, and the second order at all pairs of directions."""
 
 
 def scatter_volumes(volumes: Tensor) -> Tensor:
-    """Scattering coefficients up to second order of volumes `[n, 1, slices, rows, columns]` (even numbers): `[n, N_PATHS, *GRID]`."""
+    """Scattering coefficients up to second order, `[n, N_PATHS, *GRID]`, of volumes `[n, 1, slices, rows, columns]` with even sides."""
     fine = volumes[:, 0]
     first = _moduli(fine)
     coarse = functional.avg_pool3d(volumes, 2)[:, 0]

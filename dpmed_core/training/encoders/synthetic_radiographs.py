@@ -1,8 +1,9 @@
-"""Synthetic radiographs for pretraining the public encoder: chests of every build and disease, more varied than any clinic's.
+"""Domain-randomised synthetic radiographs for pretraining the public encoder: bodies and findings more varied than in any hospital.
 
-A radiograph shows a body with every measure drawn by itself and widely (children's and old people's bodies among them), findings of any severity,
-and three more kinds of opacity that the demo's phantoms lack. The encoder learns to read all of it off the radiograph. No radiograph of any
-patient, and no radiograph that the demo's phantoms draw, takes part: the random numbers are kept apart by a domain of their own.
+Each measure of the body is drawn independently and over a wide range (children's and old people's bodies are among them), findings have any
+severity, and there are three types of opacity that the demo's phantoms lack. The wide network learns to predict all of it from the image.
+Domain randomisation: Tobin et al. 2017, arXiv 1703.06907. No radiograph of any patient and none of the demo cohort takes part: the random
+numbers have a seed domain of their own.
 """
 
 from concurrent.futures import ProcessPoolExecutor
@@ -18,16 +19,19 @@ from dpmed_core.phantoms.chest.population import FINDINGS
 from dpmed_core.phantoms.chest.radiograph import attenuation, exposed
 
 SEED_DOMAIN = 40_404_040
+"""Part of every seed here and of none elsewhere, so that no random stream is shared with the demo cohort or the phantoms."""
 MEASURES = ("width", "fat", "apex", "diaphragm", "flatness", "aeration", "heart", "knob", "shift", "rotation", "breast", "bone")
 OPACITIES = ("consolidation_right", "consolidation_left", "haze_right", "haze_left", "nodule")
 TARGETS = (*FINDINGS, *OPACITIES, *MEASURES, "portable")
-"""What the encoder learns to tell, in the order of `draw_worlds`."""
+"""What the wide network learns to predict, in the order of `draw_randomised_radiographs`."""
 CHUNK = 100
+"""Radiographs that one process draws at a time."""
 
 
-def draw_worlds(n_images: int, *, size: int, seed: int, workers: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Radiographs `[n_images, size, size]`, 8-bit, and their `TARGETS` `[n_images, n_targets]`, each of mean 0 and spread 1."""
-    draw = partial(_draw_some, size=size, seed=seed)
+def draw_randomised_radiographs(n_images: int, *, size: int, seed: int, workers: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Radiographs `[n_images, size, size]`, 8-bit, and their `TARGETS` `[n_images, n_targets]`, each of mean 0 and standard deviation 1."""
+    # spawn: forked children of a process that has used torch may hang.
+    draw = partial(_draw_chunk, size=size, seed=seed)
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         parts = list(pool.map(draw, [range(i, min(i + CHUNK, n_images)) for i in range(0, n_images, CHUNK)]))
     targets = np.concatenate([part[1] for part in parts])
@@ -35,23 +39,26 @@ def draw_worlds(n_images: int, *, size: int, seed: int, workers: int) -> tuple[N
     return np.concatenate([part[0] for part in parts]), standard.astype(np.float32)
 
 
-def _draw_some(indices: range, *, size: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    drawn = [_world(np.random.default_rng([SEED_DOMAIN, seed, index]), Grid.of(size)) for index in indices]
+def _draw_chunk(indices: range, *, size: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Radiographs and targets with these indices; each has a random generator of its own, so that chunks do not change them."""
+    drawn = [_randomised_radiograph(np.random.default_rng([SEED_DOMAIN, seed, index]), Grid.of(size)) for index in indices]
     return np.stack([radiograph for radiograph, _ in drawn]), np.array([targets for _, targets in drawn])
 
 
-def _world(rng: np.random.Generator, grid: Grid) -> tuple[NDArray[np.uint8], list[float]]:
+def _randomised_radiograph(rng: np.random.Generator, grid: Grid) -> tuple[NDArray[np.uint8], list[float]]:
+    """One radiograph `[size, size]` and its `TARGETS`."""
     severity = {finding: float(rng.uniform(0.1, 1.4) * (rng.random() < 0.3)) for finding in FINDINGS}
     body = _body(rng, severity)
     amounts = {name: float(rng.uniform(0.1, 0.8) * (rng.random() < 0.22)) for name in OPACITIES}
     portable = float(rng.random() < 0.4)
-    crossed = attenuation(grid, body, severity, rng) + _opacities(grid, body, amounts, rng)
-    picture = exposed((rng.uniform(0.75, 1.25) * crossed).astype(np.float32), pd.Series({"portable": portable}), "encoder", rng)
-    shown = [min(severity[f], 1.0) for f in FINDINGS] + list(amounts.values()) + [float(getattr(body, name)) for name in MEASURES]
-    return np.rint(picture * 255).astype(np.uint8), [*shown, portable]
+    attenuated = attenuation(grid, body, severity, rng) + _opacities(grid, body, amounts, rng)
+    radiograph = exposed((rng.uniform(0.75, 1.25) * attenuated).astype(np.float32), pd.Series({"portable": portable}), "encoder", rng)
+    targets = [min(severity[f], 1.0) for f in FINDINGS] + list(amounts.values()) + [float(getattr(body, name)) for name in MEASURES]
+    return np.rint(radiograph * 255).astype(np.uint8), [*targets, portable]
 
 
 def _body(rng: np.random.Generator, severity: dict[str, float]) -> Body:
+    """A body with independent measures, but for what findings change: heart size, and shift and lift where a lung has lost volume."""
     loss_right, loss_left = severity["atelectasis_right"], severity["atelectasis_left"]
     return Body(
         width=rng.uniform(0.6, 0.92),

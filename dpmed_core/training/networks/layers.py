@@ -1,7 +1,7 @@
-"""Layers that private models and their twins share: the same kernels for both, so that what is compared is privacy alone.
+"""Layers that private models and their non-private references share, so that the comparison is of privacy alone.
 
-They work on blocks small enough for a processor's cache, which is where plain PyTorch loses most of a step on a CPU: its Mish takes three
-transcendental functions an element where one exponential suffices, and its pooling is not vectorised.
+They work on blocks that fit into a processor's cache, which is where plain PyTorch loses most of a step on a CPU: its Mish computes three
+transcendental functions per element where one exponential suffices, and its pooling is not vectorised.
 """
 
 from collections.abc import Iterator
@@ -18,10 +18,10 @@ aten = torch.ops.aten
 
 
 class GroupNormMish(nn.GroupNorm):
-    """Group normalisation followed by Mish (Wu & He 2018; Misra 2019: x tanh(log(1 + e^x))), in one pass over each block.
+    """Group normalisation (Wu & He 2018, arXiv 1803.08494) followed by Mish (Misra 2019, arXiv 1908.08681), in one pass over each block.
 
-    `weight` and `bias` may be given for each image by itself, `[n_images, n_channels]`, in a functional call: their gradients
-    then come out for each image, at no further cost; also where an image comes as several rows (slices), one after another.
+    Mish is x tanh(log(1 + e^x)). In a functional call `weight` and `bias` may be given per image, `[n_images, n_channels]`: their gradients
+    are then per image too, at no further cost, also where an image comes as several rows (slices), one after another.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -33,26 +33,37 @@ class GroupNormMish(nn.GroupNorm):
 class HalvingMaxPool(nn.Module):
     """Max pooling over blocks of two positions in every dimension; an odd last position is left out, as in `nn.MaxPool2d(2)`.
 
-    Where the largest value stands more than once in a block, the gradient goes to one of its places.
+    Where the largest value occurs more than once in a block, one of its positions gets the whole gradient.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pooled `x` `[n_images, n_channels, *positions]`, every number of positions halved."""
+        """Pooled `x` `[n_images, n_channels, *positions]`, with half as many positions in every dimension."""
         for dim in range(2, x.ndim):
             x = _PairMax.apply(x, dim)  # type: ignore[no-untyped-call]
         return x
 
 
 def group_norm_mish(x: Tensor, weight: Tensor, bias: Tensor, n_groups: int, eps: float) -> Tensor:
-    """Normalised and activated `x`, given scale and shift of each image's channels, `[n_images, n_channels]`."""
+    """Normalised and activated `x`, from scale and shift of each image's channels, `[n_images, n_channels]`.
+
+    Two positions of one channel, -1 and 1, are normalised to themselves. Mish of 1 is tanh(log(1 + e)) = ((1 + e)^2 - 1) / ((1 + e)^2 + 1):
+
+    >>> x, one, zero = torch.tensor([[[-1.0, 1.0]]]), torch.ones(1, 1), torch.zeros(1, 1)
+    >>> round(group_norm_mish(x, one, zero, 1, 0.0)[0, 0, 1].item(), 5), round(((1 + torch.e) ** 2 - 1) / ((1 + torch.e) ** 2 + 1), 5)
+    (0.8651, 0.8651)
+    """
     return _GroupNormMish.apply(x, weight, bias, n_groups, eps)  # type: ignore[no-untyped-call,no-any-return]
 
 
 class _GroupNormMish(torch.autograd.Function):
-    """Rows of (image, group) are independent of one another, so any number of them makes a block."""
+    """Works on rows of (image, group), which are independent of one another, so that any number of them can make a block.
+
+    The forward pass stores the slope of Mish: the backward pass is then that of group normalisation alone, for slope times gradient.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, n_groups: int, eps: float) -> Tensor:
+        """See `group_norm_mish`."""
         x, weight = x.contiguous(), weight.contiguous()
         rows, out, slope = _rows(x, n_groups), torch.empty_like(x), torch.empty_like(x)
         mean, rstd = x.new_empty(len(rows)), x.new_empty(len(rows))
@@ -61,6 +72,7 @@ class _GroupNormMish(torch.autograd.Function):
         scratch = torch.empty_like(rows[: _block_rows(rows)]), torch.empty_like(rows[: _block_rows(rows)])
         for block in _blocks(rows):
             n, per_group, positions = rows[block].shape
+            # A block of rows is one image with as many groups to the kernel, so that each row is normalised independently.
             shape = (1, n * per_group, positions)
             normed, mean_, rstd_ = aten.native_group_norm(
                 rows[block].view(shape), w[block].flatten(), b[block].flatten(), 1, n * per_group, positions, n, eps
@@ -75,6 +87,7 @@ class _GroupNormMish(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of input, weight and bias; the latter two per image, `[n_images, n_channels]`."""
         x, mean, rstd, weight, slope = ctx.saved_tensors
         rows, grads, slopes = (_rows(t.contiguous(), ctx.n_groups) for t in (x, grad, slope))
         w = weight.view(len(rows), -1)
@@ -102,7 +115,7 @@ class _GroupNormMish(torch.autograd.Function):
 
 
 class _PairMax(torch.autograd.Function):
-    """The larger of each two neighbours along one dimension."""
+    """The larger of each two neighbours along one dimension; on a tie the first gets the gradient."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, dim: int) -> Tensor:
@@ -115,6 +128,7 @@ class _PairMax(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         (is_first,) = ctx.saved_tensors
+        # With an odd number of positions the last one got no output and needs its zero.
         grad_x = grad.new_zeros(ctx.shape) if ctx.shape[ctx.dim] % 2 else grad.new_empty(ctx.shape)
         first, second = _pairs(grad_x, ctx.dim)
         torch.mul(grad, is_first, out=first)
@@ -142,7 +156,7 @@ def _rows(x: Tensor, n_groups: int) -> Tensor:
 
 
 def _block_rows(rows: Tensor) -> int:
-    """How many rows make a block."""
+    """Number of rows in a block."""
     return max(1, BLOCK_ELEMENTS // max(rows.shape[1] * rows.shape[2], 1))
 
 
@@ -152,9 +166,9 @@ def _blocks(rows: Tensor) -> Iterator[slice]:
 
 
 def _mish(x: Tensor, *, value: Tensor, slope: Tensor, scratch: tuple[Tensor, Tensor]) -> None:
-    """Write x t and its derivative t + x (1 - t^2) s to `value` and `slope`; `x` is overwritten.
+    """Write Mish of x, x t, and its derivative, t + x (1 - t^2) s, to `value` and `slope`; `x` is overwritten.
 
-    Here s is the logistic function of x and t = tanh(log(1 + e^x)) = 2 / (1 + (1 - s)^2) - 1, which needs one exponential.
+    With s the logistic function of x, t = tanh(log(1 + e^x)) is 2 / (1 + (1 - s)^2) - 1, which needs one exponential.
     """
     rest, t = scratch
     torch.neg(x, out=rest)

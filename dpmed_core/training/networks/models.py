@@ -1,4 +1,4 @@
-"""The networks, in two and three dimensions, none of which mixes one case with another."""
+"""The networks, in two and three dimensions. None lets one case influence the output for another, on which the privacy of units rests."""
 
 from collections.abc import Callable
 
@@ -8,9 +8,8 @@ from torch import Tensor, nn
 from dpmed_core.errors import SpecError
 from dpmed_core.training.networks.layers import GroupNormMish, HalvingMaxPool
 
-MIXES_EXAMPLES = (nn.modules.batchnorm._BatchNorm, nn.SyncBatchNorm)
-
-
+MIXING_LAYERS = (nn.modules.batchnorm._BatchNorm, nn.SyncBatchNorm)
+"""Layers whose output for one case depends on the others of its batch."""
 CONVOLUTIONS: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
 
 
@@ -23,7 +22,7 @@ class ConvBlock(nn.Sequential):
 
 
 class Residual(nn.Module):
-    """Two blocks around which the input passes unchanged."""
+    """Two convolution blocks with a skip connection."""
 
     def __init__(self, n_channels: int, *, dimensions: int = 2) -> None:
         super().__init__()
@@ -41,14 +40,15 @@ class ResNet9(nn.Module):
 
     Args:
         width: scales the published channel counts (64, 128, 256, 512).
-        n_out: outputs, one a finding.
-        dimensions: 2 for images, 3 for volumes.
-        block: side of the blocks of positions that enter as channels of one; 1 for the published network.
+        n_out: outputs, one per finding.
+        dimensions: 2 for radiographs, 3 for volumes.
+        block: side of the blocks of positions that become channels of one position (`space_to_depth`); 1 for the published network.
     """
 
     def __init__(self, *, width: float, n_out: int, dimensions: int = 2, block: int = 1) -> None:
         super().__init__()
         self.block = block
+        # At least four channels: one group for normalisation.
         a, b, c, d = (max(4, int(width * n)) for n in (64, 128, 256, 512))
         self.stages = nn.ModuleList(
             [
@@ -62,7 +62,7 @@ class ResNet9(nn.Module):
 
     def activations(self, x: Tensor) -> list[Tensor]:
         """The output of each stage for cases `x` `[n, 1, *positions]`."""
-        x, outputs = in_blocks(x, self.block), []
+        x, outputs = space_to_depth(x, self.block), []
         for stage in self.stages:
             x = stage(x)
             outputs.append(x)
@@ -74,7 +74,7 @@ class ResNet9(nn.Module):
 
 
 class BySlice(nn.Module):
-    """A network over images, applied to each slice of a volume by itself.
+    """A network in two dimensions, applied to each slice of a volume independently.
 
     Args:
         network: gives `[n, ...]` for images `[n, 1, height, width]`.
@@ -85,16 +85,19 @@ class BySlice(nn.Module):
         self.network = network
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[n, depth, ...]` for volumes `x` `[n, 1, depth, height, width]`; inside, the slices of one volume stand one after another."""
+        """`[n, depth, ...]` for volumes `x` `[n, 1, depth, height, width]`.
+
+        Within the network the slices of one volume stand one after another: unit gradients are summed by volume in that order.
+        """
         n, _, depth, *plane = x.shape
         of_slices = self.network(x.reshape(n * depth, 1, *plane))
         return of_slices.view(n, depth, *of_slices.shape[1:])  # type: ignore[no-any-return]
 
 
 class GatedAttention(nn.Module):
-    """The mean of vectors under weights that add up to 1 and follow from the vectors.
+    """Gated attention pooling: a weighted mean of a volume's slice vectors.
 
-    With slices h_k, the weights are the softmax over k of w . (tanh(V h_k) * sigmoid(U h_k)).
+    With slice vectors h_k, the weights are the softmax over k of w . (tanh(V h_k) * sigmoid(U h_k)).
     Source: Ilse, Tomczak & Welling 2018, arXiv 1802.04712, equation 9.
 
     Args:
@@ -107,11 +110,11 @@ class GatedAttention(nn.Module):
         self.content, self.gate, self.score = nn.Linear(n_features, n_hidden), nn.Linear(n_features, n_hidden), nn.Linear(n_hidden, 1)
 
     def weights(self, x: Tensor) -> Tensor:
-        """The weight of each slice `[n, depth, 1]` of `x` `[n, depth, n_features]`."""
+        """The weight of each slice, `[n, depth, 1]`, for `x` `[n, depth, n_features]`; those of a volume add up to 1."""
         return self.score(torch.tanh(self.content(x)) * torch.sigmoid(self.gate(x))).softmax(dim=1)  # type: ignore[no-any-return]
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[n, n_features]` for `x` `[n, depth, n_features]`."""
+        """The weighted mean `[n, n_features]` for `x` `[n, depth, n_features]`."""
         return (self.weights(x) * x).sum(dim=1)
 
 
@@ -119,11 +122,11 @@ class SliceNet(nn.Module):
     """Slices encoded by a ResNet9 in two dimensions, attention over slices, and a linear layer (2.5D).
 
     Args:
-        width: of the encoder.
-        n_out: outputs, one a finding.
+        width: of the encoder, see `ResNet9`.
+        n_out: outputs, one per finding.
         block: of the encoder, see `ResNet9`.
-        n_features: what the encoder tells of a slice.
-        n_hidden: of the attention.
+        n_features: length of the vector that encodes a slice.
+        n_hidden: hidden units of the attention.
     """
 
     def __init__(self, *, width: float, n_out: int, block: int = 1, n_features: int = 32, n_hidden: int = 16) -> None:
@@ -136,24 +139,25 @@ class SliceNet(nn.Module):
         return self.head(self.attention(self.slices(x)))  # type: ignore[no-any-return]
 
 
-class ConvNet3d(nn.Sequential):
-    """Four convolution blocks over a volume, the mean over positions, and a linear layer."""
+def space_to_depth(x: Tensor, side: int) -> Tensor:
+    """Cases `x` `[n, 1, *positions]` with each block of `side` positions in every dimension as the channels of one position.
 
-    def __init__(self, *, channels: tuple[int, ...] = (16, 32, 64, 64), n_out: int) -> None:
-        ends = zip((1, *channels), channels, strict=False)
-        blocks = [ConvBlock(n_in, n, dimensions=3, pool=i + 1 < len(channels)) for i, (n_in, n) in enumerate(ends)]
-        super().__init__(*blocks, nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(channels[-1], n_out))
+    The first block of a 2 x 4 image holds its first two columns:
 
-
-def in_blocks(x: Tensor, side: int) -> Tensor:
-    """Cases `x` `[n, 1, *positions]` with each block of `side` positions in every dimension as the channels of one position."""
-    for dim in range(2, x.ndim) if side > 1 else ():
+    >>> space_to_depth(torch.arange(8.0).view(1, 1, 2, 4), 2)[0, :, 0, 0].sort().values.tolist()
+    [0.0, 1.0, 4.0, 5.0]
+    """
+    for dim in range(2, x.ndim) if side > 1 else ():  # one dimension after another: the offset within a block becomes channels
         x = x.reshape(*x.shape[:dim], -1, side, *x.shape[dim + 1 :]).movedim(dim + 1, 1).flatten(1, 2)
     return x
 
 
 def n_groups(n_channels: int) -> int:
-    """Groups for normalisation: about four channels a group, at most 32."""
+    """Groups for normalisation: about four channels a group, at most 32 groups, always a divisor of `n_channels`.
+
+    >>> [n_groups(n) for n in (4, 10, 64, 512)]
+    [1, 2, 16, 32]
+    """
     groups = min(32, max(1, n_channels // 4))
     while n_channels % groups:
         groups -= 1
@@ -161,8 +165,12 @@ def n_groups(n_channels: int) -> int:
 
 
 def refuse_mixing_layers(model: nn.Module) -> None:
-    """Raise a SpecError, naming all of them, if layers of `model` make one patient's output depend on another's."""
-    offenders = [name for name, layer in model.named_modules() if isinstance(layer, MIXES_EXAMPLES)]
+    """Refuse layers that make one patient's output depend on another's: no patient's gradient could then be clipped by itself.
+
+    Raises:
+        SpecError: names all of them.
+    """
+    offenders = [name for name, layer in model.named_modules() if isinstance(layer, MIXING_LAYERS)]
     if offenders:
         raise SpecError(
             f"Batch normalisation ({', '.join(offenders)}) cannot be trained privately: it mixes the patients of a batch, "
@@ -171,7 +179,7 @@ def refuse_mixing_layers(model: nn.Module) -> None:
 
 
 def initial_weights(model_seed: int, build: Callable[..., nn.Module], **arguments: object) -> nn.Module:
-    """A model whose initial weights are a public function of `model_seed`."""
-    with torch.random.fork_rng(devices=[]):
+    """A model whose initial weights are a public function of `model_seed`; the global random generator stays as it was."""
+    with torch.random.fork_rng(devices=[]):  # weights must neither depend on other random numbers of the process nor change them
         torch.manual_seed(model_seed)
         return build(**arguments)

@@ -6,50 +6,50 @@ from dataclasses import dataclass, field
 from dpmed_core.errors import SpecError
 from dpmed_core.imaging.modality import Modality
 
-IMAGES = {Modality.RADIOGRAPH: "radiographs", Modality.CT: "CT volumes"}
+PLURALS = {Modality.RADIOGRAPH: "radiographs", Modality.CT: "CT volumes"}
 
 
 @dataclass(frozen=True)
 class RecipeCard:
-    """What a recipe is, for a person who chooses one.
+    """A recipe, for a user who chooses one.
 
     Attributes:
-        name: what the spec calls it.
+        name: its name in a run's specification.
         version: raised whenever a change could alter a result.
-        rebuilt_from: the oldest version whose stored models are still put together as they were trained, by kind of image: where an
-            encoder changed, what was trained on the former one is not.
+        oldest_rebuildable: by modality, the oldest version whose stored models this version still rebuilds exactly as trained; models on a
+            public encoder that has changed since are not.
         title: a few words for a menu.
         summary: one sentence on what is trained and what is public.
-        seconds_per_film: a first guess of training seconds per training image or volume on one core, until runs were timed.
-        modalities: the images that it takes.
-        on_encoder: whether it begins from the public encoder, which learnt from synthetic images.
+        seconds_per_image: a first estimate of training seconds per training image or volume on one core, until runs have been timed.
+        modalities: the modalities that it takes.
+        uses_encoder: whether it starts from the public encoder, which was trained on synthetic images.
     """
 
     name: str
     version: int
-    rebuilt_from: Mapping[Modality, int] = field(hash=False)
+    oldest_rebuildable: Mapping[Modality, int] = field(hash=False)
     title: str
     summary: str
     seconds_per_image: float
     modalities: tuple[Modality, ...]
-    on_encoder: bool = False
+    uses_encoder: bool = False
 
 
 PROBE = RecipeCard(
     name="probe",
     version=3,
-    rebuilt_from={Modality.RADIOGRAPH: 2, Modality.CT: 3},
+    oldest_rebuildable={Modality.RADIOGRAPH: 2, Modality.CT: 3},
     title="Probe (linear head)",
-    summary="Fixed features from wavelet scattering and an encoder that saw synthetic images only; "
+    summary="Fixed features from wavelet scattering and from an encoder that was trained on synthetic images only; "
     "a linear head is trained privately on them. Seconds per run.",
     seconds_per_image=0.002,
     modalities=(Modality.RADIOGRAPH, Modality.CT),
-    on_encoder=True,
+    uses_encoder=True,
 )
 PAPER = RecipeCard(
     name="paper",
     version=2,
-    rebuilt_from={Modality.RADIOGRAPH: 2},
+    oldest_rebuildable={Modality.RADIOGRAPH: 2},
     title="Paper (ResNet9)",
     summary="The published architecture (ResNet9 with group normalisation and Mish, NAdam, clipping at 1.5), "
     "narrowed for a small machine; every weight is trained privately. Minutes per run.",
@@ -59,18 +59,18 @@ PAPER = RecipeCard(
 FINETUNE = RecipeCard(
     name="finetune",
     version=1,
-    rebuilt_from={Modality.RADIOGRAPH: 1},
+    oldest_rebuildable={Modality.RADIOGRAPH: 1},
     title="Fine-tuned encoder",
-    summary="The encoder that saw synthetic images only, of which the last block's normalisation and a new head are trained privately; "
-    "all else stays public. Minutes per run.",
+    summary="An encoder that was trained on synthetic images only; the normalisation of its last block and a new head are trained "
+    "privately, and all else stays public. Minutes per run.",
     seconds_per_image=0.2,
     modalities=(Modality.RADIOGRAPH,),
-    on_encoder=True,
+    uses_encoder=True,
 )
 PAPER3D = RecipeCard(
     name="paper3d",
     version=1,
-    rebuilt_from={Modality.CT: 1},
+    oldest_rebuildable={Modality.CT: 1},
     title="Paper in 3D (ResNet9)",
     summary="The published architecture in three dimensions, over volumes of 32 x 48 x 48 voxels in a soft-tissue window (40 ± 200 HU), "
     "narrowed for a small machine; every weight is trained privately. Minutes per run.",
@@ -80,7 +80,7 @@ PAPER3D = RecipeCard(
 SLICES = RecipeCard(
     name="slices",
     version=1,
-    rebuilt_from={Modality.CT: 1},
+    oldest_rebuildable={Modality.CT: 1},
     title="Slices with attention (2.5D)",
     summary="Each of 32 slices of 48 x 48 pixels, in a soft-tissue window (40 ± 200 HU), is encoded by a ResNet9 in two dimensions, and "
     "attention weighs the slices; every weight is trained privately. Minutes per run.",
@@ -102,13 +102,17 @@ def recipe_card(name: str) -> RecipeCard:
 
 
 def recipes_for(modality: Modality) -> list[str]:
-    """The names of the recipes that take images of `modality`."""
+    """The names of the recipes that take `modality`."""
     return [card.name for card in RECIPES.values() if modality in card.modalities]
 
 
-def refuse_other_images(card: RecipeCard, modality: Modality) -> None:
-    """Raise a SpecError, naming the recipes that fit, unless `card` takes images of `modality`."""
+def require_modality(card: RecipeCard, modality: Modality) -> None:
+    """Refuse a cohort of a `modality` that `card` does not take.
+
+    Raises:
+        SpecError: names the recipes that do.
+    """
     if modality not in card.modalities:
-        taken = " and ".join(IMAGES[own] for own in card.modalities)
+        taken = " and ".join(PLURALS[own] for own in card.modalities)
         fitting = " or ".join(recipes_for(modality))
-        raise SpecError(f"Recipe {card.name} takes {taken}, and this cohort holds {IMAGES[modality]}: choose {fitting}.")
+        raise SpecError(f"Recipe {card.name} takes {taken}, and this cohort holds {PLURALS[modality]}: choose {fitting}.")

@@ -1,21 +1,28 @@
-"""A linear head for all findings at once on fixed features, trained by full-batch steps, privately or not; many runs in one product.
+"""A private linear head for all findings at once on fixed features, trained by full-batch steps; several runs in one matrix product.
 
-A training makes two kinds of release, each a sum over units (patients, or images) of vectors of bounded norm, plus Gaussian noise:
+Algorithm. Unit u is a patient or an image; there are K findings; features x_i have norm at most 1; C is the clipping bound, s the noise
+multiplier; w and b are constants.
 
-1. Moments, once: v_u = (mean of the unit's images' features, b (2 mean known label - 1) / sqrt(K) for each of K findings), whose norm is
-   at most sqrt(1 + b^2) because features have norm 1. From the noisy sum follow the cohort's mean image, shrunk towards none as its noise
-   demands (James & Stein 1961), and each finding's prevalence. Both only move the origin: images are seen from the mean image, at norm 1,
-   and logits start at the prevalence. A cohort that looks unlike the public images would otherwise spend its steps on what all of its
-   images have in common.
-2. Gradients, at each step: G_u = sum over its images i of x_i r_i^T, with x_i the image's centred features and a constant entry and r_i its
-   residuals over findings, weighted so that the unit's known labels of a finding average, and that findings weigh more alike (`evened`,
-   from the released prevalences); clipped once, over all findings, to C. Its norm needs no G_u: |G_u|^2 = sum over pairs i, j of the unit's
-   images of (x_i . x_j)(r_i . r_j).
+1. Release means, once. Each unit has one vector v_u = (mean of its images' features, b / sqrt(K) times its mean labels in [-1, 1]).
+   Released is the sum of v_u over units + N(0, (s sqrt(1 + b^2) / sqrt(w))^2 I).
+   From it follow the mean features m, shrunk as their noise demands (James & Stein 1961), and each finding's prevalence p_k.
+2. Centre, which is post-processing. Images are represented by z_i = (x_i - m) / |x_i - m| with a constant entry appended, and logits start
+   at those of the prevalences. Otherwise a cohort that differs as a whole from the public images would spend its steps on that difference.
+3. Take T steps, with W the weights of the head, a_k the finding weight and n_uk the unit's known labels of finding k:
+   residuals  r_ik = a_k (sigmoid(z_i . W_k + logit p_k) - y_ik) / n_uk, 0 where y_ik is unknown
+   gradient   G_u = sum over the unit's images of z_i r_i^T, clipped once over all findings: G_u min(1, C / |G_u|)
+   step       W = W - (learning rate / number of units) (sum over units of the clipped G_u + N(0, (s C)^2 I))
+4. Average the weights after the last fifth of the steps.
 
-Noise: s C at each step, and s sqrt(1 + b^2) / sqrt(w) on the moments, which therefore cost as much as w steps: together they are one
-Gaussian mechanism with mu = sqrt(steps + w) / s. Everything else (descent, averaging over steps) is post-processing, and a
-image that is scored depends on the training through released numbers alone. A step may weigh residuals by what was released before it,
-since clipping comes after: one unit moves its sum by at most C whatever the weights.
+Sensitivity: |v_u| <= sqrt(1 + b^2), and the clipped |G_u| <= C, for every unit whatever its number of images and labels. A unit added or
+removed therefore moves each sum by at most that. The number of units, by which sums are divided, is treated as public.
+
+Accounting: T full-batch steps of noise multiplier s, and one release of noise multiplier s / sqrt(w), which costs as much as w steps, are
+together one Gaussian mechanism with mu = sqrt(T + w) / s. Finding weights and centring may depend on what was released before a step: a
+unit's gradient is clipped after them, so that it moves the sum by at most C whatever they are. All else is post-processing, and the score
+of an image depends on the training data through released numbers alone.
+
+The norm of a gradient needs no G_u: |G_u|^2 is the sum over pairs i, j of the unit's images of (z_i . z_j)(r_i . r_j).
 """
 
 from collections.abc import Sequence
@@ -25,29 +32,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpmed_core.training.dpsgd.secure_random import SecureRandom
-from dpmed_core.training.encoders.features import SMALLEST_NORM, Images, unit_norm
+from dpmed_core.training.encoders.features import SMALLEST_NORM, Features, unit_norm
 
 Array = NDArray[np.float64]
 
-LABEL_SHARE = 0.5
-"""b: how much of a unit's moments its labels are."""
-USUAL_PREVALENCE, PREVALENCE_SPREAD = 0.3, 0.2
-"""What is known of a finding's prevalence before the data: noisy prevalences are drawn towards it."""
+LABEL_SCALE = 0.5
+"""b: the largest norm that a unit's labels have in the release of means; that of its features is 1."""
+PRIOR_PREVALENCE, PRIOR_SPREAD = 0.3, 0.2
+"""Mean and standard deviation of a finding's prevalence before any data: noisy prevalences are drawn towards the mean."""
 PREVALENCE_RANGE = (0.02, 0.98)
-PAIRS_AT_MOST = 400
-"""Units with more images have their gradient written out instead of its pairs."""
-IMAGES_AT_ONCE = 256
-"""Images whose gradients are summed in single precision before the sum goes on in double: it is then off by less than 1e-6 of the bound a
-image."""
-WITHIN_BOUND = 1 - 1e-6
-"""Gradients are scaled to this share of the bound, so that rounding to single precision cannot carry one past it."""
-EVENNESS = 0.5
-"""How far findings of unlike prevalence are evened: 1 would be fully, but prevalences are noisy."""
-AVERAGED_FROM = 0.8
-"""The head is the mean of its weights after the last fifth of the steps. While noise outweighs curvature every gradient tells as much, so
-that weighing them alike, which the last weights do, hides least under noise; a longer mean gives the latest gradients less. A mean over a
-few steps settles what still swings where noise is small and steps are large."""
-NUMBERS_AT_ONCE = 6_000_000
+"""Released prevalences are cut off here, so that no starting logit is extreme."""
+MAX_IMAGES_IN_PAIRS = 400
+"""The gradient of a unit with more images is written out for its norm: pairs grow with the square of their number."""
+IMAGES_PER_CHUNK = 256
+"""Images that are summed in single precision before the sum goes on in double; the error is then below 1e-6 of the bound per image."""
+ROUNDING_MARGIN = 1 - 1e-6
+"""Gradients are clipped to this share of the bound, so that rounding to single precision cannot carry one beyond it."""
+BALANCE_EXPONENT = 0.5
+"""How far finding weights make up for unequal prevalence: 1 would be fully, but the prevalences are noisy."""
+AVERAGING_START = 0.8
+"""The head is the mean of the weights after the last fifth of the steps. While noise outweighs curvature all gradients are equally
+informative, and the last weights contain them all; a longer mean gives the latest less weight. A mean over a few steps damps the
+oscillation that remains where noise is small and steps are large."""
+MAX_RESIDUALS = 6_000_000
 """Residuals (images x findings x runs) in one product, to bound memory."""
 
 
@@ -56,63 +63,63 @@ class HeadSettings:
     """How heads are trained.
 
     Attributes:
-        steps: full-batch steps.
+        steps: full-batch steps, T.
         learning_rate: step size for the mean clipped gradient.
-        max_grad_norm: the clipping bound; None for the non-private twin.
-        moment_steps: w, how many steps' worth of privacy the moments cost.
-        bias: the constant entry of every image's features.
+        max_grad_norm: the clipping bound C; None for the non-private reference model, whose steps have neither clipping nor noise.
+        mean_release_steps: w, the privacy cost of the release of means, in steps.
+        bias: the constant entry that is appended to every image's features.
     """
 
     steps: int
     learning_rate: float
     max_grad_norm: float | None
-    moment_steps: float
+    mean_release_steps: float
     bias: float
 
     @property
-    def charged_steps(self) -> float:
-        """Steps of the noise multiplier that a training spends."""
-        return self.steps + self.moment_steps
+    def accounted_steps(self) -> float:
+        """T + w: full-batch steps of the noise multiplier that cost as much privacy as the whole training."""
+        return self.steps + self.mean_release_steps
 
 
 @dataclass(frozen=True, eq=False)
 class HeadData:
-    """Training images in the order of their units.
+    """Training images, unit after unit.
 
     Attributes:
         features: `[n_images, n_features]`, each of norm 1 (or 0), in single precision.
         labels: `[n_images, n_findings]`, 0 where unknown.
-        weights: `[n_images, n_findings]`: 1 / known labels of that finding in the unit; 0 where unknown.
-        unit_of_film: `[n_images]`.
-        starts: the first image of each unit.
-        pairs: images (i, j), i <= j, of one unit; of units with at most PAIRS_AT_MOST images.
+        weights: `[n_images, n_findings]`: 1 / (known labels of that finding in the unit); 0 where unknown.
+        unit_of_image: `[n_images]`.
+        first_images: the first image of each unit, `[n_units]`.
+        pairs: images (i, j), i <= j, of the same unit; for units with at most MAX_IMAGES_IN_PAIRS images.
         products: x_i . x_j of each pair.
-        large: (unit, its images) of the other units.
+        large_units: (unit, its images) for the other units.
     """
 
-    features: Images
+    features: Features
     labels: Array
     weights: Array
     unit_of_image: NDArray[np.intp]
-    starts: NDArray[np.intp]
+    first_images: NDArray[np.intp]
     pairs: tuple[NDArray[np.intp], NDArray[np.intp]]
     products: Array
-    large: tuple[tuple[int, slice], ...]
+    large_units: tuple[tuple[int, slice], ...]
 
     @property
     def n_units(self) -> int:
-        """Training units."""
-        return len(self.starts)
+        """Number of training units."""
+        return len(self.first_images)
 
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """A trained head; nothing in it but released numbers.
+    """A trained head; of a private training it holds released numbers alone.
 
     Attributes:
         weights: `[n_features, n_findings]`.
         offset: `[n_findings]`, added to the logits.
-        centre: `[n_features]`, subtracted from an image's features before they are brought to norm 1.
+        centre: `[n_features]`, subtracted from an image's features before they are scaled to norm 1.
     """
 
     weights: Array = field(repr=False)
@@ -120,37 +127,45 @@ class Head:
     centre: Array = field(repr=False)
 
     def probabilities(self, features: NDArray[np.floating]) -> Array:
-        """Probabilities `[n_images, n_findings]` of images with `features`, each of norm 1."""
+        """Probabilities `[n_images, n_findings]` of images with `features` `[n_images, n_features]`, each of norm 1."""
         centred = np.asarray(features, dtype=np.float64) - self.centre
         norms = np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), SMALLEST_NORM)
         return sigmoid(centred @ self.weights / norms + self.offset)
 
 
 def head_data(features: NDArray[np.floating], labels: NDArray[np.floating], units: Sequence[NDArray[np.intp]]) -> HeadData:
-    """The images of `units` (rows of `features` and `labels`, NaN = unknown), ready for training; an image that is not finite counts as 0."""
+    """The images of `units`, ready for training.
+
+    Args:
+        features: `[n, n_features]`; an image whose features are not finite counts as zero.
+        labels: `[n, n_findings]`, NaN = unknown.
+        units: for each unit, the rows of its images.
+    """
     rows, sizes = np.concatenate(units), np.array([len(unit) for unit in units])
     unit_of_image = np.repeat(np.arange(len(units)), sizes)
     x, y = unit_norm(features[rows]), np.asarray(labels[rows], dtype=np.float64)
     known = ~np.isnan(y)
-    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    n_known = np.add.reduceat(known.astype(np.float64), starts, axis=0)
-    paired = [(start, size) for start, size in zip(starts, sizes, strict=True) if size <= PAIRS_AT_MOST]
-    first, second = _pairs(paired)
+    first_images = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    n_known = np.add.reduceat(known.astype(np.float64), first_images, axis=0)
+    paired = [(start, size) for start, size in zip(first_images, sizes, strict=True) if size <= MAX_IMAGES_IN_PAIRS]
+    first, second = _image_pairs(paired)
+    large = np.flatnonzero(sizes > MAX_IMAGES_IN_PAIRS)
     return HeadData(
         features=x,
         labels=np.nan_to_num(y),
-        weights=known / np.maximum(n_known[unit_of_image], 1),
+        weights=known / np.maximum(n_known[unit_of_image], 1),  # where no label is known, 0 / 1
         unit_of_image=unit_of_image,
-        starts=starts,
+        first_images=first_images,
         pairs=(first, second),
-        products=_dots(x, first, second),
-        large=tuple((int(u), slice(starts[u], starts[u] + sizes[u])) for u in np.flatnonzero(sizes > PAIRS_AT_MOST)),
+        products=_pair_products(x, first, second),
+        large_units=tuple((int(u), slice(first_images[u], first_images[u] + sizes[u])) for u in large),
     )
 
 
 def train_heads(data: HeadData, settings: HeadSettings, noise_multipliers: Sequence[float], random: SecureRandom) -> list[Head]:
     """One head for each of `noise_multipliers` (0 without privacy), each with noise of its own."""
-    at_once = max(1, NUMBERS_AT_ONCE // data.labels.size)
+    # Runs that differ in noise alone share the features: one matrix product serves all of them.
+    at_once = max(1, MAX_RESIDUALS // data.labels.size)
     heads: list[Head] = []
     for start in range(0, len(noise_multipliers), at_once):
         heads += _train(data, settings, np.array(noise_multipliers[start : start + at_once], dtype=np.float64), random)
@@ -158,19 +173,22 @@ def train_heads(data: HeadData, settings: HeadSettings, noise_multipliers: Seque
 
 
 def _train(data: HeadData, settings: HeadSettings, noise: Array, random: SecureRandom) -> list[Head]:
-    """`train_heads` for runs that fit one product; arrays are `[..., n_findings, n_runs]`."""
+    """`train_heads` for runs that fit into one product; arrays are `[..., n_findings, n_runs]`."""
     n_features, n_findings, n_runs = data.features.shape[1], data.labels.shape[1], len(noise)
-    centres, prevalences = moments(data, noise / np.sqrt(max(settings.moment_steps, 1)), random)
-    view = CentredView.of(data, centres, settings.bias)
-    start, even = np.log(prevalences / (1 - prevalences)), evened(prevalences)
+    # Noise of s / sqrt(w) makes the release cost as much as w steps of s: mu^2 = 1 / (s / sqrt(w))^2 = w / s^2.
+    centres, prevalences = release_means(data, noise / np.sqrt(max(settings.mean_release_steps, 1)), random)
+    centred = CentredFeatures.of(data, centres, settings.bias)
+    start, balance = np.log(prevalences / (1 - prevalences)), finding_weights(prevalences)
+    # W starts at 0, that is, at the released prevalences for every image.
     weights, average = np.zeros((2, n_features + 1, n_findings, n_runs))
-    averaged_from = int(AVERAGED_FROM * settings.steps)
+    averaged_from = int(AVERAGING_START * settings.steps)
     labels, shares = data.labels[:, :, None], data.weights[:, :, None]
     for step in range(settings.steps):
-        residuals = (sigmoid(view.logits(weights) + start) - labels) * shares
-        residuals *= even
-        total = view.clipped_sum(residuals, settings.max_grad_norm)
+        residuals = (sigmoid(centred.logits(weights) + start) - labels) * shares
+        residuals *= balance  # before clipping: weighted afterwards, a unit could move the sum by more than the bound
+        total = centred.clipped_sum(residuals, settings.max_grad_norm)
         if settings.max_grad_norm is not None:
+            # One unit moves `total` by at most max_grad_norm, over all features and findings together.
             total += noise * settings.max_grad_norm * random.normal(total.shape)
         weights -= settings.learning_rate / data.n_units * total
         if step >= averaged_from:
@@ -179,53 +197,67 @@ def _train(data: HeadData, settings: HeadSettings, noise: Array, random: SecureR
     return [Head(average[:-1, :, run].copy(), offsets[:, run].copy(), centres[:, run].copy()) for run in range(n_runs)]
 
 
-def moments(data: HeadData, noise_multipliers: Array, random: SecureRandom) -> tuple[Array, Array]:
-    """The mean image `[n_features, n_runs]` and the prevalences `[n_findings, n_runs]`, from one noisy sum for each run.
+def release_means(data: HeadData, noise_multipliers: Array, random: SecureRandom) -> tuple[Array, Array]:
+    """The mean features `[n_features, n_runs]` and the prevalences `[n_findings, n_runs]`, from one noisy sum for each run.
+
+    The sum's sensitivity is the largest norm of a unit's vector, sqrt(1 + b^2) (see `unit_means`). What follows the noise is
+    post-processing: the mean features are shrunk towards 0 by the positive-part factor max(0, 1 - d sigma^2 / |mean|^2), after James &
+    Stein 1961, "Estimation with quadratic loss", and the prevalences are posterior means under a normal prior.
 
     Args:
-        data: the images.
-        noise_multipliers: `[n_runs]`, noise over the sum's sensitivity; 0 for the exact moments.
-        random: where noise comes from.
+        data: the training images.
+        noise_multipliers: `[n_runs]`, noise over the sum's sensitivity; 0 for the exact means.
+        random: source of the noise.
     """
-    by_unit = unit_moments(data)
+    by_unit = unit_means(data)
     n_features, n_findings = data.features.shape[1], data.labels.shape[1]
-    spread = np.hypot(1, LABEL_SHARE) * noise_multipliers / data.n_units
-    noisy = by_unit.sum(0)[:, None] / data.n_units + spread * random.normal((by_unit.shape[1], len(noise_multipliers)))
-    mean, tilt = noisy[:n_features], noisy[n_features:]
-    kept = np.maximum(0, 1 - n_features * spread**2 / np.maximum(np.square(mean).sum(0), 1e-30))
-    to_prevalence = np.sqrt(n_findings) / LABEL_SHARE / 2
-    precision, usual = 1 / np.maximum(spread * to_prevalence, 1e-9) ** 2, 1 / PREVALENCE_SPREAD**2
-    prevalence = (precision * (0.5 + to_prevalence * tilt) + usual * USUAL_PREVALENCE) / (precision + usual)
-    return kept * mean, np.clip(prevalence, *PREVALENCE_RANGE)
+    sigma = np.hypot(1, LABEL_SCALE) * noise_multipliers / data.n_units
+    noisy = by_unit.sum(0)[:, None] / data.n_units + sigma * random.normal((by_unit.shape[1], len(noise_multipliers)))
+    mean, label_means = noisy[:n_features], noisy[n_features:]
+    shrinkage = np.maximum(0, 1 - n_features * sigma**2 / np.maximum(np.square(mean).sum(0), 1e-30))
+    to_prevalence = np.sqrt(n_findings) / LABEL_SCALE / 2  # from b / sqrt(K) times labels in [-1, 1] to shares in [0, 1], around 1/2
+    precision, prior_precision = 1 / np.maximum(sigma * to_prevalence, 1e-9) ** 2, 1 / PRIOR_SPREAD**2
+    observed = 0.5 + to_prevalence * label_means
+    prevalence = (precision * observed + prior_precision * PRIOR_PREVALENCE) / (precision + prior_precision)
+    return shrinkage * mean, np.clip(prevalence, *PREVALENCE_RANGE)
 
 
-def evened(prevalences: Array) -> Array:
-    """What residuals `[..., n_findings, n_runs]` are multiplied by so that findings' labels spread more alike, `[n_findings, n_runs]`.
+def finding_weights(prevalences: Array) -> Array:
+    """The factors `[n_findings, n_runs]` of residuals that make findings of different prevalence contribute more equally.
 
-    (p (1 - p)) ** (-EVENNESS / 2), brought to mean square 1 over findings: a lone finding keeps its residuals; beside common findings a
-    rare one would otherwise have the smaller gradient and the same noise.
+    (p (1 - p)) ** (-BALANCE_EXPONENT / 2), scaled to mean square 1 over findings. Residuals of a rare finding have a smaller variance,
+    p (1 - p), and so a smaller gradient under the same noise. A single finding keeps its residuals. By this closed form, with p (1 - p) of
+    1/4 and 1/16, the squares are 2 and 4 before and 2/3 and 4/3 after scaling:
+
+    >>> rare = (1 - np.sqrt(1 - 4 / 16)) / 2
+    >>> [round(float(w**2), 4) for w in finding_weights(np.array([[0.5], [rare]])).ravel()]
+    [0.6667, 1.3333]
     """
-    squares = (prevalences * (1 - prevalences)) ** -EVENNESS
+    squares = (prevalences * (1 - prevalences)) ** -BALANCE_EXPONENT
     return np.asarray(np.sqrt(squares / squares.mean(axis=0)))
 
 
-def unit_moments(data: HeadData) -> Array:
-    """v_u of each unit, `[n_units, n_features + n_findings]`, of norm at most sqrt(1 + LABEL_SHARE^2)."""
-    sizes = np.diff(np.append(data.starts, len(data.features)))
-    images = np.add.reduceat(data.features, data.starts, axis=0, dtype=np.float64) / sizes[:, None]
-    tilts = np.add.reduceat((2 * data.labels - 1) * data.weights, data.starts, axis=0)
-    return np.concatenate([images, LABEL_SHARE * tilts / np.sqrt(data.labels.shape[1])], axis=1)
+def unit_means(data: HeadData) -> Array:
+    """v_u of each unit, `[n_units, n_features + n_findings]`: its mean features, and b / sqrt(K) times its mean labels in [-1, 1].
+
+    The norm is at most sqrt(1 + b^2), up to the rounding of features to single precision: a mean of vectors of norm at most 1 has norm at
+    most 1, and K numbers of size at most b / sqrt(K) have norm at most b. A finding that is unknown in all of a unit's images counts as 0.
+    """
+    sizes = np.diff(np.append(data.first_images, len(data.features)))
+    features = np.add.reduceat(data.features, data.first_images, axis=0, dtype=np.float64) / sizes[:, None]
+    label_means = np.add.reduceat((2 * data.labels - 1) * data.weights, data.first_images, axis=0)
+    return np.concatenate([features, LABEL_SCALE * label_means / np.sqrt(data.labels.shape[1])], axis=1)
 
 
 @dataclass(frozen=True, eq=False)
-class CentredView:
-    """Training images as each run sees them: from its own centre, at norm 1, with a constant entry; never written out.
+class CentredFeatures:
+    """z_i: each run's features, centred, at norm 1, with a constant entry; never written out, as runs differ in their centre alone.
 
     Attributes:
-        data: the images.
+        data: the training images.
         centres: `[n_features, n_runs]`.
         scales: 1 / |x_i - centre|, `[n_images, n_runs]`.
-        products: of each pair, centred, with the constant entry, doubled where i < j, `[n_pairs, n_runs]`.
+        products: z_i . z_j of each pair, doubled where i < j, `[n_pairs, n_runs]`.
         bias: the constant entry.
     """
 
@@ -236,10 +268,12 @@ class CentredView:
     bias: float
 
     @classmethod
-    def of(cls, data: HeadData, centres: Array, bias: float) -> "CentredView":
-        """The view of `data` from `centres`."""
+    def of(cls, data: HeadData, centres: Array, bias: float) -> "CentredFeatures":
+        """The features of `data`, centred at `centres` `[n_features, n_runs]`."""
+        # |x - m|^2 and (x_i - m) . (x_j - m) are expanded, so that only x . m is computed for each run
         towards, square = data.features @ centres, np.square(centres).sum(0)
         own = np.square(data.features).sum(1, dtype=np.float64)[:, None]
+        # The floor keeps images near the mean from being scaled up to norm 1, which would amplify what sets them apart by chance.
         scales = 1 / np.sqrt(np.maximum(own - 2 * towards + square, SMALLEST_NORM**2))
         first, second = data.pairs
         centred = data.products[:, None] - towards[first] - towards[second] + square
@@ -247,39 +281,50 @@ class CentredView:
         return cls(data, centres, scales, doubled * (centred * scales[first] * scales[second] + bias**2), bias)
 
     def logits(self, weights: Array) -> Array:
-        """`[n_images, n_findings, n_runs]` for weights `[n_features + 1, n_findings, n_runs]`."""
+        """z_i . W, `[n_images, n_findings, n_runs]`, for weights W `[n_features + 1, n_findings, n_runs]`."""
         n_images, (_, n_findings, n_runs) = len(self.data.features), weights.shape
-        seen = weights[:-1].reshape(-1, n_findings * n_runs).astype(np.float32)
-        along = (self.data.features @ seen).astype(np.float64).reshape(n_images, n_findings, n_runs)
-        along -= np.einsum("dr,dkr->kr", self.centres, weights[:-1])
-        along *= self.scales[:, None, :]
-        along += self.bias * weights[-1]
-        return along
+        # Single precision may round logits, and so residuals; the norm that is clipped is that of the gradient of those same residuals.
+        columns = weights[:-1].reshape(-1, n_findings * n_runs).astype(np.float32)
+        logits = (self.data.features @ columns).astype(np.float64).reshape(n_images, n_findings, n_runs)
+        logits -= np.einsum("dr,dkr->kr", self.centres, weights[:-1])
+        logits *= self.scales[:, None, :]
+        logits += self.bias * weights[-1]
+        return logits
 
     def clipped_sum(self, residuals: Array, max_grad_norm: float | None) -> Array:
-        """The sum over units of gradients clipped to `max_grad_norm` (None: not at all), `[n_features + 1, n_findings, n_runs]`."""
+        """The sum over units of clipped gradients, `[n_features + 1, n_findings, n_runs]`.
+
+        A unit's gradient is linear in its residuals, so that they are scaled in its place. Each unit contributes a matrix of Frobenius norm
+        at most `max_grad_norm`; factors aim at slightly less, see `ROUNDING_MARGIN`.
+
+        Args:
+            residuals: `[n_images, n_findings, n_runs]`.
+            max_grad_norm: the clipping bound; None to clip nothing.
+        """
         if max_grad_norm is not None:
-            residuals = residuals * self._factors(residuals, WITHIN_BOUND * max_grad_norm)[self.data.unit_of_image][:, None, :]
+            residuals = residuals * self._clip_factors(residuals, ROUNDING_MARGIN * max_grad_norm)[self.data.unit_of_image][:, None, :]
         scaled = residuals * self.scales[:, None, :]
+        # The sum over images of (x_i - m) / |x_i - m| r_i^T, without writing out centred features.
         total = _sum_of_products(self.data.features, scaled.reshape(len(scaled), -1)).reshape(-1, *residuals.shape[1:])
         total -= self.centres[:, None, :] * scaled.sum(0)
         return np.concatenate([total, self.bias * residuals.sum(0)[None]])
 
-    def _factors(self, residuals: Array, max_grad_norm: float) -> Array:
-        """What each unit's residuals are multiplied by, `[n_units, n_runs]`; 0 where its gradient is not finite."""
+    def _clip_factors(self, residuals: Array, max_grad_norm: float) -> Array:
+        """min(1, max_grad_norm / |G_u|) of each unit, `[n_units, n_runs]`; 0 where its gradient is not finite."""
         first, second = self.data.pairs
+        # Pairs stand unit after unit, so that one reduceat sums them by unit.
         by_pair = self.products * np.einsum("pkr,pkr->pr", residuals[first], residuals[second])
         units = self.data.unit_of_image[first]
         squares = np.zeros((self.data.n_units, residuals.shape[2]))
         if len(first):
             begins = np.flatnonzero(np.diff(units, prepend=-1))
             squares[units[begins]] = np.add.reduceat(by_pair, begins, axis=0)
-        for unit, images in self.data.large:
-            squares[unit] = self._written_out(images, residuals[images])
-        norms = np.sqrt(np.clip(squares, 0, None))
+        for unit, images in self.data.large_units:
+            squares[unit] = self._squared_norm_written_out(images, residuals[images])
+        norms = np.sqrt(np.clip(squares, 0, None))  # a sum of squares, which rounding may carry below 0
         return np.where(np.isfinite(norms), np.minimum(1.0, max_grad_norm / np.maximum(norms, 1e-12)), 0.0)
 
-    def _written_out(self, images: slice, residuals: Array) -> Array:
+    def _squared_norm_written_out(self, images: slice, residuals: Array) -> Array:
         """|G_u|^2 `[n_runs]` of one unit, from its gradient."""
         scaled = residuals * self.scales[images][:, None, :]
         gradient = np.einsum("id,ikr->dkr", self.data.features[images], scaled, optimize=True)
@@ -288,29 +333,33 @@ class CentredView:
 
 
 def sigmoid(logits: Array) -> Array:
-    """1 / (1 + exp(-logits)), in place of nothing and without overflow."""
+    """1 / (1 + exp(-logits)), for logits cut off at -60 and 60 so that nothing overflows.
+
+    >>> sigmoid(np.array([0.0, np.log(3.0), -1e6])).round(6).tolist()
+    [0.5, 0.75, 0.0]
+    """
     return np.asarray(1 / (1 + np.exp(-np.clip(logits, -60, 60))))
 
 
-def _sum_of_products(features: Images, residuals: Array) -> Array:
-    """features^T residuals, `[n_features, n_columns]`: single precision within `FILMS_AT_ONCE` images, double over them."""
+def _sum_of_products(features: Features, residuals: Array) -> Array:
+    """features^T residuals, `[n_features, n_columns]`: single precision within `IMAGES_PER_CHUNK` images, double over chunks."""
     total = np.zeros((features.shape[1], residuals.shape[1]))
     single = residuals.astype(np.float32)
-    for start in range(0, len(features), IMAGES_AT_ONCE):
-        total += features[start : start + IMAGES_AT_ONCE].T @ single[start : start + IMAGES_AT_ONCE]
+    for start in range(0, len(features), IMAGES_PER_CHUNK):
+        total += features[start : start + IMAGES_PER_CHUNK].T @ single[start : start + IMAGES_PER_CHUNK]
     return total
 
 
-def _dots(features: Images, first: NDArray[np.intp], second: NDArray[np.intp]) -> Array:
-    """x_i . x_j in double precision, some at a time."""
-    dots = np.empty(len(first))
+def _pair_products(features: Features, first: NDArray[np.intp], second: NDArray[np.intp]) -> Array:
+    """x_i . x_j of each pair in double precision, in chunks to bound memory."""
+    products = np.empty(len(first))
     for start in range(0, len(first), 4096):
-        some = slice(start, start + 4096)
-        dots[some] = np.einsum("pd,pd->p", features[first[some]].astype(np.float64), features[second[some]].astype(np.float64))
-    return dots
+        part = slice(start, start + 4096)
+        products[part] = np.einsum("pd,pd->p", features[first[part]].astype(np.float64), features[second[part]].astype(np.float64))
+    return products
 
 
-def _pairs(units: Sequence[tuple[int, int]]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _image_pairs(units: Sequence[tuple[int, int]]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """All (i, j), i <= j, within each of `units` (first image, number of images)."""
     triangles = [(start + i, start + j) for start, size in units for i, j in [np.triu_indices(size)]]
     if not triangles:

@@ -1,9 +1,9 @@
-"""The recipes that train a network with noisy steps, as values: what is built, what it sees, and how long it learns.
+"""The recipes that train a network by DP-SGD, as values: architecture, input, number of epochs.
 
 Optimizer, clipping bound and batch are those of Tayebi Arasteh et al. 2024 (NAdam, 1.5, 128), and so is the architecture of `paper`
-(ResNet9 with group normalisation and Mish). For a small machine channels are fewer and images coarser than there. Steps and learning
-rates were set on procedural images (`docs/RESULTS.md`), never on a cohort's own validation part; nothing is augmented. An image may be a
-volume here.
+(ResNet9 with group normalisation and Mish). For a small machine channels are fewer and images coarser than there. Epochs and learning
+rates were set on procedural images (`docs/RESULTS.md`) and never on a cohort's own validation part; there is no augmentation. "Image" means
+volume as well.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,18 +28,19 @@ class NetworkRecipe:
 
     Attributes:
         card: its name and version.
-        build: the untrained network, given `n_out` findings.
-        to_input: what the network sees, `[n, 1, *positions]`, of cases as a cohort stores them, `[n, ...]`; each by itself.
-        cam_layer: the name of the last layer that still knows positions, whose output alone decides; None where there is none.
-        epochs: how often a unit is expected to be sampled.
+        build: builds the untrained network, given `n_out` findings.
+        to_input: from cases as a cohort stores them, `[n, ...]`, to the network's input `[n, 1, *positions]`, case by case.
+        cam_layer: the name of a late layer with spatial positions through whose output alone the logits depend on the image; None where
+            there is no such layer.
+        epochs: expected number of times that a unit is sampled.
         learning_rate: of NAdam.
-        films_at_once: images in a micro-batch; bounds memory, alters no result.
-        scored_at_once: images scored together; part of what makes a stored score, bit for bit.
+        images_at_once: images in a micro-batch, to bound memory; changes results by rounding alone.
+        scored_at_once: images that are scored together; another number would change the last bits of stored scores.
         max_grad_norm: the clipping bound.
-        batch_units: units expected in a step, of a cohort large enough.
-        largest_sample_rate: in a smaller one.
-        films_per_unit: at most so many randomly chosen images of a unit enter a step.
-        start: puts public weights in and freezes what stays public, given where the encoders lie; None to learn everything.
+        batch_units: expected number of units in a step, in a cohort that is large enough.
+        largest_sample_rate: the sample rate in a smaller cohort.
+        images_per_unit: largest number of a unit's images, chosen at random, that enter a step.
+        start: loads public weights from the encoders' folder and freezes what stays public; None to train everything.
     """
 
     card: RecipeCard
@@ -89,13 +90,13 @@ NETWORKS: Mapping[str, NetworkRecipe] = {
             epochs=30,
             learning_rate=2e-3,
             images_at_once=16,
-            scored_at_once=1,
+            scored_at_once=1,  # volumes are scored one by one, so that an uploaded one has the bits of a stored one
         ),
         NetworkRecipe(
             SLICES,
             build=partial(SliceNet, width=0.125, block=2),
             to_input=volume_tensor,
-            cam_layer=None,
+            cam_layer=None,  # attention weighs slices after the last convolution
             epochs=30,
             learning_rate=2e-3,
             images_at_once=4,
@@ -103,4 +104,4 @@ NETWORKS: Mapping[str, NetworkRecipe] = {
         ),
     )
 }
-"""By name."""
+"""The recipes by name; `probe` is not among them, as it trains no network."""

@@ -16,21 +16,26 @@ from dpmed_core.training.recipes.linear_head import Head
 
 
 class ProbeNetwork(nn.Module):
-    """The public encoder and a head on its leading components; equal to `Head.probabilities` on `features.leading` to rounding."""
+    """The public encoder and a head on its leading components.
+
+    Its logits are those of `Head.probabilities` on `features.leading_components`, to rounding.
+    """
 
     def __init__(self, encoder: PublicEncoder, components: Mapping[str, int], head: Head) -> None:
         super().__init__()
         self.encoder, self.components = encoder, dict(components)
+        # As a submodule, so that explanation methods find the encoder's layers.
         self.networks = nn.ModuleDict(encoder.networks)
         self.centre, self.weights, self.offset = (torch.from_numpy(np.array(a)).float() for a in (head.centre, head.weights, head.offset))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Logits `[n, n_findings]` of the encoder's input `[n, 1, *positions]`."""
-        seen = self._leading(self.encoder.of_inputs(inputs)) - self.centre
-        logits: Tensor = seen @ self.weights / seen.norm(dim=1, keepdim=True).clamp(min=SMALLEST_NORM) + self.offset
+        """Logits `[n, n_findings]` for the encoder's input `[n, 1, *positions]`."""
+        centred = self._leading_components(self.encoder.of_inputs(inputs)) - self.centre
+        logits: Tensor = centred @ self.weights / centred.norm(dim=1, keepdim=True).clamp(min=SMALLEST_NORM) + self.offset
         return logits
 
-    def _leading(self, features: Tensor) -> Tensor:
+    def _leading_components(self, features: Tensor) -> Tensor:
+        """`features.leading_components` in PyTorch."""
         kinds, begin = [], 0
         for kind, most in COMPONENTS.items():
             kinds.append(nn.functional.normalize(features[:, begin : begin + self.components[kind]], dim=1))
@@ -40,12 +45,12 @@ class ProbeNetwork(nn.Module):
 
 
 def explainable_probe(encoders_dir: Path, modality: Modality, components: Mapping[str, int], head: Head) -> Explainable:
-    """A head with its encoder; no single layer decides, since the head reads several layers of two networks and scattering besides."""
+    """A head with its encoder; without a layer for Grad-CAM, since the head reads several layers of two networks and scattering besides."""
     encoder = load_encoder(encoders_dir, modality)
     return Explainable(ProbeNetwork(encoder, components, head).eval(), encoder.to_input, cam_layer=None)
 
 
 def random_head(head: Head, seed: int) -> Head:
-    """A head of the same shape and size of weights that learnt nothing."""
+    """A head of random weights with the shape and norm of `head`'s, for the sanity check of explanation maps."""
     drawn = np.random.default_rng(seed).normal(size=head.weights.shape)
     return Head(drawn * np.linalg.norm(head.weights) / np.linalg.norm(drawn), np.zeros_like(head.offset), head.centre)

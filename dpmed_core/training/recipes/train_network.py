@@ -1,4 +1,4 @@
-"""Training a network by one of the recipes in `networks`: plan, loop, scores; private or not."""
+"""Training a network by one of the recipes in `networks`, privately or not: plan, loop, scores."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,19 +21,28 @@ from dpmed_core.training.session import TrainingSession
 from dpmed_core.training.spec import RunSpec
 
 READ_AT_ONCE = 64
-"""Stored cases brought to the network's grid together, so that no more of them lie in memory as stored."""
+"""Stored cases that are brought to the network's grid at once; the others stay in the memory-mapped file."""
 
 
 def train_network(
-    recipe: NetworkRecipe, spec: RunSpec, cohort: Cohort, split: Split, *, session: TrainingSession, encoders_dir: Path
+    recipe: NetworkRecipe,
+    spec: RunSpec,
+    cohort: Cohort,
+    split: Split,
+    *,
+    session: TrainingSession,
+    encoders_dir: Path,
+    calibrations_dir: Path | None,
 ) -> TrainedModel:
-    """Train by `recipe`, privately or not."""
+    """The network that `spec` asks for, trained by `recipe`; see `train.train` for the arguments."""
     units = training_units(cohort, split, spec.unit)
-    settings, guarantee = plan_network(recipe, spec, n_units=len(units))
+    settings, guarantee = plan_network(recipe, spec, n_units=len(units), calibrations_dir=calibrations_dir)
+    # Recorded before the first step, so that no crash can hide what was spent.
     session.plan(guarantee, settings.steps)
     model = build_network(recipe, n_findings=len(cohort.findings), seed=spec.seed, encoders_dir=encoders_dir)
     elapsed = train_model(model, _training_data(recipe, cohort, units), settings, session=session)
-    held_out = seen_by(recipe, cohort.images, held_out_rows(split))
+    # Scores of held-out cases are post-processing of the weights.
+    held_out = network_inputs(recipe, cohort.images, held_out_rows(split))
     return TrainedModel(
         result=RunResult(
             spec=spec,
@@ -48,13 +57,29 @@ def train_network(
     )
 
 
-def plan_network(recipe: NetworkRecipe, spec: RunSpec, *, n_units: int) -> tuple[LoopSettings, PrivacyGuarantee | None]:
-    """The settings of a run and what it will have spent; both depend on the spec and the public number of units alone."""
+def plan_network(
+    recipe: NetworkRecipe, spec: RunSpec, *, n_units: int, calibrations_dir: Path | None = None
+) -> tuple[LoopSettings, PrivacyGuarantee | None]:
+    """The settings of a run and the guarantee of all of its steps.
+
+    Both depend on the specification and on the number of units, which is treated as public, and on nothing else of the data: a batch size
+    or stopping rule that followed the data would be a release outside the accounting.
+
+    Args:
+        recipe: how to train.
+        spec: the run's specification.
+        n_units: training units.
+        calibrations_dir: cache of calibrated noise multipliers; None for no cache.
+
+    Raises:
+        SpecError: no noise multiplier meets the privacy target.
+    """
+    # In a small cohort a batch of the usual size would hold most units, and sampling would amplify privacy little.
     sample_rate = min(recipe.largest_sample_rate, recipe.batch_units / n_units)
     steps = steps_for(recipe.epochs, sample_rate)
     guarantee = None
     if spec.privacy is not None:
-        calibration = calibrate_poisson(spec.privacy, sample_rate=sample_rate, steps=steps)
+        calibration = calibrate_poisson(spec.privacy, sample_rate=sample_rate, steps=steps, cache_dir=calibrations_dir)
         guarantee = guarantee_poisson(
             spec.privacy,
             calibration,
@@ -63,6 +88,7 @@ def plan_network(recipe: NetworkRecipe, spec: RunSpec, *, n_units: int) -> tuple
             max_grad_norm=recipe.max_grad_norm,
             unit=spec.unit,
             n_units=n_units,
+            cache_dir=calibrations_dir,
         )
     settings = LoopSettings(
         steps=steps,
@@ -78,7 +104,7 @@ def plan_network(recipe: NetworkRecipe, spec: RunSpec, *, n_units: int) -> tuple
 
 
 def build_network(recipe: NetworkRecipe, *, n_findings: int, seed: int, encoders_dir: Path) -> nn.Module:
-    """The network of `recipe` before its first step; its weights are a public function of `seed` and of what lies in `encoders_dir`."""
+    """The network of `recipe` before its first step; its weights are a public function of `seed` and of the encoders in `encoders_dir`."""
     model = initial_weights(seed, recipe.build, n_out=n_findings)
     if recipe.start is not None:
         recipe.start(model, encoders_dir)
@@ -86,16 +112,17 @@ def build_network(recipe: NetworkRecipe, *, n_findings: int, seed: int, encoders
 
 
 def rebuild_network(recipe: NetworkRecipe, stored: StoredModel) -> FittedModel:
-    """The trained network of a run of `recipe`."""
+    """The trained network of a finished run of `recipe`, rebuilt from its stored weights."""
 
     def network(seed: int, weights: Mapping[str, np.ndarray]) -> nn.Module:
+        # without weights: the untrained network of that seed, for the sanity check of explanation maps
         model = initial_weights(seed, recipe.build, n_out=len(stored.weights["head.bias"]))
         model.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()}, strict=bool(weights))
         return model.eval()
 
     def score(images: NDArray[np.generic]) -> NDArray[np.float64]:
-        seen = seen_by(recipe, images, np.arange(len(images)))
-        return predict(network(0, stored.weights), seen, images_at_once=recipe.scored_at_once)
+        inputs = network_inputs(recipe, images, np.arange(len(images)))
+        return predict(network(0, stored.weights), inputs, images_at_once=recipe.scored_at_once)
 
     def explainable(seed: int, weights: Mapping[str, np.ndarray]) -> Explainable:
         model = network(seed, weights)
@@ -104,18 +131,20 @@ def rebuild_network(recipe: NetworkRecipe, stored: StoredModel) -> FittedModel:
     return FittedModel(score, lambda: explainable(0, stored.weights), lambda seed: explainable(seed, {}))
 
 
-def seen_by(recipe: NetworkRecipe, images: NDArray[np.generic], rows: NDArray[np.intp]) -> Tensor:
-    """What the network of `recipe` sees of the cases `rows` of stored `images`, `[n_rows, 1, *positions]`."""
-    one = recipe.to_input(images[:1])
-    seen = one.new_empty(len(rows), *one.shape[1:])
+def network_inputs(recipe: NetworkRecipe, images: NDArray[np.generic], rows: NDArray[np.intp]) -> Tensor:
+    """The network's input `[n_rows, 1, *positions]` for the cases `rows` of stored `images` `[n, ...]`."""
+    one = recipe.to_input(images[:1])  # for its shape and type alone
+    inputs = one.new_empty(len(rows), *one.shape[1:])
     for start in range(0, len(rows), READ_AT_ONCE):
         part = slice(start, start + READ_AT_ONCE)
-        seen[part] = recipe.to_input(images[rows[part]])
-    return seen
+        inputs[part] = recipe.to_input(images[rows[part]])
+    return inputs
 
 
 def _training_data(recipe: NetworkRecipe, cohort: Cohort, units: list[NDArray[np.intp]]) -> TrainingData:
+    """The training images alone, unit after unit: held-out rows never reach the loop."""
     rows = np.concatenate(units)
     ends = np.cumsum([len(unit) for unit in units])
     images_of = np.split(np.arange(len(rows)), ends[:-1])
-    return TrainingData(images=seen_by(recipe, cohort.images, rows), labels=torch.from_numpy(cohort.labels[rows]), images_of=images_of)
+    inputs = network_inputs(recipe, cohort.images, rows)
+    return TrainingData(images=inputs, labels=torch.from_numpy(cohort.labels[rows]), images_of=images_of)

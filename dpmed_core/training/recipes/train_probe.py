@@ -1,10 +1,10 @@
-"""Recipe `probe`: fixed public features, a private linear head; numpy alone, so that pages can train it too.
+"""Recipe `probe`: fixed public features and a linear head; NumPy alone, so that pages can train it too.
 
-Nothing but the head's noisy sums depends on training labels or images together: each image's features come from that image and public data.
-Settings were fixed on public proxy tasks, one set for all cohorts (`docs/RESULTS.md`); the number of leading components depends on the
-privacy target and the number of units and findings, which are public.
+Only the head's noisy sums combine images or labels of several training patients: each image's features come from that image and public
+data. Settings were fixed on public proxy tasks, one set for all cohorts (`docs/RESULTS.md`). Those that differ between runs follow from the
+privacy target and from the numbers of units and findings, which are treated as public.
 
-A run takes under a second, so it keeps no checkpoint: a killed attempt showed nothing and is taken again from the start, with fresh noise.
+A run takes under a second, so that it needs no checkpoint: a killed attempt has released nothing and starts again, with fresh noise.
 """
 
 import math
@@ -21,7 +21,7 @@ from dpmed_core.training.accounting.full_batch import guarantee_full_batch
 from dpmed_core.training.accounting.gaussian_dp import gaussian_mu
 from dpmed_core.training.dpsgd.secure_random import SecureRandom
 from dpmed_core.training.encoders.card import COMPONENTS
-from dpmed_core.training.encoders.features import compute_features, leading, public_features
+from dpmed_core.training.encoders.features import compute_features, leading_components, public_features
 from dpmed_core.training.fitted import Explainable, FittedModel, StoredModel
 from dpmed_core.training.privacy_units import training_units
 from dpmed_core.training.recipes.linear_head import Head, HeadSettings, head_data, train_heads
@@ -31,29 +31,35 @@ from dpmed_core.training.session import TrainingSession
 from dpmed_core.training.spec import RunSpec
 
 BIAS_ENTRY = 0.1
-MOMENT_SHARE = 0.1
-"""What the moments cost, as a share of the steps."""
+"""The constant entry of every image's features; these have norm 1, so that it takes up little of the clipping bound."""
+MEAN_RELEASE_SHARE = 0.1
+"""Privacy cost of the release of means, as a share of the steps."""
 STEPS = (20, 100)
-LEARNING_PER_STEP = 100.0
-LEARNING, LEARNING_POWER, MOST_LEARNING = 1000.0, 0.7, 12_000.0
-"""Learning rate times steps at 200 informative units, how it grows with them, and its end."""
-BOUND, BOUND_POWER, LARGEST_BOUND, UNITS_OF_BOUND = 0.3, 0.6, 1.0, 1000
-"""Clipping bound; how it grows beyond so many informative units, where clipping would cost more than noise; and its end."""
-TWIN_STEPS, UNITS_PER_TWIN_STEP, TWIN_LEARNING_RATE = (60, 600), 8, 60.0
-FEWEST_COMPONENTS = {"narrow": 32, "wide": 16, "scattering": 16}
-UNITS_PER_COMPONENT = {"narrow": 1.0, "wide": 4.0, "scattering": 1.0}
-"""Units, less what noise takes away of them, for each leading component."""
+"""Fewest and most steps of a private head."""
+TYPICAL_LEARNING_RATE = 100.0
+"""The learning rate that the number of steps aims at, within `STEPS`."""
+TOTAL_LEARNING, TOTAL_LEARNING_POWER, MAX_TOTAL_LEARNING = 1000.0, 0.7, 12_000.0
+"""Learning rate times steps at a signal-to-noise ratio of 200, its power of that ratio, and its limit."""
+CLIP_NORM, CLIP_NORM_POWER, MAX_CLIP_NORM, CLIP_NORM_GROWS_FROM = 0.3, 0.6, 1.0, 1000
+"""Clipping bound, its power of the signal-to-noise ratio, its limit, and the ratio from which it grows: above it clipping costs more than
+noise."""
+REFERENCE_STEPS, UNITS_PER_REFERENCE_STEP, REFERENCE_LEARNING_RATE = (60, 600), 8, 60.0
+"""Fewest and most steps of the non-private reference model; the training units per step; its learning rate."""
+MIN_COMPONENTS = {"narrow": 32, "wide": 16, "scattering": 16}
+"""Fewest leading components of each kind of feature."""
+SIGNAL_PER_COMPONENT = {"narrow": 1.0, "wide": 4.0, "scattering": 1.0}
+"""Signal-to-noise ratio that each leading component requires, by kind of feature."""
 
 
 @dataclass(frozen=True)
 class ProbePlan:
-    """How a head is trained; everything in it follows from the spec and public counts.
+    """How a head is trained; everything in it follows from the run's specification and public counts.
 
     Attributes:
         settings: of the head.
-        components: leading components of each kind of feature.
-        noise_multiplier: 0 without privacy.
-        guarantee: what the training spends; None without privacy.
+        components: number of leading components of each kind of feature.
+        noise_multiplier: standard deviation of the noise over the clipping bound; 0 without privacy.
+        guarantee: of the whole training; None without privacy.
     """
 
     settings: HeadSettings
@@ -65,30 +71,30 @@ class ProbePlan:
 def train_probe(
     spec: RunSpec, cohort: Cohort, split: Split, *, session: TrainingSession, features_dir: Path, encoders_dir: Path
 ) -> TrainedModel:
-    """Train recipe `probe`, privately or not."""
+    """The head that `spec` asks for, trained privately or not; see `train.train` for the arguments."""
     units = training_units(cohort, split, spec.unit)
     plan = plan_probe(spec, n_units=len(units), n_findings=len(cohort.findings))
-    session.plan(plan.guarantee, charged_steps(plan))
-    session.step(0, charged_steps(plan))
+    session.plan(plan.guarantee, accounted_steps(plan))
+    session.step(0, accounted_steps(plan))  # here and below: features may take minutes to compute, and a user may cancel meanwhile
     features = public_features(cohort, features_dir=features_dir, encoders_dir=encoders_dir)
-    session.step(0, charged_steps(plan))
-    return train_planned([spec], [plan], cohort, split, features=features, units=units)[0]
+    session.step(0, accounted_steps(plan))
+    return train_as_planned([spec], [plan], cohort, split, features=features, units=units)[0]
 
 
 def plan_probe(spec: RunSpec, *, n_units: int, n_findings: int) -> ProbePlan:
-    """The plan of a run; it depends on the spec and the public numbers of units and findings alone."""
+    """The plan of a run; it depends on the specification and the public numbers of units and findings alone."""
     if spec.privacy is None:
         return ProbePlan(reference_settings(n_units), components_of(spec, n_units=n_units, n_findings=n_findings), 0.0, None)
     mu = gaussian_mu(spec.privacy)
-    informative = informative_units(mu, n_units=n_units, n_findings=n_findings)
-    settings = private_settings(informative)
-    steps = round(settings.charged_steps)
+    settings = private_settings(signal_to_noise(mu, n_units=n_units, n_findings=n_findings))
+    steps = round(settings.accounted_steps)
+    # Steps and the release of means compose to one Gaussian mechanism with mu = sqrt(steps) / noise multiplier (`linear_head`).
     noise_multiplier = math.sqrt(steps) / mu
     guarantee = guarantee_full_batch(
         spec.privacy,
         noise_multiplier=noise_multiplier,
         steps=steps,
-        max_grad_norm=settings.max_grad_norm or math.inf,
+        max_grad_norm=settings.max_grad_norm or math.inf,  # never None in private settings
         unit=spec.unit,
         n_units=n_units,
     )
@@ -96,43 +102,66 @@ def plan_probe(spec: RunSpec, *, n_units: int, n_findings: int) -> ProbePlan:
 
 
 def components_of(spec: RunSpec, *, n_units: int, n_findings: int) -> tuple[tuple[str, int], ...]:
-    """The components that a run's head reads, from the spec and public counts."""
+    """The components that a run's head reads, from its specification and public counts; all of them without privacy."""
     if spec.privacy is None:
         return tuple(COMPONENTS.items())
-    return components_for(informative_units(gaussian_mu(spec.privacy), n_units=n_units, n_findings=n_findings))
+    return components_for(signal_to_noise(gaussian_mu(spec.privacy), n_units=n_units, n_findings=n_findings))
 
 
-def informative_units(mu: float, *, n_units: int, n_findings: int) -> float:
-    """Training units over the noise of a finding's gradient: what noise leaves of the cohort's size; public."""
+def signal_to_noise(mu: float, *, n_units: int, n_findings: int) -> float:
+    """Signal-to-noise ratio of a finding's gradient over a whole private training; a function of public numbers.
+
+    Over T steps of noise s C, n units whose gradients of norm C are shared evenly by K findings add up to T n C / sqrt(K), and the noise to
+    sqrt(T) s C. With mu = sqrt(T) / s the ratio is n mu / sqrt(K):
+
+    >>> signal_to_noise(0.5, n_units=800, n_findings=4)
+    200.0
+    """
     return n_units * mu / math.sqrt(n_findings)
 
 
-def private_settings(informative: float) -> HeadSettings:
-    """How a private head is trained: little and carefully where noise is large, long and hardly clipped where it is small."""
-    learning = min(MOST_LEARNING, LEARNING * (informative / 200) ** LEARNING_POWER)
-    steps = int(np.clip(round(learning / LEARNING_PER_STEP), *STEPS))
-    bound = min(LARGEST_BOUND, BOUND * max(1.0, (informative / UNITS_OF_BOUND) ** BOUND_POWER))
-    return HeadSettings(steps, learning / steps, max_grad_norm=bound, moment_steps=round(MOMENT_SHARE * steps), bias=BIAS_ENTRY)
+def private_settings(ratio: float) -> HeadSettings:
+    """How a private head is trained at a signal-to-noise `ratio`: few steps and a small bound where noise is large, more where it is small.
+
+    At 200 the total learning of 1000 would be 10 steps of 100; the fewest are 20, of 50:
+
+    >>> private_settings(200.0)
+    HeadSettings(steps=20, learning_rate=50.0, max_grad_norm=0.3, mean_release_steps=2, bias=0.1)
+    """
+    learning = min(MAX_TOTAL_LEARNING, TOTAL_LEARNING * (ratio / 200) ** TOTAL_LEARNING_POWER)
+    steps = int(np.clip(round(learning / TYPICAL_LEARNING_RATE), *STEPS))
+    bound = min(MAX_CLIP_NORM, CLIP_NORM * max(1.0, (ratio / CLIP_NORM_GROWS_FROM) ** CLIP_NORM_POWER))
+    return HeadSettings(steps, learning / steps, max_grad_norm=bound, mean_release_steps=round(MEAN_RELEASE_SHARE * steps), bias=BIAS_ENTRY)
 
 
 def reference_settings(n_units: int) -> HeadSettings:
-    """How a head without privacy is trained: the longer, the more units it can learn from without learning them by heart."""
-    steps = int(np.clip(n_units // UNITS_PER_TWIN_STEP, *TWIN_STEPS))
-    return HeadSettings(steps, TWIN_LEARNING_RATE, max_grad_norm=None, moment_steps=0, bias=BIAS_ENTRY)
+    """How a head without privacy is trained: the fewer the units, the sooner it would overfit, and the fewer its steps.
+
+    400 units at 8 per step would be 50 steps; the fewest are 60:
+
+    >>> [reference_settings(n).steps for n in (400, 1600, 100_000)]
+    [60, 200, 600]
+    """
+    steps = int(np.clip(n_units // UNITS_PER_REFERENCE_STEP, *REFERENCE_STEPS))
+    return HeadSettings(steps, REFERENCE_LEARNING_RATE, max_grad_norm=None, mean_release_steps=0, bias=BIAS_ENTRY)
 
 
-def components_for(informative: float) -> tuple[tuple[str, int], ...]:
-    """Leading components of each kind of feature: the more, the less the noise of a finding's gradient weighs."""
-    wanted = {kind: int(informative / each) for kind, each in UNITS_PER_COMPONENT.items()}
-    return tuple((kind, min(most, max(FEWEST_COMPONENTS[kind], wanted[kind]))) for kind, most in COMPONENTS.items())
+def components_for(ratio: float) -> tuple[tuple[str, int], ...]:
+    """Leading components of each kind of feature at a signal-to-noise `ratio`: fewer where noise is large, as each adds noise.
+
+    >>> components_for(100.0)
+    (('narrow', 32), ('wide', 25), ('scattering', 100))
+    """
+    wanted = {kind: int(ratio / each) for kind, each in SIGNAL_PER_COMPONENT.items()}
+    return tuple((kind, min(most, max(MIN_COMPONENTS[kind], wanted[kind]))) for kind, most in COMPONENTS.items())
 
 
-def charged_steps(plan: ProbePlan) -> int:
-    """Steps that a training is charged with: those it takes, and what the moments cost."""
-    return round(plan.settings.charged_steps)
+def accounted_steps(plan: ProbePlan) -> int:
+    """Full-batch steps that cost as much as the whole training: the steps it takes, and the cost of the release of means."""
+    return round(plan.settings.accounted_steps)
 
 
-def train_planned(
+def train_as_planned(
     specs: Sequence[RunSpec],
     plans: Sequence[ProbePlan],
     cohort: Cohort,
@@ -141,25 +170,25 @@ def train_planned(
     features: NDArray[np.float32],
     units: list[NDArray[np.intp]],
 ) -> list[TrainedModel]:
-    """The models of `specs`, which share their units; those whose plans differ in noise alone in one product.
+    """The models of `specs`, in their order; those whose plans differ in noise alone are trained in one matrix product.
 
     Args:
-        specs: the questions.
+        specs: specifications that share cohort, split and unit.
         plans: their plans, from `plan_probe`.
         cohort: the data.
-        split: who is held out.
-        features: public features of all images.
-        units: training units.
+        split: says which cases are held out.
+        features: public features of all of the cohort's images, `[n_cases, n_features]`.
+        units: for each training unit, the rows of its images.
     """
-    models: dict[int, TrainedModel] = {}
+    models: dict[int, TrainedModel] = {}  # by position in `specs`, which groups of equal plans do not follow
     for settings, components in {(plan.settings, plan.components) for plan in plans}:
         chosen = [i for i, plan in enumerate(plans) if (plan.settings, plan.components) == (settings, components)]
         began = time.monotonic()
-        seen = leading(features, dict(components))
-        data = head_data(seen, cohort.labels, units)
+        read = leading_components(features, dict(components))
+        data = head_data(read, cohort.labels, units)
         heads = train_heads(data, settings, [plans[i].noise_multiplier for i in chosen], SecureRandom())
-        seconds = (time.monotonic() - began) / len(chosen)
-        held_out = seen[held_out_rows(split)]
+        seconds = (time.monotonic() - began) / len(chosen)  # an equal share: the runs of a product cannot be timed separately
+        held_out = read[held_out_rows(split)]
         for i, head in zip(chosen, heads, strict=True):
             models[i] = _model(specs[i], plans[i], head, cohort, split, held_out, n_units=len(units), seconds=seconds)
     return [models[i] for i in range(len(specs))]
@@ -176,6 +205,7 @@ def _model(
     n_units: int,
     seconds: float,
 ) -> TrainedModel:
+    """One run's model, with scores of the held-out cases from their features `held_out`."""
     return TrainedModel(
         result=RunResult(
             spec=spec,
@@ -191,19 +221,22 @@ def _model(
 
 
 def rebuild_probe(stored: StoredModel) -> FittedModel:
-    """The trained head of a run of recipe `probe`, on the public encoder."""
+    """The trained head of a finished run of recipe `probe`, on the public encoder.
+
+    Torch is loaded where features or explanations are computed, and not for scores from public features.
+    """
     head = Head(*(np.asarray(stored.weights[name], dtype=np.float64) for name in ("weights", "offset", "centre")))
     n_findings = len(head.offset)
     components = dict(components_of(stored.spec, n_units=stored.result.n_train_units, n_findings=n_findings))
 
     def score_features(features: NDArray[np.floating]) -> NDArray[np.float64]:
-        return head.probabilities(leading(np.asarray(features, dtype=np.float32), components))
+        return head.probabilities(leading_components(np.asarray(features, dtype=np.float32), components))
 
     def score(images: NDArray[np.generic]) -> NDArray[np.float64]:
         return score_features(compute_features(images, stored.modality, stored.encoders_dir))
 
     def explainable() -> Explainable:
-        from dpmed_core.training.recipes.probe_network import explainable_probe
+        from dpmed_core.training.recipes.probe_network import explainable_probe  # loads torch
 
         return explainable_probe(stored.encoders_dir, stored.modality, components, head)
 

@@ -9,7 +9,7 @@ from dpmed_core.cohort.demo.ct import add_demo_ct
 from dpmed_core.cohort.store import CohortStore
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.keyed_hash import keyed_hex
-from dpmed_core.phantoms.abdomen.population import COMORBIDITIES, PDAC, draw_people
+from dpmed_core.phantoms.abdomen.population import COMORBIDITIES, PDAC, draw_scans
 from dpmed_core.phantoms.abdomen.volume import render_volume
 
 KEY = bytes(range(32))
@@ -20,16 +20,16 @@ def test_the_demo_is_what_was_drawn_with_age_and_sex_from_its_headers(tmp_path: 
     store = CohortStore(tmp_path / "store", KEY)
     report = add_demo_ct(store, n_cases=N_SCANS, workers=0)
     cohort = store.load("demo-ct")
-    people = draw_people(N_SCANS, seed=0)
+    people = draw_scans(N_SCANS, seed=0)
     assert report.n_imported == N_SCANS and report.n_patients == people["patient"].nunique()
     assert cohort.synthetic and cohort.modality is Modality.CT and cohort.comorbidities == COMORBIDITIES
     stored = {image.tobytes(): place for place, image in enumerate(cohort.images)}
     for index in range(N_SCANS):
-        person = people.iloc[index]
-        case = cohort.cases.iloc[stored[render_volume(person, index, seed=0).tobytes()]]
-        assert case["patient_id"] == keyed_hex(KEY, "patient", f"phantom-{person['patient']}")
-        assert (case["age"], case["sex"][0].upper(), case[PDAC]) == (person["age"], person["sex"], person[PDAC])
-        assert all(case[name] == person[name] for name in COMORBIDITIES)
+        case = people.iloc[index]
+        case = cohort.cases.iloc[stored[render_volume(case, index, seed=0).tobytes()]]
+        assert case["patient_id"] == keyed_hex(KEY, "patient", f"phantom-{case['patient']}")
+        assert (case["age"], case["sex"][0].upper(), case[PDAC]) == (case["age"], case["sex"], case[PDAC])
+        assert all(case[name] == case[name] for name in COMORBIDITIES)
     assert [path.name for path in store.root.iterdir()] == ["demo-ct"]
 
 

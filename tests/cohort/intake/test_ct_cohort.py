@@ -12,10 +12,10 @@ from dpmed_core.cohort.intake.importer import import_manifest
 from dpmed_core.cohort.report import ImportReport
 from dpmed_core.cohort.store import CohortStore
 from dpmed_core.imaging.ct.scan import read_scan
-from dpmed_core.imaging.ct.writing import Export, write_series
+from dpmed_core.imaging.ct.writing import SeriesLayout, write_series
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.imaging.volume_grid import SHAPE, SPACING_MM
-from tests.image_files import lopsided
+from tests.image_files import asymmetric_volume
 
 KEY = bytes(range(32))
 N_SCANS = 6
@@ -26,8 +26,8 @@ def folder(tmp_path: Path) -> Path:
     """Six scans of four patients, one folder each, and their manifest."""
     lines = ["image,patient_id,pdac"]
     for number in range(N_SCANS):
-        volume = lopsided((30, 24, 24), seed=number)
-        write_series(tmp_path / "scans" / f"s{number}", volume, age=50 + number, sex="FM"[number % 2], export=Export(order=number))
+        volume = asymmetric_volume((30, 24, 24), seed=number)
+        write_series(tmp_path / "scans" / f"s{number}", volume, age=50 + number, sex="FM"[number % 2], layout=SeriesLayout(order=number))
         lines.append(f"scans/s{number},p{number // 2},{number % 2}")
     (tmp_path / "manifest.csv").write_text("\n".join(lines))
     return tmp_path
@@ -57,15 +57,15 @@ def test_the_fingerprint_knows_neither_rows_nor_names_nor_layout_but_every_voxel
     add(first, folder)
     for number in range(N_SCANS):
         shutil.rmtree(folder / "scans" / f"s{number}")
-        layout = Export(rows_reversed=True, columns_reversed=number % 2 == 0, order=number + 9)
+        layout = SeriesLayout(rows_reversed=True, columns_reversed=number % 2 == 0, order=number + 9)
         write_series(
-            folder / "scans" / f"s{number}", lopsided((30, 24, 24), seed=number), age=50 + number, sex="FM"[number % 2], export=layout
+            folder / "scans" / f"s{number}", asymmetric_volume((30, 24, 24), seed=number), age=50 + number, sex="FM"[number % 2], layout=layout
         )
     header, *lines = (folder / "manifest.csv").read_text().splitlines()
     (folder / "manifest.csv").write_text("\n".join([header, *lines[::-1]]))
     add(turned, folder)
     assert turned.fingerprint("ct") == first.fingerprint("ct")
-    volume = lopsided((30, 24, 24), seed=2)
+    volume = asymmetric_volume((30, 24, 24), seed=2)
     volume[15, 12, 12] += 1
     shutil.rmtree(folder / "scans" / "s2")
     write_series(folder / "scans" / "s2", volume, age=52, sex="F")
@@ -115,7 +115,7 @@ def test_a_scan_given_twice_is_found_whoever_it_is_said_to_be(tmp_path: Path, fo
 
 
 def test_a_scan_that_is_nearly_another_is_found(tmp_path: Path, folder: Path) -> None:
-    volume = np.clip(lopsided((30, 24, 24), seed=0).astype(int) + np.random.default_rng(9).normal(0, 2, (30, 24, 24)), -1024, 3071)
+    volume = np.clip(asymmetric_volume((30, 24, 24), seed=0).astype(int) + np.random.default_rng(9).normal(0, 2, (30, 24, 24)), -1024, 3071)
     write_series(folder / "scans" / "copy", volume.astype(np.int16), age=50, sex="F")
     with (folder / "manifest.csv").open("a") as manifest:
         manifest.write("\nscans/copy,p9,0\n")

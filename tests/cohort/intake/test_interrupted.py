@@ -47,12 +47,12 @@ def stop_after(n_images):
 
 
 def reads(monkeypatch):
-    """The places that are read from now on."""
+    """The indices that are read from now on."""
     seen = []
 
-    def watched(images, places, **options):
-        seen.extend(places)
-        return read_all(images, places, **options)
+    def watched(images, indices, **options):
+        seen.extend(indices)
+        return read_all(images, indices, **options)
 
     monkeypatch.setattr(importer, "read_all", watched)
     return seen
@@ -67,7 +67,7 @@ def test_processes_read_what_this_process_reads(manifest):
     here = dict(outcome for chunk in read_all(images, range(N_IMAGES), modality=Modality.RADIOGRAPH, workers=0) for outcome in chunk)
     there = dict(outcome for chunk in read_all(images, range(N_IMAGES), modality=Modality.RADIOGRAPH, workers=2) for outcome in chunk)
     assert sorted(there) == list(range(N_IMAGES))
-    assert all(here[place].digest == there[place].digest and here[place].signature == there[place].signature for place in here)
+    assert all(here[index].digest == there[index].digest and here[index].signature == there[index].signature for index in here)
 
 
 def test_a_file_that_ends_its_reader_is_named_and_the_others_come_in(manifest, monkeypatch):
@@ -87,7 +87,7 @@ def test_a_file_that_ends_its_reader_is_named_and_the_others_come_in(manifest, m
     images = images_of(manifest)
     read = dict(outcome for chunk in read_all(images, range(N_IMAGES), modality=Modality.RADIOGRAPH, workers=2) for outcome in chunk)
     assert read[77].message == workers.HALTED
-    assert [place for place, outcome in read.items() if outcome.message] == [77]
+    assert [index for index, outcome in read.items() if outcome.message] == [77]
 
 
 def test_readers_that_started_decoders_end_too():
@@ -159,7 +159,7 @@ def test_the_same_import_twice_at_once_is_refused(tmp_path, manifest):
     store = CohortStore(tmp_path / "store", KEY)
 
     def again(done, total):
-        with pytest.raises(CohortError, match="under way"):
+        with pytest.raises(CohortError, match="already running"):
             add(store, manifest, workers=0)
 
     add(store, manifest, workers=0, progress=again)

@@ -12,7 +12,7 @@ from PIL import Image
 from dpmed_core.cohort.intake.importer import import_manifest, import_source
 from dpmed_core.cohort.report import ImportReport, Severity
 from dpmed_core.cohort.sources.catalogue import ImportRequest, open_source
-from dpmed_core.cohort.validation.inputs import Material, Measured
+from dpmed_core.cohort.validation.inputs import ValidationInputs, PixelMeasures
 from dpmed_core.cohort.validation.label_noise import candidates, neighbour_estimates, separation
 from dpmed_core.cohort.validation.near_duplicates import SAME_CORRELATION, candidate_pairs, normalised
 from dpmed_core.errors import SpecError
@@ -163,11 +163,11 @@ def test_a_finding_too_rare_in_a_subgroup_says_in_which(cohort, pictures):
     assert found["rare_in_subgroup"].rows == (42, 43, 44)
 
 
-def material_of(thumbnails, labels, patients):
+def inputs_of(thumbnails, labels, patients):
     n = len(thumbnails)
     cases = pd.DataFrame({"patient_id": patients, "age": 50.0, "sex": "female", "split": None, "mass": labels})
-    measured = Measured(thumbnails, np.full(n, 255, np.uint8), np.zeros(n, np.float32))
-    return Material(cases, ("mass",), (), np.arange(n), np.zeros((n, 32), np.uint8), np.full(n, "train"), None, measured)
+    measured = PixelMeasures(thumbnails, np.full(n, 255, np.uint8), np.zeros(n, np.float32))
+    return ValidationInputs(cases, ("mass",), (), np.arange(n), np.zeros((n, 32), np.uint8), np.full(n, "train"), None, measured)
 
 
 def test_flipped_labels_are_found_among_look_alikes():
@@ -178,8 +178,8 @@ def test_flipped_labels_are_found_among_look_alikes():
     thumbnails = np.clip(128 + 30 * (kinds[truth.astype(int)] + rng.normal(0, 1.5, (600, 16, 16))), 0, 255).astype(np.uint8)
     flipped = rng.random(600) < 0.05
     labels = (truth ^ flipped).astype(np.float32)
-    material = material_of(thumbnails, labels, [f"p{i}" for i in range(600)])
-    estimate = neighbour_estimates(material, labels[:, None])[:, 0]
+    inputs = inputs_of(thumbnails, labels, [f"p{i}" for i in range(600)])
+    estimate = neighbour_estimates(inputs, labels[:, None])[:, 0]
     named = candidates(estimate, labels)
     assert named[flipped].mean() > 0.9
     assert named[~flipped].mean() < 0.05
@@ -189,8 +189,8 @@ def test_look_alikes_of_the_same_patient_do_not_vouch_for_each_other():
     rng = np.random.default_rng(2)
     thumbnails = np.repeat(rng.integers(0, 256, (100, 16, 16), dtype=np.uint8), 5, axis=0)
     labels = np.repeat(rng.integers(0, 2, 100), 5).astype(np.float32)
-    material = material_of(thumbnails, labels, np.repeat([f"p{i}" for i in range(100)], 5))
-    assert abs(separation(neighbour_estimates(material, labels[:, None])[:, 0], labels) - 0.5) < 0.1
+    inputs = inputs_of(thumbnails, labels, np.repeat([f"p{i}" for i in range(100)], 5))
+    assert abs(separation(neighbour_estimates(inputs, labels[:, None])[:, 0], labels) - 0.5) < 0.1
 
 
 @pytest.mark.real

@@ -7,10 +7,9 @@ import pytest
 from dpmed_core.cohort.schema import Part
 from dpmed_core.evaluation.cases.case_answers import answers_of_case
 from dpmed_core.evaluation.cases.case_scores import NEGATIVE, NO_ANSWER, POSITIVE, SPLIT, arm_answers, case_scores, trainings_of_case
-from dpmed_core.evaluation.scores.panel import panels_of
-from dpmed_core.evaluation.tables.rates import rate_table
+from tests.scored import panels_of, rate_table
 
-RUNS = {"twin0": np.nan, "twin1": np.nan, "private0": 1.0, "private1": 1.0, "private2": 8.0}
+RUNS = {"reference0": np.nan, "reference1": np.nan, "private0": 1.0, "private1": 1.0, "private2": 8.0}
 
 
 @pytest.fixture
@@ -31,35 +30,35 @@ def test_a_cases_scores_are_those_of_the_table(scored, scores):
         pd.testing.assert_series_equal(found.loc[expected.index], expected)
 
 
-def test_each_training_is_held_to_the_threshold_that_the_rates_use(scored, scores):
+def test_each_training_run_has_the_threshold_that_the_rates_use(scored, scores):
     rates = rate_table(scored[scored["run_id"].isin(["private2"])]).set_index("finding")
-    trainings = trainings_of_case(scores, next(iter(scores.places)))
+    trainings = trainings_of_case(scores, next(iter(scores.case_index)))
     for row in trainings[trainings["run_id"] == "private2"].itertuples():
         assert row.threshold == rates.loc[row.finding, "threshold"]
         assert row.positive == (row.score >= row.threshold)
 
 
-def test_an_arm_answers_as_most_of_its_trainings_do(scores):
+def test_an_arm_answers_as_the_majority_of_its_training_runs(scores):
     arm = scores.private(1.0)
     answers = arm_answers(scores, arm)
-    for finding in range(len(scores.panel.findings)):
+    for finding_index in range(len(scores.panel.findings)):
         for case in range(0, len(scores.panel.cases), 7):
-            said = [scores.panel.scores[run, finding, case] >= scores.thresholds[run, finding] for run in arm.runs]
-            assert answers.n_positive[finding, case] == sum(said)
-            assert answers.answer[finding, case] == {0: NEGATIVE, 1: SPLIT, 2: POSITIVE}[sum(said)]
-            values = [scores.panel.scores[run, finding, case] for run in arm.runs]
-            assert answers.score[finding, case] == pytest.approx(np.mean(values))
-            assert answers.spread[finding, case] == pytest.approx(abs(values[0] - values[1]) / np.sqrt(2))
+            said = [scores.panel.scores[run, finding_index, case] >= scores.thresholds[run, finding_index] for run in arm.runs]
+            assert answers.n_positive[finding_index, case] == sum(said)
+            assert answers.answer[finding_index, case] == {0: NEGATIVE, 1: SPLIT, 2: POSITIVE}[sum(said)]
+            values = [scores.panel.scores[run, finding_index, case] for run in arm.runs]
+            assert answers.score[finding_index, case] == pytest.approx(np.mean(values))
+            assert answers.spread[finding_index, case] == pytest.approx(abs(values[0] - values[1]) / np.sqrt(2))
 
 
-def test_one_training_has_no_spread(scores):
+def test_one_training_run_has_no_spread(scores):
     assert np.isnan(arm_answers(scores, scores.private(8.0)).spread).all()
 
 
-def test_without_validation_cases_nothing_is_called(scored):
+def test_without_validation_cases_there_is_no_answer(scored):
     scores = case_scores(panels_of(scored), [], recipe="probe", unit="patient")
-    assert set(arm_answers(scores, scores.twin).answer.ravel()) == {NO_ANSWER}
-    assert trainings_of_case(scores, next(iter(scores.places)))["positive"].isna().all()
+    assert set(arm_answers(scores, scores.non_private).answer.ravel()) == {NO_ANSWER}
+    assert trainings_of_case(scores, next(iter(scores.case_index)))["positive"].isna().all()
 
 
 def test_too_few_validation_positives_give_no_threshold_for_that_finding_alone(scored):
@@ -78,7 +77,7 @@ def test_another_recipe_or_unit_has_no_scores_here(scored):
 
 
 def test_the_table_of_a_case_holds_mean_range_and_counts(scores):
-    case_id = next(iter(scores.places))
+    case_id = next(iter(scores.case_index))
     trainings = trainings_of_case(scores, case_id)
     labels = pd.Series({"mass": 1.0, "nodule": np.nan})
     table = answers_of_case(trainings, labels, 1.0).set_index("finding")
@@ -93,7 +92,7 @@ def test_the_table_of_a_case_holds_mean_range_and_counts(scores):
     assert table.loc["mass", "label"] == 1 and np.isnan(table.loc["nodule", "label"])
 
 
-def test_without_private_trainings_the_table_has_only_the_twin(scores):
-    trainings = trainings_of_case(scores, next(iter(scores.places)))
+def test_without_private_runs_the_table_has_only_the_reference(scores):
+    trainings = trainings_of_case(scores, next(iter(scores.case_index)))
     table = answers_of_case(trainings, pd.Series({"mass": 1.0, "nodule": 0.0}), None)
     assert table["score"].isna().all() and table["score_without"].notna().all() and table["change"].isna().all()

@@ -33,7 +33,7 @@ def run(run_id, epsilon, seed):
 
 @pytest.fixture
 def scores():
-    """Four cases, two findings, two private trainings at 1, two twins; every threshold is 0.5."""
+    """Four cases, two findings, two private training runs at 1, two references; every threshold is 0.5."""
     effusion = [[0.9, 0.38, 0.55, 0.1], [0.7, 0.62, 0.85, 0.2], [0.9, 0.9, 0.1, 0.1], [0.8, 0.7, 0.3, 0.1]]
     mass = [[0.1, 0.1, 0.1, 0.9], [0.1, 0.1, 0.1, 0.9], [0.2, 0.1, 0.1, 0.1], [0.2, 0.1, 0.1, 0.1]]
     panel = Panel(
@@ -64,7 +64,7 @@ def test_every_case_has_truth_answers_and_change(scores):
     assert table["subgroup"].tolist() == ["female", "male", "female", "male"]
 
 
-def test_over_all_findings_a_case_stands_for_the_one_that_changed_most(scores):
+def test_over_all_findings_a_case_shows_the_finding_that_changed_most(scores):
     table = worklist(scores, finding="macro", epsilon=1.0)
     assert table["finding"].tolist() == [
         "mass" if abs(m) > abs(e) else "effusion" for e, m in zip([-0.05, -0.3, 0.5, 0.05], [-0.1, 0, 0, 0.8], strict=True)
@@ -75,7 +75,7 @@ def test_over_all_findings_a_case_stands_for_the_one_that_changed_most(scores):
 @pytest.mark.parametrize(
     ("sorting", "first"), [("change", "cbad"), ("uncertainty", "cbad"), ("score", "acbd"), ("border", "bcad"), ("none", "abcd")]
 )
-def test_the_order_is_the_one_asked_for(scores, sorting, first):
+def test_the_order_follows_the_sorting(scores, sorting, first):
     assert sorting in SORTINGS
     table = ordered(worklist(scores, finding="effusion", epsilon=1.0), sorting)
     assert "".join(table["case_id"]) == first
@@ -99,14 +99,14 @@ def test_a_count_says_how_many_cases_a_choice_would_leave(scores):
     assert counts["subgroup"][EVERY] == 2 and counts["truth"][EVERY] == 2
 
 
-def test_without_a_twin_or_without_private_trainings_nothing_is_compared(scores):
+def test_without_references_or_without_private_runs_nothing_is_compared(scores):
     alone = worklist(scores, finding="effusion", epsilon=None)
     assert set(alone["answer"]) == {NO_ANSWER} and alone["change"].isna().all() and alone["score_without"].notna().all()
     assert set(alone["agreement"]) == {UNKNOWN}
     assert worklist(scores, finding="macro", epsilon=None)["finding"].tolist() == ["effusion"] * 4
 
 
-def test_cases_that_nothing_scored_still_have_their_truth():
+def test_cases_without_scores_still_have_their_truth():
     cases = pd.DataFrame({"case_id": list("abc"), "sex": "female", "effusion": [1.0, 0, NAN], "mass": [NAN, 0, 0]})
     one = unscored_worklist(cases, ["effusion", "mass"], finding="effusion")
     assert one["truth"].tolist() == [PRESENT, ABSENT, UNKNOWN] and one["score"].isna().all()

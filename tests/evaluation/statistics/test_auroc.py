@@ -6,8 +6,9 @@ import pytest
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
+from dpmed_core.evaluation.scores.design import Design
 from dpmed_core.evaluation.scores.grouping import group_cases
-from dpmed_core.evaluation.statistics.auroc import Design, areas
+from dpmed_core.evaluation.statistics.auroc import auroc_by_group
 
 
 def draw(n_patients, *, images=1, seed=0, decimals=1):
@@ -21,7 +22,7 @@ def draw(n_patients, *, images=1, seed=0, decimals=1):
 def area_and_influence(scores, labels, patients, cases=None, by=()):
     cases = pd.DataFrame(index=range(len(scores))) if cases is None else cases
     grouping = group_cases(cases, by, patients, n_patients=int(patients.max()) + 1)
-    value, influence = areas(scores, Design.of(labels, grouping))
+    value, influence = auroc_by_group(scores, Design.of(labels, grouping))
     return grouping, value, influence
 
 

@@ -1,11 +1,13 @@
 import numpy as np
+import pandas as pd
 import pytest
 import statsmodels.api as sm
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, confusion_matrix
 
-from dpmed_core.evaluation.statistics.calibration import calibration_table, expected_calibration_error
-from dpmed_core.evaluation.tables.decision_curve import benefit_table, net_benefit
+from dpmed_core.evaluation.metrics.calibration import expected_calibration_error
+from dpmed_core.evaluation.scores.scored_runs import RUN_COLUMNS
+from tests.scored import benefit_table, calibration_table
 
 
 @pytest.fixture
@@ -71,8 +73,12 @@ def test_net_benefit_is_its_definition(scored):
 def test_with_one_image_each_the_net_benefit_has_the_error_of_a_mean():
     rng = np.random.default_rng(0)
     labels = (rng.random(2000) < 0.3).astype(float)
-    scores, threshold = rng.random(2000) * 0.5 + labels * 0.3, np.array([0.4])
-    value, low, high, _ = net_benefit(scores, labels, np.arange(2000), threshold)
+    scores = rng.random(2000) * 0.5 + labels * 0.3
+    facts = {**dict.fromkeys(RUN_COLUMNS, np.nan), "run_id": "one", "recipe": "probe", "unit": "patient", "epsilon": 1.0}
+    names = [f"p{i:04d}" for i in range(2000)]
+    cases = pd.DataFrame({"case_id": names, "patient_id": names, "split": "test", "finding": "mass", "label": labels, "score": scores})
+    row = benefit_table(cases.assign(**facts, age=50.0, sex="female")).set_index("threshold").loc[0.4]
     worth = np.where(labels == 1, 1.0, -0.4 / 0.6) * (scores >= 0.4)
-    assert value[0] == pytest.approx(worth.mean())
-    assert (high - low)[0] / 2 / 1.96 == pytest.approx(worth.std(ddof=1) / np.sqrt(2000), rel=0.01)
+    assert row["net_benefit"] == pytest.approx(worth.mean())
+    width = row["net_benefit_high"] - row["net_benefit_low"]
+    assert width / 2 / 1.96 == pytest.approx(worth.std(ddof=1) / np.sqrt(2000), rel=0.01)

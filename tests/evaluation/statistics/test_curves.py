@@ -4,13 +4,13 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import roc_auc_score, roc_curve
 from statsmodels.stats.proportion import proportion_confint
 
-from dpmed_core.evaluation.scores.panel import panels_of
 from dpmed_core.evaluation.statistics.curves import reliability_table, roc_table, wilson_interval
+from tests.scored import panels_of
 
 
 @pytest.fixture
 def scored(make_scored):
-    table = make_scored({"twin": np.nan, "private": 1.0})
+    table = make_scored({"reference": np.nan, "private": 1.0})
     return table.assign(score=1 / (1 + np.exp(-table["score"])))
 
 
@@ -35,8 +35,8 @@ def test_a_finding_of_one_class_has_no_roc_curve(scored):
 def test_calibration_bins_are_scikit_learns_quantile_bins(scored):
     untied = scored.assign(score=scored["score"] + np.linspace(0, 1e-6, len(scored)))
     bins = reliability_table(panels_of(untied))
-    cases = untied[(untied["run_id"] == "twin") & (untied["finding"] == "mass") & untied["label"].notna()]
-    ours = bins[(bins["run_id"] == "twin") & (bins["finding"] == "mass")]
+    cases = untied[(untied["run_id"] == "reference") & (untied["finding"] == "mass") & untied["label"].notna()]
+    ours = bins[(bins["run_id"] == "reference") & (bins["finding"] == "mass")]
     observed, predicted = calibration_curve(cases["label"], cases["score"], n_bins=len(ours), strategy="quantile")
     assert ours["predicted"].to_numpy() == pytest.approx(predicted, abs=0.02)
     assert ours["observed"].to_numpy() == pytest.approx(observed, abs=0.06)

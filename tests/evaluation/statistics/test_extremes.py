@@ -3,17 +3,22 @@
 import numpy as np
 import pytest
 
-from dpmed_core.evaluation.statistics.calibration import calibration_table
-from dpmed_core.evaluation.tables.cost_of_privacy import cost_table
-from dpmed_core.evaluation.tables.decision_curve import benefit_table
-from dpmed_core.evaluation.tables.fairness_verdict import verdict_table
-from dpmed_core.evaluation.tables.parity import disparity_table, parity_table
-from dpmed_core.evaluation.tables.rates import rate_table
-from dpmed_core.evaluation.tables.size_loss import size_loss_table
-from dpmed_core.evaluation.tables.subgroup_gaps import gap_table, subgroup_table
-from dpmed_core.evaluation.tables.utility import utility_means, utility_table
+from tests.scored import (
+    benefit_table,
+    calibration_table,
+    cost_table,
+    disparity_table,
+    gap_table,
+    parity_table,
+    rate_table,
+    size_loss_table,
+    subgroup_table,
+    utility_means,
+    utility_table,
+    verdict_table,
+)
 
-RUNS = {"twin0": np.nan, "twin1": np.nan, "private0": 1.0, "private1": 1.0}
+RUNS = {"reference0": np.nan, "reference1": np.nan, "private0": 1.0, "private1": 1.0}
 BY = ["sex", "age", "copd", "sex*copd", "age:quartiles"]
 
 

@@ -7,9 +7,11 @@ from statsmodels.stats.proportion import proportion_confint
 
 from benchmarks.cohorts import Cohort, separation
 from benchmarks.coverage import WHAT, cell
+from dpmed_core.evaluation.metrics.auroc import AUROC
+from dpmed_core.evaluation.metrics.measured import measure
 from dpmed_core.evaluation.scores.grouping import EVERYBODY
+from dpmed_core.evaluation.scores.panel_design import PanelDesign
 from dpmed_core.evaluation.scores.sample_sizes import not_estimable
-from dpmed_core.evaluation.statistics.auroc_panel import measure_panel
 from dpmed_core.evaluation.statistics.intervals import (
     added,
     exact_share,
@@ -20,7 +22,8 @@ from dpmed_core.evaluation.statistics.intervals import (
     on_logit,
     symmetric,
 )
-from dpmed_core.evaluation.tables.utility import auroc_rows, utility_means
+from dpmed_core.evaluation.tables.utility import run_rows
+from tests.scored import utility_means
 
 
 def test_an_interval_is_symmetric_on_the_logit_scale():
@@ -49,7 +52,7 @@ def test_a_patient_who_makes_all_errors_leaves_an_interval_that_says_something()
     cohort = Cohort(np.arange(80), labels, np.random.default_rng(0), 0.0)
     without = np.where(np.arange(80) == 40, 45, scores)
     panel = cohort.panel(np.stack([scores, scores, without])[:, None], [np.nan] * 3)
-    rows = auroc_rows([measure_panel(panel)], [EVERYBODY])
+    rows = run_rows(AUROC, [measure(AUROC, PanelDesign(panel))], [EVERYBODY])
     rows = rows[rows["finding"] == "finding0"]
     assert list(rows["auroc"]) == [pytest.approx(1 - 9 / 1600)] * 2 + [1.0]
     assert rows["auroc_low"].iloc[0] == pytest.approx(beta.ppf(0.025, 40 - 9 / 40, 1 + 9 / 40)) and rows["logit_error"].iloc[2] == 0
@@ -115,7 +118,8 @@ def test_the_interval_over_trainings_holds_the_mean_and_the_one_for_a_new_traini
         common = cohort.noise(1)
         true = auroc + rng.normal(scale=wobble, size=4)
         scores = [separation(a) * cohort.labels + np.sqrt(0.9) * common + np.sqrt(0.1) * cohort.noise(1) for a in true]
-        rows = auroc_rows([measure_panel(cohort.panel(np.array(scores[:3]), [1.0] * 3))], [EVERYBODY])
+        panel = cohort.panel(np.array(scores[:3]), [1.0] * 3)
+        rows = run_rows(AUROC, [measure(AUROC, PanelDesign(panel))], [EVERYBODY])
         mean = utility_means(rows[rows["finding"] == "finding0"]).iloc[0]
         held["mean"] += mean["auroc_low"] <= auroc <= mean["auroc_high"]
         held["new"] += mean["new_low"] <= true[3] <= mean["new_high"]

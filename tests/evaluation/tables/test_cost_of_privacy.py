@@ -4,17 +4,20 @@ from scipy.optimize import brentq
 from scipy.stats import t
 
 from dpmed_core.errors import SpecError
-from dpmed_core.evaluation.statistics.arms import CONVENTIONAL, SAMPLED_ALIKE
-from dpmed_core.evaluation.tables.cost_of_privacy import INFERIOR, NON_INFERIOR, NOT_ENOUGH, cost_table, non_inferiority
-from dpmed_core.evaluation.tables.utility import MACRO, utility_table
+from dpmed_core.evaluation.scores.arms import CONVENTIONAL, SAMPLED_ALIKE
+from dpmed_core.evaluation.scores.findings import MACRO
+from dpmed_core.evaluation.tables.cost_of_privacy import INFERIOR, NON_INFERIOR, NOT_ENOUGH, non_inferiority
+from tests.scored import cost_table, utility_table
 
-ONE_EACH = {"twin0": np.nan, "private0": 1.0}
-TWO_EACH = {"twin0": np.nan, "twin1": np.nan, "private0": 1.0, "private1": 1.0}
+ONE_EACH = {"reference0": np.nan, "private0": 1.0}
+TWO_EACH = {"reference0": np.nan, "reference1": np.nan, "private0": 1.0, "private1": 1.0}
 
 
 def paired_delong(scored, finding):
     """Difference private minus twin and its standard error, DeLong et al. 1988 by loops, for one image a patient."""
-    by_run = [scored[(scored["run_id"] == run) & (scored["finding"] == finding)].dropna(subset="label") for run in ("twin0", "private0")]
+    by_run = [
+        scored[(scored["run_id"] == run) & (scored["finding"] == finding)].dropna(subset="label") for run in ("reference0", "private0")
+    ]
     areas, v10, v01 = [], [], []
     for cases in by_run:
         positive, negative = (cases.loc[cases["label"] == label, "score"].to_numpy() for label in (1, 0))
@@ -70,19 +73,19 @@ def test_the_three_verdicts_follow_from_interval_and_margin():
 
 
 def test_the_twin_is_reported_as_sampled_alike_and_as_conventional(make_scored):
-    scored = make_scored({"twin0": np.nan, "image0": np.nan, "private0": 1.0})
+    scored = make_scored({"reference0": np.nan, "image0": np.nan, "private0": 1.0})
     scored.loc[scored["run_id"] == "image0", "unit"] = "image"
     table = cost_table(scored)
     assert set(table["reference"]) == {SAMPLED_ALIKE, CONVENTIONAL}
     utility = utility_table(scored).set_index(["run_id", "finding"])["auroc"]
-    for reference, run in ((SAMPLED_ALIKE, "twin0"), (CONVENTIONAL, "image0")):
+    for reference, run in ((SAMPLED_ALIKE, "reference0"), (CONVENTIONAL, "image0")):
         row = table[(table["reference"] == reference) & (table["finding"] == "mass")].iloc[0]
         assert row["auroc_reference"] == pytest.approx(utility[run, "mass"])
 
 
 def test_runs_on_other_cases_are_not_paired(make_scored):
     scored = make_scored(ONE_EACH)
-    elsewhere = (scored["run_id"] == "twin0") & (scored["case_id"] == scored["case_id"].iloc[0])
+    elsewhere = (scored["run_id"] == "reference0") & (scored["case_id"] == scored["case_id"].iloc[0])
     assert cost_table(scored[~elsewhere]).empty and len(utility_table(scored[~elsewhere])) == 2 * 3
 
 

@@ -5,12 +5,12 @@ from statsmodels.stats.multitest import multipletests
 
 from benchmarks.verdict import verdicts
 from dpmed_core.evaluation.statistics.multiplicity import holm, max_t
-from dpmed_core.evaluation.tables.cost_of_privacy import NOT_ENOUGH, cost_table
-from dpmed_core.evaluation.tables.fairness_verdict import NOT_ESTIMABLE, NOT_WIDENED, WIDENED, verdict_table
-from dpmed_core.evaluation.tables.size_loss import pearson, size_loss_table
-from dpmed_core.evaluation.tables.subgroup_gaps import gap_table, subgroup_table
+from dpmed_core.evaluation.tables.cost_of_privacy import NOT_ENOUGH
+from dpmed_core.evaluation.tables.fairness_verdict import NOT_ESTIMABLE, NOT_WIDENED, WIDENED
+from dpmed_core.evaluation.tables.size_loss import pearson
+from tests.scored import cost_table, gap_table, size_loss_table, subgroup_table, verdict_table
 
-TWO_EACH = {"twin0": np.nan, "twin1": np.nan, "private0": 1.0, "private1": 1.0}
+TWO_EACH = {"reference0": np.nan, "reference1": np.nan, "private0": 1.0, "private1": 1.0}
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_the_change_that_can_be_detected_does_not_depend_on_what_was_seen(same_s
 
 def test_one_training_is_never_enough(same_scores):
     scored = spoil(same_scores, same_scores["sex"] == "female")
-    table = verdict_table(scored[scored["run_id"].isin(["twin0", "private0"])], ["sex"], margin=0.05)
+    table = verdict_table(scored[scored["run_id"].isin(["reference0", "private0"])], ["sex"], margin=0.05)
     assert set(table["verdict"]) == {NOT_ENOUGH} and table["p_value"].isna().all() and table["reason"].str.contains("one training").all()
 
 
@@ -125,4 +125,4 @@ def test_the_mean_over_findings_compares_like_with_like(make_scored):
     for group in ("female", "male"):
         assert table.loc[(group, "macro"), "excess"] == pytest.approx(table.loc[(group, "mass"), "excess"])
     subgroups = subgroup_table(scored, ["sex"]).set_index(["run_id", "subgroup", "finding"])["n_findings"]
-    assert (subgroups["twin0", "male", "macro"], subgroups["twin0", "female", "macro"]) == (1, 2)
+    assert (subgroups["reference0", "male", "macro"], subgroups["reference0", "female", "macro"]) == (1, 2)

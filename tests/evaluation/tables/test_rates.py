@@ -7,14 +7,13 @@ from sklearn.metrics import confusion_matrix, roc_curve
 from benchmarks.cohorts import Cohort, separation
 from dpmed_core.cohort.groups import subgroups
 from dpmed_core.errors import SpecError
-from dpmed_core.evaluation.scores.grouping import group_cases
+from dpmed_core.evaluation.metrics.measured import NO_THRESHOLD, measure
+from dpmed_core.evaluation.metrics.rates import SENSITIVITY
 from dpmed_core.evaluation.scores.operating_point import OperatingRule, patient_resamples, thresholds
-from dpmed_core.evaluation.statistics.arms import arms_of
-from dpmed_core.evaluation.statistics.auroc import Design
-from dpmed_core.evaluation.tables.parity import disparity_table, parity_table
-from dpmed_core.evaluation.tables.rates import NO_THRESHOLD, _arm, rate_rows, rate_table
+from dpmed_core.evaluation.scores.panel_design import PanelDesign
+from tests.scored import disparity_table, parity_table, rate_table
 
-RUNS = {"twin0": np.nan, "private0": 1.0}
+RUNS = {"reference0": np.nan, "private0": 1.0}
 
 
 @pytest.fixture
@@ -54,7 +53,7 @@ def test_the_macro_rate_is_the_mean_over_findings(scored):
     assert macro.to_numpy() == pytest.approx(means[macro.index].to_numpy())
 
 
-def test_youdens_threshold_is_scikit_learns_and_wishes_are_kept_as_closely_as_can_be():
+def test_youdens_threshold_is_scikit_learns_and_targets_are_met_as_closely_as_can_be():
     rng = np.random.default_rng(0)
     labels = (rng.random(500) < 0.3).astype(float)
     scores = np.round(labels + rng.normal(size=500), 1)
@@ -135,7 +134,7 @@ def test_several_trainings_are_averaged_and_their_spread_widens_the_interval(mak
 
 
 def test_the_interval_carries_the_thresholds_own_uncertainty():
-    """150 cohorts, few validation patients: 95 % intervals hold the wished sensitivity; without the threshold's share they do not."""
+    """150 cohorts, few validation patients: 95 % intervals hold the wanted sensitivity; without the threshold's share they do not."""
     held, held_without = 0, 0
     for number in range(150):
         rng = np.random.default_rng([5, number])
@@ -147,11 +146,11 @@ def test_the_interval_carries_the_thresholds_own_uncertainty():
         validation, test = panels
         weights = patient_resamples(validation.patients, validation.n_patients)
         cuts = thresholds(validation.scores[0, 0], validation.labels[0], weights, OperatingRule.parse("sensitivity=0.8"))
-        grouping = group_cases(test.cases, (), test.patients, n_patients=test.n_patients)
         for chosen in (cuts, np.full_like(cuts, cuts[0])):
-            rated = _arm(test, arms_of(test.runs)[0], [Design.of(test.labels[0], grouping)], chosen[None, None])
-            row = rate_rows(rated).iloc[0]
-            inside = row["sensitivity_low"] <= 0.8 <= row["sensitivity_high"]
+            design = PanelDesign(test)
+            design.__dict__["thresholds"] = (chosen[None],)
+            low, high = measure(SENSITIVITY, design).of_arm(design.arms[0]).intervals()
+            inside = low[0, 0] <= 0.8 <= high[0, 0]
             held, held_without = held + (inside and chosen is cuts), held_without + (inside and chosen is not cuts)
     reach = norm.ppf(0.999) * np.sqrt(0.95 * 0.05 / 150)
     assert held / 150 > 0.95 - reach > held_without / 150

@@ -5,11 +5,12 @@ from sklearn.metrics import roc_auc_score
 
 from dpmed_core.cohort.groups import subgroups
 from dpmed_core.errors import CohortError
-from dpmed_core.evaluation.tables.subgroup_gaps import gap_table, subgroup_table
-from dpmed_core.evaluation.tables.utility import MACRO, utility_means, utility_table
+from dpmed_core.evaluation.metrics.auroc import AUROC
+from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.reporting.wording.utility import utility_sentence
+from tests.scored import gap_table, subgroup_table, utility_means, utility_table
 
-RUNS = {"twin0": np.nan, "twin1": np.nan, "private0": 1.0, "private1": 1.0}
+RUNS = {"reference0": np.nan, "reference1": np.nan, "private0": 1.0, "private1": 1.0}
 
 
 def oracle(cases):
@@ -128,10 +129,10 @@ def test_the_sentence_says_what_the_table_says(make_scored):
     means = utility_means(utility_table(make_scored(RUNS)))
     private = means[(means["epsilon"] == 1) & (means["finding"] == MACRO)].iloc[0]
     twin = means[means["epsilon"].isna() & (means["finding"] == MACRO)].iloc[0]
-    said = utility_sentence(means, recipe="probe", unit="patient", finding=MACRO, epsilon=1.0)
+    said = utility_sentence(means, metric=AUROC, recipe="probe", unit="patient", finding=MACRO, epsilon=1.0)
     for number in (private["auroc"], private["auroc_low"], private["auroc_high"], twin["auroc"], abs(private["auroc"] - twin["auroc"])):
         assert f"{number:.3f}" in said
-    assert f"{private['n_cases']} test images of {private['n_patients']} patients" in said and "2 trainings" in said
-    assert "cannot be judged" in utility_sentence(means, recipe="probe", unit="patient", finding=MACRO, epsilon=2.0)
+    assert f"{private['n_cases']} test images of {private['n_patients']} patients" in said and "mean of 2 training runs" in said
+    assert "cannot be judged" in utility_sentence(means, metric=AUROC, recipe="probe", unit="patient", finding=MACRO, epsilon=2.0)
     alone = means[means["epsilon"].notna()]
-    assert "No model without privacy" in utility_sentence(alone, recipe="probe", unit="patient", finding=MACRO, epsilon=1.0)
+    assert "No model without privacy" in utility_sentence(alone, metric=AUROC, recipe="probe", unit="patient", finding=MACRO, epsilon=1.0)

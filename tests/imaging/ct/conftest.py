@@ -1,4 +1,4 @@
-"""What the tests of volumes share: a lopsided scan, ways to write it, and SimpleITK as the oracle."""
+"""Fixtures for tests of CT: an asymmetric scan, its DICOM series, and a way to change the attributes of a file."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,12 +8,12 @@ import pydicom
 import pytest
 
 from dpmed_core.imaging.ct.writing import write_series
-from tests.image_files import lopsided
+from tests.image_files import asymmetric_volume
 
 
 @pytest.fixture
 def scan() -> np.ndarray:
-    return lopsided()
+    return asymmetric_volume()
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def series(tmp_path: Path, scan: np.ndarray) -> list[Path]:
 
 @pytest.fixture
 def change() -> Callable[..., None]:
-    """Rewrites a DICOM file with other attributes; None removes one."""
+    """A function that rewrites a DICOM file with other attributes; None removes one."""
 
     def rewrite(path: Path, **attributes: object) -> None:
         slice_ = pydicom.dcmread(path)

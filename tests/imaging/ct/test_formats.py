@@ -1,4 +1,4 @@
-"""Enhanced CT, NIfTI and MetaImage: the same volume as from single slices, and one sentence for every file that is none."""
+"""Enhanced CT, NIfTI and MetaImage give the same volume as single slices; every unusable file is refused in one sentence."""
 
 import gzip
 import struct
@@ -29,9 +29,9 @@ Write = Callable[..., Path]
 def refusal(path: Path) -> str:
     with pytest.raises(ImageError) as caught:
         read_image(path, modality=Modality.CT)
-    said = str(caught.value)
-    assert "\n" not in said and path.name not in said and str(path.parent) not in said
-    return said
+    message = str(caught.value)
+    assert "\n" not in message and path.name not in message and str(path.parent) not in message
+    return message
 
 
 def item(**attributes: object) -> Sequence:
@@ -43,11 +43,11 @@ def item(**attributes: object) -> Sequence:
 
 @pytest.fixture
 def enhanced(tmp_path: Path, series: list[Path]) -> Write:
-    """Writes the scan as one enhanced CT file; frames in any order."""
+    """A function that writes the scan as one enhanced CT file, its frames in any order."""
 
     def write(order: list[int] | None = None, *, compressed: bool = False, **attributes: object) -> Path:
         slices = [pydicom.dcmread(path) for path in series]
-        slices = [slices[place] for place in order or range(len(slices))]
+        slices = [slices[index] for index in order or range(len(slices))]
         one = pydicom.dcmread(series[0])
         one.SOPClassUID = one.file_meta.MediaStorageSOPClassUID = EnhancedCTImageStorage
         one.NumberOfFrames = len(slices)
@@ -82,7 +82,7 @@ def enhanced(tmp_path: Path, series: list[Path]) -> Write:
 
 @pytest.fixture
 def save(tmp_path: Path) -> Write:
-    """Saves values by SimpleITK in the patient's axes, or as told."""
+    """A function that saves values with SimpleITK, along the patient's axes unless a direction is given."""
 
     def write(
         values: np.ndarray, name: str = "scan.nii.gz", *, spacing: tuple[float, ...] = SPACING, vector: bool = False, **header: object
@@ -121,18 +121,18 @@ def test_localizer_frames_are_left_out(series: list[Path], enhanced: Write) -> N
     for frame in whole.PerFrameFunctionalGroupsSequence[:2]:
         frame.CTImageFrameTypeSequence = item(FrameType=["ORIGINAL", "PRIMARY", "LOCALIZER", "NONE"])
     whole.save_as(path)
-    assert LOCALIZERS in read_scan(path).remarks
+    assert LOCALIZERS in read_scan(path).warnings
 
 
 @pytest.mark.parametrize(
     ("attributes", "complaint"),
     [
-        ({"PerFrameFunctionalGroupsSequence": Sequence()}, "does not tell where its frames lie"),
-        ({"NumberOfFrames": 1}, "is one slice; a volume needs several"),
-        ({"NumberOfFrames": 2000}, "holds 2,000 slices; up to 1,500"),
-        ({"Modality": "MR"}, "no CT (Modality MR)"),
-        ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0}, "holds colour (3 values a voxel)"),
-        ({"PixelData": b"\0" * 1000}, "break off or contradict"),
+        ({"PerFrameFunctionalGroupsSequence": Sequence()}, "does not say where its frames lie"),
+        ({"NumberOfFrames": 1}, "is a single slice, and a volume needs several"),
+        ({"NumberOfFrames": 2000}, "holds 2,000 slices; at most 1,500"),
+        ({"Modality": "MR"}, "not CT (Modality MR)"),
+        ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0}, "holds a colour image (3 values per voxel)"),
+        ({"PixelData": b"\0" * 1000}, "cut short or contradicts"),
         ({"SharedFunctionalGroupsSequence": Sequence()}, "without a usable ImageOrientationPatient"),
     ],
 )
@@ -148,7 +148,7 @@ def test_other_formats_are_the_same_volume_as_the_slices(series: list[Path], sca
 
 
 @pytest.mark.parametrize("signs", [(-1, -1, 1), (1, -1, -1), (-1, -1, -1)])
-def test_axes_in_other_directions_are_turned(series: list[Path], scan: np.ndarray, save: Write, signs: tuple[int, ...]) -> None:
+def test_axes_in_other_directions_are_reversed(series: list[Path], scan: np.ndarray, save: Write, signs: tuple[int, ...]) -> None:
     turned = np.ascontiguousarray(scan[:: signs[0], :: signs[1], :: signs[2]])
     path = save(turned, direction=np.diag(np.array(signs[::-1], dtype=float)).ravel())
     assert np.array_equal(read_scan(path).pixels, read_scan(series[0].parent).pixels)
@@ -156,7 +156,9 @@ def test_axes_in_other_directions_are_turned(series: list[Path], scan: np.ndarra
 
 @pytest.mark.parametrize("order", [(1, 2, 0), (2, 0, 1), (0, 2, 1)])
 @pytest.mark.parametrize("name", ["turned.nii.gz", "turned.mha"])
-def test_axes_in_another_order_are_put_back(series: list[Path], scan: np.ndarray, save: Write, order: tuple[int, ...], name: str) -> None:
+def test_axes_in_another_order_are_put_in_order(
+    series: list[Path], scan: np.ndarray, save: Write, order: tuple[int, ...], name: str
+) -> None:
     path = save(scan)
     sitk.WriteImage(sitk.PermuteAxes(sitk.ReadImage(str(path)), order), str(path.with_name(name)))
     assert np.array_equal(read_scan(path.with_name(name)).pixels, read_scan(series[0].parent).pixels)
@@ -171,21 +173,21 @@ def test_floating_point_is_read_and_a_trailing_axis_of_one_dropped(series: list[
     assert np.array_equal(read_scan(path).pixels, expected)
 
 
-def test_voxels_that_are_no_numbers_are_refused(scan: np.ndarray, save: Write) -> None:
+def test_voxels_that_are_not_numbers_are_refused(scan: np.ndarray, save: Write) -> None:
     values = scan.astype(np.float32)
     values[3, 4, 5] = np.nan
-    assert "voxels that are no numbers (NaN or infinite)" in refusal(save(values))
+    assert "voxels that are not numbers (NaN or infinite)" in refusal(save(values))
 
 
 @pytest.mark.parametrize(
     ("values", "options", "complaint"),
     [
-        (np.zeros((8, 8, 8, 3), np.uint8), {"vector": True, "name": "rgb.mha"}, "holds colour or vectors (3 values a voxel)"),
-        (np.zeros((8, 8, 8, 3), np.uint8), {"vector": True}, "holds colour or vectors (3 values a voxel)"),
-        (np.zeros((1, 8, 8), np.int16), {}, "is one slice"),
+        (np.zeros((8, 8, 8, 3), np.uint8), {"vector": True, "name": "rgb.mha"}, "holds colour or vectors (3 values per voxel)"),
+        (np.zeros((8, 8, 8, 3), np.uint8), {"vector": True}, "holds colour or vectors (3 values per voxel)"),
+        (np.zeros((1, 8, 8), np.int16), {}, "is a single slice"),
         (np.zeros((2000, 3, 3), np.int16), {}, "holds 2,000 slices"),
         (np.zeros((3, 8, 8, 8), np.int16), {}, "holds 3 volumes"),
-        (np.full((8, 8, 8), 70_000, np.int32), {}, "beyond the 16 bits of Hounsfield units"),
+        (np.full((8, 8, 8), 70_000, np.int32), {}, "do not fit the 16 bits of Hounsfield units"),
         (np.full((8, 8, 8), 40, np.int16), {}, "the same value everywhere"),
         (np.zeros((8, 8, 8), np.int16), {"spacing": (40.0, 1.0, 1.0)}, "voxels 40 mm apart"),
     ],
@@ -197,10 +199,10 @@ def test_a_file_that_holds_no_scan_is_refused(save: Write, values: np.ndarray, o
 def test_a_nifti_in_colour_is_refused(tmp_path: Path) -> None:
     colours = np.zeros((8, 8, 8), dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")])
     nib.save(nib.Nifti1Image(colours, np.eye(4)), tmp_path / "rgb.nii.gz")
-    assert "holds colour or vectors (3 values a voxel)" in refusal(tmp_path / "rgb.nii.gz")
+    assert "holds colour or vectors (3 values per voxel)" in refusal(tmp_path / "rgb.nii.gz")
 
 
-def test_scaled_values_and_other_units_of_length_are_understood(tmp_path: Path, scan: np.ndarray, save: Write) -> None:
+def test_scaled_values_and_other_units_of_length_are_converted(tmp_path: Path, scan: np.ndarray, save: Write) -> None:
     expected = read_scan(save(scan)).pixels
     image = nib.load(save(scan))
     scaled = nib.Nifti1Image(((np.asarray(image.dataobj) + 1024) // 2).astype(np.int16), image.affine * [[0.001], [0.001], [0.001], [1]])
@@ -210,7 +212,7 @@ def test_scaled_values_and_other_units_of_length_are_understood(tmp_path: Path, 
     assert np.abs(read_scan(tmp_path / "scaled.nii").pixels.astype(int) - expected).max() <= 1
 
 
-def test_files_that_break_off_or_are_none_are_refused(tmp_path: Path, scan: np.ndarray, save: Write) -> None:
+def test_files_that_are_cut_short_or_of_another_format_are_refused(tmp_path: Path, scan: np.ndarray, save: Write) -> None:
     whole = save(scan).read_bytes()
     for name, content in {
         "cut.nii.gz": whole[: len(whole) // 2],
@@ -225,24 +227,26 @@ def test_files_that_break_off_or_are_none_are_refused(tmp_path: Path, scan: np.n
         (tmp_path / name).write_bytes(content)
         assert "save it again" in refusal(tmp_path / name), name
     (tmp_path / "words.txt").write_text("hello")
-    assert "none of a folder of DICOM slices, an enhanced CT file, NIfTI or MetaImage" in refusal(tmp_path / "words.txt")
+    assert "neither a folder of DICOM slices nor an enhanced CT, NIfTI or MetaImage file" in refusal(tmp_path / "words.txt")
 
 
-def test_a_header_that_promises_more_than_is_read_does_not_make_room_for_it(tmp_path: Path, scan: np.ndarray, save: Write) -> None:
+def test_a_header_that_declares_more_than_the_limit_is_refused_before_memory_is_allocated(
+    tmp_path: Path, scan: np.ndarray, save: Write
+) -> None:
     content = bytearray(save(scan, "scan.nii").read_bytes())
     struct.pack_into("<8h", content, 40, 3, 4000, 4000, 1400, 1, 1, 1, 1)
     (tmp_path / "huge.nii").write_bytes(content)
-    assert "unpacks to more than 2 GiB" in refusal(tmp_path / "huge.nii")
+    assert "decompresses to more than 2 GiB" in refusal(tmp_path / "huge.nii")
 
 
-def test_a_nifti_that_does_not_say_how_it_lies_is_refused(tmp_path: Path, scan: np.ndarray, save: Write) -> None:
+def test_a_nifti_without_an_orientation_is_refused(tmp_path: Path, scan: np.ndarray, save: Write) -> None:
     content = bytearray(save(scan, "scan.nii").read_bytes())
     struct.pack_into("<2h", content, 252, 0, 0)
     (tmp_path / "lost.nii").write_bytes(content)
-    assert "does not say how it lies" in refusal(tmp_path / "lost.nii")
+    assert "does not say how it is oriented" in refusal(tmp_path / "lost.nii")
 
 
-def test_a_metaimage_whose_voxels_beside_it_changed_is_another_file(scan: np.ndarray, save: Write) -> None:
+def test_a_metaimage_has_another_signature_once_its_detached_voxels_changed(scan: np.ndarray, save: Write) -> None:
     header = save(scan, "scan.mhd")
     before = signature_of(str(header))
     assert signature_of(str(header)) == before
@@ -260,4 +264,4 @@ def test_a_metaimage_may_not_name_voxels_elsewhere(tmp_path: Path, scan: np.ndar
     (tmp_path / "inside").mkdir()
     moved = tmp_path / "inside" / "scan.mhd"
     moved.write_text(header.read_text().replace("scan.raw", elsewhere).replace("scan.zraw", elsewhere))
-    assert "names its voxels' file by a path" in refusal(moved) or "lacks the file of its voxels" in refusal(moved)
+    assert "names the file of its voxels by a path" in refusal(moved) or "lacks the file of its voxels" in refusal(moved)

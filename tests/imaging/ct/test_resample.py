@@ -1,4 +1,4 @@
-"""The stored grid: what lies on it comes through unchanged, the rest agrees with SimpleITK, and no layout of a file changes it."""
+"""Resampling: a scan on the stored grid is unchanged, others agree with SimpleITK, and a file's layout does not change the volume."""
 
 from itertools import permutations, product
 
@@ -6,22 +6,22 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from dpmed_core.imaging.ct.geometry import Geometry, evenly
+from dpmed_core.imaging.ct.geometry import Geometry, even_positions
 from dpmed_core.imaging.ct.resample import GRID, resampled, weights
 from dpmed_core.imaging.volume_grid import AIR, SHAPE, SPACING_MM
-from tests.image_files import lopsided
+from tests.image_files import asymmetric_volume
 
 UPRIGHT = np.array([[0.0, 0, 1], [0, 1, 0], [1, 0, 0]])
-"""Axes slice, row, column along z, y, x."""
+"""Directions of a scan whose slices, rows and columns run along z, y and x."""
 
 
 def geometry_of(shape: tuple[int, ...], spacing: tuple[float, ...], directions: np.ndarray = UPRIGHT) -> Geometry:
-    slices, rows, columns = (evenly(length, step) for length, step in zip(shape, spacing, strict=True))
+    slices, rows, columns = (even_positions(length, step) for length, step in zip(shape, spacing, strict=True))
     return Geometry(directions, (slices, rows, columns))
 
 
 def by_simpleitk(values: np.ndarray, spacing: tuple[float, float, float], directions: np.ndarray = UPRIGHT) -> np.ndarray:
-    """`values` on the stored grid as SimpleITK resamples them linearly, centred likewise."""
+    """`values` on the stored grid, resampled linearly and centred by SimpleITK."""
     image = sitk.GetImageFromArray(values.astype(np.float32))
     image.SetSpacing(spacing[::-1])
     image.SetDirection(directions[:, ::-1].ravel().tolist())
@@ -32,13 +32,13 @@ def by_simpleitk(values: np.ndarray, spacing: tuple[float, float, float], direct
     return np.asarray(sitk.GetArrayFromImage(sitk.Resample(image, grid, sitk.Transform(), sitk.sitkLinear, AIR)))
 
 
-def test_a_scan_on_the_grid_is_stored_as_it_is() -> None:
-    values = lopsided(SHAPE)
+def test_a_scan_on_the_grid_is_stored_unchanged() -> None:
+    values = asymmetric_volume(SHAPE)
     assert np.array_equal(resampled(values.astype(float), geometry_of(SHAPE, SPACING_MM)), values)
 
 
 def test_a_coarser_scan_is_interpolated_linearly_as_by_simpleitk() -> None:
-    values, spacing = lopsided((20, 60, 50)), (5.0, 4.5, 6.0)
+    values, spacing = asymmetric_volume((20, 60, 50)), (5.0, 4.5, 6.0)
     ours = resampled(values.astype(float), geometry_of(values.shape, spacing))
     theirs = by_simpleitk(values, spacing)
     inside = theirs != AIR
@@ -54,7 +54,9 @@ def test_a_finer_scan_is_averaged_so_that_a_checkerboard_becomes_grey_and_means_
 
 
 def test_a_finer_smooth_scan_agrees_with_simpleitk() -> None:
-    z, y, x = np.meshgrid(*(evenly(length, step) for length, step in zip((90, 200, 200), (2.0, 1.0, 1.0), strict=True)), indexing="ij")
+    z, y, x = np.meshgrid(
+        *(even_positions(length, step) for length, step in zip((90, 200, 200), (2.0, 1.0, 1.0), strict=True)), indexing="ij"
+    )
     values = 300 * np.sin(x / 30) * np.cos(y / 25) + 200 * np.sin(z / 40)
     ours = resampled(values, geometry_of(values.shape, (2.0, 1.0, 1.0)))
     theirs = by_simpleitk(values, (2.0, 1.0, 1.0))
@@ -63,7 +65,7 @@ def test_a_finer_smooth_scan_agrees_with_simpleitk() -> None:
 
 
 def test_every_order_and_direction_of_the_files_axes_gives_the_same_volume() -> None:
-    values, spacing = lopsided((50, 70, 60)), (3.0, 1.7, 2.3)
+    values, spacing = asymmetric_volume((50, 70, 60)), (3.0, 1.7, 2.3)
     expected = resampled(values.astype(float), geometry_of(values.shape, spacing))
     for order, signs in product(permutations(range(3)), product((1, -1), repeat=3)):
         turned = values.transpose(order)[:: signs[0], :: signs[1], :: signs[2]].astype(float)
@@ -73,11 +75,11 @@ def test_every_order_and_direction_of_the_files_axes_gives_the_same_volume() -> 
 
 
 @pytest.mark.parametrize("degrees", [12.0, -25.0])
-def test_an_oblique_scan_lies_where_simpleitk_puts_it(degrees: float) -> None:
+def test_an_oblique_scan_agrees_with_simpleitk(degrees: float) -> None:
     cosine, sine = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
     turn = np.array([[1.0, 0, 0], [0, cosine, -sine], [0, sine, cosine]])
     shape, spacing = (50, 80, 70), (4.0, 4.0, 4.0)
-    z, y, x = np.meshgrid(*(evenly(length, 4.0) for length in shape), indexing="ij")
+    z, y, x = np.meshgrid(*(even_positions(length, 4.0) for length in shape), indexing="ij")
     values = 3.0 * x + 1.5 * y - 2.0 * z + 100 * np.sin(x / 40)
     ours = resampled(values, geometry_of(shape, spacing, turn @ UPRIGHT))
     theirs = by_simpleitk(values, spacing, turn @ UPRIGHT)
@@ -86,7 +88,7 @@ def test_an_oblique_scan_lies_where_simpleitk_puts_it(degrees: float) -> None:
     assert np.quantile(np.abs(ours[inside] - theirs[inside]), 0.99) < 2.0
 
 
-def test_weights_sum_to_one_inside_and_to_nothing_outside_also_with_uneven_samples() -> None:
+def test_weights_sum_to_one_inside_and_to_zero_outside_also_with_uneven_samples() -> None:
     samples = np.array([-11.0, -8, -5, -2, 4, 7, 10])
     sums = weights(samples, GRID[0], 4.0).sum(axis=1)
     outside = (GRID[0] < -12.5) | (GRID[0] > 11.5)

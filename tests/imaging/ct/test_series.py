@@ -1,4 +1,4 @@
-"""A folder of slices as one scan: order, orientation and units as SimpleITK has them, and the complaint for what is wrong."""
+"""A folder of slices as one scan: order, orientation and units agree with SimpleITK, and every fault is refused with its reason."""
 
 import os
 import shutil
@@ -14,14 +14,14 @@ from PIL import Image
 from pydicom.uid import generate_uid
 
 from dpmed_core.errors import ImageError
-from dpmed_core.imaging.ct.ordering import REPEATED, TILTED, UNEVEN, in_order
+from dpmed_core.imaging.ct.ordering import REPEATED, TILTED, UNEVEN, order_planes
 from dpmed_core.imaging.ct.scan import read_scan
-from dpmed_core.imaging.ct.series import LOCALIZERS, WITHOUT_PIXELS, files_in, read_series
+from dpmed_core.imaging.ct.series import LOCALIZERS, WITHOUT_PIXELS, read_series, series_file_paths
 from dpmed_core.imaging.ct.warnings import NO_AIR, SHORT
-from dpmed_core.imaging.ct.writing import Export, write_series
+from dpmed_core.imaging.ct.writing import SeriesLayout, write_series
 from dpmed_core.imaging.modality import Sex
 from dpmed_core.imaging.volume_grid import AIR
-from tests.image_files import lopsided
+from tests.image_files import asymmetric_volume
 
 Change = Callable[..., None]
 REAL = os.environ.get("DPMED_REAL_COHORTS", "")
@@ -35,8 +35,8 @@ def refusal(folder: Path) -> str:
 
 
 def planes_of(folder: Path) -> tuple[np.ndarray, float]:
-    """Hounsfield units as ordered by the reader, and its spacing."""
-    planes, geometry, _ = in_order(read_series(files_in(str(folder))).planes)
+    """The slices' Hounsfield units in the reader's order, and their mean spacing."""
+    planes, geometry, _ = order_planes(read_series(series_file_paths(str(folder))).planes)
     return np.stack([plane.read() for plane in planes]), float(np.diff(geometry.positions[0]).mean())
 
 
@@ -52,7 +52,7 @@ def test_neither_the_files_order_nor_reversed_axes_change_the_stored_volume(
 ) -> None:
     straight, turned = tmp_path / "straight", tmp_path / "turned"
     write_series(straight, scan, age=61, sex="F", spacing_mm=(3.0, 1.7, 2.3))
-    write_series(turned, scan, age=61, sex="F", spacing_mm=(3.0, 1.7, 2.3), export=Export(*layout, order=5))
+    write_series(turned, scan, age=61, sex="F", spacing_mm=(3.0, 1.7, 2.3), layout=SeriesLayout(*layout, order=5))
     first, second = read_scan(straight), read_scan(turned)
     assert np.array_equal(first.pixels, second.pixels)
     assert first.age == 61 and first.sex is Sex.FEMALE
@@ -67,7 +67,7 @@ def test_slices_acquired_sagittally_give_the_same_volume(tmp_path: Path, scan: n
 
 
 def test_order_units_and_spacing_are_simpleitks(tmp_path: Path, scan: np.ndarray) -> None:
-    write_series(tmp_path / "series", scan, age=61, sex="F", spacing_mm=(3.0, 2.0, 2.0), export=Export(order=3))
+    write_series(tmp_path / "series", scan, age=61, sex="F", spacing_mm=(3.0, 2.0, 2.0), layout=SeriesLayout(order=3))
     units, spacing = planes_of(tmp_path / "series")
     theirs = by_simpleitk(tmp_path / "series")
     assert np.array_equal(units, sitk.GetArrayFromImage(theirs)) and np.array_equal(units, scan)
@@ -78,7 +78,7 @@ def test_a_slice_that_is_missing_is_counted_and_the_gap_interpolated(series: lis
     whole = read_scan(series[0].parent)
     series[7].unlink()
     gapped = read_scan(series[0].parent)
-    assert "1 slice is missing between others; the gap was filled by interpolation" in gapped.remarks
+    assert "1 slice is missing between others; the gap was filled by interpolation" in gapped.warnings
     inside = whole.pixels > -200
     assert np.abs(gapped.pixels[inside].astype(float) - whole.pixels[inside]).mean() < 8
 
@@ -89,24 +89,24 @@ def test_a_wide_gap_is_refused(series: list[Path]) -> None:
     assert "leaves 15 mm between two slices (usually 3 mm)" in refusal(series[0].parent)
 
 
-def test_a_slice_that_stands_twice_is_used_once_and_told(series: list[Path], change: Change) -> None:
+def test_a_duplicate_slice_is_used_once_with_a_warning(series: list[Path], change: Change) -> None:
     whole = read_scan(series[0].parent)
     again = series[0].parent / "again.dcm"
     shutil.copy(series[9], again)
     change(again, SOPInstanceUID=generate_uid(), InstanceNumber=99)
     doubled = read_scan(series[0].parent)
-    assert REPEATED in doubled.remarks and np.array_equal(doubled.pixels, whole.pixels)
+    assert REPEATED in doubled.warnings and np.array_equal(doubled.pixels, whole.pixels)
 
 
-def test_two_different_slices_at_one_place_are_refused(series: list[Path], change: Change) -> None:
+def test_two_different_slices_at_the_same_position_are_refused(series: list[Path], change: Change) -> None:
     change(series[9], ImagePositionPatient=list(pydicom.dcmread(series[10]).ImagePositionPatient))
-    assert "two different slices at one place (1 place)" in refusal(series[0].parent)
+    assert "different slices at the same position (1 position)" in refusal(series[0].parent)
 
 
-def test_uneven_spacing_is_told_and_resampled_from_where_the_slices_are(series: list[Path], change: Change) -> None:
+def test_uneven_spacing_gives_a_warning(series: list[Path], change: Change) -> None:
     x, y, z = pydicom.dcmread(series[12]).ImagePositionPatient
     change(series[12], ImagePositionPatient=[x, y, z + 1.2])
-    assert UNEVEN in read_scan(series[0].parent).remarks
+    assert UNEVEN in read_scan(series[0].parent).warnings
 
 
 def test_two_series_in_one_folder_are_refused_with_their_sizes(series: list[Path], change: Change) -> None:
@@ -122,7 +122,7 @@ def test_slices_of_two_patients_are_refused_without_naming_them(series: list[Pat
     assert "slices of 2 patients" in refusal(series[0].parent) and "Doe" not in refusal(series[0].parent)
 
 
-def test_localizers_are_left_out_whether_the_header_says_so_or_they_lie_otherwise(series: list[Path], change: Change) -> None:
+def test_localizers_are_left_out_whether_named_in_the_header_or_known_by_their_orientation(series: list[Path], change: Change) -> None:
     whole = read_scan(series[0].parent)
     scout, unsaid = series[0].parent / "scout.dcm", series[0].parent / "unsaid.dcm"
     for path in (scout, unsaid):
@@ -130,10 +130,10 @@ def test_localizers_are_left_out_whether_the_header_says_so_or_they_lie_otherwis
     change(scout, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], SeriesInstanceUID=generate_uid(), PixelSpacing=None)
     change(unsaid, ImageOrientationPatient=[1, 0, 0, 0, 0, -1])
     found = read_scan(series[0].parent)
-    assert LOCALIZERS in found.remarks and np.array_equal(found.pixels, whole.pixels)
+    assert LOCALIZERS in found.warnings and np.array_equal(found.pixels, whole.pixels)
 
 
-def test_a_tilted_gantry_is_flagged_and_turned_upright(tmp_path: Path, change: Change) -> None:
+def test_a_tilted_gantry_gives_a_warning_and_an_upright_volume(tmp_path: Path, change: Change) -> None:
     cosine, sine = np.cos(np.deg2rad(15)), np.sin(np.deg2rad(15))
     heights = np.arange(30) * 4.0
     y = (np.arange(60) - 29.5) * 3.0
@@ -143,7 +143,7 @@ def test_a_tilted_gantry_is_flagged_and_turned_upright(tmp_path: Path, change: C
     for path, height in zip(paths, heights, strict=True):
         change(path, ImageOrientationPatient=[1, 0, 0, 0, cosine, sine], ImagePositionPatient=[-73.5, -80, height])
     found = read_scan(tmp_path / "tilted")
-    assert TILTED in found.remarks
+    assert TILTED in found.warnings
     expected = 2 * (np.arange(96) - 47.5) * 4
     middle = found.pixels[32, 36:60, 48]
     assert np.abs(middle - expected[36:60]).max() <= 3
@@ -152,15 +152,15 @@ def test_a_tilted_gantry_is_flagged_and_turned_upright(tmp_path: Path, change: C
 def test_slices_that_jump_sideways_are_refused(series: list[Path], change: Change) -> None:
     x, y, z = pydicom.dcmread(series[5]).ImagePositionPatient
     change(series[5], ImagePositionPatient=[x + 30, y, z])
-    assert "do not lie behind one another" in refusal(series[0].parent)
+    assert "do not lie on one line" in refusal(series[0].parent)
 
 
-def test_what_leaves_no_file_of_slices_alone_is_refused_by_number(series: list[Path]) -> None:
+def test_a_file_that_is_not_dicom_is_refused_by_its_number(series: list[Path]) -> None:
     (series[0].parent / "0002b.dcm").write_text("<html>not a slice</html>")
     assert "number 4 of 25 in the order of names) that is not a DICOM file" in refusal(series[0].parent)
 
 
-def test_files_of_the_system_and_objects_without_pixels_are_passed_over(series: list[Path], change: Change) -> None:
+def test_system_files_and_objects_without_pixels_are_left_out(series: list[Path], change: Change) -> None:
     whole = read_scan(series[0].parent)
     for name in (".DS_Store", "Thumbs.db", "DICOMDIR"):
         (series[0].parent / name).write_bytes(b"anything")
@@ -168,23 +168,23 @@ def test_files_of_the_system_and_objects_without_pixels_are_passed_over(series: 
     shutil.copy(series[0], report)
     change(report, PixelData=None, Rows=None, Columns=None, Modality="SR", SeriesInstanceUID=generate_uid())
     found = read_scan(series[0].parent)
-    assert WITHOUT_PIXELS in found.remarks and np.array_equal(found.pixels, whole.pixels)
+    assert WITHOUT_PIXELS in found.warnings and np.array_equal(found.pixels, whole.pixels)
 
 
 @pytest.mark.parametrize(
     ("attributes", "complaint"),
     [
-        ({"Modality": "MR"}, "no CT (Modality MR)"),
-        ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0}, "holds colour (3 values a voxel)"),
+        ({"Modality": "MR"}, "not CT (Modality MR)"),
+        ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0}, "holds a colour image (3 values per voxel)"),
         ({"ImagePositionPatient": None}, "without a usable ImagePositionPatient"),
         ({"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]}, "without a usable ImageOrientationPatient"),
         ({"PixelSpacing": None}, "without a usable PixelSpacing"),
         ({"PixelSpacing": [5, 5]}, "different PixelSpacing"),
         ({"Rows": 36, "Columns": 40}, "different sizes (36 x 40 and 40 x 36 voxels)"),
-        ({"RescaleSlope": 300}, "beyond the 16 bits of Hounsfield units"),
+        ({"RescaleSlope": 300}, "do not fit the 16 bits of Hounsfield units"),
         ({"RescaleSlope": None, "RescaleIntercept": None}, "neither RescaleSlope nor RescaleIntercept"),
-        ({"PixelData": b"\0" * 100}, "breaks off"),
-        ({"BitsStored": 40}, "cannot be understood"),
+        ({"PixelData": b"\0" * 100}, "is cut short"),
+        ({"BitsStored": 40}, "in a way that cannot be read"),
         ({"NumberOfFrames": 7}, "multi-frame file beside other files"),
     ],
 )
@@ -204,10 +204,10 @@ def test_one_slice_and_two_thousand_are_refused(tmp_path: Path, series: list[Pat
     many.mkdir()
     for number in range(2000):
         shutil.copy(series[number % len(series)], many / f"{number}")
-    assert "series of 2,000 slices; up to 1,500" in refusal(many)
+    assert "series of 2,000 slices; at most 1,500" in refusal(many)
 
 
-def test_an_empty_folder_a_flat_scan_and_a_picture_are_refused(tmp_path: Path) -> None:
+def test_an_empty_folder_a_constant_scan_and_a_png_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "holds no file" in refusal(tmp_path / "empty")
     write_series(tmp_path / "flat", np.full((70, 96, 96), 40, dtype=np.int16), age=1, sex="O")
@@ -217,7 +217,7 @@ def test_an_empty_folder_a_flat_scan_and_a_picture_are_refused(tmp_path: Path) -
     assert "not a DICOM file" in refusal(tmp_path / "pictures")
 
 
-def test_padding_is_air_and_metal_is_cut_off(series: list[Path], change: Change) -> None:
+def test_padding_becomes_air_and_metal_is_clipped(series: list[Path], change: Change) -> None:
     whole = read_scan(series[0].parent)
     slice_ = pydicom.dcmread(series[12])
     values = slice_.pixel_array.copy()
@@ -227,23 +227,23 @@ def test_padding_is_air_and_metal_is_cut_off(series: list[Path], change: Change)
     assert found.pixels.min() == AIR and found.pixels.max() <= 3071 and not np.array_equal(found.pixels, whole.pixels)
 
 
-def test_a_short_scan_and_one_without_air_are_remarked_on(tmp_path: Path) -> None:
-    values = np.clip(lopsided((80, 40, 36)), 0, None)
+def test_a_short_scan_and_one_without_air_give_warnings(tmp_path: Path) -> None:
+    values = np.clip(asymmetric_volume((80, 40, 36)), 0, None)
     write_series(tmp_path / "offset", values, age=1, sex="O", spacing_mm=(4.0, 4.0, 4.0))
-    assert NO_AIR in read_scan(tmp_path / "offset").remarks
-    write_series(tmp_path / "short", lopsided((20, 40, 36)), age=1, sex="O")
-    assert read_scan(tmp_path / "short").remarks == (SHORT,)
+    assert NO_AIR in read_scan(tmp_path / "offset").warnings
+    write_series(tmp_path / "short", asymmetric_volume((20, 40, 36)), age=1, sex="O")
+    assert read_scan(tmp_path / "short").warnings == (SHORT,)
 
 
 @pytest.mark.real
 @pytest.mark.skipif(not REAL, reason="DPMED_REAL_COHORTS does not name the folder of real cohorts")
-def test_the_real_series_shuffled_gapped_doubled_and_beside_another(tmp_path: Path, change: Change) -> None:
+def test_a_real_series_shuffled_with_a_gap_with_a_duplicate_and_beside_another(tmp_path: Path, change: Change) -> None:
     original = Path(REAL) / "dicom_samples" / "totalseg_ct_series"
     files = sorted(original.glob("*.dcm"))
     shuffled = tmp_path / "shuffled"
     shuffled.mkdir()
-    for place, path in zip(np.random.default_rng(0).permutation(len(files)), files, strict=True):
-        shutil.copy(path, shuffled / f"{place:02d}")
+    for number, path in zip(np.random.default_rng(0).permutation(len(files)), files, strict=True):
+        shutil.copy(path, shuffled / f"{number:02d}")
     theirs = by_simpleitk(original)
     units, spacing = planes_of(shuffled)
     assert np.array_equal(units, np.clip(sitk.GetArrayFromImage(theirs), -1024, 3071))
@@ -253,11 +253,11 @@ def test_the_real_series_shuffled_gapped_doubled_and_beside_another(tmp_path: Pa
 
     shutil.copy(shuffled / "05", shuffled / "doubled")
     doubled = read_scan(shuffled)
-    assert REPEATED in doubled.remarks and np.array_equal(doubled.pixels, whole.pixels)
+    assert REPEATED in doubled.warnings and np.array_equal(doubled.pixels, whole.pixels)
     (shuffled / "doubled").unlink()
 
     (shuffled / "05").rename(tmp_path / "05")
-    assert any("1 slice is missing" in remark for remark in read_scan(shuffled).remarks)
+    assert any("1 slice is missing" in warning for warning in read_scan(shuffled).warnings)
     (tmp_path / "05").rename(shuffled / "05")
 
     for number in range(8):

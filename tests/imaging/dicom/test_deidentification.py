@@ -1,4 +1,4 @@
-"""Thirty identifiers are planted wherever an import looks; none of them may be found in what it stores, logs or says."""
+"""Thirty identifiers are planted in headers, names and tables; none of them may appear in what an import stores, logs or prints."""
 
 import json
 import logging
@@ -51,7 +51,7 @@ FRAGMENTS = [text.split("^")[0] for text in PLANTED]
 
 @pytest.fixture
 def export(tmp_path, write_dicom_file):
-    """Three DICOM radiographs, one of them damaged and one of another modality, in folders and under names that identify."""
+    """Three DICOM radiographs, one of them damaged and one of another modality, whose folder and file names identify a patient."""
     folder = tmp_path / IN_NAMES["folder"]
     folder.mkdir()
     for number in range(3):
@@ -65,13 +65,13 @@ def export(tmp_path, write_dicom_file):
 
 @pytest.fixture
 def run(data_dir, monkeypatch, caplog):
-    """Runs one command in this process; every word that it says or logs."""
+    """A function that runs one command in this process and returns everything that it prints or logs."""
     monkeypatch.setenv("DPMED_DATA_DIR", str(data_dir))
     load_settings.cache_clear()
     caplog.set_level(logging.DEBUG)
 
-    def run(*words):
-        done = CliRunner().invoke(dpmed, [str(word) for word in words])
+    def run(*arguments):
+        done = CliRunner().invoke(dpmed, [str(argument) for argument in arguments])
         assert done.exception is None or isinstance(done.exception, DpmedError | SystemExit), done.exception
         return f"{done.output}{done.stderr}{done.exception}{caplog.text}"
 
@@ -92,14 +92,14 @@ def everything_stored(data_dir):
     return b"\0".join([*contents.values(), *(str(path.relative_to(data_dir)).encode() for path in contents)])
 
 
-def assert_none_is_found(data_dir, said):
+def assert_none_is_found(data_dir, printed):
     stored = everything_stored(data_dir)
     assert len(stored) > 128 * 128
-    found = [text for text in FRAGMENTS if text.encode() in stored or text.encode("utf-16-le") in stored or text in said]
+    found = [text for text in FRAGMENTS if text.encode() in stored or text.encode("utf-16-le") in stored or text in printed]
     assert found == []
 
 
-def test_there_are_thirty_of_them():
+def test_thirty_identifiers_are_planted():
     assert len(set(PLANTED)) == 30 and min(map(len, FRAGMENTS)) >= 6
 
 
@@ -108,38 +108,38 @@ def test_by_manifest(run, export, data_dir, tmp_path):
         {"image": f"{IN_NAMES['folder']}/{IN_NAMES['file']}-{number}.dcm", **IN_TABLE, "age": age, "mass": number % 2}
         for number, age in ((0, 61), (1, ""), (2, ""), (3, ""), (0, "planted age 19450317"))
     ]
-    said = run("cohort", "add", "radiographs", "--manifest", write_table(tmp_path / "list.csv", rows), "--findings", "mass", "--json")
-    assert '"n_imported": 2' in said and "burned into the picture" in said and "another modality" in said
-    said += run("cohort", "show", "radiographs", "--json") + run("cohort", "list")
-    said += run("cohort", "add", "other", "--manifest", tmp_path / "list.csv", "--findings", "nodule")
-    assert_none_is_found(data_dir, said)
+    printed = run("cohort", "add", "radiographs", "--manifest", write_table(tmp_path / "list.csv", rows), "--findings", "mass", "--json")
+    assert '"n_imported": 2' in printed and "burned into the image" in printed and "a modality other than" in printed
+    printed += run("cohort", "show", "radiographs", "--json") + run("cohort", "list")
+    printed += run("cohort", "add", "other", "--manifest", tmp_path / "list.csv", "--findings", "nodule")
+    assert_none_is_found(data_dir, printed)
 
 
 def test_by_folder_with_labels_joined_by_accession(run, export, data_dir, tmp_path):
     labels = write_table(tmp_path / "labels.csv", [{"accession_number": HEADER["AccessionNumber"], "mass": 1, **IN_TABLE}])
-    said = run("cohort", "add", "radiographs", export, "--source", "dicom", "--labels", labels, "--findings", "mass", "--json")
-    assert '"n_imported": 2' in said
-    said += run("cohort", "show", "radiographs", "--json")
+    printed = run("cohort", "add", "radiographs", export, "--source", "dicom", "--labels", labels, "--findings", "mass", "--json")
+    assert '"n_imported": 2' in printed
+    printed += run("cohort", "show", "radiographs", "--json")
     write_table(labels, [{"accession_number": "another", "mass": 1, **IN_TABLE}])
-    said += run("cohort", "add", "none", export, "--source", "dicom", "--labels", labels, "--findings", "mass")
-    assert "None of the 3 files" in said
-    assert_none_is_found(data_dir, said)
+    printed += run("cohort", "add", "none", export, "--source", "dicom", "--labels", labels, "--findings", "mass")
+    assert "None of the 3 files" in printed
+    assert_none_is_found(data_dir, printed)
 
 
-def test_the_report_names_the_attributes_that_were_met_and_how_often(run, export, data_dir):
-    said = run("cohort", "add", "radiographs", export, "--source", "dicom", "--json")
-    report = json.loads(said[said.index("{") : said.rindex("}") + 1])
-    met = report["identifying_attributes"]
-    assert met["PatientName"] == met["AccessionNumber"] == met["InstitutionName"] == 2
-    assert "StudyTime" not in met and "Modality" not in met
-    assert_none_is_found(data_dir, said)
+def test_the_report_counts_identifying_attributes_by_keyword(run, export, data_dir):
+    printed = run("cohort", "add", "radiographs", export, "--source", "dicom", "--json")
+    report = json.loads(printed[printed.index("{") : printed.rindex("}") + 1])
+    counts = report["identifying_attributes"]
+    assert counts["PatientName"] == counts["AccessionNumber"] == counts["InstitutionName"] == 2
+    assert "StudyTime" not in counts and "Modality" not in counts
+    assert_none_is_found(data_dir, printed)
 
 
-def test_pictures_with_comments_in_their_chunks(run, data_dir, tmp_path):
+def test_png_files_with_text_chunks(run, data_dir, tmp_path):
     comment = PngInfo()
     comment.add_text("Comment", " ".join(PLANTED))
     pixels = np.random.default_rng(0).integers(0, 256, (260, 220), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "radiograph.png", pnginfo=comment)
     rows = [{"image": "radiograph.png", "patient_id": HEADER["PatientID"], "mass": 1}]
-    said = run("cohort", "add", "radiographs", "--manifest", write_table(tmp_path / "list.csv", rows), "--findings", "mass")
-    assert_none_is_found(data_dir, said)
+    printed = run("cohort", "add", "radiographs", "--manifest", write_table(tmp_path / "list.csv", rows), "--findings", "mass")
+    assert_none_is_found(data_dir, printed)

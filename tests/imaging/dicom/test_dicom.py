@@ -1,3 +1,5 @@
+"""One DICOM image: windows, polarity, ages, warnings, and what is refused."""
+
 import threading
 import warnings
 
@@ -8,8 +10,8 @@ from PIL import Image
 from pydicom.dataset import Dataset
 
 from dpmed_core.errors import ImageError
-from dpmed_core.imaging.dicom.header import ALLOWED_ATTRIBUTES, _quiet, quiet, read_header
-from dpmed_core.imaging.dicom.patient import BURNED_IN, FROM_THE_SIDE, OTHER_BODY_PART, OTHER_MODALITY, TURNED
+from dpmed_core.imaging.dicom.header import ALLOWED_ATTRIBUTES, _silencer, read_header, silenced_warnings
+from dpmed_core.imaging.dicom.patient import BURNED_IN, LATERAL, OTHER_BODY_PART, OTHER_MODALITY, POLARITY_INVERTED
 from dpmed_core.imaging.dicom.read import read_dicom
 from dpmed_core.imaging.modality import Sex
 from dpmed_core.imaging.polarity import is_negative
@@ -26,7 +28,7 @@ def read(tmp_path, write_dicom_file):
 
 
 def test_a_linear_window_is_that_of_the_standard(read):
-    """PS3.3 C.11.2.1.2.1: y = (x - (c - 0.5)) / (w - 1) + 0.5, here by hand at three values."""
+    """PS3.3 C.11.2.1.2.1: y = (x - (c - 0.5)) / (w - 1) + 0.5, calculated by hand at four values."""
     shown = read(RAMP, BitsStored=12, HighBit=11, WindowCenter=2048, WindowWidth=1001).pixels.ravel()
     assert shown[1547] == 0 and shown[2549] == 1
     assert shown[2047] == pytest.approx((2047 - 2047.5) / 1000 + 0.5, abs=1e-6)
@@ -41,8 +43,8 @@ def test_monochrome1_is_the_negative_of_monochrome2(read):
     assert bright[0, 0] < bright[-1, -1]
 
 
-def test_the_window_counts_rescaled_values(read):
-    """Stored 0..4095, slope 2, intercept -1000: a window around 1000 stands around stored 1000."""
+def test_the_window_applies_to_rescaled_values(read):
+    """With slope 2 and intercept -1000, a window with level 1000 is centred on the stored value 1000."""
     shown = read(RAMP, BitsStored=12, HighBit=11, RescaleSlope=2, RescaleIntercept=-1000, WindowCenter=1000, WindowWidth=401).pixels.ravel()
     assert shown[895] == 0 and shown[1105] == 1
     assert shown[1000] == pytest.approx((1000 - 999.5) / 400 + 0.5, abs=1e-6)
@@ -55,7 +57,7 @@ def test_signed_pixels_are_read_as_signed(read):
     assert np.all(np.diff(shown.ravel()) >= 0)
 
 
-def test_the_first_of_several_windows_holds(read):
+def test_the_first_of_several_windows_is_used(read):
     one = read(RAMP, BitsStored=12, HighBit=11, WindowCenter=1000, WindowWidth=500).pixels
     several = read(RAMP, BitsStored=12, HighBit=11, WindowCenter=[1000, 3000], WindowWidth=[500, 100]).pixels
     assert np.array_equal(one, several)
@@ -104,7 +106,7 @@ def test_a_missing_age_is_computed_from_birth_and_study(read, born, taken, years
     assert read(RAMP, PatientBirthDate=born, StudyDate=taken).age == years
 
 
-def test_the_age_that_is_written_counts_more_than_the_dates(read):
+def test_a_given_age_is_used_before_the_dates(read):
     assert read(RAMP, PatientAge="061Y", PatientBirthDate="19450508", StudyDate="20200508").age == 61
     assert read(RAMP, PatientBirthDate="19450508", AcquisitionDate="20200601").age == 75
 
@@ -114,7 +116,7 @@ def test_the_view_is_read(read):
 
 
 @pytest.mark.parametrize(
-    ("attributes", "remarks"),
+    ("attributes", "warnings"),
     [
         ({"Modality": "DX", "BodyPartExamined": "CHEST", "BurnedInAnnotation": "NO"}, ()),
         ({"Modality": "CR", "BodyPartExamined": "Thorax PA"}, ()),
@@ -122,14 +124,14 @@ def test_the_view_is_read(read):
         ({"Modality": "CT"}, (OTHER_MODALITY,)),
         ({"Modality": "DX", "BodyPartExamined": "KNEE"}, (OTHER_BODY_PART,)),
         ({"Modality": "DX", "BurnedInAnnotation": "YES"}, (BURNED_IN,)),
-        ({"Modality": "DX", "ViewPosition": "LL"}, (FROM_THE_SIDE,)),
+        ({"Modality": "DX", "ViewPosition": "LL"}, (LATERAL,)),
     ],
 )
-def test_another_modality_or_body_part_and_burned_in_text_are_remarked_on(read, attributes, remarks):
-    assert read(RAMP, **attributes).remarks == remarks
+def test_another_modality_or_body_part_and_burned_in_text_give_warnings(read, attributes, warnings):
+    assert read(RAMP, **attributes).warnings == warnings
 
 
-def test_an_icon_is_not_taken_for_the_picture(read, tmp_path, write_dicom_file):
+def test_an_icon_is_not_taken_for_the_image(read, tmp_path, write_dicom_file):
     icon = Dataset()
     icon.Rows = icon.Columns = 2
     icon.SamplesPerPixel, icon.PhotometricInterpretation, icon.BitsAllocated = 1, "MONOCHROME2", 8
@@ -144,18 +146,18 @@ def test_an_icon_is_not_taken_for_the_picture(read, tmp_path, write_dicom_file):
 
 
 def test_warnings_are_silent_while_any_thread_reads():
-    """Two threads that overlap: the first to leave must not wake the warnings of the other, the last one must."""
-    with quiet():
-        other = threading.Thread(target=_quiet.enter)
+    """Two threads overlap: warnings return only when the last of them has finished."""
+    with silenced_warnings():
+        other = threading.Thread(target=_silencer.enter)
         other.start()
         other.join()
     warnings.warn("silent: the other thread is still inside", UserWarning, stacklevel=1)
-    _quiet.leave()
+    _silencer.leave()
     with pytest.raises(UserWarning, match="heard"):
         warnings.warn("heard", UserWarning, stacklevel=1)
 
 
-def test_identifying_attributes_are_named_and_never_their_values(read):
+def test_identifying_attributes_are_reported_without_their_values(read):
     radiograph = read(RAMP, PatientName="Doe^Jane", PatientID="4711", AccessionNumber="", InstitutionName="St. Elsewhere")
     assert radiograph.identifying == ("InstitutionName", "PatientID", "PatientName", "SOPInstanceUID")
     assert not any(text in repr(radiograph) for text in ("Jane", "4711", "Elsewhere"))
@@ -163,7 +165,7 @@ def test_identifying_attributes_are_named_and_never_their_values(read):
 
 def test_values_that_are_not_used_are_never_read(tmp_path, write_dicom_file):
     path = write_dicom_file(tmp_path / "radiograph.dcm", RAMP, PatientName="Doe^Jane", PatientID="4711", PatientAge="061Y")
-    with quiet():
+    with silenced_warnings():
         header = read_header(path)
     kept = {element.keyword for element in header.attributes}
     assert kept <= {*ALLOWED_ATTRIBUTES, "SpecificCharacterSet"} and "PatientAge" in kept
@@ -181,15 +183,15 @@ def test_sex_is_read(read, text, sex):
         ({"PhotometricInterpretation": "RGB"}, "colour"),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "palette"),
         ({"Rows": 20_000, "Columns": 20_000}, "more than"),
-        ({"Rows": 65}, "contradict its header"),
+        ({"Rows": 65}, "contradicts its header"),
     ],
 )
-def test_what_is_no_single_grey_image_is_refused_with_its_reason(read, attributes, reason):
+def test_a_file_that_is_not_a_single_grey_image_is_refused_with_its_reason(read, attributes, reason):
     with pytest.raises(ImageError, match=reason):
         read(RAMP, **attributes)
 
 
-def test_an_empty_image_is_refused(read):
+def test_a_constant_image_is_refused(read):
     with pytest.raises(ImageError, match="same value everywhere"):
         read(np.full((8, 8), 7, dtype=np.uint16))
 
@@ -201,7 +203,7 @@ def test_a_web_page_named_dcm_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("share", [0.05, 0.2, 0.9])
-def test_a_file_that_breaks_off_is_refused_wherever_it_does(tmp_path, write_dicom_file, share):
+def test_a_file_that_is_cut_short_is_refused_wherever_it_ends(tmp_path, write_dicom_file, share):
     path = write_dicom_file(tmp_path / "radiograph.dcm", RAMP)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     with pytest.raises(ImageError):
@@ -217,7 +219,7 @@ def test_nothing_out_of_a_header_is_logged(read, caplog, capfd):
 
 @pytest.mark.real
 def test_real_chest_images_are_upright_with_dark_lungs_whatever_their_header_says(real_cohorts):
-    """One radiograph, and the same pixels with the photometric interpretation altered to MONOCHROME1: the lungs are dark in both."""
+    """A radiograph, and the same pixels declared as MONOCHROME1: the lungs are dark in both."""
     folder = real_cohorts / "dicom_samples" / "torchxrayvision"
     radiograph, altered = (read_dicom(folder / name) for name in (IMAGE, "Fake_MONOHR1.dcm"))
     for shown in (radiograph, altered):
@@ -225,11 +227,11 @@ def test_real_chest_images_are_upright_with_dark_lungs_whatever_their_header_say
         right, left, mediastinum = (shown.pixels[350:550, start : start + 120].mean() for start in (270, 640, 470))
         assert max(right, left) < mediastinum - 0.2
         assert shown.pixels[:150, 400:600].mean() < shown.pixels[-200:, 400:600].mean() - 0.1  # the neck above, the abdomen below
-    assert altered.remarks == (TURNED,) and radiograph.remarks == ()
+    assert altered.warnings == (POLARITY_INVERTED,) and radiograph.warnings == ()
     assert np.allclose(radiograph.pixels, altered.pixels, atol=0.02)
 
 
-def test_a_chest_shown_as_a_negative_is_turned_round_and_padding_stays_black(read):
+def test_a_chest_displayed_as_a_negative_is_inverted_and_padding_stays_black(read):
     radiograph = (render_radiograph(draw_population(60, seed=4, variant="demo").iloc[0], 0, size=64, seed=4, variant="demo") * 4000).astype(
         np.uint16
     )
@@ -237,13 +239,13 @@ def test_a_chest_shown_as_a_negative_is_turned_round_and_padding_stays_black(rea
     known = {"BodyPartExamined": "CHEST", "ViewPosition": "PA", "PixelPaddingValue": 65535}
     right, wrong = read(radiograph, **known), read(radiograph, PhotometricInterpretation="MONOCHROME1", **known)
     assert np.allclose(right.pixels, wrong.pixels, atol=1e-6) and not wrong.pixels[:, :3].any()
-    assert right.remarks == () and wrong.remarks == (TURNED,)
+    assert right.warnings == () and wrong.warnings == (POLARITY_INVERTED,)
     for other in ({"ViewPosition": "LL"}, {"BodyPartExamined": "KNEE"}, {"BodyPartExamined": ""}):
-        assert TURNED not in read(radiograph, PhotometricInterpretation="MONOCHROME1", **{**known, **other}).remarks
+        assert POLARITY_INVERTED not in read(radiograph, PhotometricInterpretation="MONOCHROME1", **{**known, **other}).warnings
 
 
 @pytest.mark.real
-def test_no_real_image_is_taken_for_a_negative_and_hardly_a_negative_for_an_image(real_cohorts):
+def test_no_real_image_counts_as_a_negative_and_nearly_every_inverted_copy_does(real_cohorts):
     children = np.load(real_cohorts / "pneumoniamnist" / "pneumoniamnist.npz", allow_pickle=False)["test_images"]
     adults = [np.asarray(Image.open(path)) for path in sorted((real_cohorts / "nih1000" / "images").iterdir())]
     radiographs = [np.asarray(radiograph, dtype=np.float32) / 255 for radiograph in (*children, *adults)]

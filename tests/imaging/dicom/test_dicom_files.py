@@ -1,4 +1,4 @@
-"""Every file that pydicom installs, and the samples where they are at hand: an image that a reference decodes alike, or one sentence."""
+"""Every test file of pydicom, and the DICOM samples if available, gives an image that agrees with a reference decoder, or one sentence."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 from dpmed_core.errors import ImageError
 from dpmed_core.imaging.dicom.display import LUMINANCE, displayed
 from dpmed_core.imaging.dicom.frames import stored_values
-from dpmed_core.imaging.dicom.header import quiet, read_header
+from dpmed_core.imaging.dicom.header import read_header, silenced_warnings
 from dpmed_core.imaging.dicom.read import read_dicom
 
 INSTALLED = Path(pydicom.data.__file__).parent / "test_files"
@@ -30,12 +30,12 @@ TYPES = {
 }
 NOT_BY_GDCM = {
     "J2K_pixelrep_mismatch.dcm",  # GDCM believes the stream's missing sign rather than the header's
-    "rtdose_1frame.dcm",  # on dose planes its reader ends the process
+    "rtdose_1frame.dcm",  # dose planes crash its reader
     "rtdose_expb_1frame.dcm",
     "rtdose_rle_1frame.dcm",
 }
 COLOUR_LEVELS = 4 / 255
-"""By how much two JPEG decoders may differ: rounding in the colour transformation and in upsampled chrominance."""
+"""Allowed difference of two JPEG decoders: rounding in the colour transformation and in the upsampling of chrominance."""
 
 
 def files() -> list[Path]:
@@ -45,7 +45,7 @@ def files() -> list[Path]:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the table: the file, what came of it, with what it was compared and how far they were apart."""
+    """A line of the table: the file, the result, the reference that it was compared with, and their largest difference."""
 
     name: str
     outcome: str
@@ -67,22 +67,22 @@ def line_of(path: Path) -> Line:
         return Line(name, str(error))
     assert image.pixels.dtype == np.float32 and 0 <= image.pixels.min() < image.pixels.max() <= 1
     outcome = f"image {image.pixels.shape[0]} x {image.pixels.shape[1]}"
-    with quiet():
+    with silenced_warnings():
         header = read_header(path)
         ours = stored_values(header)
     if ours.ndim == 3 or header.text("PhotometricInterpretation") == "PALETTE COLOR":
         return Line(name, outcome, "pydicom with GDCM, luminance", colour_difference(path, image.pixels), COLOUR_LEVELS)
     theirs = None if path.name in NOT_BY_GDCM else decoded_by_gdcm(path)
-    reference, difference = ("GDCM, stored values", apart(ours, theirs)) if theirs is not None else by_another_way(path, ours)
+    reference, difference = ("GDCM, stored values", largest_difference(ours, theirs)) if theirs is not None else other_reference(path, ours)
     return Line(name, outcome, reference, max(difference, window_difference(path, displayed(ours, header))), 1e-5)
 
 
-def apart(ours: np.ndarray, theirs: np.ndarray) -> float:
+def largest_difference(ours: np.ndarray, theirs: np.ndarray) -> float:
     return float(np.abs(ours.astype(np.int64) - theirs.reshape(ours.shape).astype(np.int64)).max())
 
 
 def decoded_by_gdcm(path: Path) -> np.ndarray | None:
-    """The values of the file as GDCM reads it, without pydicom; None where it cannot."""
+    """The values of the file as GDCM reads it, without pydicom; None if it cannot read it."""
     gdcm.Trace.WarningOff(), gdcm.Trace.ErrorOff()
     reader = gdcm.ImageReader()
     reader.SetFileName(str(path))
@@ -92,19 +92,19 @@ def decoded_by_gdcm(path: Path) -> np.ndarray | None:
     return None if kind is None else np.frombuffer(reader.GetImage().GetBuffer().encode("utf-8", "surrogateescape"), dtype=kind)
 
 
-def by_another_way(path: Path, ours: np.ndarray) -> tuple[str, float]:
-    """Where GDCM cannot: pydicom's decoding, or for 12-bit JPEG the same picture under JPEG 2000, to within its loss."""
+def other_reference(path: Path, ours: np.ndarray) -> tuple[str, float]:
+    """The reference for files that GDCM cannot read: pydicom, or for 12-bit JPEG the same image in lossy JPEG 2000."""
     dataset = pydicom.dcmread(path)
     if dataset.file_meta.TransferSyntaxUID == pydicom.uid.JPEGExtended12Bit:
-        twin = pydicom.dcmread(INSTALLED / "JPEG2000.dcm").pixel_array.astype(float)
-        return "the same picture under JPEG 2000", 0.0 if np.corrcoef(twin.ravel(), ours.ravel())[0, 1] > 0.98 else 1.0
-    return "pydicom, stored values", apart(ours, dataset.pixel_array)
+        same_image = pydicom.dcmread(INSTALLED / "JPEG2000.dcm").pixel_array.astype(float)
+        return "the same image in JPEG 2000", 0.0 if np.corrcoef(same_image.ravel(), ours.ravel())[0, 1] > 0.98 else 1.0
+    return "pydicom, stored values", largest_difference(ours, dataset.pixel_array)
 
 
 def window_difference(path: Path, ours: np.ndarray) -> float:
-    """Largest difference to pydicom's own modality and VOI transformation; 0 where the file names none, or one that shows nothing."""
+    """Largest difference from pydicom's modality and VOI transformation; 0 if the file has no window, or one in which all is constant."""
     header = pydicom.dcmread(path, force=True)
-    if "WindowCenter" not in header or float(np.atleast_1d(header.WindowWidth)[0]) < 1 or path.name in ONLY_OURS:
+    if "WindowCenter" not in header or float(np.atleast_1d(header.WindowWidth)[0]) < 1 or path.name in NOT_BY_PYDICOM:
         return 0.0
     stored = header.pixel_array
     values = apply_voi_lut(apply_modality_lut(stored, header), header)
@@ -115,12 +115,12 @@ def window_difference(path: Path, ours: np.ndarray) -> float:
         return 0.0
     theirs = (values - low) / (high - low)
     theirs = 1 - theirs if header.PhotometricInterpretation == "MONOCHROME1" else theirs
-    picture = stored != header.get("PixelPaddingValue", None) if "PixelPaddingValue" in header else np.ones(stored.shape, bool)
-    return float(np.abs(theirs - ours)[picture].max())
+    is_image = stored != header.get("PixelPaddingValue", None) if "PixelPaddingValue" in header else np.ones(stored.shape, bool)
+    return float(np.abs(theirs - ours)[is_image].max())
 
 
-ONLY_OURS = {"JPEG-lossy.dcm", "JPGExtended.dcm"}
-"""12-bit JPEG: pydicom has no decoder for it here."""
+NOT_BY_PYDICOM = {"JPEG-lossy.dcm", "JPGExtended.dcm"}
+"""12-bit JPEG, for which pydicom has no decoder installed."""
 
 
 def colour_difference(path: Path, ours: np.ndarray) -> float:
@@ -148,9 +148,9 @@ def test_every_file_gives_an_image_like_a_reference_or_one_sentence(table, capsy
 def test_no_file_that_holds_a_single_image_is_refused(table):
     refused = {line.name for line in table if not line.reference}
     damaged = {
-        "JPEG2000-embedded-sequence-delimiter.dcm",  # a start of a stream, without pixels
+        "JPEG2000-embedded-sequence-delimiter.dcm",  # the start of a stream, without pixels
         "MR_truncated.dcm",
-        "badVR.dcm",  # says "1A" where it should say how many frames
+        "badVR.dcm",  # its number of frames is "1A"
         "meta_missing_tsyntax.dcm",  # has pixels, but no rows and columns
         "nested_priv_SQ.dcm",
         "no_meta.dcm",

@@ -1,4 +1,4 @@
-"""What the standard lets a file's pixels be: every encoding of one ramp gives the same picture, and absurd ones are refused."""
+"""Pixel encodings: every encoding of one ramp gives the same image, and impossible ones are refused."""
 
 import struct
 import time
@@ -27,7 +27,7 @@ from pydicom.uid import (
 )
 
 from dpmed_core.errors import ImageError
-from dpmed_core.imaging import subprocess_client as apart
+from dpmed_core.imaging import subprocess_client
 from dpmed_core.imaging.dicom import decoding as dicom_decoding
 from dpmed_core.imaging.dicom import header as dicom_header
 from dpmed_core.imaging.dicom.decoding import DECODER, FrameRequest, decode_frame
@@ -40,7 +40,7 @@ WINDOW = {"WindowCenter": 2048, "WindowWidth": 4096}
 
 @pytest.fixture
 def radiograph(tmp_path, write_dicom_file):
-    """The path of a radiograph with `stored` values."""
+    """A function that writes a radiograph with `stored` values and returns its path."""
     return lambda stored=RAMP, **attributes: write_dicom_file(tmp_path / "radiograph.dcm", stored, **attributes)
 
 
@@ -51,7 +51,7 @@ def read(radiograph):
 
 @pytest.fixture
 def rewritten(radiograph):
-    """The radiograph again, changed by hand before it was written."""
+    """A function that writes the radiograph after `change` was applied to its data set."""
 
     def rewrite(change, stored=RAMP, **attributes):
         path = radiograph(stored, **{**TWELVE, **WINDOW, **attributes} if stored is RAMP else attributes)
@@ -72,7 +72,7 @@ def table(first, entries, bits=8, *, words=True):
 
 
 @pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian])
-def test_native_transfer_syntaxes_give_the_same_picture(read, radiograph, tmp_path, syntax):
+def test_native_transfer_syntaxes_give_the_same_image(read, radiograph, tmp_path, syntax):
     plain = read(**TWELVE, **WINDOW)
     dataset = pydicom.dcmread(radiograph(**TWELVE, **WINDOW))
     if syntax is ExplicitVRBigEndian:
@@ -145,22 +145,22 @@ def test_an_exact_linear_window_is_that_of_the_standard(read):
 
 
 @pytest.mark.parametrize("words", [True, False])
-def test_a_voi_table_counts_more_than_a_window(read, words):
-    """Entries for stored values from 1000 on; below the first entry, above the last. Source: PS3.3 C.11.2.1.1."""
+def test_a_voi_table_is_used_before_a_window(read, words):
+    """The table starts at 1000; lower values get its first entry, higher ones its last. Source: PS3.3 C.11.2.1.1."""
     entries = [0, 10, 40, 90, 160, 255]
     shown = read(**TWELVE, **WINDOW, VOILUTSequence=table(1000, entries, words=words)).ravel()
     assert shown[[0, 1000, 1001, 1002, 1004, 1005, 4000]] * 255 == pytest.approx([0, 0, 10, 40, 160, 255, 255])
 
 
-def test_a_modality_table_comes_before_the_window(read):
-    """Stored 0 to 4095 become 4095 to 0, so that the window turns the ramp round."""
+def test_a_modality_table_is_applied_before_the_window(read):
+    """The table maps 0..4095 to 4095..0, so the displayed ramp is reversed."""
     sequence = table(0, list(range(4095, -1, -1)), bits=16)
-    turned = read(**TWELVE, **WINDOW, ModalityLUTSequence=sequence)
-    assert np.allclose(turned.ravel(), read(**TWELVE, **WINDOW).ravel()[::-1], atol=1e-6)
+    reversed_ = read(**TWELVE, **WINDOW, ModalityLUTSequence=sequence)
+    assert np.allclose(reversed_.ravel(), read(**TWELVE, **WINDOW).ravel()[::-1], atol=1e-6)
 
 
 @pytest.mark.parametrize("sequence", [[], table(0, [1, 2]), "short"])
-def test_a_table_that_is_empty_or_too_short_is_passed_over(read, sequence):
+def test_a_table_that_is_empty_or_too_short_is_ignored(read, sequence):
     if sequence == "short":
         sequence = table(0, [1, 2, 3])
         sequence[0].LUTDescriptor = [4000, 0, 8]
@@ -170,12 +170,12 @@ def test_a_table_that_is_empty_or_too_short_is_passed_over(read, sequence):
 
 
 @pytest.mark.parametrize("window", [{"WindowCenter": 90_000, "WindowWidth": 10}, {"WindowCenter": 5, "WindowWidth": 0}])
-def test_a_window_that_shows_nothing_gives_way_to_the_values_own_range(read, window):
+def test_a_window_that_shows_nothing_is_replaced_by_the_range_of_values(read, window):
     assert np.array_equal(read(**TWELVE, **window), read(**TWELVE))
     assert read(**TWELVE).min() == 0 and read(**TWELVE).max() == 1
 
 
-def test_a_range_of_padding_is_black_and_does_not_count(read):
+def test_a_range_of_padding_is_black_and_left_out_of_the_range_of_values(read):
     stored = RAMP.copy()
     stored[:8] = np.arange(60_000, 60_512).reshape(8, 64)
     shown = read(stored, PixelPaddingValue=60_511, PixelPaddingRangeLimit=60_000)
@@ -226,7 +226,7 @@ def test_colour_becomes_luminance(rewritten):
     assert np.allclose(read_dicom(rewritten(colour)).pixels * 255, rgb @ [0.299, 0.587, 0.114], atol=1e-3)
 
 
-def test_luminance_and_chrominance_under_run_lengths_are_understood(rewritten):
+def test_run_length_coded_luminance_and_chrominance_become_rgb(rewritten):
     rgb = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     ybr = pydicom.pixels.convert_color_space(rgb, "RGB", "YBR_FULL")
 
@@ -246,7 +246,7 @@ def test_files_older_than_the_photometric_interpretation_are_read(read, rewritte
     assert np.array_equal(read_dicom(rewritten(old)).pixels, read(**TWELVE, **WINDOW))
 
 
-def test_compressed_pixels_that_are_not_said_to_be_are_refused(rewritten):
+def test_compressed_pixels_under_a_native_transfer_syntax_are_refused(rewritten):
     def compress(dataset):
         dataset.compress(RLELossless)
 
@@ -273,16 +273,16 @@ def test_lossless_jpeg_is_read_with_every_predictor(read, rewritten, predictor):
     [
         ({"NumberOfFrames": 2_000_000_000}, "frames"),
         ({"Rows": 65_535, "Columns": 65_535}, "more than 50,000,000 pixels"),
-        ({"Rows": 7000, "Columns": 7000}, "break off or contradict"),
+        ({"Rows": 7000, "Columns": 7000}, "cut short or contradicts"),
         ({"Rows": 4000, "Columns": 4000, "BitsAllocated": 32}, "more than 6,250,000 pixels"),
         ({"Rows": 0}, "declares no pixels"),
-        ({"SamplesPerPixel": 3, "PhotometricInterpretation": "HSV"}, "break off|colour model"),
+        ({"SamplesPerPixel": 3, "PhotometricInterpretation": "HSV"}, "cut short|colour model"),
         ({"BitsAllocated": 12}, "stores 12 bits"),
         ({"BitsAllocated": 64}, "stores 64 bits"),
-        ({"BitsStored": 99}, "cannot be understood"),
+        ({"BitsStored": 99}, "in a way that cannot be read"),
     ],
 )
-def test_absurd_sizes_are_refused_before_memory_is_taken(radiograph, attributes, reason):
+def test_impossible_sizes_are_refused_before_memory_is_allocated(radiograph, attributes, reason):
     path = radiograph(**{**TWELVE, **attributes})
     tracemalloc.start()
     with pytest.raises(ImageError, match=reason):
@@ -291,7 +291,7 @@ def test_absurd_sizes_are_refused_before_memory_is_taken(radiograph, attributes,
     tracemalloc.stop()
 
 
-def test_a_deflated_file_that_unpacks_to_more_than_the_limit_is_refused(radiograph, tmp_path, monkeypatch):
+def test_a_deflated_file_that_decompresses_to_more_than_the_limit_is_refused(radiograph, tmp_path, monkeypatch):
     monkeypatch.setattr(dicom_header, "MAX_FILE_BYTES", 4 << 20)
     start = radiograph().read_bytes()[:132]
     syntax = DeflatedExplicitVRLittleEndian.encode() + b"\0" * (len(DeflatedExplicitVRLittleEndian) % 2)
@@ -299,7 +299,7 @@ def test_a_deflated_file_that_unpacks_to_more_than_the_limit_is_refused(radiogra
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     bomb = b"".join(packer.compress(bytes(1 << 20)) for _ in range(5)) + packer.flush()
     (tmp_path / "bomb.dcm").write_bytes(start + meta + bomb)
-    with pytest.raises(ImageError, match="unpacks to more than 4 MB"):
+    with pytest.raises(ImageError, match="decompresses to more than 4 MiB"):
         read_dicom(tmp_path / "bomb.dcm")
 
 
@@ -319,24 +319,24 @@ def frame_request(frame, **changes):
     return FrameRequest(**{**values, "n_bytes": len(frame), **changes})
 
 
-def test_a_decoder_that_dies_costs_one_frame(rewritten):
-    """The process is killed from outside while it waits: the next frame is refused or decoded by another one, the one after is fine."""
+def test_a_decoder_that_was_killed_is_replaced(rewritten):
+    """The subprocess is killed while it waits; the next frame is decoded by another one."""
     frame = imagecodecs.jpegls_encode(RAMP)
     request = frame_request(frame)
     assert np.array_equal(decode_frame(frame, request), RAMP)
-    apart._own.processes[DECODER]._process.kill()
+    subprocess_client._of_this_thread.processes[DECODER]._process.kill()
     time.sleep(0.05)
     assert np.array_equal(decode_frame(frame, request), RAMP)
 
 
-def test_a_decoder_that_hangs_is_ended(monkeypatch):
+def test_a_decoder_that_hangs_is_killed(monkeypatch):
     frame = imagecodecs.jpegls_encode(RAMP)
     request = frame_request(frame)
     decode_frame(frame, request)
     monkeypatch.setattr(dicom_decoding, "DECODING_SECONDS", 0.2)
-    process = apart._own.processes[DECODER]._process
+    process = subprocess_client._of_this_thread.processes[DECODER]._process
     with pytest.raises(TimeoutError):
-        decode_frame(frame, frame_request(frame, n_bytes=len(frame) + 1))  # it waits for a byte that never comes
+        decode_frame(frame, frame_request(frame, n_bytes=len(frame) + 1))  # it waits for a byte that is never sent
     assert process.poll() is not None
     monkeypatch.undo()
     assert np.array_equal(decode_frame(frame, request), RAMP)
@@ -348,7 +348,7 @@ def test_a_frame_that_declares_another_size_is_not_decoded(rewritten):
         dataset["PixelData"].is_undefined_length = True
         dataset.file_meta.TransferSyntaxUID = JPEG2000Lossless
 
-    with pytest.raises(ImageError, match="contradict its header"):
+    with pytest.raises(ImageError, match="contradicts its header"):
         read_dicom(rewritten(compress))
 
 

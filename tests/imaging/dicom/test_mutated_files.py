@@ -1,4 +1,4 @@
-"""Broken files, fixed by a seed: a small number here, thousands by `python -m benchmarks.mutated_files`."""
+"""Damaged files, reproducible by a seed: some hundred here, thousands in `python -m benchmarks.mutated_files`."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ N_FILES = 220
 
 
 def test_broken_files_are_refused_without_crash_hang_or_memory():
-    """In a process of its own, so that its end and its memory are seen; every kind of damage occurs."""
+    """The files are read in a subprocess, whose exit status and peak memory can be checked."""
     command = [sys.executable, "-W", "error", "-m", "benchmarks.mutated_files", "--files", str(N_FILES), "--seed", "3", "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     outcome = json.loads(done.stdout)

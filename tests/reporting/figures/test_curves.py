@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from dpmed_core.evaluation.tables.all_tables import evaluation_tables
 from dpmed_core.reporting.catalogue import Choice, draw
+from tests.scored import evaluation_tables
 
-RUNS = {"twin": np.nan, "low": 0.3, "low-again": 0.3}
+RUNS = {"reference": np.nan, "low": 0.3, "low-again": 0.3}
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def scored(make_scored):
 def test_roc_curves_of_both_arms_begin_and_end_in_the_corners(scored, cohort, words):
     figure = draw("roc", evaluation_tables(scored), Choice(finding="mass", epsilon=0.3), cohort)
     thick = [trace for trace in figure.data if trace.name]
-    assert [trace.name for trace in thick] == ["without privacy", "private: mean of 2 trainings"]
+    assert [trace.name for trace in thick] == ["without privacy", "private: mean of 2 training runs"]
     for trace in thick:
         assert (trace.x[0], trace.y[0], trace.x[-1], trace.y[-1]) == (0, 0, 1, 1)
     assert "ε = 0.3 at δ = 1e-05 for each patient (analytic-gaussian accountant)" in words(figure)
@@ -29,7 +29,7 @@ def test_calibration_draws_the_bins_of_the_first_training(scored, cohort, points
     tables = evaluation_tables(scored)
     figure = draw("calibration", tables, Choice(finding="mass", epsilon=0.3), cohort)
     bins = tables.reliability
-    first = bins[(bins["finding"] == "mass") & bins["run_id"].isin(["twin", "low"])]
+    first = bins[(bins["finding"] == "mass") & bins["run_id"].isin(["reference", "low"])]
     assert {(row.predicted, round(row.observed, 9)) for row in first.itertuples()} <= points(figure)
 
 

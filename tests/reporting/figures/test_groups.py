@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from dpmed_core.evaluation.tables.all_tables import evaluation_tables
 from dpmed_core.reporting.catalogue import Choice, draw
 from dpmed_core.reporting.figures.style import DARK, paper_column
+from tests.scored import evaluation_tables
 
-RUNS = {"twin": np.nan, "twin-again": np.nan, "low": 0.3, "low-again": 0.3, "high": 8.0}
+RUNS = {"reference": np.nan, "reference-again": np.nan, "low": 0.3, "low-again": 0.3, "high": 8.0}
 CANVASES = [DARK, paper_column("single")]
 NAMES = ("fairness-forest", "parity", "gap", "size-loss")
 
@@ -40,19 +40,19 @@ def test_every_figure_can_be_read_alone(tables, choice, cohort, words, name, can
 
 def test_the_forest_has_every_group_with_its_size_and_both_arms(tables, choice, cohort, points, words):
     figure = draw("fairness-forest", tables, choice, cohort)
-    rows = choice.rows(tables.groups)
+    rows = choice.rows(tables.auroc.groups)
     rows = rows[rows["epsilon"].isna() | (rows["epsilon"] == 0.3)]
     assert len(rows) == 2 * 6
     drawn = {round(x, 9) for x, _ in points(figure)}
     assert {round(value, 9) for value in rows["auroc"]} <= drawn
     for row in rows.itertuples():
         assert f"{row.n_cases:,} images, {row.n_positive:,} positive, {row.n_patients:,} patients" in words(figure)
-    assert "mean of 2 trainings" in words(figure)
+    assert "mean of 2 training runs" in words(figure)
 
 
 def test_the_forest_of_a_paper_holds_the_numbers(tables, choice, cohort, words):
     said = words(draw("fairness-forest", tables, choice, cohort, paper_column("double")))
-    row = choice.rows(tables.groups).query("epsilon == 0.3 and subgroup == '80+'").iloc[0]
+    row = choice.rows(tables.auroc.groups).query("epsilon == 0.3 and subgroup == '80+'").iloc[0]
     assert f"{row['auroc']:.3f} ({row['auroc_low']:.3f}–{row['auroc_high']:.3f})" in said
 
 
@@ -75,16 +75,16 @@ def test_both_parity_differences_are_drawn_and_labelled(tables, choice, cohort, 
 
 def test_the_gap_shows_every_training_and_says_that_it_is_descriptive(tables, choice, cohort, points, words):
     figure = draw("gap", tables, choice, cohort)
-    private = choice.rows(tables.gaps).dropna(subset=["epsilon"])
+    private = choice.rows(tables.auroc.gaps).dropna(subset=["epsilon"])
     assert {round(value, 9) for value in private["gap"]} <= {y for _, y in points(figure)}
     assert "Descriptive only" in words(figure)
 
 
 def test_size_against_loss_draws_losses_upwards_and_tells_pearsons_r(tables, choice, cohort, points, words):
     figure = draw("size-loss", tables, choice, cohort)
-    costs = choice.rows(tables.costs).query("epsilon == 0.3 and attribute == 'age'")
+    costs = choice.rows(tables.auroc.costs).query("epsilon == 0.3 and attribute == 'age'")
     assert {(float(row.n_cases), round(-row.difference, 9)) for row in costs.itertuples()} <= points(figure)
-    r = choice.rows(tables.size_loss).query("epsilon == 0.3").iloc[0]
+    r = choice.rows(tables.auroc.size_loss).query("epsilon == 0.3").iloc[0]
     assert f"Pearson's r = {r['pearson_r']:+.2f}" in words(figure)
 
 

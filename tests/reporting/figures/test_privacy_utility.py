@@ -1,12 +1,14 @@
 import numpy as np
 import pytest
 
-from dpmed_core.evaluation.tables.utility import MACRO, utility_means, utility_table
+from dpmed_core.evaluation.metrics.auroc import AUROC
+from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.reporting.figures.privacy_utility import privacy_utility_figure
 from dpmed_core.reporting.figures.small_multiples import small_multiples_figure
 from dpmed_core.reporting.figures.style import DARK, LIGHT, paper_column
+from tests.scored import utility_means, utility_table
 
-RUNS = {"twin": np.nan, "low": 0.3, "low-again": 0.3, "high": 8.0}
+RUNS = {"reference": np.nan, "low": 0.3, "low-again": 0.3, "high": 8.0}
 
 
 @pytest.fixture
@@ -16,7 +18,7 @@ def utility(make_scored):
 
 def test_every_mean_is_drawn_where_it_belongs_and_every_training_beside_it(utility, cohort, points):
     means = utility_means(utility)
-    drawn = points(privacy_utility_figure(utility, means, cohort, finding=MACRO))
+    drawn = points(privacy_utility_figure(utility, means, cohort, metric=AUROC, finding=MACRO))
     of_macro = means[(means["finding"] == MACRO) & means["epsilon"].notna()]
     assert len(of_macro) == 2 and {(row.epsilon, round(row.auroc, 9)) for row in of_macro.itertuples()} <= drawn
     for training in utility[(utility["finding"] == MACRO) & utility["epsilon"].notna()].itertuples():
@@ -25,7 +27,7 @@ def test_every_mean_is_drawn_where_it_belongs_and_every_training_beside_it(utili
 
 @pytest.mark.parametrize("canvas", [LIGHT, DARK, paper_column("single"), paper_column("double")])
 def test_the_figure_says_what_epsilon_means_and_who_was_scored(utility, cohort, words, canvas):
-    figure = privacy_utility_figure(utility, utility_means(utility), cohort, finding=MACRO, canvas=canvas)
+    figure = privacy_utility_figure(utility, utility_means(utility), cohort, metric=AUROC, finding=MACRO, canvas=canvas)
     assert figure.layout.xaxis.type == "log"
     said = words(figure)
     for needed in ("δ = 1e-05", "each patient", "analytic-gaussian", "Synthetic cohort images, version ffffff", "AUROC"):
@@ -35,7 +37,7 @@ def test_the_figure_says_what_epsilon_means_and_who_was_scored(utility, cohort, 
 
 def test_small_multiples_have_a_panel_for_every_finding_with_its_positives(utility, cohort, points, words):
     means = utility_means(utility)
-    figure = small_multiples_figure(utility, means, cohort, epsilon=0.3)
+    figure = small_multiples_figure(utility, means, cohort, metric=AUROC, epsilon=0.3)
     of_findings = means[(means["finding"] != MACRO) & means["epsilon"].notna()]
     assert {(row.epsilon, round(row.auroc, 9)) for row in of_findings.itertuples()} <= points(figure)
     for row in of_findings.itertuples():
@@ -47,5 +49,5 @@ def test_small_multiples_have_a_panel_for_every_finding_with_its_positives(utili
 def test_a_finding_that_is_not_estimable_keeps_its_panel_with_the_reason(make_scored, cohort, words):
     scored = make_scored(RUNS)
     utility = utility_table(scored.assign(label=scored["label"].where(scored["finding"] != "nodule", 0.0)))
-    said = words(small_multiples_figure(utility, utility_means(utility), cohort))
+    said = words(small_multiples_figure(utility, utility_means(utility), cohort, metric=AUROC))
     assert "Nodule" in said and "not estimable: only one class" in said

@@ -1,4 +1,4 @@
-"""Sentences about a case, and the spread they tell of."""
+"""Sentences about one case, and the spread of its scores."""
 
 import numpy as np
 import pandas as pd
@@ -9,69 +9,69 @@ from dpmed_core.evaluation.cases.worklist import ABSENT, PRESENT, UNKNOWN
 from dpmed_core.reporting.wording.cases import NO_THRESHOLD, case_sentence, case_spread, spread_sentence
 
 
-def trainings(private, twin, finding="effusion"):
-    """One row a training: whether it calls the case positive."""
-    said = [(1.0, positive) for positive in private] + [(np.nan, positive) for positive in twin]
+def trainings(private, reference, finding="effusion"):
+    """One row per training run: whether it calls the case positive."""
+    said = [(1.0, positive) for positive in private] + [(np.nan, positive) for positive in reference]
     return pd.DataFrame({"finding": finding, "epsilon": [e for e, _ in said], "positive": [float(p) for _, p in said], "score": 0.5})
 
 
 @pytest.mark.parametrize(
-    ("private", "twin", "truth", "said"),
+    ("private", "reference", "truth", "said"),
     [
-        ([0, 0, 0, 1, 1], [1] * 5, PRESENT, "three of five trainings would have missed this effusion; without privacy none would."),
-        ([0] * 5, [0] * 5, PRESENT, "all five trainings would have missed this effusion; without privacy all five would too."),
-        ([0, 0], [0, 1], PRESENT, "both trainings would have missed this effusion; without privacy one of two would."),
-        ([1] * 3, [1, 1], PRESENT, "none of three trainings would have missed this effusion; without privacy none of two would."),
-        ([1] * 3, [0, 0], PRESENT, "none of three trainings would have missed this effusion; without privacy both would."),
-        ([0], [1], PRESENT, "the one training would have missed this effusion; without privacy the one training would not."),
-        ([1], [1], PRESENT, "the one training would not have missed this effusion; without privacy the one training would not either."),
-        ([1, 1, 0], [0, 0, 0], ABSENT, "two of three trainings would have raised a false alarm of effusion; without privacy none would."),
+        ([0, 0, 0, 1, 1], [1] * 5, PRESENT, "three of five models would have missed this effusion; without privacy none would."),
+        ([0] * 5, [0] * 5, PRESENT, "all five models would have missed this effusion; without privacy all five would too."),
+        ([0, 0], [0, 1], PRESENT, "both models would have missed this effusion; without privacy one of two would."),
+        ([1] * 3, [1, 1], PRESENT, "none of three models would have missed this effusion; without privacy none of two would."),
+        ([1] * 3, [0, 0], PRESENT, "none of three models would have missed this effusion; without privacy both would."),
+        ([0], [1], PRESENT, "the one model would have missed this effusion; without privacy the one model would not."),
+        ([1], [1], PRESENT, "the one model would not have missed this effusion; without privacy the one model would not either."),
+        ([1, 1, 0], [0, 0, 0], ABSENT, "two of three models would have raised a false alarm of effusion; without privacy none would."),
         (
             [1] * 13 + [0],
             [1],
             UNKNOWN,
-            "13 of 14 trainings would have called effusion present; without privacy the one training would too.",
+            "13 of 14 models would have called effusion present; without privacy the one model would too.",
         ),
         (
             [0, 1],
             [],
             PRESENT,
-            "one of two trainings would have missed this effusion. No model without privacy has been trained to compare with.",
+            "one of two models would have missed this effusion. No model without privacy has been trained for comparison.",
         ),
     ],
 )
-def test_a_sentence_counts_the_trainings(private, twin, truth, said):
-    assert case_sentence(trainings(private, twin), finding="effusion", truth=truth, epsilon=1.0) == f"At ε = 1, {said}"
+def test_a_sentence_counts_the_models(private, reference, truth, said):
+    assert case_sentence(trainings(private, reference), finding="effusion", truth=truth, epsilon=1.0) == f"At ε = 1, {said}"
 
 
-def test_a_side_stands_before_the_finding():
+def test_the_side_precedes_the_finding():
     rows = trainings([0, 0], [1, 1], finding="pleural_effusion_right")
     assert "missed this right-sided pleural effusion;" in case_sentence(rows, finding="pleural_effusion_right", truth=PRESENT, epsilon=1.0)
 
 
-def test_what_is_missing_is_said():
+def test_missing_models_and_thresholds_are_reported():
     alone = trainings([], [0, 1])
     assert case_sentence(alone, finding="effusion", truth=PRESENT, epsilon=None) == (
-        "Without privacy, one of two trainings would have missed this effusion."
+        "Without privacy, one of two models would have missed this effusion."
     )
     assert case_sentence(trainings([np.nan, 1], [1, 1]), finding="effusion", truth=PRESENT, epsilon=1.0) == NO_THRESHOLD
-    assert case_sentence(alone[:0], finding="effusion", truth=PRESENT, epsilon=None).startswith("No model is trained yet")
+    assert case_sentence(alone[:0], finding="effusion", truth=PRESENT, epsilon=None).startswith("No model has scored this case")
     other_budget = trainings([1, 1], [1, 1]).assign(epsilon=lambda t: t["epsilon"] * 8)
     assert case_sentence(other_budget, finding="effusion", truth=PRESENT, epsilon=8.0).startswith("At ε = 8, none of two")
 
 
-def test_the_noise_adds_what_the_variances_differ_by():
-    private, twin = np.array([0.1, 0.5, 0.9]), np.array([0.4, 0.5, 0.6])
-    spread = spread_of(private, twin)
-    assert spread.noise == pytest.approx(np.sqrt(np.var(private, ddof=1) - np.var(twin, ddof=1)))
+def test_the_variance_of_the_noise_is_the_difference_of_the_variances():
+    private, non_private = np.array([0.1, 0.5, 0.9]), np.array([0.4, 0.5, 0.6])
+    spread = spread_of(private, non_private)
+    assert spread.noise == pytest.approx(np.sqrt(np.var(private, ddof=1) - np.var(non_private, ddof=1)))
     assert not spread.noise_only
-    assert spread_of(twin, private).noise == 0
+    assert spread_of(non_private, private).noise == 0
     assert spread_of(private, np.full(3, 0.7)).noise == pytest.approx(np.std(private, ddof=1))
     assert spread_of(private, np.full(3, 0.7)).noise_only
-    assert np.isnan(spread_of(private, twin[:1]).noise) and np.isnan(spread_of(private[:1], twin).private)
+    assert np.isnan(spread_of(private, non_private[:1]).noise) and np.isnan(spread_of(private[:1], non_private).private)
 
 
-def test_the_noise_is_found_in_simulated_trainings():
+def test_the_noise_is_recovered_from_simulated_training_runs():
     rng = np.random.default_rng(0)
     rest, noise = 0.03, 0.05
     found = [
@@ -80,18 +80,18 @@ def test_the_noise_is_found_in_simulated_trainings():
     assert np.mean(found) == pytest.approx(noise**2, rel=0.05)
 
 
-def test_the_interval_of_a_deviation_holds_the_truth_as_often_as_it_says():
+def test_the_interval_of_a_standard_deviation_has_its_coverage():
     rng = np.random.default_rng(1)
     held = [low <= 2 <= high for low, high in (deviation_interval(float(rng.normal(0, 2, 5).std(ddof=1)), 5) for _ in range(2000))]
     assert np.mean(held) == pytest.approx(0.95, abs=0.015)
 
 
-def test_the_spread_is_put_into_words():
+def test_the_spread_in_words():
     rows = trainings([0, 1, 1], [1, 1, 1]).assign(score=[0.2, 0.3, 0.4, 0.6, 0.6, 0.6])
     said = spread_sentence(case_spread(rows, finding="effusion", epsilon=1.0))
-    assert "standard deviation of 0.100" in said and "All of it is privacy noise: without it, all three trainings" in said
+    assert "standard deviation of 0.100" in said and "All of it is due to privacy noise: without privacy, all three models" in said
     rows["score"] = [0.2, 0.3, 0.4, 0.6, 0.61, 0.62]
     said = spread_sentence(case_spread(rows, finding="effusion", epsilon=1.0))
     assert "initial weights" in said and "about 0.099" in said
-    assert "cannot be told" in spread_sentence(case_spread(rows[:4], finding="effusion", epsilon=1.0))
-    assert "One private training" in spread_sentence(case_spread(rows[2:], finding="effusion", epsilon=1.0))
+    assert "can be estimated only with two or more models" in spread_sentence(case_spread(rows[:4], finding="effusion", epsilon=1.0))
+    assert "One private model" in spread_sentence(case_spread(rows[2:], finding="effusion", epsilon=1.0))

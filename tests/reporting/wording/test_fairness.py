@@ -1,9 +1,11 @@
 import pandas as pd
 import pytest
 
+from dpmed_core.evaluation.metrics.auroc import AUROC
 from dpmed_core.reporting.wording.fairness import fairness_sentence, verdict_sentence
 
 CHOSEN = {"recipe": "probe", "unit": "patient", "finding": "effusion", "epsilon": 1.0}
+OF_AUROC = {**CHOSEN, "metric": AUROC}
 
 
 def cost(subgroup, auroc, reference, *, attribute="sex", low=-0.05, high=0.01, reason="", n=(100, 20, 60)):
@@ -27,21 +29,21 @@ def costs():
 
 
 def test_the_sentence_can_be_quoted_alone(costs):
-    said = fairness_sentence(costs, attribute="sex", **CHOSEN)
+    said = fairness_sentence(costs, attribute="sex", **OF_AUROC)
     assert said == (
-        "At ε = 1, effusion is told apart with an AUROC of 0.800 with privacy and 0.830 without "
+        "At ε = 1, AUROC for effusion is 0.800 with privacy and 0.830 without "
         "(1,310 test images of 700 patients, 220 positive). "
         "By sex, the loss through privacy is largest for female, 0.040 (95 % interval −0.010 to 0.090; 100 images, 20 positive), "
         "and smallest for male, −0.010, a gain (95 % interval −0.040 to 0.020; 1,200 images, 200 positive)."
     )
 
 
-def test_one_group_or_no_twin_or_too_few_cases_are_said(costs):
+def test_one_group_or_no_reference_or_too_few_cases_are_said(costs):
     alone = costs[costs["subgroup"] != "male"]
-    assert "fewer than two groups have enough patients" in fairness_sentence(alone, attribute="sex", **CHOSEN)
-    assert "no model without privacy" in fairness_sentence(costs.iloc[:0], attribute="sex", **CHOSEN)
+    assert "fewer than two groups have enough patients" in fairness_sentence(alone, attribute="sex", **OF_AUROC)
+    assert "no model without privacy" in fairness_sentence(costs.iloc[:0], attribute="sex", **OF_AUROC)
     silent = costs.assign(reason="fewer than 5 positives", difference=float("nan"))
-    assert "Effusion cannot be judged" in fairness_sentence(silent, attribute="sex", **CHOSEN)
+    assert "Effusion cannot be judged" in fairness_sentence(silent, attribute="sex", **OF_AUROC)
 
 
 def verdict(subgroup, name, *, excess=0.03, low=-0.01, within=False, detectable=0.08, reason="", finding="effusion"):
@@ -81,8 +83,8 @@ def test_nothing_shown_is_not_called_fair():
     assert "fair" not in said
 
 
-def test_groups_outside_the_family_have_no_verdict():
-    assert "not in the family" in verdict_sentence(pd.DataFrame([verdict("female", "widened")]), attribute="age", finding="effusion")
+def test_groups_outside_the_analysis_plan_have_no_verdict():
+    assert "not in the analysis plan" in verdict_sentence(pd.DataFrame([verdict("female", "widened")]), attribute="age", finding="effusion")
 
 
 def test_groups_that_cannot_be_judged_are_not_reported_as_unharmed():

@@ -16,10 +16,10 @@ from dpmed_core.training.accounting.accounting import (
     calibrate_poisson,
     guarantee_poisson,
     prv_epsilon,
-    prv_epsilon_one_way,
+    prv_epsilon_in_direction,
     rdp_epsilon,
 )
-from dpmed_core.training.accounting.gaussian_dp import calibrate_full_batch
+from dpmed_core.training.accounting.gaussian_dp import gaussian_mu
 from dpmed_core.training.accounting.pld import check_sampled, sampled_event
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit
 
@@ -28,15 +28,15 @@ PAPER_RATE, PAPER_STEPS, PAPER_DELTA = 128 / 153_502, 24_000, 6e-6
 
 
 @pytest.fixture
-def folder(tmp_path_factory):
+def cache_dir(tmp_path_factory):
     return tmp_path_factory.mktemp("calibrations")
 
 
 @pytest.fixture
-def poisson_guarantee(folder):
+def poisson_guarantee(cache_dir):
     def make(target: PrivacyTarget, *, sample_rate: float, steps: int):
-        calibration = calibrate_poisson(target, sample_rate=sample_rate, steps=steps, folder=folder)
-        return guarantee_poisson(target, calibration, sample_rate=sample_rate, steps=steps, folder=folder, **FACTS)
+        calibration = calibrate_poisson(target, sample_rate=sample_rate, steps=steps, cache_dir=cache_dir)
+        return guarantee_poisson(target, calibration, sample_rate=sample_rate, steps=steps, cache_dir=cache_dir, **FACTS)
 
     return make
 
@@ -54,7 +54,7 @@ def test_sampled_steps_spend_the_target_nearly_and_never_more(poisson_guarantee,
 
 
 def test_the_two_accountants_agree_on_a_published_training():
-    """TensorFlow Privacy's MNIST tutorial (N = 60,000, batch 256, noise 1.1, 60 epochs): 3.01 by the older, looser Renyi conversion."""
+    """TensorFlow Privacy's MNIST tutorial (N = 60,000, batch 256, noise 1.1, 60 epochs): 3.01 by the older, looser RDP conversion."""
     sample_rate, steps, target = 256 / 60_000, 14_062, PrivacyTarget(3, 1e-5)
     by_prv = prv_epsilon(1.1, sample_rate, steps, target)
     by_pld = PLDAccountant().compose(sampled_event(1.1, sample_rate, steps)).get_epsilon(1e-5)
@@ -63,10 +63,10 @@ def test_the_two_accountants_agree_on_a_published_training():
 
 
 @pytest.mark.parametrize(("sample_rate", "noise"), [(0.3, 0.8), (0.01, 1.5), (0.9, 3.0)])
-@pytest.mark.parametrize("kind", DIRECTIONS)
-def test_the_loss_of_one_step_gives_the_delta_of_its_definition(kind, sample_rate, noise):
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_the_loss_of_one_step_gives_the_delta_of_its_definition(direction, sample_rate, noise):
     """delta(epsilon) = integral of max(0, P - e^epsilon Q): P with the unit and Q without it where removed, the reverse where added."""
-    loss = kind(sample_rate, noise)
+    loss = direction(sample_rate, noise)
 
     def with_unit(x):
         return (1 - sample_rate) * norm.pdf(x, 0, noise) + sample_rate * norm.pdf(x, 1, noise)
@@ -74,7 +74,7 @@ def test_the_loss_of_one_step_gives_the_delta_of_its_definition(kind, sample_rat
     def without(x):
         return norm.pdf(x, 0, noise)
 
-    p, q = (without, with_unit) if kind is UnitAddedPRV else (with_unit, without)
+    p, q = (without, with_unit) if direction is UnitAddedPRV else (with_unit, without)
     for epsilon in (-0.2, 0.05, 0.2):
         x = np.linspace(-14 * noise, 14 * noise, 400_001)
         expected = np.trapezoid(np.maximum(0, p(x) - math.exp(epsilon) * q(x)), x)
@@ -92,45 +92,53 @@ def test_the_density_of_the_loss_is_the_slope_of_its_distribution():
 
 def test_both_directions_count(monkeypatch):
     target = PrivacyTarget(1, 1e-5)
-    one_way = {kind: prv_epsilon_one_way(kind, 2.0, 0.1, 100, target) for kind in DIRECTIONS}
-    assert prv_epsilon(2.0, 0.1, 100, target) == max(one_way.values())
+    epsilons = {direction: prv_epsilon_in_direction(direction, 2.0, 0.1, 100, target) for direction in DIRECTIONS}
+    assert prv_epsilon(2.0, 0.1, 100, target) == max(epsilons.values())
     monkeypatch.setattr(accounting, "DIRECTIONS", (UnitAddedPRV,))
-    assert prv_epsilon(2.0, 0.1, 100, target) == one_way[UnitAddedPRV]
+    assert prv_epsilon(2.0, 0.1, 100, target) == epsilons[UnitAddedPRV]
 
 
-def test_an_epsilon_beyond_the_reach_of_prv_is_counted_by_renyi_differential_privacy(poisson_guarantee):
+def test_rdp_counts_an_epsilon_beyond_the_range_of_prv(poisson_guarantee):
     guarantee = poisson_guarantee(PrivacyTarget(1000, 1e-5), sample_rate=0.25, steps=60)
     assert guarantee.accountant == "rdp"
     assert guarantee.check_epsilon <= guarantee.epsilon <= 1000
 
 
-def test_past_its_time_a_calibration_falls_back_to_renyi_differential_privacy(folder):
+def test_a_calibration_that_takes_too_long_falls_back_to_rdp(cache_dir):
     target = PrivacyTarget(1, 1e-5)
-    quick = calibrate_poisson(target, sample_rate=0.25, steps=60, seconds=-1, folder=folder)
+    quick = calibrate_poisson(target, sample_rate=0.25, steps=60, seconds=-1, cache_dir=cache_dir)
     assert quick.accountant == "rdp"
     assert rdp_epsilon(quick.noise_multiplier, 0.25, 60, 1e-5) <= 1
-    full = calibrate_poisson(target, sample_rate=0.25, steps=60, folder=folder)
+    full = calibrate_poisson(target, sample_rate=0.25, steps=60, cache_dir=cache_dir)
     assert full.accountant == "prv" and full.noise_multiplier < quick.noise_multiplier
 
 
-def test_a_question_asked_again_is_not_counted_again(folder, monkeypatch):
+def test_a_repeated_calibration_comes_from_the_cache(cache_dir, monkeypatch):
     target = PrivacyTarget(2, 1e-5)
-    first = calibrate_poisson(target, sample_rate=0.2, steps=40, folder=folder)
-    once = guarantee_poisson(target, first, sample_rate=0.2, steps=40, folder=folder, **FACTS)
+    first = calibrate_poisson(target, sample_rate=0.2, steps=40, cache_dir=cache_dir)
+    once = guarantee_poisson(target, first, sample_rate=0.2, steps=40, cache_dir=cache_dir, **FACTS)
     for name in ("prv_epsilon", "rdp_epsilon", "check_sampled"):
         monkeypatch.delattr(accounting, name)
-    assert calibrate_poisson(target, sample_rate=0.2, steps=40, folder=folder) == first
-    assert guarantee_poisson(target, first, sample_rate=0.2, steps=40, folder=folder, **FACTS) == once
+    assert calibrate_poisson(target, sample_rate=0.2, steps=40, cache_dir=cache_dir) == first
+    assert guarantee_poisson(target, first, sample_rate=0.2, steps=40, cache_dir=cache_dir, **FACTS) == once
+
+
+def test_without_a_cache_a_calibration_is_the_same_and_writes_nothing(cache_dir, monkeypatch):
+    monkeypatch.chdir(cache_dir)
+    target = PrivacyTarget(8, 1e-5)
+    uncached = calibrate_poisson(target, sample_rate=0.25, steps=10)
+    assert not list(cache_dir.iterdir())
+    assert uncached == calibrate_poisson(target, sample_rate=0.25, steps=10, cache_dir=cache_dir)
 
 
 def test_sampling_half_of_the_units_spends_less_than_taking_all():
-    noise = calibrate_full_batch(PrivacyTarget(1, 1e-5), steps=50)
+    noise = math.sqrt(50) / gaussian_mu(PrivacyTarget(1, 1e-5))
     assert check_sampled(noise_multiplier=noise, sample_rate=0.5, steps=50, delta=1e-5, epsilon=1) < 0.9
 
 
-def test_a_guarantee_above_its_target_is_refused(folder):
+def test_a_guarantee_above_its_target_is_refused(cache_dir):
     with pytest.raises(SpecError, match="more than the 1 asked for"):
-        guarantee_poisson(PrivacyTarget(1, 1e-5), Calibration(3.0, "prv"), sample_rate=0.25, steps=60, folder=folder, **FACTS)
+        guarantee_poisson(PrivacyTarget(1, 1e-5), Calibration(3.0, "prv"), sample_rate=0.25, steps=60, cache_dir=cache_dir, **FACTS)
 
 
 def test_a_guarantee_says_everything_needed_to_count_it_again(poisson_guarantee):

@@ -2,58 +2,64 @@ import json
 
 import pytest
 
-from dpmed_core.training.accounting import calibration_cache as calibrations
-from dpmed_core.training.accounting.calibration_cache import remembered
+from dpmed_core.training.accounting import calibration_cache
+from dpmed_core.training.accounting.calibration_cache import cached
 
-QUESTION = {"epsilon": 1.0, "steps": 60}
+REQUEST = {"epsilon": 1.0, "steps": 60}
 
 
 @pytest.fixture
-def counted(tmp_path):
-    """Asks in one folder, and says how often was counted."""
+def cache(tmp_path):
+    """Requests answers in one folder, and counts how often they were computed."""
 
-    class Counted:
-        times = 0
+    class Cache:
+        n_computed = 0
         folder = tmp_path / "calibrations"
 
-        def ask(self, question=QUESTION):
-            def count():
-                self.times += 1
+        def get(self, request=REQUEST):
+            def compute():
+                self.n_computed += 1
                 return {"noise_multiplier": 7.5}
 
-            return remembered(self.folder, question, count)
+            return cached(self.folder, request, compute)
 
-    return Counted()
-
-
-def test_an_answer_is_counted_once(counted):
-    assert counted.ask() == counted.ask() == {"noise_multiplier": 7.5}
-    assert counted.times == 1
+    return Cache()
 
 
-def test_another_question_is_counted(counted):
-    counted.ask()
-    counted.ask({**QUESTION, "steps": 61})
-    assert counted.times == 2
+def test_an_answer_is_computed_once(cache):
+    assert cache.get() == cache.get() == {"noise_multiplier": 7.5}
+    assert cache.n_computed == 1
+
+
+def test_another_request_is_computed(cache):
+    cache.get()
+    cache.get({**REQUEST, "steps": 61})
+    assert cache.n_computed == 2
+
+
+def test_without_a_folder_an_answer_is_computed_each_time(cache):
+    cache.folder = None
+    assert cache.get() == cache.get() == {"noise_multiplier": 7.5}
+    assert cache.n_computed == 2
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"question": {}, "answer": {"noise_multiplier": 0.1}}'])
-def test_a_damaged_or_foreign_answer_is_counted_again_and_replaced(counted, damage):
-    counted.ask()
-    (path,) = counted.folder.iterdir()
+def test_a_damaged_answer_or_one_to_another_request_is_computed_again_and_replaced(cache, damage):
+    cache.get()
+    (path,) = cache.folder.iterdir()
     path.write_text(damage)
-    assert counted.ask() == {"noise_multiplier": 7.5}
+    assert cache.get() == {"noise_multiplier": 7.5}
     assert json.loads(path.read_text())["answer"] == {"noise_multiplier": 7.5}
 
 
-def test_another_version_of_an_accountant_counts_again(counted, monkeypatch):
-    counted.ask()
-    monkeypatch.setattr(calibrations, "version", lambda _: "99")
-    counted.ask()
-    assert counted.times == 2
+def test_another_version_of_an_accountant_computes_again(cache, monkeypatch):
+    cache.get()
+    monkeypatch.setattr(calibration_cache, "version", lambda _: "99")
+    cache.get()
+    assert cache.n_computed == 2
 
 
-def test_a_folder_that_cannot_be_written_costs_time_alone(counted):
-    counted.folder.write_text("a file stands where the folder should be")
-    assert counted.ask() == counted.ask() == {"noise_multiplier": 7.5}
-    assert counted.times == 2
+def test_a_folder_that_cannot_be_written_costs_time_alone(cache):
+    cache.folder.write_text("a file where the folder should be")
+    assert cache.get() == cache.get() == {"noise_multiplier": 7.5}
+    assert cache.n_computed == 2

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.stats import kstest
 
-from dpmed_core.training.dpsgd.lattice_noise import LATTICE, add_gaussian_noise, gaussian
+from dpmed_core.training.dpsgd.lattice_noise import RELATIVE_SPACING, add_gaussian_noise, gaussian
 from dpmed_core.training.dpsgd.secure_random import SecureRandom
 
 ONE_IN_A_BILLION = 1e-9  # a test on true randomness fails so rarely
@@ -35,7 +35,7 @@ def test_noise_has_the_scale_of_multiplier_and_sensitivity_and_the_sum_as_its_me
 
 
 def test_what_comes_out_lies_on_a_lattice_that_does_not_depend_on_the_data():
-    spacing = LATTICE * 0.5  # 0.5 is the largest power of two in 0.75
+    spacing = RELATIVE_SPACING * 0.5  # 0.5 is the largest power of two in 0.75
     for total in (torch.zeros(1000), torch.rand(1000, dtype=torch.float64) * math.pi):
         steps = noised(total).numpy() / spacing
         assert (steps == np.rint(steps)).all()
@@ -45,7 +45,7 @@ def test_rounding_to_the_lattice_is_covered_by_the_noise():
     """Two sums of d entries that differ by the sensitivity lie, rounded, at most spacing * sqrt(d) further apart."""
     rng = np.random.default_rng(0)
     d, sensitivity = 50_000, 0.75
-    spacing = LATTICE * 0.5
+    spacing = RELATIVE_SPACING * 0.5
     one = rng.normal(size=d)
     other = one + sensitivity * (direction := rng.normal(size=d)) / np.linalg.norm(direction)
     apart = np.linalg.norm(np.rint(one / spacing) - np.rint(other / spacing)) * spacing

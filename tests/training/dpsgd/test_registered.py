@@ -19,7 +19,7 @@ def explicit_gradients(model, images):
     return gradients
 
 
-def test_opacus_s_own_module_gives_every_image_s_gradient_of_our_layers():
+def test_opacus_grad_sample_module_gives_each_images_gradient_of_our_layers():
     torch.manual_seed(0)
     model, images = ResNet9(width=0.125, n_out=2), torch.randn(3, 1, 16, 16)
     expected = explicit_gradients(model, images)
@@ -30,7 +30,7 @@ def test_opacus_s_own_module_gives_every_image_s_gradient_of_our_layers():
         assert torch.allclose(parameter.grad_sample, torch.stack([g[name] for g in expected]), rtol=1e-4, atol=1e-4), name
 
 
-def test_opacus_s_ghost_clipping_gets_the_norms_of_convolutions():
+def test_opacus_ghost_clipping_gets_the_norms_of_convolutions():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(1, 40, 3), nn.Tanh(), nn.Conv2d(40, 40, 3, padding=1), nn.Flatten(), nn.Linear(40 * 4 * 4, 2))
     images = torch.randn(3, 1, 6, 6)

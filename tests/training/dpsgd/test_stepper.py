@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from dpmed_core.errors import SpecError
-from dpmed_core.training.dpsgd.stepper import PlainStepper, PrivateStepper, make_stepper
+from dpmed_core.training.dpsgd.stepper import NonPrivateStepper, PrivateStepper, make_stepper
 from dpmed_core.training.dpsgd.unit_index import Units
 from dpmed_core.training.loop import unit_losses
 from dpmed_core.training.networks.models import ResNet9, initial_weights
@@ -33,7 +33,7 @@ def sgd(model):
 
 
 def unit_gradients(images, labels):
-    """By the definition: one unit at a time, its loss written out in loops, ordinary back-propagation."""
+    """By the definition: one unit at a time, its loss in explicit loops, ordinary back-propagation."""
     gradients = []
     for unit in range(N_UNITS):
         model = network()
@@ -78,15 +78,15 @@ def test_a_units_images_are_averaged_before_it_is_clipped_once(batch, bound, bat
     assert torch.allclose(step_taken(stepper, flat(stepper.model), *batch, batches), expected, atol=2e-6)
 
 
-def test_the_twins_step_is_the_sum_over_the_same_constant(batch):
+def test_the_non_private_step_is_the_sum_over_the_same_constant(batch):
     model = network()
-    stepper = PlainStepper(model, sgd(model), expected_units=B)
+    stepper = NonPrivateStepper(model, sgd(model), expected_units=B)
     assert torch.allclose(step_taken(stepper, flat(model), *batch), sum(unit_gradients(*batch)) / B, atol=2e-6)
 
 
-def test_without_a_binding_bound_and_without_noise_private_and_plain_steps_agree(batch):
+def test_without_a_binding_bound_and_without_noise_private_and_non_private_steps_agree(batch):
     model = network()
-    plain = PlainStepper(model, sgd(model), expected_units=B)
+    plain = NonPrivateStepper(model, sgd(model), expected_units=B)
     one, other = private(max_grad_norm=1e9), plain
     assert torch.allclose(step_taken(one, flat(one.model), *batch), step_taken(other, flat(model), *batch), atol=2e-6)
 

@@ -12,10 +12,10 @@ from dpmed_core.training.dpsgd.stepper import clip_factors
 from dpmed_core.training.dpsgd.unit_gradients import UnitGradientModule
 from dpmed_core.training.dpsgd.unit_index import Units
 from dpmed_core.training.networks.layers import GroupNormMish
-from dpmed_core.training.networks.models import BySlice, ConvNet3d, ResNet9, SliceNet
+from dpmed_core.training.networks.models import BySlice, ConvBlock, ResNet9, SliceNet
 
 TOLERANCE = 1e-5
-"""Of a clipped gradient, relative to the clipping bound."""
+"""Error of a clipped gradient, relative to the clipping bound."""
 IMAGES_OF = (1, 4, 2, 1)
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
@@ -32,7 +32,7 @@ class Twice(nn.Module):
 
 
 class Tokens(nn.Module):
-    """Linear layers over several vectors an image, and a normalisation that only Opacus knows."""
+    """Linear layers over several vectors per image, and a normalisation that only Opacus has a sampler for."""
 
     def __init__(self):
         super().__init__()
@@ -42,8 +42,8 @@ class Tokens(nn.Module):
         return self.last(torch.tanh(self.norm(self.first(x)))).sum(1)
 
 
-class SlicesOfManyKinds(nn.Module):
-    """Every kind of layer seeing a volume as its slices: strides, groups, bias, a normalisation that only Opacus knows."""
+class ManyLayersBySlice(nn.Module):
+    """Every type of layer, applied slice by slice: strides, groups, bias, and a normalisation that only Opacus has a sampler for."""
 
     def __init__(self):
         super().__init__()
@@ -74,8 +74,18 @@ MODELS = {
     "resnet9 in 3D": (lambda: ResNet9(width=0.0625, n_out=2, dimensions=3), (1, 16, 16, 16)),
     "resnet9 over blocks of voxels": (lambda: ResNet9(width=0.0625, n_out=2, dimensions=3, block=2), (1, 16, 32, 32)),
     "slices under attention": (lambda: SliceNet(width=0.0625, n_out=2), (1, 5, 16, 16)),
-    "slices through other layers": (SlicesOfManyKinds, (1, 3, 8, 8)),
-    "3D CNN": (lambda: ConvNet3d(channels=(4, 8, 16, 16), n_out=2), (1, 16, 16, 16)),
+    "slices through other layers": (ManyLayersBySlice, (1, 3, 8, 8)),
+    "3D CNN": (
+        lambda: nn.Sequential(
+            ConvBlock(1, 4, dimensions=3, pool=True),
+            ConvBlock(4, 8, dimensions=3, pool=True),
+            ConvBlock(8, 16, dimensions=3),
+            nn.AdaptiveAvgPool3d(1),
+            nn.Flatten(),
+            nn.Linear(16, 2),
+        ),
+        (1, 16, 16, 16),
+    ),
     "strides, dilation, groups, bias": (
         lambda: nn.Sequential(
             nn.Conv2d(2, 8, 3, stride=2, padding=1),
@@ -92,7 +102,7 @@ MODELS = {
         (3, 6),
     ),
     "a layer used twice": (Twice, (3, 6, 6)),
-    "several vectors an image": (Tokens, (4, 5)),
+    "several vectors per image": (Tokens, (4, 5)),
 }
 
 
@@ -101,13 +111,13 @@ def units_of(counts):
 
 
 def loss_of(outputs, units):
-    """Each image's share of its unit's loss, as unequal in size as losses are."""
+    """Each image's share of its unit's loss; losses differ widely in size."""
     shares = 1 / torch.bincount(units.of_image)[units.of_image]
     return (outputs.square().sum(1) + 3 * outputs[:, 0]) * shares.to(outputs.dtype)
 
 
 def explicit_gradients(model, images, units):
-    """Per unit and flat, in double precision."""
+    """Each unit's gradient, flat, in double precision."""
     model, images = copy.deepcopy(model).double(), images.double()
     gradients = []
     for unit in range(units.n_units):
@@ -119,7 +129,7 @@ def explicit_gradients(model, images, units):
 
 
 def each_clipped(model, images, units, bound):
-    """Per unit and flat, as the module gives them: all units but one are dropped, in turn."""
+    """Each unit's clipped gradient, flat, as the module gives it: all units but one are dropped, in turn."""
     module = UnitGradientModule(model)
     gradients = []
     for unit in range(units.n_units):
@@ -127,7 +137,6 @@ def each_clipped(model, images, units, bound):
         only = (torch.arange(units.n_units) == unit).double()
         sums = module.clipped_sums(units, lambda norms, only=only: clip_factors(norms, bound) * only)
         gradients.append(torch.cat([sums[name].flatten() for name, _ in model.named_parameters()]))
-    module.remove_hooks()
     return torch.stack(gradients).double()
 
 
@@ -147,7 +156,7 @@ def test_every_units_clipped_gradient_is_that_of_an_explicit_loop(name, counts):
     assert float(torch.linalg.vector_norm(found - clipped, dim=1).max()) <= TOLERANCE * bound
 
 
-@pytest.mark.parametrize("gram_cost", [0.0, float("inf")], ids=["factors everywhere", "written out everywhere"])
+@pytest.mark.parametrize("gram_cost", [0.0, float("inf")], ids=["factored everywhere", "written out everywhere"])
 def test_both_ways_of_a_convolution_give_the_same_gradients(gram_cost, monkeypatch):
     monkeypatch.setattr(convolution, "GRAM_COST", gram_cost)
     torch.manual_seed(1)
@@ -159,13 +168,13 @@ def test_both_ways_of_a_convolution_give_the_same_gradients(gram_cost, monkeypat
     assert float(torch.linalg.vector_norm(each_clipped(model, images, units, bound) - clipped, dim=1).max()) <= TOLERANCE * bound
 
 
-def test_large_parameters_over_small_maps_are_kept_as_factors():
+def test_gradients_of_large_parameters_over_small_maps_stay_factored():
     layer = nn.Conv2d(64, 64, 3, padding=1)
     small, large = (convolution.contributions(layer, torch.randn(1, 64, s, s), torch.randn(1, 64, s, s), units_of((1,))) for s in (4, 32))
     assert isinstance(small["weight"], FactoredGradients) and not isinstance(large["weight"], FactoredGradients)
 
 
-def test_a_unit_that_is_dropped_counts_nothing_even_if_it_is_not_finite():
+def test_a_dropped_unit_adds_nothing_even_if_it_is_not_finite():
     torch.manual_seed(2)
     model, units = ResNet9(width=0.125, n_out=2), units_of((2, 2, 1))
     images = torch.randn(5, 1, 16, 16)
@@ -173,7 +182,6 @@ def test_a_unit_that_is_dropped_counts_nothing_even_if_it_is_not_finite():
     images[1, 0, 0, 0] = float("nan")
     loss_of(whole(images, units), units).sum().backward()
     sums = whole.clipped_sums(units, lambda norms: clip_factors(norms, 1.0))
-    whole.remove_hooks()
     rest = units_of((2, 1))
     expected = each_clipped(model, images[2:], rest, 1.0).sum(0)
     found = torch.cat([sums[name].flatten() for name, _ in model.named_parameters()])

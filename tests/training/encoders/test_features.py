@@ -9,12 +9,12 @@ import pytest
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import SettingsError
 from dpmed_core.imaging.modality import Modality
-from dpmed_core.phantoms.abdomen.population import draw_people
-from dpmed_core.phantoms.abdomen.volume import render_volumes
+from dpmed_core.phantoms.abdomen.population import draw_scans
 from dpmed_core.settings import PRODUCT_DATA_DIR
 from dpmed_core.training.encoders.card import COMPONENTS, NAMES, card_file, read_card, weights_file
 from dpmed_core.training.encoders.features import are_cached, compute_features, public_features
 from dpmed_core.training.encoders.radiograph_encoder import load_encoder
+from tests.image_files import render_volumes
 
 SHIPPED = PRODUCT_DATA_DIR / "encoders"
 
@@ -28,11 +28,11 @@ def encoders(tmp_path):
 
 @pytest.fixture(params=list(Modality))
 def images(request, make_cohort):
-    """A small cohort of either kind."""
+    """A small cohort of each modality."""
     cohort, _ = make_cohort(n_patients=6)
     if request.param is Modality.RADIOGRAPH:
         return cohort
-    volumes = render_volumes(draw_people(5, seed=0), seed=0)
+    volumes = render_volumes(draw_scans(5, seed=0), seed=0)
     return Cohort("tiny", Modality.CT, True, cohort.findings, (), cohort.cases.head(5), volumes, "e" * 64)
 
 
@@ -48,15 +48,15 @@ def test_features_are_computed_once_and_depend_on_their_own_image_alone(images, 
     features = public_features(images, **folders)
     assert features.shape == (len(images.cases), sum(COMPONENTS.values())) and np.isfinite(features).all()
     assert are_cached(images.modality, **folders)
-    for company in (images.images[3:4], images.images[3:], images.images[[3, 0, 2]]):
-        assert np.array_equal(compute_features(company, images.modality, SHIPPED)[0], features[3])
+    for batch in (images.images[3:4], images.images[3:], images.images[[3, 0, 2]]):
+        assert np.array_equal(compute_features(batch, images.modality, SHIPPED)[0], features[3])
     (cached,) = folders["features_dir"].glob("*.npy")
     written_at = cached.stat().st_mtime_ns
     public_features(images, **folders)
     assert cached.stat().st_mtime_ns == written_at
 
 
-def test_each_kind_of_image_has_an_encoder_of_its_own():
+def test_each_modality_has_its_own_encoder():
     versions = {read_card(SHIPPED, modality).version for modality in Modality}
     assert len(versions) == len(NAMES) == len(Modality)
 
@@ -70,14 +70,14 @@ def test_an_encoder_that_is_not_known_to_be_public_is_refused(encoders):
         load_encoder(encoders, Modality.RADIOGRAPH)
 
 
-def test_weights_that_are_not_the_cards_are_refused(encoders):
+def test_weights_other_than_those_of_the_card_are_refused(encoders):
     change_card(encoders, weights_sha256="0" * 64)
     with pytest.raises(SettingsError, match="damaged or not the one"):
         load_encoder(encoders, Modality.RADIOGRAPH)
 
 
 @pytest.mark.parametrize("modality", list(Modality))
-def test_a_missing_encoder_is_named_with_the_way_to_make_it(encoders, modality):
+def test_the_error_for_a_missing_encoder_says_how_to_make_it(encoders, modality):
     weights_file(encoders, modality).unlink()
     with pytest.raises(SettingsError, match="make encoder"):
         read_card(encoders, modality)

@@ -1,38 +1,38 @@
-"""What reduces an encoder's features: directions that tell something first, then components."""
+"""The reduction of an encoder's features: directions that predict a target first, then principal components."""
 
 import pytest
 import torch
 
 from dpmed_core.training.encoders import pretraining_loop as pretraining
 from dpmed_core.training.encoders.card import COMPONENTS
-from dpmed_core.training.encoders.pretraining_loop import directions_to, reduction_of
+from dpmed_core.training.encoders.pretraining_loop import reduction_of, ridge_directions
 from dpmed_core.training.encoders.radiograph_encoder import reduce_by
 
 
 @pytest.fixture
 def raw():
-    """Features of 400 images of which the last, the faintest, alone tells something."""
+    """Features of 400 images, of which the last, with the smallest variance, alone predicts the target."""
     torch.manual_seed(0)
     features = torch.randn(400, 60) * torch.linspace(3, 0.3, 60)
     return features, (features[:, -1:] > 0).float()
 
 
-def test_a_direction_finds_what_tells(raw):
-    features, told = raw
-    direction = directions_to((features - features.mean(0)) / features.std(0), told)[:, 0]
+def test_a_direction_finds_the_feature_that_predicts(raw):
+    features, target = raw
+    direction = ridge_directions((features - features.mean(0)) / features.std(0), target)[:, 0]
     assert int(direction.abs().argmax()) == 59 and direction[59] > 3 * direction[:59].abs().max()
 
 
-def test_what_is_told_comes_before_the_components_and_weighs_as_it_says(raw):
-    features, told = raw
-    reduced = reduce_by(reduction_of("narrow", features, told), "narrow", features)
+def test_predictive_directions_come_before_the_components_and_have_the_stated_spread(raw):
+    features, target = raw
+    reduced = reduce_by(reduction_of("narrow", features, target), "narrow", features)
     assert reduced.shape == (400, COMPONENTS["narrow"])
-    means = [float(reduced[told[:, 0] == label, 0].mean()) for label in (0, 1)]
-    assert means[1] - means[0] > pretraining.TOLD_WEIGHT
-    assert float(reduced[:, 0].std()) == pytest.approx(pretraining.TOLD_WEIGHT, rel=0.1)
+    means = [float(reduced[target[:, 0] == label, 0].mean()) for label in (0, 1)]
+    assert means[1] - means[0] > pretraining.TARGET_SPREAD
+    assert float(reduced[:, 0].std()) == pytest.approx(pretraining.TARGET_SPREAD, rel=0.1)
 
 
-def test_without_anything_told_there_are_components_alone_the_widest_first(raw):
+def test_without_targets_there_are_components_alone_the_widest_first(raw):
     features, _ = raw
     spread = reduce_by(reduction_of("narrow", features), "narrow", features).std(0)
     assert float(spread[0]) > float(spread[-1])

@@ -1,4 +1,4 @@
-"""Scattering: fixed filters in two and three dimensions, and what their coefficients must do."""
+"""Scattering: fixed filters in two and three dimensions, and properties of their coefficients."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ SHAPE = (16, 24, 24)
 
 
 def wave(direction, *, shape=SHAPE):
-    """A plane wave along `direction` with the frequency to which the finest wavelets listen, `[1, 1, *shape]`."""
+    """A plane wave along `direction` with the centre frequency of the finest wavelets, `[1, 1, *shape]`."""
     unit = np.array(direction) / np.linalg.norm(direction)
     axes = np.meshgrid(*(np.arange(n) for n in shape), indexing="ij")
     return torch.tensor(np.cos(FREQUENCY * sum(u * a for u, a in zip(unit, axes, strict=True))), dtype=torch.float32)[None, None]
@@ -49,7 +49,7 @@ def test_an_empty_volume_has_no_coefficients_and_twice_the_volume_twice_them():
 
 
 @pytest.mark.parametrize("number", range(len(DIRECTIONS)))
-def test_a_wave_is_heard_by_the_wavelet_of_its_direction(number):
+def test_the_wavelet_of_its_direction_responds_most_to_a_wave(number):
     first = scatter_volumes(wave(DIRECTIONS[number]))[0, 1 : 1 + len(DIRECTIONS)].mean(dim=(1, 2, 3))
     assert int(first.argmax()) == number
 

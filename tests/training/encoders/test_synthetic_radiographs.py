@@ -1,23 +1,23 @@
-"""Radiographs that the wide network learns from."""
+"""Domain-randomised radiographs and their augmentation."""
 
 import numpy as np
 import pytest
 import torch
 
-from dpmed_core.training.encoders.augmentation import lightly_varied, varied
+from dpmed_core.training.encoders.augmentation import augment, augment_lightly
 from dpmed_core.training.encoders.network_input import to_tensor
-from dpmed_core.training.encoders.synthetic_radiographs import TARGETS, draw_worlds
+from dpmed_core.training.encoders.synthetic_radiographs import TARGETS, draw_randomised_radiographs
 
 
 @pytest.fixture(scope="module")
 def drawn():
-    return draw_worlds(12, size=32, seed=3, workers=1)
+    return draw_randomised_radiographs(12, size=32, seed=3, workers=1)
 
 
-def test_worlds_are_the_same_for_the_same_seed_and_others_for_another(drawn):
+def test_a_seed_gives_the_same_radiographs_again_and_another_seed_others(drawn):
     radiographs, targets = drawn
-    again, _ = draw_worlds(12, size=32, seed=3, workers=1)
-    other, _ = draw_worlds(12, size=32, seed=4, workers=1)
+    again, _ = draw_randomised_radiographs(12, size=32, seed=3, workers=1)
+    other, _ = draw_randomised_radiographs(12, size=32, seed=4, workers=1)
     assert radiographs.shape == (12, 32, 32) and targets.shape == (12, len(TARGETS))
     assert np.array_equal(radiographs, again) and not np.array_equal(radiographs, other)
 
@@ -28,8 +28,8 @@ def test_each_image_shows_another_chest(drawn):
     assert (distances[~np.eye(12, dtype=bool)] > 3).all()
 
 
-@pytest.mark.parametrize("change", [varied, lightly_varied])
-def test_an_image_is_shown_otherwise_each_time_and_stays_an_image(drawn, change):
+@pytest.mark.parametrize("change", [augment, augment_lightly])
+def test_augmentation_differs_each_time_and_keeps_shape_and_finiteness(drawn, change):
     torch.manual_seed(0)
     radiographs = to_tensor(drawn[0], size=32)
     once, again = change(radiographs), change(radiographs)

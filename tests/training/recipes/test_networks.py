@@ -1,4 +1,4 @@
-"""The recipes that train a network, each from stored cases to stored scores, and the steps they take for patients with several scans."""
+"""The recipes that train a network, from stored cases to stored scores, and their steps for patients with several scans."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -15,7 +15,7 @@ from dpmed_core.training.dpsgd.unit_index import Units
 from dpmed_core.training.encoders.network_input import VOLUME_GRID, volume_tensor
 from dpmed_core.training.encoders.radiograph_encoder import load_encoder
 from dpmed_core.training.fitted import StoredModel
-from dpmed_core.training.inference import score_images
+from dpmed_core.training.inference import rebuild
 from dpmed_core.training.loop import unit_losses
 from dpmed_core.training.recipes.catalogue import RECIPES, recipes_for
 from dpmed_core.training.recipes.networks import NETWORKS
@@ -41,24 +41,33 @@ def shortened(name):
 
 @pytest.mark.parametrize("epsilon", [None, 2.04])
 @pytest.mark.parametrize("name", FOR_VOLUMES)
-def test_a_stored_model_gives_the_stored_scores_bit_for_bit_and_of_a_volume_alone(name, epsilon, make_volumes, new_session, tmp_path):
+def test_a_stored_model_gives_the_stored_scores_bit_for_bit_and_of_a_volume_alone(
+    name, epsilon, make_volumes, new_session, tmp_path, calibrations_dir
+):
     cohort, split = make_volumes(12)
-    recipe = shortened(name)
-    model = train_network(recipe, spec_for(cohort, name, epsilon), cohort, split, session=new_session(), encoders_dir=tmp_path)
+    spec, folders = spec_for(cohort, name, epsilon), {"encoders_dir": tmp_path, "calibrations_dir": calibrations_dir}
+    model = train_network(shortened(name), spec, cohort, split, session=new_session(), **folders)
     rows = np.flatnonzero(split.parts != Part.TRAIN.value)
     scores = model.scores["score"].to_numpy().reshape(len(rows), -1)
     stored = StoredModel(model.result, {key: value.copy() for key, value in model.weights.items()}, tmp_path, cohort.modality)
-    assert np.array_equal(score_images(stored, cohort.images[rows]), scores)
-    assert np.array_equal(score_images(stored, cohort.images[rows[3:4]])[0], scores[3])
+    assert np.array_equal(rebuild(stored).score(cohort.images[rows]), scores)
+    assert np.array_equal(rebuild(stored).score(cohort.images[rows[3:4]])[0], scores[3])
     assert len(np.unique(scores)) == scores.size
 
 
-def test_a_plan_for_volumes_has_the_published_bound_and_batch_and_spends_at_most_what_was_asked(make_volumes):
+def test_a_plan_for_volumes_has_the_published_bound_and_batch_and_spends_at_most_the_target(make_volumes):
     spec = spec_for(make_volumes(2)[0], "paper3d", 2.04)
     settings, guarantee = plan_network(NETWORKS["paper3d"], spec, n_units=1138)
     assert settings.sample_rate == pytest.approx(128 / 1138)
     assert guarantee.epsilon <= 2.04 and guarantee.check_epsilon <= 2.04
     assert (guarantee.max_grad_norm, guarantee.unit, guarantee.steps) == (1.5, PrivacyUnit.PATIENT, settings.steps)
+
+
+def test_a_plan_caches_its_calibration_in_the_folder_that_it_is_given_and_nowhere_else(make_volumes, tmp_path):
+    recipe, spec = NETWORKS["paper3d"], spec_for(make_volumes(2)[0], "paper3d", 2.04)
+    cached = plan_network(recipe, spec, n_units=1138, calibrations_dir=tmp_path)
+    assert len(list(tmp_path.glob("*.json"))) == 2  # the noise, and its epsilon
+    assert plan_network(recipe, spec, n_units=1138, calibrations_dir=None) == cached
 
 
 @pytest.mark.parametrize("batches", [[(0, 3)], [(0, 1), (1, 3)]], ids=["at once", "micro-batched"])
@@ -85,7 +94,7 @@ def test_a_step_sums_the_clipped_gradients_of_patients_with_several_scans(name, 
 
 
 def explicit_gradient(recipe, scans, labels):
-    """Of one patient, by ordinary back-propagation of the mean loss over its scans, finding by finding."""
+    """The gradient of one patient, by ordinary back-propagation of the mean loss over the patient's scans, finding by finding."""
     model = build_network(recipe, n_findings=2, seed=1, encoders_dir=ENCODERS).double()
     losses = torch.nn.functional.binary_cross_entropy_with_logits(model(scans), labels.nan_to_num(), reduction="none")
     known = ~labels.isnan()
@@ -101,9 +110,9 @@ def flat(model):
     return torch.cat([p.detach().flatten() for p in model.parameters()]).clone()
 
 
-def test_volumes_are_windowed_before_they_are_averaged_and_each_by_itself():
+def test_volumes_are_windowed_before_they_are_averaged_and_each_separately():
     volumes = np.full((2, 64, 96, 96), -160, np.int16)
-    volumes[0, ::2] = 3000  # bone beside the window's lower end
+    volumes[0, ::2] = 3000  # bone in every second slice, the rest at the window's lower end
     volumes[1] = 40
     seen = volume_tensor(volumes)
     assert seen.shape == (2, 1, *VOLUME_GRID)
@@ -112,21 +121,24 @@ def test_volumes_are_windowed_before_they_are_averaged_and_each_by_itself():
     assert volume_tensor(np.full((1, 64, 96, 96), -1000, np.int16)).unique().tolist() == [-2.0]
 
 
-def test_recipes_take_the_images_they_are_for_and_no_others(make_cohort, make_volumes, new_session, tmp_path):
+def test_a_recipe_takes_its_modality_and_no_other(make_cohort, make_volumes, new_session, tmp_path):
     wrong = ((make_cohort, "paper3d", "paper3d takes CT volumes"), (make_volumes, "paper", "holds CT volumes: choose .*paper3d or slices"))
-    for make, name, told in wrong:
+    for make, name, message in wrong:
         cohort, split = make()
-        with pytest.raises(SpecError, match=told):
-            train(spec_for(cohort, name, None), cohort, split, session=new_session(), features_dir=tmp_path, encoders_dir=tmp_path)
+        with pytest.raises(SpecError, match=message):
+            folders = dict.fromkeys(("features_dir", "encoders_dir", "calibrations_dir"), tmp_path)
+            train(spec_for(cohort, name, None), cohort, split, session=new_session(), **folders)
         assert RECIPES[name].name not in recipes_for(cohort.modality)
 
 
 @pytest.mark.parametrize("epsilon", [None, 8.0])
-def test_fine_tuning_starts_at_the_public_encoder_and_alters_head_and_last_normalisation_alone(make_cohort, new_session, epsilon):
+def test_fine_tuning_starts_from_the_public_encoder_and_trains_head_and_last_normalisation_alone(
+    make_cohort, new_session, epsilon, calibrations_dir
+):
     cohort, split = make_cohort(18)
     session = new_session()
-    spec, recipe = spec_for(cohort, "finetune", epsilon), shortened("finetune")
-    model = train_network(recipe, spec, cohort, split, session=session, encoders_dir=ENCODERS)
+    spec, folders = spec_for(cohort, "finetune", epsilon), {"encoders_dir": ENCODERS, "calibrations_dir": calibrations_dir}
+    model = train_network(shortened("finetune"), spec, cohort, split, session=session, **folders)
     public = load_encoder(ENCODERS, cohort.modality).networks["narrow"].state_dict()
     changed = {
         name for name, weight in model.weights.items() if name.startswith("head.") or not np.array_equal(weight, public[name].numpy())
@@ -143,7 +155,7 @@ def test_a_fine_tuned_run_goes_on_from_its_checkpoint(make_cohort, new_session):
     cohort, split = make_cohort(18)
     spec, recipe = spec_for(cohort, "finetune", None), replace(NETWORKS["finetune"], largest_sample_rate=1.0, images_per_unit=9)
     whole, half = new_session(), new_session()
-    options = {"encoders_dir": ENCODERS}
+    options = {"encoders_dir": ENCODERS, "calibrations_dir": None}
     expected = train_network(replace(recipe, epochs=4), spec, cohort, split, session=whole, **options)
     train_network(replace(recipe, epochs=2), spec, cohort, split, session=half, **options)
     resumed = train_network(replace(recipe, epochs=4), spec, cohort, split, session=new_session(checkpoint=half.saved[-1]), **options)

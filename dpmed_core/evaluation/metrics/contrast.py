@@ -1,0 +1,104 @@
+"""A subgroup's value of a metric minus that of all other subgroups of its attribute, weighed by their denominators."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpmed_core.evaluation.metrics.measured import ArmMeasured, mean_over_findings, with_thresholds_and_runs
+from dpmed_core.evaluation.statistics.intervals import symmetric
+from dpmed_core.evaluation.statistics.jackknife import jackknife_of_patients
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class _Contrast:
+    """For one finding, each group's value minus that of the others; NaN where the group, or every other, has none.
+
+    Attributes:
+        difference: `[n_groups]`.
+        influence: `[n_groups, n_patients]`; by patient, since a patient may stand in several of the groups.
+        replicates: `[n_groups, n_replicates]`.
+        by_run: `[n_groups, n_runs]`.
+        n_effective: the smallest of the groups'.
+    """
+
+    difference: Floats
+    influence: Floats
+    replicates: Floats
+    by_run: Floats
+    n_effective: float
+
+
+@dataclass(frozen=True, eq=False)
+class Contrasts:
+    """A metric's contrasts within one attribute; arrays `[n_findings, n_known_groups]`, the last finding the mean over findings.
+
+    Attributes:
+        groups: indices of the attribute's subgroups but for the unknown, in their order.
+        values: the differences; NaN where fewer than two subgroups have a value.
+        low, high: ends of their 95 % intervals.
+    """
+
+    groups: list[int]
+    values: Floats = field(repr=False)
+    low: Floats = field(repr=False)
+    high: Floats = field(repr=False)
+
+
+def against_others(sizes: Floats) -> Floats:
+    """The matrix `[n, n]` that takes values of n groups to each one's value minus the mean of all others, weighed by `sizes`.
+
+    Row g holds 1 for the group itself and, for each other group, minus its share of what all others hold.
+
+    >>> against_others(np.array([10.0, 30.0, 10.0])).tolist()
+    [[1.0, -0.75, -0.25], [-0.5, 1.0, -0.5], [-0.25, -0.75, 1.0]]
+    """
+    others = 1 - np.eye(len(sizes))
+    return np.asarray(np.eye(len(sizes)) - others * sizes / (sizes.sum() - sizes)[:, None])
+
+
+def contrasts(arm: ArmMeasured, attribute: str) -> Contrasts:
+    """Each subgroup of `attribute` against all others, for every finding and their mean."""
+    groups = arm.measured.known_groups(attribute)
+    each = [_contrast(arm, index, groups) for index in range(len(arm.values) - 1)]
+    columns = [_interval([one]) for one in each] + [_interval(each)]
+    return Contrasts(groups, *(np.stack(part) for part in zip(*columns, strict=True)))
+
+
+def _interval(each: list[_Contrast]) -> tuple[Floats, Floats, Floats]:
+    """Mean over findings of contrasts, with its interval: findings share their patients, so influence values average first."""
+    known = np.array([~np.isnan(one.difference) for one in each])
+    difference, influence, replicates = (
+        mean_over_findings(np.stack(arrays), known)
+        for arrays in ([o.difference for o in each], [o.influence for o in each], [o.replicates for o in each])
+    )
+    by_run = mean_over_findings(np.stack([one.by_run for one in each]), known).T
+    # A contrast of fewer than two groups has no sample size; 1 where no finding has a contrast, so that the NaN comes from the values.
+    n_effective = float(np.mean([one.n_effective for one in each if not np.isnan(one.n_effective)] or [1.0]))
+    low, high = symmetric(difference, *with_thresholds_and_runs(*jackknife_of_patients(influence, n_effective), replicates, by_run))
+    return difference, low, high
+
+
+def _contrast(arm: ArmMeasured, finding_index: int, groups: list[int]) -> _Contrast:
+    """Each of `groups` against the others that have a value, for one finding; a linear map, so it applies to all arrays alike."""
+    values = arm.values[finding_index, groups]
+    known = ~np.isnan(values)
+    compared = [group for group, is_known in zip(groups, known, strict=True) if is_known]
+    n, grouping = len(groups), arm.measured.grouping
+    found = _Contrast(
+        difference=np.full(n, np.nan),
+        influence=np.full((n, grouping.n_patients), np.nan),
+        replicates=np.full((n, arm.replicates.shape[-1]), np.nan),
+        by_run=np.full((n, len(arm.by_run)), np.nan),
+        n_effective=float(arm.n_effective[finding_index, compared].min()) if len(compared) > 1 else np.nan,
+    )
+    if len(compared) < 2:
+        return found
+    matrix = against_others(arm.weights[finding_index, compared])
+    found.difference[known] = matrix @ values[known]
+    found.influence[known] = matrix @ np.stack([grouping.by_patient(arm.influence[finding_index], group) for group in compared])
+    found.replicates[known] = matrix @ arm.replicates[finding_index, compared]
+    found.by_run[known] = matrix @ arm.by_run[:, finding_index][:, compared].T
+    return found

@@ -1,0 +1,67 @@
+"""Which finished runs count on a cohort, and what every table says of a run."""
+
+import math
+from typing import Any
+
+from dpmed_core.cohort.schema import Cohort
+from dpmed_core.runs.status import RunState, RunStatus
+from dpmed_core.runs.store import RunStore
+
+RUN_COLUMNS = ("run_id", "recipe", "epsilon", "epsilon_spent", "delta", "unit", "accountant", "seed")
+"""`epsilon` is the target, NaN where non-private; `epsilon_spent` is what the accountant gives, at most the target.
+
+delta and accountant are given for private runs only.
+"""
+
+
+def finished_runs(runs: RunStore, cohort: Cohort, *, recipe: str | None = None) -> list[RunStatus]:
+    """The finished runs on the data of `cohort`, of each recipe's newest version, in the order in which they were requested.
+
+    Two versions of a recipe train different models, so their runs are not averaged; those left out are `superseded_runs`.
+    """
+    finished = _all_finished(runs, cohort, recipe)
+    newest = _newest_versions(finished)
+    return [status for status in finished if status.spec.recipe_version == newest[status.spec.recipe]]
+
+
+def superseded_runs(runs: RunStore, cohort: Cohort, *, recipe: str | None = None) -> list[RunStatus]:
+    """The finished runs that do not count, because a newer version of their recipe has finished runs on the same data."""
+    finished = _all_finished(runs, cohort, recipe)
+    newest = _newest_versions(finished)
+    return [status for status in finished if status.spec.recipe_version != newest[status.spec.recipe]]
+
+
+def _all_finished(runs: RunStore, cohort: Cohort, recipe: str | None) -> list[RunStatus]:
+    return [
+        status
+        for status in runs.statuses()
+        if status.state == RunState.FINISHED
+        and status.spec.cohort_fingerprint == cohort.fingerprint
+        and recipe in (None, status.spec.recipe)
+    ]
+
+
+def _newest_versions(finished: list[RunStatus]) -> dict[str, int]:
+    newest: dict[str, int] = {}
+    for status in finished:
+        newest[status.spec.recipe] = max(status.spec.recipe_version, newest.get(status.spec.recipe, 0))
+    return newest
+
+
+def run_facts(runs: RunStore, status: RunStatus) -> dict[str, Any]:
+    """What every table says of a finished run: the values of `RUN_COLUMNS`.
+
+    Raises:
+        DamagedRunError: the run's files fail their check.
+    """
+    guarantee = runs.result(status.run_id).guarantee
+    return {
+        "run_id": status.run_id,
+        "recipe": status.spec.recipe,
+        "epsilon": status.spec.privacy.epsilon if status.spec.privacy else math.nan,
+        "epsilon_spent": guarantee.epsilon if guarantee else math.nan,
+        "delta": guarantee.delta if guarantee else math.nan,
+        "unit": status.spec.unit.value,
+        "accountant": guarantee.accountant if guarantee else None,
+        "seed": status.spec.seed,
+    }

@@ -1,0 +1,52 @@
+"""Calibration of each run: slope and intercept, expected calibration error and Brier score (`metrics.calibration`, `metrics.brier`)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from dpmed_core.evaluation.metrics.brier import BRIER
+from dpmed_core.evaluation.metrics.calibration import CALIBRATION_ERROR, CALIBRATION_INTERCEPT, CALIBRATION_SLOPE
+from dpmed_core.evaluation.metrics.measured import measure
+from dpmed_core.evaluation.scores.panel_design import PanelDesign
+from dpmed_core.evaluation.scores.scored_runs import RUN_COLUMNS
+from dpmed_core.evaluation.tables.utility import COUNT_COLUMNS
+
+WITH_INTERVALS = {"slope": CALIBRATION_SLOPE, "intercept": CALIBRATION_INTERCEPT, "brier": BRIER}
+CALIBRATION_COLUMNS = (
+    *RUN_COLUMNS,
+    "attribute",
+    "subgroup",
+    "finding",
+    *(f"{name}{end}" for name in WITH_INTERVALS for end in ("", "_low", "_high")),
+    "ece",
+    *COUNT_COLUMNS,
+    "reason",
+)
+
+
+def calibration_rows(designs: Sequence[PanelDesign]) -> pd.DataFrame:
+    """One row a finding, run and subgroup, with `CALIBRATION_COLUMNS`; intervals (95 %) by patient, none for the expected error (ece)."""
+    tables = [_of_panel(design) for design in designs]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(CALIBRATION_COLUMNS))
+
+
+def _of_panel(design: PanelDesign) -> pd.DataFrame:
+    """The rows of one panel: finding by finding, run by run, subgroup by subgroup."""
+    arrays: dict[str, list[np.ndarray]] = {}
+    for name, metric in WITH_INTERVALS.items():
+        measured = measure(metric, design)
+        ends = [measured.intervals(run) for run in range(len(measured.runs))]
+        arrays |= {name: list(measured.values), f"{name}_low": [low for low, _ in ends], f"{name}_high": [high for _, high in ends]}
+    measured = measure(CALIBRATION_ERROR, design)
+    arrays["ece"] = list(measured.values)
+    n_runs, groups = len(measured.runs), measured.grouping.groups
+    tables = []
+    for finding_index, finding in enumerate(design.panel.findings):
+        for run in range(n_runs):
+            numbers = {name: by_run[run][finding_index] for name, by_run in arrays.items()}
+            counts = {name: of_all[finding_index] for name, of_all in measured.counts.items()}
+            place = {"attribute": [of for of, _ in groups], "subgroup": [name for _, name in groups]}
+            table = pd.DataFrame({**place, **numbers, **counts, "reason": measured.reasons[finding_index]})
+            tables.append(table.assign(**{str(name): fact for name, fact in measured.runs.iloc[run].items()}, finding=finding))
+    return pd.concat(tables, ignore_index=True)[list(CALIBRATION_COLUMNS)] if tables else pd.DataFrame(columns=list(CALIBRATION_COLUMNS))
