@@ -24,6 +24,7 @@ def rows() -> list[dict[str, object]]:
 
 
 def _row(case: str, delta: float, sample_rate: float, steps: int, epsilon: float, cache_dir: Path) -> dict[str, object]:
+    """One training's row; the second calibration is timed from the cache."""
     target, began = PrivacyTarget(epsilon, delta), time.perf_counter()
     calibration = calibrate_poisson(target, sample_rate=sample_rate, steps=steps, cache_dir=cache_dir)
     seconds, noise = time.perf_counter() - began, calibration.noise_multiplier

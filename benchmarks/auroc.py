@@ -19,12 +19,12 @@ from dpmed_core.evaluation.statistics.jackknife import logit_jackknife
 
 N_CASES, N_PATIENTS, N_FINDINGS = 39_809, 12_000, 8
 BY = ("sex", "age", "copd", "heart_failure")
-"""2, 5, 2 and 3 subgroups (heart failure is sometimes unknown), beside everybody."""
+"""2, 5, 2 and 3 subgroups (heart failure is sometimes unknown), beside all patients."""
 REPLICATES_TIMED, REPLICATES_MEANT, ROUNDS = 2, 1000, 7
 
 
 def rows() -> list[dict[str, object]]:
-    """All findings in everybody and 12 subgroups; a bootstrap of 1,000 replicates is 500 times the 2 that are timed."""
+    """All findings in all patients and 12 subgroups; the time of 1,000 bootstrap replicates is taken as 500 times that of 2."""
     cases, patients, labels, scores = synthetic()
     grouping = group_cases(cases, BY, patients, n_patients=N_PATIENTS)
     pair = timed_in_turns(
@@ -44,7 +44,7 @@ def rows() -> list[dict[str, object]]:
 
 
 def processor_seconds(action: Callable[[], object]) -> float:
-    """Median processor time of `action` over the rounds: what it takes where nothing else wants the processor."""
+    """Median processor time of `action` over the rounds, which other work on the machine changes less than the time by the clock."""
     times = []
     for _ in range(ROUNDS):
         began = time.process_time()
@@ -54,7 +54,7 @@ def processor_seconds(action: Callable[[], object]) -> float:
 
 
 def synthetic() -> tuple[pd.DataFrame, NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
-    """Who the cases are, their patients, labels and scores `[n_findings, n_cases]`."""
+    """The cases' attributes, their patients `[n_cases]`, labels and scores `[n_findings, n_cases]`."""
     rng = np.random.default_rng(0)
     patients = np.sort(np.concatenate([np.arange(N_PATIENTS), rng.integers(0, N_PATIENTS, N_CASES - N_PATIENTS)]))
     of_patient = pd.DataFrame(
@@ -70,10 +70,10 @@ def synthetic() -> tuple[pd.DataFrame, NDArray[np.intp], NDArray[np.float64], ND
 
 
 def all_intervals(scores: NDArray[np.float64], labels: NDArray[np.float64], grouping: Grouping) -> None:
-    """What the dashboard computes for one run: areas, patient-clustered variances and intervals."""
-    for finding in range(len(labels)):
-        design = Design.of(labels[finding], grouping)
-        value, influence = auroc_by_group(scores[finding], design)
+    """What the dashboard computes for one run: AUROCs, patient-clustered variances and intervals."""
+    for finding_index in range(len(labels)):
+        design = Design.of(labels[finding_index], grouping)
+        value, influence = auroc_by_group(scores[finding_index], design)
         variance, freedom = logit_jackknife(value, influence, grouping, design.counts.effective)
         on_logit(value, variance, freedom, design.counts.effective)
 
@@ -86,7 +86,7 @@ def bootstrap(scores: NDArray[np.float64], labels: NDArray[np.float64], patients
             rows = np.flatnonzero(block.codes == code)
             _, numbers = np.unique(patients[rows], return_inverse=True)
             images_of = np.split(rows[np.argsort(numbers, kind="stable")], np.cumsum(np.bincount(numbers))[:-1])
-            for finding in range(len(labels)):
+            for finding_index in range(len(labels)):
                 for _ in range(REPLICATES_TIMED):
                     drawn = np.concatenate([images_of[i] for i in rng.integers(0, len(images_of), len(images_of))])
-                    roc_auc_score(labels[finding, drawn], scores[finding, drawn])
+                    roc_auc_score(labels[finding_index, drawn], scores[finding_index, drawn])

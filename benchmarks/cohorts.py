@@ -1,4 +1,4 @@
-"""Simulated test cohorts with a known truth: patients with 1 to 66 images, alike within a patient, scored by several trainings."""
+"""Simulated test cohorts with known true values: patients with 1 to 66 correlated images, and scores of several training runs."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 
 
 def images_per_patient(n_patients: int) -> NDArray[np.intp]:
-    """Images of each patient: half have one, a few have many, one has 66 (as in public sets of follow-up radiographs)."""
+    """Number of images of each patient, from a log-normal distribution: many patients have one, one has 66, as in public data sets."""
     ranks = (np.arange(n_patients) + 0.5) / n_patients
     images = np.clip(np.floor(np.exp(0.15 + 1.5 * norm.ppf(ranks))), 1, MOST_IMAGES).astype(np.intp)
     images[-1] = MOST_IMAGES
@@ -22,19 +22,23 @@ def images_per_patient(n_patients: int) -> NDArray[np.intp]:
 
 
 def separation(auroc: float | Floats) -> Floats:
-    """Distance of the class means, in standard deviations, of a binormal score with this AUROC."""
+    """Distance d of the class means of a binormal score with this AUROC, in standard deviations: AUROC = Phi(d / sqrt(2)).
+
+    >>> separation(np.array([0.5, 0.8])).round(3)
+    array([0.  , 1.19])
+    """
     return np.asarray(np.sqrt(2) * norm.ppf(auroc))
 
 
 @dataclass(frozen=True)
 class Cohort:
-    """Who is in a simulated test set.
+    """A simulated test set.
 
     Attributes:
-        patients: patient of each image.
+        patients: number of the patient of each image `[n_cases]`.
         labels: `[n_findings, n_cases]`.
-        rng: for the scores.
-        correlation: within a patient, of labels' and of scores' latent values.
+        rng: generator of the scores.
+        correlation: between the images of a patient, of the latent values of labels and of scores.
     """
 
     patients: NDArray[np.intp]
@@ -44,18 +48,24 @@ class Cohort:
 
     @classmethod
     def draw(cls, rng: np.random.Generator, *, n_patients: int, n_findings: int, correlation: float, prevalence: float) -> "Cohort":
-        """A cohort whose labels are alike within a patient."""
+        """A cohort whose labels are correlated within a patient: a label is positive if a correlated normal value exceeds a threshold."""
         patients = np.repeat(np.arange(n_patients), images_per_patient(n_patients))
         empty = cls(patients, np.zeros((n_findings, len(patients))), rng, correlation)
         return cls(patients, (empty.noise(n_findings) > norm.isf(prevalence)).astype(float), rng, correlation)
 
     def noise(self, n_rows: int) -> Floats:
-        """Standard normal rows `[n_rows, n_cases]` with the cohort's correlation within patients."""
+        """Standard normal values `[n_rows, n_cases]` with the cohort's correlation within patients: a shared and an independent part."""
         of_patient = self.rng.normal(size=(n_rows, int(self.patients[-1]) + 1))[:, self.patients]
         return np.sqrt(self.correlation) * of_patient + np.sqrt(1 - self.correlation) * self.rng.normal(size=of_patient.shape)
 
     def panel(self, scores: Floats, epsilons: list[float], who: pd.DataFrame | None = None) -> Panel:
-        """A panel of runs with `scores` `[n_runs, n_findings, n_cases]` and target `epsilons`, NaN without privacy."""
+        """A panel of runs.
+
+        Args:
+            scores: `[n_runs, n_findings, n_cases]`.
+            epsilons: privacy budget of each run; NaN for a non-private reference.
+            who: attributes of the cases; None for none.
+        """
         runs = pd.DataFrame(
             {"run_id": [f"r{i}" for i in range(len(scores))], "recipe": "simulated", "unit": "patient", "epsilon": epsilons}
         )

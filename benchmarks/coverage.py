@@ -1,4 +1,4 @@
-"""How often 95 % intervals hold the truth, on simulated cohorts: a single AUROC, the mean over findings, a paired difference."""
+"""Coverage of 95 % intervals on simulated cohorts: of a single AUROC, the mean over findings, and a paired difference."""
 
 import sys
 from collections.abc import Iterator
@@ -20,14 +20,14 @@ from dpmed_core.evaluation.tables.cost_of_privacy import cost_rows
 N_PATIENTS, CORRELATIONS, PREVALENCES, AUROCS = (264, 53), (0.0, 0.3, 0.6), (0.1, 0.3), (0.75, 0.9, 0.985)
 N_FINDINGS = 3
 SHARED_BY_FINDINGS, SHARED_BY_RUNS = 0.5, 0.8
-"""Shares of a score's noise that the findings of an image, and the private model and its twin, have in common."""
+"""Shares of a score's noise that the findings of an image, and the private model and its reference, have in common."""
 LOST = 0.3
-"""The private model loses this share of what is missing to 1."""
-WHAT = ("single", "macro", "difference", "naive")
+"""The private model loses this share of the distance of the AUROC from 1."""
+INTERVALS = ("single", "macro", "difference", "naive")
 
 
 def draw(rng: np.random.Generator, *, n_patients: int, correlation: float, prevalence: float, auroc: float) -> Panel:
-    """A cohort scored by a twin (run 0) and a private model (run 1)."""
+    """A cohort scored by a non-private reference (run 0) and a private model (run 1)."""
     cohort = Cohort.draw(rng, n_patients=n_patients, n_findings=N_FINDINGS, correlation=correlation, prevalence=prevalence)
 
     def noise() -> np.ndarray:
@@ -40,7 +40,7 @@ def draw(rng: np.random.Generator, *, n_patients: int, correlation: float, preva
 
 
 def intervals(panel: Panel) -> dict[str, tuple[float, float]]:
-    """Each interval of `WHAT`; NaN where the product says "too few"."""
+    """Each of `INTERVALS`; NaN where the product gives a reason instead of an interval."""
     measured = measure(AUROC, PanelDesign(panel))
     low, high = measured.intervals(0)
     costs = cost_rows(AUROC, [measured], [EVERYBODY], margin=0.02).iloc[0]
@@ -53,42 +53,43 @@ def intervals(panel: Panel) -> dict[str, tuple[float, float]]:
 
 
 def naive(panel: Panel, measured: Measured) -> tuple[float, float]:
-    """The interval that takes every image for a patient of its own, where the product gives one."""
+    """The interval as if every image were of a different patient, where the product gives an interval."""
     images = np.arange(len(panel.patients))
     grouping = group_cases(panel.cases, (), images, n_patients=len(images))
     value, influence = auroc_by_group(panel.scores[0, 0], Design.of(panel.labels[0], grouping))
+    # DeLong's variance, carried to the logit by its slope, with the normal quantile: degrees of freedom without end.
     variance = np.square(influence).sum() / np.square(np.maximum(value * (1 - value), 1e-9))
     low, high = on_logit(value, variance, np.full(1, 1e6), np.full(1, float(len(images))))
     return (float(low[0]), float(high[0])) if not measured.reasons[0, 0] else (np.nan, np.nan)
 
 
-def cell(n_cohorts: int, **truth: float) -> dict[str, object]:
+def coverage_row(n_cohorts: int, **truth: float) -> dict[str, object]:
     """Coverage and mean width of each interval, and the share of cohorts with too few patients."""
     true = {"single": truth["auroc"], "macro": truth["auroc"], "difference": -LOST * (1 - truth["auroc"]), "naive": truth["auroc"]}
-    found: dict[str, list[tuple[float, float]]] = {what: [] for what in WHAT}
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in INTERVALS}
     for number in range(n_cohorts):
-        for what, ends in intervals(draw(np.random.default_rng([3, number]), **truth)).items():  # type: ignore[arg-type]
-            found[what].append(ends)
+        for name, ends in intervals(draw(np.random.default_rng([3, number]), **truth)).items():  # type: ignore[arg-type]
+            found[name].append(ends)
     row: dict[str, object] = dict(truth)
-    for what, pairs in found.items():
+    for name, pairs in found.items():
         low, high = np.array(pairs).T
         known = ~np.isnan(low)
-        row[f"{what} coverage"] = float(((low <= true[what]) & (true[what] <= high))[known].mean()) if known.any() else np.nan
-        row[f"{what} width"] = float((high - low)[known].mean()) if known.any() else np.nan
+        row[f"{name} coverage"] = float(((low <= true[name]) & (true[name] <= high))[known].mean()) if known.any() else np.nan
+        row[f"{name} width"] = float((high - low)[known].mean()) if known.any() else np.nan
         row.setdefault("too few", float(1 - known.mean()))
     return row
 
 
-def cells(n_cohorts: int) -> Iterator[dict[str, object]]:
+def coverage_rows(n_cohorts: int) -> Iterator[dict[str, object]]:
     """The table, row by row."""
     for n_patients, correlation, prevalence, auroc in product(N_PATIENTS, CORRELATIONS, PREVALENCES, AUROCS):
-        yield cell(n_cohorts, n_patients=n_patients, correlation=correlation, prevalence=prevalence, auroc=auroc)
+        yield coverage_row(n_cohorts, n_patients=n_patients, correlation=correlation, prevalence=prevalence, auroc=auroc)
 
 
 def main() -> None:
     """Print the table as Markdown; `python -m benchmarks.coverage 1000`."""
     n_cohorts = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    for number, row in enumerate(cells(n_cohorts)):
+    for number, row in enumerate(coverage_rows(n_cohorts)):
         if number == 0:
             sys.stdout.write("| " + " | ".join(row) + " |\n|" + "---|" * len(row) + "\n")
         sys.stdout.write("| " + " | ".join(f"{value:.3g}" for value in row.values()) + " |\n")

@@ -1,4 +1,4 @@
-"""Killing an import (SIGKILL) at random moments: there is no cohort or a whole one, and what was read is not read again."""
+"""Killing an import (SIGKILL) at random moments: the cohort is complete or absent, and images already read are not read again."""
 
 import json
 import random
@@ -18,7 +18,7 @@ from dpmed_core.cohort.store import CohortStore
 
 N_KILLS, N_IMAGES, SIDE = 20, 600, 512
 ENDING_SECONDS = 10.0
-"""A reader ends when it has read the few images that it was given last."""
+"""Time for workers to end: they finish the images that they were given last."""
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -35,12 +35,12 @@ import_manifest(store, "images", manifest=Path(sys.argv[2]), images_dir=None, fi
 
 
 def rows() -> list[dict[str, object]]:
-    """All kills, then what was there in the end."""
+    """One row per kill, then one for the cohort that the last attempt completed."""
     return list(_rows())
 
 
 def _rows() -> Iterator[dict[str, object]]:
-    """One row a kill: when, how many images were in the journal, how many of them the next attempt had, and what was there."""
+    """One row per kill, each after a random time of an uninterrupted import."""
     moments = random.Random(0)
     with images(N_IMAGES, SIDE) as manifest, tempfile.TemporaryDirectory() as folder:
         store, first = CohortStore(Path(folder) / "cohorts", KEY), Path(folder) / "first"
@@ -58,6 +58,7 @@ def _rows() -> Iterator[dict[str, object]]:
 
 
 def _kill(command: list[str], store: CohortStore, fingerprint: str, first: Path, *, after: float, number: int) -> dict[str, object]:
+    """Run and kill one attempt; images in the journal before and after, its first reported progress, and the state of the cohort."""
     before = _journalled(store)
     first.unlink(missing_ok=True)
     process = subprocess.Popen(command)
@@ -70,13 +71,13 @@ def _kill(command: list[str], store: CohortStore, fingerprint: str, first: Path,
         if time.monotonic() > deadline:
             break
         time.sleep(0.1)
-    there = store.names() == ["images"]
+    exists = store.names() == ["images"]
     return {
         "case": f"kill {number + 1} after {after:.2f} s",
         "journalled_before": before,
         "first_progress_of_this_attempt": int(first.read_text()) if first.exists() else None,
         "journalled_after": _journalled(store),
-        "cohort": "none" if not there else "whole" if store.load("images").fingerprint == fingerprint else "DIFFERENT",
+        "cohort": "none" if not exists else "whole" if store.load("images").fingerprint == fingerprint else "DIFFERENT",
         "readers_left": left,
     }
 
@@ -89,12 +90,12 @@ def _is_alive(pid: int) -> bool:
 
 
 def _journalled(store: CohortStore) -> int:
-    """Images in the draft's journal, each once."""
-    places: set[int] = set()
+    """The number of distinct images in the draft's journal."""
+    indices: set[int] = set()
     for journal in store.root.glob(f"{PREFIX}*/journal.jsonl"):
         for line in journal.read_text().splitlines():
             try:
-                places |= {entry[0] for entry in json.loads(line or "[]")}
+                indices |= {entry[0] for entry in json.loads(line or "[]")}
             except ValueError:
-                continue  # broken off
-    return len(places)
+                continue  # cut short by the kill
+    return len(indices)

@@ -1,7 +1,7 @@
-"""Importing DICOM images: throughput against a bare loop that decodes and resizes in one process, and peak memory over size.
+"""Importing DICOM images: throughput against a minimal loop that decodes and resizes in one process, and peak memory by number of images.
 
-The bare loop reads each file with pydicom, scales its values to 0-255 and resizes them with the same filter to the same square; it
-keeps nothing. Ours reads headers and windows, hashes, validates, writes a journal, and stores the cohort durably.
+The minimal loop reads each file with pydicom, scales its values to 0-255, resizes them with the same filter to the same square, and
+discards them. The import also reads headers and windows, hashes, validates, writes a journal, and stores the cohort durably.
 """
 
 import multiprocessing
@@ -26,7 +26,7 @@ from dpmed_core.imaging.stored_format import STORED_SIZE
 
 ROUNDS = 5
 SPEED_CASES = ((300, 2048), (1000, 1024), (2500, 512))
-"""Images and their side in pixels."""
+"""Numbers of images and their side in pixels."""
 MEMORY_CASES = (1000, 20_000)
 MEMORY_SIDE = 128
 KEY = bytes(range(32))
@@ -34,14 +34,14 @@ KEY = bytes(range(32))
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast one cohort is imported.
+    """The throughput of importing one cohort.
 
     Attributes:
-        case: images and their size.
-        ours_seconds: median of the rounds.
-        bare_seconds: median of the rounds.
-        throughput_ratio: how many images ours imports while the bare loop reads one.
-        ours_processor_seconds: median, reading processes included.
+        case: number and size of the images.
+        ours_seconds: of the import, median of the rounds.
+        bare_seconds: of the minimal loop, median of the rounds.
+        throughput_ratio: images imported per image that the minimal loop reads.
+        ours_processor_seconds: median, worker processes included.
         bare_processor_seconds: median.
     """
 
@@ -55,13 +55,13 @@ class Speed:
 
 @dataclass(frozen=True)
 class Memory:
-    """How much memory an import of `n_images` takes at most.
+    """The peak memory of an import.
 
     Attributes:
-        case: what was imported.
-        n_images: images.
+        case: size of the images.
+        n_images: number of images.
         peak_mib: of the importing process.
-        worker_peak_mib: of the largest of its reading processes.
+        worker_peak_mib: of the largest of its worker processes.
     """
 
     case: str
@@ -71,7 +71,7 @@ class Memory:
 
 
 def measure_speed(n_images: int, side: int) -> Speed:
-    """The throughput of importing `n_images` images of `side` pixels, page cache warm."""
+    """The throughput of importing `n_images` images of `side` x `side` pixels, with the files in the page cache."""
     with images(n_images, side) as manifest:
         _bare(manifest)
         rounds = [(*_seconds(_import, manifest), *_seconds(_bare, manifest)) for _ in range(ROUNDS)]
@@ -80,7 +80,7 @@ def measure_speed(n_images: int, side: int) -> Speed:
 
 
 def measure_memory(n_images: int) -> Memory:
-    """The peak memory of importing `n_images` images in a process of its own."""
+    """The peak memory of importing `n_images` images, measured in a subprocess."""
     with images(n_images, MEMORY_SIDE) as manifest, multiprocessing.get_context("spawn").Pool(1) as pool:
         own, worker = pool.apply(_peaks, (manifest,))
     return Memory(f"{MEMORY_SIDE}x{MEMORY_SIDE}", n_images, round(own / 1024, 1), round(worker / 1024, 1))
@@ -88,7 +88,7 @@ def measure_memory(n_images: int) -> Memory:
 
 @contextmanager
 def images(n_images: int, side: int) -> Iterator[Path]:
-    """The manifest of `n_images` different images of `side` pixels, 12 bits stored; gone when the block ends."""
+    """The manifest of `n_images` different images of `side` x `side` pixels, 12 bits; removed when the block ends."""
     with tempfile.TemporaryDirectory() as folder:
         root, rng = Path(folder), np.random.default_rng(0)
         lines = ["image,patient_id,age,sex,mass"]
@@ -102,7 +102,7 @@ def images(n_images: int, side: int) -> Iterator[Path]:
 
 
 def _seconds(action: Callable[[Path], None], manifest: Path) -> tuple[float, float]:
-    """Seconds that `action` takes by the clock, and of processors, those of ended child processes included."""
+    """Elapsed seconds and processor seconds of `action`, those of finished child processes included."""
     began, processor = time.perf_counter(), os.times()
     action(manifest)
     used = os.times()
@@ -127,5 +127,5 @@ def _peaks(manifest: Path) -> tuple[int, int]:
 
 
 def rows() -> list[dict[str, object]]:
-    """Throughput over images and their size, then memory over images."""
+    """Throughput by number and size of images, then memory by number of images."""
     return [*(asdict(measure_speed(*case)) for case in SPEED_CASES), *(asdict(measure_memory(n_images)) for n_images in MEMORY_CASES)]

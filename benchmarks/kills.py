@@ -72,6 +72,7 @@ def _wait_for_attempt(installation: Installation, run_id: str, worker: multiproc
 
 
 def _work(settings: Settings, run_id: str, noise: Path) -> None:
+    """What a worker process does: train the run, with frequent checkpoints and a digest of every block of noise in folder `noise`."""
     import torch
 
     from dpmed_core.training import loop
@@ -91,6 +92,7 @@ def _work(settings: Settings, run_id: str, noise: Path) -> None:
 
 
 def _row(installation: Installation, run_id: str, n_kills: int, digests: Counter[str]) -> dict[str, object]:
+    """One run's row, once it has finished."""
     status, events = installation.runs.status(run_id), installation.runs.attempts(run_id)
     assert status.state is RunState.FINISHED, json.dumps(events[-1])
     guarantee = installation.runs.result(run_id).guarantee
@@ -112,6 +114,7 @@ def _row(installation: Installation, run_id: str, n_kills: int, digests: Counter
 
 
 def _ask(installation: Installation) -> list[str]:
+    """Write a cohort of random images and request one run per epsilon; their run_ids."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, N_IMAGES).astype(float)
     cases = pd.DataFrame(

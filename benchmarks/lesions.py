@@ -1,4 +1,4 @@
-"""Where a phantom's disease was planted: the pixels that would look otherwise without it."""
+"""Masks of the findings drawn on a synthetic radiograph: the pixels that differ without the finding."""
 
 import numpy as np
 import pandas as pd
@@ -10,24 +10,24 @@ from dpmed_core.phantoms.chest.population import FINDINGS, SEED_DOMAINS, Variant
 from dpmed_core.phantoms.chest.radiograph import IMAGE_STREAM, attenuation, draw_body
 
 LOCALISED_FINDINGS = tuple(finding for finding in FINDINGS if finding != "congestion")
-"""Findings that have a place; congestion is everywhere in both lungs."""
+"""Findings with a circumscribed site; congestion affects both lungs as a whole."""
 MARKED_SHARE = 0.25
-"""A pixel belongs to the lesion where it changes attenuation by this share of the largest change."""
+"""A pixel belongs to the lesion if its attenuation changes by at least this share of the largest change."""
 TOLERANCE = 0.03
-"""A point this near to the lesion, as a share of the radiograph's side, counts as on it."""
+"""A point within this distance of the lesion, as a share of the radiograph's side, counts as on it."""
 
 
 def lesion_mask(radiograph: pd.Series, index: int, *, finding: str, size: int, seed: int, variant: Variant = "demo") -> NDArray[np.bool_]:
-    """The pixels `[size, size]` that `finding` changes on the radiograph of row `radiograph`; all False where it shows none.
+    """The pixels `[size, size]` that `finding` changes on a synthetic radiograph; all False if it does not show the finding.
 
-    The radiograph is drawn with the finding and without it, from the same random numbers. A body that the finding reshapes counts for the
-    heart's size alone; where lung collapses, what it pulls on is not the lesion.
+    The attenuation is drawn with and without the finding, from the same random numbers. Changes of the body's shape count for cardiomegaly
+    alone: in atelectasis, the displaced mediastinum and diaphragm are not part of the lesion.
 
     Args:
-        radiograph: row of a population.
-        index: its number in the population.
+        radiograph: a row of `population.draw_population`.
+        index: number of the row.
         finding: one of `LOCALISED_FINDINGS`.
-        size: pixels a side.
+        size: pixels of a side.
         seed: of the population.
         variant: of the population.
     """
@@ -43,7 +43,7 @@ def lesion_mask(radiograph: pd.Series, index: int, *, finding: str, size: int, s
 
 
 def thorax_mask(radiograph: pd.Series, index: int, *, size: int, seed: int, variant: Variant = "demo") -> NDArray[np.bool_]:
-    """The pixels `[size, size]` inside the rib cage, heart and lungs together, of the radiograph of row `radiograph`."""
+    """The pixels `[size, size]` within the rib cage of a synthetic radiograph, heart and lungs; arguments as for `lesion_mask`."""
     severity = {name: float(radiograph[f"severity_{name}"]) for name in FINDINGS}
     body = draw_body(radiograph, severity, variant, np.random.default_rng([SEED_DOMAINS[variant], seed, IMAGE_STREAM, index]))
     grid = Grid.of(size)
@@ -53,6 +53,6 @@ def thorax_mask(radiograph: pd.Series, index: int, *, size: int, seed: int, vari
 
 
 def widened(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """`mask` with everything within `TOLERANCE` of it."""
+    """`mask` `[size, size]` widened by `TOLERANCE` in both directions."""
     reach = 2 * round(TOLERANCE * mask.shape[-1]) + 1
     return np.asarray(maximum_filter(mask, reach))

@@ -1,7 +1,7 @@
-"""Thousands of broken image files, the same ones for the same seed: `python -m benchmarks.mutated_files [--files N] [--seed S] [--json]`.
+"""Thousands of damaged image files, reproducible by a seed: `python -m benchmarks.mutated_files [--files N] [--seed S] [--json]`.
 
-Each is read as an import would read it. What must not happen: an exception other than an `ImageError`, the process's death, more than
-`LIMIT_SECONDS` for one file, more than `LIMIT_BYTES` of memory in the reader or in its decoder.
+Each is read as by an import. A fault is an exception other than `ImageError`, a crash of the process, more than
+`LIMIT_SECONDS` for one file, or more than `LIMIT_BYTES` of memory in the reading process or its decoder.
 """
 
 import io
@@ -41,84 +41,84 @@ Mutation = Callable[[bytearray, np.random.Generator], bytearray]
 
 
 def truncated(data: bytearray, rng: np.random.Generator) -> bytearray:
-    """`data` up to anywhere."""
+    """`data` cut short at a random position."""
     return data[: int(rng.integers(0, len(data)))]
 
 
 def bits_flipped(data: bytearray, rng: np.random.Generator) -> bytearray:
-    """One to 64 bits flipped anywhere."""
+    """`data` with one to 64 bits flipped at random positions."""
     return _flipped(data, rng, len(data))
 
 
 def header_bits_flipped(data: bytearray, rng: np.random.Generator) -> bytearray:
-    """One to 64 bits flipped in the first two thousand bytes."""
+    """`data` with one to 64 bits flipped in the first 2,048 bytes."""
     return _flipped(data, rng, min(len(data), 2048))
 
 
 def _flipped(data: bytearray, rng: np.random.Generator, end: int) -> bytearray:
-    for place in rng.integers(0, end, int(rng.integers(1, 65))):
-        data[place] ^= 1 << int(rng.integers(0, 8))
+    for position in rng.integers(0, end, int(rng.integers(1, 65))):
+        data[position] ^= 1 << int(rng.integers(0, 8))
     return data
 
 
 def length_made_huge(data: bytearray, rng: np.random.Generator) -> bytearray:
-    """Four bytes of the header replaced by an absurd length."""
-    place = int(rng.integers(0, max(min(len(data), 4096) - 4, 1)))
-    data[place : place + 4] = int(rng.choice(HUGE_LENGTHS)).to_bytes(4, "little")
+    """`data` with four bytes of the header replaced by a huge length."""
+    position = int(rng.integers(0, max(min(len(data), 4096) - 4, 1)))
+    data[position : position + 4] = int(rng.choice(HUGE_LENGTHS)).to_bytes(4, "little")
     return data
 
 
 def size_made_absurd(data: bytearray, rng: np.random.Generator) -> bytearray:
-    """Rows, columns, bits or frames replaced by absurd numbers, where the file has them."""
+    """`data` with rows, columns, bits and frames, if it has them, replaced by impossible numbers."""
     for tag in NUMBER_TAGS:
-        if (place := data.find(tag)) >= 0 and rng.random() < 0.5:
-            data[place + 8 : place + 10] = int(rng.choice(ABSURD_NUMBERS)).to_bytes(2, "little")
-    if (place := data.find(FRAMES_TAG)) >= 0:
-        data[place + 8 : place + 10] = b"99"
+        if (position := data.find(tag)) >= 0 and rng.random() < 0.5:
+            data[position + 8 : position + 10] = int(rng.choice(ABSURD_NUMBERS)).to_bytes(2, "little")
+    if (position := data.find(FRAMES_TAG)) >= 0:
+        data[position + 8 : position + 10] = b"99"
     return data
 
 
 def frame_size_made_absurd(data: bytearray, rng: np.random.Generator) -> bytearray:
-    """The size in a compressed frame replaced; other files get random bytes there."""
-    places = [place for marker in SIZE_MARKERS if (place := data.find(marker, 200)) >= 0] or [int(rng.integers(0, len(data)))]
-    start = int(rng.choice(places)) + 4
+    """`data` with random bytes in place of the size in a compressed frame, or at a random position of other files."""
+    found = [position for marker in SIZE_MARKERS if (position := data.find(marker, 200)) >= 0] or [int(rng.integers(0, len(data)))]
+    start = int(rng.choice(found)) + 4
     data[start : start + 16] = rng.integers(0, 256, 16, dtype=np.uint8).tobytes()
     return data
 
 
 def bytes_inserted(data: bytearray, rng: np.random.Generator) -> bytearray:
-    """Up to 300 random bytes inserted."""
-    place = int(rng.integers(0, len(data)))
-    data[place:place] = rng.integers(0, 256, int(rng.integers(1, 300)), dtype=np.uint8).tobytes()
+    """`data` with up to 300 random bytes inserted."""
+    position = int(rng.integers(0, len(data)))
+    data[position:position] = rng.integers(0, 256, int(rng.integers(1, 300)), dtype=np.uint8).tobytes()
     return data
 
 
 def bytes_removed(data: bytearray, rng: np.random.Generator) -> bytearray:
-    """Up to 300 bytes removed."""
-    place = int(rng.integers(0, len(data)))
-    del data[place : place + int(rng.integers(1, 300))]
+    """`data` with up to 300 bytes removed."""
+    position = int(rng.integers(0, len(data)))
+    del data[position : position + int(rng.integers(1, 300))]
     return data
 
 
 def block_zeroed(data: bytearray, rng: np.random.Generator) -> bytearray:
-    """A block of up to a tenth set to zero."""
-    place, length = int(rng.integers(0, len(data))), int(rng.integers(1, max(len(data) // 10, 2)))
-    data[place : place + length] = bytes(len(data[place : place + length]))
+    """`data` with a block of up to a tenth of its length set to zero."""
+    position, length = int(rng.integers(0, len(data))), int(rng.integers(1, max(len(data) // 10, 2)))
+    data[position : position + length] = bytes(len(data[position : position + length]))
     return data
 
 
 def sequences_nested(data: bytearray, rng: np.random.Generator) -> bytearray:
-    """Hundreds to ten thousand sequences opened inside each other and never closed."""
-    place = PREFIX_END if len(data) > PREFIX_END else 0
-    data[place:place] = OPEN_SEQUENCE * int(rng.integers(200, 10_000))
+    """`data` with 200 to 10,000 sequences opened inside each other and never closed."""
+    position = PREFIX_END if len(data) > PREFIX_END else 0
+    data[position:position] = OPEN_SEQUENCE * int(rng.integers(200, 10_000))
     return data
 
 
 def spliced(data: bytearray, rng: np.random.Generator) -> bytearray:
-    """The file's own middle repeated at its end and in its header."""
+    """`data` with its second quarter inserted again at a random position."""
     middle = data[len(data) // 4 : len(data) // 2]
-    place = int(rng.integers(0, len(data)))
-    return data[:place] + middle + data[place:]
+    position = int(rng.integers(0, len(data)))
+    return data[:position] + middle + data[position:]
 
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -137,7 +137,10 @@ MUTATIONS: tuple[Mutation, ...] = (
 
 
 def originals() -> list[tuple[str, bytes]]:
-    """(suffix, content) of the DICOM files that pydicom installs (every twentieth of those alike), a PNG and a JPEG."""
+    """(suffix, content) of pydicom's DICOM test files (of the similar ones every twentieth), a PNG and a JPEG file.
+
+    PNG and JPEG are repeated so that they are chosen often enough.
+    """
     folder = Path(pydicom.data.__file__).parent / "test_files"
     files = [path for path in sorted(folder.glob("*")) if path.is_file() and path.suffix not in NOT_DICOM]
     files += [path for path in sorted(folder.glob("dicomdirtests/**/*")) if path.is_file()][::20]
@@ -151,7 +154,7 @@ def originals() -> list[tuple[str, bytes]]:
 
 
 def mutants(n_files: int, seed: int) -> Iterator[tuple[str, str, bytes]]:
-    """(what was done, suffix, content) of `n_files` broken files, fixed by `seed`."""
+    """(name of the mutation, suffix, content) of `n_files` damaged files, which depend on `seed` alone."""
     sources, rng = originals(), np.random.default_rng(seed)
     for _ in range(n_files):
         suffix, content = sources[int(rng.integers(0, len(sources)))]
@@ -160,19 +163,19 @@ def mutants(n_files: int, seed: int) -> Iterator[tuple[str, str, bytes]]:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of the files.
+class MutationResult:
+    """The results of reading the files.
 
     Attributes:
-        n_files: how many were read.
-        n_images: gave an image all the same.
-        n_refused: gave one sentence.
-        n_faults: raised anything else.
-        slowest_seconds: of one file.
-        peak_bytes: the reader's memory, at most.
-        decoder_peak_bytes: its decoders' memory, at most.
-        sentences: how often each sentence came.
-        faults: what was raised, at most ten.
+        n_files: number of files.
+        n_images: files that gave an image in spite of the damage.
+        n_refused: files that were refused in one sentence.
+        n_faults: files that raised another exception.
+        slowest_seconds: longest time for one file.
+        peak_bytes: peak memory of the reading process.
+        decoder_peak_bytes: peak memory of its decoders.
+        sentences: how often each sentence occurred.
+        faults: tracebacks of the first ten faults.
     """
 
     n_files: int
@@ -187,12 +190,12 @@ class Outcome:
 
     @property
     def is_good(self) -> bool:
-        """Whether nothing happened that must not."""
+        """Whether there was no fault and no limit was exceeded."""
         return not self.n_faults and self.slowest_seconds < LIMIT_SECONDS and max(self.peak_bytes, self.decoder_peak_bytes) < LIMIT_BYTES
 
 
-def read_mutants(n_files: int, seed: int) -> Outcome:
-    """Read `n_files` broken files, one after another."""
+def read_mutants(n_files: int, seed: int) -> MutationResult:
+    """Read `n_files` damaged files, one after another."""
     sentences: Counter[str] = Counter()
     n_images, slowest, faults = 0, 0.0, []
     with tempfile.TemporaryDirectory() as folder:
@@ -205,17 +208,17 @@ def read_mutants(n_files: int, seed: int) -> Outcome:
                 n_images += 1
             except ImageError as error:
                 sentences[str(error)] += 1
-            except Exception:  # noqa: BLE001 - whatever it is, it is what this looks for
+            except Exception:  # noqa: BLE001 - any other exception is a fault
                 faults.append(f"file {number}, {mutation}: {traceback.format_exc(limit=-3)}")
             slowest = max(slowest, time.monotonic() - began)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return Outcome(
+    return MutationResult(
         n_files, n_images, sentences.total(), len(faults), slowest, peak, _decoder_peak(), dict(sentences.most_common()), faults[:10]
     )
 
 
 def _decoder_peak() -> int:
-    """The most memory that any decoder process had; the one still there is ended first."""
+    """The peak memory of all decoders, in bytes; a running one is ended first, since only ended processes are counted."""
     end_subprocess(DECODER)
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
 
@@ -225,19 +228,19 @@ def _decoder_peak() -> int:
 @click.option("--seed", default=20, show_default=True)
 @click.option("--json", "as_json", is_flag=True)
 def main(files: int, seed: int, as_json: bool) -> None:
-    """Read broken files and say what became of them; the exit status is 1 if something happened that must not."""
-    outcome = read_mutants(files, seed)
+    """Read damaged files and print the results; the exit status is 1 if there was a fault or a limit was exceeded."""
+    result = read_mutants(files, seed)
     if as_json:
-        click.echo(json.dumps(asdict(outcome), indent=1))
+        click.echo(json.dumps(asdict(result), indent=1))
     else:
-        for sentence, count in outcome.sentences.items():
+        for sentence, count in result.sentences.items():
             click.echo(f"{count:6d}  {sentence}")
-        click.echo(f"{outcome.n_files} files: {outcome.n_images} images, {outcome.n_refused} refused, {outcome.n_faults} faults")
-        memory, decoder = outcome.peak_bytes / 2**20, outcome.decoder_peak_bytes / 2**20
-        click.echo(f"slowest {outcome.slowest_seconds:.2f} s; memory {memory:.0f} MB, decoder {decoder:.0f} MB")
-        for fault in outcome.faults:
+        click.echo(f"{result.n_files} files: {result.n_images} images, {result.n_refused} refused, {result.n_faults} faults")
+        memory, decoder = result.peak_bytes / 2**20, result.decoder_peak_bytes / 2**20
+        click.echo(f"slowest file {result.slowest_seconds:.2f} s; peak memory {memory:.0f} MiB, decoder {decoder:.0f} MiB")
+        for fault in result.faults:
             click.echo(fault)
-    sys.exit(not outcome.is_good)
+    sys.exit(not result.is_good)
 
 
 if __name__ == "__main__":

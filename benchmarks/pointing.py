@@ -1,8 +1,9 @@
-"""The pointing game on the demo cohort: do maps of private and non-private networks point at the planted lesions?
+"""The pointing game on the demo cohort: do explanation maps of private and non-private networks point at the lesions?
 
-Networks of recipe `paper` are trained on the demo's training patients; maps are drawn for held-out radiographs that show a finding plainly, one
-radiograph a patient. Chance is a random point in the thorax; the best single place for all radiographs, and a network with random weights, stand by.
-Form and layer of the map were chosen on the demo of seed 0; unless told otherwise, seed 1 is measured, whose patients chose nothing.
+Networks of recipe `paper` are trained on the demo's training patients. Maps are computed for held-out radiographs with an obvious finding,
+one per patient. They are compared with a random point in the thorax, with the best point that is the same for all radiographs, and with a
+network of random weights. The kind and the layer of the maps were chosen on the demo of seed 0; by default, the demo of seed 1 is measured,
+whose patients had no part in that choice.
 """
 
 import os
@@ -16,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmarks.averaged_grad_cam import averaged_grad_cam
+from benchmarks.lesions import LOCALISED_FINDINGS, lesion_mask, thorax_mask, widened
 from benchmarks.pointing_game import pointing
 from dpmed_core.cohort.demo.radiograph import add_demo_radiograph
 from dpmed_core.cohort.schema import Cohort
@@ -26,7 +28,6 @@ from dpmed_core.explanations.attribution import attribution
 from dpmed_core.explanations.methods import methods_of
 from dpmed_core.installation import Installation
 from dpmed_core.keyed_hash import keyed_hex
-from benchmarks.lesions import LOCALISED_FINDINGS, lesion_mask, thorax_mask, widened
 from dpmed_core.phantoms.chest.population import draw_population
 from dpmed_core.phantoms.chest.radiograph import render_radiograph
 from dpmed_core.runs.plan import plan_runs
@@ -38,30 +39,31 @@ from dpmed_core.training.scores import held_out_rows
 from dpmed_core.training.spec import PrivacyUnit
 
 N_IMAGES, EPSILON = 1600, 8.0
-PLAIN_SEVERITY = 0.35
-"""Fainter lesions are left out: a network that misses them cannot point at them."""
+OBVIOUS_SEVERITY = 0.35
+"""Fainter lesions are left out: a network that does not detect them cannot point at them."""
 AVERAGED = "grad-cam, gradients averaged as published"
 SEED, CONFIRMING = "POINTING_SEED", 1
-"""Names another demo than the confirming one."""
+"""Environment variable with the seed of the demo, and its default."""
 FOLDER = "POINTING_DATA_DIR"
-"""Names a data folder to keep or reuse the demo and its runs in; without it they are made anew."""
+"""Environment variable with a data folder in which the demo and its runs are kept and reused; by default they are temporary."""
 
 
 def rows() -> list[dict[str, object]]:
-    """One row a finding (and all together), method and network."""
+    """One row per network, method and finding, and one for all findings together."""
     kept, seed = os.environ.get(FOLDER), int(os.environ.get(SEED, CONFIRMING))
     name = f"demo-of-seed-{seed}"
-    with tempfile.TemporaryDirectory() as passing:
-        installation = Installation.open(Settings(data_dir=Path(kept or passing)))
+    with tempfile.TemporaryDirectory() as temporary:
+        installation = Installation.open(Settings(data_dir=Path(kept or temporary)))
         if name not in installation.cohorts.names():
             add_demo_radiograph(installation.cohorts, name=name, n_cases=N_IMAGES, seed=seed)
         cohort = installation.cohorts.load(name)
         networks = dict(_networks(installation, cohort))
-        shown = _shown_lesions(installation, cohort, seed)
-        return [row for title, network in networks.items() for row in _rows(title, network, cohort, shown)]
+        lesions = _obvious_lesions(installation, cohort, seed)
+        return [row for title, network in networks.items() for row in _rows(title, network, cohort, lesions)]
 
 
 def _networks(installation: Installation, cohort: Cohort) -> Iterator[tuple[str, Explainable]]:
+    """The trained networks and one with random weights, each with a title."""
     specs = plan_runs(cohort, key=installation.key, recipe="paper", epsilons=[EPSILON], n_seeds=1, delta=None, unit=PrivacyUnit.PATIENT)
     for spec in specs:
         run_id = installation.runs.ask(spec, cohort_name=cohort.name).run_id
@@ -74,35 +76,32 @@ def _networks(installation: Installation, cohort: Cohort) -> Iterator[tuple[str,
             yield "random weights", fitted.untrained(UNTRAINED_SEED)
 
 
-def _shown_lesions(installation: Installation, cohort: Cohort, seed: int) -> pd.DataFrame:
-    """Plainly shown lesions of held-out radiographs, one radiograph a patient and finding: row, finding, lesion, thorax."""
+def _obvious_lesions(installation: Installation, cohort: Cohort, seed: int) -> pd.DataFrame:
+    """Obvious lesions of held-out radiographs, one radiograph per patient and finding, with the columns row, finding, lesion and thorax."""
     population = draw_population(N_IMAGES, seed=seed)
     split = assign_parts(cohort, seed=0, key=installation.key)
     radiographs = _images_of(population, cohort, held_out_rows(split), installation.key, seed)
     lines = []
     for finding in LOCALISED_FINDINGS:
-        plain = (population[finding] == 1) & (population[f"severity_{finding}"] >= PLAIN_SEVERITY)
-        of_patient = population.loc[[index for index in radiographs if plain[index]]].drop_duplicates("patient").index
+        obvious = (population[finding] == 1) & (population[f"severity_{finding}"] >= OBVIOUS_SEVERITY)
+        of_patient = population.loc[[index for index in radiographs if obvious[index]]].drop_duplicates("patient").index
         for index in map(int, of_patient):
             radiograph = population.loc[index]
-            marks = (
-                lesion_mask(radiograph, index, finding=finding, size=IMAGE_SIDE, seed=seed),
-                thorax_mask(radiograph, index, size=IMAGE_SIDE, seed=seed),
-            )
+            lesion = lesion_mask(radiograph, index, finding=finding, size=IMAGE_SIDE, seed=seed)
             lines.append(
                 {
                     "row": radiographs[index],
                     "finding": finding,
                     "patient": int(radiograph["patient"]),
-                    "lesion": widened(marks[0]),
-                    "thorax": marks[1],
+                    "lesion": widened(lesion),
+                    "thorax": thorax_mask(radiograph, index, size=IMAGE_SIDE, seed=seed),
                 }
             )
     return pd.DataFrame(lines)
 
 
 def _images_of(population: pd.DataFrame, cohort: Cohort, rows: NDArray[np.intp], key: bytes, seed: int) -> dict[int, int]:
-    """The cohort's row of each held-out radiograph of the population, found by its patient and, among that patient's radiographs, by its pixels."""
+    """Row of the population -> row of the cohort, for each of `rows`: matched by patient and, among the patient's images, by pixels."""
     of_patient: dict[str, list[int]] = {}
     for row in rows:
         of_patient.setdefault(str(cohort.cases["patient_id"].iloc[row]), []).append(int(row))
@@ -112,25 +111,28 @@ def _images_of(population: pd.DataFrame, cohort: Cohort, rows: NDArray[np.intp],
         if not candidates:
             continue
         radiograph = render_radiograph(population.iloc[index], index, size=cohort.images.shape[1], seed=seed, variant="demo") * 255
-        apart = [float(np.abs(radiograph - cohort.images[row]).max()) for row in candidates]
-        assert min(apart) <= 1, "the cohort is not the one that this population gives"
-        found[index] = candidates[int(np.argmin(apart))]
+        differences = [float(np.abs(radiograph - cohort.images[row]).max()) for row in candidates]
+        assert min(differences) <= 1, "the cohort does not hold the radiographs of this population"
+        found[index] = candidates[int(np.argmin(differences))]
     return found
 
 
-def _rows(name: str, network: Explainable, cohort: Cohort, shown: pd.DataFrame) -> Iterator[dict[str, object]]:
-    lesions, fields = np.stack(list(shown["lesion"])), np.stack(list(shown["thorax"]))
-    one_a_patient = shown.sample(frac=1, random_state=0).drop_duplicates("patient").index.to_numpy()  # so that all cases are independent
+def _rows(name: str, network: Explainable, cohort: Cohort, lesions: pd.DataFrame) -> Iterator[dict[str, object]]:
+    """The results of one network, by method and finding."""
+    masks, fields = np.stack(list(lesions["lesion"])), np.stack(list(lesions["thorax"]))
+    # For all findings together, one random radiograph per patient: the interval of the hit rate assumes independent cases.
+    one_per_patient = lesions.sample(frac=1, random_state=0).drop_duplicates("patient").index.to_numpy()
     for method in (AVERAGED, *(card.name for card in methods_of("paper"))):
-        maps = np.stack([_map(network, cohort, int(row), str(finding), method) for row, finding in shown[["row", "finding"]].to_numpy()])
+        maps = np.stack([_map(network, cohort, int(row), str(finding), method) for row, finding in lesions[["row", "finding"]].to_numpy()])
         for finding in (*LOCALISED_FINDINGS, "all"):
-            chosen = one_a_patient if finding == "all" else np.flatnonzero(shown["finding"] == finding)
-            game = pointing(maps[chosen], lesions[chosen], fields[chosen])
+            chosen = one_per_patient if finding == "all" else np.flatnonzero(lesions["finding"] == finding)
+            game = pointing(maps[chosen], masks[chosen], fields[chosen])
             yield {"network": name, "method": method, "finding": finding, **asdict(game), "above_chance": game.is_above_chance}
 
 
 def _map(network: Explainable, cohort: Cohort, row: int, finding: str, method: str) -> NDArray[np.float32]:
-    image, number = np.asarray(cohort.images[row : row + 1]), cohort.findings.index(finding)
+    """The explanation map of one case, `[rows, columns]`."""
+    image, finding_index = np.asarray(cohort.images[row : row + 1]), cohort.findings.index(finding)
     if method != AVERAGED:
-        return attribution(network, image, finding_index=number, method=method)[0]
-    return np.asarray(averaged_grad_cam(network, network.to_input(image).float(), number).detach()[0, 0].numpy())
+        return attribution(network, image, finding_index=finding_index, method=method)[0]
+    return np.asarray(averaged_grad_cam(network, network.to_input(image).float(), finding_index).detach()[0, 0].numpy())

@@ -1,4 +1,4 @@
-"""The pointing game: does a map's highest point lie on the lesion, more often than a point that knows nothing of the radiograph?
+"""The pointing game: does the maximum of an explanation map lie on the lesion, and more often than a random point does?
 
 Source: Zhang et al. 2018, "Top-down neural attention by excitation backprop", IJCV 126 (arXiv 1608.00507).
 """
@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 from dpmed_core.evaluation.statistics.intervals import exact_share
 
 SMOOTHING = 1 / 32
-"""Standard deviation, as a share of the side, of the blur before the highest point is taken: single pixels point nowhere."""
+"""Standard deviation, as a share of the side, of the blur before the maximum is taken, so that a single pixel does not decide."""
 Masks = NDArray[np.bool_]
 
 
@@ -21,13 +21,13 @@ class Pointing:
     """How often maps point at the lesion.
 
     Attributes:
-        n_cases: cases, one a patient.
-        hits: of these, with the highest point on the lesion.
-        rate: their share.
+        n_cases: number of independent cases.
+        hits: number of cases with the map's maximum on the lesion.
+        rate: share of hits.
         low: lower end of its 95 % interval (Clopper & Pearson 1934).
         high: upper end.
-        chance: what a random point hits: the mean share of the field that the lesion covers.
-        best_fixed: what the best single place hits that is the same on every radiograph; it knows where such lesions tend to lie.
+        chance: expected rate of a random point: the mean share of the field that the lesion covers.
+        best_fixed: rate of the best point that is the same on every radiograph; it shows what knowing the usual site alone achieves.
     """
 
     n_cases: int
@@ -45,18 +45,18 @@ class Pointing:
 
 
 def point(signed: NDArray[np.floating]) -> tuple[int, ...]:
-    """The place where a map, smoothed, speaks most for the finding."""
+    """The position of the maximum of a smoothed map, whose positive values support the finding."""
     smooth = gaussian_filter(np.asarray(signed, dtype=float), [side * SMOOTHING for side in signed.shape])
-    return tuple(int(place) for place in np.unravel_index(int(np.argmax(smooth)), smooth.shape))
+    return tuple(int(index) for index in np.unravel_index(int(np.argmax(smooth)), smooth.shape))
 
 
 def pointing(maps: NDArray[np.floating], lesions: Masks, fields: Masks) -> Pointing:
     """The pointing game over independent cases.
 
     Args:
-        maps: `[n, *positions]`, high where the model sees what speaks for the finding.
-        lesions: `[n, *positions]`, where it is, tolerance included.
-        fields: `[n, *positions]`, where a random point would be set.
+        maps: `[n, *positions]`, high where the image supports the finding.
+        lesions: `[n, *positions]`, the lesions, tolerance included.
+        fields: `[n, *positions]`, where a random point is drawn.
     """
     hits = int(sum(lesion[point(one)] for one, lesion in zip(maps, lesions, strict=True)))
     n = len(maps)

@@ -30,6 +30,7 @@ def rows() -> list[dict[str, object]]:
 
 
 def _row(n_cases: int, n_features: int) -> dict[str, object]:
+    """Median times of one size; the first round warms up and does not count."""
     data, held_out, labels = _cohort(n_cases, n_features)
     seconds = []
     steps = []

@@ -68,6 +68,7 @@ def child(n_images: int) -> Proxy:
 
 
 def _child_image(population: pd.DataFrame, index: int) -> NDArray[np.uint8]:
+    """One child's radiograph: a small round body, other tones, cropped, with the detail of 28 pixels a side."""
     radiograph, rng = population.iloc[index], np.random.default_rng([902, index])
     severity = {finding: float(radiograph[f"severity_{finding}"]) for finding in FINDINGS}
     body = draw_body(radiograph, severity, "encoder", rng)

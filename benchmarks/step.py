@@ -94,6 +94,7 @@ def rows(*names: str) -> list[dict[str, object]]:
 
 
 def _rows_of(name: str) -> list[dict[str, object]]:
+    """The rows of one case; slow peers take fewer rounds, against a reference measured in those same rounds."""
     single, double = (_max_abs_error(CASES[name], dtype) for dtype in (torch.float32, torch.float64))
     reference_bytes = _in_own_process(_peak_bytes, name, REFERENCE)
     rows: list[dict[str, object]] = []

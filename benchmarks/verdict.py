@@ -1,4 +1,4 @@
-"""The fairness verdict on cohorts where the truth is known: how often "widened" is false, and how often it is found."""
+"""The fairness verdict on simulated cohorts: how often "widened" is false, and how often a true extra loss is found."""
 
 import sys
 
@@ -15,11 +15,20 @@ BY = ("sex", "age")
 N_PATIENTS, N_FINDINGS, PREVALENCE, CORRELATION = 264, 3, 0.3, 0.3
 MARGIN = 0.05
 SHARED = 0.8
-"""Share of a score's noise that every training on the same image has in common."""
+"""Share of a score's noise that all training runs have in common on an image."""
 
 
-def verdicts(rng: np.random.Generator, *, n_seeds: int, auroc: float, loss: float, extra: float, wobble: float) -> pd.DataFrame:
-    """The verdicts on one cohort: all lose `loss`, women `extra` more; each training shifts its subgroups' AUROC by sd `wobble`."""
+def verdicts(rng: np.random.Generator, *, n_seeds: int, auroc: float, loss: float, extra: float, shift_sd: float) -> pd.DataFrame:
+    """The verdicts on one cohort.
+
+    Args:
+        rng: of the cohort and the scores.
+        n_seeds: training runs of each arm.
+        auroc: without privacy.
+        loss: of AUROC through privacy, in all patients.
+        extra: loss of women beyond that.
+        shift_sd: standard deviation, over training runs, of the AUROC of each group by sex and age.
+    """
     cohort = Cohort.draw(rng, n_patients=N_PATIENTS, n_findings=N_FINDINGS, correlation=CORRELATION, prevalence=PREVALENCE)
     female = rng.random(N_PATIENTS) < 0.5
     age = rng.uniform(20, 95, N_PATIENTS)
@@ -30,7 +39,7 @@ def verdicts(rng: np.random.Generator, *, n_seeds: int, auroc: float, loss: floa
     for private in (False, True):
         for _ in range(n_seeds):
             true = auroc - private * (loss + extra * female[cohort.patients])
-            shift = rng.normal(scale=wobble, size=(N_FINDINGS, 10))[:, strata]
+            shift = rng.normal(scale=shift_sd, size=(N_FINDINGS, 10))[:, strata]
             noise = np.sqrt(SHARED) * common + np.sqrt(1 - SHARED) * cohort.noise(N_FINDINGS)
             scores.append(separation(np.clip(true + shift, 0.5, 0.995)) * cohort.labels + noise)
             epsilons.append(1.0 if private else np.nan)
@@ -53,20 +62,20 @@ def shares(n_cohorts: int, **truth: float) -> dict[str, object]:
 
 
 NOTHING = [
-    {"n_seeds": n_seeds, "auroc": auroc, "loss": loss, "extra": 0.0, "wobble": wobble}
+    {"n_seeds": n_seeds, "auroc": auroc, "loss": loss, "extra": 0.0, "shift_sd": shift_sd}
     for n_seeds in (2, 3, 5)
-    for auroc, loss, wobble in ((0.85, 0.0, 0.0), (0.95, 0.20, 0.0), (0.85, 0.0, 0.02), (0.85, 0.0, 0.05))
+    for auroc, loss, shift_sd in ((0.85, 0.0, 0.0), (0.95, 0.20, 0.0), (0.85, 0.0, 0.02), (0.85, 0.0, 0.05))
 ]
 """Truths in which no subgroup loses more: nothing changed, all lose alike, only chance in training differs."""
-POWER = [{"n_seeds": n, "auroc": 0.85, "loss": 0.02, "extra": extra, "wobble": 0.01} for n in (3, 5) for extra in (0.05, 0.10, 0.15)]
+POWER = [{"n_seeds": n, "auroc": 0.85, "loss": 0.02, "extra": extra, "shift_sd": 0.01} for n in (3, 5) for extra in (0.05, 0.10, 0.15)]
 """Truths in which women lose more."""
 
 
 def main() -> None:
-    """Print the table; `python -m benchmarks.verdict 1000`, and a number more for that row alone."""
+    """Print the table; `python -m benchmarks.verdict 1000`, and `python -m benchmarks.verdict 1000 3` for the row of index 3 alone."""
     n_cohorts = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    cells = [*NOTHING, *POWER]
-    for truth in cells if len(sys.argv) < 3 else [cells[int(sys.argv[2])]]:
+    truths = [*NOTHING, *POWER]
+    for truth in truths if len(sys.argv) < 3 else [truths[int(sys.argv[2])]]:
         row = shares(n_cohorts, **truth)
         sys.stdout.write("| " + " | ".join(f"{name} {value:.3g}" for name, value in row.items()) + " |\n")
         sys.stdout.flush()

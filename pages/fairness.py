@@ -22,9 +22,10 @@ FIGURES = figures_of(Page.FAIRNESS)
 
 
 def show_results(cohort: Cohort, choices: Choices, attribute: str, metric: str) -> None:
-    """Slider, sentence, verdict, figures and table; looks again by itself."""
+    """Show slider, sentence, verdict, figures and table, and renew them while models are trained."""
 
     def part() -> None:
+        """Everything that depends on the runs, drawn again by `live`."""
         tables = tables_of(cohort, [attribute])
         show_left_out(tables)
         under_way = sum(s.state in OPEN_STATES for s in runs_of(cohort))
@@ -40,9 +41,10 @@ def show_results(cohort: Cohort, choices: Choices, attribute: str, metric: str) 
         shown = Choice(
             finding=choices.finding, recipe=choices.recipe, unit=choices.unit, epsilon=epsilon, attribute=attribute, metric=metric
         )
-        lock = look_at_plan(cohort)
+        lock = look_at_plan(cohort)  # recorded before any result of the verdict is computed
         show_summary(tables, shown)
         show_guarantee(of_choice.loc[of_choice["epsilon"] == epsilon, "run_id"].iloc[0])
+        # The figures are drawn first, since the verdict needs the tables of all attributes of the plan; on the page it comes before them.
         place_of_verdict = st.container()
         show_figures(tables, shown, cohort)
         with place_of_verdict:
@@ -57,12 +59,12 @@ def show_results(cohort: Cohort, choices: Choices, attribute: str, metric: str) 
 
 
 def show_summary(tables: EvaluationTables, shown: Choice) -> None:
-    """What happened, in sentences to quote."""
+    """Show what privacy cost, in a sentence to quote."""
     st.markdown(f"##### {fairness_sentence(tables.of(shown.measured).costs, **shown.of_subgroups())}")
 
 
 def show_figures(tables: EvaluationTables, shown: Choice, cohort: Cohort) -> None:
-    """The forest plot, and under it one of the other figures: each figure that is drawn makes a move of the slider slower."""
+    """Show the forest plot, and under it one of the other figures: each figure that is drawn makes a move of the slider slower."""
     show_figure(FIGURES[0], tables, shown, cohort)
     others = FIGURES[1:]
     for name, tab in zip(

@@ -1,4 +1,4 @@
-"""Privacy and utility: a metric against epsilon over models that were really trained, and what privacy costs."""
+"""Privacy and utility: a metric against epsilon over trained models, and what privacy costs."""
 
 from pathlib import Path
 
@@ -30,15 +30,16 @@ from widgets.spending import privacy_loss_of
 from widgets.tables import tables_of
 
 DRAG_EPSILONS = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
-DRAG_TRAININGS = 3
+DRAG_RUNS = 3
 MARGINS = ("0.005", "0.01", "0.02", "0.03", "0.05", "0.1")
 MAIN, *DETAILS = figures_of(Page.PRIVACY_UTILITY)
 
 
 def show_results(cohort: Cohort, choices: Choices, metric: str) -> None:
-    """Slider, sentence, figures and table; looks again by itself."""
+    """Show slider, sentence, figures and table, and renew them while models are trained."""
 
     def part() -> None:
+        """Everything that depends on the runs, drawn again by `live`."""
         tables = tables_of(cohort)
         of_metric = tables.of(metric_called(metric))
         show_left_out(tables)
@@ -76,15 +77,15 @@ def show_results(cohort: Cohort, choices: Choices, metric: str) -> None:
 
 
 def published_behind(cohort: Cohort, metric: str) -> Path | None:
-    """The folder of published figures, where the reader wants them behind the curve; they are AUROCs on CT."""
+    """The folder of published results, where the reader wants them behind the curve; None for others than AUROCs on CT."""
     if cohort.modality is not Modality.CT or metric != AUROC.name:
         return None
-    wanted = st.toggle("Published figures for pancreatic ductal adenocarcinoma (PDAC) behind the curve", key="published")
+    wanted = st.toggle("Published results for pancreatic ductal adenocarcinoma (PDAC) behind the curve", key="published")
     return installation().settings.reference_dir if wanted else None
 
 
 def show_detail(cohort: Cohort, shown: Choice) -> None:
-    """One more figure of the same models, as chosen."""
+    """Show one more figure of the same models, as chosen."""
     st.subheader("A closer look")
     name = choice("detail", "Figure", DETAILS, title=lambda name: CATALOGUE[name].titled(shown))
     margin = DEFAULT_MARGIN
@@ -101,7 +102,13 @@ def show_detail(cohort: Cohort, shown: Choice) -> None:
 
 
 def show_table(of_metric: MetricTables, choices: Choices, images: str) -> None:
-    """Every training run of the chosen finding; `images` is what its images are called."""
+    """Show a table of every training run of the chosen finding.
+
+    Args:
+        of_metric: the tables of the chosen metric.
+        choices: of the page.
+        images: the word for the cohort's images, e.g. "scans".
+    """
     utility, title = of_metric.utility, of_metric.metric.title
     value, low, high = of_metric.metric.columns
     rows = utility[(utility["unit"] == choices.unit) & (utility["finding"] == choices.finding)].sort_values(
@@ -110,12 +117,12 @@ def show_table(of_metric: MetricTables, choices: Choices, images: str) -> None:
     table = pd.DataFrame(
         {
             "Recipe": rows["recipe"],
-            "ε asked": [f"{e:g}" if pd.notna(e) else "no privacy" for e in rows["epsilon"]],
-            "ε spent": rows["epsilon_spent"],
+            "ε, target": [f"{e:g}" if pd.notna(e) else "no privacy" for e in rows["epsilon"]],
+            "ε, spent": rows["epsilon_spent"],
             "δ": [f"{d:.0e}" if pd.notna(d) else "" for d in rows["delta"]],
             "Unit": rows["unit"],
             "Accountant": rows["accountant"].fillna(""),
-            "Training": rows["seed"] + 1,
+            "Training run": rows["seed"] + 1,
             title: rows[value],
             "95 % from": rows[low],
             "to": rows[high],
@@ -125,19 +132,22 @@ def show_table(of_metric: MetricTables, choices: Choices, images: str) -> None:
             "Not estimable because": rows["reason"],
         }
     )
-    three = {name: st.column_config.NumberColumn(format="%.3f") for name in (title, "95 % from", "to", "ε spent")}
+    three = {name: st.column_config.NumberColumn(format="%.3f") for name in (title, "95 % from", "to", "ε, spent")}
     with st.expander(f"Table: {finding_title(choices.finding or '')}, {counted(len(table), 'training run', 'training runs')}"):
         st.dataframe(table, hide_index=True, column_config=three)
 
 
 def train_between(cohort: Cohort, choices: Choices) -> None:
-    """A control that trains one more budget: at once where no patient is shown, else by a click that says first what it adds."""
+    """Show a control that trains one more budget, with the cumulative privacy loss before and after.
+
+    On a synthetic cohort of quick models also a slider that trains at once: it holds no patient whose privacy a run would spend.
+    """
     if cohort.synthetic and can_train_inline(installation(), cohort, planned_at(cohort, choices, DRAG_EPSILONS[0], 1)):
         drag(cohort, choices)
     with st.container(border=True):
         number, seeds = st.columns([2, 1], vertical_alignment="bottom")
         epsilon = number.number_input("Train another ε", 0.01, 1000.0, 4.0, step=0.5, format="%g", key="another-epsilon")
-        n_seeds = seeds.number_input("Trainings", 1, 20, 3, key="another-trainings")
+        n_seeds = seeds.number_input("Training runs", 1, 20, 3, key="another-n-runs")
         new = [s for s in planned_at(cohort, choices, epsilon, int(n_seeds)) if installation().runs.run_id(s) not in known_runs(cohort)]
         private = [spec for spec in new if spec.privacy]
         now, then = privacy_loss_of(cohort, ()), privacy_loss_of(cohort, tuple(private))
@@ -152,10 +162,10 @@ def train_between(cohort: Cohort, choices: Choices) -> None:
 
 
 def drag(cohort: Cohort, choices: Choices) -> None:
-    """A slider that trains wherever it stops; for cohorts that show no patient."""
+    """Show a slider that trains wherever it stops; for synthetic cohorts."""
 
     def train_here() -> None:
-        train_inline(installation(), cohort, planned_at(cohort, choices, float(st.session_state["drag"]), DRAG_TRAININGS))
+        train_inline(installation(), cohort, planned_at(cohort, choices, float(st.session_state["drag"]), DRAG_RUNS))
         st.query_params["epsilon"] = st.session_state["drag"]
 
     st.select_slider(
@@ -164,7 +174,7 @@ def drag(cohort: Cohort, choices: Choices) -> None:
         f"{DEFAULT_EPSILON:g}",
         key="drag",
         on_change=train_here,
-        help="Only on synthetic cohorts: each stop trains, and would spend on real patients.",
+        help="Only on synthetic cohorts: every stop trains models, which would spend privacy budget of real patients.",
     )
 
 
@@ -177,12 +187,12 @@ def planned_at(cohort: Cohort, choices: Choices, epsilon: float, n_seeds: int) -
 
 
 def known_runs(cohort: Cohort) -> set[str]:
-    """The run_ids that are queued or trained."""
+    """The run_ids that are queued or trained; a withdrawn run can be queued again."""
     return {s.run_id for s in runs_of(cohort) if s.state != RunState.WITHDRAWN}
 
 
 def train_all(cohort: Cohort, specs: list[RunSpec]) -> None:
-    """Train here what takes a moment; leave the rest to the engine."""
+    """Train in this process what takes a moment; leave the rest to the engine."""
     if can_train_inline(installation(), cohort, specs):
         train_inline(installation(), cohort, specs)
     else:

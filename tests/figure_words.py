@@ -1,4 +1,4 @@
-"""How a figure is read: all its text, and a cohort to name in it."""
+"""Fixtures for tests of figures: all text of a figure, and a cohort to name in it."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from dpmed_core.imaging.modality import Modality
 
 @pytest.fixture
 def images_cohort() -> Cohort:
-    """A synthetic cohort of radiographs, without any."""
+    """A synthetic cohort of radiographs that holds no case."""
     cases = pd.DataFrame({"case_id": [], "patient_id": []})
     return Cohort("images", Modality.RADIOGRAPH, True, ("mass", "nodule"), ("copd",), cases, np.zeros((0, 4, 4), np.uint8), "f" * 16)
 
@@ -24,10 +24,10 @@ def words() -> Callable[[go.Figure], str]:
 
     def read(figure: go.Figure) -> str:
         layout = figure.layout
-        said = [layout.title.text, layout.title.subtitle.text, *(trace.name for trace in figure.data)]
-        said += [annotation.text for annotation in layout.annotations]
+        parts = [layout.title.text, layout.title.subtitle.text, *(trace.name for trace in figure.data)]
+        parts += [annotation.text for annotation in layout.annotations]
         for axis in (*figure.select_xaxes(), *figure.select_yaxes()):
-            said += [axis.title.text, *(axis.ticktext or ())]
-        return "\n".join(part for part in said if part).replace("<br>", " ")
+            parts += [axis.title.text, *(axis.ticktext or ())]
+        return "\n".join(part for part in parts if part).replace("<br>", " ")
 
     return read

@@ -1,4 +1,4 @@
-"""From a table of scored cases, as tests write one, to panels and every table of an evaluation."""
+"""Panels and every table of an evaluation from one table of scored cases, as tests write it."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from dpmed_core.evaluation.tables.utility import mean_of_runs
 from dpmed_core.training.result import SCORE_COLUMNS
 
 CASE_SCORE_COLUMNS = SCORE_COLUMNS
-"""Of a case and finding: what the store keeps of it."""
+"""The columns that the store keeps of a case and finding."""
 
 
 def panels_of(scored: pd.DataFrame, part: Part = Part.TEST) -> list[Panel]:

@@ -1,4 +1,4 @@
-"""What the verdict is about: chosen and locked before its results are shown."""
+"""The analysis plan of the fairness verdict: chosen, and locked before its results are shown."""
 
 import streamlit as st
 
@@ -11,15 +11,16 @@ from widgets.attributes import attribute_options
 from widgets.lookup import installation
 
 KEPT = "analysis-plan-of-"
+"""Begins the session's key of the plan that this reader chose, by cohort version."""
 
 
 def analysis_plans() -> AnalysisPlans:
-    """The record of every analysis plan that was looked at on this installation."""
+    """This installation's record of analysis plans."""
     return AnalysisPlans(installation().settings.analysis_plans_dir, installation().key)
 
 
 def look_at_plan(cohort: Cohort) -> Lock:
-    """The plan that is looked at, recorded: the one this reader chose, else the first that was locked, else the default, locked now."""
+    """The plan in use, recorded before its results are shown: this reader's choice, else the locked one, else the default, locked now."""
     chosen = st.session_state.get(f"{KEPT}{cohort.fingerprint}")
     return analysis_plans().look(cohort, chosen or analysis_plans().first(cohort) or default_plan(cohort))
 
@@ -30,18 +31,22 @@ def default_plan(cohort: Cohort) -> AnalysisPlan:
 
 
 def choose_plan(cohort: Cohort) -> None:
-    """The form that chooses an analysis plan: before there are results it locks it, afterwards it is one more look."""
+    """Show the form that chooses an analysis plan.
+
+    The first choice is locked; a later one is recorded and its verdicts are marked as not planned.
+    """
     locked = analysis_plans().first(cohort)
     first = locked or default_plan(cohort)
+    # The locked plan may have been made with attributes that the page does not offer, by the command line.
     options = list(dict.fromkeys([*attribute_options(cohort), *first.attributes]))
     with st.form("analysis-plan", border=False):
         st.markdown(
-            "The verdict is about groups, findings and a margin that are locked with date and time before results are shown, so that "
-            "nobody can choose them to suit the results. "
+            "The groups, findings and margin of the verdict are locked with date and time before results are shown, so that nobody can "
+            "choose them to suit the results. "
             + (
-                "Another choice can be looked at, and the page says that it was not planned."
+                "You can look at another choice; the page then says that it was not planned."
                 if locked
-                else "Without a choice of yours it is the one below."
+                else "If you choose nothing, the choice below is locked."
             )
         )
         attributes = st.multiselect("Groups by", options, list(first.attributes), format_func=attribute_title)

@@ -1,4 +1,4 @@
-"""A figure on a page, with a menu that exports it and its table."""
+"""A figure on a page, with a menu that downloads it and its table."""
 
 from functools import partial
 
@@ -22,34 +22,38 @@ LABELS = {".html": "HTML", ".png": "PNG", ".svg": "SVG", ".pdf": "PDF", ".csv": 
 PLOTLY_SETTINGS = {"displaylogo": False, "toImageButtonOptions": {"format": "svg"}}
 """The settings of every figure on a page: its camera button makes an SVG in the reader's own browser."""
 MOST_KEPT = 300
+"""Figures in the cache that all sessions share: a slider that moves back finds its figures drawn."""
 
 
 def choose_metric() -> str:
-    """What is measured, chosen among the metrics of the catalogue; stands in the address."""
+    """The name of the metric, chosen among those of the catalogue; kept in the address of the page."""
     return choice("metric", "Metric", list(OFFERED), title=lambda name: OFFERED[name].title) or AUROC.name
 
 
 def show_figure(name: str, tables: EvaluationTables, shown: Choice, cohort: Cohort) -> None:
-    """The figure `name` of `shown` in the reader's theme; where there is nothing to draw, why."""
+    """Show the figure `name` of `shown` in the colours of the reader's theme; where there is nothing to draw, say why."""
     try:
         figure = _drawn(name, tables.token, shown, canvas(), _tables=tables, _cohort=cohort)
     except ExportError as error:
         st.info(str(error))
         return
+    # Streamlit's own theme would replace the figure's colours, which stand for models.
     st.plotly_chart(figure, theme=None, key=f"figure-{name}", config=PLOTLY_SETTINGS)
 
 
 @st.cache_resource(max_entries=MOST_KEPT, show_spinner=False)
 def _drawn(name: str, token: str, shown: Choice, on: Canvas, _tables: EvaluationTables, _cohort: Cohort) -> go.Figure:
-    del token  # it names the tables
+    # Streamlit makes the cache key of all arguments but those with an underscore: `token` stands for the tables, which cannot be hashed and
+    # belong to one cohort.
+    del token
     return draw(name, _tables, shown, _cohort, on)
 
 
 def downloads(names: list[str], tables: EvaluationTables, shown: Choice, cohort: Cohort) -> None:
-    """A menu with the figures `names` of `shown` in every format, and their tables; where no picture can be drawn here, the reason."""
+    """Show a menu with the figures `names` of `shown` in every format, and their tables; where no picture can be drawn, the reason."""
     menu = st.popover("Download", icon=":material/download:", key=f"download-{names[0]}", on_change="rerun")
     if not menu.open:
-        return
+        return  # a closed menu's buttons are not sent with every move of the slider
     no_pictures = browser() is None
     with menu:
         for name in names:
@@ -57,6 +61,7 @@ def downloads(names: list[str], tables: EvaluationTables, shown: Choice, cohort:
             for column, suffix in zip(st.columns(len(SUFFIXES)), SUFFIXES, strict=True):
                 column.download_button(
                     LABELS[suffix],
+                    # Called when the button is clicked: nothing is drawn before.
                     partial(exported, name, tables, cohort, shown, suffix),
                     f"{name}-{cohort.name}{suffix}",
                     MIME[suffix],
@@ -64,4 +69,4 @@ def downloads(names: list[str], tables: EvaluationTables, shown: Choice, cohort:
                     on_click="ignore",
                     disabled=no_pictures and suffix.removeprefix(".") in PICTURE_FORMATS,
                 )
-        st.caption(NO_BROWSER if no_pictures else "Pictures are drawn anew, as wide as two columns of a paper (183 mm).")
+        st.caption(NO_BROWSER if no_pictures else "Pictures are drawn for print, as wide as two columns of a paper (183 mm).")

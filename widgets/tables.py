@@ -13,15 +13,23 @@ from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN
 from widgets.lookup import installation
 
 MOST_KEPT, FEW_KEPT = 24, 2
+"""Sets of tables, and sets of scores, in the cache: tables are small, scores are arrays of every run and case."""
 
 Finished = tuple[tuple[str, float], ...]
-"""Run and time of its last change, of every finished run: what names everything computed from them."""
+"""Run and time of its last change, of every finished run: a cache key of everything computed from them, new when a run is finished."""
 
 
 def tables_of(
     cohort: Cohort, by: Sequence[str] = (), *, margin: float = DEFAULT_MARGIN, findings: Sequence[str] | None = None
 ) -> EvaluationTables:
-    """The tables of the finished runs on `cohort`; not to be changed, since all sessions share them."""
+    """The tables of the finished runs on `cohort`, of which no caller may change a row: all sessions share them.
+
+    Args:
+        cohort: whose runs.
+        by: attributes of the subgroups.
+        margin: acceptable loss, for costs and verdicts.
+        findings: those of the verdicts; None for all.
+    """
     finished = tuple((s.run_id, s.progress.updated_at) for s in finished_runs(installation().runs, cohort))
     judged = None if findings is None else tuple(findings)
     return _tables(cohort.fingerprint, finished, tuple(by), margin, judged, _cohort=cohort)
@@ -31,10 +39,11 @@ def tables_of(
 def _tables(
     fingerprint: str, finished: Finished, by: tuple[str, ...], margin: float, findings: tuple[str, ...] | None, _cohort: Cohort
 ) -> EvaluationTables:
+    # The scores are read when a table first needs them, and once for all attributes and margins.
     return EvaluationTables(partial(_scores, fingerprint, finished, _cohort), by, margin=margin, findings=findings)
 
 
 @st.cache_resource(max_entries=FEW_KEPT, show_spinner=False)
 def _scores(fingerprint: str, finished: Finished, _cohort: Cohort) -> Scores:
-    del fingerprint, finished  # they name what is kept
+    del fingerprint, finished  # they are the cache key: Streamlit leaves out arguments with an underscore
     return read_scores(installation().runs, _cohort)

@@ -1,4 +1,4 @@
-"""The verdict on fairness and the groups behind it, as sentences and tables in a clinician's words."""
+"""The verdict on fairness and the groups it compares, as sentences and tables in a clinician's words."""
 
 import pandas as pd
 import streamlit as st
@@ -11,7 +11,7 @@ from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.reporting.catalogue import Choice
 from dpmed_core.reporting.wording.fairness import verdict_sentence
 
-REFERENCE_TITLES = {SAMPLED_ALIKE: "The same recipe without privacy", CONVENTIONAL: "A conventional training, image by image"}
+REFERENCE_TITLES = {SAMPLED_ALIKE: "The same recipe without privacy", CONVENTIONAL: "Conventional training, image by image"}
 VERDICT_TITLES = {
     "widened": "Loses more than the others",
     "not widened": "Shown not to lose more, beyond the margin",
@@ -21,18 +21,27 @@ VERDICT_TITLES = {
 
 
 def show_verdicts(tables: EvaluationTables, lock: Lock, shown: Choice) -> None:
-    """Whether privacy widened a difference between groups: a sentence for each reference, the analysis plan, and every comparison in it."""
+    """Show whether privacy widened a difference between groups.
+
+    A sentence for each reference, the analysis plan, and a table of every comparison in it.
+
+    Args:
+        tables: of the plan's attributes, findings and margin, which need not be those of the page.
+        lock: the plan.
+        shown: the recipe, unit, budget, attribute and finding of the page.
+    """
     at_budget = Choice(recipe=shown.recipe, unit=shown.unit).rows(tables.verdicts)
     at_budget = at_budget[at_budget["epsilon"] == shown.epsilon]
     st.subheader("Did privacy widen a difference?")
     for reference in (SAMPLED_ALIKE, CONVENTIONAL):
         rows = at_budget[at_budget["reference"] == reference]
         if len(rows):
-            said = verdict_sentence(rows, attribute=str(shown.attribute), finding=str(shown.finding))
-            st.markdown(f"**Against {REFERENCE_TITLES[reference].lower()}:** {said}")
+            sentence = verdict_sentence(rows, attribute=str(shown.attribute), finding=str(shown.finding))
+            st.markdown(f"**Against {REFERENCE_TITLES[reference].lower()}:** {sentence}")
     if at_budget.empty:
         st.markdown("There is no model without privacy to compare with: train one on the page *Train*.")
     st.caption(f"Margin: {lock.plan.margin:g} of AUROC. {lock.sentence()}")
+    # A closed expander's table is not sent with every move of the slider.
     table = st.expander(f"All {len(at_budget)} comparisons of the analysis plan", key="verdicts-open", on_change="rerun")
     if table.open:
         table.dataframe(
@@ -41,7 +50,7 @@ def show_verdicts(tables: EvaluationTables, lock: Lock, shown: Choice) -> None:
 
 
 def show_groups(tables: EvaluationTables, shown: Choice) -> None:
-    """The metric in every group, with and without privacy, with its size."""
+    """Show the metric and the size of every group, with and without privacy."""
     metric = shown.measured
     rows = shown.rows(tables.of(metric).groups)
     rows = rows[rows["epsilon"].isna() | (rows["epsilon"] == shown.epsilon)]
@@ -52,6 +61,7 @@ def show_groups(tables: EvaluationTables, shown: Choice) -> None:
 
 
 def _sizes_and_values(rows: pd.DataFrame, metric: Metric) -> pd.DataFrame:
+    """Rows of `MetricTables.groups` for a page."""
     value, low, high = metric.columns
     return pd.DataFrame(
         {
@@ -70,6 +80,7 @@ def _sizes_and_values(rows: pd.DataFrame, metric: Metric) -> pd.DataFrame:
 
 
 def _in_words(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `EvaluationTables.verdicts` for a page."""
     return pd.DataFrame(
         {
             "Compared with": rows["reference"].map(REFERENCE_TITLES),

@@ -42,8 +42,8 @@ def finding_phrase(finding: str) -> str:
     """A finding's name within a sentence: "pleural_effusion_right" is "right-sided pleural effusion"."""
     for side in ("right", "left"):
         if finding.endswith(f"_{side}"):
-            return f"{side}-sided {_within_sentence(_words(finding.removesuffix(f'_{side}')))}"
-    return _within_sentence(column_title(finding))
+            return f"{side}-sided {within_sentence(_words(finding.removesuffix(f'_{side}')))}"
+    return within_sentence(column_title(finding))
 
 
 def spelled_out(name: str) -> str:
@@ -64,7 +64,7 @@ def attribute_title(attribute: str) -> str:
 
 def attribute_phrase(attribute: str) -> str:
     """An attribute's name within a sentence: "age", "heart failure", "COPD"."""
-    return _within_sentence(attribute_title(attribute))
+    return within_sentence(attribute_title(attribute))
 
 
 def column_title(name: str) -> str:
@@ -80,7 +80,7 @@ def subgroup_title(attribute: str, subgroup: str) -> str:
         return "Unknown"
     if TOGETHER in attribute:
         titles = [subgroup_title(*part) for part in zip(attribute.split(TOGETHER, 1), subgroup.split(BESIDE, 1), strict=True)]
-        return f"{titles[0]}, {_within_sentence(titles[1])}"
+        return f"{titles[0]}, {within_sentence(titles[1])}"
     if attribute.partition(":")[0] == "age":
         return f"{subgroup.replace('-', '–').capitalize()} years"
     if subgroup in ("with", "without"):
@@ -105,6 +105,6 @@ def _words(name: str) -> str:
     return sentence_start(name.replace("_", " ").strip())
 
 
-def _within_sentence(title: str) -> str:
+def within_sentence(title: str) -> str:
     """`title` with a lower-case first letter, unless its first word is an abbreviation."""
     return title if title[1:2].isupper() else title[:1].lower() + title[1:]

@@ -58,6 +58,7 @@ def resumable_draft(root: Path, work: str) -> Iterator[Path]:
         finished = True
         raise
     finally:
+        # Released before the folder is removed, which holds the file of the lock.
         lock.release()
         if finished:
             shutil.rmtree(folder, ignore_errors=True)
@@ -66,6 +67,7 @@ def resumable_draft(root: Path, work: str) -> Iterator[Path]:
 def _clear_old(root: Path) -> None:
     """Remove drafts whose newest file is older than a day, unless a process works on them."""
     for folder in root.glob(f"{PREFIX}*"):
+        # The folder's own time does not change when a file in it grows, so the files count too.
         newest = max((path.stat().st_mtime for path in (folder, *folder.iterdir())), default=0.0)
         if time.time() - newest > LIFETIME_SECONDS and not _is_locked(folder):
             shutil.rmtree(folder, ignore_errors=True)

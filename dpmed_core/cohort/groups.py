@@ -98,6 +98,7 @@ def _parsed_cuts(cuts: str) -> list[float]:
 def _age_bands(age: pd.Series, bands: Sequence[tuple[float, float]]) -> pd.Series:
     names = np.full(len(age), UNKNOWN, dtype=object)
     for low, high in bands:
+        # A band up to 100 or more is open: it also takes in ages above its upper end.
         names[((age >= low) & (age < (np.inf if high > OLDEST else high))).to_numpy()] = age_band_name(low, high)
     return _categories(names, [*(age_band_name(*band) for band in bands), UNKNOWN], age.index)
 
@@ -108,6 +109,7 @@ def _intersection(cases: pd.DataFrame, attribute: str) -> pd.Series:
     if len(parts) != 2 or parts[0] == parts[1]:
         raise CohortError(f"Cases cannot be grouped by {attribute!r}: name two different attributes, as in sex*age.")
     first, second = (subgroups(cases, part.strip()) for part in parts)
+    # "female, unknown" would be a subgroup of its own for every value of the other attribute.
     unknown = (first == UNKNOWN) | (second == UNKNOWN)
     names = np.where(unknown, UNKNOWN, first.astype(str) + BESIDE + second.astype(str)).astype(object)
     order = [f"{a}{BESIDE}{b}" for a in first.cat.categories if a != UNKNOWN for b in second.cat.categories if b != UNKNOWN]

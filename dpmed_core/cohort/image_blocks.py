@@ -19,6 +19,7 @@ def read_images(path: Path, block_bytes: int) -> Iterator[NDArray[Any]]:
         ValueError: it is not an array of radiographs or volumes, or is cut short.
     """
     with path.open("rb") as file:
+        # The importer writes version 1.0; the others are for headers that an array of images never has.
         if np.lib.format.read_magic(file) != (1, 0):
             raise ValueError("not a version 1.0 array")
         shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)

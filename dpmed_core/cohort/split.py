@@ -36,6 +36,7 @@ def keyed_parts(patients: pd.Series, *, seed: int, key: bytes) -> NDArray[np.str
 
 def part_of_patient(patient_id: str, *, seed: int, key: bytes) -> Part:
     """The part of a patient: a number uniform in [0, 1), from the keyed hash, compared with the cumulative `SHARES`."""
+    # 64 bits of the digest as a fraction; the domain "split" and the seed make other hashes of the patient independent of it.
     position = int.from_bytes(keyed_digest(key, "split", str(seed), patient_id)[:8], "big") / 2**64
     reached = 0.0
     for part, share in SHARES:

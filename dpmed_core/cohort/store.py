@@ -53,6 +53,7 @@ class CohortStore:
         Raises:
             CohortError: there is no such cohort.
         """
+        # The pattern also keeps names such as ".." from leading out of the root.
         if not NAME.fullmatch(name) or not (self.root / name / "cohort.json").exists():
             known = ", ".join(self.names())
             advice = f"choose one of {known}" if known else "import one with `cohort add`"
@@ -78,6 +79,7 @@ class CohortStore:
             facts = json.loads((folder / "cohort.json").read_text())
             blocking = self.report(name).blocking
             cases = pd.read_parquet(folder / "cases.parquet")
+            # Never unpickled: a pickle in a damaged or forged file could run code.
             images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
             raise CohortError(f"Cohort {name!r} cannot be read ({type(error).__name__}): remove it and import it again.") from None

@@ -1,4 +1,4 @@
-"""`evaluate` and `reference`: tables of what was trained, and of what was published."""
+"""`evaluate` and `reference`: tables of the trained models, and of published results."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -26,9 +26,9 @@ from dpmed_core.settings import load_settings
 from dpmed_core.training.result import NEIGHBORING_RELATION
 
 OF_METRIC = ("utility", "subgroups", "gaps", "means", "costs", "size_loss")
-"""Tables of the metric that was asked for."""
+"""Tables of the chosen metric."""
 OF_ALL = ("verdicts", "rates", "parity", "disparity", "calibration", "net_benefit")
-"""Tables that do not depend on it."""
+"""Tables that do not depend on the chosen metric."""
 _ARM = ("recipe", "unit", "epsilon")
 _PLACE = ("attribute", "subgroup", "finding")
 READABLE = {
@@ -65,14 +65,15 @@ def evaluate(
     metric_name: str,
     as_json: bool,
 ) -> None:
-    """What was trained, judged on held-out patients: AUROC or another metric, what privacy costs and whom, with intervals.
+    """The trained models on held-out patients: AUROC or another metric, and what privacy costs which patients, with intervals.
 
     Overall and by subgroup, the gap between subgroups, paired costs of privacy, the fairness verdict, rates at an operating point. The
-    subgroups, findings and margin of the first look are locked; later looks under another choice say so.
+    subgroups, findings and margin of the first evaluation are locked; a later one with another choice says so.
     """
     installation = Installation.open()
     cohort = installation.cohorts.load(cohort_name)
     attributes, judged = tuple(dict.fromkeys(names(by))), names(findings) or cohort.findings
+    # Everything that may be wrong with the request is refused first: a plan is locked once and for all.
     _check(cohort, attributes, judged)
     rule, metric = OperatingRule.parse(point), metric_called(metric_name)
     lock = _lock(installation, cohort, AnalysisPlan.of(attributes, judged, margin)) if attributes else None
@@ -103,8 +104,8 @@ def _check(cohort: Cohort, attributes: Sequence[str], findings: Sequence[str]) -
             raise CohortError(f"There is no finding {finding!r} in {cohort.name}: choose from {', '.join((*cohort.findings, MACRO))}.")
 
 
-def _lock(installation: Installation, cohort: Cohort, family: AnalysisPlan) -> Lock:
-    return AnalysisPlans(installation.settings.analysis_plans_dir, installation.key).look(cohort, family)
+def _lock(installation: Installation, cohort: Cohort, plan: AnalysisPlan) -> Lock:
+    return AnalysisPlans(installation.settings.analysis_plans_dir, installation.key).look(cohort, plan)
 
 
 def _plan_fields(lock: Lock | None) -> dict[str, object] | None:
@@ -119,7 +120,7 @@ def guarantees(tables: EvaluationTables) -> pd.DataFrame:
 
 
 def _readable(tables: EvaluationTables, of_metric: MetricTables, lock: Lock | None) -> str:
-    """The tables that are read most, for a terminal."""
+    """The most important tables, for a terminal."""
     stated = guarantees(tables)
     parts = [f"privacy\n{stated.to_string(index=False)}"] if len(stated) else []
     for name, columns in READABLE.items():
@@ -136,7 +137,7 @@ def _readable(tables: EvaluationTables, of_metric: MetricTables, lock: Lock | No
 @click.argument("name", type=click.Choice(["pdac"]))
 @json_option
 def reference(name: str, as_json: bool) -> None:
-    """Published figures (PDAC: the paper's table 1) with counts, and which gaps are more than sampling alone gives."""
+    """Published results (PDAC: the paper's table 1) with counts, and which gaps are larger than sampling alone explains."""
     del name
     published = pdac_reference(load_settings().reference_dir)
     aurocs, gaps = pdac_table(published), pdac_gap_table(published)

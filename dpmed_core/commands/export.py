@@ -35,7 +35,7 @@ WIDTHS = " or ".join(f"{name} ({width} mm)" for name, width in COLUMN_MILLIMETRE
 @click.option("--margin", type=float, default=DEFAULT_MARGIN, show_default=True, help="The loss that is still acceptable.")
 @click.option("--metric", default=AUROC.name, show_default=True, help=f"What is measured: {', '.join(OFFERED)}.")
 @click.option("--column", type=click.Choice(list(COLUMN_MILLIMETRES)), default="double", show_default=True, help=f"Width: {WIDTHS}.")
-@click.option("--published", is_flag=True, help="Behind a CT cohort's privacy-utility curve, the paper's PDAC figures.")
+@click.option("--published", is_flag=True, help="Draw the paper's PDAC results behind a CT cohort's privacy-utility curve.")
 @json_option
 def export(
     figure: str,
@@ -57,7 +57,7 @@ def export(
     cohort = installation.cohorts.load(cohort_name)
     folder = installation.settings.reference_dir if published else None
     choice = Choice(finding=finding, recipe=recipe, unit=unit, epsilon=epsilon, attribute=attribute, metric=metric, published=folder)
-    refuse_unknown(figure, cohort, choice, out)
+    refuse_unknown(figure, cohort, choice, out)  # before any scores are read
     tables = EvaluationTables(partial(read_scores, installation.runs, cohort), [attribute], margin=margin)
     export_figure(figure, tables, cohort, choice, out=out, column=column)
     say({"figure": figure, "file": str(out)}, f"Written: {out}", as_json=as_json)

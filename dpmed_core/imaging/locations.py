@@ -1,4 +1,4 @@
-"""Image locations: the places where an image's pixels may be."""
+"""Image locations: where the pixels of an image may be."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path

@@ -125,6 +125,7 @@ def _layout(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> ArrayLayout:
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read(stream)
         layout = ArrayLayout(tuple(map(int, shape)), dtype, stream.tell())
+    # An array of Python objects would have to be unpickled, which can run code; the size must be within what the archive declares.
     if dtype.hasobject or fortran or layout.item_bytes * (shape[0] if shape else 1) > min(info.file_size, MAX_ARRAY_BYTES):
         raise ValueError
     return layout

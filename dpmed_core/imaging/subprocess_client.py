@@ -54,6 +54,7 @@ class _Process:
     """The subprocess and the socket to it; both are closed when this object is deleted."""
 
     def __init__(self, module: str) -> None:
+        """Start the program `module` and wait until it is ready."""
         self._socket, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(

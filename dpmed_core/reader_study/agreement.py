@@ -37,7 +37,7 @@ def agreement(first: Answers, second: Answers) -> Agreement:
     >>> first, second = np.array([True, True, False, False]), np.array([True, False, False, False])
     >>> round(agreement(first, second).share, 2), round(agreement(first, second).kappa, 2)
     (0.75, 0.5)
-    >>> counts = [58, 12, 4, 31]  # both positive, only the second, only the first, neither: the example of the R package statpsych, ci.kappa
+    >>> counts = [58, 12, 4, 31]  # both positive, second only, first only, neither: the example of `ci.kappa` in the R package statpsych
     >>> first, second = np.repeat([True, False, True, False], counts), np.repeat([True, True, False, False], counts)
     >>> [round(float(value), 4) for value in agreement(first, second)]
     [0.8476, 0.6757, 0.5317, 0.8196]

@@ -61,13 +61,13 @@ class Rater:
 
 
 def reader_rater(answers: pd.DataFrame) -> Rater:
-    """A reader's answers (`ANSWER_COLUMNS` of the reader study): the score is the confidence, with the sign of the answer."""
+    """A reader's answers (`reader_study.store.ANSWER_COLUMNS`): the score is the confidence, with the sign of the answer."""
     present = answers["present"].to_numpy(dtype=bool)
     return Rater(np.where(present, 1.0, -1.0) * answers["confidence"].to_numpy(dtype=float), present)
 
 
 def model_raters(scores: CaseScores, case_ids: list[str], *, finding: str, epsilon: float | None) -> dict[str, Rater]:
-    """The private models at `epsilon` and the non-private references: mean score over training runs, positive from the mean threshold on.
+    """The private models at `epsilon` and the non-private references: mean score over runs, positive at or above the mean threshold.
 
     Args:
         scores: of the models, for all cases.

@@ -1,6 +1,6 @@
 """The figure catalogue: each figure with its table, drawn from one choice of cohort, finding, metric, recipe, unit and budget.
 
-An entry of `CATALOGUE` gives a figure its place on a page, its pictures, its table and its command; nothing else names it.
+An entry of `CATALOGUE` puts a figure on its page and makes it available to `export` as a picture, a page of its own and a table.
 """
 
 from collections.abc import Callable
@@ -36,6 +36,7 @@ from dpmed_core.reporting.figures.small_multiples import small_multiples_figure
 from dpmed_core.reporting.figures.style import LIGHT, Canvas
 
 DEFAULT_EPSILON = 1.0
+"""The budget that is shown where none is chosen, or the trained one nearest to it."""
 
 
 class Page(StrEnum):
@@ -47,7 +48,7 @@ class Page(StrEnum):
 
 @dataclass(frozen=True)
 class Choice:
-    """What a figure is of; None where nothing was chosen.
+    """What a figure shows; None where nothing was chosen.
 
     Attributes:
         finding: a finding or "macro".
@@ -57,7 +58,7 @@ class Choice:
         attribute: what subgroups are made by.
         reference: which non-private reference losses are measured against.
         metric: name of what is measured.
-        published: the folder of published figures to draw behind a CT cohort's own (`Settings.reference_dir`).
+        published: the folder of published results to draw behind a CT cohort's own (`Settings.reference_dir`).
     """
 
     finding: str | None = None
@@ -71,7 +72,7 @@ class Choice:
 
     @property
     def measured(self) -> Metric:
-        """What is measured.
+        """The metric that was chosen.
 
         Raises:
             SpecError: there is no such metric.
@@ -79,17 +80,18 @@ class Choice:
         return metric_called(self.metric)
 
     def of_subgroups(self) -> dict[str, Any]:
-        """What the sentence on subgroups needs, by name; for a choice that left nothing open."""
-        said = {name: getattr(self, name) for name in ("finding", "recipe", "unit", "epsilon", "attribute", "reference")}
-        return {**said, "metric": self.measured}
+        """The arguments of `wording.fairness.fairness_sentence`, by name; every one of them must have been chosen."""
+        chosen = {name: getattr(self, name) for name in ("finding", "recipe", "unit", "epsilon", "attribute", "reference")}
+        return {**chosen, "metric": self.measured}
 
     def rows(self, table: pd.DataFrame) -> pd.DataFrame:
-        """The rows of `table` that were chosen, at every budget and without privacy; columns that it lacks choose nothing."""
+        """The rows of `table` that were chosen, at every budget and without privacy; what the table has no column for leaves all rows."""
         kept = pd.Series(True, index=table.index)
         for name in ("finding", "recipe", "unit"):
             wanted = getattr(self, name)
             if wanted is not None and name in table.columns:
                 kept &= table[name] == wanted
+        # Subgroups are shown beside all patients.
         if self.attribute is not None and "attribute" in table.columns:
             kept &= table["attribute"].isin([self.attribute, EVERYBODY])
         return table[kept]
@@ -108,9 +110,9 @@ class CatalogueEntry:
     """A figure with its table.
 
     Attributes:
-        title: for a button; "{metric}" stands for what is measured.
+        title: for a button; "{metric}" is replaced by the metric's title.
         page: where it is shown; the first entry of a page is its main figure.
-        table: the rows behind the figure, for a file; all that was not chosen is in it.
+        table: the rows behind the figure, for a file; it leaves out only what the choice excludes, and is not settled.
         draw: the figure.
         by_subgroup: whether it needs an attribute.
         at_one_budget: whether it needs a budget, and not only marks it.
@@ -131,7 +133,10 @@ class CatalogueEntry:
 
 
 def settled(choice: Choice, tables: EvaluationTables, entry: CatalogueEntry) -> Choice:
-    """`choice` with what `entry` needs and was left open: the mean over findings, the first recipe trained, the budget nearest to 1.
+    """`choice`, with what was left open filled in.
+
+    That is the mean over findings, the first recipe trained, the patient as the unit where it was trained, the first attribute of the
+    tables, and, where `entry` needs a budget, the one nearest to 1.
 
     Raises:
         ExportError: nothing is trained, or not as chosen.
@@ -141,11 +146,13 @@ def settled(choice: Choice, tables: EvaluationTables, entry: CatalogueEntry) -> 
         raise ExportError("No run on this cohort is finished yet: train some with `sweep`.")
     recipe = choice.recipe or str(runs["recipe"].iloc[0])
     units = list(runs.loc[runs["recipe"] == recipe, "unit"].drop_duplicates())
+    # A guarantee for each patient says more than one for each image, so it is shown first.
     unit = choice.unit or ("patient" if "patient" in units or not units else units[0])
     trained = list(runs[(runs["recipe"] == recipe) & (runs["unit"] == unit)]["epsilon"].dropna().unique())
     epsilon = choice.epsilon
     if entry.at_one_budget and epsilon is None and trained:
         epsilon = float(min(trained, key=lambda e: abs(e - DEFAULT_EPSILON)))
+    # A budget that is not trained is refused, never replaced by the next one: the figure would state another guarantee than the chosen one.
     if (entry.at_one_budget or epsilon is not None) and epsilon not in trained:
         raise ExportError(_not_trained(epsilon, recipe, unit, trained))
     attribute = choice.attribute or (tables.by[0] if entry.by_subgroup else None)
@@ -177,7 +184,7 @@ def _of(tables: EvaluationTables, choice: Choice) -> MetricTables:
 
 
 def _draw_privacy_utility(tables: EvaluationTables, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
-    """All recipes of the unit, so that they can be compared."""
+    """The figure of all recipes trained with the chosen unit, so that they can be compared."""
     of_metric = _of(tables, choice)
     utility, means = (table[table["unit"] == choice.unit] for table in (of_metric.utility, of_metric.overall))
     return privacy_utility_figure(
@@ -193,7 +200,7 @@ def _draw_privacy_utility(tables: EvaluationTables, choice: Choice, cohort: Coho
 
 
 def _published(cohort: Cohort, choice: Choice) -> pd.DataFrame | None:
-    """The paper's figures for everybody, where they were asked for.
+    """The paper's results for all patients, where they were chosen.
 
     Raises:
         ExportError: the cohort is not of CT, or another metric than AUROC was chosen.
@@ -201,9 +208,9 @@ def _published(cohort: Cohort, choice: Choice) -> pd.DataFrame | None:
     if choice.published is None:
         return None
     if cohort.modality is not Modality.CT:
-        raise ExportError(f"The published figures are of CT, and {cohort.name} holds radiographs: draw it without --published.")
+        raise ExportError(f"The published results are of CT, and {cohort.name} holds radiographs: draw it without --published.")
     if choice.metric != AUROC.name:
-        raise ExportError("The published figures are AUROCs: draw another metric without --published.")
+        raise ExportError("The published results are AUROCs: draw another metric without --published.")
     return _everybody(pdac_table(pdac_reference(choice.published)))
 
 
@@ -214,12 +221,13 @@ def _draw_small_multiples(tables: EvaluationTables, choice: Choice, cohort: Coho
 
 
 def _draw_cost(tables: EvaluationTables, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
+    # Costs name no accountant, which a figure must state with its epsilon.
     costs = _everybody(tables.with_guarantee(choice.rows(_of(tables, choice).costs)))
     return cost_figure(costs, cohort, metric=choice.measured, finding=str(choice.finding), epsilon=choice.epsilon, canvas=canvas)
 
 
 def _at_a_budget(choice: Choice) -> dict[str, Any]:
-    """What figures of subgroups at one budget need of a settled choice, by name."""
+    """The arguments of figures of subgroups at one budget, from a settled choice."""
     return {"finding": str(choice.finding), "attribute": str(choice.attribute), "epsilon": float(choice.epsilon or 0)}
 
 
@@ -230,6 +238,7 @@ def _draw_forest(tables: EvaluationTables, choice: Choice, cohort: Cohort, canva
 
 def _draw_gap(tables: EvaluationTables, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
     rows = tables.with_guarantee(choice.rows(_of(tables, choice).gaps))
+    # This figure only marks the budget: None must stay None and not become 0.
     about = {**_at_a_budget(choice), "epsilon": choice.epsilon}
     return gap_figure(rows, cohort, metric=choice.measured, **about, canvas=canvas)
 
@@ -242,11 +251,12 @@ def _draw_parity(tables: EvaluationTables, choice: Choice, cohort: Cohort, canva
 def _draw_size_loss(tables: EvaluationTables, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
     of_metric = _of(tables, choice)
     costs, correlations = (_of_reference(_subgroups(choice.rows(t)), choice) for t in (of_metric.costs, of_metric.size_loss))
-    costs = tables.with_guarantee(costs)
+    costs = tables.with_guarantee(costs)  # the choice's rows first: fewer to merge
     return size_loss_figure(costs, correlations, cohort, metric=choice.measured, **_at_a_budget(choice), canvas=canvas)
 
 
 def _draw_roc(tables: EvaluationTables, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
+    # "macro" draws a panel for each finding, so this figure and the two below filter by finding themselves.
     curves = choice.all_findings().rows(tables.roc)
     return roc_figure(curves, cohort, finding=str(choice.finding), epsilon=float(choice.epsilon or 0), canvas=canvas)
 
@@ -261,6 +271,7 @@ def _draw_decision_curve(tables: EvaluationTables, choice: Choice, cohort: Cohor
     return decision_curve_figure(curves, cohort, finding=str(choice.finding), epsilon=float(choice.epsilon or 0), canvas=canvas)
 
 
+# In the order of the pages; a page's first figure is its main one, the others are offered below it.
 CATALOGUE: dict[str, CatalogueEntry] = {
     "privacy-utility": CatalogueEntry(
         "{metric} against privacy budget", Page.PRIVACY_UTILITY, lambda t, c: c.rows(_of(t, c).utility), _draw_privacy_utility

@@ -25,12 +25,18 @@ def export_figure(name: str, tables: EvaluationTables, cohort: Cohort, choice: C
         ExportError: the figure, the finding or the suffix is not known, or what was chosen is not trained.
     """
     refuse_unknown(name, cohort, choice, out)
+    # Written beside the file and then moved: a figure that cannot be drawn leaves an earlier file as it is.
     with replacing(out) as draft:
         draft.write_bytes(exported(name, tables, cohort, choice, out.suffix, column=column))
 
 
 def refuse_unknown(name: str, cohort: Cohort, choice: Choice, out: Path) -> None:
-    """Raise an ExportError where the figure, its finding or the file's suffix does not exist."""
+    """Refuse a figure, finding, metric or suffix that does not exist, before any scores are read.
+
+    Raises:
+        ExportError: there is no such figure, finding or suffix.
+        SpecError: there is no such metric.
+    """
     if name not in CATALOGUE:
         raise ExportError(f"There is no figure {name!r}: choose one of {', '.join(CATALOGUE)}.")
     if out.suffix not in SUFFIXES:
@@ -43,11 +49,12 @@ def refuse_unknown(name: str, cohort: Cohort, choice: Choice, out: Path) -> None
 
 
 def exported(name: str, tables: EvaluationTables, cohort: Cohort, choice: Choice, suffix: str, *, column: Column = "double") -> bytes:
-    """The figure `name` as a page or a picture for a paper's column, or its table, as `suffix` says.
+    """The figure `name` as an HTML page or a picture for a paper's column, or its table, as `suffix` says.
 
     Raises:
         ExportError: what was chosen is not trained, or no picture can be drawn here.
     """
+    # The table is of the choice as it is, so that what was left open stays in it; the figure settles it.
     if suffix == ".csv":
         if tables.is_empty:
             raise ExportError(f"No run on {cohort.name} is finished yet: train some with `sweep`.")
@@ -59,10 +66,10 @@ def exported(name: str, tables: EvaluationTables, cohort: Cohort, choice: Choice
 
 
 def figure_html(figure: go.Figure) -> bytes:
-    """The figure as a page of its own that needs no network."""
+    """The figure as an HTML page that needs no network: Plotly's script is in it."""
     return bytes(figure.to_html(include_plotlyjs=True, full_html=True), "utf-8")
 
 
 def table_csv(table: pd.DataFrame) -> bytes:
-    """The table as CSV, UTF-8; what is missing is blank."""
+    """The table as CSV in UTF-8; missing values are blank."""
     return bytes(table.to_csv(index=False), "utf-8")

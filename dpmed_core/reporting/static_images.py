@@ -1,4 +1,4 @@
-"""Figures as static pictures, drawn by the Chrome or Chromium of this machine; nothing is downloaded and no network is used."""
+"""Figures as static pictures, drawn by the Chrome or Chromium that is installed; nothing is downloaded and no network is used."""
 
 import os
 import re
@@ -20,7 +20,7 @@ BROWSER_VARIABLE = "BROWSER_PATH"
 PAGE_WIDTH = 900
 LONGEST_SECONDS = 60
 REPEATED_SHIFT = re.compile(rb'(<text[^>]*?) dy="[^"]*"([^>]*><tspan class="line" dy=)')
-"""A shift of a text whose lines have shifts of their own: browsers let the lines' hold alone, other viewers add the two."""
+"""The vertical shift of a text whose lines have shifts of their own: browsers apply the lines' alone, other viewers add the two."""
 NO_BROWSER = (
     "A static picture needs Chrome or Chromium on this machine, and none was found: install one or name it in BROWSER_PATH, "
     "save the figure as *.html, or use the camera button above the figure on its page."
@@ -29,7 +29,7 @@ NO_BROWSER = (
 
 def browser() -> Path | None:
     """The Chrome or Chromium that draws pictures; None where there is none."""
-    named = os.environ.get(BROWSER_VARIABLE)
+    named = os.environ.get(BROWSER_VARIABLE)  # Kaleido looks for a browser there too
     if named:
         return Path(named) if os.access(named, os.X_OK) else None
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
@@ -45,15 +45,18 @@ def picture(figure: go.Figure, kind: PictureFormat) -> bytes:
     path = browser()
     if path is None:
         raise ExportError(NO_BROWSER)
+    # Imported here, since most processes draw no picture.
     import kaleido
     from kaleido.errors import BrowserClosedError, BrowserFailedError, ChromeNotFoundError, JavascriptError, KaleidoError
 
+    # A figure for a page has no width of its own.
     options = {
         "format": kind,
         "width": figure.layout.width or PAGE_WIDTH,
         "height": figure.layout.height,
         "scale": PNG_SCALE if kind == "png" else 1,
     }
+    # Without MathJax, which Kaleido would load from the network; with a limit, since a browser that cannot start may hang.
     try:
         drawn = kaleido.calc_fig_sync(figure.to_dict(), opts=options, kopts={"mathjax": False, "path": path, "timeout": LONGEST_SECONDS})
     except (BrowserClosedError, BrowserFailedError, ChromeNotFoundError, JavascriptError, KaleidoError, TimeoutError) as error:

@@ -1,1 +1,1 @@
-"""Images that come in through the dashboard: unpacking, looking at, mapping columns, importing in a process of its own."""
+"""Images that are uploaded to the dashboard: unpacking archives, mapping columns, previews, import jobs, single cases."""

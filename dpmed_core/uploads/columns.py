@@ -1,4 +1,4 @@
-"""Which column of a table means what: guesses to correct by hand, and the rows that the corrected map describes."""
+"""The meaning of a table's columns: guesses for the user to correct, and the rows that the corrected map describes."""
 
 import re
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from dpmed_core.cohort.sources.rows import LABELS, PARTS, SEXES, Source
+from dpmed_core.cohort.sources.rows import LABELS, PARTS, PATIENTS_UNKNOWN, SEXES, Source
 from dpmed_core.cohort.sources.tables import TableRows, read_table
 from dpmed_core.cohort.sources.values import ages
 from dpmed_core.errors import UploadError
@@ -22,7 +22,7 @@ TRUTH = {
     **dict.fromkeys(("no", "n", "false", "negative", "neg", "absent"), "0"),
     **dict.fromkeys(("unknown", "na", "n/a", "nan", "none"), ""),
 }
-"""Words for 1, 0 and unknown that tables use."""
+"""Words for 1 (present), 0 (absent) and unknown in tables."""
 VOLUME_SUFFIXES = (".nii", ".nii.gz", ".mha", ".mhd")
 IMAGE_SUFFIXES = (*PICTURE_SUFFIXES, ".dcm", ".dicom", *VOLUME_SUFFIXES)
 NAMES = {
@@ -47,23 +47,25 @@ NAMES = {
     "sex": ("sex", "gender", "patientsex", "patientgender", "geschlecht"),
     "split": ("split", "set", "part", "partition", "subset", "dataset"),
 }
+"""Names of columns, lower case and without punctuation, by what they usually mean, the most likely first."""
 COMORBIDITIES = frozenset(
     ("copd", "diabetes", "hypertension", "heartfailure", "chf", "ckd", "obesity", "asthma", "cancer", "smoker", "smoking", "dialysis")
 )
 SAMPLE = 2000
+"""Rows whose content the guesses are based on."""
 LARGEST_TABLE_BYTES = 100 * MIB
 
 
 @dataclass(frozen=True)
 class ColumnMap:
-    """Which column of a table holds what.
+    """The columns of a table by their meaning.
 
     Attributes:
         image: path or name of the image file.
-        patient: who; None where the table does not say, and every image then counts as a patient of its own.
+        patient: identifier of the patient; None if the table has none, and every image then counts as a patient of its own.
         age: years; None to take it from DICOM headers.
         sex: None to take it from DICOM headers.
-        split: None for an assignment of our own.
+        split: None for DPMed's own assignment.
         findings: to predict.
         comorbidities: that describe the patient.
     """
@@ -82,19 +84,19 @@ class ColumnMap:
 
     @classmethod
     def from_fields(cls, fields: dict[str, Any]) -> "ColumnMap":
-        """The map that `to_fields` took apart."""
+        """The map from the fields that `to_fields` returns, after a round trip through JSON."""
         return cls(**{**fields, "findings": tuple(fields["findings"]), "comorbidities": tuple(fields["comorbidities"])})
 
 
 @dataclass(frozen=True, eq=False)
 class TableFacts:
-    """What the page needs of a table.
+    """What the import page needs to know about a table.
 
     Attributes:
         columns: its columns, in order.
-        labels: those that hold nothing but yes, no and blank.
-        guess: which column seems to mean what.
-        n_rows: its rows.
+        labels: the columns that hold only labels: present, absent or unknown.
+        guess: of the columns' meaning.
+        n_rows: number of rows.
     """
 
     columns: tuple[str, ...]
@@ -104,20 +106,22 @@ class TableFacts:
 
 
 def table_facts(path: Path) -> TableFacts:
-    """The columns of the table at `path`, and guesses at what they mean, from names and contents.
+    """The columns of the table at `path`, and guesses of their meaning from names and contents.
 
     Raises:
         CohortError: the table cannot be read.
-        UploadError: it is too large to be looked at by a page.
+        UploadError: it is too large for the page.
     """
     if path.stat().st_size > LARGEST_TABLE_BYTES:
-        raise UploadError(f"The table is larger than {LARGEST_TABLE_BYTES // MIB} MiB: import it by the command line.")
+        raise UploadError(f"The table is larger than {LARGEST_TABLE_BYTES // MIB} MiB: import it with the command line.")
     table = read_table(path)
     sample = table.iloc[:: max(1, len(table) // SAMPLE)]
     columns = tuple(dict.fromkeys(map(str, table.columns)))
     labels = tuple(name for name in columns if _holds_labels(sample[name]))
     chosen = {role: _named(columns, names) for role, names in NAMES.items()}
+    # Contents are better evidence than names: a column of file names is one whatever it is called.
     chosen["image"] = _holding_images(sample, columns) or chosen["image"]
+    # "set" or "part" may mean anything, so the values must be those of a split; likewise for the sex.
     chosen["split"] = chosen["split"] if chosen["split"] and _holds(sample[chosen["split"]], PARTS) else None
     chosen["sex"] = chosen["sex"] if chosen["sex"] and _holds(sample[chosen["sex"]], SEXES) else None
     free = [name for name in labels if name not in chosen.values()]
@@ -127,69 +131,78 @@ def table_facts(path: Path) -> TableFacts:
 
 
 def likely_modality(table_path: Path, image: str | None, *, root: Path) -> Modality:
-    """CT where the first cell of column `image` means a folder or a volume's file, else radiographs.
+    """The modality that the first cell of column `image` suggests: CT if it names a folder or the file of a volume, else radiographs.
 
     Raises:
         CohortError: the table cannot be read.
     """
     table = read_table(table_path)
     cells = table[image].str.strip() if image in table.columns else pd.Series([], dtype=str)
-    for place in relative_paths(cells[cells != ""].head(1), root=root, table_folder=table_path.parent):
-        if place.lower().endswith(VOLUME_SUFFIXES) or (root / place).is_dir():
+    for path in relative_paths(cells[cells != ""].head(1), root=root, table_folder=table_path.parent):
+        if path.lower().endswith(VOLUME_SUFFIXES) or (root / path).is_dir():
             return Modality.CT
     return Modality.RADIOGRAPH
 
 
 def mapped_source(table_path: Path, columns: ColumnMap, *, root: Path) -> Source:
-    """The rows of the table at `table_path`, its columns meaning what `columns` says; image files are sought in `root`.
+    """The rows of the table at `table_path`, with the columns that `columns` says; image files are searched in `root`.
 
     Raises:
         CohortError: the table cannot be read.
-        UploadError: a column is missing or named for two things.
+        UploadError: a column is missing or has two meanings.
     """
     table = read_table(table_path)
     used = [columns.image, columns.patient, columns.age, columns.sex, columns.split, *columns.findings, *columns.comorbidities]
     _refuse_unusable([name for name in used if name is not None], table, columns)
     mapped = {"image": relative_paths(table[columns.image].str.strip(), root=root, table_folder=table_path.parent)}
+    # Without a column of patients, the row number makes each image a patient of its own.
     mapped["patient_id"] = table[columns.patient] if columns.patient else table.index.to_series().astype(str)
     if columns.age:
         years = ages(table[columns.age])
-        mapped["age"] = years.where(years != "", table[columns.age])
+        mapped["age"] = years.where(years != "", table[columns.age])  # an age that is not understood stays, to be reported as a problem
     for role, name in (("sex", columns.sex), ("split", columns.split)):
         if name:
             mapped[role] = table[name]
     for name in (*columns.findings, *columns.comorbidities):
+        # Words that are not in `TRUTH` stay as they are: the importer reports them as problems of their rows.
         mapped[name] = table[name].map({text: TRUTH.get(text.strip().lower(), text) for text in table[name].unique()})
     labels = (*columns.findings, *columns.comorbidities)
-    notes = () if columns.patient else ("The table does not say which images are one patient's: only the unit image can be promised.",)
+    notes = () if columns.patient else (PATIENTS_UNKNOWN,)
     rows = TableRows(pd.DataFrame(mapped, index=table.index), root, labels)
     return Source(rows, columns.findings, columns.comorbidities, patients_known=columns.patient is not None, notes=notes)
 
 
 def _refuse_unusable(used: Sequence[str], table: pd.DataFrame, columns: ColumnMap) -> None:
+    """Check that the map names the image files and a finding, and each of its columns exactly once.
+
+    Raises:
+        UploadError: it does not.
+    """
     if columns.image is None:
-        raise UploadError("No column was named for the image files: choose the one that holds their paths or names.")
+        raise UploadError("No column was chosen for the image files: choose the one that holds their paths or names.")
     if not columns.findings:
         raise UploadError("No finding was chosen: choose at least one column to predict.")
     names = list(map(str, table.columns))
     for name in used:
         if names.count(name) != 1:
-            raise UploadError(f"Column {name!r} {'stands twice' if name in names else 'is missing'} in the table: correct the table.")
+            raise UploadError(f"Column {name!r} {'occurs twice' if name in names else 'is missing'} in the table: correct the table.")
         if used.count(name) > 1:
-            raise UploadError(f"Column {name!r} is chosen for two things: choose it once.")
+            raise UploadError(f"Column {name!r} is chosen twice: choose it for one meaning.")
 
 
 def _plain(name: str) -> str:
+    """A column's name in lower case, letters and digits only: "Patient-ID" is "patientid"."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def _named(columns: Sequence[str], names: Sequence[str]) -> str | None:
-    """The column with the likeliest of `names`, whatever its capitals and punctuation."""
-    plain = {_plain(column): column for column in reversed(columns)}
+    """The column with the first of `names` that occurs, ignoring case and punctuation; None if none occurs."""
+    plain = {_plain(column): column for column in reversed(columns)}  # reversed: of two such columns, the first one is used
     return next((plain[name] for name in names if name in plain), None)
 
 
 def _holding_images(sample: pd.DataFrame, columns: Sequence[str]) -> str | None:
+    """The first column in which more than 90 % of the cells end like image files."""
     return next((name for name in columns if sample[name].str.lower().str.strip().str.endswith(IMAGE_SUFFIXES).mean() > 0.9), None)
 
 

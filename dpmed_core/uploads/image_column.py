@@ -1,4 +1,4 @@
-"""Finding files: folders and tables that may be offered, and the image that a cell of a table means. No path leaves its root."""
+"""Finding files: the folders and tables that the page offers, and the image that a table's cell names. No path leaves its root."""
 
 import os
 from collections.abc import Iterator
@@ -16,27 +16,28 @@ ASSUMED_SUFFIXES = ("", ".png", ".jpg", ".jpeg", ".dcm", ".nii.gz", ".nii", ".mh
 
 
 def folder_under(root: Path, relative: str) -> Path:
-    """The folder `relative` to `root`, every step of which is a real folder inside it.
+    """The folder `relative` to `root`, each part of which is a real folder.
 
     Raises:
-        UploadError: it is none, or leads out, or passes through a symbolic link.
+        UploadError: it does not exist, leads out of `root`, or passes through a symbolic link.
     """
     folder = root
+    # Checked part by part: resolving the whole path would follow links before they can be refused.
     for part in Path(relative).parts:
         folder = folder / part
         if part == ".." or Path(part).is_absolute() or folder.is_symlink() or not folder.is_dir():
-            raise UploadError("This is no folder that can be imported from: choose one from the list.")
+            raise UploadError("Images cannot be imported from this folder: choose one from the list.")
     return folder
 
 
 def folders_under(root: Path) -> list[str]:
-    """Paths of the folders in `root`, itself as ".", to a small depth and number; symbolic links are not followed.
+    """Paths of the folders in `root`, itself as ".", to a depth of `FOLDER_DEPTH`, at most `MOST_OFFERED`; links are not followed.
 
     Raises:
-        UploadError: `root` is no folder.
+        UploadError: `root` is not a folder.
     """
     if not root.is_dir():
-        raise UploadError("The setting DPMED_IMPORT_DIR names no folder: tell the administrator, or upload a ZIP archive.")
+        raise UploadError("The setting DPMED_IMPORT_DIR does not name a folder: tell the administrator, or upload a ZIP archive.")
     found = ["."]
     for folder, depth in _folders(root):
         if depth and len(found) < MOST_OFFERED:
@@ -45,7 +46,7 @@ def folders_under(root: Path) -> list[str]:
 
 
 def tables_under(root: Path) -> list[str]:
-    """Paths of the tables in `root`, to a small depth and number, the likeliest manifest first."""
+    """Paths of the tables in `root`, to a depth of `TABLE_DEPTH`, the most likely manifest first."""
     found: list[Path] = []
     for folder, _ in _folders(root, depth=TABLE_DEPTH):
         with os.scandir(folder) as entries:
@@ -54,37 +55,42 @@ def tables_under(root: Path) -> list[str]:
                     found.append(Path(entry.path).relative_to(root))
         if len(found) >= MOST_OFFERED:
             break
+    # Tables near the root first, and among them those called manifest.
     return [str(path) for path in sorted(found, key=lambda path: (len(path.parts), "manifest" not in path.name.lower(), path))]
 
 
 def refuse_links(root: Path, limits: Limits = DEFAULT_LIMITS) -> None:
-    """Raise an UploadError where `root` holds a symbolic link at any depth, or more than a page should import."""
+    """Check that `root` holds no symbolic link at any depth, and no more entries than the page may import.
+
+    Raises:
+        UploadError: it does.
+    """
     count = 0
     for folder, folders, files in os.walk(root):
         count += len(folders) + len(files)
         if count > limits.folder_entries:
-            raise UploadError(f"The folder holds more than {limits.folder_entries:,} files: import it by the command line.")
+            raise UploadError(f"The folder holds more than {limits.folder_entries:,} files: import it with the command line.")
         if any((Path(folder) / name).is_symlink() for name in (*folders, *files)):
-            raise UploadError("The folder holds symbolic links, which could lead anywhere: replace them by the files themselves.")
+            raise UploadError("The folder holds symbolic links, which could lead out of it: replace them by the files themselves.")
 
 
 def relative_paths(cells: "pd.Series[str]", *, root: Path, table_folder: Path) -> "pd.Series[str]":
-    """For each cell, the path from `root` of the file or folder that it means; the cell itself where there is none.
+    """For each cell, the path relative to `root` of the file or folder that it names; the cell itself if there is none.
 
-    A cell is a path from the table's folder or from `root`, or the mere name of a file or folder anywhere in `root`; a file's suffix may be
-    missing.
+    A cell may be a path relative to the table's folder or to `root`, or only the name of a file or folder anywhere in `root`; the suffix of
+    a file may be missing.
     """
     prefix = table_folder.relative_to(root)
     names = cells.unique()
-    places = {name: _direct(name, root, prefix) for name in names}
-    if any(place is None for place in places.values()):
+    paths = {name: _direct(name, root, prefix) for name in names}
+    if any(path is None for path in paths.values()):  # walking through the whole folder is slow, so only if it is needed
         by_name = _by_name(root)
-        places = {name: place or _named(name, by_name) for name, place in places.items()}
-    return cells.map({name: place or name for name, place in places.items()})
+        paths = {name: path or _named(name, by_name) for name, path in paths.items()}
+    return cells.map({name: path or name for name, path in paths.items()})
 
 
 def _folders(root: Path, *, depth: int = FOLDER_DEPTH) -> Iterator[tuple[Path, int]]:
-    """The folders in `root` with their depth, `root` first."""
+    """The folders in `root` with their depth, breadth first, beginning with `root`; hidden folders are left out."""
     waiting = [(root, 0)]
     while waiting:
         folder, level = waiting.pop(0)
@@ -96,30 +102,33 @@ def _folders(root: Path, *, depth: int = FOLDER_DEPTH) -> Iterator[tuple[Path, i
 
 
 def _direct(name: str, root: Path, prefix: Path) -> str | None:
+    """The path of a file, or else of a folder, that `name` is as a path from `prefix` or `root`; None if there is none."""
+    # An absolute path would replace the root when joined to it.
     if not name or ".." in Path(name).parts or Path(name).is_absolute():
         return None
     files = (str(start / f"{name}{suffix}") for start in (prefix, Path()) for suffix in ASSUMED_SUFFIXES)
     folders = (str(start / name) for start in (prefix, Path()))
-    found = next((place for place in files if (root / place).is_file()), None)
-    return found or next((place for place in folders if (root / place).is_dir() and place != "."), None)
+    found = next((path for path in files if (root / path).is_file()), None)
+    return found or next((path for path in folders if (root / path).is_dir() and path != "."), None)
 
 
 def _by_name(root: Path) -> dict[str, str | None]:
-    """The path from `root` of each file by its name, with and without suffix, and of each folder that no file is named like.
+    """The path, relative to `root`, of each file by its name with and without suffix, and of each folder by its name.
 
-    None where a name occurs twice.
+    A name that occurs twice has None: it is ambiguous. A file takes precedence over a folder of the same name.
     """
     files_found: dict[str, str | None] = {}
     folders_found: dict[str, str | None] = {}
     for folder, folders, files in os.walk(root):
         for file in files:
-            place = str((Path(folder) / file).relative_to(root))
+            path = str((Path(folder) / file).relative_to(root))
             for name in {file, Path(file).stem, file.removesuffix(PACKED_VOLUME)}:
-                files_found[name] = None if name in files_found else place
+                files_found[name] = None if name in files_found else path
         for name in folders:
             folders_found[name] = None if name in folders_found else str((Path(folder) / name).relative_to(root))
     return {**folders_found, **files_found}
 
 
 def _named(cell: str, by_name: dict[str, str | None]) -> str | None:
+    """The path of the file or folder whose name is the last part of `cell`."""
     return None if ".." in Path(cell).parts else by_name.get(Path(cell).name)

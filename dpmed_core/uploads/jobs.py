@@ -1,6 +1,6 @@
-"""Imports that the page started: each a folder of its own, worked on by a process of its own, so that a closed browser stops nothing.
+"""Import jobs of the page: each has a folder and is run by a process of its own, so that closing the browser does not stop it.
 
-A job's folder (mode 0700, in the data folder) holds the upload and what was unpacked, until the import is done or a day has passed.
+A job's folder (mode 0700, in the data folder) holds the upload and the unpacked files until the import is done or a day has passed.
 """
 
 import json
@@ -30,11 +30,11 @@ LIFETIME_SECONDS = 24 * 3600
 JOB_ID = re.compile(r"[0-9a-f]{16}")
 LARGEST_UPLOAD_BYTES = 1024 * MIB
 STARTING_SECONDS = 20.0
-"""A process that has not taken its lock after so long never will."""
+"""A process that has not taken the job's lock after this time is assumed to have failed to start."""
 
 
 class Stage(StrEnum):
-    """Where a job stands; those of `UNDER_WAY` have a process."""
+    """The stage of a job; in those of `UNDER_WAY`, a process works on it. The values are stored in the jobs' folders."""
 
     UNPACKING = "unpacking"
     MAPPING = "mapping"
@@ -51,14 +51,14 @@ UNDER_WAY = (Stage.UNPACKING, Stage.PREVIEWING, Stage.IMPORTING)
 
 @dataclass(frozen=True)
 class JobState:
-    """Where a job stands.
+    """The state of a job.
 
     Attributes:
-        stage: what is being done, or waited for.
-        done: of `total`, in whatever the stage counts.
-        total: 0 where it is not known yet.
-        seconds_left: None where it is not known.
-        message: what went wrong.
+        stage: of the work.
+        done: how many of `total` are done: bytes when unpacking, images when importing.
+        total: 0 if it is not known yet.
+        seconds_left: estimated; None if it is not known.
+        message: why the job failed; empty otherwise.
         changed_at: seconds since 1970.
     """
 
@@ -72,14 +72,14 @@ class JobState:
 
 @dataclass(frozen=True)
 class JobPlan:
-    """What a job is to import.
+    """What a job is to import; None for what has not been chosen yet.
 
     Attributes:
         folder: on the server, relative to the configured root; None for an upload.
         table: path of the table, relative to the job's root.
-        columns: what its columns mean.
+        columns: the meaning of its columns.
         cohort: name of the new cohort.
-        modality: what its images are.
+        modality: of its images.
     """
 
     folder: str | None = None
@@ -90,78 +90,81 @@ class JobPlan:
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> "JobPlan":
-        """The plan that `asdict` took apart."""
+        """The plan from the fields that `asdict` returns, after a round trip through JSON."""
         columns, modality = fields["columns"], fields.get("modality", Modality.RADIOGRAPH)
         return cls(**{**fields, "columns": ColumnMap.from_fields(columns) if columns else None, "modality": Modality(modality)})
 
 
 @dataclass(frozen=True)
 class Job:
-    """One job's folder."""
+    """One job, which is its folder: every process reads and writes the job's state there."""
 
     folder: Path
 
     @property
     def job_id(self) -> str:
-        """Its name; random."""
+        """The job's random identifier."""
         return self.folder.name
 
     @property
     def upload(self) -> Path:
-        """The archive as it came."""
+        """The uploaded archive."""
         return self.folder / "upload.zip"
 
     @property
     def files(self) -> Path:
-        """What was unpacked."""
+        """The folder of the unpacked files."""
         return self.folder / "files"
 
     @property
     def preview_summary(self) -> Path:
-        """What looking at the rows found."""
+        """The file of the `ImportPreview`."""
         return self.folder / "outlook.json"
 
     @property
     def preview(self) -> Path:
-        """Some images as they will be stored."""
+        """The file of the preview's images."""
         return self.folder / "preview.npy"
 
     @property
     def lock(self) -> FileLock:
-        """Held by the process that works on it."""
+        """The lock that the process working on the job holds."""
         return FileLock(self.folder / "job.lock", timeout=0)
 
     def plan(self) -> JobPlan:
-        """What it is to import."""
+        """The job's plan."""
         return JobPlan.from_fields(json.loads((self.folder / "plan.json").read_text()))
 
     def set_plan(self, plan: JobPlan) -> None:
-        """Change what it is to import."""
+        """Replace the job's plan."""
         write_json(self.folder / "plan.json", asdict(plan))
 
     def state(self) -> JobState:
-        """Where it stands; INTERRUPTED where its process is gone before it was done."""
+        """The job's state; INTERRUPTED if its process ended before the work was done."""
         fields = json.loads((self.folder / "state.json").read_text())
         state = JobState(**{**fields, "stage": Stage(fields["stage"])})
         if state.stage in UNDER_WAY and time.time() - state.changed_at > STARTING_SECONDS and not self._has_process():
-            return replace(state, stage=Stage.INTERRUPTED, message="The server stopped the import; nothing that was read is lost.")
+            return replace(
+                state, stage=Stage.INTERRUPTED, message="The server stopped the import; images already read are kept: resume it."
+            )
         return state
 
     def set_state(self, state: JobState) -> None:
-        """Say where it stands."""
+        """Replace the job's state, with the current time."""
         write_json(self.folder / "state.json", asdict(replace(state, changed_at=time.time())))
 
     def is_cancelled(self) -> bool:
-        """Whether somebody asked it to stop."""
+        """Whether the user cancelled the job."""
         return (self.folder / "cancel").exists()
 
     def remove_data(self) -> None:
-        """Remove what was uploaded and unpacked, and the preview."""
+        """Remove the upload, the unpacked files and the preview."""
         shutil.rmtree(self.files, ignore_errors=True)
         for path in (self.upload, self.preview, self.preview_summary):
             path.unlink(missing_ok=True)
 
     def _has_process(self) -> bool:
+        """Whether a process works on the job: it holds the lock, which the system releases when the process ends, however it ends."""
         try:
             with self.lock:
                 return False
@@ -176,7 +179,7 @@ class Jobs:
     settings: Settings
 
     def all(self) -> list[Job]:
-        """The jobs that are there, newest first."""
+        """All jobs, the most recently changed first."""
         return [Job(path.parent) for path in sorted(self._root.glob("*/state.json"), key=lambda p: -p.stat().st_mtime)]
 
     def job(self, job_id: str) -> Job:
@@ -186,7 +189,7 @@ class Jobs:
             UploadError: there is none.
         """
         if not self.exists(job_id):
-            raise UploadError("There is no such import: it was cancelled, or is older than a day. Begin anew.")
+            raise UploadError("This import does not exist: it was cancelled, or is older than a day; start a new one.")
         return Job(self._root / job_id)
 
     def exists(self, job_id: str) -> bool:
@@ -194,7 +197,7 @@ class Jobs:
         return bool(JOB_ID.fullmatch(job_id)) and (self._root / job_id / "state.json").exists()
 
     def begin_upload(self, stream: IO[bytes]) -> Job:
-        """A job for the archive in `stream`, unpacking already.
+        """A new job for the archive in `stream`; its unpacking has started.
 
         Raises:
             UploadError: it is too large.
@@ -202,27 +205,28 @@ class Jobs:
         job = self._new(JobPlan())
         with job.upload.open("wb") as file:
             while piece := stream.read(MIB):
+                # Counted while it is written: the size that a browser declares is not trusted.
                 if file.tell() > LARGEST_UPLOAD_BYTES:
                     self.remove(job)
-                    raise UploadError(f"The upload is larger than {LARGEST_UPLOAD_BYTES // MIB} MiB: use a folder on the server.")
+                    raise UploadError(f"The upload is larger than {LARGEST_UPLOAD_BYTES // MIB:,} MiB: use a folder on the server.")
                 file.write(piece)
         self.start(job, Stage.UNPACKING)
         return job
 
     def begin_folder(self, folder: str) -> Job:
-        """A job for `folder`, relative to the configured root, being looked through already.
+        """A new job for `folder`, relative to the configured root; its first step has started.
 
         Raises:
-            UploadError: there is no configured root.
+            UploadError: no root is configured.
         """
         if self.settings.import_dir is None:
-            raise UploadError("No folder on the server is configured (DPMED_IMPORT_DIR): upload a ZIP archive.")
+            raise UploadError("No folder of the server is configured (DPMED_IMPORT_DIR): upload a ZIP archive.")
         job = self._new(JobPlan(folder=folder))
         self.start(job, Stage.UNPACKING)
         return job
 
     def start(self, job: Job, stage: Stage) -> None:
-        """Start a process that does `stage` of `job`."""
+        """Start a process that runs the step `stage` of `job`, in a session of its own so that Ctrl-C in the server does not end it."""
         job.set_state(JobState(stage))
         process = subprocess.Popen(
             [sys.executable, "-m", "dpmed_core", "import-job", job.job_id],
@@ -232,29 +236,30 @@ class Jobs:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        threading.Thread(target=process.wait, daemon=True).start()  # so that no ended process is left unburied
+        threading.Thread(target=process.wait, daemon=True).start()  # an ended process that is never waited for stays as a zombie
 
     def back_to_columns(self, job: Job) -> None:
-        """Have the columns of `job` named anew; nothing is unpacked or uploaded again."""
+        """Return `job` to the choice of columns; the unpacked files are kept."""
         job.set_state(JobState(Stage.MAPPING))
 
     def resume(self, job: Job) -> None:
-        """Go on with what `job` was at when its process ended."""
+        """Repeat the step of `job` that was interrupted."""
         self.start(job, Stage(json.loads((job.folder / "state.json").read_text())["stage"]))
 
     def cancel(self, job: Job) -> None:
-        """Stop `job`; nothing of it is left once its process, if it has one, has noticed."""
+        """Cancel `job`: remove it, or have its process do so as soon as it notices."""
+        # The folder of a running process must not be removed under it: a file tells it to stop.
         if job.state().stage in UNDER_WAY:
             (job.folder / "cancel").touch()
         else:
             self.remove(job)
 
     def remove(self, job: Job) -> None:
-        """Remove `job`, which has no process, and all that came with it."""
+        """Remove `job`, which must have no process, with all its files."""
         shutil.rmtree(job.folder, ignore_errors=True)
 
     def clear_old(self) -> None:
-        """Remove jobs that nobody touched for a day."""
+        """Remove jobs whose state has not changed for a day."""
         for job in self.all():
             if time.time() - job.state().changed_at > LIFETIME_SECONDS:
                 self.remove(job)

@@ -1,27 +1,27 @@
-"""What a ZIP archive, or a folder on the server, may come to; more is a case for the command line."""
+"""Limits of what can be imported through the dashboard; larger imports use the command line."""
 
 from dataclasses import dataclass
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 
 PACKED_VOLUME = ".nii.gz"
-"""The one packed kind of file that may lie in an archive: a volume, whose header is judged before it is unpacked."""
+"""The only compressed file that may be in an archive: a volume, whose header is checked before it is decompressed."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits that hold while an archive is looked at and again, by counting, while it is unpacked.
+    """Limits of an archive, checked when it is inspected and again, by counting, while it is unpacked.
 
     Attributes:
-        entries: files and folders.
-        directory_bytes: the archive's list of contents, which is read before anything else.
-        total_bytes: all files, unpacked.
-        file_bytes: one file, unpacked.
-        ratio: unpacked for each packed byte, of any file above `ratio_from_bytes` and of the whole.
-        ratio_from_bytes: smaller files may be as compressible as they like.
-        depth: folders within folders.
-        name_bytes: of one file's path.
-        folder_entries: files in a folder on the server.
+        entries: number of files and folders.
+        directory_bytes: size of the archive's list of contents.
+        total_bytes: uncompressed size of all files.
+        file_bytes: uncompressed size of one file.
+        ratio: uncompressed bytes per compressed byte, of any file larger than `ratio_from_bytes` and of the whole archive.
+        ratio_from_bytes: up to this uncompressed size, `ratio` is not checked.
+        depth: parts of a path.
+        name_bytes: length of a path.
+        folder_entries: number of files and folders in a folder on the server.
     """
 
     entries: int = 50_000

@@ -1,4 +1,4 @@
-"""A look at what an import would bring, before it is begun: its rows as the table tells them, and some of its images."""
+"""The preview of an import: counts of its rows, from the table alone, and some of its images."""
 
 import json
 from collections import Counter
@@ -20,25 +20,25 @@ from dpmed_core.imaging.modality import Modality, Sex
 from dpmed_core.imaging.stored_format import FORMS, picture_of
 
 PREVIEW_IMAGES = {Modality.RADIOGRAPH: 24, Modality.CT: 8}
-"""An image is read in milliseconds, a scan takes seconds."""
+"""Number of images in a preview; reading a scan takes seconds."""
 PROBLEMS_SHOWN = 200
 
 
 @dataclass(frozen=True)
 class ImportPreview:
-    """What an import would bring, so far as the table tells.
+    """The result of an import as far as it can be told from the table.
 
     Attributes:
         n_rows: rows of the table.
         n_usable: rows that will be read.
-        n_patients: patients among them.
+        n_patients: patients of these.
         n_without_age: usable rows for which the table has no age; DICOM headers may have one.
         n_without_sex: usable rows for which the table has no sex; DICOM headers may have one.
-        findings: for each finding and co-morbidity, usable its name, and how many usable rows are with it, without it, and unknown.
-        problems: the first rows that will be left out.
-        n_problems: by column, how many will be left out.
-        captions: of the preview's images: row, and what the table says of it.
-        unreadable: of the preview's images, those that cannot be read, and why.
+        findings: for each finding and co-morbidity its name, and the numbers of usable rows with it, without it and unknown.
+        problems: the first problems of rows that will be left out.
+        n_problems: number of problems by column.
+        captions: of the preview's images: row and findings.
+        unreadable: those of the preview's images that cannot be read, and why.
     """
 
     n_rows: int
@@ -53,24 +53,24 @@ class ImportPreview:
     unreadable: tuple[Problem, ...]
 
     def to_fields(self) -> dict[str, object]:
-        """The preview_summary as plain values for JSON."""
+        """The preview as plain values for JSON."""
         return asdict(self)
 
     @classmethod
     def read(cls, path: Path) -> "ImportPreview":
-        """The preview_summary that was written to `path`."""
+        """The preview that was written to `path`."""
         return cls.from_fields(json.loads(path.read_text()))
 
     @classmethod
     def from_fields(cls, fields: dict[str, Any]) -> "ImportPreview":
-        """The preview_summary that `to_fields` took apart."""
+        """The preview from the fields that `to_fields` returns, after a round trip through JSON."""
         problems = {name: tuple(Problem(**problem) for problem in fields[name]) for name in ("problems", "unreadable")}
         findings = tuple(tuple(counts) for counts in fields["findings"])
         return cls(**{**fields, **problems, "findings": findings, "captions": tuple(fields["captions"])})
 
 
-def look(source: Source, *, key: bytes, modality: Modality = Modality.RADIOGRAPH) -> tuple[ImportPreview, NDArray[np.uint8]]:
-    """What importing `source` would bring, and pictures of some of its images `[n, rows, columns]`, evenly over its rows.
+def preview_import(source: Source, *, key: bytes, modality: Modality = Modality.RADIOGRAPH) -> tuple[ImportPreview, NDArray[np.uint8]]:
+    """(the preview of importing `source`, some of its images as 8-bit grey `[n, rows, columns]`, taken evenly from its rows).
 
     Raises:
         CohortError: no row can be used.
@@ -78,6 +78,7 @@ def look(source: Source, *, key: bytes, modality: Modality = Modality.RADIOGRAPH
     rows = select_rows(source, key=key)
     row_table, images, shown, unreadable = rows.row_table, [], [], []
     form = FORMS[modality]
+    # Evenly over the rows, since neighbouring rows are often images of one patient.
     indices = np.unique(np.linspace(0, len(row_table) - 1, PREVIEW_IMAGES[modality]).astype(int))
     for index in indices.tolist():
         try:
@@ -102,12 +103,13 @@ def look(source: Source, *, key: bytes, modality: Modality = Modality.RADIOGRAPH
 
 
 def _caption(row_table: RowTable, index: int) -> str:
-    """What the table says of one image, in words."""
+    """The row of one image and its findings, in words."""
     present = [name for name, value in zip(row_table.columns, row_table.labels[index], strict=True) if value == 1]
     return f"row {row_table.rows[index]}: {', '.join(map(column_title, present)) or 'none of the findings'}"
 
 
 def _counts(values: NDArray[np.float32]) -> tuple[int, int, int]:
+    """The numbers of present, absent and unknown labels."""
     return int((values == 1).sum()), int((values == 0).sum()), int(np.isnan(values).sum())
 
 

@@ -1,4 +1,4 @@
-"""A case of the reader's own: written to a folder that is gone at once, and read there by a process of its own, as an import reads."""
+"""An uploaded case: written to a temporary folder, read there by a worker process in the same way as an import, and removed."""
 
 import os
 import shutil
@@ -23,20 +23,20 @@ from dpmed_core.uploads.archive import unpack
 from dpmed_core.uploads.limits import MIB, Limits
 
 LARGEST_BYTES = {Modality.RADIOGRAPH: 100 * MIB, Modality.CT: 200 * MIB}
-"""Of all files of one case together; an image of 4,000 x 4,000 pixels has 32 MB."""
+"""Size of all files of one case; a radiograph of 4,000 x 4,000 pixels of 16 bits has 32 MB."""
 MOST_FILES = {Modality.RADIOGRAPH: 1, Modality.CT: 2000}
 LEFT_BEHIND_SECONDS = 300.0
-"""No case takes so long to read."""
+"""An older folder belongs to no running process: reading a case never takes so long."""
 SERIES_LIMITS = Limits(entries=4000, total_bytes=1024 * MIB, file_bytes=512 * MIB)
 
 
 @dataclass(frozen=True, eq=False)
 class UploadedImage:
-    """A case of the reader's own, as a cohort would store it.
+    """The image of an uploaded case, as a cohort would store it.
 
     Attributes:
-        pixels: of the modality's `StoredForm`.
-        warnings: what the reader should look at; never a value out of a header.
+        pixels: in the `StoredForm` of the modality.
+        warnings: what the reader should check; never a value from a header.
     """
 
     pixels: NDArray[Any] = field(repr=False)
@@ -44,67 +44,76 @@ class UploadedImage:
 
 
 def read_uploaded_case(files: Sequence[IO[bytes]], settings: Settings, *, modality: Modality) -> UploadedImage:
-    """The one case in `files`: an image (DICOM, PNG, JPEG), or a CT series as its DICOM files or one ZIP archive of them.
+    """The image of the case in `files`: one radiograph (DICOM, PNG, JPEG), or one CT series as DICOM files or as a ZIP archive of them.
 
-    Names of files are never looked at or kept. Whatever was written is gone when this returns or raises.
+    File names are neither read nor kept. Everything that was written is removed before this returns or raises.
 
     Args:
         files: as uploaded.
-        settings: where there is a folder to write to.
-        modality: what the models were trained on.
+        settings: of the installation, which name the temporary folder.
+        modality: of the models' cohort.
 
     Raises:
         UploadError: it is none of these, too large, or cannot be read.
     """
     if len(files) > MOST_FILES[modality]:
-        raise UploadError(f"There are {len(files):,} files, at most {MOST_FILES[modality]:,} make one case: choose those of one case.")
+        raise UploadError(
+            f"{len(files):,} files were uploaded, and one case has at most {MOST_FILES[modality]:,}: choose the files of one case."
+        )
     settings.uploaded_cases_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     with temporary_draft(settings.uploaded_cases_dir) as folder:
         written = _written(files, folder, LARGEST_BYTES[modality])
-        place = _series(written, folder / "series") if modality is Modality.CT else written[0]
-        outcome = _read(place, modality)
-    if outcome.pixels is None:
-        raise UploadError(f"The {FORMS[modality].noun} {outcome.message}")
+        location = _series(written, folder / "series") if modality is Modality.CT else written[0]
+        result = _read(location, modality)
+    if result.pixels is None:
+        raise UploadError(f"The {FORMS[modality].noun} {result.message}")
     form = FORMS[modality]
-    return UploadedImage(np.frombuffer(outcome.pixels, dtype=form.dtype).reshape(form.shape), outcome.warnings)
+    return UploadedImage(np.frombuffer(result.pixels, dtype=form.dtype).reshape(form.shape), result.warnings)
 
 
 def remove_left_behind(settings: Settings) -> None:
-    """Remove what a server that was killed while it read a case left behind."""
+    """Remove the files of a server that was killed while it read a case."""
     for folder in settings.uploaded_cases_dir.glob("*"):
+        # A younger folder may belong to a case that is being read by another session.
         if time.time() - folder.stat().st_mtime > LEFT_BEHIND_SECONDS:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def _written(files: Sequence[IO[bytes]], folder: Path, largest_bytes: int) -> list[Path]:
-    """The files, numbered, readable by their owner alone."""
-    places, total = [], 0
+    """The paths of the files, written under numbers as names, readable by their owner alone (mode 0600).
+
+    Raises:
+        UploadError: they are empty, or larger than `largest_bytes` together.
+    """
+    paths, total = [], 0
     for number, stream in enumerate(files):
-        place = folder / f"{number:05d}"
-        with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        path = folder / f"{number:05d}"
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             while piece := stream.read(MIB):
                 total += len(piece)
                 if total > largest_bytes:
-                    raise UploadError(f"The upload is larger than {largest_bytes // MIB} MiB, more than one case needs: choose one case.")
+                    raise UploadError(f"The upload is larger than {largest_bytes // MIB} MiB, the most for one case: choose one case.")
                 file.write(piece)
-        places.append(place)
+        paths.append(path)
     if not total:
-        raise UploadError("The upload is empty: choose a file with an image in it.")
-    return places
+        raise UploadError("The upload is empty: choose a file that holds an image.")
+    return paths
 
 
 def _series(written: Sequence[Path], folder: Path) -> Path:
-    """The folder with the files of a series, unpacked where they came as one archive."""
+    """The folder with the files of a series, unpacked if they were uploaded as one archive."""
+    # The archive is recognised by its content, since the names of uploaded files are not read.
     if len(written) == 1 and zipfile.is_zipfile(written[0]):
         unpack(written[0], folder, limits=SERIES_LIMITS)
         return folder
     folder.mkdir(mode=0o700)
-    for place in written:
-        shutil.move(place, folder / place.name)
+    for path in written:
+        shutil.move(path, folder / path.name)
     return folder
 
 
-def _read(place: Path, modality: Modality) -> ReadResult:
+def _read(location: Path, modality: Modality) -> ReadResult:
+    """The image as a worker process reads it: a file that crashes a decoder must not end the dashboard."""
     with Workers(1, modality) as workers:
-        [(_, outcome)] = workers.submit([(0, str(place))]).result()
-    return outcome
+        [(_, result)] = workers.submit([(0, str(location))]).result()
+    return result

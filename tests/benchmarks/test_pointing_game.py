@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks.pointing_game import point, pointing
 from benchmarks.lesions import LOCALISED_FINDINGS, lesion_mask, thorax_mask, widened
+from benchmarks.pointing_game import point, pointing
 from dpmed_core.phantoms.chest.population import draw_population
 from dpmed_core.phantoms.chest.radiograph import render_radiograph
 

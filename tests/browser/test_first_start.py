@@ -36,7 +36,7 @@ def test_a_first_start_needs_no_clicks_and_a_second_trains_nothing(dashboard, br
     assert len(finished) >= 27
     dashboard.start()
     page.goto(f"{dashboard.url}/privacy_utility?cohort=demo-radiograph&finding=cardiomegaly&epsilon=3")
-    expect(page.get_by_text("At ε = 3, cardiomegaly")).to_be_visible(timeout=LONGEST)
+    expect(page.get_by_text("At ε = 3, AUROC for cardiomegaly")).to_be_visible(timeout=LONGEST)
     expect(page.get_by_role("link", name="Train", exact=True)).to_be_visible()
     for run_id in finished:
         assert [event["event"] for event in runs.attempts(run_id)].count("started") == 1

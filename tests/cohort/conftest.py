@@ -1,4 +1,4 @@
-"""What the tests of cohorts share: a store, and manifests."""
+"""Fixtures for tests of cohorts: a store, and manifests."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ def store(tmp_path: Path) -> CohortStore:
 
 @pytest.fixture
 def write_manifest() -> Callable[[Path, list[dict[str, object]]], Path]:
-    """Writes rows as a CSV whose header holds every name that occurs."""
+    """A function that writes rows as a CSV with every column that occurs in one of them."""
 
     def write(path: Path, rows: list[dict[str, object]]) -> Path:
         columns = list(dict.fromkeys(name for row in rows for name in row))

@@ -1,3 +1,5 @@
+"""Names of attributes, subgroups and findings in words."""
+
 import pytest
 
 from dpmed_core.cohort.display_names import attribute_phrase, attribute_title, column_title, finding_title, spelled_out, subgroup_title

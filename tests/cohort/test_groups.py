@@ -1,3 +1,5 @@
+"""Subgroups by sex, age and co-morbidities."""
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,11 +16,11 @@ CASES = pd.DataFrame(
 )
 
 
-def test_age_bands_are_the_papers():
+def test_age_bands_are_the_published_ones():
     assert subgroups(CASES, "age").tolist() == (["0-29"] * 2 + ["30-59"] * 2 + ["60-69"] * 2 + ["70-79"] * 2 + ["80+"] * 3 + ["unknown"])
 
 
-def test_age_is_cut_where_one_wants():
+def test_age_can_be_cut_at_chosen_years():
     bands = subgroups(CASES, "age:40/65")
     assert bands.tolist() == ["under 40"] * 3 + ["40-64"] * 2 + ["65+"] * 6 + ["unknown"]
     assert list(bands.cat.categories) == ["under 40", "40-64", "65+", "unknown"]
@@ -30,7 +32,7 @@ def test_quartiles_hold_about_equally_many():
     assert (counts[counts > 0] > 900).all() and (counts > 0).sum() == 4
 
 
-def test_two_attributes_cross_and_unknown_in_one_is_unknown():
+def test_two_attributes_are_intersected_and_unknown_in_one_is_unknown():
     both = subgroups(CASES, "sex*copd")
     assert both.tolist() == ["female, without", "male, with"] * 5 + ["unknown", "unknown"]
     assert both.cat.categories[-1] == "unknown"
@@ -38,19 +40,19 @@ def test_two_attributes_cross_and_unknown_in_one_is_unknown():
 
 
 @pytest.mark.parametrize(
-    ("attribute", "said"),
+    ("attribute", "message"),
     [
         ("religion", "no attribute 'religion'"),
         ("sex:quartiles", "no attribute"),
         ("sex*religion", "no attribute 'religion'"),
-        ("age:65/40", "rising years"),
-        ("age:old", "rising years"),
-        ("age:0", "rising years"),
-        ("age:40/40", "rising years"),
+        ("age:65/40", "increasing years"),
+        ("age:old", "increasing years"),
+        ("age:0", "increasing years"),
+        ("age:40/40", "increasing years"),
         ("sex*sex", "two different attributes"),
         ("sex*age*copd", "two different attributes"),
     ],
 )
-def test_what_cannot_be_grouped_by_is_refused(attribute, said):
-    with pytest.raises(CohortError, match=said):
+def test_an_attribute_that_cannot_be_used_is_refused(attribute, message):
+    with pytest.raises(CohortError, match=message):
         subgroups(CASES, attribute)

@@ -1,3 +1,5 @@
+"""The keyed assignment of patients to parts."""
+
 from collections import Counter
 
 import pytest
@@ -15,7 +17,7 @@ def test_parts_have_their_shares():
         assert counts[part] / len(PATIENTS) == pytest.approx(share, abs=7 * (share * (1 - share) / len(PATIENTS)) ** 0.5)
 
 
-def test_a_part_depends_on_seed_and_key_and_nothing_else():
+def test_a_part_depends_on_the_seed_and_the_key_alone():
     parts = [part_of_patient(patient, seed=0, key=KEY) for patient in PATIENTS[:500]]
     assert parts == [part_of_patient(patient, seed=0, key=KEY) for patient in PATIENTS[:500]]
     assert parts != [part_of_patient(patient, seed=1, key=KEY) for patient in PATIENTS[:500]]

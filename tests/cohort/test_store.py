@@ -1,3 +1,5 @@
+"""The store of cohorts: writing, loading, damaged files, names."""
+
 import json
 
 import numpy as np
@@ -47,7 +49,7 @@ def test_names_that_cannot_be_used_are_refused(store, stored, name):
 
 
 @pytest.mark.parametrize("name", ["../images", "other", "images/.."])
-def test_a_cohort_that_is_not_there_is_said_to_be_missing(store, stored, name):
+def test_a_missing_cohort_is_reported_with_the_existing_ones(store, stored, name):
     with pytest.raises(CohortError, match="choose one of images"):
         store.load(name)
 
@@ -73,7 +75,7 @@ def test_pickled_images_are_never_loaded(store, stored):
         store.load("images")
 
 
-def test_removing_takes_what_was_cached_along(store, stored):
+def test_removing_a_cohort_removes_what_was_cached_for_it(store, stored):
     store.features_dir("images").mkdir()
     store.remove("images")
     assert store.names() == [] and not list(store.root.iterdir())

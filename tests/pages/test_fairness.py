@@ -1,4 +1,4 @@
-"""The fairness page: what it says of groups, what was locked before, and what it does with what is missing."""
+"""The fairness page: its sentences and figures, the locked analysis plan, and what it shows where something is missing."""
 
 import json
 from dataclasses import replace
@@ -27,7 +27,7 @@ def figures(app) -> list[dict]:
     return [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
 
 
-def said(figure) -> str:
+def figure_text(figure) -> str:
     layout = figure["layout"]
     return f"{layout['title']['text']} {layout['title']['subtitle']['text']} {layout.get('annotations', [])}".replace("<br>", " ")
 
@@ -63,7 +63,7 @@ def cohort(empty):
 
 @pytest.fixture
 def trained(empty, cohort, finish):
-    """Two budgets and the twin, twice each."""
+    """Two private models at each of two budgets, and two references."""
     specs = plan_runs(cohort, key=empty.key, recipe="probe", epsilons=[1.0, 8.0], n_seeds=2, delta=None, unit=PrivacyUnit.PATIENT)
     for spec in specs:
         empty.runs.ask(spec, cohort_name=cohort.name)
@@ -72,7 +72,7 @@ def trained(empty, cohort, finish):
 
 
 @pytest.fixture
-def book(empty):
+def plans(empty):
     return AnalysisPlans(empty.settings.analysis_plans_dir, empty.key)
 
 
@@ -81,12 +81,12 @@ def test_finished_runs_become_a_sentence_a_verdict_and_figures_of_one_budget(tra
     assert not app.exception and not app.error
     shown = texts(app)
     assert "At ε = 8, AUROC for cardiomegaly is" in shown
-    assert "By sex, the loss through privacy is largest for" in shown
+    assert "By sex, the loss through privacy is largest in the group" in shown
     assert "2 groups compared with the others by sex" in shown
     assert "analytic-gaussian accountant" in shown and "for each patient" in shown
     drawn = figures(app)
     assert len(drawn) == FIGURES
-    assert sum("ε = 8 at δ" in said(figure) for figure in drawn) == FIGURES
+    assert sum("ε = 8 at δ" in figure_text(figure) for figure in drawn) == FIGURES
     labels = " ".join(drawn[0]["layout"]["yaxis"]["ticktext"])
     for word in ("All patients", "Female", "Male", "images", "positive", "patients"):
         assert word in labels
@@ -120,26 +120,26 @@ def test_the_slider_moves_everything(trained, open_page):
     app.select_slider(key="choice-epsilon").set_value("1").run()
     assert not app.exception
     assert "At ε = 1, AUROC for the average finding" in texts(app)
-    assert sum("ε = 1 at δ" in said(figure) for figure in figures(app)) == FIGURES
+    assert sum("ε = 1 at δ" in figure_text(figure) for figure in figures(app)) == FIGURES
     assert app.query_params["epsilon"] in ("1", ["1"])
 
 
-def test_a_default_plan_is_locked_at_the_first_look_and_kept(trained, cohort, book, open_page):
-    assert book.first(cohort) is None
+def test_a_default_plan_is_locked_at_the_first_look_and_kept(trained, cohort, plans, open_page):
+    assert plans.first(cohort) is None
     assert "were locked on" in texts(open_page("fairness", attribute="sex"))
-    first = book.first(cohort)
+    first = plans.first(cohort)
     assert set(first.attributes) == {"sex", "age", *cohort.comorbidities} and set(first.findings) == set(cohort.findings)
     assert "were not planned" not in texts(open_page("fairness", attribute="age"))
-    assert book.first(cohort) == first
+    assert plans.first(cohort) == first
 
 
-def test_an_analysis_plan_can_be_chosen_before_there_are_results_and_a_later_one_is_said(asked, finish, cohort, book, open_page):
+def test_an_analysis_plan_can_be_chosen_before_there_are_results_and_a_later_one_is_marked(asked, finish, cohort, plans, open_page):
     app = open_page("fairness", attribute="sex")
     app.multiselect[0].set_value(["sex"])
     app.number_input[0].set_value(0.05)
     next(button for button in app.button if button.label == "Lock this choice").click().run()
     assert not app.exception
-    assert (book.first(cohort).attributes, book.first(cohort).margin) == (("sex",), 0.05)
+    assert (plans.first(cohort).attributes, plans.first(cohort).margin) == (("sex",), 0.05)
     for spec in asked:
         finish(spec)
     app = open_page("fairness", attribute="age")
@@ -149,22 +149,22 @@ def test_an_analysis_plan_can_be_chosen_before_there_are_results_and_a_later_one
     assert "These verdicts were not planned" in texts(app)
 
 
-def test_one_training_of_each_is_not_enough_evidence(asked, finish, open_page):
+def test_one_training_run_of_each_is_not_enough_evidence(asked, finish, open_page):
     for spec in asked:
         finish(spec)
     shown = texts(open_page("fairness", attribute="sex", finding="cardiomegaly"))
-    assert "evidence is not enough" in shown and "one training" in shown
+    assert "evidence is not enough" in shown and "one training run" in shown
 
 
 def test_groups_that_are_too_small_are_shown_with_the_reason(trained, open_page):
     app = open_page("fairness", attribute="sex*age", epsilon="1", finding="cardiomegaly")
     assert not app.exception
-    assert "not estimable" in said(figures(app)[0])
-    assert "fewer than" in said(figures(app)[0]) or "only one class" in said(figures(app)[0])
+    assert "not estimable" in figure_text(figures(app)[0])
+    assert "fewer than" in figure_text(figures(app)[0]) or "only one class" in figure_text(figures(app)[0])
     assert "Female, 80+ years" in " ".join(figures(app)[0]["layout"]["yaxis"]["ticktext"])
 
 
-def test_private_models_without_a_reference_say_what_is_missing(asked, finish, open_page):
+def test_the_page_asks_for_a_reference_where_private_models_have_none(asked, finish, open_page):
     finish(next(spec for spec in asked if spec.privacy is not None))
     app = open_page("fairness", attribute="sex")
     assert not app.exception
@@ -172,7 +172,7 @@ def test_private_models_without_a_reference_say_what_is_missing(asked, finish, o
     assert len(figures(app)) == FIGURES
 
 
-def test_a_reference_without_private_models_says_what_is_missing(asked, finish, open_page):
+def test_the_page_asks_for_a_private_model_where_only_the_reference_is_trained(asked, finish, open_page):
     finish(next(spec for spec in asked if spec.privacy is None))
     app = open_page("fairness", attribute="sex")
     assert not app.exception
@@ -180,21 +180,21 @@ def test_a_reference_without_private_models_says_what_is_missing(asked, finish, 
 
 
 @pytest.mark.parametrize(("name", "value"), [("attribute", "shoe_size"), ("epsilon", "7"), ("attribute", "age:65/40")])
-def test_what_does_not_exist_is_named_not_replaced(trained, open_page, name, value):
+def test_a_choice_that_does_not_exist_is_named_and_not_replaced(trained, open_page, name, value):
     app = open_page("fairness", **{name: value})
     assert not app.exception
     assert value.removeprefix("age:") in app.error[0].value
 
 
-def test_own_cuts_of_age_are_an_address(trained, open_page):
+def test_cuts_of_age_can_be_given_in_the_address(trained, open_page):
     app = open_page("fairness", attribute="age:50/70", epsilon="1")
     assert not app.exception and not app.error
     assert "Under 50 years" in " ".join(figures(app)[0]["layout"]["yaxis"]["ticktext"])
 
 
-def test_a_changed_record_of_plans_is_an_error_in_words(trained, cohort, book, open_page):
+def test_a_changed_record_of_plans_is_reported_on_the_page(trained, cohort, plans, open_page):
     open_page("fairness", attribute="sex")
-    path = book.root / f"{cohort.fingerprint}.jsonl"
+    path = plans.root / f"{cohort.fingerprint}.jsonl"
     path.write_text(path.read_text().replace("0.02", "0.05"))
     app = open_page("fairness", attribute="sex")
     assert not app.exception

@@ -99,7 +99,7 @@ def test_from_a_folder_to_a_cohort_and_its_report(empty, jobs, open_page):
     assert not app.exception
     assert empty.cohorts.names() == ["ward-images"]
     assert "is imported: 29 images of 29 patients" in app.success[0].value
-    assert "pixel by pixel under several patients" in " ".join(app.dataframe[0].value["sentence"])
+    assert "identical, pixel by pixel, to an image of another patient" in " ".join(app.dataframe[0].value["sentence"])
     app = press(app, "Import another")
     assert "Upload a ZIP archive" in texts(app) and jobs.all() == []
 
@@ -147,7 +147,7 @@ def test_an_import_that_the_server_stopped_can_be_continued(jobs, open_page):
     state = json.loads((job.folder / "state.json").read_text())
     (job.folder / "state.json").write_text(json.dumps({**state, "changed_at": state["changed_at"] - 60}))
     app = open_page("import_cohort", job=job.job_id)
-    assert "nothing that was read is lost" in app.error[0].value
+    assert "images already read are kept" in app.error[0].value
     assert "Continue" in [button.label for button in app.button]
 
 

@@ -1,4 +1,4 @@
-"""What the figure catalogue promises of each entry, and what a figure refuses."""
+"""What holds for each entry of the figure catalogue, and what a figure refuses."""
 
 import numpy as np
 import pytest
@@ -55,7 +55,7 @@ def test_no_guarantee_is_stated_where_no_private_run_is(tables, images_cohort):
 
 @pytest.mark.parametrize("name", CATALOGUE)
 @pytest.mark.parametrize("metric", ["auprc", "sensitivity", "brier", "calibration_slope"])
-def test_every_figure_is_drawn_of_every_kind_of_metric(tables, images_cohort, words, name, metric):
+def test_every_figure_is_drawn_for_metrics_of_every_scale(tables, images_cohort, words, name, metric):
     figure = draw(name, tables, Choice(metric=metric, attribute="sex", epsilon=1.0), images_cohort)
-    drawn_of_metric = any(kind in CATALOGUE[name].title for kind in ("{metric}", "Cost", "Gap", "Size"))
+    drawn_of_metric = any(word in CATALOGUE[name].title for word in ("{metric}", "Cost", "Gap", "Size"))
     assert figure.data and (METRICS[metric].title in words(figure)) >= drawn_of_metric

@@ -41,7 +41,7 @@ def test_every_figure_is_a_page_without_network_and_a_table(tables, cohort, name
     assert set(table["epsilon"].dropna()) == {0.3, 8.0}
 
 
-def test_a_table_loses_no_row_that_was_not_chosen_away(tables, cohort):
+def test_a_table_keeps_every_row_that_the_choice_does_not_exclude(tables, cohort):
     whole = read(exported("privacy-utility", tables, cohort, Choice(), ".csv"))
     assert len(whole) == len(tables.auroc.utility) == 3 * 3
     chosen = read(exported("privacy-utility", tables, cohort, Choice(finding="mass"), ".csv"))
@@ -49,7 +49,7 @@ def test_a_table_loses_no_row_that_was_not_chosen_away(tables, cohort):
 
 
 @pytest.mark.parametrize(
-    ("name", "choice", "out", "said"),
+    ("name", "choice", "out", "message"),
     [
         ("pie", Choice(), "x.html", "choose one of .*privacy-utility.*fairness-forest"),
         ("roc", Choice(), "x.docx", r"\.docx cannot be written.*\.pdf"),
@@ -58,27 +58,27 @@ def test_a_table_loses_no_row_that_was_not_chosen_away(tables, cohort):
         ("roc", Choice(metric="f1"), "x.html", "no metric 'f1'.*auprc"),
         ("roc", Choice(epsilon=7), "x.html", "ε = 7 is not trained.*0.3, 8"),
         ("fairness-forest", Choice(unit="image"), "x.html", "No private run of recipe probe with unit image"),
-        ("privacy-utility", Choice(published=PRODUCT_DATA_DIR / "reference"), "x.html", "published figures are of CT"),
+        ("privacy-utility", Choice(published=PRODUCT_DATA_DIR / "reference"), "x.html", "published results are of CT"),
     ],
 )
-def test_what_cannot_be_exported_is_said_and_nothing_is_written(tables, cohort, tmp_path, name, choice, out, said):
-    with pytest.raises(DpmedError, match=said):
+def test_what_cannot_be_exported_is_refused_and_nothing_is_written(tables, cohort, tmp_path, name, choice, out, message):
+    with pytest.raises(DpmedError, match=message):
         export_figure(name, tables, cohort, choice, out=tmp_path / out)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nothing_trained_is_said(tables, cohort, make_scored):
+def test_an_export_before_any_training_is_refused(tables, cohort, make_scored):
     nothing = evaluation_tables(make_scored(RUNS).iloc[:0])
     for suffix in (".html", ".csv"):
         with pytest.raises(ExportError, match="finished yet"):
             exported("privacy-utility", nothing, cohort, Choice(), suffix)
 
 
-def test_published_figures_stand_apart_and_cited_behind_a_ct_cohort(tables, cohort):
+def test_published_results_are_drawn_with_their_source_behind_a_ct_cohort(tables, cohort):
     ct = replace(cohort, modality=Modality.CT)
-    apart, alone = (draw("privacy-utility", tables, Choice(published=shown), ct) for shown in (PRODUCT_DATA_DIR / "reference", None))
-    assert "10.1038/s43856-024-00462-6" in apart.layout.title.subtitle.text.replace("<br>", " ")
-    added = [trace for trace in apart.data if trace.name not in {trace.name for trace in alone.data}]
+    both, alone = (draw("privacy-utility", tables, Choice(published=shown), ct) for shown in (PRODUCT_DATA_DIR / "reference", None))
+    assert "10.1038/s43856-024-00462-6" in both.layout.title.subtitle.text.replace("<br>", " ")
+    added = [trace for trace in both.data if trace.name not in {trace.name for trace in alone.data}]
     assert all("published" in trace.name for trace in added)
     assert (1.06, 0.9558) in {(x, y) for trace in added for x, y in zip(trace.x, trace.y, strict=True)}
     assert "10.1038" not in alone.layout.title.subtitle.text

@@ -1,4 +1,4 @@
-"""Archives from outside: what is unpacked, and what is refused in one sentence within seconds, leaving nothing behind."""
+"""Uploaded archives: what is unpacked, and what is refused in one sentence, within seconds and without leaving files."""
 
 import gzip
 import io
@@ -18,7 +18,7 @@ SECONDS = 5.0
 
 @pytest.fixture
 def refused(tmp_path):
-    """Offers an archive; the sentence with which it is refused, in time and without a trace."""
+    """A function that tries to unpack an archive and returns the sentence with which it is refused."""
 
     def offer(content: bytes, limits: Limits = Limits()) -> str:  # noqa: B008 - a frozen value
         path, folder = tmp_path / "offered.zip", tmp_path / "unpacked"
@@ -43,9 +43,11 @@ def packed(files, **options):
     return buffer.getvalue()
 
 
-def test_what_is_well_packed_comes_out_readable_by_its_owner_alone(tmp_path):
+def test_files_are_unpacked_readable_by_their_owner_alone(tmp_path):
     path = tmp_path / "images.zip"
-    path.write_bytes(packed({"a/1.png": b"one", "table.csv": b"image\n", "__MACOSX/._1.png": b"litter"}, compression=zipfile.ZIP_DEFLATED))
+    path.write_bytes(
+        packed({"a/1.png": b"one", "table.csv": b"image\n", "__MACOSX/._1.png": b"metadata"}, compression=zipfile.ZIP_DEFLATED)
+    )
     assert unpack(path, tmp_path / "out") == 2
     assert (tmp_path / "out" / "a" / "1.png").read_bytes() == b"one"
     assert not (tmp_path / "out" / "__MACOSX").exists()
@@ -61,7 +63,7 @@ def test_no_path_leads_out(refused, name):
 
 
 def test_a_million_entries_are_refused_by_the_last_record_alone(refused):
-    """A directory that is never read: its size and count stand in the archive's last record, with and without ZIP64."""
+    """The list of contents is not read: its size is in the archive's last record, with and without ZIP64."""
     plain = packed({"a.png": b"1"})
     crowded = plain[:-12] + struct.pack("<HLLH", 60_000, 60_000 * 50, 0, 0)
     assert "more than 50,000 files" in refused(crowded)
@@ -74,11 +76,11 @@ def test_many_tiny_files_are_refused(refused):
     assert "more than 2,000 files" in refused(packed({f"{i}.png": b"" for i in range(2001)}), Limits(entries=2000))
 
 
-def test_a_directory_that_says_less_than_it_holds_is_refused(refused):
+def test_a_directory_that_declares_fewer_entries_than_it_holds_is_refused(refused):
     content = packed({f"{i}.png": b"1" for i in range(50)})
-    place = content.rfind(b"PK\x05\x06")
-    lying = content[: place + 8] + struct.pack("<HH", 1, 1) + content[place + 12 :]
-    assert "more than 20 files" in refused(lying, Limits(entries=20))
+    position = content.rfind(b"PK\x05\x06")
+    understated = content[: position + 8] + struct.pack("<HH", 1, 1) + content[position + 12 :]
+    assert "more than 20 files" in refused(understated, Limits(entries=20))
 
 
 @pytest.mark.parametrize("files", [{"a.png": bytes(64 * MIB)}, {f"{i}.png": bytes(MIB) for i in range(64)}], ids=["one", "many"])
@@ -93,11 +95,11 @@ def test_entries_that_share_their_packed_bytes_are_refused(refused):
     assert "times its size" in refused(bytes(content))
 
 
-def test_more_than_there_may_be_is_refused(refused):
+def test_archives_above_the_limits_are_refused(refused):
     noise = bytes(range(256)) * 40
-    assert "above 0 MiB" in refused(packed({"a.png": noise}), Limits(file_bytes=1000))
+    assert "larger than 0 MiB" in refused(packed({"a.png": noise}), Limits(file_bytes=1000))
     assert "unpacks to more than" in refused(packed({"a.png": noise, "b.png": noise}), Limits(total_bytes=15_000))
-    assert "nests folders deeper" in refused(packed({"/".join("abcdefghijklmn"): b"1"}))
+    assert "a path with more than 12 levels" in refused(packed({"/".join("abcdefghijklmn"): b"1"}))
 
 
 def test_a_file_larger_than_declared_is_stopped_while_it_is_unpacked(refused):
@@ -112,7 +114,7 @@ def test_an_archive_in_an_archive_is_refused_whatever_it_is_called(refused, name
     assert "another archive" in refused(packed({name: packed({"a.png": b"1"})}))
 
 
-def test_a_workbook_is_looked_at_as_the_archive_it_is(refused, tmp_path):
+def test_a_workbook_is_inspected_like_an_archive(refused, tmp_path):
     bomb = packed({"xl/worksheets/sheet1.xml": bytes(64 * MIB)}, compression=zipfile.ZIP_DEFLATED)
     assert "times its size" in refused(packed({"table.xlsx": bomb}))
     path = tmp_path / "good.zip"
@@ -135,27 +137,27 @@ def test_an_encrypted_archive_is_refused(refused):
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x05\x06", packed({"a.png": b"1" * 99})[:-30], packed({})])
-def test_what_is_no_archive_or_an_empty_one_is_refused(refused, content):
+def test_a_file_that_is_not_an_archive_and_an_empty_archive_are_refused(refused, content):
     assert refused(content)
 
 
-def test_two_files_of_one_name_or_in_each_other_are_refused(refused):
+def test_two_files_with_one_path_and_a_file_named_like_a_folder_are_refused(refused):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive, pytest.warns(UserWarning, match="Duplicate"):
         archive.writestr("a.png", b"1")
         archive.writestr("a.png", b"2")
-    assert "two files of one name" in refused(buffer.getvalue())
-    assert "clash" in refused(packed({"a": b"1", "a/b.png": b"2"}))
+    assert "two files with the same path" in refused(buffer.getvalue())
+    assert "has the name of a folder" in refused(packed({"a": b"1", "a/b.png": b"2"}))
 
 
-def test_looking_unpacks_nothing(tmp_path):
+def test_inspecting_unpacks_nothing(tmp_path):
     path = tmp_path / "images.zip"
     path.write_bytes(packed({"a.png": b"1"}))
     assert [entry.filename for entry in inspect(path)] == ["a.png"]
     assert [p.name for p in tmp_path.iterdir()] == ["images.zip"]
 
 
-def test_packed_volumes_are_let_through_and_other_packed_files_are_not(refused, tmp_path):
+def test_compressed_volumes_are_accepted_and_other_compressed_files_refused(refused, tmp_path):
     volume = gzip.compress(b"a volume")
     path = tmp_path / "scans.zip"
     path.write_bytes(packed({"scans/1.nii.gz": volume}))

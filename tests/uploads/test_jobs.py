@@ -1,4 +1,4 @@
-"""Imports that the page starts: folders and columns offered, steps in a process of their own, nothing left behind."""
+"""Import jobs of the page: folders and columns offered, steps, cancelling, resuming and cleaning up."""
 
 import time
 import zipfile
@@ -11,7 +11,7 @@ from dpmed_core.errors import UploadError
 from dpmed_core.installation import Installation
 from dpmed_core.settings import Settings
 from dpmed_core.uploads import jobs as jobs_module
-from dpmed_core.uploads import steps as work
+from dpmed_core.uploads import steps
 from dpmed_core.uploads.columns import ColumnMap, mapped_source, table_facts
 from dpmed_core.uploads.image_column import folder_under, folders_under, refuse_links, tables_under
 from dpmed_core.uploads.jobs import JobPlan, Jobs, JobState, Stage
@@ -23,7 +23,7 @@ N_IMAGES = 30
 
 @pytest.fixture
 def images(tmp_path):
-    """A server folder: thirty pictures, and a table that calls things its own way."""
+    """A folder of the server with thirty images and a table with other names of columns than the manifest's."""
     root = tmp_path / "server"
     (root / "ward" / "pictures").mkdir(parents=True)
     lines = ["File Name;Patient-ID;Patient Age;Gender;Effusion;COPD;Remark"]
@@ -37,9 +37,9 @@ def images(tmp_path):
 
 @pytest.fixture
 def settings(data_dir, images, monkeypatch):
-    """Settings that name the server folder; steps run here, not in a process of their own."""
+    """Settings that name the server's folder; steps run in this process instead of a subprocess."""
     settings = Settings(data_dir=data_dir, import_dir=images, demo=False)
-    monkeypatch.setattr(work.os, "nice", lambda value: None)
+    monkeypatch.setattr(steps.os, "nice", lambda value: None)
 
     def start(self, job, stage):
         job.set_state(JobState(stage))
@@ -49,8 +49,8 @@ def settings(data_dir, images, monkeypatch):
     return settings
 
 
-def looked(settings, images):
-    """A job on the server folder, its columns named by the guesses."""
+def previewed(settings, images):
+    """A previewed job on the server's folder, with the guessed columns."""
     job = Jobs(settings).begin_folder("ward")
     facts = table_facts(images / "ward" / "ward list.csv")
     job.set_plan(JobPlan("ward", "ward list.csv", facts.guess, "ward"))
@@ -64,7 +64,7 @@ def test_columns_are_guessed_from_names_and_contents(images):
     assert facts.labels == ("Effusion", "COPD") and facts.n_rows == N_IMAGES
 
 
-def test_a_mapped_table_says_what_a_manifest_would_say(images):
+def test_a_mapped_table_gives_the_rows_of_a_manifest(images):
     guess = table_facts(images / "ward" / "ward list.csv").guess
     rows = list(mapped_source(images / "ward" / "ward list.csv", guess, root=images / "ward").rows)
     assert not [row for row in rows if row.problems]
@@ -72,7 +72,7 @@ def test_a_mapped_table_says_what_a_manifest_would_say(images):
     assert rows[2].image == (images / "ward" / "pictures" / "2.png").resolve()
 
 
-def test_without_patients_nothing_is_promised_to_any(images):
+def test_without_a_column_of_patients_they_are_unknown(images):
     guess = table_facts(images / "ward" / "ward list.csv").guess
     columns = ColumnMap(guess.image, None, None, None, None, ("Effusion",))
     source = mapped_source(images / "ward" / "ward list.csv", columns, root=images / "ward")
@@ -84,7 +84,7 @@ def test_without_patients_nothing_is_promised_to_any(images):
     [
         (ColumnMap(None, "Patient-ID", None, None, None, ("Effusion",)), "image files"),
         (ColumnMap("File Name", "Patient-ID", None, None, None), "No finding"),
-        (ColumnMap("File Name", "Patient-ID", "Patient-ID", None, None, ("Effusion",)), "two things"),
+        (ColumnMap("File Name", "Patient-ID", "Patient-ID", None, None, ("Effusion",)), "chosen twice"),
         (ColumnMap("File Name", "Nobody", None, None, None, ("Effusion",)), "missing"),
     ],
 )
@@ -94,7 +94,7 @@ def test_a_map_that_cannot_be_used_is_refused(images, columns, reason):
 
 
 @pytest.mark.parametrize("relative", ["..", "../..", "/etc", "ward/../..", "none", "ward/ward list.csv", "link"])
-def test_no_folder_outside_the_root_is_given(images, relative):
+def test_no_folder_outside_the_root_is_offered(images, relative):
     (images / "link").symlink_to("/etc")
     with pytest.raises(UploadError):
         folder_under(images, relative)
@@ -119,9 +119,14 @@ def test_links_in_a_folder_are_refused(images, settings):
 
 
 def test_from_a_folder_to_a_cohort(images, settings):
-    job = looked(settings, images)
+    job = previewed(settings, images)
     preview_summary = ImportPreview.read(job.preview_summary)
-    assert (preview_summary.n_rows, preview_summary.n_usable, preview_summary.n_patients, preview_summary.n_problems) == (N_IMAGES, N_IMAGES, N_IMAGES // 2, {})
+    assert (preview_summary.n_rows, preview_summary.n_usable, preview_summary.n_patients, preview_summary.n_problems) == (
+        N_IMAGES,
+        N_IMAGES,
+        N_IMAGES // 2,
+        {},
+    )
     assert preview_summary.findings == (("Effusion", 15, 15, 0), ("COPD", 14, 16, 0))
     assert np.load(job.preview).shape == (24, 128, 128)
     Jobs(settings).start(job, Stage.IMPORTING)
@@ -146,15 +151,15 @@ def test_an_upload_is_unpacked_imported_and_removed(images, settings, tmp_path):
 
 
 def test_a_cancelled_import_leaves_nothing(images, settings, monkeypatch):
-    job = looked(settings, images)
+    job = previewed(settings, images)
     monkeypatch.setattr(jobs_module.Job, "is_cancelled", lambda self: True)
     Jobs(settings).start(job, Stage.IMPORTING)
     assert Jobs(settings).all() == []
     assert not list(settings.cohorts_dir.iterdir())
 
 
-def test_a_job_whose_process_died_says_so_and_goes_on(images, settings, monkeypatch):
-    job = looked(settings, images)
+def test_a_job_whose_process_died_is_interrupted_and_can_be_resumed(images, settings, monkeypatch):
+    job = previewed(settings, images)
     job.set_state(JobState(Stage.IMPORTING, 5, N_IMAGES))
     assert job.state().stage is Stage.IMPORTING
     later = time.time() + 60
@@ -164,16 +169,16 @@ def test_a_job_whose_process_died_says_so_and_goes_on(images, settings, monkeypa
     assert job.state().stage is Stage.FINISHED
 
 
-def test_what_is_a_day_old_is_removed(images, settings, monkeypatch):
-    job = looked(settings, images)
+def test_jobs_older_than_a_day_are_removed(images, settings, monkeypatch):
+    job = previewed(settings, images)
     later = time.time() + jobs_module.LIFETIME_SECONDS + 1
     monkeypatch.setattr(jobs_module.time, "time", lambda: later)
     Jobs(settings).clear_old()
     assert not job.folder.exists()
 
 
-def test_the_process_of_a_job_is_the_command_line(images, data_dir):
-    """Not patched: the step really runs in a process of its own, under the settings of whoever started it."""
+def test_a_step_runs_in_a_process_of_the_command_line(images, data_dir):
+    """Without the patch of `settings`, the step runs in a subprocess with the settings of the process that started it."""
     settings = Settings(data_dir=data_dir, import_dir=images, demo=False)
     job = Jobs(settings).begin_folder("ward")
     deadline = time.monotonic() + 60

@@ -1,4 +1,4 @@
-"""A case of the reader's own: read like an import, refused in one sentence, and nothing left behind."""
+"""An uploaded case: read like an import, refused in one sentence, and removed."""
 
 import io
 import os
@@ -16,8 +16,8 @@ from dpmed_core.imaging.ct.writing import write_series
 from dpmed_core.imaging.image import read_image
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.settings import Settings
-from dpmed_core.uploads import single_case as uploaded_case
-from dpmed_core.uploads.single_case import remove_left_behind, read_uploaded_case
+from dpmed_core.uploads import single_case
+from dpmed_core.uploads.single_case import read_uploaded_case, remove_left_behind
 
 N_MUTANTS = 6
 
@@ -29,7 +29,7 @@ def settings(data_dir):
 
 @pytest.fixture
 def radiograph(tmp_path):
-    """A demo radiograph as its DICOM file, written the other way round."""
+    """A DICOM file of a radiograph, stored as a negative (MONOCHROME1)."""
     path = tmp_path / "radiograph.dcm"
     pixels = np.random.default_rng(0).random((128, 128), dtype=np.float32)
     write_dicom(path, pixels, age=60, sex="F", portable=False, inverted=True)
@@ -43,24 +43,24 @@ def series(tmp_path):
     return write_series(tmp_path / "series", volume, age=61, sex="F", spacing_mm=(5.0, 12.0, 12.0))
 
 
-def nothing_left(settings):
+def is_empty(settings):
     return [path for path in settings.data_dir.rglob("*") if path.is_file() and path.name != "secret.key"] == []
 
 
 def test_an_image_is_read_exactly_as_an_import_reads_it(settings, radiograph):
-    own = read_uploaded_case([io.BytesIO(radiograph.read_bytes())], settings, modality=Modality.RADIOGRAPH)
-    assert np.array_equal(own.pixels, read_image(radiograph).pixels)
-    assert nothing_left(settings)
+    uploaded = read_uploaded_case([io.BytesIO(radiograph.read_bytes())], settings, modality=Modality.RADIOGRAPH)
+    assert np.array_equal(uploaded.pixels, read_image(radiograph).pixels)
+    assert is_empty(settings)
 
 
-def test_a_picture_without_a_header_is_read_too(settings):
+def test_a_png_file_is_read(settings):
     buffer = io.BytesIO()
     Image.fromarray(np.random.default_rng(1).integers(0, 256, (90, 60), dtype=np.uint8)).save(buffer, "PNG")
     buffer.seek(0)
     assert read_uploaded_case([buffer], settings, modality=Modality.RADIOGRAPH).pixels.shape == (128, 128)
 
 
-def test_a_series_is_read_as_an_import_reads_it_whether_packed_or_not(settings, series):
+def test_a_series_is_read_as_an_import_reads_it_as_files_or_as_an_archive(settings, series):
     imported = read_image(series[0].parent, modality=Modality.CT).pixels
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
@@ -69,13 +69,13 @@ def test_a_series_is_read_as_an_import_reads_it_whether_packed_or_not(settings, 
     packed.seek(0)
     for files in ([io.BytesIO(path.read_bytes()) for path in series[::-1]], [packed]):
         assert np.array_equal(read_uploaded_case(files, settings, modality=Modality.CT).pixels, imported)
-    assert nothing_left(settings)
+    assert is_empty(settings)
 
 
-def test_an_image_is_no_series(settings, radiograph):
+def test_a_radiograph_is_refused_as_a_ct_series(settings, radiograph):
     with pytest.raises(UploadError) as refused:
         read_uploaded_case([io.BytesIO(radiograph.read_bytes())], settings, modality=Modality.CT)
-    assert "\n" not in str(refused.value) and nothing_left(settings)
+    assert "\n" not in str(refused.value) and is_empty(settings)
 
 
 def video() -> bytes:
@@ -99,20 +99,20 @@ def zipped() -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("kind", ["nothing", "text", "video", "no pixels", "broken off", "archive"])
-def test_what_is_no_image_is_refused_in_one_sentence_and_leaves_nothing(settings, radiograph, kind):
+@pytest.mark.parametrize("kind", ["nothing", "text", "video", "no pixels", "cut short", "archive"])
+def test_a_file_that_is_not_an_image_is_refused_in_one_sentence_and_removed(settings, radiograph, kind):
     content = {
         "nothing": b"",
         "text": b"Jane Doe, 1950-01-01",
         "video": video(),
         "no pixels": without_pixels(radiograph),
-        "broken off": radiograph.read_bytes()[:9000],
+        "cut short": radiograph.read_bytes()[:9000],
         "archive": zipped(),
     }[kind]
     with pytest.raises(UploadError) as refused:
         read_uploaded_case([io.BytesIO(content)], settings, modality=Modality.RADIOGRAPH)
     assert "\n" not in str(refused.value) and "Jane" not in str(refused.value) and str(refused.value).endswith(".")
-    assert nothing_left(settings)
+    assert is_empty(settings)
 
 
 def test_broken_files_give_an_image_or_one_sentence(settings):
@@ -123,7 +123,7 @@ def test_broken_files_give_an_image_or_one_sentence(settings):
         except UploadError as error:
             sentences += 1
             assert "\n" not in str(error)
-    assert sentences > N_MUTANTS // 3 and nothing_left(settings)
+    assert sentences > N_MUTANTS // 3 and is_empty(settings)
 
 
 class Endless(io.RawIOBase):
@@ -137,25 +137,25 @@ class Endless(io.RawIOBase):
 
 
 def test_a_large_upload_is_refused_as_soon_as_it_is_too_large(settings, monkeypatch):
-    monkeypatch.setitem(uploaded_case.LARGEST_BYTES, Modality.RADIOGRAPH, 3 << 20)
+    monkeypatch.setitem(single_case.LARGEST_BYTES, Modality.RADIOGRAPH, 3 << 20)
     stream = Endless()
     with pytest.raises(UploadError, match="larger than 3 MiB"):
         read_uploaded_case([stream], settings, modality=Modality.RADIOGRAPH)
-    assert stream.n_read <= 5 << 20 and nothing_left(settings)
+    assert stream.n_read <= 5 << 20 and is_empty(settings)
 
 
-def test_what_a_killed_server_left_is_swept(settings):
+def test_files_left_by_a_killed_server_are_removed(settings):
     left = settings.uploaded_cases_dir / ".draft-000000000000"
     left.mkdir(parents=True)
     (left / "00000").write_bytes(b"a radiograph")
     remove_left_behind(settings)
-    assert left.exists()  # it may be being read
-    past = time.time() - uploaded_case.LEFT_BEHIND_SECONDS - 1
+    assert left.exists()  # it may still be in use
+    past = time.time() - single_case.LEFT_BEHIND_SECONDS - 1
     os.utime(left, (past, past))
     remove_left_behind(settings)
     assert not left.exists()
 
 
-def test_several_images_are_not_one_case(settings, radiograph):
-    with pytest.raises(UploadError, match="at most 1"):
+def test_several_radiographs_are_refused_as_one_case(settings, radiograph):
+    with pytest.raises(UploadError, match="one case has at most 1"):
         read_uploaded_case([io.BytesIO(radiograph.read_bytes())] * 2, settings, modality=Modality.RADIOGRAPH)

@@ -34,7 +34,7 @@ from widgets.waiting import ask, get_ready, is_waiting, show_failure, stop_waiti
 
 KEY = "uploaded-case"
 FILE_KINDS = {
-    Modality.RADIOGRAPH: "one image as DICOM, PNG or JPEG",
+    Modality.RADIOGRAPH: "one radiograph as DICOM, PNG or JPEG",
     Modality.CT: "the DICOM files of one series, or one ZIP archive of them",
 }
 

@@ -93,6 +93,7 @@ def write_dicom(path: Path, pixels: NDArray[np.float32], *, age: int, sex: str, 
     image.Rows, image.Columns = pixels.shape
     top = 2**BITS_STORED - 1
     image.WindowCenter, image.WindowWidth = (top + 1) / 2, top + 1
+    # The window covers the whole range, so reading gives the drawn pixels back, to 12 bits.
     stored = np.rint(pixels * top).astype(np.uint16)
     image.PixelData = (top - stored if inverted else stored).tobytes()
     image.save_as(path, enforce_file_format=True)

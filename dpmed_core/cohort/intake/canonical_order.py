@@ -48,6 +48,7 @@ def arrange(row_table: RowTable, journal: Journal, *, key: bytes) -> tuple[pd.Da
         case_id(patient, bytes.fromhex(digest), int(occurrence[row]), key=key)
         for row, (patient, digest) in enumerate(zip(cases["patient_id"], cases["digest"], strict=True))
     ]
+    # As plain objects: in pandas' own type of strings, None would become NaN.
     cases["split"] = cases["split"].astype(object)
     ordered = cases.sort_values(["patient_id", "case_id"])
     return ordered[[*CASE_COLUMNS, *row_table.columns]].reset_index(drop=True), indices[ordered.index.to_numpy()]

@@ -90,12 +90,14 @@ def import_source(
     """
     store.refuse_unusable(name)
     rows = select_rows(source, key=store.key)
+    # The draft's name covers everything that decides the result, so only exactly the same import resumes it.
     with store.resumable_draft(rows.row_table.digest(store.key, name, modality, READERS[modality])) as draft:
         journal = Journal.open(draft, rows.row_table, FORMS[modality])
         _read(rows.row_table, journal, modality, progress=progress, workers=workers)
         problems = [*rows.problems, *_unreadable(rows.row_table, journal)]
         if not journal.is_read.any():
             raise no_usable_row(rows.n_rows, problems)
+        # Only now is the order of cases known, which depends on the digests of all images: pixels are copied from slots into it.
         cases, indices = arrange(rows.row_table, journal, key=store.key)
         images = draft / "images.npy"
         store_pixels(journal, images, indices)

@@ -93,6 +93,7 @@ class Journal:
                 yield len(chunk)
 
     def _take(self, index: int, outcome: ReadResult) -> None:
+        # A result from the journal has no pixels but a digest; one that could not be read has neither.
         if outcome.pixels is None and not outcome.digest:
             self.failures[index] = outcome.message
             return

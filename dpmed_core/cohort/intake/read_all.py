@@ -46,6 +46,7 @@ def read_all(
             n_read += len(chunk)
             elapsed = time.monotonic() - began
             left_seconds = elapsed / n_read * (len(indices) - n_read)
+            # Small imports never pay for the start of workers; a given number of workers starts them after the first chunk.
             if workers != 0 and (workers or (elapsed > TRIAL_SECONDS and left_seconds > WORTH_SECONDS)):
                 yield from _read_by_processes(chunks, workers or available_workers(), here, modality)
 

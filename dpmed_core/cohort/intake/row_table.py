@@ -129,6 +129,7 @@ def select_rows(source: Source, *, key: bytes) -> SelectedRows:
     for row in source.rows:
         n_rows += 1
         patient = hashes.get(row.patient) or hashes.setdefault(row.patient, keyed_hex(key, "patient", row.patient))
+        # Rows with problems count here too: a patient in two parts is left out even if one of the rows is unusable.
         if row.part is not None and parts.setdefault(patient, row.part) is not row.part:
             parts[patient] = None
         if row.problems:
@@ -136,6 +137,7 @@ def select_rows(source: Source, *, key: bytes) -> SelectedRows:
         else:
             row_table.add(row, patient)
     split_conflicts: dict[str, list[int]] = {patient: [] for patient, part in parts.items() if part is None}
+    # The conflicts are known only after the last row, so rows are removed afterwards.
     kept = row_table.only(_keep(row_table, split_conflicts, problems)) if parts else row_table
     if not len(kept):
         raise no_usable_row(n_rows, problems)

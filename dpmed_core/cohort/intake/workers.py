@@ -50,6 +50,7 @@ class Workers:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._threads.shutdown(wait=True, cancel_futures=True)
+        # Closing the sockets ends the workers; every channel is idle again once the threads have ended.
         for _ in range(self._count):
             self._idle.get().close()
         for process in self._started:
@@ -106,6 +107,7 @@ class Workers:
             start_new_session=True,
         )
         self._started.append(process)
+        # Our copies of the workers' ends: while one is open, a crashed worker's socket would not be seen as closed.
         for _, their_end in pairs:
             their_end.close()
         return [our_end for our_end, _ in pairs]

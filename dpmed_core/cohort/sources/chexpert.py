@@ -91,6 +91,7 @@ def _read(path: Path, part: str) -> pd.DataFrame:
 
 def _table(source: pd.DataFrame, findings: tuple[str, ...], uncertain: Uncertain, *, unmentioned: str) -> pd.DataFrame:
     """The manifest's columns; paths lose the name of the data set's folder, and patients are read from the paths."""
+    # The tables name paths below a folder whose name depends on the version: "CheXpert-v1.0-small/train/...".
     below = source["Path"].str.replace(r"^CheXpert-v1\.0[^/]*/", "", regex=True)
     patients = below.str.extract(r"(patient\d+)", expand=False).fillna("").astype(str)
     labels = {column_name(label): certain(source[label], uncertain, unmentioned=unmentioned) for label in LABELS}

@@ -117,6 +117,7 @@ def read_medmnist(path: Path, *, findings: tuple[str, ...] = ()) -> Source:
     Raises:
         CohortError: the file cannot be read, does not hold 2D images, or has no such finding.
     """
+    # Only headers: the layout is checked before anything of the arrays is decompressed.
     layouts = array_layouts(path)
     parts = [part for part in PARTS if f"{part}_images" in layouts]
     _refuse_unsuitable(layouts, parts)

@@ -51,6 +51,7 @@ def read_padchest(request: ImportRequest) -> Source:
     labels = source["Labels"].map(_labels)
     findings = _findings(request, labels)
     frontal = source["Projection"].str.strip().isin(FRONTAL) if request.views is Views.FRONTAL else source["ImageID"] != ""
+    # A blank cell is not an empty list: nothing is known about such an image, so it is not taken as negative.
     usable = labels.map(lambda names: names is not None and not names & set(map(column_name, UNUSABLE)))
     kept = source[frontal & usable]
     table = _table(kept, labels[kept.index], findings, paths_by_name(request.images or request.path, (".png",)))

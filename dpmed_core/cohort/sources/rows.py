@@ -91,6 +91,7 @@ class ImageFolder:
     def locate(self, text: str) -> str | None:
         """The real path of the file that `text` names; None if it leads out of the folder."""
         root = self._real_folder(str(self.root))
+        # An absolute path in `text` replaces the root when joined; the check below then refuses it unless it lies inside.
         folder, name = os.path.split(os.path.join(root, text))  # noqa: PTH118
         path = os.path.join(self._real_folder(folder), name)  # noqa: PTH118
         if name in ("", ".", "..") or os.path.islink(path):  # noqa: PTH114

@@ -54,6 +54,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
     Raises:
         ValueError: it has no header, or a line with more values than the header.
     """
+    # "utf-8-sig" also reads the byte order mark that Excel writes.
     with gzip.open(path, "rt", encoding="utf-8-sig") if path.suffix == ".gz" else path.open(encoding="utf-8-sig") as file:
         line = file.readline(LONGEST_HEADER)
     separator = max(SEPARATORS, key=line.count)
@@ -104,6 +105,7 @@ def _as_text(table: pd.DataFrame) -> pd.DataFrame:
 def _cell(value: object) -> str:
     if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value)):
         return ""
+    # numpy's truth values are not instances of bool.
     if isinstance(value, bool) or type(value).__name__ == "bool_":
         return TRUTH[bool(value)]
     if isinstance(value, float) and value.is_integer():

@@ -61,7 +61,7 @@ def _by_patient(inputs: ValidationInputs, groups: Groups) -> Iterator[Check]:
             "identical_images_across_patients",
             Severity.WARNING,
             f"{sum(map(len, across)):,} images are identical, pixel by pixel, to an image of another patient: "
-            "check whether one patient has two identifiers, who would count as two patients.",
+            "check whether one patient has two identifiers and is counted as two.",
             np.concatenate(across),
             groups=across,
             outside_guarantee=True,
@@ -89,6 +89,7 @@ def _within_part(inputs: ValidationInputs, groups: Groups, part: Part) -> Iterat
 def _across_parts(inputs: ValidationInputs, groups: Groups, one: Part, other: Part) -> Iterator[Check]:
     """Images of part `one` that are identical to an image of part `other`; blocking if too many test images were trained on."""
     in_one, in_other = inputs.in_part(one), inputs.in_part(other)
+    # Of each group, only the images of the two parts, if both parts have one.
     found = [group[in_one[group] | in_other[group]] for group in groups if in_one[group].any() and in_other[group].any()]
     if not found:
         return

@@ -78,6 +78,7 @@ def neighbour_estimates(inputs: ValidationInputs, labels: NDArray[np.float32]) -
     """
     thumbnails = inputs.measured.thumbnails
     _, patients = np.unique(inputs.cases["patient_id"].to_numpy(), return_inverse=True)
+    # -(-a // b) is a / b rounded up.
     references = np.arange(0, len(thumbnails), -(-len(thumbnails) // REFERENCES))
     alike = normalised(thumbnails[references])
     base = np.nanmean(labels, axis=0)
@@ -88,6 +89,7 @@ def neighbour_estimates(inputs: ValidationInputs, labels: NDArray[np.float32]) -
         block = slice(start, min(start + BLOCK, len(thumbnails)))
         likeness = normalised(thumbnails[block]) @ alike.T
         likeness[patients[block, None] == patients[references][None, :]] = -np.inf  # images of the same patient are no evidence
+        # A case without enough images of other patients has -inf among its nearest, which do not count below.
         near = np.argpartition(-likeness, k, axis=1)[:, :k]
         usable = np.isfinite(np.take_along_axis(likeness, near, axis=1))[..., None]
         n_known = (known[near] & usable).sum(axis=1)

@@ -39,6 +39,7 @@ def unknown_checks(inputs: ValidationInputs) -> Iterator[Check]:
     """Images without an age, a sex or any label; and patients with rows of different sex."""
     cases = inputs.cases
     age, sex = cases["age"].isna().to_numpy(), (cases["sex"] == Sex.UNKNOWN).to_numpy()
+    # A cohort without findings has no labels by choice: its images are not reported.
     unlabelled = cases[list(inputs.findings)].isna().all(axis=1).to_numpy() & bool(inputs.findings)
     for name, found, sentence in (
         ("unknown_age", age, "no age and will be left out of comparisons by age."),
@@ -102,18 +103,18 @@ def _empty_parts(inputs: ValidationInputs) -> Iterator[Check]:
 def _two_sexes(inputs: ValidationInputs) -> Iterator[Check]:
     """Patients with images of different sex."""
     known = inputs.cases[inputs.cases["sex"] != Sex.UNKNOWN]
-    split_conflicts = known.groupby("patient_id")["sex"].nunique()
-    patients = set(split_conflicts.index[split_conflicts > 1])
+    n_sexes = known.groupby("patient_id")["sex"].nunique()
+    patients = set(n_sexes.index[n_sexes > 1])
     if patients:
         cases = inputs.cases["patient_id"].isin(patients).to_numpy()
-        places = inputs.cases["patient_id"].to_numpy()
+        patient_of_case = inputs.cases["patient_id"].to_numpy()
         yield inputs.check(
             "patients_with_two_sexes",
             Severity.WARNING,
             f"{counted(len(patients), 'patient has', 'patients have')} images of different sex: check whether two share an identifier.",
             cases,
             count=len(patients),
-            groups=[np.flatnonzero(places == patient) for patient in sorted(patients)],
+            groups=[np.flatnonzero(patient_of_case == patient) for patient in sorted(patients)],
         )
 
 

@@ -62,7 +62,7 @@ def against_others(sizes: Floats) -> Floats:
 def contrasts(arm: ArmMeasured, attribute: str) -> Contrasts:
     """Each subgroup of `attribute` against all others, for every finding and their mean."""
     groups = arm.measured.known_groups(attribute)
-    each = [_contrast(arm, index, groups) for index in range(len(arm.values) - 1)]
+    each = [_contrast(arm, finding_index, groups) for finding_index in range(len(arm.values) - 1)]
     columns = [_interval([one]) for one in each] + [_interval(each)]
     return Contrasts(groups, *(np.stack(part) for part in zip(*columns, strict=True)))
 
@@ -90,7 +90,7 @@ def _contrast(arm: ArmMeasured, finding_index: int, groups: list[int]) -> _Contr
     found = _Contrast(
         difference=np.full(n, np.nan),
         influence=np.full((n, grouping.n_patients), np.nan),
-        replicates=np.full((n, arm.replicates.shape[-1]), np.nan),
+        replicates=np.full((n, arm.ranked_replicates.shape[-1]), np.nan),
         by_run=np.full((n, len(arm.by_run)), np.nan),
         n_effective=float(arm.n_effective[finding_index, compared].min()) if len(compared) > 1 else np.nan,
     )
@@ -99,6 +99,6 @@ def _contrast(arm: ArmMeasured, finding_index: int, groups: list[int]) -> _Contr
     matrix = against_others(arm.weights[finding_index, compared])
     found.difference[known] = matrix @ values[known]
     found.influence[known] = matrix @ np.stack([grouping.by_patient(arm.influence[finding_index], group) for group in compared])
-    found.replicates[known] = matrix @ arm.replicates[finding_index, compared]
+    found.replicates[known] = matrix @ arm.ranked_replicates[finding_index, compared]
     found.by_run[known] = matrix @ arm.by_run[:, finding_index][:, compared].T
     return found

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dpmed_core.cohort.groups import UNKNOWN
 from dpmed_core.evaluation.metrics.metric import Metric, Scale
 from dpmed_core.evaluation.scores.arms import Arm
+from dpmed_core.evaluation.scores.finding_scores import usable_thresholds
 from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.evaluation.scores.grouping import Grouping
 from dpmed_core.evaluation.scores.operating_point import N_REPLICATES
@@ -159,9 +160,20 @@ class Measured:
             by_run=by_run,
             influence=_with_mean(influence, inside),
             replicates=_with_mean(self.replicates[arm.runs, :-1].mean(axis=0), known),
+            ranked_replicates=_with_mean(self._ranked_replicates(arm).mean(axis=0), known),
             weights=_with_mean(self.weights[last, :-1], known),
             n_effective=n_effective,
         )
+
+    def _ranked_replicates(self, arm: Arm) -> Floats:
+        """The replicates of an arm's runs, each run's in the order of its thresholds `[n_runs, n_findings, n_groups, n_replicates]`."""
+        ranked = self.replicates[arm.runs, :-1].copy()
+        if ranked.shape[-1]:
+            for row, run in enumerate(arm.runs):
+                for index, cuts in enumerate(self.design.thresholds[run]):
+                    if not np.isnan(cuts[0]):
+                        ranked[row, index] = ranked[row, index][:, np.argsort(usable_thresholds(cuts), kind="stable")]
+        return ranked
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +185,9 @@ class ArmMeasured:
         measured: the runs' values.
         by_run: `[n_runs, n_findings, n_groups]`.
         influence: of the mean over runs, `[n_findings, n_cells]`.
-        replicates: of the mean over runs, `[n_findings, n_groups, n_replicates]`.
+        replicates: of the mean over runs, `[n_findings, n_groups, n_replicates]`, resample by resample.
+        ranked_replicates: the same with the runs' thresholds paired by rank: as if all of them erred alike, which is the cautious side for
+            a mean over runs. For a difference between arms it would be the other way round, so that takes `replicates`.
         weights: denominators.
         n_effective: patients whom a value rests on.
     """
@@ -183,6 +197,7 @@ class ArmMeasured:
     by_run: Floats = field(repr=False)
     influence: Floats = field(repr=False)
     replicates: Floats = field(repr=False)
+    ranked_replicates: Floats = field(repr=False)
     weights: Floats = field(repr=False)
     n_effective: Floats = field(repr=False)
 
@@ -216,7 +231,9 @@ class ArmMeasured:
 
     def _ends(self, share_of_training: float) -> tuple[Floats, Floats]:
         patients, freedom = jackknife(self.influence, self.measured.grouping, self.n_effective)
-        variance, freedom = with_thresholds_and_runs(patients, freedom, self.replicates, self.by_run, share_of_training=share_of_training)
+        variance, freedom = with_thresholds_and_runs(
+            patients, freedom, self.ranked_replicates, self.by_run, share_of_training=share_of_training
+        )
         # Delta method. The variances over thresholds and runs are of the share itself, so they are added before the logit is taken.
         if self.measured.metric.scale is Scale.SHARE:
             variance = variance * np.square(logit_slope(self.values))

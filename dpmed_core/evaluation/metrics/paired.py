@@ -62,6 +62,7 @@ class PairedDifference:
         # The arms differ in sample size only for rates, whose denominators depend on the scores; the smaller is the cautious one.
         n_effective = np.minimum(self.private.n_effective, self.non_private.n_effective)
         patients, freedom = jackknife(self.influence, self.measured.grouping, n_effective)
+        # Both arms' thresholds were chosen on the same resamples of the same validation patients, so they are paired resample by resample.
         if self.private.replicates.shape[-1]:
             patients = patients + (self.private.replicates - self.non_private.replicates).var(axis=-1)
         return added(patients, freedom, *training_variance(self.private.by_run, self.non_private.by_run))

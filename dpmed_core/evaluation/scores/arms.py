@@ -45,7 +45,7 @@ class Arm:
 def arms_of(runs: pd.DataFrame) -> list[Arm]:
     """The arms of a panel's runs, in the order of their first runs."""
     keys = ["recipe", "unit", "epsilon", "delta"]
-    # Non-private runs have NaN for epsilon and delta, which `groupby` drops unless it is told to keep it.
+    # Non-private runs have NaN for epsilon and delta, which `groupby` drops by default.
     number = runs.groupby(keys, sort=False, dropna=False).ngroup().to_numpy()
     members = [np.flatnonzero(number == arm) for arm in range(int(number.max()) + 1)]
     firsts = [runs.iloc[int(rows[0])] for rows in members]

@@ -36,14 +36,14 @@ class FindingScores:
     def flagged_at_replicates(self) -> tuple[Floats, Floats]:
         """Images at or above each replicate's threshold, and all images, by class and subgroup: two arrays `[2, n_groups, n_replicates]`.
 
-        The replicates' thresholds are sorted: replicate k is the k-th smallest threshold, not the k-th resample.
+        Replicate k is the k-th resample of the validation patients, in every run and finding.
         """
         assert self.thresholds is not None, "this metric needs a threshold"
-        cuts = self.thresholds[1:]
         # Sorted thresholds let one pass over the images serve all of them: an image reaches its first `passed` thresholds, so the images
-        # at or above a threshold are a sum from the right over counts by `passed`. The order does not matter to a variance over replicates.
-        # A resample without one of the classes gives no threshold; the median of the others stands in its place.
-        usable = np.sort(np.where(np.isnan(cuts), np.nanmedian(cuts), cuts))
+        # at or above a threshold are a sum from the right over counts by `passed`.
+        cuts = usable_thresholds(self.thresholds)
+        order = np.argsort(cuts, kind="stable")
+        usable = cuts[order]
         passed, width = np.searchsorted(usable, self.scores, side="right"), len(usable) + 1
         by_block: list[Floats] = []
         for placement in self.design.placements:
@@ -53,4 +53,14 @@ class FindingScores:
             by_block.append(counts[:, :, ::-1].cumsum(axis=2)[:, :, ::-1].astype(float))
         # Column 0 counts the images that reach no threshold or more, that is all of them.
         at = np.concatenate(by_block).transpose(1, 0, 2)
-        return at[:, :, 1:], np.repeat(at[:, :, :1], width - 1, axis=2)
+        by_resample = at[:, :, 1:][:, :, np.argsort(order)]
+        return by_resample, np.repeat(at[:, :, :1], width - 1, axis=2)
+
+
+def usable_thresholds(thresholds: Floats) -> Floats:
+    """The thresholds of the resamples `[n_replicates]`, without the first, which is the one that is used.
+
+    A resample without one of the classes gives no threshold; the median of the others stands in its place.
+    """
+    cuts = thresholds[1:]
+    return np.where(np.isnan(cuts), np.nanmedian(cuts), cuts)

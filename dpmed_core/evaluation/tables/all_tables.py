@@ -1,4 +1,4 @@
-"""Every table of an evaluation, from one pass over the scores; each is computed once, when it is first asked for."""
+"""Every table of an evaluation, from scores that are read once; each table is computed at most once, when it is first needed."""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -30,7 +30,7 @@ PLACE = ["recipe", "unit", "epsilon", "delta", "finding", "attribute", "subgroup
 
 
 class MetricTables:
-    """The tables of one metric; the value's column is called by the metric's name.
+    """The tables of one metric; the value's column has the metric's name.
 
     Attributes:
         metric: which.
@@ -56,7 +56,7 @@ class MetricTables:
 
     @cached_property
     def means(self) -> pd.DataFrame:
-        """Both, averaged over an arm's runs; attribute "all" is everybody (`evaluation.tables.utility.mean_rows`)."""
+        """The means over an arm's runs, for everybody (attribute "all") and each subgroup (`evaluation.tables.utility.mean_rows`)."""
         return mean_rows(self.metric, self.measured, [EVERYBODY, *self.by])
 
     @cached_property
@@ -66,9 +66,10 @@ class MetricTables:
 
     @cached_property
     def groups(self) -> pd.DataFrame:
-        """`means` with their accountant, and, with its reason, what is not estimable in any run; in the order of the subgroups."""
-        silent = self._every_run[self._every_run[self.metric.name].isna()].drop_duplicates(PLACE)
-        counted = silent[[*PLACE, *COUNT_COLUMNS, "reason"]]
+        """`means` with their accountant, and what has no mean with its reason and counts; in the order of the subgroups."""
+        without_value = self._every_run[self._every_run[self.metric.name].isna()].drop_duplicates(PLACE)
+        counted = without_value[[*PLACE, *COUNT_COLUMNS, "reason"]]
+        # The means come first, so that a reason is kept only where there is none of them.
         both = pd.concat([self.means.assign(reason=""), counted]).drop_duplicates(PLACE)
         order = self._every_run[["attribute", "subgroup"]].drop_duplicates().reset_index(drop=True).reset_index(names="order")
         placed = both.merge(order, on=["attribute", "subgroup"]).sort_values("order", kind="stable")
@@ -111,7 +112,7 @@ class EvaluationTables:
         margin: acceptable loss, for costs and verdicts.
         findings: those of the analysis plan; None for all.
         rule: the operating point; None for Youden's.
-        token: a name of these very tables, for caches of what is made from them.
+        token: identifies this object as a cache key of what is made from its tables.
     """
 
     def __init__(
@@ -125,7 +126,8 @@ class EvaluationTables:
     ) -> None:
         """The tables of the scores that `read` gives; nothing is read before it is needed.
 
-        An attribute that does not exist is a CohortError at the first table. Lock margin and findings first (`evaluation.analysis_plan`).
+        An attribute that does not exist is a CohortError at the first table, not here. Record margin and findings of a verdict first
+        (`evaluation.analysis_plan`).
         """
         self._read = read
         self.by, self.margin, self.findings, self.rule = tuple(by), margin, findings, rule
@@ -145,7 +147,7 @@ class EvaluationTables:
 
     @cached_property
     def scores(self) -> Scores:
-        """What all tables are made from."""
+        """The scores that all tables are made from."""
         return self._read()
 
     @property
@@ -181,12 +183,12 @@ class EvaluationTables:
 
     @cached_property
     def rates(self) -> pd.DataFrame:
-        """Sensitivity, specificity and their kin at the operating point (`evaluation.tables.rates`)."""
+        """Sensitivity, specificity and related rates at the operating point (`evaluation.tables.rates`)."""
         return rate_rows(self._designs)
 
     @cached_property
     def parity(self) -> pd.DataFrame:
-        """Each subgroup's rates against the others' (`evaluation.tables.parity`)."""
+        """Each subgroup's rates against those of all others (`evaluation.tables.parity`)."""
         return parity_rows(self._designs)
 
     @cached_property
@@ -202,6 +204,7 @@ class EvaluationTables:
     @cached_property
     def net_benefit(self) -> pd.DataFrame:
         """Decision curves (`evaluation.tables.decision_curve`)."""
+        # Designs without attributes: decision curves are drawn for all patients only, at 45 thresholds each.
         return benefit_rows([PanelDesign(panel) for panel in self.scores.test])
 
     @cached_property
@@ -226,5 +229,6 @@ class EvaluationTables:
 
 def with_guarantee(table: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     """`table` with the delta and accountant that the `runs` of each row's recipe, unit and epsilon have."""
+    # One delta for each recipe, unit and epsilon is taken where the table does not say which.
     keys = ["recipe", "unit", "epsilon", *(["delta"] if "delta" in table.columns else [])]
     return table.merge(runs[GUARANTEE_COLUMNS].drop_duplicates(keys), on=keys, how="left")

@@ -16,7 +16,7 @@ from dpmed_core.evaluation.statistics.intervals import symmetric
 COMPARED_COLUMNS = ("recipe", "unit", "epsilon", "delta", "reference", "n_seeds", "n_seeds_reference")
 PLACE = ("attribute", "subgroup", "finding")
 NON_INFERIOR, INFERIOR, NOT_ENOUGH = "non-inferior", "inferior", "not enough evidence"
-PATIENTS, PATIENTS_AND_RUNS = "patients", "patients and training runs"
+PATIENTS, PATIENTS_AND_RUNS = "patients", "patients and trainings"
 """What an interval covers."""
 DEFAULT_MARGIN = 0.02
 Floats = NDArray[np.float64]

@@ -118,11 +118,11 @@ def _of_plan(pair: PairedDifference, attributes: Sequence[str], margin: float, f
     not_judged: list[tuple[int, int, str]] = []
     for attribute in attributes:
         known = measured.known_groups(attribute)
-        for index in wanted:
-            found = _excesses(pair, index, known)
+        for finding_index in wanted:
+            found = _excesses(pair, finding_index, known)
             judged += found
             missing = [g for g in known if g not in [e.group for e in found]]
-            not_judged += [(index, g, str(pair.reasons[index, g]) or NOBODY_TO_COMPARE) for g in missing]
+            not_judged += [(finding_index, g, str(pair.reasons[finding_index, g]) or NOBODY_TO_COMPARE) for g in missing]
     about = {**pair.facts(), "margin": margin}
     rows = _judge(pair, judged, margin)
     named = [(e.finding_index, e.group, row) for e, row in zip(judged, rows, strict=True)]

@@ -59,17 +59,17 @@ def _parity_of_panel(design: PanelDesign) -> Iterator[dict[str, object]]:
 
 def _parity_of_attribute(arm: ArmMeasured, found: dict[Metric, Contrasts]) -> Iterator[dict[str, object]]:
     """The rows of one arm and attribute; all differences are of the same subgroups, in the same order."""
-    for index, finding in enumerate(arm.measured.findings):
+    for finding_index, finding in enumerate(arm.measured.findings):
         for column, group in enumerate(found[PAPER_PARITY].groups):
             values = {
-                name: array[index, column]
+                name: array[finding_index, column]
                 for difference, of in found.items()
                 for name, array in zip(difference.columns, (of.values, of.low, of.high), strict=True)
             }
             attribute, subgroup = arm.measured.grouping.groups[group]
-            counts = {name: int(numbers[index, group]) for name, numbers in arm.measured.counts.items()}
+            counts = {name: int(numbers[finding_index, group]) for name, numbers in arm.measured.counts.items()}
             # A subgroup with enough of both classes has an accuracy; without a contrast of it there is no second subgroup to compare with.
-            reason = str(arm.reasons[index, group]) or (FEW_GROUPS if np.isnan(values[PAPER_PARITY.name]) else "")
+            reason = str(arm.reasons[finding_index, group]) or (FEW_GROUPS if np.isnan(values[PAPER_PARITY.name]) else "")
             place = {"attribute": attribute, "subgroup": subgroup, "finding": finding}
             yield {**arm.arm.facts(), **place, **values, **counts, "reason": reason}
 

@@ -29,11 +29,11 @@ def size_loss_rows(measured: Sequence[Measured], attributes: Sequence[str]) -> p
     Source: Fisher 1921, Metron 1 (the z transformation and its variance).
     """
     rows = [
-        {**pair.facts(), "attribute": attribute, "finding": finding, **_correlation(pair, attribute, index)}
+        {**pair.facts(), "attribute": attribute, "finding": finding, **_correlation(pair, attribute, finding_index)}
         for one in measured
         for pair in paired_differences(one)
         for attribute in attributes
-        for index, finding in enumerate(one.findings)
+        for finding_index, finding in enumerate(one.findings)
     ]
     return pd.DataFrame(rows, columns=list(SIZE_LOSS_COLUMNS))
 
@@ -49,9 +49,12 @@ def _correlation(pair: PairedDifference, attribute: str, finding_index: int) -> 
     loss = -measured.metric.gain * pair.values[finding_index, groups]
     if np.ptp(sizes) == 0 or np.ptp(loss) == 0:
         return {**nothing, "reason": "the subgroups do not differ in size or in loss"}
+    covariance = _covariance(pair, finding_index, groups)
+    if np.isnan(covariance).any():
+        return {**nothing, "reason": f"the error of a loss of {measured.metric.title} is not known"}
     r = pearson(sizes, loss[None])[0]
     # Always the same draws, so that the same scores give the same interval. By eigenvalues, since the covariance may be singular.
-    drawn = np.random.default_rng(0).multivariate_normal(loss, _covariance(pair, finding_index, groups), N_DRAWS, method="eigh")
+    drawn = np.random.default_rng(0).multivariate_normal(loss, covariance, N_DRAWS, method="eigh")
     error = np.sqrt(np.arctanh(np.clip(pearson(sizes, drawn), -ALMOST_ONE, ALMOST_ONE)).var() + 1 / (len(groups) - 3))
     reach = norm.ppf((1 + CONFIDENCE) / 2) * error
     z = np.arctanh(np.clip(r, -ALMOST_ONE, ALMOST_ONE))

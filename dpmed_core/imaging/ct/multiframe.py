@@ -41,6 +41,7 @@ def read_multiframe(path: Path) -> Series:
     planes = [plane for number in range(layout.frames) if (plane := frames.plane(number)) is not None]
     if not planes:
         raise ImageError("holds only localizers: name the scan itself.")
+    # As in a folder of slices: localizers that are not declared lie in another orientation.
     kept = planes_of_main_orientation(planes, most_dropped=min(MOST_LOCALIZERS, len(planes) // 4))
     refuse_different_sizes(kept)
     return Series(kept, header, header.identifying, (LOCALIZERS,) if len(kept) < layout.frames else ())

@@ -50,6 +50,7 @@ def read_nifti(path: Path) -> tuple[Iterator[NDArray[np.float64]], Geometry]:
         codes = int(header["qform_code"]), int(header["sform_code"])
     except DAMAGED:
         raise ImageError(UNREADABLE) from None
+    # The columns of the affine matrix are the steps from voxel to voxel in the patient; their lengths are the spacing.
     spacing = np.linalg.norm(affine, axis=0)
     n_values = len(proxy.dtype.names or (0,)) * math.prod(proxy.shape[4:])
     refuse_unsuitable(proxy.shape[:4], spacing.tolist(), n_values=n_values, bytes_a_value=proxy.dtype.itemsize)

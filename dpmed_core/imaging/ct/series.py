@@ -78,6 +78,7 @@ def read_series(paths: Sequence[str]) -> Series:
     Raises:
         ImageError: one of them is not a DICOM file or not CT, or belongs to another patient or series; or there are too many slices.
     """
+    # Headers alone: what does not belong to the scan is found before any pixels are read.
     with_pixels = read_slices(paths)
     warnings = [WITHOUT_PIXELS] if len(with_pixels) < len(paths) else []
     slices = [one for one in with_pixels if not one.layout.is_localizer]

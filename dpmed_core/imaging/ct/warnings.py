@@ -20,6 +20,7 @@ def warnings_of_volume(values: NDArray[np.int16], geometry: Geometry) -> list[st
     Raises:
         ImageError: it has one value everywhere.
     """
+    # Voxels outside the scan are exactly `AIR`: they say nothing about the scan.
     covered = values[values > AIR]
     if not len(covered) or covered.min() == covered.max():
         raise ImageError(CONSTANT)

@@ -43,7 +43,7 @@ def stored_values(header: DicomHeader) -> NDArray[Any]:
     syntax = UID(header.transfer_syntax)
     if not syntax.is_transfer_syntax or syntax.is_encapsulated:
         return frame_values(_only_frame(header), header)
-    # Only compressed pixels have an undefined length, and a native transfer syntax promises that there are none.
+    # Only compressed pixels have an undefined length, and a native transfer syntax says that there are none.
     if "PixelData" in header.attributes and header.attributes["PixelData"].is_undefined_length:
         raise ImageError("does not say how its pixels are compressed: export it uncompressed.")
     return _plain(header) if _is_plain(header) else _native(header, syntax)
@@ -82,7 +82,7 @@ def refuse_unsuitable(header: DicomHeader) -> None:
         ImageError: it does not.
     """
     if not any(keyword in header.attributes for keyword in PIXEL_KEYWORDS):
-        raise ImageError(f"holds no image{_kind(header)}: take it out.")
+        raise ImageError(f"holds no image data{_kind(header)}: export it again, or take it out.")
     if any(word in UID(header.transfer_syntax).name for word in VIDEO):
         raise ImageError("is a video, and one radiograph per file is read: export a single image.")
     if (frames := header.integer("NumberOfFrames", 1)) > 1:
@@ -101,9 +101,9 @@ def refuse_unsuitable(header: DicomHeader) -> None:
 
 
 def _kind(header: DicomHeader) -> str:
-    """What the file holds instead of an image, in words; empty if the standard has no name for it."""
+    """The kind of DICOM object, in words; empty if the standard has no name for it."""
     kind = UID(header.text("SOPClassUID"))
-    return f" but a DICOM object of kind {kind.name.removesuffix(' Storage')!r}" if kind.name != kind else ""
+    return f" (it is a DICOM object of kind {kind.name.removesuffix(' Storage')!r})" if kind.name != kind else ""
 
 
 def frame_values(frame: bytes, header: DicomHeader) -> NDArray[Any]:

@@ -256,16 +256,19 @@ def read_header(
 
     tags: list[BaseTag | int] = [_tag(keyword) for keyword in attributes]
     max_bytes = max_bytes or MAX_FILE_BYTES
+    # `force` reads files without preamble too, so whether it is DICOM at all is checked first.
     with _opened(path, max_bytes) as file:
         start = file.read(PREAMBLE_BYTES + META_BYTES)
         file.seek(0)
         if not looks_like_dicom(start):
             raise ImageError("is not a DICOM file, whatever its name says: export it again.")
         try:
+            # The transfer syntax is in the meta header, within the first bytes.
             if DeflatedExplicitVRLittleEndian.encode() in start:
                 _refuse_deflate_bomb(file, max_bytes)
             found = read_partial(file, stop_when=note_tag, force=True, specific_tags=tags)
             syntax = str(found.file_meta.get("TransferSyntaxUID") or NATIVE_SYNTAX[found.original_encoding])
+            # In a deflated file, the position is one of the decompressed data.
             stopped_at = None if pixels or syntax == DeflatedExplicitVRLittleEndian else file.tell()
         except DAMAGED:
             raise ImageError("is cut short or damaged: export it again.") from None
@@ -331,6 +334,7 @@ def _refuse_deflate_bomb(file: _BoundedFile, max_bytes: int) -> None:
     read_preamble(file, force=True)
     read_dataset(file, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, vr, length: tag >> 16 != META_GROUP)
     unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+    # The output is bounded; what remains unread shows that there is more.
     unpacker.decompress(file.read(), max_bytes)
     if unpacker.unconsumed_tail:
         raise ImageError(f"decompresses to more than {max_bytes >> 20:,} MiB, the most that one file may have: export it smaller.")

@@ -31,6 +31,7 @@ def age_years(header: DicomHeader) -> float | None:
     if (written := parse_age(header.text("PatientAge"))) is not None:
         return written
     born = _date(header.text("PatientBirthDate"))
+    # Any of the three dates will do: an age in years does not depend on the day within an examination.
     taken = next((day for keyword in STUDY_DATES if (day := _date(header.text(keyword)))), None)
     if born is None or taken is None:
         return None

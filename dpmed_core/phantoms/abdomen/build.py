@@ -123,6 +123,7 @@ def draw_body_measures(case: pd.Series, variant: Variant, generator: np.random.G
     def around(mean: float, spread: float, low: float, high: float) -> float:
         return float(np.clip(generator.normal(mean, spread * wide), low, high))
 
+    # Visceral fat widens the cavity and moves the anterior wall forward.
     visceral = around(0.35 + 0.45 * obese + 0.15 * (not female) + 0.003 * (age - 60), 0.18, 0.0, 1.2)
     return BodyMeasures(
         half_width=around(116 + 14 * visceral, 4, 105, 140),
@@ -148,6 +149,7 @@ def draw_scan_parameters(case: pd.Series, body: BodyMeasures, variant: Variant, 
     size = float(np.clip(generator.normal(1.0 - 0.055 * (case["sex"] == "F"), 0.03), 0.86, 1.1))
     middle = (105 + body.skin_fat / 2 - body.front) / 2
     shift = (generator.normal(0, 6 * wide), generator.normal(0, 6 * wide) - middle, generator.normal(-4, 9 * wide))
+    # Noise grows and contrast medium dilutes with the girth, relative to a usual 220 mm.
     girth = (body.half_width + body.front + 2 * body.skin_fat) / 220
     dose = float(np.clip(generator.normal(1.0 / girth**0.5, 0.08 * wide), 0.6, 1.3))
     return ScanParameters(

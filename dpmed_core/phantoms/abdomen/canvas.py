@@ -169,6 +169,7 @@ def curve(points: tuple[Point, ...], n: int) -> NDArray[np.float64]:
     length = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(nodes, axis=0), axis=1))])
     at = np.linspace(0, length[-1], n)
     smooth = np.stack([np.interp(at, length, nodes[:, axis]) for axis in range(3)], axis=1)
+    # One pass of a binomial filter rounds the corners of the polyline.
     inner = 0.25 * smooth[:-2] + 0.5 * smooth[1:-1] + 0.25 * smooth[2:]
     return np.asarray(np.concatenate([smooth[:1], inner, smooth[-1:]]), dtype=np.float64)
 

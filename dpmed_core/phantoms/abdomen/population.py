@@ -104,6 +104,7 @@ def _pancreas_columns(patients: pd.DataFrame, difficulty: Difficulty, generator:
     contrast = np.where(
         generator.random(n) < difficulty.isoattenuating, generator.uniform(-0.1, 0.15, n), generator.uniform(*difficulty.contrast, n)
     )
+    # A tumour in the tail has little duct upstream of it, so it dilates it less often.
     obstructed = tumour & (generator.random(n) < difficulty.obstruction * (1 - 0.6 * (site > 0.7)))
     widened = ~tumour & (generator.random(n) < difficulty.mimic * (0.4 + 0.5 * (age > 70) + 1.6 * inflamed))
     duct = np.where(obstructed, generator.uniform(2.0, 5.0, n), np.where(widened | inflamed, generator.uniform(1.2, 3.6, n), 0.0))

@@ -78,6 +78,7 @@ def paint_wall(canvas: Canvas, body: BodyMeasures, cavity: Cavity, muscle: float
     """Paint skin, subcutaneous fat, the muscular wall and the fat within, from the outside in: each covers the inner part of the last."""
     outside = -cavity.depth
     across = np.abs(canvas.x)
+    # The wall is thickest beside the spine (erector muscles), and thinner in the midline.
     back = np.clip((cavity.backward - 0.3) / 0.5, 0, 1) * np.clip(1.7 - across / 58, 0, 1) * (0.72 + 0.28 * np.clip(across / 20, 0, 1))
     wall = body.muscle + (34 - 0.35 * body.muscle) * back
     fat = body.skin_fat * (1 - 0.25 * np.abs(cavity.backward)) * (1 + 0.15 * canvas.rough)
@@ -146,6 +147,7 @@ def paint_thorax(canvas: Canvas, cavity: Cavity, scan: ScanParameters, generator
     box = canvas.box((-200, -200, 0), (200, 200, 160))
     above = np.minimum(-cavity.below_diaphragm[box], cavity.depth[box] - 1)
     beside_mediastinum = np.abs(canvas.x[box] - 6) - np.float32(20) - 0.12 * np.clip(-canvas.y[box], 0, 80)
+    # Voxels in the tail of a normal distribution become vessels within the lung.
     grain = np.abs(generator.standard_normal(above.shape, dtype=np.float32))
     vessels = np.float32(260) * np.clip(grain - np.float32(2.2), 0, np.float32(1.2))
     canvas.paint(Shape(box, above), FAT_INSIDE)

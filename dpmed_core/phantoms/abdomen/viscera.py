@@ -88,6 +88,7 @@ def paint_stomach(canvas: Canvas, cavity: Cavity, scan: ScanParameters, generato
     radii = np.interp(np.linspace(0, 5, 24), range(6), STOMACH_RADII) * scan.filling
     stomach = canvas.tube(points, radii, rough=3).cut(cavity.abdomen)
     canvas.paint(stomach, wall)
+    # 4 mm below the surface: what remains outside is the wall.
     content = replace(stomach, depth=stomach.depth - 4)
     canvas.paint(content, scan.fluid)
     level = float(generator.uniform(-52, -26))  # the patient lies supine: gas is in front of a level in y

@@ -95,6 +95,7 @@ def cage_half_width(body: Body, y: Field) -> Field:
 def diaphragm_height(body: Body, side: int, x: Field) -> Field:
     """y of the diaphragm at x: a dome whose steeper outer slope ends in the costophrenic angle."""
     top = body.diaphragm + (0.07 if side == LEFT else 0.0) - body.lift[(side + 1) // 2]
+    # The dome's top lies at 40 % of the half-width; the power 2.2 gives a round dome.
     offset = (side * x - 0.40 * body.width / 0.8) / 0.42
     slope = np.where(offset > 0, 0.40, 0.16) * (1 - 0.6 * body.flatness)
     return np.asarray(top + slope * np.abs(offset) ** 2.2, dtype=np.float32)
@@ -105,6 +106,7 @@ def lung(grid: Grid, body: Body, side: int) -> Field:
     outer = cage_half_width(body, grid.y)
     inner = 0.10 + 0.10 * smooth_step(grid.y + 0.42, 0.18) * (1 - smooth_step(grid.y - 0.05, 0.25)) * 0.5
     mid, half = (outer + inner) / 2, np.maximum((outer - inner) / 2, 1e-3)
+    # u runs from -1 at the mediastinal to 1 at the lateral border of the lung.
     u = (side * grid.x - mid) / half
     across = np.clip(1 - np.abs(u) ** 3.0, 0, None) ** 0.55
     above = smooth_step(grid.y - body.apex - 0.06 * np.abs(u) ** 2, 0.035)
@@ -137,6 +139,7 @@ def mediastinum(grid: Grid, body: Body) -> Field:
     descending = ellipsoid(grid, (s + 0.10, 0.05), (0.07, 0.55, 0.08 * body.knob))
     hila = sum(ellipsoid(grid, (s + side * 0.19, -0.07 + 0.02 * side), (0.075, 0.14, 0.10)) for side in (RIGHT, LEFT))
     trachea = ellipsoid(grid, (s * 0.6 + 0.01, -0.68), (0.045, 0.36, 0.10))
+    # Below the dome, the heart is covered by the abdomen.
     above_dome = smooth_step(diaphragm_height(body, LEFT, grid.x) + 0.05 - grid.y, 0.06)
     return np.asarray(
         np.maximum(heart, right_atrium) * above_dome + 0.9 * great_vessels + arch + descending + hila - trachea, dtype=np.float32
@@ -152,6 +155,7 @@ def _ribs(grid: Grid, body: Body) -> Field:
     """Posterior and anterior ribs: bands at the whole numbers of a phase that grows downwards and varies with the distance to the spine."""
     reach = np.abs(grid.x - 0.3 * body.rotation) / np.maximum(cage_half_width(body, grid.y), 0.05)
     inside = smooth_step(1.03 - reach, 0.02) * smooth_step(grid.y - body.apex + 0.03, 0.03)
+    # Posterior ribs descend laterally by the fourth power of the distance; anterior ribs rise towards the side.
     back = (grid.y - body.rib_phase + 0.05 * np.cos(2.6 * reach) - 0.20 * reach**4) / body.rib_spacing
     front = (grid.y - body.rib_phase - 0.34 + 0.42 * reach - 0.12 * reach**2) / body.rib_spacing
     low = smooth_step(0.60 - grid.y, 0.08)
@@ -172,6 +176,7 @@ def _clavicles(grid: Grid, body: Body) -> Field:
     bones = np.zeros_like(grid.x)
     for side in (RIGHT, LEFT):
         along = side * (grid.x - body.rotation)
+        # A clavicle is a slightly S-shaped line that rises from the sternum to the shoulder.
         line = body.apex + 0.13 - 0.20 * along + 0.035 * np.sin(7 * along)
         distance = np.abs(grid.y - line) / 0.030
         bones += (

@@ -39,6 +39,7 @@ def effusion(grid: Grid, body: Body, side: int, severity: float) -> Field:
     if severity <= 0:
         return np.zeros_like(grid.x)
     outward = np.clip(side * grid.x / np.maximum(cage_half_width(body, grid.y), 0.05), 0, 1)
+    # The fluid level is measured from the costophrenic angle, at 90 % of the half-width.
     angle_depth = float(diaphragm_height(body, side, np.float32(side * 0.9 * body.width) * np.ones(1, dtype=np.float32))[0])
     level = angle_depth + 0.03 - 0.52 * severity - 0.16 * outward**4 * min(1.0, 2.5 * severity) + 0.10 * (1 - outward)
     return smooth_step(grid.y - level, 0.035)
@@ -49,6 +50,7 @@ def infiltrate(grid: Grid, side: int, severity: float, generator: np.random.Gene
     centre_x, centre_y = generator.uniform(0.30, 0.58), generator.uniform(-0.35, 0.34)
     spread_x, spread_y = generator.uniform(0.09, 0.19, 2)
     patch = np.exp(-(((side * grid.x - centre_x) / spread_x) ** 2) - ((grid.y - centre_y) / spread_y) ** 2)
+    # Smoothing by a fortieth of the side makes the texture independent of the resolution.
     grain = gaussian_filter(generator.standard_normal(grid.x.shape).astype(np.float32), grid.x.shape[0] / 40)
     grain = np.clip(1 + 0.55 * grain / max(float(grain.std()), 1e-6), 0, 2.2)
     return np.asarray(0.34 * severity * patch * grain, dtype=np.float32)

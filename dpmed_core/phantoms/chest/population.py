@@ -136,6 +136,7 @@ def _severity(present: np.ndarray, radiographs: pd.DataFrame, difficulty: Diffic
     """Severity of each finding in [0, 1]: at least 0.12 if it is present, else 0 or that of a similar appearance."""
     n = len(radiographs)
     shown = 0.12 + 0.88 * generator.beta(*difficulty.severity, n)
+    # Portable radiographs have more appearances that resemble a finding.
     looks_alike = generator.random(n) < difficulty.mimic_share + 0.12 * radiographs["portable"].to_numpy()
     mimic = np.where(looks_alike, difficulty.mimic * generator.random(n), 0.0)
     return np.where(present, shown, mimic).round(4)

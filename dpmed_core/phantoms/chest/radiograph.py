@@ -121,6 +121,7 @@ def exposed(
     """
     portable = float(radiograph["portable"])
     size = attenuation.shape[0]
+    # Widths are relative to 128 pixels, so that images of every size look the same.
     blur = size / 128 * (0.55 + 0.25 * portable + (0.5 * generator.random() if variant == "encoder" else 0.0))
     primary = np.exp(-ATTENUATION * gaussian_filter(attenuation, blur))
     scatter = (0.05 + 0.07 * portable) * gaussian_filter(primary, size / 10)
@@ -130,5 +131,6 @@ def exposed(
     signal = np.clip(signal + np.sqrt(signal / quanta) * generator.standard_normal(signal.shape).astype(np.float32), 1e-4, None)
     image = -np.log(signal)
     low, high = np.percentile(image, DISPLAY_PERCENTILES)
+    # Display curves differ between vendors; the encoder sees a wider range of them.
     gamma = generator.uniform(0.85, 1.2) if variant == "demo" else generator.uniform(0.65, 1.5)
     return np.asarray(np.clip((image - low) / (high - low), 0, 1) ** gamma, dtype=np.float32)

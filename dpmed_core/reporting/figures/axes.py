@@ -1,4 +1,4 @@
-"""The axis of a metric: its title, its range around what is drawn, and where chance is."""
+"""The axis of a metric: its title, its range around what is drawn, and its chance level."""
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -10,7 +10,7 @@ HELD_OUT = "held-out test patients"
 
 
 def axis_title(metric: Metric) -> str:
-    """What stands at the axis."""
+    """The title of the metric's axis."""
     return f"{metric.title}, {HELD_OUT}"
 
 
@@ -23,12 +23,17 @@ def axis_range(
         metric: whose values.
         low: the lowest end of an interval; NaN where nothing is estimable.
         high: the highest one.
-        least_high: the axis goes at least so far up.
-        pad: added at both ends.
-        over: by how much the axis may pass the end of the metric's range, so that a marker there is whole.
+        least_high: for metrics up to 1, the axis goes at least so far up.
+        pad: added at both ends, in units of the metric.
+        over: by how much the axis may pass the upper end of the metric's range, so that a marker there is not cut in half.
+
+    >>> from dpmed_core.evaluation.metrics.auroc import AUROC
+    >>> [round(end, 3) for end in axis_range(AUROC, 0.7, 1.0)], [round(end, 3) for end in axis_range(AUROC, 0.7, 1.0, over=0.005)]
+    ([0.48, 1.0], [0.48, 1.005])
     """
     if pd.isna(low):
         low, high = (0.4, 1.0) if metric.high == 1 else (-1.0, 1.0)
+    # A prevalence as chance level differs from group to group and is marked in each row instead.
     chance = metric.chance if isinstance(metric.chance, int | float) else None
     bottom = low if chance is None else min(low, chance)
     top = high if least_high is None or metric.high != 1 else max(high, least_high)
@@ -36,7 +41,10 @@ def axis_range(
 
 
 def chance_level(metric: Metric, row: pd.Series | None) -> float | None:
-    """What scores without information reach; where that is the prevalence, the one of `row`, which has n_positive and n_cases."""
+    """The value that scores without information reach; where that is the prevalence, that of `row`, from n_positive and n_cases.
+
+    None where there is no such level, or the prevalence is needed and `row` is None.
+    """
     if metric.chance != PREVALENCE:
         return float(metric.chance) if metric.chance is not None else None
     return float(row["n_positive"]) / float(row["n_cases"]) if row is not None and row["n_cases"] else None
@@ -46,8 +54,8 @@ def mark_chance(figure: go.Figure, level: float | None, *, along: str = "y", tex
     """A thin line at the chance level, where there is one."""
     if level is None:
         return
-    said = {"annotation_text": "chance", "annotation_position": "top right"} if text else {}
+    label = {"annotation_text": "chance", "annotation_position": "top right"} if text else {}
     if along == "y":
-        figure.add_hline(y=level, line=CHANCE_LINE, **said)
+        figure.add_hline(y=level, line=CHANCE_LINE, **label)
     else:
         figure.add_vline(x=level, line=CHANCE_LINE, layer="below")

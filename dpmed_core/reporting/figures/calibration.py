@@ -7,6 +7,7 @@ from dpmed_core.cohort.display_names import finding_title
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.metrics.auroc import AUROC
 from dpmed_core.reporting.figures.facts import guarantee_phrase, nothing_trained, require_rows, scored_by_finding
+from dpmed_core.reporting.figures.forest import arms_at
 from dpmed_core.reporting.figures.grid import ABOVE_PANELS, diagonal, findings_shown, panels
 from dpmed_core.reporting.figures.style import ARM_NAMES, ARM_STYLES, LIGHT, Arm, Canvas, error_bars, lay_out
 
@@ -20,12 +21,15 @@ def calibration_figure(bins: pd.DataFrame, cohort: Cohort, *, finding: str, epsi
         finding: a finding, or "macro" for a panel for each.
         epsilon: a trained target.
         canvas: what it is drawn on.
+
+    Raises:
+        ExportError: there are no rows, or they are of another table, or no private run is at `epsilon`.
     """
     require_rows(bins, ["predicted", "observed"], otherwise=nothing_trained(AUROC, finding_title(finding)))
     shown = findings_shown(finding, cohort)
     grid = panels(shown, bins, canvas, x_title="Score (predicted probability)", y_title="Share with the finding")
-    arms: dict[Arm, pd.DataFrame] = {"non_private": bins[bins["epsilon"].isna()], "private": bins[bins["epsilon"] == epsilon]}
-    firsts = {arm: rows[rows["seed"] == rows["seed"].min()] for arm, rows in arms.items()}
+    # Each run has bins of its own scores, so bins of several runs cannot be averaged: the first run stands for the arm.
+    firsts = {arm: rows[rows["seed"] == rows["seed"].min()] for arm, rows in arms_at(bins, epsilon).items()}
     for name, place in grid.places.items():
         grid.figure.add_trace(diagonal(canvas), **place)
         for arm, of_arm in firsts.items():

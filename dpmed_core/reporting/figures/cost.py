@@ -8,7 +8,7 @@ from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.metrics.metric import Metric
 from dpmed_core.evaluation.scores.arms import CONVENTIONAL, SAMPLED_ALIKE
 from dpmed_core.evaluation.tables.cost_of_privacy import INFERIOR, NON_INFERIOR, NOT_ENOUGH
-from dpmed_core.reporting.figures.facts import counts, guarantee_phrases, require_rows, who
+from dpmed_core.reporting.figures.facts import NO_REFERENCE, counts, guarantee_phrases, require_rows, who
 from dpmed_core.reporting.figures.style import (
     ARM_STYLES,
     CHANCE_LINE,
@@ -26,11 +26,12 @@ from dpmed_core.reporting.figures.style import (
 
 REFERENCES: dict[str, tuple[Arm, str]] = {
     SAMPLED_ALIKE: ("private", "against the same recipe without privacy"),
-    CONVENTIONAL: ("conventional", "against a conventional training, image by image"),
+    CONVENTIONAL: ("conventional", "against conventional training, image by image"),
 }
-"""For each reference: whose colour, and what the legend says."""
+"""For each reference: the arm whose colour it has, and its name in the legend."""
 SYMBOLS = {NON_INFERIOR: "circle", NOT_ENOUGH: "circle-open", INFERIOR: "x"}
 BESIDE = {SAMPLED_ALIKE: 1.0, CONVENTIONAL: 1.06}
+"""Factors of epsilon, so that both curves' intervals are visible at one budget."""
 
 
 def cost_figure(
@@ -69,15 +70,16 @@ def _nothing_to_compare(costs: pd.DataFrame, metric: Metric, finding: str) -> st
     reasons = costs.loc[(costs["finding"] == finding) & (costs["reason"] != ""), "reason"]
     if len(reasons):
         return f"The cost of privacy in {metric.title} is not estimable for {finding_title(finding)}: {reasons.iloc[0]}."
-    return "No private model has a non-private reference to compare with yet: train one, on the page Train or with `sweep`."
+    return NO_REFERENCE
 
 
 def _margin_line(rows: pd.DataFrame, metric: Metric) -> str:
+    """The line under the title that explains intervals and symbols; a metric without a better direction has no margin."""
     over = f"Paired 95 % intervals over {' or '.join(rows['covers'].drop_duplicates())}."
     if metric.gain == 0:
         return over
     return (
-        f"Margin: a loss of {rows['margin'].iloc[0]:g} is accepted. Filled: the whole interval is within it (not inferior); "
+        f"Margin: a loss of {rows['margin'].iloc[0]:g} is accepted. Filled: the whole interval is within it (non-inferior); "
         f"open: not enough evidence; cross: inferior. {over}"
     )
 
@@ -88,17 +90,20 @@ def _add_margin(figure: go.Figure, margin: float, metric: Metric, canvas: Canvas
     figure.add_hline(y=0, line=CHANCE_LINE)
     if metric.gain == 0:
         return
+    # Below 0 for a metric that should be high, above 0 for one that should be low.
     edge = -metric.gain * margin
     figure.add_hrect(y0=min(edge, 0), y1=max(edge, 0), fillcolor=faint(colour, 0.13), line_width=0, layer="below")
     figure.add_hline(
         y=edge,
         line={"color": colour, "width": 1, "dash": "dash"},
+        # A minus sign instead of the hyphen of Python's format.
         annotation={"text": f"margin {edge:+g}".replace("-", "−"), "font": {"color": colour}},
         annotation_position="bottom right" if edge < 0 else "top right",
     )
 
 
 def _add_curve(figure: go.Figure, rows: pd.DataFrame, reference: str, canvas: Canvas) -> None:
+    """The differences against one reference; the symbol of each point is its verdict."""
     arm, name = REFERENCES[reference]
     figure.add_trace(
         go.Scatter(
@@ -107,6 +112,7 @@ def _add_curve(figure: go.Figure, rows: pd.DataFrame, reference: str, canvas: Ca
             **error_bars(rows["difference"], rows["difference_low"], rows["difference_high"]),
             mode="lines+markers",
             line={"color": canvas.colour(ARM_STYLES[arm]), "width": 1.8, "dash": "solid" if arm == "private" else "dot"},
+            # A metric without a better direction has no verdicts, and its points are all circles.
             marker={"size": 10, "symbol": rows["verdict"].map(SYMBOLS).fillna("circle")},
             name=name,
             customdata=rows[["epsilon", "difference_low", "difference_high", "p_value", "verdict"]],

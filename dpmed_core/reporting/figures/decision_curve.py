@@ -8,19 +8,20 @@ from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.metrics.net_benefit import NET_BENEFIT
 from dpmed_core.reporting.figures.facts import guarantee_phrase, nothing_trained, require_rows, scored_by_finding
 from dpmed_core.reporting.figures.forest import arms_at
-from dpmed_core.reporting.figures.grid import ABOVE_PANELS, findings_shown, panels
-from dpmed_core.reporting.figures.style import ARM_NAMES, ARM_STYLES, CHANCE_LINE, LIGHT, Arm, Canvas, lay_out
+from dpmed_core.reporting.figures.grid import ABOVE_PANELS, arm_curves, findings_shown, panels
+from dpmed_core.reporting.figures.style import CHANCE_LINE, LIGHT, Canvas, lay_out
 
 EXPLAINED = (
-    "Net benefit: true positives an image, less false alarms weighed by the odds of the threshold; above both grey lines, acting on the "
-    "model does more good than acting on everybody (dashed) or on nobody (0)."
+    "Net benefit: true positives per image minus false positives weighted by the odds of the threshold. Above both grey lines, acting on "
+    "the model does more good than acting on every image (dashed) or on none (0)."
 )
+HOVER = "net benefit %{y:.3f} at a threshold of %{x:.0%}<extra></extra>"
 LOWEST = -0.05
-"""Where the axis ends: acting on everybody falls without bound as the threshold rises."""
+"""Where the axis ends: the net benefit of acting on every image falls without bound as the threshold rises."""
 
 
 def decision_curve_figure(curves: pd.DataFrame, cohort: Cohort, *, finding: str, epsilon: float, canvas: Canvas = LIGHT) -> go.Figure:
-    """Net benefit at `epsilon` and without privacy: every training run thin, their mean thick; acting on everybody dashed.
+    """Net benefit at `epsilon` and without privacy: every training run thin, their mean thick; acting on every image dashed.
 
     Args:
         curves: `EvaluationTables.net_benefit` of one recipe and unit.
@@ -37,63 +38,35 @@ def decision_curve_figure(curves: pd.DataFrame, cohort: Cohort, *, finding: str,
     grid = panels(shown, curves, canvas, x_title="Threshold probability", y_title="Net benefit")
     for name, place in grid.places.items():
         of_finding = curves[(curves["finding"] == name) & curves["threshold"].notna()]
-        for trace in _everybody(of_finding, with_legend=name == shown[0]):
+        for trace in _without_model(of_finding, with_legend=name == shown[0]):
             grid.figure.add_trace(trace, **place)
         for arm, of_arm in arms_at(of_finding, epsilon).items():
-            for trace in _arm_traces(of_arm, arm, canvas, with_legend=name == shown[0]):
+            for trace in arm_curves(of_arm, "threshold", "net_benefit", arm, canvas, hover=HOVER, with_legend=name == shown[0]):
                 grid.figure.add_trace(trace, **place)
     facts = [scored_by_finding(curves, cohort, shown), guarantee_phrase(curves, epsilon), EXPLAINED]
     title = f"{finding_title(finding)}: decision curves" if len(shown) == 1 else "Decision curves by finding"
     lay_out(grid.figure, title, facts, canvas, plot_height=grid.height, above=ABOVE_PANELS, below=96)
+    # At least up to 0.05, so that the curves of a useless model are not blown up to fill the plot.
     highest = max(float(curves["net_benefit"].max(skipna=True)), 0.05)
     grid.figure.update_yaxes(range=[LOWEST, highest * 1.1], tickformat=".2f")
     grid.figure.update_xaxes(range=[0, 0.9], tickformat=".0%")
     return grid.figure
 
 
-def _everybody(curves: pd.DataFrame, *, with_legend: bool) -> list[go.Scatter]:
-    """Acting on every image, and on none."""
+def _without_model(curves: pd.DataFrame, *, with_legend: bool) -> list[go.Scatter]:
+    """The lines of acting on every image, and on none."""
+    # Both depend on the share of positives alone, so any run's rows give them.
     one = curves[curves["run_id"] == curves["run_id"].iloc[0]] if len(curves) else curves
-    ends = one["threshold"]
+    thresholds = one["threshold"]
     return [
         go.Scatter(
-            x=ends,
+            x=thresholds,
             y=one["treat_all"],
             mode="lines",
             line={**CHANCE_LINE, "dash": "dash"},
-            name="acting on everybody",
+            name="acting on every image",
             showlegend=with_legend,
             hoverinfo="skip",
         ),
-        go.Scatter(x=ends, y=0 * ends, mode="lines", line=CHANCE_LINE, showlegend=False, hoverinfo="skip"),
+        go.Scatter(x=thresholds, y=0 * thresholds, mode="lines", line=CHANCE_LINE, showlegend=False, hoverinfo="skip"),
     ]
-
-
-def _arm_traces(curves: pd.DataFrame, arm: Arm, canvas: Canvas, *, with_legend: bool) -> list[go.Scatter]:
-    colour, n_runs = canvas.colour(ARM_STYLES[arm]), curves["run_id"].nunique()
-    thin = [
-        go.Scatter(
-            x=run["threshold"],
-            y=run["net_benefit"],
-            mode="lines",
-            line={"color": colour, "width": 0.7},
-            opacity=0.45,
-            hoverinfo="skip",
-            showlegend=False,
-        )
-        for _, run in curves.groupby("run_id", sort=False)
-        if n_runs > 1
-    ]
-    if curves.empty:
-        return thin
-    mean = curves.groupby("threshold", as_index=False)["net_benefit"].mean()
-    thick = go.Scatter(
-        x=mean["threshold"],
-        y=mean["net_benefit"],
-        mode="lines",
-        line={"color": colour, "width": 2.4, "dash": "solid" if arm == "private" else "dash"},
-        name=f"{ARM_NAMES[arm]}: mean of {n_runs} training runs" if n_runs > 1 else ARM_NAMES[arm],
-        showlegend=with_legend,
-        hovertemplate="net benefit %{y:.3f} at a threshold of %{x:.0%}<extra></extra>",
-    )
-    return [*thin, thick]

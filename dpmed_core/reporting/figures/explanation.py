@@ -1,4 +1,4 @@
-"""Explanation maps side by side over the grey image, on one scale that colour-blind readers can tell."""
+"""Explanation maps side by side over the grey image, on one scale, in colours that colour-blind readers can distinguish."""
 
 from collections.abc import Sequence
 
@@ -11,20 +11,21 @@ from dpmed_core.reporting.figures.style import LIGHT, Canvas, faint, lay_out
 
 AGAINST, FOR = "#2A9DF4", "#F28E2B"
 OPAQUE = 0.9
+"""Of the colours at both ends of the scale: the image shows through a little even there."""
 PANEL_HEIGHT = 300
 READING = (
-    "Orange speaks for the finding, blue against it; without colour, little either way. Last panel: the same network with random weights."
+    "Orange: evidence for the finding; blue: against it; no colour: little influence. Last panel: the same network with random weights."
 )
 
 
 def explanation_figure(
     shown: Overlay, titles: Sequence[str], *, title: str, method: MethodCard, facts: Sequence[str] = (), canvas: Canvas = LIGHT
 ) -> go.Figure:
-    """The panels of `shown`, one a model.
+    """The panels of `shown`, one for each model.
 
     Args:
         shown: the picture and its maps.
-        titles: one a map.
+        titles: one for each map.
         title: of the figure.
         method: how the maps were made.
         facts: what a reader must know to read the figure alone.
@@ -38,7 +39,9 @@ def explanation_figure(
         figure.add_trace(_map(one, shown.scale, method.unit), **place)
     lay_out(figure, title, [*facts, READING], canvas, plot_height=PANEL_HEIGHT, above=34, below=76)
     figure.update_xaxes(visible=False, constrain="domain")
+    # Row 0 of an image is its upper edge, and a heat map's lower one.
     figure.update_yaxes(visible=False, constrain="domain", autorange="reversed")
+    # Square pixels: each panel's vertical axis has the scale of its horizontal one; `constrain` then narrows the panel, not the image.
     for number in range(len(titles)):
         figure.update_yaxes(scaleanchor=f"x{number + 1 if number else ''}", row=1, col=number + 1)
     figure.update_annotations(font={"size": canvas.font_size, "color": canvas.text})
@@ -51,12 +54,13 @@ def _picture(shown: Overlay) -> go.Heatmap:
 
 
 def _map(values: object, scale: float, unit: str) -> go.Heatmap:
+    # One colour axis for all panels, so that models can be compared; unsmoothed, since a map has no detail between its values.
     return go.Heatmap(z=values, coloraxis="coloraxis", zsmooth=False, hovertemplate=f"%{{z:.3g}} ({unit})<extra></extra>")
 
 
 def _colours(scale: float, unit: str, canvas: Canvas) -> dict[str, object]:
-    """A diverging scale that lets the image through where a map says nothing."""
-    end = scale or 1.0
+    """A diverging scale, transparent at 0, so that the image alone is seen where a map is near 0."""
+    end = scale or 1.0  # maps of 0 throughout have no scale of their own
     ticks = [-end, 0.0, end]
     return {
         "cmin": -end,

@@ -1,4 +1,4 @@
-"""What must stand in a picture so that it can be read alone: who was scored, which version of the data, what epsilon means here."""
+"""What a figure must state to be read alone: who was scored, which version of the data, what epsilon means here."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,14 +10,16 @@ from dpmed_core.errors import ExportError
 from dpmed_core.evaluation.metrics.metric import Metric
 from dpmed_core.reporting.figures.style import ARM_NAMES, Arm
 
+NO_REFERENCE = "No private model has a non-private reference to compare with yet: train one, on the page Train or with `sweep`."
+
 
 def require_rows(rows: pd.DataFrame, columns: Sequence[str], *, otherwise: str) -> None:
     """Refuse rows that a figure cannot be drawn from: none, or those of another table or metric.
 
     Args:
         rows: what is to be drawn.
-        columns: that it draws.
-        otherwise: what to say, and what to do, where there are no rows.
+        columns: which columns are drawn.
+        otherwise: the message where there are no rows: why, and what to do.
 
     Raises:
         ExportError: there are no rows, or a column is missing.
@@ -30,12 +32,12 @@ def require_rows(rows: pd.DataFrame, columns: Sequence[str], *, otherwise: str) 
 
 
 def nothing_trained(metric: Metric, finding: str) -> str:
-    """What to say where no run has a value."""
+    """The message where no run has a value."""
     return f"No finished run has {metric.title} for {finding}: train one first, on the page Train or with `sweep`."
 
 
 def who(cohort: Cohort) -> str:
-    """The cohort by name and version; a synthetic one is called so."""
+    """The cohort by name and version, and whether it is synthetic."""
     return f"{'Synthetic cohort' if cohort.synthetic else 'Cohort'} {cohort.name}, version {version_alias(cohort)}"
 
 
@@ -45,7 +47,7 @@ def counts(row: pd.Series) -> str:
 
 
 def scored_by_finding(table: pd.DataFrame, cohort: Cohort, findings: Sequence[str]) -> str:
-    """The cohort and its test images and patients, over `findings`; their positives stand at the panels."""
+    """The cohort and its test images and patients, as a range over `findings`; the titles of panels give the positives."""
     rows = table[table["finding"].isin(findings)]
     return f"{who(cohort)} · {_range(rows['n_cases'])} test images of {_range(rows['n_patients'])} patients"
 
@@ -57,6 +59,7 @@ def guarantee_phrases(rows: pd.DataFrame) -> str:
         rows: with the columns recipe, epsilon, delta, unit and accountant.
     """
     private = rows[rows["epsilon"].notna()]
+    # Runs of one recipe may have several deltas or units; all are named, since an epsilon without them has no meaning.
     return "; ".join(
         f"{recipe}: ε at δ = {_listed(group['delta'].map('{:.0e}'.format))} for each {_listed(group['unit'])} "
         f"({_listed(group['accountant'])} accountant)"
@@ -80,16 +83,18 @@ def guarantee_phrase(rows: pd.DataFrame, epsilon: float) -> str:
     )
 
 
-def trainings(arms: Mapping[Arm, pd.DataFrame]) -> str:
+def runs_phrase(arms: Mapping[Arm, pd.DataFrame]) -> str:
     """How many training runs each arm's values are the mean of."""
+    # Findings and subgroups of one arm may rest on different numbers of runs; the largest is how many were trained.
     counted = {arm: sorted(set(rows["n_seeds"].dropna().astype(int))) for arm, rows in arms.items() if len(rows)}
-    said = [f"{ARM_NAMES[arm]}: {'1 training run' if n == [1] else f'mean of {n[-1]} training runs'}" for arm, n in counted.items() if n]
-    return "; ".join(said)
+    phrases = [f"{ARM_NAMES[arm]}: {'1 training run' if n == [1] else f'mean of {n[-1]} training runs'}" for arm, n in counted.items() if n]
+    return "; ".join(phrases)
 
 
 def _range(values: pd.Series) -> str:
     if values.empty:
         return "0"
+    # Findings may have unknown labels in different images.
     low, high = int(values.min()), int(values.max())
     return f"{low:,}" if low == high else f"{low:,}–{high:,}"
 

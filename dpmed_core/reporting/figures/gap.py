@@ -1,4 +1,4 @@
-"""The gap between the best and the worst served subgroup, against privacy budget."""
+"""The gap between the subgroups with the largest and the smallest value of a metric, against privacy budget."""
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -16,6 +16,7 @@ from dpmed_core.reporting.figures.style import (
     error_bars,
     faint,
     lay_out,
+    level_line,
     mark_epsilon,
     new_figure,
 )
@@ -33,7 +34,7 @@ def gap_figure(
     epsilon: float | None = None,
     canvas: Canvas = LIGHT,
 ) -> go.Figure:
-    """Largest minus smallest value among subgroups of every training run against epsilon; the trainings without privacy as a line.
+    """Largest minus smallest value among subgroups of every training run against epsilon; the mean without privacy as a line.
 
     Args:
         gaps: `MetricTables.gaps` of one recipe, unit, finding and attribute, with delta, unit and accountant.
@@ -63,6 +64,7 @@ def gap_figure(
     )
     figure.update_xaxes(**epsilon_axis(list(private["epsilon"])))
     figure.update_yaxes(title_text=f"Largest minus smallest {metric.title}", tickformat=DIFFERENCE_TICKS, rangemode="tozero")
+    # The range that Plotly gives an axis without data would suggest values.
     if known.empty:
         why = f"Not estimable: {gaps['reason'].iloc[0]}"
         figure.add_annotation(x=0.5, y=0.5, xref="paper", yref="paper", text=why, showarrow=False)
@@ -74,19 +76,13 @@ def _add_reference(figure: go.Figure, reference: pd.DataFrame, canvas: Canvas) -
     if reference.empty:
         return
     mean, colour = float(reference["gap"].mean()), canvas.colour(ARM_STYLES["non_private"])
-    figure.add_trace(
-        go.Scatter(
-            x=[1e-3, 1e4],
-            y=[mean, mean],
-            mode="lines",
-            line={"color": colour, "dash": "dash", "width": 1.6},
-            name=f"without privacy, mean of {len(reference)}" if len(reference) > 1 else "without privacy",
-            hovertemplate=f"Without privacy: gap {mean:.3f}<extra></extra>",
-        )
-    )
+    name = f"without privacy, mean of {len(reference)}" if len(reference) > 1 else "without privacy"
+    line = {"color": colour, "dash": "dash", "width": 1.6}
+    figure.add_trace(level_line(mean, line, name=name, hover=f"Without privacy: gap {mean:.3f}<extra></extra>"))
 
 
 def _add_private(figure: go.Figure, private: pd.DataFrame, attribute: str, canvas: Canvas) -> None:
+    """The gap of every private run, with the groups it is between, and the mean over the runs of each budget."""
     if private.empty:
         return
     colour = canvas.colour(ARM_STYLES["private"])
@@ -96,12 +92,14 @@ def _add_private(figure: go.Figure, private: pd.DataFrame, attribute: str, canva
             x=mean["epsilon"], y=mean["gap"], mode="lines", line={"color": colour, "width": 2}, name="private, mean", hoverinfo="skip"
         )
     )
+    # Runs of one budget are drawn side by side: a factor is a distance on the logarithmic axis.
     beside = 1 + 0.03 * (private["seed"] - private["seed"].mean())
     groups = private[["largest", "smallest"]].map(lambda subgroup: subgroup_title(attribute, subgroup))
     figure.add_trace(
         go.Scatter(
             x=private["epsilon"] * beside,
             y=private["gap"],
+            # A gap is never below 0, though its symmetric interval may be.
             error_y={
                 **error_bars(private["gap"], private["gap_low"].clip(lower=0), private["gap_high"])["error_y"],
                 "color": faint(colour, 0.35),

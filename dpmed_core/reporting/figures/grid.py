@@ -1,4 +1,4 @@
-"""Panels with shared axes, one a finding."""
+"""Panels with shared axes, one for each finding, and the curves of an arm's training runs in them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +10,11 @@ from plotly.subplots import make_subplots
 from dpmed_core.cohort.display_names import finding_title
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.scores.findings import MACRO
-from dpmed_core.reporting.figures.style import Canvas, new_figure
+from dpmed_core.reporting.figures.style import ARM_NAMES, ARM_STYLES, Arm, Canvas, new_figure
 
 SINGLE_HEIGHT, PANEL_HEIGHT = 330, 190
 GAP_PIXELS, ABOVE_PANELS = 62, 30
+"""Pixels between rows of panels, and above the first: room for the panels' titles of two lines."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +23,7 @@ class Panels:
 
     Attributes:
         figure: the figure.
-        places: for each finding, its row and column, counted from 1.
+        places: for each finding, the row and column of its panel, counted from 1, as Plotly takes them.
         height: pixels between the title and the lowest axis.
     """
 
@@ -35,7 +36,7 @@ def panels(findings: Sequence[str], table: pd.DataFrame, canvas: Canvas, *, x_ti
     """Empty panels with shared axes, titled by finding and its counts in `table`, as many beside each other as the canvas has room for."""
     panel_height = SINGLE_HEIGHT if len(findings) == 1 else PANEL_HEIGHT
     columns = min(len(findings), 4 if canvas.width and canvas.width > 500 else 2)
-    rows = -(-len(findings) // columns)
+    rows = -(-len(findings) // columns)  # rounded up
     height = rows * panel_height + (rows - 1) * GAP_PIXELS
     figure = make_subplots(
         figure=new_figure(),
@@ -44,6 +45,7 @@ def panels(findings: Sequence[str], table: pd.DataFrame, canvas: Canvas, *, x_ti
         shared_xaxes="all",
         shared_yaxes="all",
         subplot_titles=[_panel_title(f, table) for f in findings],
+        # Plotly takes the gap as a share of the height, which would let it grow with the number of rows.
         vertical_spacing=GAP_PIXELS / height if rows > 1 else 0,
         horizontal_spacing=0.05,
         x_title=x_title,
@@ -67,7 +69,7 @@ def findings_shown(finding: str, cohort: Cohort) -> list[str]:
     return list(cohort.findings) if finding == MACRO else [finding]
 
 
-def say_in_panel(panels: Panels, finding: str, text: str) -> None:
+def write_in_panel(panels: Panels, finding: str, text: str) -> None:
     """Write `text` in the middle of the panel of `finding`."""
     panels.figure.add_annotation(text=text, x=0.5, y=0.5, xref="x domain", yref="y domain", showarrow=False, **panels.places[finding])
 
@@ -75,3 +77,40 @@ def say_in_panel(panels: Panels, finding: str, text: str) -> None:
 def diagonal(canvas: Canvas) -> go.Scatter:
     """The line on which both axes are equal."""
     return go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line={"color": canvas.grid, "width": 1}, hoverinfo="skip", showlegend=False)
+
+
+def arm_curves(
+    curves: pd.DataFrame, x: str, y: str, arm: Arm, canvas: Canvas, *, hover: str, with_legend: bool, from_origin: bool = False
+) -> list[go.Scatter]:
+    """One finding's curves of an arm: every training run thin, and their mean (of `y` at each `x`) thick; nothing without runs.
+
+    Args:
+        curves: points of all runs, at the same values of `x` in each.
+        x: column.
+        y: column.
+        arm: whose style and name they have.
+        canvas: what they are drawn on.
+        hover: Plotly's template for a point of the mean.
+        with_legend: whether the mean has an entry in the legend; in panels only the first has, since all have the same.
+        from_origin: whether the mean begins at (0, 0), which is no row of `curves`.
+    """
+    colour, n_runs = canvas.colour(ARM_STYLES[arm]), curves["run_id"].nunique()
+    if curves.empty:
+        return []
+    thin = [
+        go.Scatter(x=run[x], y=run[y], mode="lines", line={"color": colour, "width": 0.7}, opacity=0.45, hoverinfo="skip", showlegend=False)
+        for _, run in curves.groupby("run_id", sort=False)
+        if n_runs > 1
+    ]
+    mean = curves.groupby(x, as_index=False)[y].mean()
+    thick = go.Scatter(
+        x=[0.0, *mean[x]] if from_origin else mean[x],
+        y=[0.0, *mean[y]] if from_origin else mean[y],
+        mode="lines",
+        # Dashed and solid too, so that the arms can be distinguished without colour.
+        line={"color": colour, "width": 2.4, "dash": "solid" if arm == "private" else "dash"},
+        name=f"{ARM_NAMES[arm]}: mean of {n_runs} training runs" if n_runs > 1 else ARM_NAMES[arm],
+        showlegend=with_legend,
+        hovertemplate=hover,
+    )
+    return [*thin, thick]

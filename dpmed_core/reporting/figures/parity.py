@@ -1,4 +1,4 @@
-"""Parity at an operating point: the paper's difference and the textbook's, side by side, for each subgroup against all others."""
+"""Parity at an operating point: each subgroup minus all others, by the paper's definition and by the textbook's, side by side."""
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -9,7 +9,7 @@ from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.metrics.metric import Metric
 from dpmed_core.evaluation.metrics.parity import PAPER_PARITY, PARITY
 from dpmed_core.reporting.figures.axes import mark_chance
-from dpmed_core.reporting.figures.facts import guarantee_phrase, nothing_trained, require_rows, trainings, who
+from dpmed_core.reporting.figures.facts import guarantee_phrase, nothing_trained, require_rows, runs_phrase, who
 from dpmed_core.reporting.figures.forest import add_reasons, arm_trace, arms_at, set_rows, size_label
 from dpmed_core.reporting.figures.style import DIFFERENCE_TICKS, LIGHT, Canvas, lay_out, new_figure
 
@@ -18,7 +18,7 @@ PANELS: dict[Metric, tuple[str, str]] = {
     PARITY: ("Textbook:<br>demographic parity", "Share called positive<br>minus that of all others"),
 }
 """For each difference that is drawn: the panel's title and its axis."""
-THRESHOLD = "Positive from the score with the largest sum of sensitivity and specificity in the validation patients."
+THRESHOLD = "Positive: a score at or above the threshold with the largest sum of sensitivity and specificity in the validation patients."
 ROW_HEIGHT = 46
 
 
@@ -34,7 +34,7 @@ def parity_figure(rows: pd.DataFrame, cohort: Cohort, *, finding: str, attribute
         canvas: what it is drawn on.
 
     Raises:
-        ExportError: there are no rows, or they are of another table.
+        ExportError: there are no rows, or they are of another table, or no private run is at `epsilon`.
     """
     columns = [column for metric in PANELS for column in metric.columns]
     require_rows(rows, columns, otherwise=nothing_trained(PAPER_PARITY, finding_title(finding)))
@@ -48,11 +48,12 @@ def parity_figure(rows: pd.DataFrame, cohort: Cohort, *, finding: str, attribute
             figure.add_trace(arm_trace(of_arm, metric, heights, arm, canvas, with_legend=column == 1), row=1, col=column)
         figure.update_xaxes(title_text=axis, tickformat=DIFFERENCE_TICKS, row=1, col=column)
     figure.update_annotations(font={"size": canvas.font_size})
+    # In the first panel only: both differences come from the same images and thresholds, so what lacks one lacks the other.
     add_reasons(figure, arms, PAPER_PARITY, heights, canvas)
     mark_chance(figure, PAPER_PARITY.ideal, along="x")
     labels = [size_label((attribute, row["subgroup"]), row, canvas) for _, row in counted.iterrows()]
     set_rows(figure, labels)
-    facts = [f"{who(cohort)} · {guarantee_phrase(rows, epsilon)}", trainings(arms), THRESHOLD]
+    facts = [f"{who(cohort)} · {guarantee_phrase(rows, epsilon)}", runs_phrase(arms), THRESHOLD]
     title = f"{finding_title(finding)} by {attribute_phrase(attribute)}: parity differences"
     lay_out(figure, title, facts, canvas, plot_height=ROW_HEIGHT * len(heights) + 20, above=34, below=110)
     return figure

@@ -1,4 +1,4 @@
-"""AUROC against privacy budget: every training, the mean with its interval, the models without privacy."""
+"""A metric against privacy budget: every training run, the mean with its interval, the reference without privacy."""
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -10,10 +10,20 @@ from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.reporting.figures.axes import axis_range, axis_title, chance_level, mark_chance
 from dpmed_core.reporting.figures.facts import counts, guarantee_phrases, nothing_trained, require_rows, who
 from dpmed_core.reporting.figures.published import CITATION, add_published
-from dpmed_core.reporting.figures.style import LIGHT, Canvas, epsilon_axis, error_bars, lay_out, mark_epsilon, new_figure, recipe_style
+from dpmed_core.reporting.figures.style import (
+    LIGHT,
+    Canvas,
+    epsilon_axis,
+    error_bars,
+    lay_out,
+    level_line,
+    mark_epsilon,
+    new_figure,
+    recipe_style,
+)
 
 SEED_SPREAD = 0.018
-"""Training runs stand side by side, this share of epsilon apart."""
+"""Training runs of one budget are drawn side by side, this share of epsilon apart: a factor, since the axis is logarithmic."""
 
 
 def privacy_utility_figure(
@@ -36,7 +46,7 @@ def privacy_utility_figure(
         metric: whose columns are drawn.
         finding: a finding or "macro".
         epsilon: marked, where given.
-        published: everybody's rows of `evaluation.tables.published_results.pdac_table`, to draw apart from the cohort's own; None for none.
+        published: everybody's rows of `evaluation.tables.published_results.pdac_table`, to draw behind the cohort's own; None for none.
         canvas: what it is drawn on.
 
     Raises:
@@ -52,6 +62,7 @@ def privacy_utility_figure(
     mark_epsilon(figure, epsilon, canvas)
     facts = [f"{who(cohort)} · {counts(runs.iloc[0])}" if len(runs) else who(cohort), guarantee_phrases(runs)]
     shown = mean
+    # The axis must reach the published values too.
     if published is not None:
         add_published(figure, published, canvas)
         facts.append(CITATION)
@@ -68,20 +79,15 @@ def _add_reference(figure: go.Figure, mean: pd.DataFrame, metric: Metric, recipe
         return
     value, low, high = metric.columns
     row, colour = reference.iloc[0], canvas.colour(recipe_style(recipe))
+    # Below the points of all recipes: their bands may overlap.
     figure.add_hrect(y0=row[low], y1=row[high], fillcolor=colour, opacity=0.10, line_width=0, layer="below")
-    figure.add_trace(
-        go.Scatter(
-            x=[1e-3, 1e3],
-            y=[row[value]] * 2,
-            mode="lines",
-            line={"color": colour, "dash": "dash", "width": 1.5},
-            name=f"{recipe}, without privacy",
-            hovertemplate=f"Without privacy: {row[value]:.3f} ({row[low]:.3f} to {row[high]:.3f})<extra></extra>",
-        )
-    )
+    hover = f"Without privacy: {row[value]:.3f} ({row[low]:.3f} to {row[high]:.3f})<extra></extra>"
+    line = {"color": colour, "dash": "dash", "width": 1.5}
+    figure.add_trace(level_line(row[value], line, name=f"{recipe}, without privacy", hover=hover))
 
 
 def _add_curve(figure: go.Figure, mean: pd.DataFrame, metric: Metric, recipe: str, canvas: Canvas) -> None:
+    """The means of the private arms of one recipe, with their intervals."""
     private = mean[mean["epsilon"].notna()].sort_values("epsilon")
     if private.empty:
         return
@@ -106,6 +112,7 @@ def _add_curve(figure: go.Figure, mean: pd.DataFrame, metric: Metric, recipe: st
 
 
 def _add_runs(figure: go.Figure, runs: pd.DataFrame, metric: Metric, recipe: str, canvas: Canvas) -> None:
+    """Every private run of one recipe as a point; nothing where each arm has one, which is its mean."""
     private = runs[runs["epsilon"].notna()]
     if private.empty or private["seed"].nunique() < 2:
         return
@@ -130,5 +137,6 @@ def _scale(figure: go.Figure, mean: pd.DataFrame, runs: pd.DataFrame, metric: Me
     _, low, high = metric.columns
     if len(mean):
         figure.update_yaxes(range=axis_range(metric, mean[low].min(), mean[high].max(), least_high=0.9))
+    # Chance is the prevalence for some metrics, and a mean over findings has none of its own.
     one_finding = len(runs) and runs["finding"].iloc[0] != MACRO
     mark_chance(figure, chance_level(metric, runs.iloc[0] if one_finding else None))

@@ -1,9 +1,9 @@
-"""Published results behind a cohort's own curve: drawn apart, cited, never mixed with it."""
+"""Published results behind a cohort's own curve: in grey, with their source, never averaged with it."""
 
 import pandas as pd
 import plotly.graph_objects as go
 
-from dpmed_core.reporting.figures.style import Canvas, error_bars, faint
+from dpmed_core.reporting.figures.style import Canvas, error_bars, faint, level_line
 
 NAME = "published, another cohort: PDAC on CT, approximate 95 % interval"
 CITATION = (
@@ -21,6 +21,7 @@ def add_published(figure: go.Figure, aurocs: pd.DataFrame, canvas: Canvas) -> No
         canvas: what it is drawn on.
     """
     private, reference = aurocs[aurocs["epsilon"].notna()].sort_values("epsilon"), aurocs[aurocs["epsilon"].isna()]
+    # Grey and dotted in both themes: no colour that stands for one of the cohort's own models.
     grey = "#9aa5b1" if canvas.is_dark else "#66717d"
     figure.add_trace(
         go.Scatter(
@@ -38,13 +39,6 @@ def add_published(figure: go.Figure, aurocs: pd.DataFrame, canvas: Canvas) -> No
         )
     )
     for value in reference["auroc"]:
-        figure.add_trace(
-            go.Scatter(
-                x=[1e-3, 1e4],
-                y=[value, value],
-                mode="lines",
-                line={"color": grey, "width": 1, "dash": "dashdot"},
-                name="published, without privacy",
-                hovertemplate="Published, without privacy: %{y:.3f}<extra></extra>",
-            )
-        )
+        line = {"color": grey, "width": 1, "dash": "dashdot"}
+        hover = "Published, without privacy: %{y:.3f}<extra></extra>"
+        figure.add_trace(level_line(value, line, name="published, without privacy", hover=hover))

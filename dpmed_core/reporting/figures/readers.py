@@ -15,7 +15,7 @@ PANEL_HEIGHT = 150
 
 
 def readers_figure(table: pd.DataFrame, *, title: str, facts: Sequence[str], canvas: Canvas = LIGHT) -> go.Figure:
-    """One panel a measure, one line a rater.
+    """One panel for each of AUROC, sensitivity and specificity, one row for each rater.
 
     Args:
         table: `reader_study.reader_vs_model.rater_table`.
@@ -30,6 +30,7 @@ def readers_figure(table: pd.DataFrame, *, title: str, facts: Sequence[str], can
             figure.add_trace(_point(row, measure, canvas), row=1, col=number + 1)
     lay_out(figure, title, facts, canvas, plot_height=PANEL_HEIGHT, above=28, below=40)
     figure.update_xaxes(range=[-0.03, 1.03], tickvals=[0, 0.5, 1], tickformat=".1f")
+    # Plotly draws the first category at the bottom.
     names = [name.capitalize() for name in table["rater"]]
     figure.update_yaxes(type="category", categoryorder="array", categoryarray=names[::-1], range=[-0.6, len(names) - 0.4], showgrid=False)
     figure.update_annotations(font={"size": canvas.font_size, "color": canvas.text})

@@ -7,10 +7,8 @@ from dpmed_core.cohort.display_names import attribute_phrase, finding_title, sub
 from dpmed_core.cohort.groups import UNKNOWN
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.metrics.metric import Metric
-from dpmed_core.reporting.figures.facts import guarantee_phrase, require_rows, who
+from dpmed_core.reporting.figures.facts import NO_REFERENCE, guarantee_phrase, require_rows, who
 from dpmed_core.reporting.figures.style import ARM_STYLES, DIFFERENCE_TICKS, LIGHT, Canvas, error_bars, lay_out, new_figure
-
-NO_REFERENCE = "No private model has a non-private reference to compare with yet: train one, on the page Train or with `sweep`."
 
 
 def size_loss_figure(
@@ -37,7 +35,7 @@ def size_loss_figure(
         canvas: what it is drawn on.
 
     Raises:
-        ExportError: nothing can be compared, or the rows are of another metric.
+        ExportError: nothing can be compared, or the rows are of another metric, or no private run is at `epsilon`.
     """
     require_rows(costs, [metric.name, "difference"], otherwise=NO_REFERENCE)
     rows = costs[(costs["epsilon"] == epsilon) & (costs["subgroup"] != UNKNOWN)]
@@ -71,6 +69,8 @@ def _beside(sizes: pd.Series) -> list[str]:
 
 
 def _points(rows: pd.DataFrame, metric: Metric, attribute: str, canvas: Canvas) -> go.Scatter:
+    """One named point with its interval for each subgroup."""
+    # A loss is minus a gain, which swaps the ends of its interval where a rise is the gain.
     loss = -metric.gain * rows["difference"]
     ends = -metric.gain * rows[["difference_low", "difference_high"]]
     low, high = ends.min(axis=1), ends.max(axis=1)
@@ -88,7 +88,7 @@ def _points(rows: pd.DataFrame, metric: Metric, attribute: str, canvas: Canvas) 
             "%{text}: loss %{y:+.3f} (95 % interval %{customdata[0]:+.3f} to %{customdata[1]:+.3f})<br>"
             "%{x} images, %{customdata[2]} positive, %{customdata[3]} patients<extra></extra>"
         ),
-        cliponaxis=False,
+        cliponaxis=False,  # names may reach beyond the axes
     )
 
 
@@ -97,7 +97,7 @@ def _correlation(correlations: pd.DataFrame) -> list[str]:
     row = correlations.iloc[0]
     if row["reason"]:
         return [f"Pearson's r between size and loss is not estimable: {row['reason']}."]
-    said = (
+    sentence = (
         f"Pearson's r = {row['pearson_r']:+.2f} (95 % interval {row['r_low']:+.2f} to {row['r_high']:+.2f}, {row['n_groups']} subgroups); "
     )
-    return [said + "below 0: small subgroups lose more."]
+    return [sentence + "below 0: small subgroups lose more."]

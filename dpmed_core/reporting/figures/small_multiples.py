@@ -8,8 +8,19 @@ from dpmed_core.evaluation.metrics.metric import Metric
 from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.reporting.figures.axes import axis_range
 from dpmed_core.reporting.figures.facts import guarantee_phrases, nothing_trained, require_rows, scored_by_finding
-from dpmed_core.reporting.figures.grid import ABOVE_PANELS, findings_shown, panels, say_in_panel
-from dpmed_core.reporting.figures.style import ARM_STYLES, LIGHT, Canvas, epsilon_axis, error_bars, faint, lay_out, mark_epsilon
+from dpmed_core.reporting.figures.grid import ABOVE_PANELS, findings_shown, panels, write_in_panel
+from dpmed_core.reporting.figures.style import (
+    ARM_STYLES,
+    LIGHT,
+    WHOLE_WIDTH,
+    Canvas,
+    epsilon_axis,
+    error_bars,
+    faint,
+    lay_out,
+    level_line,
+    mark_epsilon,
+)
 
 
 def small_multiples_figure(
@@ -30,14 +41,16 @@ def small_multiples_figure(
     """
     require_rows(utility, metric.columns, otherwise=nothing_trained(metric, "any finding"))
     shown = findings_shown(MACRO, cohort)
+    # The first panel with a curve has the legend for all.
     first = next((finding for finding in shown if (means["finding"] == finding).any()), None)
     axis = epsilon_axis(list(means["epsilon"].dropna()))
+    # All panels share one axis title, which belongs to the grid and not to an axis.
     grid = panels(shown, utility, canvas, x_title=axis.pop("title_text"), y_title=metric.title)
     for finding, place in grid.places.items():
         mean = means[means["finding"] == finding]
         _add_panel(grid.figure, mean, metric, place, canvas, with_legend=finding == first)
         if mean.empty:
-            say_in_panel(grid, finding, _reason(utility, finding))
+            write_in_panel(grid, finding, _reason(utility, finding))
     mark_epsilon(grid.figure, epsilon, canvas)
     facts = [scored_by_finding(utility, cohort, shown), guarantee_phrases(utility)]
     lay_out(
@@ -56,12 +69,14 @@ def small_multiples_figure(
 
 
 def _reason(utility: pd.DataFrame, finding: str) -> str:
+    """Why a panel is empty, in lines that fit into it."""
     reasons = utility.loc[(utility["finding"] == finding) & (utility["reason"] != ""), "reason"]
     return f"not estimable:<br>{reasons.iloc[0].replace(' patients', '<br>patients')}" if len(reasons) else "not trained yet"
 
 
 def _add_panel(figure: go.Figure, mean: pd.DataFrame, metric: Metric, place: dict[str, int], canvas: Canvas, *, with_legend: bool) -> None:
     private, reference = mean[mean["epsilon"].notna()].sort_values("epsilon"), mean[mean["epsilon"].isna()]
+    # A trace that asked to stay out of the legend, as the band does, stays out.
     for trace in [*_reference_traces(reference, metric, canvas), _private_trace(private, metric, canvas)]:
         trace.showlegend = with_legend and trace.showlegend is not False
         figure.add_trace(trace, **place)
@@ -71,8 +86,9 @@ def _reference_traces(reference: pd.DataFrame, metric: Metric, canvas: Canvas) -
     """A line over the whole width, and a band for its interval."""
     if reference.empty:
         return []
-    row, colour, ends = reference.iloc[0], canvas.colour(ARM_STYLES["non_private"]), [1e-3, 1e4]
+    row, colour, ends = reference.iloc[0], canvas.colour(ARM_STYLES["non_private"]), WHOLE_WIDTH
     value, low, high = (row[column] for column in metric.columns)
+    # A closed polygon: to the right along the lower end, back along the upper one.
     band = go.Scatter(
         x=[*ends, *ends[::-1]],
         y=[low, low, high, high],
@@ -82,18 +98,12 @@ def _reference_traces(reference: pd.DataFrame, metric: Metric, canvas: Canvas) -
         hoverinfo="skip",
         showlegend=False,
     )
-    line = go.Scatter(
-        x=ends,
-        y=[value] * 2,
-        mode="lines",
-        line={"color": colour, "dash": "dash", "width": 1.5},
-        name="without privacy",
-        hovertemplate=f"Without privacy: {value:.3f} ({low:.3f} to {high:.3f})<extra></extra>",
-    )
-    return [band, line]
+    hover = f"Without privacy: {value:.3f} ({low:.3f} to {high:.3f})<extra></extra>"
+    return [band, level_line(value, {"color": colour, "dash": "dash", "width": 1.5}, name="without privacy", hover=hover)]
 
 
 def _private_trace(private: pd.DataFrame, metric: Metric, canvas: Canvas) -> go.Scatter:
+    """The means of the private arms with their intervals."""
     value, low, high = metric.columns
     return go.Scatter(
         x=private["epsilon"],

@@ -1,4 +1,7 @@
-"""How every figure looks: colours of Okabe & Ito, which colour-blind readers can distinguish, on a light or dark page or in a paper's column."""
+"""How every figure looks: colours of Okabe & Ito, which colour-blind readers can distinguish, on a page or in a paper's column.
+
+Source: Okabe & Ito 2008, "Color Universal Design"; some are darkened on light ground and lightened on dark ground.
+"""
 
 import textwrap
 from collections.abc import Sequence
@@ -27,6 +30,8 @@ EPSILON_TICKS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
 DIFFERENCE_TICKS = "+.3~f"
 """Format of an axis of differences: up to three decimals, so that ticks 0.005 apart stay apart. Source: d3-format."""
 CHANCE_LINE = {"color": "#888888", "width": 1}
+WHOLE_WIDTH = (1e-3, 1e4)
+"""Ends of a line across an axis of privacy budgets: beyond the budgets of 0.01 to 1,000 that pages train; the axis cuts it off."""
 LINE_HEIGHT = 1.35
 CHARACTER_WIDTH = 0.56
 """Mean width of a letter, as a share of the font's size."""
@@ -64,7 +69,8 @@ DARK = Canvas(text="#e6ebf0", grid="#33404d", paper="#10161d", is_dark=True)
 
 
 def paper_column(column: Column = "double") -> Canvas:
-    """A canvas as wide as a paper's column, its letters 7 points or larger."""
+    """A canvas as wide as a paper's column, with text of about 8 points."""
+    # 10.5 pixels of 1/96 inch are 7.9 points; small print of 0.85 of that, under the names of groups and findings, is 6.7 points.
     width, font_size = round(COLUMN_MILLIMETRES[column] * PIXELS_PER_MILLIMETRE), 10.5
     return replace(LIGHT, width=width, font_size=font_size, line_characters=int((width - 20) / (font_size * CHARACTER_WIDTH)))
 
@@ -77,7 +83,7 @@ def recipe_style(recipe: str) -> tuple[str, str, str]:
 def lay_out(
     figure: go.Figure, title: str, facts: Sequence[str], canvas: Canvas, *, plot_height: int, above: int = 0, below: int = 104
 ) -> None:
-    """Give `figure` its title, the facts under it, and room for both.
+    """Give `figure` its title, the facts under it, and room for both, in the colours and the width of `canvas`.
 
     Args:
         figure: to change.
@@ -89,6 +95,8 @@ def lay_out(
         below: pixels under the horizontal axis, for its title and the legend.
     """
     size = canvas.font_size
+    # Plotly neither breaks lines nor makes room for them: both is done here, from the mean width of a letter. The title's letters are 1.3
+    # times as large as the text's, so that fewer fit in a line.
     titles = textwrap.wrap(title, int(canvas.line_characters * 0.72)) or [""]
     lines = [line for fact in facts for line in textwrap.wrap(fact, canvas.line_characters, break_on_hyphens=False)]
     top = round(12 + 1.3 * size * LINE_HEIGHT * len(titles) + 0.95 * size * LINE_HEIGHT * len(lines) + 14) + above
@@ -100,7 +108,7 @@ def lay_out(
             "x": 0.008,
             "xanchor": "left",
             "font": {"size": 1.3 * size},
-            "yref": "container",
+            "yref": "container",  # at a distance from the upper edge that does not grow with the figure
             "yanchor": "top",
             "y": 1 - (10 + 9 * (len(titles) - 1)) / height,
         },
@@ -136,6 +144,7 @@ def new_figure() -> go.Figure:
 
 def epsilon_axis(epsilons: Sequence[float]) -> dict[str, Any]:
     """The settings of a horizontal axis over privacy budgets, on a logarithmic scale."""
+    # A margin by a factor, since the axis is logarithmic.
     low, high = (min(epsilons) / 1.4, max(epsilons) * 1.4) if len(epsilons) else (0.1, 10.0)
     ticks = [epsilon for epsilon in EPSILON_TICKS if low <= epsilon <= high] or sorted(set(epsilons))
     return {
@@ -160,6 +169,20 @@ def faint(colour: str, share: float) -> str:
 
 
 def error_bars(values: Any, low: Any, high: Any, *, along: Literal["x", "y"] = "y") -> dict[str, Any]:
-    """Plotly's setting for unequal error bars from `low` to `high` around `values`."""
+    """Plotly's setting for unequal error bars from `low` to `high` around `values`, along one axis."""
+    # Plotly takes lengths from the value, not the ends.
     bars = {"type": "data", "symmetric": False, "array": high - values, "arrayminus": values - low, "thickness": 1.4, "width": 4}
     return {f"error_{along}": bars}
+
+
+def level_line(value: float, line: dict[str, Any], *, name: str, hover: str, ends: Sequence[float] = WHOLE_WIDTH) -> go.Scatter:
+    """A horizontal line at `value`, as a trace: unlike a shape it has an entry in the legend and a tooltip.
+
+    Args:
+        value: on the vertical axis.
+        line: Plotly's settings of the line.
+        name: in the legend.
+        hover: template of the tooltip.
+        ends: on the horizontal axis.
+    """
+    return go.Scatter(x=ends, y=[value] * 2, mode="lines", line=line, name=name, hovertemplate=hover)

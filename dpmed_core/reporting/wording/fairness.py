@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from dpmed_core.cohort.display_names import attribute_phrase, finding_phrase, finding_title, subgroup_title
+from dpmed_core.cohort.display_names import attribute_phrase, finding_phrase, finding_title, subgroup_title, within_sentence
 from dpmed_core.cohort.groups import UNKNOWN
 from dpmed_core.evaluation.metrics.metric import Metric
 from dpmed_core.evaluation.scores.arms import SAMPLED_ALIKE
@@ -26,7 +26,7 @@ def fairness_sentence(
     epsilon: float,
     reference: str = SAMPLED_ALIKE,
 ) -> str:
-    """What privacy at `epsilon` costs everybody, and the subgroups that lose most and least, with intervals and counts.
+    """The metric of all patients with and without privacy at `epsilon`, and the subgroups that lose most and least, with intervals.
 
     Args:
         costs: `MetricTables.costs` with everybody and `attribute`.
@@ -45,6 +45,7 @@ def fairness_sentence(
     everybody = rows[rows["attribute"] == "all"].iloc[0]
     if everybody["reason"] or pd.isna(everybody[metric.name]):
         return f"{finding_title(finding)} cannot be judged in these test patients: {everybody['reason'] or TOO_FEW_COUNTED}."
+    # Patients of unknown value are in everybody's numbers, but no group that a clinician could act on.
     groups = rows[(rows["attribute"] == attribute) & (rows["subgroup"] != UNKNOWN)]
     return f"{_overall(everybody, metric, epsilon)} {_extremes(groups[groups['difference'].notna()], metric, attribute)}"
 
@@ -58,21 +59,23 @@ def _overall(row: pd.Series, metric: Metric, epsilon: float) -> str:
 
 
 def _extremes(groups: pd.DataFrame, metric: Metric, attribute: str) -> str:
+    """Which group loses most and which least; for a metric without a better direction, which falls most and which rises most."""
     phrase = attribute_phrase(attribute)
     if len(groups) < 2:
         return f"By {phrase}, fewer than two groups have enough patients to compare."
+    # Without a better direction a fall is ranked as a loss, and the sentence says "changes" instead.
     losses = -(metric.gain or 1) * groups["difference"]
     most, least = groups.iloc[int(losses.argmax())], groups.iloc[int(losses.argmin())]
     if metric.gain == 0:
-        return f"By {phrase}, it changes by {_change(most)} for {_within(most)} and by {_change(least)} for {_within(least)}."
+        return f"By {phrase}, it changes by {_change(most)} in {_group(most)} and by {_change(least)} in {_group(least)}."
     return (
-        f"By {phrase}, the loss through privacy is largest for {_within(most)}, {_loss(most, metric)}, "
-        f"and smallest for {_within(least)}, {_loss(least, metric)}."
+        f"By {phrase}, the loss through privacy is largest in {_group(most)}: {_loss(most, metric)}, "
+        f"and smallest in {_group(least)}: {_loss(least, metric)}."
     )
 
 
 def _loss(row: pd.Series, metric: Metric) -> str:
-    """A loss with its interval and counts; one below 0 is called a gain."""
+    """A loss with its interval and counts; a loss below 0 is marked as a gain."""
     loss = -metric.gain * row["difference"]
     low, high = sorted(-metric.gain * row[end] for end in ("difference_low", "difference_high"))
     gain = ", a gain" if loss < 0 else ""
@@ -85,7 +88,7 @@ def _change(row: pd.Series) -> str:
 
 
 def _positive(row: pd.Series) -> str:
-    """How many are positive; over findings it is labels that are counted, several an image."""
+    """The count of positives; for the mean over findings these are labels, of which an image may have several."""
     return f"{row['n_positive']:,} positive{' labels' if row['finding'] == MACRO else ''}"
 
 
@@ -109,12 +112,13 @@ def verdict_sentence(verdicts: pd.DataFrame, *, attribute: str, finding: str) ->
         )
     what = "comparisons of a group with the others" if finding == MACRO else "groups compared with the others"
     begun = f"{len(rows)} {what} by {attribute_phrase(attribute)}"
-    silent = rows[rows["verdict"] == NOT_ESTIMABLE]
-    if len(silent) == len(rows):
-        return f"{begun}: none can be judged in these test patients ({'; '.join(silent['reason'].unique())})."
+    not_estimable = rows[rows["verdict"] == NOT_ESTIMABLE]
+    # "None is shown to lose more" would read as a result where nothing could be judged.
+    if len(not_estimable) == len(rows):
+        return f"{begun}: none can be judged in these test patients ({'; '.join(not_estimable['reason'].unique())})."
     parts = [_shown(rows[rows["verdict"] == WIDENED], by_finding=finding == MACRO), _counted(rows, NOT_WIDENED), _undecided(rows)]
-    if len(silent):
-        parts.append(f"{len(silent)} cannot be estimated.")
+    if len(not_estimable):
+        parts.append(f"{len(not_estimable)} cannot be estimated.")
     return f"{begun}. {' '.join(part for part in parts if part)}"
 
 
@@ -143,6 +147,7 @@ def _undecided(rows: pd.DataFrame) -> str:
     reasons: Sequence[str] = [reason for reason in undecided["reason"].fillna("").unique() if reason]
     why = f" ({'; '.join(reasons)})" if reasons else ""
     low, high = undecided["detectable"].min(), undecided["detectable"].max()
+    # One number where both would print alike.
     found = f"{low:.2f}" if f"{low:.2f}" == f"{high:.2f}" else f"{low:.2f} to {high:.2f}"
     return (
         f"For {len(undecided)} the evidence is not enough{why}: with these patients an extra loss must be {found} of AUROC "
@@ -154,6 +159,6 @@ def _name(row: pd.Series) -> str:
     return subgroup_title(row["attribute"], row["subgroup"])
 
 
-def _within(row: pd.Series) -> str:
-    name = _name(row)
-    return name if name[1:2].isupper() else name[:1].lower() + name[1:]
+def _group(row: pd.Series) -> str:
+    """A group within a sentence: the group "female"."""
+    return f"the group “{within_sentence(_name(row))}”"

@@ -1,4 +1,4 @@
-"""A comparison of reader and models in words and tables for readers."""
+"""The comparison of a reader with models, as a sentence and as tables for readers."""
 
 import pandas as pd
 
@@ -9,27 +9,29 @@ NAMES = {READER: "you", PRIVATE: "the private models", WITHOUT: "the models with
 
 
 def comparison_sentence(table: pd.DataFrame, pairs: pd.DataFrame, *, finding: str) -> str:
-    """Who told `finding` how well on these cases, and whether the differences could be chance.
+    """The AUROC of the reader and the models for `finding` on these cases, and which differences are beyond chance.
 
     Args:
-        table: `comparison.rater_table`.
-        pairs: `comparison.pair_table`.
-        finding: what was asked.
+        table: `reader_study.reader_vs_model.rater_table`.
+        pairs: `reader_study.reader_vs_model.pair_table`.
+        finding: the one that was read for.
     """
     known = table.dropna(subset="auroc")
     if known.empty:
         return f"An AUROC for {finding_phrase(finding)} is not estimable on these cases: {table['reason'].iloc[0]}."
-    said = "; ".join(f"{NAMES[row['rater']]} {row['auroc']:.2f}" for _, row in known.iterrows())
-    apart = [row for _, row in pairs.iterrows() if row["difference_low"] > 0 or row["difference_high"] < 0]
+    aurocs = "; ".join(f"{NAMES[row['rater']]} {row['auroc']:.2f}" for _, row in known.iterrows())
+    # Beyond chance: the 95 % interval of the difference leaves out 0; the pairs are not adjusted for each other.
+    differing = [row for _, row in pairs.iterrows() if row["difference_low"] > 0 or row["difference_high"] < 0]
+    # No difference shown is not the same as shown to be equal, and the sentence must not sound like it.
     if pairs.empty:
         chance = "There is no model to compare with yet."
-    elif not apart:
+    elif not differing:
         chance = "These cases are too few to show that any two differ."
     else:
-        better = [(row["first"], row["second"]) if row["difference"] > 0 else (row["second"], row["first"]) for row in apart]
-        beats = "; ".join(f"{NAMES[first]} told them apart better than {NAMES[second]}" for first, second in better)
-        chance = f"{sentence_start(beats)}."
-    return f"AUROC for {finding_phrase(finding)}: {said}. {chance}"
+        better = [(row["first"], row["second"]) if row["difference"] > 0 else (row["second"], row["first"]) for row in differing]
+        higher = "; ".join(f"{NAMES[first]} had a higher AUROC than {NAMES[second]}" for first, second in better)
+        chance = f"{sentence_start(higher)}."
+    return f"AUROC for {finding_phrase(finding)}: {aurocs}. {chance}"
 
 
 def raters_in_words(table: pd.DataFrame) -> pd.DataFrame:

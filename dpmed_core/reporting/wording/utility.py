@@ -18,6 +18,7 @@ def utility_sentence(means: pd.DataFrame, *, metric: Metric, recipe: str, unit: 
         finding: a finding or "macro".
         epsilon: a trained target.
     """
+    # Compared with the reference of the same recipe and unit, which was trained alike but for privacy.
     of_recipe = means[(means["recipe"] == recipe) & (means["unit"] == unit) & (means["finding"] == finding)]
     private, reference = of_recipe[of_recipe["epsilon"] == epsilon], of_recipe[of_recipe["epsilon"].isna()]
     if private.empty:
@@ -25,16 +26,16 @@ def utility_sentence(means: pd.DataFrame, *, metric: Metric, recipe: str, unit: 
     row = private.iloc[0]
     value, low, high = (row[column] for column in metric.columns)
     runs = "one training run" if row["n_seeds"] == 1 else f"mean of {row['n_seeds']} training runs"
-    said = (
+    sentence = (
         f"At ε = {epsilon:g}, {metric.title} for {subject(finding)} is {value:.3f} "
         f"(95 % interval {low:.3f} to {high:.3f}; {runs}; {row['n_cases']} test images of {row['n_patients']} patients, "
         f"{row['n_positive']} positive labels)."
     )
-    return f"{said} {_compared(value, reference, metric)}"
+    return f"{sentence} {_compared(value, reference, metric)}"
 
 
 def subject(finding: str) -> str:
-    """A finding inside a sentence; the mean over findings by what it is."""
+    """A finding as the subject of a metric, within a sentence; the mean over findings as "the average finding"."""
     return "the average finding" if finding == MACRO else finding_phrase(finding)
 
 
@@ -43,6 +44,6 @@ def _compared(value: float, reference: pd.DataFrame, metric: Metric) -> str:
         return "No model without privacy has been trained to compare with."
     other = float(reference.iloc[0][metric.name])
     difference = value - other
-    if abs(difference) < 0.0005:
+    if abs(difference) < 0.0005:  # 0.000 as printed
         return f"Without privacy it is the same, {other:.3f}."
     return f"Without privacy it is {other:.3f}, which is {abs(difference):.3f} {'higher' if difference < 0 else 'lower'}."

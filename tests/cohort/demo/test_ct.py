@@ -1,4 +1,4 @@
-"""The CT demo: every scan went through DICOM files and came back voxel by voxel; none of the files stays."""
+"""The CT demo: every scan is written as DICOM and read back with the same voxels, and its files are removed."""
 
 from pathlib import Path
 
@@ -16,24 +16,24 @@ KEY = bytes(range(32))
 N_SCANS = 3
 
 
-def test_the_demo_is_what_was_drawn_with_age_and_sex_from_its_headers(tmp_path: Path) -> None:
+def test_the_demo_holds_the_drawn_volumes_with_age_and_sex_from_the_headers(tmp_path: Path) -> None:
     store = CohortStore(tmp_path / "store", KEY)
     report = add_demo_ct(store, n_cases=N_SCANS, workers=0)
     cohort = store.load("demo-ct")
-    people = draw_scans(N_SCANS, seed=0)
-    assert report.n_imported == N_SCANS and report.n_patients == people["patient"].nunique()
+    scans = draw_scans(N_SCANS, seed=0)
+    assert report.n_imported == N_SCANS and report.n_patients == scans["patient"].nunique()
     assert cohort.synthetic and cohort.modality is Modality.CT and cohort.comorbidities == COMORBIDITIES
-    stored = {image.tobytes(): place for place, image in enumerate(cohort.images)}
+    stored = {image.tobytes(): row for row, image in enumerate(cohort.images)}
     for index in range(N_SCANS):
-        case = people.iloc[index]
-        case = cohort.cases.iloc[stored[render_volume(case, index, seed=0).tobytes()]]
-        assert case["patient_id"] == keyed_hex(KEY, "patient", f"phantom-{case['patient']}")
-        assert (case["age"], case["sex"][0].upper(), case[PDAC]) == (case["age"], case["sex"], case[PDAC])
-        assert all(case[name] == case[name] for name in COMORBIDITIES)
+        drawn = scans.iloc[index]
+        case = cohort.cases.iloc[stored[render_volume(drawn, index, seed=0).tobytes()]]
+        assert case["patient_id"] == keyed_hex(KEY, "patient", f"phantom-{drawn['patient']}")
+        assert (case["age"], case["sex"][0].upper(), case[PDAC]) == (drawn["age"], drawn["sex"], drawn[PDAC])
+        assert all(case[name] == drawn[name] for name in COMORBIDITIES)
     assert [path.name for path in store.root.iterdir()] == ["demo-ct"]
 
 
-def test_a_demo_that_was_stopped_goes_on_and_is_the_same(tmp_path: Path) -> None:
+def test_an_interrupted_demo_is_resumed_with_the_same_result(tmp_path: Path) -> None:
     stopped, whole = CohortStore(tmp_path / "stopped", KEY), CohortStore(tmp_path / "whole", KEY)
     add_demo_ct(whole, n_cases=N_SCANS, workers=0)
     seen: list[int] = []

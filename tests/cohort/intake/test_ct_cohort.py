@@ -1,4 +1,4 @@
-"""CT scans as a cohort: the same store, journal, report and fingerprint as for images, with volumes in them."""
+"""CT scans as a cohort: store, journal, report and fingerprint work as for radiographs."""
 
 import shutil
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dpmed_core.cohort.image_blocks import read_images
-from dpmed_core.cohort.intake import read_result as outcome
+from dpmed_core.cohort.intake import read_result
 from dpmed_core.cohort.intake.importer import import_manifest
 from dpmed_core.cohort.report import ImportReport
 from dpmed_core.cohort.store import CohortStore
@@ -23,7 +23,7 @@ N_SCANS = 6
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Six scans of four patients, one folder each, and their manifest."""
+    """Six scans of three patients, one folder per scan, and their manifest."""
     lines = ["image,patient_id,pdac"]
     for number in range(N_SCANS):
         volume = asymmetric_volume((30, 24, 24), seed=number)
@@ -47,24 +47,28 @@ def test_scans_are_stored_as_volumes_of_hounsfield_units_with_their_patients(tmp
     assert cohort.modality is Modality.CT and cohort.spacing_mm == SPACING_MM
     assert cohort.images.shape == (N_SCANS, *SHAPE) and cohort.images.dtype == np.int16
     for number in range(N_SCANS):
-        place = cohort.cases.index[cohort.cases["age"] == 50 + number].item()
-        assert np.array_equal(cohort.images[place], read_scan(folder / "scans" / f"s{number}").pixels)
-    assert any("less than 128 mm long" in warning for warning in report.warnings)
+        row = cohort.cases.index[cohort.cases["age"] == 50 + number].item()
+        assert np.array_equal(cohort.images[row], read_scan(folder / "scans" / f"s{number}").pixels)
+    assert any("less than 128 mm from head to foot" in warning for warning in report.warnings)
 
 
-def test_the_fingerprint_knows_neither_rows_nor_names_nor_layout_but_every_voxel(tmp_path: Path, folder: Path) -> None:
-    first, turned, changed = (CohortStore(tmp_path / name, KEY) for name in ("first", "turned", "changed"))
+def test_the_fingerprint_depends_on_every_voxel_but_not_on_rows_names_or_layout(tmp_path: Path, folder: Path) -> None:
+    first, relaid, changed = (CohortStore(tmp_path / name, KEY) for name in ("first", "relaid", "changed"))
     add(first, folder)
     for number in range(N_SCANS):
         shutil.rmtree(folder / "scans" / f"s{number}")
         layout = SeriesLayout(rows_reversed=True, columns_reversed=number % 2 == 0, order=number + 9)
         write_series(
-            folder / "scans" / f"s{number}", asymmetric_volume((30, 24, 24), seed=number), age=50 + number, sex="FM"[number % 2], layout=layout
+            folder / "scans" / f"s{number}",
+            asymmetric_volume((30, 24, 24), seed=number),
+            age=50 + number,
+            sex="FM"[number % 2],
+            layout=layout,
         )
     header, *lines = (folder / "manifest.csv").read_text().splitlines()
     (folder / "manifest.csv").write_text("\n".join([header, *lines[::-1]]))
-    add(turned, folder)
-    assert turned.fingerprint("ct") == first.fingerprint("ct")
+    add(relaid, folder)
+    assert relaid.fingerprint("ct") == first.fingerprint("ct")
     volume = asymmetric_volume((30, 24, 24), seed=2)
     volume[15, 12, 12] += 1
     shutil.rmtree(folder / "scans" / "s2")
@@ -73,7 +77,7 @@ def test_the_fingerprint_knows_neither_rows_nor_names_nor_layout_but_every_voxel
     assert changed.fingerprint("ct") != first.fingerprint("ct")
 
 
-def test_an_import_that_was_stopped_goes_on_and_a_scan_that_changed_is_read_again(
+def test_an_interrupted_import_is_resumed_and_a_changed_scan_is_read_again(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = CohortStore(tmp_path / "store", KEY)
@@ -86,13 +90,13 @@ def test_an_import_that_was_stopped_goes_on_and_a_scan_that_changed_is_read_agai
         add(store, folder, progress=stop)
     assert store.names() == []
     next((folder / "scans" / "s1").iterdir()).touch()
-    read, seen = outcome.read_image, []
-    monkeypatch.setattr(outcome, "read_image", lambda place, **kind: seen.append(place.name) or read(place, **kind))
+    read, seen = read_result.read_image, []
+    monkeypatch.setattr(read_result, "read_image", lambda location, **kind: seen.append(location.name) or read(location, **kind))
     assert add(store, folder).n_imported == N_SCANS
     assert sorted(seen) == ["s1", "s4", "s5"]
 
 
-def test_scans_with_a_fault_are_left_out_and_named_by_row(tmp_path: Path, folder: Path) -> None:
+def test_unusable_scans_are_left_out_and_reported_by_row(tmp_path: Path, folder: Path) -> None:
     (folder / "scans" / "s1" / "0000.dcm").write_text("not a slice")
     for path in sorted((folder / "scans" / "s3").iterdir())[1:]:
         path.unlink()
@@ -107,14 +111,14 @@ def test_scans_with_a_fault_are_left_out_and_named_by_row(tmp_path: Path, folder
     assert not any("s1" in sentence or "p0" in sentence for sentence in sentences)
 
 
-def test_a_scan_given_twice_is_found_whoever_it_is_said_to_be(tmp_path: Path, folder: Path) -> None:
+def test_a_scan_listed_for_two_patients_is_found(tmp_path: Path, folder: Path) -> None:
     with (folder / "manifest.csv").open("a") as manifest:
         manifest.write("\nscans/s0,p9,0\n")
     names = {check.name for check in add(CohortStore(tmp_path / "store", KEY), folder).checks}
     assert "identical_images_across_patients" in names
 
 
-def test_a_scan_that_is_nearly_another_is_found(tmp_path: Path, folder: Path) -> None:
+def test_a_near_identical_scan_is_found(tmp_path: Path, folder: Path) -> None:
     volume = np.clip(asymmetric_volume((30, 24, 24), seed=0).astype(int) + np.random.default_rng(9).normal(0, 2, (30, 24, 24)), -1024, 3071)
     write_series(folder / "scans" / "copy", volume.astype(np.int16), age=50, sex="F")
     with (folder / "manifest.csv").open("a") as manifest:
@@ -123,7 +127,7 @@ def test_a_scan_that_is_nearly_another_is_found(tmp_path: Path, folder: Path) ->
     assert "near_identical_images_across_patients" in names
 
 
-def test_a_folder_is_no_image_and_an_image_is_no_scan(tmp_path: Path, folder: Path) -> None:
+def test_a_folder_is_refused_as_a_radiograph(tmp_path: Path, folder: Path) -> None:
     store = CohortStore(tmp_path / "store", KEY)
     with pytest.raises(Exception, match="is a folder, and a radiograph is one file") as caught:
         import_manifest(store, "images", manifest=folder / "manifest.csv", images_dir=None, findings=("pdac",))

@@ -1,3 +1,5 @@
+"""Importing a manifest: what comes in, what is left out, and what the fingerprint depends on."""
+
 import json
 from dataclasses import replace
 
@@ -15,7 +17,7 @@ from tests.conftest import KEY
 
 @pytest.fixture
 def images(tmp_path, write_png):
-    """A folder with eight pictures, and good rows for them: two of patient "a", one of each other."""
+    """A folder with eight images, and usable rows for them: two of patient "a", one of each other patient."""
     folder = tmp_path / "images"
     folder.mkdir()
     for i in range(8):
@@ -31,7 +33,7 @@ def add(store, manifest, **options):
     return import_manifest(store, "images", manifest=manifest, images_dir=None, findings=("mass",), **options)
 
 
-def test_every_broken_row_gets_one_line_and_the_others_come_in(store, images, write_manifest, write_dicom_file):
+def test_every_unusable_row_is_reported_in_one_line_and_the_others_are_imported(store, images, write_manifest, write_dicom_file):
     folder, rows = images
     (folder / "page.dcm").write_text("<html>log in</html>")
     write_dicom_file(folder / "good.dcm", np.arange(64, dtype=np.uint16).reshape(8, 8), PatientAge="018M", PatientSex="F")
@@ -48,9 +50,9 @@ def test_every_broken_row_gets_one_line_and_the_others_come_in(store, images, wr
         {"image": "good.dcm", "patient_id": "p8", "mass": 0, "split": "test"},
     ]
     report = add(store, write_manifest(folder / "manifest.csv", rows))
-    told = [(problem.row, problem.column) for problem in report.problems]
+    reported = [(problem.row, problem.column) for problem in report.problems]
     first = good + 2
-    assert told == [
+    assert reported == [
         (first, "image"),
         (first + 1, "age"),
         (first + 2, "sex"),
@@ -66,7 +68,7 @@ def test_every_broken_row_gets_one_line_and_the_others_come_in(store, images, wr
     assert young["age"].tolist() == [1.5] and young["sex"].tolist() == [Sex.FEMALE.value]
 
 
-def test_no_identifier_lands_in_any_stored_byte_or_message(store, images, write_manifest, write_dicom_file):
+def test_no_identifier_is_stored_or_reported(store, images, write_manifest, write_dicom_file):
     folder, rows = images
     planted = ["MRN-4711-Q", "ACC-0815-Q", "Doe^Janina", "19450508", "secretward"]
     header = {"PatientID": planted[0], "AccessionNumber": planted[1], "PatientName": planted[2], "StudyDate": planted[3]}
@@ -82,7 +84,7 @@ def test_no_identifier_lands_in_any_stored_byte_or_message(store, images, write_
         assert all(text.encode() not in content for content in stored)
 
 
-def test_the_fingerprint_knows_neither_the_order_of_rows_nor_the_names_of_files(store, images, tmp_path, write_manifest):
+def test_the_fingerprint_depends_neither_on_the_order_of_rows_nor_on_names_of_files(store, images, tmp_path, write_manifest):
     folder, rows = images
     add(store, write_manifest(folder / "manifest.csv", rows))
     for i in range(8):
@@ -123,13 +125,13 @@ def test_another_installation_gives_the_same_patients_other_hashes(store, images
 def test_pixels_stay_with_their_rows(store, images, write_manifest):
     folder, rows = images
     add(store, write_manifest(folder / "manifest.csv", rows))
-    everyone = store.load("images")
+    whole = store.load("images")
     for i, row in enumerate(rows):
         alone = CohortStore(store.root.parent / f"alone-{i}", KEY)
         add(alone, write_manifest(folder / "one.csv", [row]))
-        place = everyone.cases.index[everyone.cases["case_id"] == alone.load("images").cases["case_id"].item()].item()
-        assert everyone.cases["age"][place] == row["age"]
-        assert np.array_equal(everyone.images[place], alone.load("images").images[0])
+        row_of_case = whole.cases.index[whole.cases["case_id"] == alone.load("images").cases["case_id"].item()].item()
+        assert whole.cases["age"][row_of_case] == row["age"]
+        assert np.array_equal(whole.images[row_of_case], alone.load("images").images[0])
 
 
 @pytest.mark.parametrize(
@@ -138,10 +140,10 @@ def test_pixels_stay_with_their_rows(store, images, write_manifest):
         ("", "not a readable"),
         ("image,patient_id,mass\n", "no rows"),
         ("image,patient_id\n1.png,a\n", "no column 'mass'"),
-        ("image,patient_id,mass,mass\n1.png,a,1,1\n", "stands twice"),
-        ("image,patient_id,mass\nnone.png,a,1\n", "None of the 1 rows"),
+        ("image,patient_id,mass,mass\n1.png,a,1,1\n", "occurs twice"),
+        ("image,patient_id,mass\nnone.png,a,1\n", "None of the 1 row can"),
         ("image,patient_id,mass\n1.png,a,1,5\n", "not a readable"),
-        ("image,patient_id,mass\npage.png,a,1\n", "None of the 1 rows"),
+        ("image,patient_id,mass\npage.png,a,1\n", "None of the 1 row can"),
     ],
 )
 def test_a_manifest_that_cannot_be_used_leaves_nothing_behind(store, images, content, reason):
@@ -165,14 +167,14 @@ def test_an_import_that_is_interrupted_leaves_no_cohort(store, images, write_man
     assert store.names() == []
 
 
-def test_what_to_know_before_training_is_said(store, images, write_manifest):
+def test_the_report_warns_of_what_to_know_before_training(store, images, write_manifest):
     folder, rows = images
     rows[1]["image"] = "0.png"
     rows[3]["image"] = "2.png"
     rows[4]["age"] = rows[5]["sex"] = ""
     report = add(store, write_manifest(folder / "manifest.csv", rows))
-    told = " ".join(report.warnings)
-    assert "1 image has no age" in told and "1 image has no sex" in told
-    assert "Mass is present in 4 images only" in told
-    assert "1 image repeats another image of the same patient" in told
-    assert "2 images stand pixel by pixel under several patients" in told
+    warnings = " ".join(report.warnings)
+    assert "1 image has no age" in warnings and "1 image has no sex" in warnings
+    assert "Mass is present in only 4 images" in warnings
+    assert "1 image is identical, pixel by pixel, to another image of the same patient" in warnings
+    assert "2 images are identical, pixel by pixel, to an image of another patient" in warnings

@@ -1,4 +1,4 @@
-"""Reading in parallel, resuming, stopping: an import is whole or not there, and finished work is not redone."""
+"""Reading in parallel, interrupting and resuming: a cohort is complete or absent, and images already read are not read again."""
 
 import json
 import os
@@ -13,7 +13,7 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from dpmed_core.cohort.intake import importer, workers
-from dpmed_core.cohort.intake import read_all as reading
+from dpmed_core.cohort.intake import read_all as read_all_module
 from dpmed_core.cohort.intake.importer import import_manifest
 from dpmed_core.cohort.intake.read_all import read_all
 from dpmed_core.cohort.store import CohortStore
@@ -46,8 +46,8 @@ def stop_after(n_images):
     return progress
 
 
-def reads(monkeypatch):
-    """The indices that are read from now on."""
+def indices_read(monkeypatch):
+    """A list that collects the indices of the images read from now on."""
     seen = []
 
     def watched(images, indices, **options):
@@ -62,7 +62,7 @@ def images_of(manifest):
     return [str(manifest.parent / f"{i}.png") for i in range(N_IMAGES)]
 
 
-def test_processes_read_what_this_process_reads(manifest):
+def test_workers_read_the_same_as_this_process(manifest):
     images = images_of(manifest)
     here = dict(outcome for chunk in read_all(images, range(N_IMAGES), modality=Modality.RADIOGRAPH, workers=0) for outcome in chunk)
     there = dict(outcome for chunk in read_all(images, range(N_IMAGES), modality=Modality.RADIOGRAPH, workers=2) for outcome in chunk)
@@ -70,8 +70,8 @@ def test_processes_read_what_this_process_reads(manifest):
     assert all(here[index].digest == there[index].digest and here[index].signature == there[index].signature for index in here)
 
 
-def test_a_file_that_ends_its_reader_is_named_and_the_others_come_in(manifest, monkeypatch):
-    """A worker that dies over one file, as a decoder does that crashes: here told to by a file's name."""
+def test_a_file_that_crashes_its_worker_is_reported_and_the_others_are_read(manifest, monkeypatch):
+    """The workers are patched to crash at one file, as a crashing decoder would make them."""
     script = (
         "import os, sys\n"
         "from dpmed_core.cohort.intake import read_result, worker\n"
@@ -83,15 +83,15 @@ def test_a_file_that_ends_its_reader_is_named_and_the_others_come_in(manifest, m
     monkeypatch.setattr(
         workers.subprocess, "Popen", lambda command, **options: real([sys.executable, "-c", script, *command[3:]], **options)
     )
-    monkeypatch.setattr(reading, "_read_here", lambda here, chunk, modality: [])
+    monkeypatch.setattr(read_all_module, "_read_here", lambda here, chunk, modality: [])
     images = images_of(manifest)
     read = dict(outcome for chunk in read_all(images, range(N_IMAGES), modality=Modality.RADIOGRAPH, workers=2) for outcome in chunk)
     assert read[77].message == workers.HALTED
     assert [index for index, outcome in read.items() if outcome.message] == [77]
 
 
-def test_readers_that_started_decoders_end_too():
-    """A compressed image is decoded by a process of its own, which its reader must not wait for; in a process, so as not to wait as well."""
+def test_workers_that_started_decoders_end():
+    """A worker must not wait for the subprocess that decodes its compressed images; run in a subprocess, whose time is limited."""
     script = (
         "import sys\n"
         "from dpmed_core.cohort.intake.read_all import read_all\n"
@@ -102,20 +102,20 @@ def test_readers_that_started_decoders_end_too():
     subprocess.run([sys.executable, "-c", script, str(get_testdata_file("MR_small_RLE.dcm"))], check=True, timeout=120)
 
 
-def test_an_import_that_was_stopped_goes_on_where_it_stopped(tmp_path, manifest, monkeypatch):
+def test_an_interrupted_import_is_resumed_where_it_stopped(tmp_path, manifest, monkeypatch):
     stopped, whole = CohortStore(tmp_path / "stopped", KEY), CohortStore(tmp_path / "whole", KEY)
     add(whole, manifest, workers=0)
     with pytest.raises(KeyboardInterrupt):
         add(stopped, manifest, workers=0, progress=stop_after(50))
     assert stopped.names() == []
-    seen = reads(monkeypatch)
+    seen = indices_read(monkeypatch)
     add(stopped, manifest, workers=0)
     assert 0 < len(seen) <= N_IMAGES - 48
     assert stopped.fingerprint("images") == whole.fingerprint("images")
     assert [path.name for path in stopped.root.iterdir()] == ["images"]
 
 
-def test_an_image_that_changed_since_is_read_again(tmp_path, manifest, monkeypatch, write_png):
+def test_an_image_that_changed_is_read_again(tmp_path, manifest, monkeypatch, write_png):
     stopped, whole = CohortStore(tmp_path / "stopped", KEY), CohortStore(tmp_path / "whole", KEY)
     with pytest.raises(KeyboardInterrupt):
         add(stopped, manifest, workers=0, progress=stop_after(50))
@@ -123,14 +123,14 @@ def test_an_image_that_changed_since_is_read_again(tmp_path, manifest, monkeypat
     times = (image.stat().st_atime_ns, image.stat().st_mtime_ns)
     image.write_bytes((manifest.parent / "90.png").read_bytes())
     os.utime(image, ns=times)
-    seen = reads(monkeypatch)
+    seen = indices_read(monkeypatch)
     add(stopped, manifest, workers=0)
     assert 3 in seen
     add(whole, manifest, workers=0)
     assert stopped.fingerprint("images") == whole.fingerprint("images")
 
 
-def test_pixels_that_were_lost_and_lines_that_broke_off_are_read_again(tmp_path, manifest, monkeypatch):
+def test_images_with_lost_pixels_or_a_line_cut_short_are_read_again(tmp_path, manifest, monkeypatch):
     store = CohortStore(tmp_path / "store", KEY)
     with pytest.raises(KeyboardInterrupt):
         add(store, manifest, workers=0, progress=stop_after(50))
@@ -140,17 +140,17 @@ def test_pixels_that_were_lost_and_lines_that_broke_off_are_read_again(tmp_path,
         slots.write(bytes(100))
     journal = (draft / "journal.jsonl").read_bytes()
     (draft / "journal.jsonl").write_bytes(journal[:-20])
-    seen = reads(monkeypatch)
+    seen = indices_read(monkeypatch)
     assert add(store, manifest, workers=0).n_imported == N_IMAGES
     assert 5 in seen and 0 not in seen
 
 
-def test_another_table_does_not_take_over_what_was_read_for_this_one(tmp_path, manifest, monkeypatch):
+def test_an_import_with_another_table_is_not_resumed_from_this_one(tmp_path, manifest, monkeypatch):
     store = CohortStore(tmp_path / "store", KEY)
     with pytest.raises(KeyboardInterrupt):
         add(store, manifest, workers=0, progress=stop_after(50))
     manifest.write_text(manifest.read_text().replace(",30,", ",31,"))
-    seen = reads(monkeypatch)
+    seen = indices_read(monkeypatch)
     add(store, manifest, workers=0)
     assert len(seen) == N_IMAGES
 
@@ -177,8 +177,8 @@ import_manifest(store, "images", manifest=Path(sys.argv[2]), images_dir=None, fi
 
 
 @pytest.mark.slow
-def test_killed_at_any_moment_there_is_no_cohort_or_a_whole_one(tmp_path, manifest):
-    """Two kills, workers included; their processes do not stay behind. Many kills: `benchmarks/import_kills.py`."""
+def test_after_a_kill_at_any_moment_the_cohort_is_complete_or_absent(tmp_path, manifest):
+    """Two kills while workers run; for many kills see `benchmarks/import_kills.py`."""
     store, whole = CohortStore(tmp_path / "store", KEY), CohortStore(tmp_path / "whole", KEY)
     add(whole, manifest, workers=0)
     command = [sys.executable, "-c", PROGRAM, str(store.root), str(manifest), "2"]

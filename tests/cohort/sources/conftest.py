@@ -1,4 +1,4 @@
-"""What the miniatures of published layouts are made with."""
+"""Fixtures for miniatures of published layouts."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ Described = dict[str, object]
 
 @pytest.fixture
 def pictures(write_png: Callable[[Path, int], Path]) -> Callable[[Path, Sequence[str]], None]:
-    """Writes a small picture at each of the paths below a folder."""
+    """A function that writes a small image to each of the given paths below a folder."""
 
     def write(root: Path, paths: Sequence[str]) -> None:
         for seed, path in enumerate(paths):
@@ -24,7 +24,7 @@ def pictures(write_png: Callable[[Path, int], Path]) -> Callable[[Path, Sequence
 
 @pytest.fixture
 def write_csv() -> Callable[[Path, str], Path]:
-    """Writes the lines of a table, without the blanks that a test's indentation leaves."""
+    """A function that writes the lines of a table, without the indentation of the test."""
 
     def write(path: Path, text: str) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,7 +36,7 @@ def write_csv() -> Callable[[Path, str], Path]:
 
 @pytest.fixture
 def described() -> Callable[[Source, Path], list[Described]]:
-    """What the rows of a source say, each as plain values; NaN as None."""
+    """A function that returns the rows of a source as plain values, with NaN as None."""
 
     def describe(source: Source, root: Path) -> list[Described]:
         return [

@@ -1,4 +1,4 @@
-"""A folder as a PACS exports it: nested, with other files between, labels in a table of one's own."""
+"""A folder as exported by a PACS: nested, with other files in it, and with labels in a separate table."""
 
 import numpy as np
 import pandas as pd
@@ -29,19 +29,19 @@ def folder(tmp_path, write_dicom_file):
 
 @pytest.fixture
 def read(folder, tmp_path, write_csv):
-    def read(text, **requests):
+    def read(text, **options):
         labels = write_csv(tmp_path / "labels.csv", text)
-        return read_dicom_folder(ImportRequest(folder, findings=("mass",), labels=labels, **requests))
+        return read_dicom_folder(ImportRequest(folder, findings=("mass",), labels=labels, **options))
 
     return read
 
 
-def test_without_labels_patients_ages_and_sexes_are_the_headers(folder, store):
+def test_without_labels_patient_age_and_sex_come_from_the_headers(folder, store):
     report = import_source(store, "images", read_dicom_folder(ImportRequest(folder)))
     cases = store.load("images").cases
     assert (report.n_imported, report.n_patients) == (4, 2)
     assert sorted(cases["age"]) == [50, 51, 52, 53] and sorted(cases["sex"]) == ["female", "female", "male", "male"]
-    assert any("2 files are not DICOM" in warning for warning in report.warnings)
+    assert any("2 files that are not DICOM were left out" in warning for warning in report.warnings)
     assert report.identifying_attributes == {"AccessionNumber": 4, "PatientID": 4, "SOPInstanceUID": 4}
 
 
@@ -53,7 +53,7 @@ JOINS = {
 
 
 @pytest.mark.parametrize(("match", "labels"), [(Match.SOP, [1, 0, None, 1]), (Match.ACCESSION, [1, 1, 0, 0]), (Match.FILE, [1, 0, 0, 1])])
-def test_labels_are_joined_by_whatever_the_table_has(read, folder, described, match, labels):
+def test_labels_are_joined_by_the_column_of_the_table(read, folder, described, match, labels):
     by_path = {row["image"]: row for row in described(read(JOINS[match]), folder)}
     assert [by_path[name]["mass"] for name in IMAGES] == labels
     assert [by_path[name]["patient"] for name in IMAGES] == ["MRN0", "MRN0", "MRN1", "MRN1"]
@@ -61,10 +61,10 @@ def test_labels_are_joined_by_whatever_the_table_has(read, folder, described, ma
 
 
 def test_the_table_may_also_give_patient_age_sex_and_split(read, folder, described):
-    told = described(read("file,patient_id,age,sex,split,mass\ntop.dcm,X,33,F,test,1\nIM2,Y,,,train,0"), folder)
-    top = next(row for row in told if row["image"] == "top.dcm")
+    rows = described(read("file,patient_id,age,sex,split,mass\ntop.dcm,X,33,F,test,1\nIM2,Y,,,train,0"), folder)
+    top = next(row for row in rows if row["image"] == "top.dcm")
     assert (top["patient"], top["age"], top["sex"], top["part"]) == ("X", 33, "female", "test")
-    assert sum("problems" in row for row in told) == 2
+    assert sum("problems" in row for row in rows) == 2
 
 
 def test_files_without_a_row_and_rows_without_a_file_are_counted(read, folder, store):
@@ -79,7 +79,7 @@ def test_files_without_a_row_and_rows_without_a_file_are_counted(read, folder, s
     [
         ("sop_uid,file,mass\n1.2.0,IM2,1", "several columns that could join"),
         ("uid,mass\n1.2.0,1", "no column that joins"),
-        ("sop_uid,mass\n1.2.0,1\n1.2.0,0", "1 rows of the labels contradict"),
+        ("sop_uid,mass\n1.2.0,1\n1.2.0,0", "1 row of the labels contradicts"),
         ("sop_uid,mass\n9.9,1", "None of the 4 files"),
         ("sop_uid,nodule\n1.2.0,1", "no column 'mass'"),
     ],
@@ -89,16 +89,16 @@ def test_labels_that_cannot_be_joined_are_refused(read, text, reason):
         read(text)
 
 
-def test_names_are_joined_whatever_folders_and_suffixes_either_side_has(read, folder, described):
-    told = described(read("image,mass\npng/S1/IM2.png,1\nother/IM10.png,0\nx/top.png,1\ny/top.png,0"), folder)
-    by_path = {row["image"]: row for row in told}
+def test_names_are_matched_whatever_their_folders_and_suffixes(read, folder, described):
+    rows = described(read("image,mass\npng/S1/IM2.png,1\nother/IM10.png,0\nx/top.png,1\ny/top.png,0"), folder)
+    by_path = {row["image"]: row for row in rows}
     assert (by_path["S1/IM2"]["mass"], by_path["S1/IM10.dcm"]["mass"]) == (1, 0)
     assert "problems" in by_path["top.dcm"]  # two rows of the labels end in this name
 
 
 def test_a_column_is_chosen_by_match(read, folder, described):
-    told = described(read("sop_uid,file,mass\n1.2.3,IM2,1", match=Match.FILE), folder)
-    assert [row["mass"] for row in told if "problems" not in row] == [1]
+    rows = described(read("sop_uid,file,mass\n1.2.3,IM2,1", match=Match.FILE), folder)
+    assert [row["mass"] for row in rows if "problems" not in row] == [1]
 
 
 def test_a_patient_without_identifier_is_left_out(folder, store, write_dicom_file):

@@ -1,4 +1,4 @@
-"""CT as a PACS exports it: slices of several series in one folder, beside localizers and reports; one row a series."""
+"""CT as exported by a PACS: slices of several series in one folder, beside localizers and reports; one row per series."""
 
 import shutil
 from pathlib import Path
@@ -7,6 +7,7 @@ import numpy as np
 import pydicom
 import pytest
 
+from dpmed_core.cohort.intake import read_result
 from dpmed_core.cohort.intake.importer import import_source
 from dpmed_core.cohort.sources.catalogue import open_source
 from dpmed_core.cohort.sources.request import ImportRequest, Match
@@ -18,7 +19,7 @@ from dpmed_core.imaging.modality import Modality, Sex
 
 @pytest.fixture
 def export(tmp_path: Path) -> Path:
-    """Two patients; the first has two series whose files lie in one folder, beside a localizer, a report and a text."""
+    """Two patients; the first has two series in one folder, beside a localizer, a report and a text file."""
     root = tmp_path / "export"
     for number, patient in enumerate("AAB"):
         volume = np.random.default_rng(number).integers(-1000, 500, (20, 16, 16), dtype=np.int16)
@@ -38,9 +39,9 @@ def export(tmp_path: Path) -> Path:
     return root
 
 
-def read(export: Path, labels: str, **requests: object):
+def read(export: Path, labels: str, **options: object):
     (export.parent / "labels.csv").write_text(labels)
-    request = ImportRequest(export, findings=("pdac",), labels=export.parent / "labels.csv", modality=Modality.CT, **requests)
+    request = ImportRequest(export, findings=("pdac",), labels=export.parent / "labels.csv", modality=Modality.CT, **options)
     return open_source("dicom", request)
 
 
@@ -50,10 +51,12 @@ def test_each_series_is_a_scan_of_its_patient(export: Path, store) -> None:
     assert (report.n_imported, report.n_patients) == (3, 2)
     assert sorted(cohort.cases["age"]) == [60, 61, 62] and set(cohort.cases["sex"]) == {Sex.MALE.value}
     for number in range(3):
-        place = cohort.cases.index[cohort.cases["age"] == 60 + number].item()
-        assert np.array_equal(cohort.images[place], read_scan(export.parent / f"w{number}").pixels)
-    assert any("2 DICOM files are no slices of CT" in note for note in report.warnings)
-    assert any("1 files are not DICOM" in note for note in report.warnings)
+        row = cohort.cases.index[cohort.cases["age"] == 60 + number].item()
+        assert np.array_equal(cohort.images[row], read_scan(export.parent / f"w{number}").pixels)
+    assert any(
+        "2 DICOM files that are not CT slices (localizers, reports, other modalities) were left out" in note for note in report.warnings
+    )
+    assert any("1 file that is not DICOM was left out" in note for note in report.warnings)
 
 
 @pytest.mark.parametrize(
@@ -71,14 +74,12 @@ def test_labels_are_joined_by_series_accession_or_folder(export: Path, labels: s
     assert not any(row.problems for row in rows)
 
 
-def test_a_series_without_a_row_is_left_out_and_named(export: Path) -> None:
+def test_a_series_without_a_row_is_left_out_and_reported(export: Path) -> None:
     rows = list(read(export, "SeriesInstanceUID,pdac\n1.2.0,1\n1.2.2,1").rows)
     assert [bool(row.problems) for row in rows] == [False, True, False] and rows[1].problems[0].column == "pdac"
 
 
-def test_an_import_of_an_export_is_resumed_only_where_its_files_did_not_change(export: Path, store, monkeypatch) -> None:
-    from dpmed_core.cohort.intake import read_result as outcome
-
+def test_an_import_is_resumed_only_for_series_whose_files_did_not_change(export: Path, store, monkeypatch) -> None:
     labels = "SeriesInstanceUID,pdac\n1.2.0,1\n1.2.1,0\n1.2.2,1"
 
     def stop(done: int, total: int) -> None:
@@ -87,8 +88,10 @@ def test_an_import_of_an_export_is_resumed_only_where_its_files_did_not_change(e
     with pytest.raises(KeyboardInterrupt):
         import_source(store, "ct", read(export, labels), modality=Modality.CT, workers=0, progress=stop)
     (export / "A" / "0003-1.dcm").touch()
-    seen, read_image = [], outcome.read_image
-    monkeypatch.setattr(outcome, "read_image", lambda place, **kind: seen.append(place.paths[0][-6:]) or read_image(place, **kind))
+    seen, read_image = [], read_result.read_image
+    monkeypatch.setattr(
+        read_result, "read_image", lambda location, **kind: seen.append(location.paths[0][-6:]) or read_image(location, **kind)
+    )
     import_source(store, "ct", read(export, labels), modality=Modality.CT, workers=0)
     assert sorted(seen) == ["-1.dcm", "-2.dcm"]
 
@@ -98,5 +101,5 @@ def test_an_export_without_ct_is_refused(export: Path) -> None:
         if path.name not in ("scout.dcm", "report.dcm"):
             path.unlink()
     shutil.rmtree(export / "B")
-    with pytest.raises(CohortError, match="holds no slice of CT"):
+    with pytest.raises(CohortError, match="holds no CT slice"):
         open_source("dicom", ImportRequest(export, modality=Modality.CT))

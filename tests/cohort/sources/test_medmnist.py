@@ -13,7 +13,7 @@ SIZES = {"train": 12, "val": 4, "test": 5}
 
 @pytest.fixture
 def write_npz(tmp_path):
-    """Writes a file in MedMNIST's layout; `labels` says how many columns and how many classes."""
+    """A function that writes a file in MedMNIST's layout with so many columns of labels and classes."""
 
     def write(name, *, side=28, channels=None, columns=1, classes=2, save=np.savez_compressed, **changes):
         rng, arrays = np.random.default_rng(0), {}
@@ -29,24 +29,24 @@ def write_npz(tmp_path):
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_pictures_labels_and_parts_are_those_of_the_file(store, write_npz, save):
+def test_images_labels_and_parts_are_those_of_the_file(store, write_npz, save):
     path, arrays = write_npz("pneumoniamnist_128", side=128, save=save)
     report = import_source(store, "images", read_medmnist(path))
     cohort = store.load("images")
     assert report.n_imported == report.n_patients == 21 and not cohort.patients_known
     assert cohort.findings == ("pneumonia",) and cohort.has_own_split
     stored = {image.tobytes(): case for image, case in zip(cohort.images, cohort.cases.itertuples(), strict=True)}
-    for part, stands_for in zip(SIZES, (Part.TRAIN, Part.VALIDATION, Part.TEST), strict=True):
+    for part, stored_part in zip(SIZES, (Part.TRAIN, Part.VALIDATION, Part.TEST), strict=True):
         for pixels, label in zip(arrays[f"{part}_images"], arrays[f"{part}_labels"], strict=True):
             case = stored[pixels.tobytes()]
-            assert case.pneumonia == label.item() and case.split == stands_for
+            assert case.pneumonia == label.item() and case.split == stored_part
 
 
-def test_small_pictures_are_enlarged_and_the_report_says_so(store, write_npz):
+def test_small_images_are_enlarged_and_the_report_says_so(store, write_npz):
     report = import_source(store, "images", read_medmnist(write_npz("pneumoniamnist")[0]))
-    told = " ".join(report.warnings)
-    assert "28 x 28 pixels and are stored with 128 x 128, enlarged" in told
-    assert "only the unit image can be promised" in told
+    warnings = " ".join(report.warnings)
+    assert "28 x 28 pixels and are stored with 128 x 128 pixels, enlarged" in warnings
+    assert "the privacy guarantee holds for single images only" in warnings
     assert store.load("images").images.shape == (21, 128, 128)
 
 
@@ -58,7 +58,7 @@ def test_several_classes_become_one_finding_each(write_npz):
         assert list(row.values.values()) == [float(label.item() == number) for number in range(4)]
 
 
-def test_several_labels_are_kept_as_they_are(write_npz):
+def test_several_labels_are_kept(write_npz):
     path, arrays = write_npz("chestmnist_64", side=64, columns=14)
     source = read_medmnist(path, findings=("hernia", "mass"))
     assert source.findings == ("hernia", "mass")
@@ -72,7 +72,7 @@ def test_of_two_classes_the_disease_is_the_finding(write_npz):
     assert [row.values["malignant"] for row in source.rows[:12]] == (1 - arrays["train_labels"][:, 0].astype(int)).tolist()
 
 
-def test_a_file_of_unknown_name_takes_the_names_it_is_given(write_npz):
+def test_a_file_with_an_unknown_name_gets_the_given_names_of_classes(write_npz):
     assert read_medmnist(write_npz("ours", classes=3)[0]).findings == ("class_0", "class_1", "class_2")
     assert read_medmnist(write_npz("ours", classes=3)[0], findings=("a", "b", "c")).findings == ("a", "b", "c")
     assert read_medmnist(write_npz("ours")[0], findings=("disease",)).findings == ("disease",)
@@ -97,18 +97,18 @@ def test_colour_becomes_luminance(store, write_npz):
         ({"test_labels": np.full((5, 1), -1)}, "negative"),
     ],
 )
-def test_what_is_not_laid_out_as_published_is_refused(write_npz, change, reason):
+def test_another_layout_is_refused(write_npz, change, reason):
     with pytest.raises(CohortError, match=reason):
         read_medmnist(write_npz("pneumoniamnist", **change)[0])
 
 
-def test_a_finding_that_the_data_set_has_not_is_named(write_npz):
+def test_an_unknown_finding_is_refused_with_the_known_ones(write_npz):
     with pytest.raises(CohortError, match="no finding 'mass': it has normal, pneumonia"):
         read_medmnist(write_npz("pneumoniamnist")[0], findings=("mass",))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
-def test_a_file_that_breaks_off_is_refused(write_npz, share):
+def test_a_file_that_is_cut_short_is_refused(write_npz, share):
     path, _ = write_npz("pneumoniamnist")
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     with pytest.raises(CohortError, match="cannot be read"):
@@ -116,7 +116,7 @@ def test_a_file_that_breaks_off_is_refused(write_npz, share):
 
 
 @pytest.mark.real
-def test_the_real_file_comes_in_whole(store, real_cohorts):
+def test_the_real_file_is_imported_completely(store, real_cohorts):
     source = read_medmnist(real_cohorts / "pneumoniamnist" / "pneumoniamnist.npz")
     report = import_source(store, "images", source)
     cohort = store.load("images")

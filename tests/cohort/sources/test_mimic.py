@@ -61,14 +61,14 @@ def jpg(tables, pictures):
     return tables
 
 
-def request(folder, **requests):
-    return ImportRequest(folder, findings=("cardiomegaly", "pleural_effusion", "fracture"), uncertain=Uncertain.IGNORE, **requests)
+def request(folder, **options):
+    return ImportRequest(folder, findings=("cardiomegaly", "pleural_effusion", "fracture"), uncertain=Uncertain.IGNORE, **options)
 
 
-def test_the_published_tables_are_understood(jpg, described):
+def test_the_published_tables_are_read(jpg, described):
     source = read_mimic_jpg(request(jpg, published_split=True))
-    told = described(source, jpg)
-    assert told[0] == {
+    rows = described(source, jpg)
+    assert rows[0] == {
         "row": 2,
         "image": f"{path(0)}.jpg",
         "patient": "10000032",
@@ -79,32 +79,32 @@ def test_the_published_tables_are_understood(jpg, described):
         "pleural_effusion": None,
         "fracture": 0,
     }
-    assert [(row["row"], row["part"]) for row in told] == [(2, "train"), (4, "validation"), (5, "test")]
-    assert told[2]["age"] is None and told[2]["sex"] == "unknown"
-    assert [told[2][name] for name in source.findings] == [None, None, None]
-    assert any("1 images belong to studies without labels" in note for note in source.notes)
-    assert any("1 images other than PA and AP" in note for note in source.notes)
+    assert [(row["row"], row["part"]) for row in rows] == [(2, "train"), (4, "validation"), (5, "test")]
+    assert rows[2]["age"] is None and rows[2]["sex"] == "unknown"
+    assert [rows[2][name] for name in source.findings] == [None, None, None]
+    assert any("1 image belongs to a study without labels" in note for note in source.notes)
+    assert any("1 image was left out because the view is neither PA nor AP" in note for note in source.notes)
 
 
-def test_every_view_is_read_where_asked_for(jpg, described):
-    told = described(read_mimic_jpg(request(jpg, views=Views.ALL)), jpg)
-    assert len(told) == 4 and told[1]["image"] == f"{path(1)}.jpg" and {row["part"] for row in told} == {None}
+def test_every_view_is_read_if_requested(jpg, described):
+    rows = described(read_mimic_jpg(request(jpg, views=Views.ALL)), jpg)
+    assert len(rows) == 4 and rows[1]["image"] == f"{path(1)}.jpg" and {row["part"] for row in rows} == {None}
 
 
-def test_the_dicom_edition_takes_its_labels_from_the_other(tables, tmp_path, described, write_dicom_file):
+def test_the_dicom_edition_takes_its_labels_from_the_jpg_edition(tables, tmp_path, described, write_dicom_file):
     images = tmp_path / "mimic-cxr"
     images.mkdir()
     (tables / "cxr-record-list.csv.gz").rename(images / "cxr-record-list.csv.gz")
     for i in range(4):
         (images / path(i)).parent.mkdir(parents=True, exist_ok=True)
         write_dicom_file(images / f"{path(i)}.dcm", np.arange(64, dtype=np.uint16).reshape(8, 8))
-    told = described(read_mimic_dicom(request(images, labels=tables, published_split=True)), images)
-    assert [(row["row"], row["image"], row["part"]) for row in told] == [
+    rows = described(read_mimic_dicom(request(images, labels=tables, published_split=True)), images)
+    assert [(row["row"], row["image"], row["part"]) for row in rows] == [
         (2, f"{path(0)}.dcm", "train"),
         (4, f"{path(2)}.dcm", "validation"),
         (5, f"{path(3)}.dcm", "test"),
     ]
-    assert told[0]["cardiomegaly"] == 1 and told[0]["age"] == 54
+    assert rows[0]["cardiomegaly"] == 1 and rows[0]["age"] == 54
 
 
 def test_a_missing_table_is_named(tmp_path):

@@ -1,4 +1,4 @@
-"""NIH ChestX-ray14 in miniature, and a thousand of its real images."""
+"""NIH ChestX-ray14 in miniature, and 1,000 of its real images."""
 
 import shutil
 
@@ -34,10 +34,10 @@ def folder(tmp_path, pictures, write_csv):
     return tmp_path
 
 
-def test_the_published_table_is_understood(folder, described):
+def test_the_published_table_is_read(folder, described):
     source = read_nih(ImportRequest(folder, findings=("cardiomegaly", "pleural_thickening", "mass", "abnormal")))
-    told = described(source, folder)
-    assert told[0] == {
+    rows = described(source, folder)
+    assert rows[0] == {
         "row": 2,
         "image": "images_001/images/00000001_000.png",
         "patient": "00000001",
@@ -49,16 +49,16 @@ def test_the_published_table_is_understood(folder, described):
         "mass": 0,
         "abnormal": 1,
     }
-    assert [(row["age"], row["abnormal"], row["pleural_thickening"], row["mass"]) for row in told[1:4]] == [
+    assert [(row["age"], row["abnormal"], row["pleural_thickening"], row["mass"]) for row in rows[1:4]] == [
         (58, 0, 0, 0),
         (None, 1, 1, 0),
         (pytest.approx(13 / 12, abs=1e-4), 1, 0, 1),
     ]
-    assert told[1]["patient"] == "00000001" and told[3]["image"] == "images_002/images/00000003_000.png"
-    assert told[4]["problems"] == [
-        "Row 6, column image: names a file that does not exist; correct the path or name the folder with --images."
+    assert rows[1]["patient"] == "00000001" and rows[3]["image"] == "images_002/images/00000003_000.png"
+    assert rows[4]["problems"] == [
+        "Row 6, column image: names a file that does not exist; correct the path, or name its folder with --images."
     ]
-    assert source.notes == ("1 ages are above 120 years and count as unknown.",)
+    assert source.notes == ("1 age above 120 years counts as unknown.",)
 
 
 def test_all_fourteen_findings_are_read_unless_some_are_named(folder):
@@ -70,8 +70,8 @@ def test_all_fourteen_findings_are_read_unless_some_are_named(folder):
 def test_the_published_lists_become_parts(folder, described):
     (folder / "train_val_list.txt").write_text("00000001_000.png\n00000001_001.png\n00000003_000.png\n")
     (folder / "test_list.txt").write_text("00000002_000.png\n")
-    told = described(read_nih(ImportRequest(folder, published_split=True)), folder)
-    parts = [row["part"] for row in told]
+    rows = described(read_nih(ImportRequest(folder, published_split=True)), folder)
+    parts = [row["part"] for row in rows]
     assert parts[2] == "test" and parts[4] is None
     assert parts[0] == parts[1] and {parts[0], parts[3]} <= {"train", "validation"}
     (folder / "test_list.txt").unlink()
@@ -86,7 +86,7 @@ def test_another_folder_is_refused(tmp_path):
 
 @pytest.mark.real
 def test_real_images_in_the_published_layout_are_the_same_cohort_as_by_manifest(tmp_path, real_cohorts, fixed_key):
-    """The manifest's rows are put back into the publication's columns: label strings, patient numbers without zeros, two folders."""
+    """The manifest's rows are converted to the published columns: label strings, patient numbers without zeros, twelve folders."""
     manifest = pd.read_csv(real_cohorts / "nih1000" / "manifest.csv", dtype=str)
     findings = tuple(map(column_name, LABELS))
     names = manifest["image"].str.removeprefix("images/")

@@ -29,10 +29,10 @@ def folder(tmp_path, pictures, write_csv):
     return tmp_path
 
 
-def test_the_published_table_is_understood(folder, described):
+def test_the_published_table_is_read(folder, described):
     source = read_padchest(ImportRequest(folder))
-    told = described(source, folder)
-    assert {name: told[0][name] for name in ("row", "image", "patient", "age", "sex", "part")} == {
+    rows = described(source, folder)
+    assert {name: rows[0][name] for name in ("row", "image", "patient", "age", "sex", "part")} == {
         "row": 2,
         "image": f"0/{FILES[0]}",
         "patient": "839860488694",
@@ -40,19 +40,19 @@ def test_the_published_table_is_understood(folder, described):
         "sex": "female",
         "part": None,
     }
-    assert (told[0]["cardiomegaly"], told[0]["pleural_effusion"], told[0]["pneumonia"]) == (1, 1, 0)
-    assert [row["row"] for row in told] == [2, 4, 7]
-    assert told[1]["age"] is None and told[2]["sex"] == "unknown" and told[2]["age"] == 67
-    assert any("1 images other than PA and AP" in note for note in source.notes)
+    assert (rows[0]["cardiomegaly"], rows[0]["pleural_effusion"], rows[0]["pneumonia"]) == (1, 1, 0)
+    assert [row["row"] for row in rows] == [2, 4, 7]
+    assert rows[1]["age"] is None and rows[2]["sex"] == "unknown" and rows[2]["age"] == 67
+    assert any("1 image was left out because the view is neither PA nor AP" in note for note in source.notes)
     assert any("2 images without labels" in note for note in source.notes)
 
 
 def test_any_published_label_can_be_named(folder, described):
-    told = described(read_padchest(ImportRequest(folder, findings=("nsg_tube", "kerley_s_lines", "normal"))), folder)
-    assert [(row["nsg_tube"], row["kerley_s_lines"], row["normal"]) for row in told] == [(0, 0, 0), (0, 0, 1), (1, 1, 0)]
+    rows = described(read_padchest(ImportRequest(folder, findings=("nsg_tube", "kerley_s_lines", "normal"))), folder)
+    assert [(row["nsg_tube"], row["kerley_s_lines"], row["normal"]) for row in rows] == [(0, 0, 0), (0, 0, 1), (1, 1, 0)]
     with pytest.raises(CohortError, match="no finding 'moon'"):
         read_padchest(ImportRequest(folder, findings=("moon",)))
 
 
-def test_every_view_is_read_where_asked_for(folder, described):
+def test_every_view_is_read_if_requested(folder, described):
     assert [row["row"] for row in described(read_padchest(ImportRequest(folder, views=Views.ALL)), folder)] == [2, 3, 4, 7]

@@ -1,4 +1,4 @@
-"""Image paths stay in their folder, whatever they are called and wherever links lead."""
+"""Paths of images stay in their folder, also through symbolic links."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Tables of every kind become the same text."""
+"""Tables of every file format are read as the same text."""
 
 import gzip
 import zipfile
@@ -39,13 +39,13 @@ def written(folder, kind):
 
 
 @pytest.mark.parametrize("kind", ["csv", "txt", "tsv", "csv.gz", "parquet", "xlsx"])
-def test_every_kind_of_table_gives_the_same_text(tmp_path, kind):
+def test_every_file_format_gives_the_same_text(tmp_path, kind):
     table = read_table(written(tmp_path, kind))
     assert table.to_numpy().tolist() == TEXT
     assert table.columns.tolist() == ROWS.columns.tolist() and table.index.tolist() == [2, 3, 4]
 
 
-def test_lines_may_end_in_one_separator_more_than_the_header_or_be_short(tmp_path):
+def test_lines_may_end_with_an_additional_separator_or_be_short(tmp_path):
     (tmp_path / "table.csv").write_text('a,"b, c"\n1,2,\n3\n"4,5",6\n')
     table = read_table(tmp_path / "table.csv")
     assert table.columns.tolist() == ["a", "b, c"] and table.to_numpy().tolist() == [["1", "2"], ["3", ""], ["4,5", "6"]]
@@ -58,8 +58,8 @@ def test_lines_may_end_in_one_separator_more_than_the_header_or_be_short(tmp_pat
 def test_a_manifest_may_be_any_of_them(tmp_path, pictures, described, kind):
     pictures(tmp_path, ["a.png", "b.png", "ü,c.png"])
     source = read_manifest(written(tmp_path, kind), images_dir=None, findings=("mass",), comorbidities=("nodule",))
-    told = described(source, tmp_path)
-    assert [(row["row"], row["image"], row["patient"], row["age"], row["mass"], row["nodule"]) for row in told] == [
+    rows = described(source, tmp_path)
+    assert [(row["row"], row["image"], row["patient"], row["age"], row["mass"], row["nodule"]) for row in rows] == [
         (2, "a.png", "7", 61, 1, 1),
         (3, "b.png", "7", None, 0, 0),
         (4, "ü,c.png", "8", 1.5, 1, None),
@@ -67,13 +67,13 @@ def test_a_manifest_may_be_any_of_them(tmp_path, pictures, described, kind):
 
 
 @pytest.mark.parametrize("name", ["broken.parquet", "broken.xlsx", "broken.csv", "broken.csv.gz", "empty.csv"])
-def test_what_is_no_table_is_refused_in_one_sentence(tmp_path, name):
+def test_a_file_that_is_not_a_table_is_refused_in_one_sentence(tmp_path, name):
     (tmp_path / name).write_bytes(b"" if name.startswith("empty") else b"\xff\xfe\x00broken\x00" * 20)
     with pytest.raises(CohortError, match="not a readable CSV, Parquet or Excel file"):
         read_table(tmp_path / name)
 
 
-def test_a_workbook_that_unpacks_to_more_than_the_limit_is_refused(tmp_path, monkeypatch):
+def test_a_workbook_that_decompresses_to_more_than_the_limit_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "LARGEST_WORKBOOK_BYTES", 4 << 20)
     with (
         zipfile.ZipFile(tmp_path / "bomb.xlsx", "w", zipfile.ZIP_DEFLATED) as packed,

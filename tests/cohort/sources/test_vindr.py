@@ -35,21 +35,21 @@ def folder(tmp_path, write_csv, write_dicom_file):
 
 def test_the_majority_of_three_readers_counts(folder, described):
     source = read_vindr(ImportRequest(folder))
-    told = described(source, folder)
+    rows = described(source, folder)
     assert source.findings == ("aortic_enlargement", "cardiomegaly", "nodule_mass", "other_diseases", "no_finding")
-    assert [[row[name] for name in source.findings] for row in told] == [[1, 0, 0, 0, 0], [0, 1, 0, 0, 0], [0, 0, 1, 0, 0]]
-    assert [row["image"] for row in told] == [f"{part}/{image}.dicom" for part, images in IMAGES.items() for image in images]
-    assert [row["row"] for row in told] == [1, 2, 3]
+    assert [[row[name] for name in source.findings] for row in rows] == [[1, 0, 0, 0, 0], [0, 1, 0, 0, 0], [0, 0, 1, 0, 0]]
+    assert [row["image"] for row in rows] == [f"{part}/{image}.dicom" for part, images in IMAGES.items() for image in images]
+    assert [row["row"] for row in rows] == [1, 2, 3]
 
 
-def test_patients_are_not_known_and_people_come_from_the_headers(folder, store):
+def test_patients_are_unknown_and_age_and_sex_come_from_the_headers(folder, store):
     report = import_source(store, "images", read_vindr(ImportRequest(folder, findings=("cardiomegaly",))))
     cohort = store.load("images")
     assert not cohort.patients_known and report.n_patients == 3
     assert set(cohort.cases["age"]) == {61.0} and set(cohort.cases["sex"]) == {"male"}
 
 
-def test_the_published_test_part_is_kept_where_asked_for(folder, described):
+def test_the_published_test_part_is_kept_if_requested(folder, described):
     parts = [row["part"] for row in described(read_vindr(ImportRequest(folder, published_split=True)), folder)]
     assert parts[2] == "test" and set(parts[:2]) <= {"train", "validation"}
 

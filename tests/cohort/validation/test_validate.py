@@ -1,4 +1,4 @@
-"""What the validation report finds, each planted; and what it leaves in peace."""
+"""The validation report: each fault is planted and found, and faultless images are not reported."""
 
 import io
 import json
@@ -12,7 +12,7 @@ from PIL import Image
 from dpmed_core.cohort.intake.importer import import_manifest, import_source
 from dpmed_core.cohort.report import ImportReport, Severity
 from dpmed_core.cohort.sources.catalogue import ImportRequest, open_source
-from dpmed_core.cohort.validation.inputs import ValidationInputs, PixelMeasures
+from dpmed_core.cohort.validation.inputs import PixelMeasures, ValidationInputs
 from dpmed_core.cohort.validation.label_noise import candidates, neighbour_estimates, separation
 from dpmed_core.cohort.validation.near_duplicates import SAME_CORRELATION, candidate_pairs, normalised
 from dpmed_core.errors import SpecError
@@ -27,7 +27,7 @@ N_IMAGES = 40
 
 @pytest.fixture(scope="module")
 def pictures():
-    """Forty different synthetic images, 160 pixels a side, as bytes."""
+    """Forty different synthetic radiographs of 160 x 160 pixels, 8 bits."""
     population = draw_population(N_IMAGES, seed=3, variant="demo")
     images = [render_radiograph(population.iloc[i], i, size=160, seed=3, variant="demo") for i in range(N_IMAGES)]
     return [np.rint(image * 255).astype(np.uint8) for image in images]
@@ -35,7 +35,7 @@ def pictures():
 
 @pytest.fixture
 def cohort(tmp_path, store, write_manifest):
-    """Imports pictures and rows; the report by check name, and the store."""
+    """A function that imports images with their rows and returns the first check of each name."""
 
     def add(pictures, rows, **options):
         folder = tmp_path / "images"
@@ -58,10 +58,10 @@ def test_identical_images_are_counted_by_patient_by_part_and_by_label(cohort, pi
     parts = ["train"] * 20 + ["validation"] * 5 + ["test"] * 15
     rows = [{"split": part} for part in parts]
     pictures = list(pictures)
-    pictures[2] = pictures[0]  # train and train, same label, other patient
-    pictures[5] = pictures[4]  # train and train, contradictory labels, one patient
+    pictures[2] = pictures[0]  # both in training, same label, another patient
+    pictures[5] = pictures[4]  # both in training, contradictory labels, same patient
     rows[5]["patient_id"] = "p4"
-    pictures[21] = pictures[7]  # validation and train
+    pictures[21] = pictures[7]  # in validation and in training
     found = cohort(pictures, rows)
     assert found["identical_images_in_train"].count == 2
     assert found["identical_images_in_train"].groups == ((2, 4), (6, 7))
@@ -73,19 +73,21 @@ def test_identical_images_are_counted_by_patient_by_part_and_by_label(cohort, pi
     assert found["identical_images_across_patients"].outside_guarantee and not found["identical_images_of_one_patient"].outside_guarantee
 
 
-def test_test_images_in_training_stop_training_when_they_are_many(cohort, pictures, store):
+def test_many_test_images_in_the_training_part_prevent_training(cohort, pictures, store):
     rows = [{"split": "train"}] * 20 + [{"split": "test"}] * 20
     pictures = [*pictures[:20], pictures[0], pictures[1], *pictures[22:]]
     found = cohort(pictures, rows)
     assert found["identical_images_in_test_and_train"].severity is Severity.BLOCKING
     blocked = store.load("images")
     assert len(blocked.blocking) == 1
-    with pytest.raises(SpecError, match=r"cannot be trained on: 2 test images also stand in the training part"):
+    with pytest.raises(
+        SpecError, match=r"cannot be trained on: 2 test images are identical, pixel by pixel, to an image of the training part"
+    ):
         plan_runs(blocked, key=KEY, recipe="probe", epsilons=[1.0], n_seeds=1, delta=None, unit=PrivacyUnit.PATIENT)
 
 
 @pytest.mark.parametrize("values", [dict.fromkeys(range(N_IMAGES), 1), dict.fromkeys(range(N_IMAGES), "")])
-def test_a_cohort_in_which_nothing_varies_stops_training(cohort, pictures, values):
+def test_a_cohort_in_which_no_finding_varies_prevents_training(cohort, pictures, values):
     found = cohort(pictures, [{"mass": values[i]} for i in range(N_IMAGES)])
     assert found["nothing_to_learn"].severity is Severity.BLOCKING
 
@@ -106,7 +108,7 @@ def compressed(picture):
     ],
     ids=["compressed", "brightness", "size", "noise"],
 )
-def test_the_same_image_exported_otherwise_is_near_identical(cohort, pictures, changed):
+def test_the_same_image_exported_differently_is_near_identical(cohort, pictures, changed):
     found = cohort([*pictures, changed(pictures[8])], [{}] * (N_IMAGES + 1))
     assert found["near_identical_images_across_patients"].groups == ((10, N_IMAGES + 2),)
     assert "identical_images_across_patients" not in found
@@ -126,7 +128,7 @@ def test_candidates_are_those_of_comparing_all_pairs():
     assert sorted(map(tuple, candidate_pairs(vectors))) == sorted(map(tuple, everywhere))
 
 
-def test_constant_dark_and_clipped_images_are_named(cohort, pictures):
+def test_constant_nearly_constant_and_saturated_images_are_reported(cohort, pictures):
     clipped = np.where(pictures[0] > 127, 255, 0).astype(np.uint8)
     faint = (100 + np.arange(160 * 160).reshape(160, 160) % 5).astype(np.uint8)
     found = cohort([*pictures[2:], np.full((160, 160), 7, np.uint8), clipped, faint], [{}] * (N_IMAGES + 1))
@@ -135,7 +137,7 @@ def test_constant_dark_and_clipped_images_are_named(cohort, pictures):
     assert found["nearly_constant_images"].rows == (N_IMAGES + 2,)
 
 
-def test_what_is_unknown_left_out_or_of_two_kinds_is_counted_with_its_rows(cohort, pictures):
+def test_unknown_values_rows_left_out_and_patients_of_two_sexes_are_reported_with_their_rows(cohort, pictures):
     rows = [{} for _ in range(N_IMAGES)]
     rows[0], rows[1], rows[2] = {"age": ""}, {"sex": ""}, {"mass": ""}
     rows[3], rows[4] = {"patient_id": "both", "sex": "F"}, {"patient_id": "both", "sex": "M"}
@@ -146,20 +148,20 @@ def test_what_is_unknown_left_out_or_of_two_kinds_is_counted_with_its_rows(cohor
     assert found["rows_left_out"].rows == (7,)
 
 
-def test_patients_in_two_splits_are_named_with_all_their_rows(cohort, pictures):
+def test_patients_in_two_parts_are_reported_with_all_their_rows(cohort, pictures):
     rows = [{"split": "train"} for _ in range(N_IMAGES)]
-    rows[3] |= {"patient_id": "torn"}
-    rows[9] |= {"patient_id": "torn", "split": "test"}
+    rows[3] |= {"patient_id": "both"}
+    rows[9] |= {"patient_id": "both", "split": "test"}
     rows[10] |= {"split": "test"}
     found = cohort(pictures, rows)
     assert found["patients_in_two_splits"].groups == ((5, 11),)
 
 
-def test_a_finding_too_rare_in_a_subgroup_says_in_which(cohort, pictures):
+def test_a_finding_too_rare_in_a_subgroup_is_reported_with_the_subgroup(cohort, pictures):
     rows = [{"split": "test" if i % 2 else "train", "mass": i % 4 // 2, "sex": "M" if i < 20 else "F"} for i in range(N_IMAGES)]
     rows += [{"split": "test", "mass": 0, "sex": "other", "image": "0.png", "age": 85}] * 3
     found = cohort(pictures, rows)
-    assert found["rare_in_subgroup"].sentence.endswith("or without it: Other, 80+ years.")
+    assert found["rare_in_subgroup"].sentence.endswith("without it: Other, 80+ years.")
     assert found["rare_in_subgroup"].rows == (42, 43, 44)
 
 
@@ -170,12 +172,12 @@ def inputs_of(thumbnails, labels, patients):
     return ValidationInputs(cases, ("mass",), (), np.arange(n), np.zeros((n, 32), np.uint8), np.full(n, "train"), None, measured)
 
 
-def test_flipped_labels_are_found_among_look_alikes():
-    """Two kinds of pictures; 5 % of the labels flipped: most are named, and few others."""
+def test_flipped_labels_are_found_by_similar_images():
+    """Two classes of images with 5 % of the labels flipped: most flipped labels are named, and few others."""
     rng = np.random.default_rng(1)
     truth = rng.random(600) < 0.4
-    kinds = rng.normal(size=(2, 16, 16))
-    thumbnails = np.clip(128 + 30 * (kinds[truth.astype(int)] + rng.normal(0, 1.5, (600, 16, 16))), 0, 255).astype(np.uint8)
+    prototypes = rng.normal(size=(2, 16, 16))
+    thumbnails = np.clip(128 + 30 * (prototypes[truth.astype(int)] + rng.normal(0, 1.5, (600, 16, 16))), 0, 255).astype(np.uint8)
     flipped = rng.random(600) < 0.05
     labels = (truth ^ flipped).astype(np.float32)
     inputs = inputs_of(thumbnails, labels, [f"p{i}" for i in range(600)])
@@ -185,7 +187,7 @@ def test_flipped_labels_are_found_among_look_alikes():
     assert named[~flipped].mean() < 0.05
 
 
-def test_look_alikes_of_the_same_patient_do_not_vouch_for_each_other():
+def test_similar_images_of_the_same_patient_are_not_used():
     rng = np.random.default_rng(2)
     thumbnails = np.repeat(rng.integers(0, 256, (100, 16, 16), dtype=np.uint8), 5, axis=0)
     labels = np.repeat(rng.integers(0, 2, 100), 5).astype(np.float32)

@@ -90,7 +90,7 @@ def test_intervals_hold_the_truth():
     assert held / n_cohorts > 0.95 - 3 * np.sqrt(0.95 * 0.05 / n_cohorts)
 
 
-def test_its_figures_speak_of_it_and_its_chance_level_is_each_groups_prevalence(make_scored, images_cohort, words):
+def test_its_figures_name_it_and_its_chance_level_is_each_groups_prevalence(make_scored, images_cohort, words):
     tables = evaluation_tables(make_scored(RUNS, n_patients=300), ["sex"])
     choice = Choice(finding="mass", epsilon=1.0, attribute="sex", metric="auprc")
     forest = draw("fairness-forest", tables, choice, images_cohort)

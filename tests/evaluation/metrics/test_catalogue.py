@@ -1,6 +1,7 @@
-"""What every metric of the catalogue must do, whichever it is."""
+"""What holds for every metric of the catalogue."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from dpmed_core.errors import SpecError
@@ -8,7 +9,9 @@ from dpmed_core.evaluation.metrics.auroc import AUROC
 from dpmed_core.evaluation.metrics.catalogue import METRICS, OFFERED, metric_called
 from dpmed_core.evaluation.metrics.measured import mean_over_findings
 from dpmed_core.evaluation.metrics.metric import Better
+from dpmed_core.evaluation.metrics.paired import paired_differences
 from dpmed_core.evaluation.metrics.parity import PARITY_DIFFERENCES
+from dpmed_core.evaluation.statistics.jackknife import jackknife
 from tests.scored import evaluation_tables
 
 RUNS = {"reference": np.nan, "reference-again": np.nan, "private": 1.0, "private-again": 1.0}
@@ -26,7 +29,7 @@ def probabilities():
 
 
 @pytest.mark.parametrize("metric", OFFERED.values(), ids=OFFERED)
-def test_a_metric_has_every_table_inside_its_range_with_its_own_column(make_scored, probabilities, metric):
+def test_a_metric_has_every_table_within_its_range_and_in_its_column(make_scored, probabilities, metric):
     tables = evaluation_tables(probabilities(make_scored), ["sex"]).of(metric)
     value, low, high = metric.columns
     for table in (tables.utility, tables.subgroups, tables.means, tables.groups):
@@ -43,7 +46,7 @@ def test_a_metric_has_every_table_inside_its_range_with_its_own_column(make_scor
 
 
 @pytest.mark.parametrize("metric", PARITY_DIFFERENCES, ids=lambda metric: metric.name)
-def test_a_contrast_has_rows_for_groups_beside_others_alone_and_they_are_the_parity_tables(make_scored, metric):
+def test_a_contrast_has_rows_for_subgroups_only_and_they_are_the_parity_tables(make_scored, metric):
     tables = evaluation_tables(make_scored(RUNS, n_patients=240, validation=True), ["sex"])
     means = tables.of(metric).means
     assert set(means["attribute"]) == {"sex"} and set(means["subgroup"]) == {"female", "male"}
@@ -82,3 +85,22 @@ def test_only_findings_that_are_used_count_in_their_mean():
 def test_an_unknown_metric_is_refused_with_those_that_exist():
     with pytest.raises(SpecError, match="no metric 'f1': choose one of auroc, auprc"):
         metric_called("f1")
+
+
+@pytest.mark.parametrize("name", OFFERED)
+def test_size_against_loss_has_a_value_or_a_reason_whatever_the_metric(make_scored, probabilities, name):
+    table = evaluation_tables(probabilities(make_scored), ["age"]).of(METRICS[name]).size_loss
+    assert len(table) and (table["pearson_r"].notna() | (table["reason"] != "")).all()
+
+
+def test_thresholds_of_both_arms_are_paired_by_the_resample_that_they_were_chosen_on(make_scored):
+    """The difference of an arm to itself, under another name, has no error at all; of independent thresholds it would have."""
+    scored = make_scored({"reference": np.nan, "private": 1.0}, n_patients=240, validation=True)
+    same = scored[scored["run_id"] == "reference"].assign(run_id="private", epsilon=1.0, epsilon_spent=1.0, delta=1e-5, accountant="prv")
+    costs = evaluation_tables(pd.concat([scored[scored["run_id"] == "reference"], same])).of(METRICS["sensitivity"]).costs
+    assert (costs["difference"] == 0).all() and (costs["difference_low"] == 0).all() and (costs["difference_high"] == 0).all()
+    differing = evaluation_tables(scored).of(METRICS["sensitivity"])
+    (pair,) = paired_differences(differing.measured[0])
+    by_hand = (pair.private.replicates - pair.non_private.replicates).var(axis=-1)
+    patients, _ = jackknife(pair.influence, pair.measured.grouping, pair.private.n_effective)
+    assert pair.variance()[0] == pytest.approx(patients + by_hand)

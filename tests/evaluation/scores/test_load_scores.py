@@ -57,7 +57,7 @@ def test_scores_read_as_arrays_give_the_same_values_as_the_table_of_stored_score
     pd.testing.assert_frame_equal(by_array.set_index(keys).sort_index(), by_table.set_index(keys).sort_index(), check_dtype=False)
 
 
-def test_validation_cases_are_apart_from_test_cases(stored):
+def test_validation_and_test_panels_share_no_patient(stored):
     store, cohort = stored
     read = read_scores(store, cohort)
     tested = set().union(*(panel.cases["patient_id"] for panel in read.test))
@@ -66,7 +66,7 @@ def test_validation_cases_are_apart_from_test_cases(stored):
     assert sum(len(panel.runs) for panel in read.validation) == 3
 
 
-def test_trainings_by_an_older_version_of_their_recipe_are_named_and_not_counted_with_the_newer(stored):
+def test_runs_by_an_older_version_of_their_recipe_are_named_and_left_out(stored):
     store, cohort = stored
     older = store.statuses()
     assert not read_scores(store, cohort).superseded

@@ -19,7 +19,7 @@ def draw(n_patients, *, images=1, seed=0, decimals=1):
     return scores, labels, patients
 
 
-def area_and_influence(scores, labels, patients, cases=None, by=()):
+def auroc_and_influence(scores, labels, patients, cases=None, by=()):
     cases = pd.DataFrame(index=range(len(scores))) if cases is None else cases
     grouping = group_cases(cases, by, patients, n_patients=int(patients.max()) + 1)
     value, influence = auroc_by_group(scores, Design.of(labels, grouping))
@@ -38,7 +38,7 @@ def test_every_subgroup_has_scikit_learns_value_ties_included(decimals, unknown)
     rng = np.random.default_rng(1)
     cases = pd.DataFrame({"sex": rng.choice(["female", "male", "unknown"], len(scores)), "age": rng.uniform(0, 99, len(scores))})
     labels[rng.random(len(labels)) < unknown] = np.nan
-    grouping, value, _ = area_and_influence(scores, labels, patients, cases, ("sex", "age", "sex*age"))
+    grouping, value, _ = auroc_and_influence(scores, labels, patients, cases, ("sex", "age", "sex*age"))
     assert len(grouping.groups) == 1 + 3 + 5 + 11
     for block in grouping.blocks:
         for code in range(block.n_groups):
@@ -51,7 +51,7 @@ def test_with_one_image_each_the_variance_is_delongs():
     scores, labels, patients = draw(80)
     psi = kernel(scores, labels)
     expected = psi.mean(axis=1).var(ddof=1) / psi.shape[0] + psi.mean(axis=0).var(ddof=1) / psi.shape[1]
-    _, _, influence = area_and_influence(scores, labels, patients)
+    _, _, influence = auroc_and_influence(scores, labels, patients)
     assert np.square(influence).sum() == pytest.approx(expected, rel=1e-12)
 
 
@@ -66,7 +66,7 @@ def test_with_several_images_each_the_variance_is_obuchowskis_up_to_the_correcti
     i10, i01 = len(set(patients[positives])), len(set(patients[negatives]))
     s10, s01, s11 = i10 / ((i10 - 1) * m) * a @ a, i01 / ((i01 - 1) * n) * b @ b, 400 / 399 * a @ b
     obuchowski = s10 / m + s01 / n + 2 * s11 / (m * n)
-    _, _, influence = area_and_influence(scores, labels, patients)
+    _, _, influence = auroc_and_influence(scores, labels, patients)
     assert np.square(influence).sum() == pytest.approx(obuchowski, rel=2e-2)
 
 
@@ -82,7 +82,7 @@ def test_the_influence_is_its_definition():
         mine, other = patients[labels == 1] == p, patients[labels == 0] == p
         a, b = (v10[mine] - area).sum() / m, (v01[other] - area).sum() / n
         expected.append(a / (1 - mine.sum() / m) * math.sqrt((i - 1) / i) + b / (1 - other.sum() / n) * math.sqrt((j - 1) / j))
-    _, _, influence = area_and_influence(scores, labels, patients)
+    _, _, influence = auroc_and_influence(scores, labels, patients)
     assert influence == pytest.approx(np.array(expected), rel=1e-12)
 
 
@@ -102,7 +102,7 @@ Robin et al. 2011 (doi 10.1186/1471-2105-12-77)."""
 def test_the_example_of_the_proc_package_comes_out():
     """Variances, covariance and paired test of DeLong et al. 1988, as the R package pROC publishes them with its tests."""
     labels = np.repeat([1.0, 0.0], [41, 72])
-    (_, wfns, grade), (_, s100b, protein) = (area_and_influence(np.array(t.split(), float), labels, np.arange(113)) for t in (WFNS, S100B))
+    (_, wfns, grade), (_, s100b, protein) = (auroc_and_influence(np.array(t.split(), float), labels, np.arange(113)) for t in (WFNS, S100B))
     assert [wfns[0], s100b[0]] == pytest.approx([0.823678861788618, 0.731368563685637], rel=1e-12)
     assert [grade @ grade, protein @ protein] == pytest.approx([0.00146991470882363, 0.00266868245717244], rel=1e-12)
     assert grade @ protein == pytest.approx(0.00119615567376754, rel=1e-12)

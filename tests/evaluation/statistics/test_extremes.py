@@ -1,4 +1,4 @@
-"""Cohorts that no table may stumble over: every table is made, and what is not estimable says so with its counts."""
+"""Extreme cohorts: every table is made, and what is not estimable has a reason and counts."""
 
 import numpy as np
 import pytest

@@ -6,7 +6,7 @@ from scipy.stats import beta, norm, t
 from statsmodels.stats.proportion import proportion_confint
 
 from benchmarks.cohorts import Cohort, separation
-from benchmarks.coverage import WHAT, cell
+from benchmarks.coverage import INTERVALS, coverage_row
 from dpmed_core.evaluation.metrics.auroc import AUROC
 from dpmed_core.evaluation.metrics.measured import measure
 from dpmed_core.evaluation.scores.grouping import EVERYBODY
@@ -32,7 +32,7 @@ def test_an_interval_is_symmetric_on_the_logit_scale():
     assert logit(high) - logit(0.9) == pytest.approx(reach) and logit(0.9) - logit(low) == pytest.approx(reach)
 
 
-def test_at_exactly_one_or_zero_the_interval_says_how_few_were_seen():
+def test_at_exactly_one_or_zero_the_interval_depends_on_the_number_of_patients():
     low, high = on_logit(np.array([1.0, 0.0]), np.zeros(2), np.ones(2), np.array([20.0, 20.0]))
     assert low == pytest.approx([0.025 ** (1 / 20), 0]) and high == pytest.approx([1, 1 - 0.025 ** (1 / 20)])
 
@@ -46,7 +46,7 @@ def test_no_interval_reaches_farther_than_a_shares_of_as_many_patients(hits, n):
     assert high == pytest.approx(1 - low)
 
 
-def test_a_patient_who_makes_all_errors_leaves_an_interval_that_says_something():
+def test_the_interval_is_not_from_0_to_1_where_one_patient_makes_all_errors():
     labels, scores = np.repeat([[0.0, 1.0]], [40, 40], axis=1), np.arange(80.0)
     scores[40] = 30.5  # nine of 1,600 pairs in the wrong order, all by one patient
     cohort = Cohort(np.arange(80), labels, np.random.default_rng(0), 0.0)
@@ -60,7 +60,7 @@ def test_a_patient_who_makes_all_errors_leaves_an_interval_that_says_something()
     assert 0.8 < mean["auroc_low"] < 0.95 < mean["auroc"] < mean["auroc_high"] < 1
 
 
-def test_equal_patients_count_in_full_and_one_who_carries_all_counts_alone():
+def test_degrees_of_freedom_are_the_patients_where_all_weigh_alike_and_few_where_one_carries_all():
     equal = np.random.default_rng(0).normal(size=100_000)
     squares, fourths = np.square(equal).sum(), (equal**4).sum()
     assert freedom_of(squares, fourths, 1e9) == pytest.approx(100_000, rel=0.05)
@@ -78,10 +78,10 @@ def test_a_difference_has_students_interval():
     assert (low, high) == (pytest.approx(0.1 - t.ppf(0.975, 4) * 0.1), pytest.approx(0.1 + t.ppf(0.975, 4) * 0.1))
 
 
-def test_intervals_hold_the_truth_and_those_that_take_images_for_patients_do_not():
+def test_intervals_hold_the_truth_and_those_that_ignore_patients_do_not():
     """250 cohorts of the simulation that docs/STATISTICS.md reports in full; 5 standard errors of a coverage of 95 % are .07."""
-    found = cell(250, n_patients=53, correlation=0.6, prevalence=0.3, auroc=0.9)
-    assert [found[f"{what} coverage"] > 0.95 - 0.07 for what in WHAT] == [True, True, True, False]
+    found = coverage_row(250, n_patients=53, correlation=0.6, prevalence=0.3, auroc=0.9)
+    assert [found[f"{name} coverage"] > 0.95 - 0.07 for name in INTERVALS] == [True, True, True, False]
     assert found["too few"] < 0.2
 
 
@@ -99,24 +99,24 @@ def test_intervals_hold_the_truth_and_those_that_take_images_for_patients_do_not
         ((20, 20, 20, 20, 40, 20.0), ""),
     ],
 )
-def test_too_little_is_not_estimable_and_says_why(counts, reason):
-    said = not_estimable(*counts)
-    assert said.startswith(reason) and bool(said) == bool(reason)
+def test_too_few_images_or_patients_are_not_estimable_with_the_reason(counts, reason):
+    given = not_estimable(*counts)
+    assert given.startswith(reason) and bool(given) == bool(reason)
 
 
 def test_the_logit_is_finite_everywhere():
     assert all(math.isfinite(x) for x in logit([0.0, 0.5, 1.0]))
 
 
-def test_the_interval_over_trainings_holds_the_mean_and_the_one_for_a_new_training_holds_that():
-    """200 cohorts, three trainings each whose AUROC wobbles by .03; the interval of one training alone would miss the mean more often."""
+def test_the_interval_of_the_mean_holds_the_mean_and_that_of_a_new_run_holds_a_new_run():
+    """200 cohorts of three training runs, whose AUROC varies with a standard deviation of .03; the interval of one run alone holds less."""
     held = {"mean": 0, "new": 0, "alone": 0}
-    n_cohorts, wobble, auroc = 200, 0.03, 0.85
+    n_cohorts, shift_sd, auroc = 200, 0.03, 0.85
     for number in range(n_cohorts):
         rng = np.random.default_rng([9, number])
         cohort = Cohort.draw(rng, n_patients=264, n_findings=1, correlation=0.0, prevalence=0.3)
         common = cohort.noise(1)
-        true = auroc + rng.normal(scale=wobble, size=4)
+        true = auroc + rng.normal(scale=shift_sd, size=4)
         scores = [separation(a) * cohort.labels + np.sqrt(0.9) * common + np.sqrt(0.1) * cohort.noise(1) for a in true]
         panel = cohort.panel(np.array(scores[:3]), [1.0] * 3)
         rows = run_rows(AUROC, [measure(AUROC, PanelDesign(panel))], [EVERYBODY])
@@ -144,7 +144,7 @@ def test_the_score_interval_of_few_cases_holds_the_truth(auroc, n_positive, n_ne
     assert 0.93 <= held / 400 <= 0.99
 
 
-def test_the_score_interval_ends_at_its_own_edges_and_is_symmetric():
+def test_the_score_interval_ends_at_0_and_1_and_is_symmetric():
     assert mann_whitney_interval(1.0, 10, 10)[1] == 1 and 0.75 < mann_whitney_interval(1.0, 10, 10)[0] < 0.85
     low, high = mann_whitney_interval(0.0, 10, 10)
     assert low == 0 and high == pytest.approx(1 - mann_whitney_interval(1.0, 10, 10)[0])

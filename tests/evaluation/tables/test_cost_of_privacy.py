@@ -14,19 +14,19 @@ TWO_EACH = {"reference0": np.nan, "reference1": np.nan, "private0": 1.0, "privat
 
 
 def paired_delong(scored, finding):
-    """Difference private minus twin and its standard error, DeLong et al. 1988 by loops, for one image a patient."""
+    """Difference private minus reference and its standard error, DeLong et al. 1988 by loops, for one image a patient."""
     by_run = [
         scored[(scored["run_id"] == run) & (scored["finding"] == finding)].dropna(subset="label") for run in ("reference0", "private0")
     ]
-    areas, v10, v01 = [], [], []
+    aurocs, v10, v01 = [], [], []
     for cases in by_run:
         positive, negative = (cases.loc[cases["label"] == label, "score"].to_numpy() for label in (1, 0))
         psi = (positive[:, None] > negative) + 0.5 * (positive[:, None] == negative)
-        areas.append(psi.mean())
+        aurocs.append(psi.mean())
         v10.append(psi.mean(axis=1))
         v01.append(psi.mean(axis=0))
     variance = np.var(v10[1] - v10[0], ddof=1) / len(v10[0]) + np.var(v01[1] - v01[0], ddof=1) / len(v01[0])
-    return areas[1] - areas[0], np.sqrt(variance)
+    return aurocs[1] - aurocs[0], np.sqrt(variance)
 
 
 def test_with_one_image_each_the_paired_interval_is_delongs(make_scored):
@@ -47,7 +47,7 @@ def test_the_difference_is_that_of_the_utility_table(make_scored):
     for row in cost_table(scored).itertuples():
         means = utility[utility["finding"] == row.finding].groupby(utility["epsilon"].isna())["auroc"].mean()
         assert row.difference == pytest.approx(means[False] - means[True])
-        assert row.covers == "patients and trainings" and (row.n_seeds, row.n_seeds_reference) == (2, 2)
+        assert row.covers == "patients and training runs" and (row.n_seeds, row.n_seeds_reference) == (2, 2)
 
 
 def test_equal_scores_cost_nothing_and_are_non_inferior(make_scored):
@@ -72,7 +72,7 @@ def test_the_three_verdicts_follow_from_interval_and_margin():
     assert non_inferiority(low, high, 0.02).tolist() == [NON_INFERIOR, INFERIOR, NOT_ENOUGH, ""]
 
 
-def test_the_twin_is_reported_as_sampled_alike_and_as_conventional(make_scored):
+def test_references_are_reported_as_sampled_alike_and_as_conventional(make_scored):
     scored = make_scored({"reference0": np.nan, "image0": np.nan, "private0": 1.0})
     scored.loc[scored["run_id"] == "image0", "unit"] = "image"
     table = cost_table(scored)
@@ -90,6 +90,6 @@ def test_runs_on_other_cases_are_not_paired(make_scored):
 
 
 @pytest.mark.parametrize("margin", [0.0, -0.02, 0.5, float("nan")])
-def test_a_margin_that_is_no_loss_is_refused(make_scored, margin):
+def test_a_margin_that_no_loss_can_have_is_refused(make_scored, margin):
     with pytest.raises(SpecError, match="margin"):
         cost_table(make_scored(ONE_EACH), margin=margin)

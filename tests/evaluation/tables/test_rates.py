@@ -53,7 +53,7 @@ def test_the_macro_rate_is_the_mean_over_findings(scored):
     assert macro.to_numpy() == pytest.approx(means[macro.index].to_numpy())
 
 
-def test_youdens_threshold_is_scikit_learns_and_targets_are_met_as_closely_as_can_be():
+def test_youdens_threshold_is_scikit_learns_and_targets_are_met_as_closely_as_possible():
     rng = np.random.default_rng(0)
     labels = (rng.random(500) < 0.3).astype(float)
     scores = np.round(labels + rng.normal(size=500), 1)
@@ -83,7 +83,7 @@ def test_test_patients_do_not_move_the_threshold(scored):
     assert (rate_table(validation)["threshold"].dropna() > rate_table(scored)["threshold"].dropna() + 0.5).all()
 
 
-def test_without_validation_scores_there_is_no_rate_and_it_says_why(make_scored):
+def test_without_validation_scores_there_is_a_reason_and_no_rate(make_scored):
     table = rate_table(make_scored(RUNS))
     assert table["sensitivity"].isna().all() and set(table[table["finding"] != "macro"]["reason"]) == {NO_THRESHOLD}
     parity = parity_table(make_scored(RUNS), ["sex"])
@@ -122,7 +122,7 @@ def test_the_textbooks_differences_are_fairlearns(scored):
     assert by_finding["macro"].to_numpy() == pytest.approx(by_finding[["mass", "nodule"]].mean(axis=1).to_numpy())
 
 
-def test_several_trainings_are_averaged_and_their_spread_widens_the_interval(make_scored):
+def test_several_training_runs_are_averaged_and_their_spread_widens_the_interval(make_scored):
     scored = make_scored({"a": 1.0, "b": 1.0, "c": 1.0}, n_patients=500, validation=True)
     table = rate_table(scored)
     one_by_one = [rate_table(scored[scored["run_id"] == run])["sensitivity"] for run in "abc"]
@@ -134,7 +134,7 @@ def test_several_trainings_are_averaged_and_their_spread_widens_the_interval(mak
 
 
 def test_the_interval_carries_the_thresholds_own_uncertainty():
-    """150 cohorts, few validation patients: 95 % intervals hold the wanted sensitivity; without the threshold's share they do not."""
+    """150 cohorts, few validation patients: 95 % intervals hold the target sensitivity; without the threshold's variance they do not."""
     held, held_without = 0, 0
     for number in range(150):
         rng = np.random.default_rng([5, number])
@@ -157,11 +157,11 @@ def test_the_interval_carries_the_thresholds_own_uncertainty():
 
 
 @pytest.mark.parametrize("text", ["sensitivity", "youden=0.9", "sensitivity=1.5", "specificity=0", "sharp", "sensitivity=high"])
-def test_a_rule_that_makes_no_sense_is_refused(text):
+def test_an_invalid_operating_rule_is_refused(text):
     with pytest.raises(SpecError):
         OperatingRule.parse(text)
 
 
-def test_the_rule_says_on_whom_it_was_chosen():
+def test_the_sentence_of_a_rule_names_the_validation_patients():
     for text in ("youden", "sensitivity=0.9", "specificity=0.95"):
         assert "validation patients" in OperatingRule.parse(text).sentence()

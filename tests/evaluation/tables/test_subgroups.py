@@ -30,7 +30,7 @@ def test_every_row_is_scikit_learns_and_macro_is_their_mean(make_scored):
             assert row.auroc_low < row.auroc < row.auroc_high
 
 
-def test_subgroups_are_scikit_learns_and_too_small_ones_say_so(make_scored):
+def test_subgroups_are_scikit_learns_and_too_small_ones_have_a_reason(make_scored):
     scored = make_scored({"one": 1.0})
     table = subgroup_table(scored, ["sex", "age", "copd"])
     assert set(table["attribute"]) == {"sex", "age", "copd"}
@@ -46,7 +46,7 @@ def test_subgroups_are_scikit_learns_and_too_small_ones_say_so(make_scored):
     assert judged >= 12
 
 
-def test_the_gap_is_largest_minus_smallest_and_knows_no_unknown_group(make_scored):
+def test_the_gap_is_largest_minus_smallest_and_leaves_out_the_unknown(make_scored):
     scored = make_scored({"one": 1.0})
     scored.loc[scored["sex"] == "unknown", "score"] = 0.0
     table, gaps = subgroup_table(scored, ["sex"]), gap_table(scored, ["sex"])
@@ -57,7 +57,7 @@ def test_the_gap_is_largest_minus_smallest_and_knows_no_unknown_group(make_score
         assert gap.gap_low < gap.gap < gap.gap_high
 
 
-def test_grouping_by_what_is_not_there_is_refused(make_scored):
+def test_an_attribute_that_does_not_exist_is_refused(make_scored):
     with pytest.raises(CohortError, match="no attribute 'religion'"):
         subgroup_table(make_scored({"one": 1.0}), ["religion"])
 
@@ -70,7 +70,7 @@ def test_unknown_labels_are_left_out_and_counted_as_such(make_scored):
     assert row["n_cases"] < len(mass) and row["n_patients"] == mass.loc[mass["label"].notna(), "patient_id"].nunique()
 
 
-def test_the_macro_error_counts_that_findings_share_their_patients(make_scored):
+def test_the_error_of_the_mean_over_findings_allows_for_shared_patients(make_scored):
     """The same finding under two names is no more certain than once; two that differ are."""
     scored = make_scored({"one": 1.0})
     mass = scored[scored["finding"] == "mass"]
@@ -80,7 +80,7 @@ def test_the_macro_error_counts_that_findings_share_their_patients(make_scored):
     assert both[MACRO] < 0.9 * max(both["mass"], both["nodule"])
 
 
-def test_two_attributes_together_are_groups_of_their_own(make_scored):
+def test_two_attributes_together_make_groups(make_scored):
     scored = make_scored({"one": 1.0}, n_patients=400)
     table = subgroup_table(scored, ["sex*copd"]).set_index(["subgroup", "finding"])
     inside = (scored["sex"] == "female") & (scored["copd"] == 1) & (scored["finding"] == "mass")
@@ -96,13 +96,13 @@ def test_runs_on_other_cases_are_measured_on_theirs(make_scored):
     assert table.loc[("two", "mass"), "n_patients"] <= 60 < table.loc[("one", "mass"), "n_patients"]
 
 
-def test_nothing_trained_gives_empty_tables_with_all_columns(make_scored):
+def test_without_runs_tables_are_empty_with_all_columns(make_scored):
     empty = make_scored({"one": 1.0}).iloc[:0]
     assert utility_table(empty).empty and "auroc_low" in utility_table(empty)
     assert subgroup_table(empty, ["sex"]).empty and gap_table(empty, ["sex"]).empty
 
 
-def test_means_over_replicates_cover_patients_and_training(make_scored):
+def test_means_over_training_runs_cover_patients_and_training(make_scored):
     table = utility_table(make_scored(RUNS))
     means = utility_means(table)
     assert len(means) == 2 * 3
@@ -114,7 +114,7 @@ def test_means_over_replicates_cover_patients_and_training(make_scored):
     assert mean["new_low"] < mean["auroc_low"] and mean["new_high"] > mean["auroc_high"]
 
 
-def test_replicates_that_differ_more_have_wider_intervals(make_scored):
+def test_training_runs_that_differ_more_have_wider_intervals(make_scored):
     table = utility_table(make_scored(RUNS))
     apart = table.copy()
     apart.loc[apart["run_id"] == "private1", "auroc"] -= 0.2
@@ -128,11 +128,12 @@ def test_replicates_that_differ_more_have_wider_intervals(make_scored):
 def test_the_sentence_says_what_the_table_says(make_scored):
     means = utility_means(utility_table(make_scored(RUNS)))
     private = means[(means["epsilon"] == 1) & (means["finding"] == MACRO)].iloc[0]
-    twin = means[means["epsilon"].isna() & (means["finding"] == MACRO)].iloc[0]
-    said = utility_sentence(means, metric=AUROC, recipe="probe", unit="patient", finding=MACRO, epsilon=1.0)
-    for number in (private["auroc"], private["auroc_low"], private["auroc_high"], twin["auroc"], abs(private["auroc"] - twin["auroc"])):
-        assert f"{number:.3f}" in said
-    assert f"{private['n_cases']} test images of {private['n_patients']} patients" in said and "mean of 2 training runs" in said
+    reference = means[means["epsilon"].isna() & (means["finding"] == MACRO)].iloc[0]
+    sentence = utility_sentence(means, metric=AUROC, recipe="probe", unit="patient", finding=MACRO, epsilon=1.0)
+    cost = abs(private["auroc"] - reference["auroc"])
+    for number in (private["auroc"], private["auroc_low"], private["auroc_high"], reference["auroc"], cost):
+        assert f"{number:.3f}" in sentence
+    assert f"{private['n_cases']} test images of {private['n_patients']} patients" in sentence and "mean of 2 training runs" in sentence
     assert "cannot be judged" in utility_sentence(means, metric=AUROC, recipe="probe", unit="patient", finding=MACRO, epsilon=2.0)
     alone = means[means["epsilon"].notna()]
     assert "No model without privacy" in utility_sentence(alone, metric=AUROC, recipe="probe", unit="patient", finding=MACRO, epsilon=1.0)

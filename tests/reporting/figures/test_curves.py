@@ -25,7 +25,7 @@ def test_roc_curves_of_both_arms_begin_and_end_in_the_corners(scored, cohort, wo
     assert "positive of" in words(figure)
 
 
-def test_calibration_draws_the_bins_of_the_first_training(scored, cohort, points):
+def test_calibration_draws_the_bins_of_the_first_training_run(scored, cohort, points):
     tables = evaluation_tables(scored)
     figure = draw("calibration", tables, Choice(finding="mass", epsilon=0.3), cohort)
     bins = tables.reliability
@@ -34,7 +34,7 @@ def test_calibration_draws_the_bins_of_the_first_training(scored, cohort, points
 
 
 @pytest.mark.parametrize("name", ["roc", "calibration"])
-def test_findings_of_one_class_keep_their_panel_and_say_so(scored, cohort, words, name):
+def test_findings_of_one_class_keep_their_panel_with_the_reason(scored, cohort, words, name):
     one_class = scored.assign(label=scored["label"].where(scored["finding"] != "nodule", np.nan))
     tables = evaluation_tables(one_class)
     assert "Nodule" in words(draw(name, tables, Choice(epsilon=0.3), cohort))

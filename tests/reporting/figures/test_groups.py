@@ -33,9 +33,9 @@ def choice():
 @pytest.mark.parametrize("canvas", CANVASES, ids=["dark", "single"])
 @pytest.mark.parametrize("name", NAMES)
 def test_every_figure_can_be_read_alone(tables, choice, cohort, words, name, canvas):
-    said = words(draw(name, tables, choice, cohort, canvas))
-    assert "Mass by age" in said and "Synthetic cohort images, version ffffff" in said
-    assert "δ = 1e-05 for each patient (analytic-gaussian accountant)" in said
+    text = words(draw(name, tables, choice, cohort, canvas))
+    assert "Mass by age" in text and "Synthetic cohort images, version ffffff" in text
+    assert "δ = 1e-05 for each patient (analytic-gaussian accountant)" in text
 
 
 def test_the_forest_has_every_group_with_its_size_and_both_arms(tables, choice, cohort, points, words):
@@ -51,9 +51,9 @@ def test_the_forest_has_every_group_with_its_size_and_both_arms(tables, choice, 
 
 
 def test_the_forest_of_a_paper_holds_the_numbers(tables, choice, cohort, words):
-    said = words(draw("fairness-forest", tables, choice, cohort, paper_column("double")))
+    text = words(draw("fairness-forest", tables, choice, cohort, paper_column("double")))
     row = choice.rows(tables.auroc.groups).query("epsilon == 0.3 and subgroup == '80+'").iloc[0]
-    assert f"{row['auroc']:.3f} ({row['auroc_low']:.3f}–{row['auroc_high']:.3f})" in said
+    assert f"{row['auroc']:.3f} ({row['auroc_low']:.3f}–{row['auroc_high']:.3f})" in text
 
 
 def test_a_group_that_is_too_small_stays_in_the_forest_with_its_reason(scored, choice, cohort, words):
@@ -73,14 +73,14 @@ def test_both_parity_differences_are_drawn_and_labelled(tables, choice, cohort, 
     assert "As in the paper" in words(figure) and "demographic parity" in words(figure) and "validation" in words(figure)
 
 
-def test_the_gap_shows_every_training_and_says_that_it_is_descriptive(tables, choice, cohort, points, words):
+def test_the_gap_shows_every_training_run_and_is_marked_as_descriptive(tables, choice, cohort, points, words):
     figure = draw("gap", tables, choice, cohort)
     private = choice.rows(tables.auroc.gaps).dropna(subset=["epsilon"])
     assert {round(value, 9) for value in private["gap"]} <= {y for _, y in points(figure)}
     assert "Descriptive only" in words(figure)
 
 
-def test_size_against_loss_draws_losses_upwards_and_tells_pearsons_r(tables, choice, cohort, points, words):
+def test_size_against_loss_draws_losses_upwards_and_states_pearsons_r(tables, choice, cohort, points, words):
     figure = draw("size-loss", tables, choice, cohort)
     costs = choice.rows(tables.auroc.costs).query("epsilon == 0.3 and attribute == 'age'")
     assert {(float(row.n_cases), round(-row.difference, 9)) for row in costs.itertuples()} <= points(figure)
@@ -88,7 +88,7 @@ def test_size_against_loss_draws_losses_upwards_and_tells_pearsons_r(tables, cho
     assert f"Pearson's r = {r['pearson_r']:+.2f}" in words(figure)
 
 
-def test_pearsons_r_of_two_groups_is_not_estimable_and_said_so(scored, choice, cohort, words):
+def test_pearsons_r_of_two_groups_is_not_estimable(scored, choice, cohort, words):
     by_sex = evaluation_tables(scored, ["sex"])
-    said = words(draw("size-loss", by_sex, Choice("mass", "probe", "patient", 0.3, "sex"), cohort))
-    assert "Pearson's r between size and loss is not estimable: fewer than 5 subgroups" in said
+    text = words(draw("size-loss", by_sex, Choice("mass", "probe", "patient", 0.3, "sex"), cohort))
+    assert "Pearson's r between size and loss is not estimable: fewer than 5 subgroups" in text

@@ -16,23 +16,23 @@ def utility(make_scored):
     return utility_table(make_scored(RUNS))
 
 
-def test_every_mean_is_drawn_where_it_belongs_and_every_training_beside_it(utility, cohort, points):
+def test_every_mean_is_drawn_with_every_training_run_beside_it(utility, cohort, points):
     means = utility_means(utility)
     drawn = points(privacy_utility_figure(utility, means, cohort, metric=AUROC, finding=MACRO))
     of_macro = means[(means["finding"] == MACRO) & means["epsilon"].notna()]
     assert len(of_macro) == 2 and {(row.epsilon, round(row.auroc, 9)) for row in of_macro.itertuples()} <= drawn
-    for training in utility[(utility["finding"] == MACRO) & utility["epsilon"].notna()].itertuples():
-        assert any(abs(x / training.epsilon - 1) < 0.15 and y == round(training.auroc, 9) for x, y in drawn)
+    for run in utility[(utility["finding"] == MACRO) & utility["epsilon"].notna()].itertuples():
+        assert any(abs(x / run.epsilon - 1) < 0.15 and y == round(run.auroc, 9) for x, y in drawn)
 
 
 @pytest.mark.parametrize("canvas", [LIGHT, DARK, paper_column("single"), paper_column("double")])
 def test_the_figure_says_what_epsilon_means_and_who_was_scored(utility, cohort, words, canvas):
     figure = privacy_utility_figure(utility, utility_means(utility), cohort, metric=AUROC, finding=MACRO, canvas=canvas)
     assert figure.layout.xaxis.type == "log"
-    said = words(figure)
+    text = words(figure)
     for needed in ("δ = 1e-05", "each patient", "analytic-gaussian", "Synthetic cohort images, version ffffff", "AUROC"):
-        assert needed in said
-    assert f"{utility['n_patients'].iloc[0]} patients" in said
+        assert needed in text
+    assert f"{utility['n_patients'].iloc[0]} patients" in text
 
 
 def test_small_multiples_have_a_panel_for_every_finding_with_its_positives(utility, cohort, points, words):
@@ -49,5 +49,5 @@ def test_small_multiples_have_a_panel_for_every_finding_with_its_positives(utili
 def test_a_finding_that_is_not_estimable_keeps_its_panel_with_the_reason(make_scored, cohort, words):
     scored = make_scored(RUNS)
     utility = utility_table(scored.assign(label=scored["label"].where(scored["finding"] != "nodule", 0.0)))
-    said = words(small_multiples_figure(utility, utility_means(utility), cohort, metric=AUROC))
-    assert "Nodule" in said and "not estimable: only one class" in said
+    text = words(small_multiples_figure(utility, utility_means(utility), cohort, metric=AUROC))
+    assert "Nodule" in text and "not estimable: only one class" in text

@@ -29,21 +29,22 @@ def costs():
 
 
 def test_the_sentence_can_be_quoted_alone(costs):
-    said = fairness_sentence(costs, attribute="sex", **OF_AUROC)
-    assert said == (
+    sentence = fairness_sentence(costs, attribute="sex", **OF_AUROC)
+    assert sentence == (
         "At ε = 1, AUROC for effusion is 0.800 with privacy and 0.830 without "
         "(1,310 test images of 700 patients, 220 positive). "
-        "By sex, the loss through privacy is largest for female, 0.040 (95 % interval −0.010 to 0.090; 100 images, 20 positive), "
-        "and smallest for male, −0.010, a gain (95 % interval −0.040 to 0.020; 1,200 images, 200 positive)."
+        "By sex, the loss through privacy is largest in the group “female”: "
+        "0.040 (95 % interval −0.010 to 0.090; 100 images, 20 positive), "
+        "and smallest in the group “male”: −0.010, a gain (95 % interval −0.040 to 0.020; 1,200 images, 200 positive)."
     )
 
 
-def test_one_group_or_no_reference_or_too_few_cases_are_said(costs):
+def test_one_group_or_no_reference_or_too_few_cases_are_stated(costs):
     alone = costs[costs["subgroup"] != "male"]
     assert "fewer than two groups have enough patients" in fairness_sentence(alone, attribute="sex", **OF_AUROC)
     assert "no model without privacy" in fairness_sentence(costs.iloc[:0], attribute="sex", **OF_AUROC)
-    silent = costs.assign(reason="fewer than 5 positives", difference=float("nan"))
-    assert "Effusion cannot be judged" in fairness_sentence(silent, attribute="sex", **OF_AUROC)
+    too_few = costs.assign(reason="fewer than 5 positives", difference=float("nan"))
+    assert "Effusion cannot be judged" in fairness_sentence(too_few, attribute="sex", **OF_AUROC)
 
 
 def verdict(subgroup, name, *, excess=0.03, low=-0.01, within=False, detectable=0.08, reason="", finding="effusion"):
@@ -51,7 +52,7 @@ def verdict(subgroup, name, *, excess=0.03, low=-0.01, within=False, detectable=
     return {**about, "excess": excess, "excess_low": low, "within_margin": within, "detectable": detectable}
 
 
-def test_each_verdict_is_told_with_its_numbers():
+def test_each_verdict_is_stated_with_its_numbers():
     rows = pd.DataFrame(
         [
             verdict("female", "widened", excess=0.051, low=0.012),
@@ -60,7 +61,7 @@ def test_each_verdict_is_told_with_its_numbers():
             verdict("intersex", "not estimable", reason="only one class", detectable=float("nan")),
         ]
     )
-    said = verdict_sentence(rows, attribute="sex", finding="effusion")
+    sentence = verdict_sentence(rows, attribute="sex", finding="effusion")
     for needed in (
         "4 groups compared with the others by sex",
         "Shown to lose more through privacy than the others: Female by 0.051, at least 0.012.",
@@ -68,19 +69,19 @@ def test_each_verdict_is_told_with_its_numbers():
         "For 1 the evidence is not enough: with these patients an extra loss must be 0.21 of AUROC",
         "1 cannot be estimated",
     ):
-        assert needed in said
+        assert needed in sentence
 
 
-def test_over_all_findings_the_finding_is_named_and_a_widening_within_the_margin_is_said():
+def test_over_all_findings_the_finding_is_named_and_a_widening_within_the_margin_is_stated():
     rows = pd.DataFrame([verdict("female", "widened", low=0.001, within=True), verdict("female", "not widened", finding="mass")])
-    said = verdict_sentence(rows, attribute="sex", finding="macro")
-    assert "Female (effusion) by 0.030, at least 0.001, within the margin" in said and "2 comparisons" in said
+    sentence = verdict_sentence(rows, attribute="sex", finding="macro")
+    assert "Female (effusion) by 0.030, at least 0.001, within the margin" in sentence and "2 comparisons" in sentence
 
 
 def test_nothing_shown_is_not_called_fair():
-    said = verdict_sentence(pd.DataFrame([verdict("female", "not enough evidence")]), attribute="sex", finding="effusion")
-    assert "None is shown to lose more" in said and "evidence is not enough" in said
-    assert "fair" not in said
+    sentence = verdict_sentence(pd.DataFrame([verdict("female", "not enough evidence")]), attribute="sex", finding="effusion")
+    assert "None is shown to lose more" in sentence and "evidence is not enough" in sentence
+    assert "fair" not in sentence
 
 
 def test_groups_outside_the_analysis_plan_have_no_verdict():
@@ -89,5 +90,5 @@ def test_groups_outside_the_analysis_plan_have_no_verdict():
 
 def test_groups_that_cannot_be_judged_are_not_reported_as_unharmed():
     rows = pd.DataFrame([verdict(name, "not estimable", reason="only one class", detectable=float("nan")) for name in ("female", "male")])
-    said = verdict_sentence(rows, attribute="sex", finding="effusion")
-    assert said == "2 groups compared with the others by sex: none can be judged in these test patients (only one class)."
+    sentence = verdict_sentence(rows, attribute="sex", finding="effusion")
+    assert sentence == "2 groups compared with the others by sex: none can be judged in these test patients (only one class)."

@@ -20,16 +20,16 @@ def tables():
 def test_the_sentence_names_every_auroc_and_only_differences_beyond_chance(tables):
     sentence = comparison_sentence(*tables, finding="mass")
     assert sentence.startswith("AUROC for mass: you 0.") and "the private models 1.00" in sentence
-    assert "The private models told them apart better than you" in sentence
+    assert "The private models had a higher AUROC than you" in sentence
 
 
-def test_where_nothing_differs_the_sentence_blames_the_few_cases(tables):
+def test_where_nothing_differs_the_sentence_says_that_the_cases_are_too_few(tables):
     raters, pairs = tables
     alike = pairs[pairs["first"].eq(READER) & pairs["second"].eq(WITHOUT)]
     assert comparison_sentence(raters, alike, finding="mass").endswith("These cases are too few to show that any two differ.")
 
 
-def test_what_is_not_estimable_says_why(tables):
+def test_what_is_not_estimable_has_its_reason(tables):
     raters, pairs = tables
     none = raters.assign(auroc=np.nan, reason="fewer than 5 positives")
     assert comparison_sentence(none, pairs, finding="mass") == "An AUROC for mass is not estimable on these cases: fewer than 5 positives."
