@@ -2,18 +2,38 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check bench encoder viewer clean
+.PHONY: run test test-fast check check-style check-format check-types check-imports bench encoder viewer clean
 
 run: $(VENV)/.run-ready
 	$(BIN)/streamlit run app.py
 
-test: $(VENV)/.dev-ready
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+# One process a core. A file stays in one process, so that what its tests share is made once; conftest.py puts long files first.
+PARALLEL := --numprocesses logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
-check: $(VENV)/.dev-ready
+test: $(VENV)/.dev-ready
+	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
+
+# Everything quick that needs neither a browser nor the engine; with FOLDER=dpmed_core/evaluation (or tests/evaluation) everything
+# that tests this folder, its doctests too.
+test-fast: $(VENV)/.dev-ready
+	$(BIN)/python -m pytest $(PARALLEL) $(if $(FOLDER),$(TESTS_OF_FOLDER),-m "not slow and not browser and not real") $(PYTEST_ARGS)
+
+NAMED := $(patsubst widgets/%,%,$(patsubst dpmed_core/%,%,$(patsubst tests/%,%,$(patsubst %/,%,$(FOLDER)))))
+MIRROR := $(wildcard tests/$(NAMED) tests/$(dir $(NAMED))test_$(notdir $(NAMED)).py $(if $(filter commands,$(NAMED)),tests/test_cli.py))
+TESTS_OF_FOLDER = $(or $(MIRROR),$(error nothing in tests mirrors $(FOLDER))) $(wildcard dpmed_core/$(NAMED))
+
+check: check-style check-format check-types check-imports
+
+check-style: $(VENV)/.dev-ready
 	$(BIN)/ruff check .
+
+check-format: $(VENV)/.dev-ready
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+
+check-types: $(VENV)/.dev-ready
+	$(BIN)/mypy --num-workers auto
+
+check-imports: $(VENV)/.dev-ready
 	$(BIN)/lint-imports
 
 encoder: $(VENV)/.run-ready

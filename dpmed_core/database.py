@@ -1,4 +1,4 @@
-"""The installation's database of readers' answers; results of computations are files. SQLite in the data folder, or PostgreSQL for teams."""
+"""The installation's database of readers' answers (computed results are files): SQLite in the data folder, or PostgreSQL for teams."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -29,7 +29,7 @@ def installation_key(data_dir: Path) -> bytes:
     key = path.read_bytes()
     if len(key) != KEY_BYTES:
         raise SettingsError(
-            f"{KEY_FILE} in the data folder holds {len(key)} bytes instead of {KEY_BYTES}: restore it from a backup; it cannot be recreated."
+            f"{KEY_FILE} in the data folder has {len(key)} bytes instead of {KEY_BYTES}: restore it from a backup; it cannot be recreated."
         )
     return key
 
@@ -55,7 +55,7 @@ def _create_key(path: Path) -> None:
 def keyed_digest(key: bytes, purpose: str, *parts: str | bytes) -> bytes:
     """The 32-byte HMAC-SHA-256 of `parts` under `key`.
 
-    Digests for different purposes are unrelated, and different sequences of parts never hash the same bytes: ("ab", "c") is not ("a", "bc").
+    Digests for different purposes are unrelated, and different sequences of parts never hash the same bytes: ("ab", "c"), ("a", "bc").
 
     Args:
         key: the installation's secret.

@@ -34,11 +34,12 @@ def real_cohorts() -> Path:
 
 
 @pytest.fixture
-def data_dir(tmp_path: Path, fixed_key: bytes) -> Path:
-    """An empty data folder, but for its key."""
+def data_dir(tmp_path: Path, fixed_key: bytes, calibrations: Path) -> Path:
+    """An empty data folder, but for its key; calibrations are kept for the whole test run, not for this folder."""
     folder = tmp_path / "data"
     folder.mkdir()
     (folder / KEY_FILE).write_bytes(fixed_key)
+    (folder / "calibrations").symlink_to(calibrations)
     return folder
 
 

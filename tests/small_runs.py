@@ -52,7 +52,7 @@ def trainer() -> SteeredTrainer:
 
 @pytest.fixture
 def settings(data_dir: Path) -> Settings:
-    return Settings(data_dir=data_dir, workers=2, engine_idle_seconds=2)
+    return Settings(data_dir=data_dir, workers=1, engine_idle_seconds=2)
 
 
 @pytest.fixture
@@ -62,9 +62,9 @@ def installation(settings: Settings) -> Installation:
 
 @pytest.fixture
 def cohort(installation: Installation) -> Cohort:
-    """Eighty patients of two images each; the first half of an image is brighter where the finding is present."""
+    """Thirty-two patients of two images each; the first half of an image is brighter where the finding is present."""
     rng = np.random.default_rng(0)
-    n_images = 160
+    n_images = 64
     labels = rng.integers(0, 2, n_images).astype(float)
     images = rng.integers(0, 120, (n_images, 64, 64), dtype=np.uint8)
     images[labels == 1, :32] += 60

@@ -23,13 +23,65 @@ ROOT = Path(__file__).resolve().parents[1]
 __all__ = ["cohort", "installation", "settings"]
 
 
+FORKING = """
+import json, os, signal, sys
+from dpmed_core.cli import main
+for line in sys.stdin:
+    words, environment, files = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(300)
+        os.environ.update(environment)
+        for stream, file in zip((0, 1, 2), (os.devnull, *files)):
+            os.dup2(os.open(file, os.O_RDWR | os.O_CREAT), stream)
+        sys.argv[1:] = words
+        try:
+            main()
+        except SystemExit as end:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(end.code or 0)  # without tearing down what was imported, which takes longer than most commands
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+"""Imports the command line once, and gives each command that it reads a process of its own."""
+
+
 @pytest.fixture
-def dpmed(data_dir):
-    environment = {**os.environ, "DPMED_DATA_DIR": str(data_dir), "DPMED_ENGINE_IDLE_SECONDS": "1"}
+def environment(data_dir):
+    return {"DPMED_DATA_DIR": str(data_dir), "DPMED_ENGINE_IDLE_SECONDS": "1", "DPMED_WORKERS": "1"}
+
+
+@pytest.fixture
+def dpmed_anew(environment):
+    """Runs `python -m dpmed_core` with words, from the start."""
 
     def call(*words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-W", "ignore", "-m", "dpmed_core", *words]
-        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
+        return subprocess.run(
+            command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300, check=False
+        )
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def forking():
+    command = [sys.executable, "-W", "ignore", "-c", FORKING]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+
+
+@pytest.fixture
+def dpmed(forking, environment, tmp_path):
+    """The same without the two seconds that importing takes: the process of a command is forked from one that has imported it."""
+
+    def call(*words: str) -> subprocess.CompletedProcess[str]:
+        files = [tmp_path / "stdout", tmp_path / "stderr"]
+        for file in files:
+            file.write_text("")
+        forking.stdin.write(json.dumps([words, environment, [str(file) for file in files]]) + "\n")
+        forking.stdin.flush()
+        return subprocess.CompletedProcess(words, int(forking.stdout.readline()), *(file.read_text() for file in files))
 
     return call
 
@@ -90,8 +142,8 @@ def test_train_plans_only_the_run_that_it_queues(installation, cohort, monkeypat
     assert [[spec.seed for spec in specs] for specs in planned] == [[100_000]]
 
 
-def test_an_empty_installation_says_what_to_do_next(dpmed):
-    assert "cohort add" in dpmed("cohort", "list").stdout
+def test_an_empty_installation_says_what_to_do_next(dpmed, dpmed_anew):
+    assert "cohort add" in dpmed_anew("cohort", "list").stdout
     assert "sweep" in dpmed("runs").stdout
     assert json.loads(dpmed("cohort", "list", "--json").stdout) == {"cohorts": []}
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,9 +22,14 @@ OPACUS_IMPORTERS = {
 """The private step, the unit gradients under it and its accounting, in `dpmed_core/training`."""
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def imports_of(path: Path) -> Iterator[str]:
     """The modules that a file imports anywhere in it."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
@@ -77,12 +83,12 @@ def test_files_have_at_most_400_lines() -> None:
 
 
 def test_functions_have_under_60_lines() -> None:
-    functions = [(path, node) for path in SOURCES for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, FUNCTIONS)]
+    functions = [(path, node) for path in SOURCES for node in ast.walk(parsed(path)) if isinstance(node, FUNCTIONS)]
     assert [f"{name_of(path)}:{node.name}" for path, node in functions if (node.end_lineno or 0) - node.lineno >= 60] == []
 
 
 def test_functions_of_16_lines_and_more_have_a_docstring() -> None:
-    functions = [(path, node) for path in SOURCES for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, FUNCTIONS)]
+    functions = [(path, node) for path in SOURCES for node in ast.walk(parsed(path)) if isinstance(node, FUNCTIONS)]
     long = [(path, node) for path, node in functions if (node.end_lineno or 0) - node.lineno >= 15]
     assert [f"{name_of(path)}:{node.name}" for path, node in long if not ast.get_docstring(node)] == []
 
@@ -96,7 +102,7 @@ def test_no_folder_holds_over_a_fifth_of_the_house() -> None:
 
 def test_package_files_hold_a_docstring_and_nothing_else() -> None:
     packages = [*CORE.rglob("__init__.py"), *ROOT.glob("widgets/**/__init__.py")]
-    assert [name_of(p) for p in packages if [type(node) for node in ast.parse(p.read_text()).body] != [ast.Expr]] == []
+    assert [name_of(p) for p in packages if [type(node) for node in parsed(p).body] != [ast.Expr]] == []
 
 
 def test_architecture_names_only_what_exists() -> None:

@@ -1,6 +1,7 @@
 """A served dashboard on a data folder of its own, and a headless browser to look at it."""
 
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from dpmed_core.engine.process import address, engine_is_alive
 from dpmed_core.keyed_hash import KEY_FILE
@@ -21,8 +22,12 @@ from dpmed_core.settings import Settings, settings_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 BROWSERS = ("chromium", "google-chrome", "google-chrome-stable", "chromium-browser")
-N_IMAGES = 400
-START_SECONDS = 60
+N_IMAGES = 200
+START_SECONDS = 300
+LONGEST = 120_000
+"""Milliseconds that a busy machine may take; nothing here measures speed."""
+FIRST_PORT, PORTS_EACH = 20_000, 500
+"""Below the ports that systems hand out by themselves: one of those may be taken before the dashboard has opened it."""
 
 
 @dataclass
@@ -69,18 +74,27 @@ def browser() -> Iterator[Browser]:
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
         pytest.skip(f"none of {', '.join(BROWSERS)} is installed")
+    expect.set_options(timeout=LONGEST)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         yield launched
         launched.close()
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    with browser.new_context(viewport={"width": 1440, "height": 1000}) as context:
+@pytest.fixture(scope="module")
+def tab(browser: Browser) -> Iterator[Page]:
+    """One tab for a file: a new one would compile Streamlit's and Plotly's scripts again, which takes longer than most tests do."""
+    with browser.new_context() as context:
         opened = context.new_page()
-        opened.set_default_timeout(30_000)
+        opened.set_default_timeout(LONGEST)
         yield opened
+
+
+@pytest.fixture
+def page(tab: Page) -> Page:
+    """The tab, as wide as at first; each test goes to an address of its own."""
+    tab.set_viewport_size({"width": 1440, "height": 1000})
+    return tab
 
 
 @pytest.fixture
@@ -103,7 +117,14 @@ def own_dashboard(tmp_path_factory: pytest.TempPathFactory, fixed_key: bytes) ->
 
 
 def _dashboard(data_dir: Path) -> Dashboard:
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        port = probe.getsockname()[1]
-    return Dashboard(Settings(data_dir=data_dir, demo_cases=N_IMAGES), port)
+    return Dashboard(Settings(data_dir=data_dir, demo_cases=N_IMAGES, workers=1), _free_port())
+
+
+def _free_port() -> int:
+    """A port that nothing listens on, of those of this process of a parallel test run."""
+    first = FIRST_PORT + PORTS_EACH * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    while True:
+        port = first + secrets.randbelow(PORTS_EACH)
+        with socket.socket() as probe:
+            if probe.connect_ex(("localhost", port)):
+                return port

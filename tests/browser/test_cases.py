@@ -84,6 +84,20 @@ def served(own_dashboard):
     return own_dashboard
 
 
+@pytest.fixture(autouse=True)
+def no_other_host(served, page):
+    """Whatever a test here does, the page contacts no host but its own."""
+    asked = []
+
+    def note(request):
+        asked.append(request.url)
+
+    page.on("request", note)
+    yield
+    page.remove_listener("request", note)
+    assert asked and [url for url in asked if not url.startswith((served.url, "data:", "blob:"))] == []
+
+
 def link(served, cohort: str, row: int) -> str:
     installation = Installation.open(served.settings)
     return case_links(installation.cohorts.load(cohort), installation.key).links[row]
@@ -166,8 +180,9 @@ def test_planes_show_hounsfield_units_and_sides_where_they_belong(served, page):
 
 def test_slices_windows_and_values_need_no_request_to_the_server(served, page):
     open_case(page, served, "scans", 0)
-    page.wait_for_timeout(1500)
     page.set_viewport_size(TALL)
+    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for(timeout=LONGEST)
+    page.wait_for_load_state("networkidle")
     asked, sent = [], []
     page.on("request", lambda request: asked.append(request.url))
     page.on("websocket", lambda socket: sent.append(socket.url))
@@ -210,13 +225,6 @@ def test_keys_step_through_the_list_and_the_window_stays(served, page):
     page.locator(f'.viewer[data-shown="{first}"]').wait_for(timeout=LONGEST)
     for request in fetched:
         assert request.url.rsplit("/", 1)[0] == f"{served.url}/api/pixels" and "?" not in request.url
-
-
-def test_the_page_contacts_no_other_host(served, page):
-    asked = []
-    page.on("request", lambda request: asked.append(request.url))
-    open_case(page, served, "scans", 1)
-    assert asked and [url for url in asked if not url.startswith((served.url, "data:", "blob:"))] == []
 
 
 def test_the_log_names_no_case(served, page):
@@ -276,6 +284,7 @@ def test_an_uploaded_image_is_shown_scored_and_removed(served, page, tmp_path):
     page.locator("input[type=file]").set_input_files(radiograph)
     expect(page.get_by_role("button", name="Remove this case")).to_be_visible(timeout=LONGEST)
     expect(page.get_by_role("table")).to_contain_text(re.compile(r"Mass.*Unknown.*0\.\d{3}.*0\.\d{3}"), timeout=LONGEST)
+    expect(page.locator(".viewer")).to_have_count(1, timeout=LONGEST)  # the viewer shown while waiting may stay a moment
     press(page, "smooth")
     shown = on_screen(page, "radiograph")
     np.testing.assert_array_equal(shown, expected(read_image(radiograph).pixels, shown.shape, lambda x: x.astype(int)))

@@ -10,12 +10,14 @@ import pytest
 import torch
 from torch import multiprocessing
 
-from dpmed_core.runs.plan import plan_runs
+from dpmed_core.runs.plan import n_train_units, plan_runs
 from dpmed_core.runs.status import RunState
 from dpmed_core.training.dpsgd.secure_random import SecureRandom
 from dpmed_core.training.dpsgd.stepper import make_stepper
 from dpmed_core.training.loop import LoopSettings, TrainingData, take_step
 from dpmed_core.training.networks.models import ResNet9, initial_weights
+from dpmed_core.training.recipes.networks import NETWORKS
+from dpmed_core.training.recipes.train_network import plan_network
 from dpmed_core.training.spec import PrivacyUnit
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,7 +65,10 @@ def test_two_ranks_take_the_step_of_one_with_noise_added_once(tmp_path):
 
 def test_a_run_trained_by_two_ranks_finishes_with_the_plan_of_one(installation, settings, cohort):
     options = {"recipe": "paper", "epsilons": [8.0], "n_seeds": 1, "delta": None, "unit": PrivacyUnit.PATIENT, "non_private": False}
-    run_id = installation.runs.ask(plan_runs(cohort, key=installation.key, **options)[0], cohort_name=cohort.name).run_id
+    spec = plan_runs(cohort, key=installation.key, **options)[0]
+    run_id = installation.runs.ask(spec, cohort_name=cohort.name).run_id
+    n_units = n_train_units(cohort, key=installation.key, unit=spec.unit)
+    plan_network(NETWORKS["paper"], spec, n_units=n_units)  # calibrates the noise once here, not once on each rank
     environment = {**os.environ, "DPMED_DATA_DIR": str(settings.data_dir), "OMP_NUM_THREADS": "1"}
     launch = [
         sys.executable,

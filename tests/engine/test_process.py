@@ -11,7 +11,8 @@ from dpmed_core.runs.plan import plan_runs
 from dpmed_core.runs.status import RunState
 from dpmed_core.training.spec import PrivacyUnit
 
-LONGEST_SECONDS = 90
+LONGEST_SECONDS = 400
+"""What a busy machine may take; nothing here measures speed."""
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:subprocess [0-9]+ is still running:ResourceWarning"),
@@ -40,40 +41,48 @@ def ask(installation, cohort, recipe, epsilons):
     return [installation.runs.ask(spec, cohort_name=cohort.name).run_id for spec in specs]
 
 
-def test_one_engine_trains_what_was_asked_and_ends_when_nothing_is_left(engine_settings, installation, cohort):
-    """Six callers at once start one engine; its run is real: an encoder, a private head, scores of held-out patients; then it ends."""
-    run_id = ask(installation, cohort, "probe", [8.0])[0]
+def test_one_engine_trains_what_was_asked_survives_its_killing_and_ends_when_nothing_is_left(engine_settings, installation, cohort):
+    """Six callers at once start one engine; it is killed between two checkpoints, a second one resumes and then ends by itself."""
+    probe, paper = ask(installation, cohort, "probe", [8.0]) + ask(installation, cohort, "paper", [8.0])
     threads = [threading.Thread(target=ensure_engine, args=(engine_settings,)) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    first = address(engine_settings)["pid"]
-    wait_until(lambda: installation.runs.status(run_id).state is RunState.FINISHED, "the run's end")
-    ensure_engine(engine_settings)
-    assert address(engine_settings)["pid"] == first
-    result, scores = installation.runs.result(run_id), installation.runs.scores(run_id)
-    assert result.guarantee.epsilon <= 8 and result.guarantee.unit is PrivacyUnit.PATIENT
-    assert set(scores["split"]) == {Part.VALIDATION.value, Part.TEST.value}
-    assert [event["event"] for event in installation.runs.attempts(run_id)] == ["started", "planned", "finished"]
-    wait_until(lambda: not engine_is_alive(engine_settings), "the idle engine's end")
-
-
-def test_a_run_survives_the_killing_of_its_engine(engine_settings, installation, cohort):
-    run_id = ask(installation, cohort, "paper", [8.0])[0]
-    ensure_engine(engine_settings)
     killed = address(engine_settings)["pid"]
-    wait_until(lambda: "checkpoint" in [event["event"] for event in installation.runs.attempts(run_id)], "a checkpoint")
+    ensure_engine(engine_settings)
+    assert address(engine_settings)["pid"] == killed
+    wait_until(lambda: "checkpoint" in events(installation, paper), "a checkpoint")
+    assert_is_trained(installation, probe)
     os.kill(killed, signal.SIGKILL)
     wait_until(lambda: not engine_is_alive(engine_settings), "the engine's death")
     ensure_engine(engine_settings)
     assert address(engine_settings)["pid"] != killed
-    wait_until(lambda: installation.runs.status(run_id).state is RunState.FINISHED, "the run's end")
-    events = installation.runs.attempts(run_id)
-    names = [event["event"] for event in events]
+    wait_until(lambda: installation.runs.status(paper).state is RunState.FINISHED, "the run's end")
+    assert_was_resumed(installation, paper)
+    wait_until(lambda: not engine_is_alive(engine_settings), "the idle engine's end")
+
+
+def events(installation, run_id):
+    return [event["event"] for event in installation.runs.attempts(run_id)]
+
+
+def assert_is_trained(installation, run_id):
+    """The run is real: a public encoder, a private head, scores of held-out patients."""
+    assert installation.runs.status(run_id).state is RunState.FINISHED
+    result, scores = installation.runs.result(run_id), installation.runs.scores(run_id)
+    assert result.guarantee.epsilon <= 8 and result.guarantee.unit is PrivacyUnit.PATIENT
+    assert set(scores["split"]) == {Part.VALIDATION.value, Part.TEST.value}
+    assert events(installation, run_id) == ["started", "planned", "finished"]
+
+
+def assert_was_resumed(installation, run_id):
+    """The run was started twice, finished once, and no step that a checkpoint held was taken again."""
+    names = events(installation, run_id)
     assert names.count("started") == names.count("resumed") + 1 == 2
     assert names.count("finished") == 1
-    planned = {event["total_steps"] for event in events if event["event"] == "planned"}
+    attempts = installation.runs.attempts(run_id)
+    planned = {event["total_steps"] for event in attempts if event["event"] == "planned"}
     assert planned == {installation.runs.result(run_id).guarantee.steps}
-    checkpoints = [event["step"] for event in events if event["event"] == "checkpoint"]
+    checkpoints = [event["step"] for event in attempts if event["event"] == "checkpoint"]
     assert checkpoints == sorted(set(checkpoints)) and checkpoints[-1] in planned

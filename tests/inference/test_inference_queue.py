@@ -16,7 +16,8 @@ from dpmed_core.runs.plan import plan_runs
 from dpmed_core.runs.status import RunState
 from dpmed_core.training.spec import PrivacyUnit
 
-LONGEST_SECONDS = 90
+LONGEST_SECONDS = 400
+"""What a busy machine may take; nothing here measures speed."""
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:subprocess [0-9]+ is still running:ResourceWarning"),

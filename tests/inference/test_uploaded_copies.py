@@ -1,6 +1,8 @@
 """The uploaded copy of a stored case gets the scores that its runs stored: a demo radiograph as DICOM, and a real radiograph as PNG."""
 
 import io
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,6 +11,7 @@ import pytest
 from dpmed_core.cohort.demo.radiograph import add_demo_radiograph, write_dicom
 from dpmed_core.cohort.intake.importer import import_manifest
 from dpmed_core.engine.training_task import work_on
+from dpmed_core.imaging.image import read_image
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.inference.requests import UploadedCase
 from dpmed_core.installation import Installation
@@ -31,18 +34,19 @@ def trained(installation: Installation, name: str) -> list[str]:
     return names
 
 
-def assert_scores_are_the_stored_ones(requests, answered, name: str, runs: list[str], files: list[bytes]) -> None:
+def assert_scores_are_the_stored_ones(requests, answered, name: str, runs: list[str], files: Iterable[Path]) -> None:
     """Each of `files` is a held-out case of the cohort or a training case; the held-out ones are compared."""
     installation, compared = requests.installation, 0
     cohort = installation.cohorts.load(name)
     models = tuple((run_id, installation.runs.weights_digest(run_id)) for run_id in runs)
-    for content in files:
-        pixels = read_uploaded_case([io.BytesIO(content)], installation.settings, modality=Modality.RADIOGRAPH).pixels
-        [row] = np.flatnonzero((np.asarray(cohort.images) == pixels).all(axis=(1, 2)))
+    for file in files:
+        [row] = np.flatnonzero((np.asarray(cohort.images) == read_image(file).pixels).all(axis=(1, 2)))
         stored = [installation.runs.scores(run_id) for run_id in runs]
         expected = [scores[scores["case_id"] == cohort.cases["case_id"].iloc[row]]["score"].to_numpy() for scores in stored]
         if len(expected[0]) == 0:
             continue  # a training case: it has no stored scores
+        pixels = read_uploaded_case([io.BytesIO(file.read_bytes())], installation.settings, modality=Modality.RADIOGRAPH).pixels
+        assert np.array_equal(pixels, cohort.images[row])
         request = requests.ask(UploadedCase(name, models), pixels=pixels)
         answered(request)
         assert requests.fetch(request)["scores"] == pytest.approx(np.stack(expected), abs=1e-6)
@@ -52,16 +56,21 @@ def assert_scores_are_the_stored_ones(requests, answered, name: str, runs: list[
     raise AssertionError("too few held-out radiographs among the files")
 
 
+def demo_files(folder: Path) -> Iterator[Path]:
+    """The images of the demo as DICOM files, each drawn when it is asked for."""
+    population = draw_population(N_IMAGES, seed=0)
+    for index in range(N_IMAGES):
+        radiograph, path = population.iloc[index], folder / f"{index}.dcm"
+        pixels = render_radiograph(radiograph, index, size=128, seed=0, variant="demo")
+        write_dicom(path, pixels, age=int(radiograph["age"]), sex=str(radiograph["sex"]), portable=False, inverted=index % 2 == 0)
+        yield path
+
+
+@pytest.mark.slow
 def test_a_demo_image_uploaded_as_dicom(requests, answered, tmp_path):
     installation = requests.installation
     add_demo_radiograph(installation.cohorts, name="demo", n_cases=N_IMAGES, workers=1)
-    population, files = draw_population(N_IMAGES, seed=0), []
-    for index in range(N_IMAGES):
-        radiograph, path = population.iloc[index], tmp_path / f"{index}.dcm"
-        pixels = render_radiograph(radiograph, index, size=128, seed=0, variant="demo")
-        write_dicom(path, pixels, age=int(radiograph["age"]), sex=str(radiograph["sex"]), portable=False, inverted=index % 2 == 0)
-        files.append(path.read_bytes())
-    assert_scores_are_the_stored_ones(requests, answered, "demo", trained(installation, "demo"), files)
+    assert_scores_are_the_stored_ones(requests, answered, "demo", trained(installation, "demo"), demo_files(tmp_path))
 
 
 @pytest.mark.real
@@ -70,5 +79,5 @@ def test_a_real_image_uploaded_as_png(requests, answered, real_cohorts, tmp_path
     table = pd.read_csv(folder / "manifest.csv", dtype=str).iloc[:120]
     table.to_csv(tmp_path / "some.csv", index=False)
     import_manifest(installation.cohorts, "nih", manifest=tmp_path / "some.csv", images_dir=folder, findings=("cardiomegaly", "effusion"))
-    files = [(folder / image).read_bytes() for image in table["image"].iloc[::4]]
+    files = [folder / image for image in table["image"].iloc[::4]]
     assert_scores_are_the_stored_ones(requests, answered, "nih", trained(installation, "nih"), files)

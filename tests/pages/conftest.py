@@ -3,11 +3,14 @@
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import streamlit as st
+from filelock import FileLock
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from dpmed_core.cohort.demo.radiograph import add_demo_radiograph
@@ -40,11 +43,21 @@ def empty(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installat
     load_settings.cache_clear()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def components_found_once() -> Iterator[None]:
+    """Streamlit looks through every installed package for components whenever an app starts, which takes longer than most pages do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        yield
+
+
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory, fixed_key: bytes) -> Path:
+def demo(shared_folder: Path, fixed_key: bytes) -> Path:
     """A folder with the small synthetic cohort, made once."""
-    store = CohortStore(tmp_path_factory.mktemp("demo"), fixed_key)
-    add_demo_radiograph(store, name="demo-radiograph", n_cases=N_IMAGES, workers=1)
+    store = CohortStore(shared_folder / "demo", fixed_key)
+    with FileLock(shared_folder / "demo.lock"):
+        if not store.names():
+            add_demo_radiograph(store, name="demo-radiograph", n_cases=N_IMAGES, workers=1)
     return store.root
 
 
@@ -86,10 +99,11 @@ def open_page(empty: Installation) -> Callable[..., AppTest]:
     """Renders a page inside the frame, as a browser that opens this address would get it."""
 
     def render(page: str, **address: str) -> AppTest:
-        app = AppTest.from_file(str(ROOT / "pages" / "frame.py"), default_timeout=30)
+        app = AppTest.from_file(str(ROOT / "pages" / "frame.py"), default_timeout=120)
         for name, value in address.items():
             app.query_params[name] = value
-        app.run()
-        return app.switch_page(f"{page}.py").run() if page != "overview" else app
+        if page == "import_cohort":
+            app.run()  # Streamlit finds a page whose address is not its file's name only after a first run
+        return app.switch_page(f"{page}.py").run() if page != "overview" else app.run()
 
     return render

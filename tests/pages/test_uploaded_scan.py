@@ -31,7 +31,8 @@ from tests.image_files import render_volumes
 
 from .test_reader_study import press, texts
 
-N_SCANS, N_TRAIN, N_VALIDATION = 64, 14, 4
+pytestmark = pytest.mark.slow
+N_SCANS, N_TRAIN, N_VALIDATION = 52, 8, 4
 UPLOADED = N_SCANS - 3
 """A test scan whose files are uploaded."""
 

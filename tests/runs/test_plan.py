@@ -24,7 +24,7 @@ def test_a_grid_is_planned_seed_by_seed_with_the_reference_first(cohort, install
 def test_delta_follows_the_number_of_units(cohort, installation):
     patients = n_train_units(cohort, key=installation.key, unit=PrivacyUnit.PATIENT)
     images = n_train_units(cohort, key=installation.key, unit=PrivacyUnit.IMAGE)
-    assert images == 2 * patients and 40 < patients < 72
+    assert images == 2 * patients and 16 < patients < 29
     assert {s.privacy.delta for s in plan(cohort, installation) if s.privacy} == {default_delta(patients)}
     assert {s.privacy.delta for s in plan(cohort, installation, delta=1e-7) if s.privacy} == {1e-7}
 

@@ -42,6 +42,7 @@ def run_of(make_cohort, new_session, tmp_path, calibrations_dir, monkeypatch, on
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["paper", "finetune"])
 @pytest.mark.parametrize("epsilon", [None, 8.0])
 def test_a_stored_network_gives_the_stored_scores_bit_for_bit_and_a_case_alone_to_rounding(run_of, recipe, epsilon):

@@ -1,10 +1,9 @@
-"""Uploaded archives: what is unpacked, and what is refused in one sentence, within seconds and without leaving files."""
+"""Uploaded archives: what is unpacked, and what is refused in one sentence and without leaving files."""
 
 import gzip
 import io
 import shutil
 import struct
-import time
 import zipfile
 
 import pytest
@@ -12,8 +11,6 @@ import pytest
 from dpmed_core.errors import UploadError
 from dpmed_core.uploads.archive import inspect, unpack
 from dpmed_core.uploads.limits import MIB, Limits
-
-SECONDS = 5.0
 
 
 @pytest.fixture
@@ -23,10 +20,8 @@ def refused(tmp_path):
     def offer(content: bytes, limits: Limits = Limits()) -> str:  # noqa: B008 - a frozen value
         path, folder = tmp_path / "offered.zip", tmp_path / "unpacked"
         path.write_bytes(content)
-        began = time.monotonic()
         with pytest.raises(UploadError) as raised:
             unpack(path, folder, limits=limits)
-        assert time.monotonic() - began < SECONDS
         assert not folder.exists()
         assert sorted(p.name for p in tmp_path.iterdir()) == ["offered.zip"]
         assert "\n" not in str(raised.value)

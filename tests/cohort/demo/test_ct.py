@@ -33,6 +33,7 @@ def test_the_demo_holds_the_drawn_volumes_with_age_and_sex_from_the_headers(tmp_
     assert [path.name for path in store.root.iterdir()] == ["demo-ct"]
 
 
+@pytest.mark.slow
 def test_an_interrupted_demo_is_resumed_with_the_same_result(tmp_path: Path) -> None:
     stopped, whole = CohortStore(tmp_path / "stopped", KEY), CohortStore(tmp_path / "whole", KEY)
     add_demo_ct(whole, n_cases=N_SCANS, workers=0)

@@ -21,15 +21,22 @@ KEY = bytes(range(32))
 N_SCANS = 6
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six scans of three patients, one folder per scan, and their manifest."""
-    lines = ["image,patient_id,pdac"]
+    root, lines = tmp_path_factory.mktemp("written"), ["image,patient_id,pdac"]
     for number in range(N_SCANS):
         volume = asymmetric_volume((30, 24, 24), seed=number)
-        write_series(tmp_path / "scans" / f"s{number}", volume, age=50 + number, sex="FM"[number % 2], layout=SeriesLayout(order=number))
+        write_series(root / "scans" / f"s{number}", volume, age=50 + number, sex="FM"[number % 2], layout=SeriesLayout(order=number))
         lines.append(f"scans/s{number},p{number // 2},{number % 2}")
-    (tmp_path / "manifest.csv").write_text("\n".join(lines))
+    (root / "manifest.csv").write_text("\n".join(lines))
+    return root
+
+
+@pytest.fixture
+def folder(written: Path, tmp_path: Path) -> Path:
+    """A copy of them that a test may change."""
+    shutil.copytree(written, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
@@ -52,6 +59,7 @@ def test_scans_are_stored_as_volumes_of_hounsfield_units_with_their_patients(tmp
     assert any("less than 128 mm from head to foot" in warning for warning in report.warnings)
 
 
+@pytest.mark.slow
 def test_the_fingerprint_depends_on_every_voxel_but_not_on_rows_names_or_layout(tmp_path: Path, folder: Path) -> None:
     first, relaid, changed = (CohortStore(tmp_path / name, KEY) for name in ("first", "relaid", "changed"))
     add(first, folder)

@@ -176,15 +176,24 @@ import_manifest(store, "images", manifest=Path(sys.argv[2]), images_dir=None, fi
 """
 
 
+def journal_lines(store):
+    """How many reads a draft in `store` has recorded; 0 where there is none, or it has just become a cohort."""
+    try:
+        return sum(path.read_bytes().count(b"\n") for path in store.root.glob("*/journal.jsonl"))
+    except FileNotFoundError:
+        return 0
+
+
 @pytest.mark.slow
 def test_after_a_kill_at_any_moment_the_cohort_is_complete_or_absent(tmp_path, manifest):
     """Two kills while workers run; for many kills see `benchmarks/import_kills.py`."""
     store, whole = CohortStore(tmp_path / "store", KEY), CohortStore(tmp_path / "whole", KEY)
     add(whole, manifest, workers=0)
     command = [sys.executable, "-c", PROGRAM, str(store.root), str(manifest), "2"]
-    for seconds in (0.9, 1.6):
+    for n_lines in (1, N_IMAGES // 2):
         process = subprocess.Popen(command, cwd=Path(__file__).parents[3], start_new_session=True)
-        time.sleep(seconds)
+        while process.poll() is None and journal_lines(store) < n_lines:
+            time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert store.names() in ([], ["images"])

@@ -17,13 +17,14 @@ from dpmed_core.imaging.ct.writing import write_series
 from dpmed_core.imaging.modality import Modality, Sex
 
 
-@pytest.fixture
-def export(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two patients; the first has two series in one folder, beside a localizer, a report and a text file."""
-    root = tmp_path / "export"
+    folder = tmp_path_factory.mktemp("written")
+    root = folder / "export"
     for number, patient in enumerate("AAB"):
         volume = np.random.default_rng(number).integers(-1000, 500, (20, 16, 16), dtype=np.int16)
-        for path in write_series(tmp_path / f"w{number}", volume, age=60 + number, sex="M"):
+        for path in write_series(folder / f"w{number}", volume, age=60 + number, sex="M"):
             slice_ = pydicom.dcmread(path)
             slice_.PatientID, slice_.AccessionNumber, slice_.SeriesInstanceUID = f"MRN{patient}", f"ACC{patient}", f"1.2.{number}"
             (root / patient).mkdir(parents=True, exist_ok=True)
@@ -36,7 +37,14 @@ def export(tmp_path: Path) -> Path:
     report.Modality = "SR"
     report.save_as(root / "A" / "report.dcm")
     (root / "A" / "README").write_text("exported")
-    return root
+    return folder
+
+
+@pytest.fixture
+def export(written: Path, tmp_path: Path) -> Path:
+    """A copy of it that a test may change."""
+    shutil.copytree(written, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "export"
 
 
 def read(export: Path, labels: str, **options: object):

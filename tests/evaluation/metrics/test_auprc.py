@@ -64,6 +64,7 @@ def test_the_derivative_is_that_of_weighing_an_image_a_little_more():
         assert derivative[image] == pytest.approx(slope, abs=1e-7)
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth():
     """400 cohorts of 120 patients with one image each: 95 % intervals hold the average precision of the whole population."""
     rng = np.random.default_rng(1)

@@ -78,6 +78,7 @@ def test_a_difference_has_students_interval():
     assert (low, high) == (pytest.approx(0.1 - t.ppf(0.975, 4) * 0.1), pytest.approx(0.1 + t.ppf(0.975, 4) * 0.1))
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth_and_those_that_ignore_patients_do_not():
     """250 cohorts of the simulation that docs/STATISTICS.md reports in full; 5 standard errors of a coverage of 95 % are .07."""
     found = coverage_row(250, n_patients=53, correlation=0.6, prevalence=0.3, auroc=0.9)
@@ -108,6 +109,7 @@ def test_the_logit_is_finite_everywhere():
     assert all(math.isfinite(x) for x in logit([0.0, 0.5, 1.0]))
 
 
+@pytest.mark.slow
 def test_the_interval_of_the_mean_holds_the_mean_and_that_of_a_new_run_holds_a_new_run():
     """200 cohorts of three training runs, whose AUROC varies with a standard deviation of .03; the interval of one run alone holds less."""
     held = {"mean": 0, "new": 0, "alone": 0}

@@ -47,7 +47,7 @@ def test_the_difference_is_that_of_the_utility_table(make_scored):
     for row in cost_table(scored).itertuples():
         means = utility[utility["finding"] == row.finding].groupby(utility["epsilon"].isna())["auroc"].mean()
         assert row.difference == pytest.approx(means[False] - means[True])
-        assert row.covers == "patients and training runs" and (row.n_seeds, row.n_seeds_reference) == (2, 2)
+        assert row.covers == "patients and trainings" and (row.n_seeds, row.n_seeds_reference) == (2, 2)
 
 
 def test_equal_scores_cost_nothing_and_are_non_inferior(make_scored):

@@ -41,6 +41,7 @@ def poisson_guarantee(cache_dir):
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("epsilon", "delta", "sample_rate", "steps"),
     [(0.1, 1e-5, 0.25, 60), (1, 1e-5, 0.01, 1000), (8, 1e-3, 0.25, 120), (7.89, PAPER_DELTA, PAPER_RATE, PAPER_STEPS)],
@@ -123,6 +124,7 @@ def test_a_repeated_calibration_comes_from_the_cache(cache_dir, monkeypatch):
     assert guarantee_poisson(target, first, sample_rate=0.2, steps=40, cache_dir=cache_dir, **FACTS) == once
 
 
+@pytest.mark.slow
 def test_without_a_cache_a_calibration_is_the_same_and_writes_nothing(cache_dir, monkeypatch):
     monkeypatch.chdir(cache_dir)
     target = PrivacyTarget(8, 1e-5)

@@ -14,6 +14,7 @@ def drawn():
     return draw_randomised_radiographs(12, size=32, seed=3, workers=1)
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_radiographs_again_and_another_seed_others(drawn):
     radiographs, targets = drawn
     again, _ = draw_randomised_radiographs(12, size=32, seed=3, workers=1)

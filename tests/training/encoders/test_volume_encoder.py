@@ -84,12 +84,12 @@ def test_without_a_pancreas_the_crop_is_in_the_middle():
 
 
 def test_masks_lie_where_the_phantom_has_its_structures(data, people):
-    for index, person in people.iterrows():
+    for index, patient in people.iterrows():
         shares = data.masks[index].astype(float) / 255
         assert 10 < shares[0].sum() * FINE_CELL**3 < 4000  # voxels of pancreas
-        lesion = render_lesion_mask(person, index, seed=3, variant="encoder")
+        lesion = render_lesion_mask(patient, index, seed=3, variant="encoder")
         assert shares[1].sum() * FINE_CELL**3 == pytest.approx(lesion.sum(), abs=3)
-        assert bool(shares[1].any()) == bool(person[PDAC]) and bool(shares[2].any()) == bool(person["duct_mm"] > 0)
+        assert bool(shares[1].any()) == bool(patient[PDAC]) and bool(shares[2].any()) == bool(patient["duct_mm"] > 0)
 
 
 def test_training_volumes_are_the_phantoms_in_the_window(data, people):
@@ -108,6 +108,7 @@ def test_augmentation_differs_each_time_and_moves_masks_with_the_volume(data):
     assert moved and all(torch.isclose(m.sum(), masks.sum()) for _, m in shown)
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss_of_the_volume_network(data):
     torch.manual_seed(0)
     volumes, masks = data.batch(torch.arange(N))
@@ -116,10 +117,11 @@ def test_training_lowers_the_loss_of_the_volume_network(data):
         with torch.no_grad():
             return float(volume_loss(network(volumes), masks, data.disease, data.measures))
 
-    trained = pretrain_volume_network(data, epochs=6)
+    trained = pretrain_volume_network(data, epochs=3)
     assert loss(trained) < 0.8 * loss(VolumeNetwork().eval())
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss_of_the_crop_network(data):
     torch.manual_seed(0)
     volumes, masks = data.batch(torch.arange(N))
@@ -130,5 +132,5 @@ def test_training_lowers_the_loss_of_the_crop_network(data):
         with torch.no_grad():
             return float(crop_loss(network(crops), mask_crop, data.disease))
 
-    trained = pretrain_crop_network(data, epochs=40)
+    trained = pretrain_crop_network(data, epochs=14)
     assert loss(trained) < 0.8 * loss(CropNetwork().eval())

@@ -39,6 +39,7 @@ def shortened(name):
     return replace(NETWORKS[name], epochs=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epsilon", [None, 2.04])
 @pytest.mark.parametrize("name", FOR_VOLUMES)
 def test_a_stored_model_gives_the_stored_scores_bit_for_bit_and_of_a_volume_alone(
