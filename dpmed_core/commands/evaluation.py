@@ -30,14 +30,14 @@ OF_METRIC = ("utility", "subgroups", "gaps", "means", "costs", "size_loss")
 OF_ALL = ("verdicts", "rates", "parity", "disparity", "calibration", "net_benefit")
 """Tables that do not depend on the chosen metric."""
 _ARM = ("recipe", "unit", "epsilon")
-_PLACE = ("attribute", "subgroup", "finding")
+_SUBGROUP = ("attribute", "subgroup", "finding")
 READABLE = {
-    "means": (*_ARM, *_PLACE, "n_seeds", "VALUE", "VALUE_low", "VALUE_high", "n_cases", "n_positive", "n_patients"),
-    "costs": (*_ARM, "reference", *_PLACE, "difference", "difference_low", "difference_high", "p_value", "verdict", "covers", "reason"),
+    "means": (*_ARM, *_SUBGROUP, "n_seeds", "VALUE", "VALUE_low", "VALUE_high", "n_cases", "n_positive", "n_patients"),
+    "costs": (*_ARM, "reference", *_SUBGROUP, "difference", "difference_low", "difference_high", "p_value", "verdict", "covers", "reason"),
     "gaps": (*_ARM, "seed", "attribute", "finding", "gap", "gap_low", "gap_high", "largest", "smallest", "reason"),
-    "verdicts": (*_ARM, "reference", *_PLACE, "excess", "excess_low", "excess_high", "p_adjusted", "verdict", "detectable", "reason"),
-    "rates": (*_ARM, *_PLACE, "threshold", "sensitivity", "specificity", "ppv", "npv", "accuracy", "reason"),
-    "parity": (*_ARM, *_PLACE, "paper_parity_difference", "parity_difference", "underdiagnosis_difference", "reason"),
+    "verdicts": (*_ARM, "reference", *_SUBGROUP, "excess", "excess_low", "excess_high", "p_adjusted", "verdict", "detectable", "reason"),
+    "rates": (*_ARM, *_SUBGROUP, "threshold", "sensitivity", "specificity", "ppv", "npv", "accuracy", "reason"),
+    "parity": (*_ARM, *_SUBGROUP, "paper_parity_difference", "parity_difference", "underdiagnosis_difference", "reason"),
 }
 """What a terminal shows of each table, VALUE being the metric's column; `--json` gives all columns of all tables."""
 

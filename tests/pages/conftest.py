@@ -1,6 +1,7 @@
 """A data folder with a small synthetic cohort and runs in every state, as pages find it."""
 
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
@@ -95,8 +96,10 @@ def finish(empty: Installation, cohort: Cohort) -> Callable[..., None]:
 
 
 @pytest.fixture
-def open_page(empty: Installation) -> Callable[..., AppTest]:
+def open_page(empty: Installation, monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
     """Renders a page inside the frame, as a browser that opens this address would get it."""
+    # AppTest leaves the page as the main module, which processes that tests start would run again.
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
 
     def render(page: str, **address: str) -> AppTest:
         app = AppTest.from_file(str(ROOT / "pages" / "frame.py"), default_timeout=120)

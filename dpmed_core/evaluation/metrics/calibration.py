@@ -118,7 +118,6 @@ def _expected_error(scored: FindingScores) -> Estimate:
 
 CALIBRATION_SLOPE = Metric(
     "calibration_slope",
-    "Calibration slope",
     "calibration slope",
     _fitted(_slope),
     low=-np.inf,
@@ -128,8 +127,7 @@ CALIBRATION_SLOPE = Metric(
 )
 CALIBRATION_INTERCEPT = Metric(
     "calibration_intercept",
-    "Calibration in the large",
-    "calibration intercept",
+    "calibration in the large",
     _fitted(_intercept),
     low=-np.inf,
     high=np.inf,
@@ -137,6 +135,4 @@ CALIBRATION_INTERCEPT = Metric(
     ideal=0.0,
     scale=Scale.PLAIN,
 )
-CALIBRATION_ERROR = Metric(
-    "ece", "Expected calibration error", "expected calibration error", _expected_error, better=Better.LOWER, ideal=0.0, scale=Scale.PLAIN
-)
+CALIBRATION_ERROR = Metric("ece", "expected calibration error", _expected_error, better=Better.LOWER, ideal=0.0, scale=Scale.PLAIN)

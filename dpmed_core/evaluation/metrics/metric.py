@@ -67,8 +67,7 @@ class Metric:
 
     Attributes:
         name: in table columns, `--metric` and the address of a page.
-        title: for axes and headings, e.g. "AUROC".
-        phrase: in a sentence after "the", e.g. "area under the ROC curve".
+        phrase: in a sentence, e.g. "AUROC", "sensitivity".
         estimate: its value for one run and finding, in every subgroup.
         low, high: its range.
         chance: what scores without information reach: a number, `PREVALENCE`, or None where there is no such level.
@@ -82,7 +81,6 @@ class Metric:
     """
 
     name: str
-    title: str
     phrase: str
     estimate: Estimator = field(repr=False)
     low: float = 0.0
@@ -94,6 +92,11 @@ class Metric:
     needs_threshold: bool = False
     needs_both_classes: bool = True
     contrast_of: "Metric | None" = None
+
+    @property
+    def title(self) -> str:
+        """For axes and headings, e.g. "Sensitivity"."""
+        return self.phrase[0].upper() + self.phrase[1:]
 
     @property
     def columns(self) -> tuple[str, str, str]:

@@ -29,8 +29,7 @@ def net_benefit(threshold: float) -> Metric:
 
     return Metric(
         name="net_benefit",
-        title=f"Net benefit at {threshold:.0%}",
-        phrase=f"net benefit of acting on scores of at least {threshold:g}",
+        phrase=f"net benefit at {threshold:.0%}",
         estimate=estimate,
         low=-np.inf,
         chance=0.0,

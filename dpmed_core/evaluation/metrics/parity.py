@@ -10,12 +10,11 @@ from dpmed_core.evaluation.metrics.metric import Better, Metric, Scale
 from dpmed_core.evaluation.metrics.rates import ACCURACY, POSITIVE_RATE, UNDERDIAGNOSIS
 
 
-def _difference(of: Metric, name: str, title: str, phrase: str) -> Metric:
+def _difference(of: Metric, name: str, phrase: str) -> Metric:
     """The metric that is a subgroup's value of `of` minus that of all others, whose estimate it keeps (`metrics.contrast`)."""
     return replace(
         of,
         name=name,
-        title=title,
         phrase=phrase,
         low=-1.0,
         chance=0.0,
@@ -26,11 +25,7 @@ def _difference(of: Metric, name: str, title: str, phrase: str) -> Metric:
     )
 
 
-PAPER_PARITY = _difference(
-    ACCURACY, "paper_parity_difference", "Statistical parity difference as in the paper", "accuracy minus that of all others"
-)
-PARITY = _difference(POSITIVE_RATE, "parity_difference", "Demographic parity difference", "share called positive minus that of all others")
-UNDERDIAGNOSIS_PARITY = _difference(
-    UNDERDIAGNOSIS, "underdiagnosis_difference", "Difference of underdiagnosis rates", "underdiagnosis rate minus that of all others"
-)
+PAPER_PARITY = _difference(ACCURACY, "paper_parity_difference", "statistical parity difference as in the paper")
+PARITY = _difference(POSITIVE_RATE, "parity_difference", "demographic parity difference")
+UNDERDIAGNOSIS_PARITY = _difference(UNDERDIAGNOSIS, "underdiagnosis_difference", "difference of underdiagnosis rates")
 PARITY_DIFFERENCES = (PAPER_PARITY, PARITY, UNDERDIAGNOSIS_PARITY)

@@ -20,7 +20,7 @@ Parts = Callable[[Floats, Floats], tuple[Floats, Floats]]
 """From flagged and all images by class `[2, ...]`, negatives first, to a share's numerator and denominator `[...]`."""
 
 
-def _rate(name: str, title: str, phrase: str, parts: Parts, *, better: Better = Better.HIGHER, ideal: float = 1.0) -> Metric:
+def _rate(name: str, phrase: str, parts: Parts, *, better: Better = Better.HIGHER, ideal: float = 1.0) -> Metric:
     """A rate as a metric; `parts` says what it is a share of."""
 
     def estimate(scored: FindingScores) -> Estimate:
@@ -38,50 +38,40 @@ def _rate(name: str, title: str, phrase: str, parts: Parts, *, better: Better = 
             replicates=numerators / np.maximum(denominators, 1),
         )
 
-    return Metric(
-        name, title, phrase, estimate, better=better, ideal=ideal, scale=Scale.SHARE, needs_threshold=True, needs_both_classes=False
-    )
+    return Metric(name, phrase, estimate, better=better, ideal=ideal, scale=Scale.SHARE, needs_threshold=True, needs_both_classes=False)
 
 
-SENSITIVITY = _rate(
-    "sensitivity", "Sensitivity", "share of positive images at or above the threshold", lambda flagged, total: (flagged[1], total[1])
-)
+SENSITIVITY = _rate("sensitivity", "sensitivity", lambda flagged, total: (flagged[1], total[1]))
 SPECIFICITY = _rate(
     "specificity",
-    "Specificity",
-    "share of negative images below the threshold",
+    "specificity",
     lambda flagged, total: (total[0] - flagged[0], total[0]),
 )
 PPV = _rate(
     "ppv",
-    "Positive predictive value",
-    "share of images at or above the threshold that are positive",
+    "positive predictive value",
     lambda flagged, total: (flagged[1], flagged[1] + flagged[0]),
 )
 NPV = _rate(
     "npv",
-    "Negative predictive value",
-    "share of images below the threshold that are negative",
+    "negative predictive value",
     lambda flagged, total: (total[0] - flagged[0], (total[0] - flagged[0]) + (total[1] - flagged[1])),
 )
 ACCURACY = _rate(
     "accuracy",
-    "Accuracy",
-    "share of images on the right side of the threshold",
+    "accuracy",
     lambda flagged, total: (flagged[1] + (total[0] - flagged[0]), total[0] + total[1]),
 )
 POSITIVE_RATE = _rate(
     "positive_rate",
-    "Share called positive",
-    "share of images at or above the threshold",
+    "share called positive",
     lambda flagged, total: (flagged[1] + flagged[0], total[0] + total[1]),
     better=Better.NEAR_IDEAL,
     ideal=float("nan"),  # neither many nor few positive calls are better as such
 )
 UNDERDIAGNOSIS = _rate(
     "underdiagnosis",
-    "Underdiagnosis rate",
-    "share of positive images below the threshold",
+    "underdiagnosis rate",
     lambda flagged, total: (total[1] - flagged[1], total[1]),
     better=Better.LOWER,
     ideal=0.0,

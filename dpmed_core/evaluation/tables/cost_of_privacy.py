@@ -51,13 +51,13 @@ def cost_rows(metric: Metric, measured: Sequence[Measured], attributes: Sequence
 
 
 def check_margin(margin: float) -> None:
-    """Refuse a margin that no loss of AUROC can have.
+    """Refuse a margin that is no acceptable loss of any metric.
 
     Raises:
         SpecError: it is not above 0 and below 0.5.
     """
     if not 0 < margin < 0.5:
-        raise SpecError(f"A margin of {margin:g} cannot be used: name the acceptable loss of AUROC, above 0 and below 0.5.")
+        raise SpecError(f"A margin of {margin:g} cannot be used: name the acceptable loss, above 0 and below 0.5.")
 
 
 def _rows(measured: Measured, pair: PairedDifference, attributes: Sequence[str], margin: float) -> pd.DataFrame:

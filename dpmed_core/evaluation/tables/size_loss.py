@@ -51,7 +51,7 @@ def _correlation(pair: PairedDifference, attribute: str, finding_index: int) -> 
         return {**nothing, "reason": "the subgroups do not differ in size or in loss"}
     covariance = _covariance(pair, finding_index, groups)
     if np.isnan(covariance).any():
-        return {**nothing, "reason": f"the error of a loss of {measured.metric.title} is not known"}
+        return {**nothing, "reason": f"the error of a loss of {measured.metric.phrase} is not known"}
     r = pearson(sizes, loss[None])[0]
     # Always the same draws, so that the same scores give the same interval. By eigenvalues, since the covariance may be singular.
     drawn = np.random.default_rng(0).multivariate_normal(loss, covariance, N_DRAWS, method="eigh")

@@ -25,7 +25,7 @@ def axis_range(
         high: the highest one.
         least_high: for metrics up to 1, the axis goes at least so far up.
         pad: added at both ends, in units of the metric.
-        over: by how much the axis may pass the upper end of the metric's range, so that a marker there is not cut in half.
+        over: by how much the axis may pass an end of the metric's range, so that a marker there is not cut in half.
 
     >>> from dpmed_core.evaluation.metrics.auroc import AUROC
     >>> [round(end, 3) for end in axis_range(AUROC, 0.7, 1.0)], [round(end, 3) for end in axis_range(AUROC, 0.7, 1.0, over=0.005)]
@@ -37,7 +37,7 @@ def axis_range(
     chance = metric.chance if isinstance(metric.chance, int | float) else None
     bottom = low if chance is None else min(low, chance)
     top = high if least_high is None or metric.high != 1 else max(high, least_high)
-    return [max(bottom - pad, metric.low), min(top + pad, metric.high + over)]
+    return [max(bottom - pad, metric.low - over), min(top + pad, metric.high + over)]
 
 
 def chance_level(metric: Metric, row: pd.Series | None) -> float | None:

@@ -151,7 +151,7 @@ def _axes(
         # Room for "0.812 (0.745–0.866)" beside the plot.
         figure.update_layout(margin={"r": round(11 * canvas.font_size)})
         heading = {"x": 1.01, "xref": "x domain", "xanchor": "left", "y": 1.0, "yref": "y domain", "yanchor": "bottom", "showarrow": False}
-        figure.add_annotation(**heading, text=f"{metric.title} (interval)", font={"size": 0.95 * canvas.font_size})
+        figure.add_annotation(**heading, text="Value (interval)", font={"size": 0.95 * canvas.font_size})
 
 
 def _mark_prevalence(figure: go.Figure, of_group: dict[tuple[str, str], pd.Series], metric: Metric, heights: Heights) -> None:

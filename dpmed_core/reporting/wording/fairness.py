@@ -52,7 +52,7 @@ def fairness_sentence(
 
 def _overall(row: pd.Series, metric: Metric, epsilon: float) -> str:
     return (
-        f"At ε = {epsilon:g}, {metric.title} for {subject(row['finding'])} is {row[metric.name]:.3f} with privacy and "
+        f"At ε = {epsilon:g}, {metric.phrase} for {subject(row['finding'])} is {row[metric.name]:.3f} with privacy and "
         f"{row[f'{metric.name}_reference']:.3f} without ({row['n_cases']:,} test images of {row['n_patients']:,} patients, "
         f"{_positive(row)})."
     )

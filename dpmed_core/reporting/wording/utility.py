@@ -27,7 +27,7 @@ def utility_sentence(means: pd.DataFrame, *, metric: Metric, recipe: str, unit: 
     value, low, high = (row[column] for column in metric.columns)
     runs = "one training run" if row["n_seeds"] == 1 else f"mean of {row['n_seeds']} training runs"
     sentence = (
-        f"At ε = {epsilon:g}, {metric.title} for {subject(finding)} is {value:.3f} "
+        f"At ε = {epsilon:g}, {metric.phrase} for {subject(finding)} is {value:.3f} "
         f"(95 % interval {low:.3f} to {high:.3f}; {runs}; {row['n_cases']} test images of {row['n_patients']} patients, "
         f"{row['n_positive']} positive labels)."
     )
