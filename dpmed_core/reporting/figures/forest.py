@@ -51,7 +51,7 @@ def forest_figure(
             _add_values(figure, of_arm, metric, heights, arm, canvas)
     add_reasons(figure, arms, metric, heights, canvas)
     facts = [f"{who(cohort)} · {guarantee_phrase(rows, epsilon)}", runs_phrase(arms)]
-    title = f"{finding_title(finding)} by {attribute_phrase(attribute)}: {metric.title} with and without privacy"
+    title = f"{finding_title(finding)} by {attribute_phrase(attribute)}: {metric.phrase} with and without privacy"
     lay_out(figure, title, facts, canvas, plot_height=(HIGHER_ROW if _is_narrow(canvas) else ROW_HEIGHT) * len(groups) + 20, below=84)
     _axes(figure, rows, metric, heights, arms, canvas, with_values=with_values)
     return figure
