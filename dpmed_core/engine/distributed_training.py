@@ -41,6 +41,9 @@ class FollowingSession:
     def save(self, checkpoint: Checkpoint) -> None:
         """Does nothing: the first rank stores the same state."""
 
+    def charge_all(self) -> None:
+        """Does nothing: the first rank records it."""
+
     def step(self, done: int, total: int) -> None:
         """Does nothing: the training loop asks the first rank whether to continue."""
 

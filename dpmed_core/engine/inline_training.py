@@ -81,6 +81,8 @@ def _train(installation: Installation, cohort: Cohort, specs: list[RunSpec]) -> 
     features = public_features(
         cohort, features_dir=installation.cohorts.features_dir(cohort.name), encoders_dir=installation.settings.encoders_dir
     )
+    for _, _, session in begun:
+        session.charge_all()
     models = train_as_planned([b[0] for b in begun], [b[1] for b in begun], cohort, split, features=features, units=units)
     for (_, _, session), model in zip(begun, models, strict=True):
         installation.runs.finish(installation.runs.run_id(model.result.spec), model)

@@ -79,6 +79,7 @@ def _work_locked(installation: Installation, run_id: str, trainer: Trainer) -> N
         return
     try:
         model = trainer(installation, status, session)
+        session.charge_all()
         # The result before the end is recorded: a finished run always has its result, and an interruption between the two is mended above.
         runs.finish(run_id, model)
         session.end(RunState.FINISHED, elapsed_seconds=model.result.elapsed_seconds)
@@ -103,9 +104,9 @@ def _error_location(error: BaseException) -> str:
 class StoredSession:
     """A `TrainingSession` that stores checkpoints and progress in the run store.
 
-    What counts as spent (`runs.spending`): every step up to a durable checkpoint once, and every step of an attempt that ends by
-    cancellation or failure. What a killed attempt computed after its last checkpoint was never shown, so the steps that a later attempt
-    takes in their place count instead.
+    What counts as spent (`runs.spending`): of each attempt the steps from where it resumed to its end. What a killed attempt computed after
+    its last checkpoint was never shown, so the steps that a later attempt takes in their place count instead, unless it had recorded that
+    it counts whole (`charge_all`).
     """
 
     def __init__(self, runs: RunStore, run_id: str) -> None:
@@ -155,6 +156,10 @@ class StoredSession:
         self._runs.save_checkpoint(self._run_id, checkpoint)
         self._runs.record(self._run_id, "checkpoint", attempt=self._progress.attempt, step=checkpoint.step)
 
+    def charge_all(self) -> None:
+        """See `TrainingSession.charge_all`."""
+        self._runs.record(self._run_id, "charged", attempt=self._progress.attempt, steps=self._progress.total_steps)
+
     def step(self, done: int, total: int) -> None:
         """See `TrainingSession.step`."""
         now = time.monotonic()
@@ -193,6 +198,6 @@ class StoredSession:
         for event in reversed(self._runs.attempts(self._run_id)):
             if event["event"] == "started":
                 count += event.get("parent") == os.getppid()
-            elif event["event"] not in ("planned", "resumed", "checkpoint-unreadable"):
+            elif event["event"] not in ("planned", "resumed", "charged", "checkpoint-unreadable"):
                 break
         return count

@@ -26,7 +26,7 @@ class CumulativePrivacyLoss:
     Attributes:
         epsilon: composed, at `delta`; infinite if no bound holds at that delta.
         delta: the delta at which it holds.
-        n_private: private runs that `epsilon` contains.
+        n_private: private models that `epsilon` contains: draws of noise, of which a run that was trained twice has two.
         n_uncounted: private runs whose noise has not been planned, so that `epsilon` cannot contain them.
         n_non_private: non-private runs; they have no guarantee, and `epsilon` says nothing about who sees one of their models.
         accountant: how `epsilon` was composed, in words.
@@ -57,14 +57,15 @@ def cumulative_privacy_loss(
     statuses = [s for s in runs.statuses() if s.spec.cohort_fingerprint == cohort.fingerprint]
     # Adding or removing a patient changes as many units of an image-level run as the patient has images: group privacy.
     most_images = int(cohort.cases.groupby("patient_id").size().max())
-    charged = {s.run_id: accounted_mechanisms(runs, s, most_images=most_images) for s in statuses if s.spec.privacy}
-    mechanisms = [m for of_run in charged.values() for m in of_run]
+    private = [status for status in statuses if status.spec.privacy]
+    attempts = [_attempts(runs, status.run_id) for status in private]
+    mechanisms = [m for status in private for m in accounted_mechanisms(runs, status, most_images=most_images)]
     mechanisms += [_mechanism(guarantee, guarantee.steps, most_images) for guarantee in planned]
     return CumulativePrivacyLoss(
         epsilon=composed_epsilon(mechanisms, delta) if mechanisms else 0.0,
         delta=delta,
-        n_private=sum(bool(of_run) for of_run in charged.values()) + len(planned),
-        n_uncounted=sum(not of_run for of_run in charged.values()),
+        n_private=sum(map(_n_models, attempts)) + len(planned),
+        n_uncounted=sum(not of_run for of_run in attempts),
         n_non_private=sum(s.spec.privacy is None for s in statuses),
         accountant=PLD if any(m.sample_rate < 1 for m in mechanisms) else EXACT,
     )
@@ -90,36 +91,79 @@ def with_unplanned_runs(loss: CumulativePrivacyLoss, specs: Sequence[RunSpec]) -
     )
 
 
-def accounted_mechanisms(runs: RunStore, status: RunStatus, *, most_images: int) -> list[Mechanism]:
-    """What a private run has spent or will have spent; empty where no attempt has planned its noise.
+@dataclass
+class _Attempt:
+    """One attempt at a run.
 
-    Every step up to the end counts once. Steps that an attempt took after its last checkpoint before it failed or was cancelled count in
-    addition to the steps that a later attempt took in their place: somebody may have seen what they led to.
+    Attributes:
+        guarantee: what it planned.
+        resumed: the step it began from.
+        reached: its last durable checkpoint, or where it began.
+        charged: the step up to which it counts whatever becomes of it; 0 where nothing was recorded.
+        end: the step at which it ended; None while it is open.
+        finished: whether it ended with a model.
+    """
+
+    guarantee: PrivacyGuarantee
+    resumed: int = 0
+    reached: int = 0
+    charged: int = 0
+    end: int | None = None
+    finished: bool = False
+
+    @property
+    def steps(self) -> int:
+        """What it is charged: an open attempt counts as if it took all its steps."""
+        end = self.guarantee.steps if self.end is None else self.end
+        return max(end, self.charged) - self.resumed
+
+
+def accounted_mechanisms(runs: RunStore, status: RunStatus, *, most_images: int) -> list[Mechanism]:
+    """What a private run has spent or will have spent, an entry for each attempt; empty where no attempt has planned its noise.
+
+    The sum over attempts of (end - resumed step). The end is the total of an attempt that finished, the recorded step of one that failed or
+    was cancelled, the last durable checkpoint of one that was killed: what it took after that was never shown, and the steps in their place
+    are counted instead. A run that is trained again after it finished (because its files were damaged, or its cohort was removed and came
+    back) is a second draw, with noise of its own, and counts a second time.
 
     Args:
         runs: the run store.
         status: the run.
         most_images: images of the patient with the most images.
     """
-    guarantee: PrivacyGuarantee | None = None
-    # `reached` is the step up to which noise is counted once, `extra` the steps that were taken again. A killed attempt leaves no event of
-    # its end: what it took after its last checkpoint was never shown, and the steps in its place are counted instead.
-    extra, checkpoint, reached = 0, 0, 0
-    for event in runs.attempts(status.run_id):
+    attempts = _attempts(runs, status.run_id)
+    return [_mechanism(attempt.guarantee, attempt.steps, most_images) for attempt in attempts if attempt.steps > 0]
+
+
+def _n_models(attempts: Sequence[_Attempt]) -> int:
+    """Models that were drawn: each that was finished, and the one under way or left unfinished at the end."""
+    spent = [attempt for attempt in attempts if attempt.steps > 0]
+    return sum(attempt.finished for attempt in spent) + bool(spent and not spent[-1].finished)
+
+
+def _attempts(runs: RunStore, run_id: str) -> list[_Attempt]:
+    """The attempts at a private run that planned their noise, from the events that they left, oldest first."""
+    attempts: list[_Attempt] = []
+    for event in runs.attempts(run_id):
+        open_attempt = attempts[-1] if attempts and attempts[-1].end is None else None
         match event["event"]:
             case "planned":
-                guarantee = PrivacyGuarantee.from_fields(event["guarantee"])
-                reached = guarantee.steps  # an open run counts as if it took all of them
-            case "checkpoint":
-                checkpoint = int(event["step"])
-            case "failed" | "cancelled":
-                extra += max(0, int(event["steps"]) - checkpoint)
-                reached = checkpoint
-            case "finished":
-                reached = int(event["steps"])
-    if guarantee is None:
-        return []
-    return [_mechanism(guarantee, reached + extra, most_images)]
+                if open_attempt:  # it was killed, and left no event of its end
+                    open_attempt.end = open_attempt.reached
+                attempts.append(_Attempt(PrivacyGuarantee.from_fields(event["guarantee"])))
+            case "resumed" if open_attempt:
+                open_attempt.resumed = open_attempt.reached = int(event["step"])
+            case "checkpoint" if open_attempt:
+                open_attempt.reached = int(event["step"])
+            case "charged" if open_attempt:
+                open_attempt.charged = int(event["steps"])
+            case "failed" | "cancelled" if open_attempt:
+                open_attempt.end = int(event["steps"])
+            case "finished" if open_attempt:
+                open_attempt.end, open_attempt.finished = open_attempt.guarantee.steps, True
+            case "withdrawn" if open_attempt:  # its worker had died: withdrawing waits for one that lives
+                open_attempt.end = open_attempt.reached
+    return attempts
 
 
 def _mechanism(guarantee: PrivacyGuarantee, steps: int, most_images: int) -> Mechanism:

@@ -21,7 +21,7 @@ state that depends on the state before. Where both are needed, the training lock
 import json
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -145,12 +145,13 @@ class RunStore:
     def finish(self, run_id: str, model: TrainedModel) -> None:
         """Store a finished run; its result counts as complete once the checksums, written last, are there."""
         folder = self.root / run_id
+        # Drafts of all three first, names last: a disk that is full at the third leaves nothing of the others to be read.
         # Killed before the checksums, the run is trained again from its checkpoint, which is therefore removed last.
-        write_json(folder / "result.json", model.result.to_fields())
-        with replacing(folder / "scores.parquet") as draft:
-            model.scores.to_parquet(draft, index=False)
-        with replacing(folder / "weights.safetensors") as draft:
-            save_file(_contiguous(model.weights), draft)
+        with ExitStack() as drafts:
+            result, scores, weights = (drafts.enter_context(replacing(folder / name)) for name in FINISHED_FILES)
+            result.write_text(json.dumps(model.result.to_fields(), indent=1, allow_nan=False, sort_keys=True))
+            model.scores.to_parquet(scores, index=False)
+            save_file(_contiguous(model.weights), weights)
         write_json(folder / "checksums.json", {name: _digest(folder / name) for name in FINISHED_FILES})
         (folder / "checkpoint.safetensors").unlink(missing_ok=True)
 

@@ -42,6 +42,13 @@ class TrainingSession(Protocol):
     def save(self, checkpoint: Checkpoint) -> None:
         """Make `checkpoint` durable and record its steps as spent."""
 
+    def charge_all(self) -> None:
+        """Record durably that this attempt counts as if it took all its steps, however it ends.
+
+        A training that keeps no checkpoints calls it before its first step, and whoever stores a result before anything of it can be read:
+        a process that is killed in between must not leave outputs that nobody was charged for.
+        """
+
     def step(self, done: int, total: int) -> None:
         """Report `done` of `total` steps.
 

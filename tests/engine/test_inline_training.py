@@ -53,7 +53,7 @@ def test_an_inline_run_is_stored_and_recorded_like_any_other(installation, cohor
     for spec, status in zip(specs, statuses, strict=True):
         runs = installation.runs
         assert status.run_id == runs.run_id(spec)
-        assert [e["event"] for e in runs.attempts(status.run_id)] == ["started", "planned", "finished"]
+        assert [e["event"] for e in runs.attempts(status.run_id)] == ["started", "planned", "charged", "finished"]
         assert not runs.is_damaged(status.run_id)
         result, scores = runs.result(status.run_id), runs.scores(status.run_id)
         assert set(scores["split"]) == {"validation", "test"}

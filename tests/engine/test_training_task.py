@@ -5,6 +5,7 @@ import pytest
 from dpmed_core.engine.training_task import MAX_FRUITLESS_ATTEMPTS, work_on
 from dpmed_core.errors import SpecError
 from dpmed_core.runs.status import Progress, RunState
+from dpmed_core.runs.store import FINISHED_FILES
 from tests.small_runs import N_STEPS
 
 
@@ -31,7 +32,7 @@ def raise_at(step_to_raise, error):
 
 def test_a_run_is_trained_and_its_record_says_what_happened(installation, settings, run_id, trainer):
     work_on(settings, run_id, trainer=trainer)
-    assert events(installation, run_id) == ["started", "planned", "checkpoint", "checkpoint", "checkpoint", "finished"]
+    assert events(installation, run_id) == ["started", "planned", "checkpoint", "checkpoint", "checkpoint", "charged", "finished"]
     status = installation.runs.status(run_id)
     assert (status.state, status.step, status.total_steps) == (RunState.FINISHED, N_STEPS, N_STEPS)
     assert installation.runs.attempts(run_id)[-1]["steps"] == N_STEPS
@@ -41,6 +42,22 @@ def test_a_run_that_has_ended_is_not_trained_again(settings, run_id, trainer):
     work_on(settings, run_id, trainer=trainer)
     work_on(settings, run_id, trainer=trainer)
     assert trainer.started_from == [0]
+
+
+def test_a_full_disk_at_the_last_file_leaves_no_output_and_is_charged(installation, settings, run_id, trainer, monkeypatch):
+    """Scores written before the weights could not be must not be readable; the attempt counts whole all the same."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("dpmed_core.runs.store.save_file", full)
+    trainer.at = lambda step: None
+    trainer.keeps_checkpoints = False
+    work_on(settings, run_id, trainer=trainer)
+    assert installation.runs.status(run_id).state is RunState.FAILED
+    assert not [path.name for path in (installation.settings.runs_dir / run_id).iterdir() if path.name in FINISHED_FILES]
+    charged = [event["steps"] for event in installation.runs.attempts(run_id) if event["event"] in ("charged", "failed")]
+    assert charged == [N_STEPS, N_STEPS]
 
 
 def test_an_error_that_a_person_can_mend_is_told_in_its_words(installation, settings, run_id, trainer):

@@ -32,7 +32,7 @@ def begun(installation, cohort, guarantee):
         status = installation.runs.ask(spec, cohort_name=cohort.name)
         planned = asdict(replace(guarantee, unit=unit)) if private else None
         for event, steps in events:
-            facts = {"guarantee": planned} if event == "planned" else {"step": steps} if event == "checkpoint" else {"steps": steps}
+            facts = {"guarantee": planned} if event == "planned" else {"step" if event in ("checkpoint", "resumed") else "steps": steps}
             installation.runs.record(status.run_id, event, **facts)
         return status
 
@@ -55,11 +55,31 @@ def mu(steps):
         ([("planned", 0), ("checkpoint", 8), ("finished", STEPS)], STEPS),
         ([("planned", 0), ("checkpoint", 8), ("cancelled", 11)], 11),
         ([("planned", 0), ("failed", 5), ("planned", 0), ("finished", STEPS)], STEPS + 5),
+        # Killed: what followed the last durable checkpoint was never shown; the steps in its place count.
+        ([("planned", 0), ("checkpoint", 8), ("planned", 0), ("resumed", 8), ("finished", STEPS)], STEPS),
+        ([("planned", 0), ("planned", 0), ("finished", STEPS)], STEPS),
+        # A recipe without checkpoints, or a result that was about to be stored, counts whole however the attempt ended.
+        ([("planned", 0), ("charged", STEPS), ("failed", 0)], STEPS),
+        ([("planned", 0), ("charged", STEPS), ("planned", 0), ("charged", STEPS), ("finished", STEPS)], 2 * STEPS),
+        ([("planned", 0), ("checkpoint", 8), ("planned", 0), ("resumed", 8), ("charged", STEPS), ("failed", STEPS)], STEPS),
+        # A second draw of the same run: damaged and trained again; removed, imported again and cancelled at step 5.
+        ([("planned", 0), ("finished", STEPS), ("retry-asked", 0), ("planned", 0), ("finished", STEPS)], 2 * STEPS),
+        ([("planned", 0), ("checkpoint", 8), ("finished", STEPS), ("withdrawn", 0), ("planned", 0), ("cancelled", 5)], STEPS + 5),
+        ([("planned", 0), ("checkpoint", 8), ("withdrawn", 0), ("planned", 0), ("finished", STEPS)], STEPS + 8),
+        # Cancelled before it planned anything: nothing was spent, and the earlier attempts stay as they are.
+        ([("planned", 0), ("finished", STEPS), ("cancelled", 0)], STEPS),
         ([("planned", 0), ("checkpoint", 8), ("cancelled", 11), ("planned", 0), ("resumed", 8), ("finished", STEPS)], STEPS + 3),
     ],
 )
 def test_every_step_that_may_have_been_seen_is_charged(installation, begun, events, steps):
     assert steps_charged(installation, begun(0, *events)) == steps
+
+
+def test_each_draw_of_one_run_is_a_model_of_its_own(installation, cohort, begun):
+    begun(0, *[("planned", 0), ("charged", STEPS), ("finished", STEPS), ("retry-asked", 0)] * 3)
+    total = cumulative_privacy_loss(installation.runs, cohort, delta=1e-5)
+    assert total.n_private == 3
+    assert total.epsilon == pytest.approx(gaussian_epsilon(mu(3 * STEPS), 1e-5), rel=1e-9)
 
 
 def test_finished_cancelled_and_open_runs_compose(installation, cohort, begun):

@@ -39,6 +39,9 @@ class MemorySession:
         self.saved.append(checkpoint)
         self.events.append("save")
 
+    def charge_all(self) -> None:
+        self.events.append("charge")
+
     def step(self, done: int, total: int) -> None:
         assert done <= total
         self.steps.append(done)

@@ -78,6 +78,7 @@ def train_probe(
     session.step(0, accounted_steps(plan))  # here and below: features may take minutes to compute, and a user may cancel meanwhile
     features = public_features(cohort, features_dir=features_dir, encoders_dir=encoders_dir)
     session.step(0, accounted_steps(plan))
+    session.charge_all()  # all steps are taken at once and no checkpoint is kept
     return train_as_planned([spec], [plan], cohort, split, features=features, units=units)[0]
 
 
