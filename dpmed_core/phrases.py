@@ -1,4 +1,7 @@
-"""Counts and durations in words."""
+"""Counts, durations and privacy parameters in words and digits."""
+
+import math
+from decimal import ROUND_CEILING, Decimal
 
 
 def counted(count: int, one: str, several: str) -> str:
@@ -21,3 +24,34 @@ def duration_in_words(seconds: float) -> str:
     if seconds < 90:
         return counted(round(seconds), "second", "seconds")
     return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+
+
+def rounded_up(value: float, digits: int) -> float:
+    """A positive number at so many significant digits, never below itself: a guarantee must not be printed smaller than it is.
+
+    >>> rounded_up(1.2349, 3), rounded_up(1.0, 3), rounded_up(0.1 + 0.2, 3)  # the last is 0.30000000000000004
+    (1.24, 1.0, 0.3)
+    """
+    if value == 0 or not math.isfinite(value):
+        return value
+    # Twelve digits first: what a sum in floating point adds beyond them is no part of the number.
+    exact = Decimal(f"{value:.12g}")
+    return float(exact.quantize(Decimal(1).scaleb(exact.adjusted() - digits + 1), rounding=ROUND_CEILING))
+
+
+def epsilon_text(epsilon: float) -> str:
+    """An epsilon at three significant digits, rounded up.
+
+    >>> epsilon_text(1.2349), epsilon_text(8.0), epsilon_text(math.inf)
+    ('1.24', '8', 'inf')
+    """
+    return f"{rounded_up(epsilon, 3):g}"
+
+
+def delta_text(delta: float) -> str:
+    """A delta at two significant digits, rounded up.
+
+    >>> delta_text(1e-5), delta_text(1.4e-5), delta_text(1.41e-5)
+    ('1e-05', '1.4e-05', '1.5e-05')
+    """
+    return f"{rounded_up(delta, 2):.1e}".replace(".0e", "e")

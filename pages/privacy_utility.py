@@ -14,7 +14,7 @@ from dpmed_core.evaluation.metrics.catalogue import metric_called
 from dpmed_core.evaluation.tables.all_tables import MetricTables
 from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN
 from dpmed_core.imaging.modality import Modality
-from dpmed_core.phrases import counted
+from dpmed_core.phrases import counted, delta_text
 from dpmed_core.reporting.catalogue import CATALOGUE, Choice, Page, figures_of
 from dpmed_core.reporting.wording.utility import utility_sentence
 from dpmed_core.runs.plan import plan_runs
@@ -119,7 +119,7 @@ def show_table(of_metric: MetricTables, choices: Choices, images: str) -> None:
             "Recipe": rows["recipe"],
             "ε, target": [f"{e:g}" if pd.notna(e) else "no privacy" for e in rows["epsilon"]],
             "ε, spent": rows["epsilon_spent"],
-            "δ": [f"{d:.0e}" if pd.notna(d) else "" for d in rows["delta"]],
+            "δ": [delta_text(d) if pd.notna(d) else "" for d in rows["delta"]],
             "Unit": rows["unit"],
             "Accountant": rows["accountant"].fillna(""),
             "Training run": rows["seed"] + 1,

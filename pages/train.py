@@ -6,7 +6,7 @@ from dpmed_core.cohort.display_names import IMAGE_WORDS, spelled_out
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.engine.process import ensure_engine
 from dpmed_core.errors import DpmedError
-from dpmed_core.phrases import counted, duration_in_words
+from dpmed_core.phrases import counted, delta_text, duration_in_words
 from dpmed_core.runs.plan import estimate_seconds, n_train_units, parse_delta, parse_epsilons, plan_runs
 from dpmed_core.runs.spending import privacy_loss_sentence
 from dpmed_core.runs.status import OPEN_STATES, RunState, RunStatus
@@ -48,7 +48,7 @@ def choose_runs(cohort: Cohort) -> list[RunSpec]:
     )
     delta = right.text_input(
         "δ",
-        f"{default_delta(units):.0e}",
+        delta_text(default_delta(units)),
         help="Roughly the probability that the bound ε fails. Choose it far below 1 / number of patients.",
     )
     if not cohort.patients_known:
@@ -107,7 +107,7 @@ def show_run(status: RunStatus) -> None:
     what, state, action = st.columns([4, 5, 2], vertical_alignment="center")
     target = status.spec.privacy
     about = (
-        f"ε = {target.epsilon:g}, δ = {target.delta:.0e}, unit {status.spec.unit.value}"
+        f"ε = {target.epsilon:g}, δ = {delta_text(target.delta)}, unit {status.spec.unit.value}"
         if target
         else f"without privacy, sampled by {status.spec.unit.value}"
     )

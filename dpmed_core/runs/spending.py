@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from dpmed_core.cohort.schema import Cohort
-from dpmed_core.phrases import counted
+from dpmed_core.phrases import counted, delta_text, epsilon_text
 from dpmed_core.runs.status import RunStatus
 from dpmed_core.runs.store import RunStore
 from dpmed_core.training.accounting.pld import Mechanism, composed_epsilon
@@ -176,10 +176,10 @@ def privacy_loss_sentence(loss: CumulativePrivacyLoss) -> str:
     if loss.n_private == 0:
         said = "No private model has been trained on these patients yet."
     else:
-        epsilon = "no finite ε" if math.isinf(loss.epsilon) else f"ε = {loss.epsilon:.3g}"
+        epsilon = "no finite ε" if math.isinf(loss.epsilon) else f"ε = {epsilon_text(loss.epsilon)}"
         said = (
             f"Cumulative privacy loss of {counted(loss.n_private, 'private model', 'private models')}: {epsilon} at δ = "
-            f"{loss.delta:.0e} for each patient ({loss.accountant}; add-or-remove-one neighbours)."
+            f"{delta_text(loss.delta)} for each patient ({loss.accountant}; add-or-remove-one neighbours)."
         )
     if loss.n_uncounted:
         runs = counted(

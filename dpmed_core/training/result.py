@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 import pandas as pd
 
+from dpmed_core.phrases import delta_text, epsilon_text
 from dpmed_core.training.spec import PrivacyUnit, RunSpec
 
 NEIGHBORING_RELATION = "add-or-remove-one"
@@ -48,7 +49,7 @@ class PrivacyGuarantee:
     def sentence(self) -> str:
         """The guarantee in one line: epsilon, delta, unit, accountant and neighbouring relation."""
         return (
-            f"ε = {self.epsilon:.3g} at δ = {self.delta:.0e} for each {self.unit.value} "
+            f"ε = {epsilon_text(self.epsilon)} at δ = {delta_text(self.delta)} for each {self.unit.value} "
             f"({self.accountant} accountant, {self.neighboring_relation.replace('-', ' ')} neighbours)"
         )
 

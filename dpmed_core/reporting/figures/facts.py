@@ -8,6 +8,7 @@ from dpmed_core.cohort.display_names import version_alias
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import ExportError
 from dpmed_core.evaluation.metrics.metric import Metric
+from dpmed_core.phrases import delta_text
 from dpmed_core.reporting.figures.style import ARM_NAMES, Arm
 
 NO_REFERENCE = "No private model has a non-private reference to compare with yet: train one, on the page Train or with `sweep`."
@@ -61,7 +62,7 @@ def guarantee_phrases(rows: pd.DataFrame) -> str:
     private = rows[rows["epsilon"].notna()]
     # Runs of one recipe may have several deltas or units; all are named, since an epsilon without them has no meaning.
     return "; ".join(
-        f"{recipe}: ε at δ = {_listed(group['delta'].map('{:.0e}'.format))} for each {_listed(group['unit'])} "
+        f"{recipe}: ε at δ = {_listed(group['delta'].map(delta_text))} for each {_listed(group['unit'])} "
         f"({_listed(group['accountant'])} accountant)"
         for recipe, group in private.groupby("recipe", sort=False)
     )
@@ -78,7 +79,7 @@ def guarantee_phrase(rows: pd.DataFrame, epsilon: float) -> str:
         private, ["delta", "unit", "accountant", "recipe"], otherwise=f"No private run at ε = {epsilon:g} is finished for this choice."
     )
     return (
-        f"ε = {epsilon:g} at δ = {_listed(private['delta'].map('{:.0e}'.format))} for each {_listed(private['unit'])} "
+        f"ε = {epsilon:g} at δ = {_listed(private['delta'].map(delta_text))} for each {_listed(private['unit'])} "
         f"({_listed(private['accountant'])} accountant), recipe {_listed(private['recipe'])}"
     )
 
