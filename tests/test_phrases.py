@@ -6,9 +6,7 @@ import pytest
 from dpmed_core.phrases import delta_text, epsilon_text, rounded_up
 
 
-@pytest.mark.parametrize(
-    ("delta", "said"), [(1.4e-5, "1.4e-05"), (1e-5, "1e-05"), (1e-6, "1e-06"), (1.401e-5, "1.5e-05")]
-)
+@pytest.mark.parametrize(("delta", "said"), [(1.4e-5, "1.4e-05"), (1e-5, "1e-05"), (1e-6, "1e-06"), (1.401e-5, "1.5e-05")])
 def test_a_delta_is_printed_rounded_up(delta, said):
     assert delta_text(delta) == said
 

@@ -116,6 +116,7 @@ class StoredSession:
         self._shown_at = 0.0
         self._began_at = 0.0
         self._began_step = 0
+        self._charged_whole = False
 
     def begin(self) -> bool:
         """Start an attempt; False where the run was cancelled, or is given up because its last attempts all died without a checkpoint."""
@@ -158,6 +159,9 @@ class StoredSession:
 
     def charge_all(self) -> None:
         """See `TrainingSession.charge_all`."""
+        if self._charged_whole:
+            return
+        self._charged_whole = True
         self._runs.record(self._run_id, "charged", attempt=self._progress.attempt, steps=self._progress.total_steps)
 
     def step(self, done: int, total: int) -> None:

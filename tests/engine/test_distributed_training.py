@@ -86,7 +86,7 @@ def test_a_run_trained_by_two_ranks_finishes_with_the_plan_of_one(installation, 
     assert installation.runs.status(run_id).state is RunState.FINISHED
     guarantee, events = installation.runs.result(run_id).guarantee, installation.runs.attempts(run_id)
     assert guarantee.epsilon <= 8
-    assert [event["event"] for event in events if event["event"] != "checkpoint"] == ["started", "planned", "finished"]
+    assert [event["event"] for event in events if event["event"] != "checkpoint"] == ["started", "planned", "charged", "finished"]
     assert events[-1]["steps"] == guarantee.steps
     again = subprocess.run(launch, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert again.returncode == 0, "a finished run is not trained again, and no rank waits for it"

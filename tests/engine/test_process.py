@@ -73,7 +73,7 @@ def assert_is_trained(installation, run_id):
     result, scores = installation.runs.result(run_id), installation.runs.scores(run_id)
     assert result.guarantee.epsilon <= 8 and result.guarantee.unit is PrivacyUnit.PATIENT
     assert set(scores["split"]) == {Part.VALIDATION.value, Part.TEST.value}
-    assert events(installation, run_id) == ["started", "planned", "finished"]
+    assert events(installation, run_id) == ["started", "planned", "charged", "finished"]
 
 
 def assert_was_resumed(installation, run_id):
