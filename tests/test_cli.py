@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
+from dpmed_core.cohort.sources.catalogue import ADAPTERS
 from dpmed_core.commands import training
 from dpmed_core.installation import Installation
 from dpmed_core.reporting.static_images import browser
@@ -125,6 +126,11 @@ def test_what_cannot_be_done_is_said_in_one_line_with_exit_code_2(dpmed, words):
 def test_a_delta_is_refused_in_its_own_words(dpmed):
     for delta, said in (("1e-5,1e-6", "δ is one number"), ("2", "δ = 2 is not between 0 and 1"), ("x", "'x' is not a number: write δ as")):
         assert said in dpmed("sweep", "--cohort", "none", "--epsilons", "1", "--delta", delta).stderr
+
+
+def test_help_lists_every_layout_that_can_be_imported(dpmed):
+    help_text = dpmed("cohort", "add", "--help").stdout
+    assert all(f"{kind}: {adapter.title}; {adapter.path_is}" in help_text for kind, adapter in ADAPTERS.items())
 
 
 def test_train_plans_only_the_run_that_it_queues(installation, cohort, monkeypatch):

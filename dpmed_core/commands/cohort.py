@@ -70,7 +70,11 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@cohort.command("add")
+# \b keeps the lines of a list apart.
+LAYOUTS = "\n".join(["\b", "Layouts, and what PATH is:", *(f"  {kind}: {a.title}; {a.path_is}" for kind, a in ADAPTERS.items())])
+
+
+@cohort.command("add", epilog=LAYOUTS)
 @click.argument("name")
 @click.argument("path", required=False, type=click.Path(path_type=Path))
 @click.option("--manifest", type=click.Path(path_type=Path), help="Table with one row per image; the same as --source manifest PATH.")

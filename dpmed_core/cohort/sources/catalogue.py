@@ -22,7 +22,7 @@ class Adapter:
     """One layout that can be read.
 
     Attributes:
-        title: for the user.
+        title: what the layout is, for `cohort add --help`.
         path_is: what PATH must name, in words.
         read: returns the rows that an import request describes.
     """
