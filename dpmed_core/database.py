@@ -1,4 +1,4 @@
-"""The installation's database of readers' answers (computed results are files): SQLite in the data folder, or PostgreSQL for teams."""
+"""The installation's database of the ledger and of readers' answers: SQLite in the data folder, or PostgreSQL for teams."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +11,8 @@ from dpmed_core.errors import SettingsError
 from dpmed_core.settings import Settings
 
 BUSY_MILLISECONDS = 30_000
+WRITERS_LOCK = 7_224_651
+"""Names the lock among PostgreSQL's advisory locks; any number that no other program uses in this database."""
 metadata = MetaData()
 """Every table; the module that uses a table defines it here."""
 
@@ -23,8 +25,12 @@ class Database:
         self._settings = settings
 
     @contextmanager
-    def transaction(self) -> Iterator[Connection]:
+    def transaction(self, *, exclusive: bool = False) -> Iterator[Connection]:
         """A connection whose changes are committed when the block ends without an error, and rolled back otherwise.
+
+        Args:
+            exclusive: wait until no other exclusive transaction is open, and keep others waiting: for decisions that depend on what is
+                stored, such as whether one more model fits under a cap.
 
         Raises:
             SettingsError: the database cannot be reached or used.
@@ -32,6 +38,8 @@ class Database:
         engine = self._engine()
         try:
             with engine.begin() as connection:
+                if exclusive:
+                    _wait_for_other_writers(connection)
                 metadata.create_all(connection)  # creates only the tables that are missing
                 yield connection
         except SQLAlchemyError as error:
@@ -60,6 +68,14 @@ class Database:
             ) from None
         event.listen(engine, "connect", _set_pragmas)
         return engine
+
+
+def _wait_for_other_writers(connection: Connection) -> None:
+    """Hold the one lock of exclusive transactions until this transaction ends."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # the driver's own BEGIN, before the first change, would lock too late
+    else:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})")
 
 
 def _set_pragmas(connection: object, _: object) -> None:

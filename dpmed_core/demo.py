@@ -91,7 +91,7 @@ def _make_demo(settings: Settings) -> None:
 def _queue_demo_runs(installation: Installation) -> None:
     cohort = installation.cohorts.load(DEMO_NAME)
     for recipe, epsilons, n_seeds in ((PROBE, PROBE_EPSILONS, PROBE_SEEDS), (PAPER, PAPER_EPSILONS, 1)):
-        for spec in plan_runs(
+        specs = plan_runs(
             cohort,
             key=installation.key,
             recipe=recipe.name,
@@ -99,8 +99,8 @@ def _queue_demo_runs(installation: Installation) -> None:
             n_seeds=n_seeds,
             delta=None,
             unit=PrivacyUnit.PATIENT,
-        ):
-            installation.runs.ask(spec, cohort_name=DEMO_NAME)
+        )
+        installation.ledger.ask(cohort, specs)
 
 
 def _record_progress(settings: Settings, reached: DemoProgress) -> None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from dpmed_core.cohort.store import CohortStore
 from dpmed_core.database import Database
 from dpmed_core.keyed_hash import installation_key
+from dpmed_core.privacy.ledger.chain import Chain
+from dpmed_core.privacy.ledger.ledger import Ledger
 from dpmed_core.reader_study.store import ReaderStudyStore
 from dpmed_core.runs.store import RunStore
 from dpmed_core.settings import Settings, load_settings
@@ -43,11 +45,17 @@ class Installation:
         """The readings of the reader study."""
         return ReaderStudyStore(Database(self.settings))
 
+    @property
+    def ledger(self) -> Ledger:
+        """What every model ever trained spent on each patient; runs are asked for here, so that the cap is kept."""
+        chain = Chain(Database(self.settings), self.key, self.settings.data_dir)
+        return Ledger(chain, self.runs, self.cohorts, self.settings.calibrations_dir)
+
     def remove_cohort(self, name: str) -> list[str]:
         """Remove cohort `name` and give the run_ids that were withdrawn with it.
 
-        Of the runs, the specification and the record of what they spent stay. Readers' answers are removed. Where another cohort holds the
-        same data under another name, runs and answers stay.
+        Of the runs, the specification and the ledger's entries of what they spent stay. Readers' answers are removed. Where another cohort
+        holds the same data under another name, runs and answers stay.
 
         Raises:
             CohortError: there is no such cohort.
@@ -57,9 +65,11 @@ class Installation:
         withdrawn: list[str] = []
         if not any(self.cohorts.load(other).fingerprint == fingerprint for other in others):
             self.reader_study.forget(fingerprint)
+            self.ledger.settle()  # while the cohort is here, runs of earlier versions are told whom they were trained on
             withdrawn = [s.run_id for s in self.runs.statuses() if s.spec.cohort_fingerprint == fingerprint]
             for run_id in withdrawn:
                 self.runs.withdraw(run_id)
+            self.ledger.settle(*withdrawn)
         # The cohort last: after an interruption it is still there by name, and removing it again removes the rest.
         self.cohorts.remove(name)
         return withdrawn

@@ -1,7 +1,7 @@
 """Counts, durations and privacy parameters in words and digits."""
 
 import math
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 
 def counted(count: int, one: str, several: str) -> str:
@@ -34,9 +34,22 @@ def rounded_up(value: float, digits: int) -> float:
     """
     if value == 0 or not math.isfinite(value):
         return value
+    return _rounded(value, digits, ROUND_CEILING)
+
+
+def rounded_down(value: float, digits: int) -> float:
+    """A positive number at so many significant digits, never above itself: a budget that is said to fit must fit.
+
+    >>> rounded_down(1.2399, 3), rounded_down(2.9999999999999996, 3)  # the last is 3 but for what a sum lost
+    (1.23, 3.0)
+    """
+    return value if value == 0 or not math.isfinite(value) else _rounded(value, digits, ROUND_FLOOR)
+
+
+def _rounded(value: float, digits: int, rounding: str) -> float:
     # Twelve digits first: what a sum in floating point adds beyond them is no part of the number.
     exact = Decimal(f"{value:.12g}")
-    return float(exact.quantize(Decimal(1).scaleb(exact.adjusted() - digits + 1), rounding=ROUND_CEILING))
+    return float(exact.quantize(Decimal(1).scaleb(exact.adjusted() - digits + 1), rounding=rounding))
 
 
 def epsilon_text(epsilon: float) -> str:

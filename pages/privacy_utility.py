@@ -15,10 +15,10 @@ from dpmed_core.evaluation.tables.all_tables import MetricTables
 from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.phrases import counted, delta_text
+from dpmed_core.privacy.total_sentence import total_sentence
 from dpmed_core.reporting.catalogue import CATALOGUE, Choice, Page, figures_of
 from dpmed_core.reporting.wording.utility import utility_sentence
 from dpmed_core.runs.plan import plan_runs
-from dpmed_core.runs.spending import privacy_loss_sentence
 from dpmed_core.runs.status import OPEN_STATES, RunState
 from dpmed_core.training.spec import RunSpec
 from widgets.budget import DEFAULT_EPSILON, choose_epsilon, show_guarantee, show_left_out
@@ -26,7 +26,7 @@ from widgets.choices import Choices, choice, current_choices
 from widgets.cohort import chosen_cohort
 from widgets.figure import choose_metric, downloads, show_figure
 from widgets.lookup import installation, live, runs_of
-from widgets.spending import privacy_loss_of
+from widgets.spending import total_of
 from widgets.tables import tables_of
 
 DRAG_EPSILONS = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
@@ -150,10 +150,10 @@ def train_between(cohort: Cohort, choices: Choices) -> None:
         n_seeds = seeds.number_input("Training runs", 1, 20, 3, key="another-n-runs")
         new = [s for s in planned_at(cohort, choices, epsilon, int(n_seeds)) if installation().runs.run_id(s) not in known_runs(cohort)]
         private = [spec for spec in new if spec.privacy]
-        now, then = privacy_loss_of(cohort, ()), privacy_loss_of(cohort, tuple(private))
-        st.markdown(f"**So far:** {privacy_loss_sentence(now)}")
+        now, then = total_of(cohort), total_of(cohort, tuple(private))
+        st.markdown(f"**So far:** {total_sentence(now)}")
         st.markdown(
-            f"**With these {len(private)} private models:** {privacy_loss_sentence(then)}"
+            f"**With these {len(private)} private models:** {total_sentence(then)}"
             if private
             else "Models of this ε are already queued or trained."
         )
@@ -196,8 +196,7 @@ def train_all(cohort: Cohort, specs: list[RunSpec]) -> None:
     if can_train_inline(installation(), cohort, specs):
         train_inline(installation(), cohort, specs)
     else:
-        for spec in specs:
-            installation().runs.ask(spec, cohort_name=cohort.name)
+        installation().ledger.ask(cohort, specs)
         ensure_engine(installation().settings)
     st.rerun()
 

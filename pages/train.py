@@ -7,15 +7,15 @@ from dpmed_core.cohort.schema import Cohort
 from dpmed_core.engine.process import ensure_engine
 from dpmed_core.errors import DpmedError
 from dpmed_core.phrases import counted, delta_text, duration_in_words
+from dpmed_core.privacy.total_sentence import total_sentence
 from dpmed_core.runs.plan import estimate_seconds, n_train_units, parse_delta, parse_epsilons, plan_runs
-from dpmed_core.runs.spending import privacy_loss_sentence
 from dpmed_core.runs.status import OPEN_STATES, RunState, RunStatus
 from dpmed_core.training.recipes.catalogue import RECIPES
 from dpmed_core.training.spec import PrivacyUnit, RunSpec, default_delta
 from widgets.choices import current_choices
 from widgets.cohort import chosen_cohort
 from widgets.lookup import installation, live, runs_of
-from widgets.spending import privacy_loss_of
+from widgets.spending import total_of
 
 ICONS = {
     RunState.QUEUED: ":material/schedule:",
@@ -88,16 +88,12 @@ def show_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
         f"Findings: {', '.join(map(spelled_out, cohort.findings))}."
     )
     private = tuple(spec for spec in new if spec.privacy)
-    st.caption(f"So far: {privacy_loss_sentence(privacy_loss_of(cohort, ()))}")
+    st.caption(f"So far: {total_sentence(total_of(cohort))}")
     if private:
-        st.caption(
-            f"With {counted(len(private), 'new private model', 'new private models')}: "
-            f"{privacy_loss_sentence(privacy_loss_of(cohort, private))}"
-        )
+        st.caption(f"With {counted(len(private), 'new private model', 'new private models')}: {total_sentence(total_of(cohort, private))}")
     st.caption("Models without privacy have no privacy guarantee; internal comparison only.")
     if st.button(f"Train {counted(len(new), 'model', 'models')}", type="primary", disabled=not new, icon=":material/play_arrow:"):
-        for spec in new:
-            runs.ask(spec, cohort_name=cohort.name)
+        installation().ledger.ask(cohort, new)
         ensure_engine(installation().settings)
         st.rerun()
 

@@ -92,5 +92,5 @@ def cohort(installation: Installation) -> Cohort:
 
 
 @pytest.fixture
-def spec() -> RunSpec:
-    return RunSpec("f" * 16, 0, "probe", 1, PrivacyUnit.PATIENT, PrivacyTarget(8, 1e-5), seed=0)
+def spec(cohort: Cohort) -> RunSpec:
+    return RunSpec(cohort.fingerprint, 0, "probe", 1, PrivacyUnit.PATIENT, PrivacyTarget(8, 1e-5), seed=0)

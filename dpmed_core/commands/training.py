@@ -173,7 +173,7 @@ def run_line(status: RunStatus) -> str:
 
 def _queue(installation: Installation, specs: Sequence[RunSpec], cohort_name: str, *, wait: bool) -> list[RunStatus]:
     """The status of `specs` after they were queued and, with `wait`, ended."""
-    statuses = [installation.runs.ask(spec, cohort_name=cohort_name) for spec in specs]
+    statuses = installation.ledger.ask(installation.cohorts.load(cohort_name), specs)
     if any(s.state in (RunState.QUEUED, RunState.TRAINING) for s in statuses):
         ensure_engine(installation.settings)
     return _wait_for(installation, [s.run_id for s in statuses]) if wait else statuses

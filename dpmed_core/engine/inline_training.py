@@ -12,13 +12,14 @@ from filelock import Timeout
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.cohort.split import assign_parts
 from dpmed_core.engine.training_task import StoredSession
+from dpmed_core.errors import DpmedError
 from dpmed_core.installation import Installation
 from dpmed_core.runs.plan import n_train_units
 from dpmed_core.runs.status import OPEN_STATES, RunState, RunStatus
 from dpmed_core.training.encoders.features import are_cached, public_features
 from dpmed_core.training.privacy_units import training_units
 from dpmed_core.training.recipes.catalogue import PROBE
-from dpmed_core.training.recipes.train_probe import accounted_steps, plan_probe, train_as_planned
+from dpmed_core.training.recipes.train_probe import ProbePlan, accounted_steps, plan_probe, train_as_planned
 from dpmed_core.training.result import PrivacyGuarantee
 from dpmed_core.training.spec import RunSpec
 
@@ -41,8 +42,7 @@ def train_inline(installation: Installation, cohort: Cohort, specs: Sequence[Run
         specs: runs with the same cohort, split and unit.
     """
     runs = installation.runs
-    for spec in specs:
-        runs.ask(spec, cohort_name=cohort.name)
+    installation.ledger.ask(cohort, specs)
     with ExitStack() as locks:
         mine = [spec for spec in specs if _take(installation, runs.run_id(spec), locks)]
         if mine:
@@ -50,11 +50,12 @@ def train_inline(installation: Installation, cohort: Cohort, specs: Sequence[Run
     return [runs.status(runs.run_id(spec)) for spec in specs]
 
 
-def planned_guarantees(installation: Installation, cohort: Cohort, specs: Sequence[RunSpec]) -> list[PrivacyGuarantee]:
-    """What the private runs of recipe `probe` among `specs` would spend; of the other recipes that is not known without loading torch."""
-    units = {u: n_train_units(cohort, key=installation.key, unit=u) for u in {spec.unit for spec in specs}}
-    plans = [plan_probe(s, n_units=units[s.unit], n_findings=len(cohort.findings)) for s in specs if s.recipe == PROBE.name]
-    return [plan.guarantee for plan in plans if plan.guarantee]
+def foreseen_guarantee(installation: Installation, cohort: Cohort, spec: RunSpec) -> PrivacyGuarantee | None:
+    """What a private run of recipe `probe` would spend; None for the other recipes, of which that is not known without loading torch."""
+    if spec.recipe != PROBE.name:
+        return None
+    n_units = n_train_units(cohort, key=installation.key, unit=spec.unit)
+    return plan_probe(spec, n_units=n_units, n_findings=len(cohort.findings)).guarantee
 
 
 def _take(installation: Installation, run_id: str, locks: ExitStack) -> bool:
@@ -69,15 +70,25 @@ def _take(installation: Installation, run_id: str, locks: ExitStack) -> bool:
     return installation.runs.status(run_id).state in OPEN_STATES and not installation.runs.is_complete(run_id)
 
 
+def _planned(plan: ProbePlan, session: StoredSession) -> bool:
+    """Whether the ledger let the run begin; otherwise it has failed, and says why."""
+    try:
+        session.plan(plan.guarantee, accounted_steps(plan))
+    except DpmedError as error:
+        session.end(RunState.FAILED, message=str(error))
+        return False
+    return True
+
+
 def _train(installation: Installation, cohort: Cohort, specs: list[RunSpec]) -> None:
     """Train runs whose locks are held: record all plans, train all of them together, store each."""
     split = assign_parts(cohort, seed=specs[0].split_seed or 0, key=installation.key)
     units = training_units(cohort, split, specs[0].unit)
     plans = [plan_probe(spec, n_units=len(units), n_findings=len(cohort.findings)) for spec in specs]
-    sessions = [StoredSession(installation.runs, installation.runs.run_id(spec)) for spec in specs]
-    begun = [(s, p, q) for s, p, q in zip(specs, plans, sessions, strict=True) if q.begin()]
-    for _, plan, session in begun:
-        session.plan(plan.guarantee, accounted_steps(plan))
+    sessions = [StoredSession(installation, installation.runs.run_id(spec)) for spec in specs]
+    begun = [(s, p, q) for s, p, q in zip(specs, plans, sessions, strict=True) if q.begin() and _planned(p, q)]
+    if not begun:
+        return
     features = public_features(
         cohort, features_dir=installation.cohorts.features_dir(cohort.name), encoders_dir=installation.settings.encoders_dir
     )

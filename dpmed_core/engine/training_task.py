@@ -15,7 +15,6 @@ from dpmed_core.cohort.split import assign_parts
 from dpmed_core.errors import DpmedError
 from dpmed_core.installation import Installation
 from dpmed_core.runs.status import Progress, RunState, RunStatus
-from dpmed_core.runs.store import RunStore
 from dpmed_core.settings import Settings
 from dpmed_core.training.result import PrivacyGuarantee, TrainedModel
 from dpmed_core.training.session import Cancelled, Checkpoint, TrainingSession
@@ -74,7 +73,7 @@ def _work_locked(installation: Installation, run_id: str, trainer: Trainer) -> N
     if runs.is_complete(run_id):  # its worker died after it stored the result and before it recorded the end
         runs.set_progress(run_id, replace(status.progress, state=RunState.FINISHED, seconds_left=0.0))
         return
-    session = StoredSession(runs, run_id)
+    session = StoredSession(installation, run_id)
     if not session.begin():
         return
     try:
@@ -104,15 +103,18 @@ def _error_location(error: BaseException) -> str:
 class StoredSession:
     """A `TrainingSession` that stores checkpoints and progress in the run store.
 
-    What counts as spent (`runs.spending`): of each attempt the steps from where it resumed to its end. What a killed attempt computed after
-    its last checkpoint was never shown, so the steps that a later attempt takes in their place count instead, unless it had recorded that
-    it counts whole (`charge_all`).
+    What counts as spent (`runs.charged_attempts`): of each attempt the steps from where it resumed to its end. What a killed attempt
+    computed after its last checkpoint was never shown, so the steps that a later attempt takes in their place count instead, unless it had
+    recorded that it counts whole (`charge_all`). The ledger charges an attempt with all its steps before the first of them, and gives back
+    what was not taken when the attempt has ended.
     """
 
-    def __init__(self, runs: RunStore, run_id: str) -> None:
-        self._runs = runs
+    def __init__(self, installation: Installation, run_id: str) -> None:
+        self._runs = installation.runs
+        self._ledger = installation.ledger
         self._run_id = run_id
-        self._progress = runs.progress(run_id)
+        self._progress = self._runs.progress(run_id)
+        self._checkpoint: Checkpoint | None = None
         self._shown_at = 0.0
         self._began_at = 0.0
         self._began_step = 0
@@ -128,15 +130,21 @@ class StoredSession:
             return False
         self._progress = Progress(RunState.TRAINING, attempt=self._progress.attempt + 1)
         self._runs.record(self._run_id, "started", attempt=self._progress.attempt, parent=os.getppid())
+        self._settle()  # an earlier attempt that was killed left no end of its own
         self._runs.set_progress(self._run_id, self._progress)
         return True
 
     def plan(self, planned: PrivacyGuarantee | None, total_steps: int) -> None:
         """See `TrainingSession.plan`."""
+        self._checkpoint = self._runs.checkpoint(self._run_id)
+        resumed = self._checkpoint.step if self._checkpoint else 0
+        # The ledger first: killed between the two, an attempt that took no step is charged whole; the other way round one could be missed.
+        draw = self._ledger.begin(self._runs.status(self._run_id), planned, total_steps=total_steps, resumed=resumed)
         self._progress = replace(self._progress, planned=planned, total_steps=total_steps)
         self._runs.record(
             self._run_id,
             "planned",
+            draw=draw,
             attempt=self._progress.attempt,
             total_steps=total_steps,
             guarantee=asdict(planned) if planned else None,
@@ -145,17 +153,17 @@ class StoredSession:
 
     def latest(self) -> Checkpoint | None:
         """See `TrainingSession.latest`."""
-        checkpoint = self._runs.checkpoint(self._run_id)
-        if checkpoint:
-            self._progress = replace(self._progress, step=checkpoint.step)
-            self._runs.record(self._run_id, "resumed", attempt=self._progress.attempt, step=checkpoint.step)
-        return checkpoint
+        if self._checkpoint:
+            self._progress = replace(self._progress, step=self._checkpoint.step)
+            self._runs.record(self._run_id, "resumed", attempt=self._progress.attempt, step=self._checkpoint.step)
+        return self._checkpoint
 
     def save(self, checkpoint: Checkpoint) -> None:
         """See `TrainingSession.save`."""
-        # In this order: killed between the two, a run is charged some steps too many; the other way round it would be too few.
-        self._runs.save_checkpoint(self._run_id, checkpoint)
+        # In this order: killed between the two, the attempt is charged some steps that no later one resumes from; the other way round steps
+        # would be resumed from that nobody was charged for.
         self._runs.record(self._run_id, "checkpoint", attempt=self._progress.attempt, step=checkpoint.step)
+        self._runs.save_checkpoint(self._run_id, checkpoint)
 
     def charge_all(self) -> None:
         """See `TrainingSession.charge_all`."""
@@ -187,7 +195,15 @@ class StoredSession:
         spent = self._progress.total_steps if state is RunState.FINISHED else self._progress.step
         self._runs.record(self._run_id, state.value, attempt=self._progress.attempt, steps=spent, message=message, **facts)
         self._progress = replace(self._progress, state=state, step=spent, seconds_left=None, message=message)
+        self._settle()
         self._runs.set_progress(self._run_id, self._progress)
+
+    def _settle(self) -> None:
+        """Have the ledger write down what has ended; where it cannot, the attempts stay charged whole until it can."""
+        try:
+            self._ledger.settle(self._run_id)
+        except DpmedError:
+            log.warning("the end of an attempt at run %s is not in the ledger yet", self._run_id)
 
     def _seconds_left(self, now: float) -> float | None:
         taken = self._progress.step - self._began_step

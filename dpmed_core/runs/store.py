@@ -82,10 +82,17 @@ class RunStore:
                 self.set_progress(run_id, Progress(RunState.QUEUED))
         return self.status(run_id)
 
+    def ids(self) -> list[str]:
+        """The run_id of every run, sorted."""
+        return sorted(path.parent.name for path in self.root.glob("*/request.json"))
+
+    def __contains__(self, run_id: str) -> bool:
+        """Whether there is such a run."""
+        return run_id.isalnum() and (self.root / run_id / "request.json").exists()
+
     def statuses(self) -> list[RunStatus]:
         """The status of every run, in the order in which they were queued."""
-        ids = [path.parent.name for path in self.root.glob("*/request.json")]
-        return sorted((self.status(run_id) for run_id in ids), key=lambda s: (s.asked_at, s.run_id))
+        return sorted((self.status(run_id) for run_id in self.ids()), key=lambda s: (s.asked_at, s.run_id))
 
     def status(self, run_id: str) -> RunStatus:
         """The status of a run.

@@ -1,0 +1,1 @@
+"""What is spent on patients' privacy, and what that means."""

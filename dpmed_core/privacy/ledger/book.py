@@ -1,0 +1,227 @@
+"""The ledger as read: draws of noise, reservations, the cap and what was released, from the entries of the chain.
+
+Kinds of entries, with what their bodies hold:
+
+    asked      a run was queued: its target is reserved until it has planned its noise, or has ended without doing so
+    planned    an attempt is about to take its first step: all steps that it may take are charged
+    ended      the attempt has ended: what it took instead
+    cap        the privacy officer set or lifted a cap
+    registered a release was announced before anything was trained on its patients
+    released   a model, or a figure, left the house
+    gap        the database was older than the data folder said; what the runs' own records held beyond it follows
+    accepted   somebody answers for the gaps up to here
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from dpmed_core.privacy.ledger.chain import Entry
+from dpmed_core.privacy.ledger.patients import EVERYBODY, Membership, PatientSet
+from dpmed_core.training.accounting.pld import Mechanism
+from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit
+
+ASKED, PLANNED, ENDED, CAP, REGISTERED, RELEASED = "asked", "planned", "ended", "cap", "registered", "released"
+GAP, ACCEPTED = "gap", "accepted"
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One attempt's noise: what its outputs tell about each of its patients.
+
+    Attributes:
+        draw: its random name.
+        run_id: of which run.
+        patients: name of the set of its training patients.
+        private: False for a model without privacy, which has no bound.
+        mechanism: as one patient experiences it; of a model without privacy only its steps mean anything.
+        squared_mu: of a Gaussian that dominates it (`dominating_gaussian`); additive.
+        delta0: the probability up to which it does.
+        is_open: the attempt has not ended, so that all steps it may take are counted.
+        is_fresh: it began from the first step, with noise of its own; otherwise it continues an earlier attempt.
+        seq: place of its entry.
+        unit: what the run clipped as one.
+        recipe: the run's.
+    """
+
+    draw: str
+    run_id: str
+    patients: str
+    private: bool
+    mechanism: Mechanism
+    squared_mu: float
+    delta0: float
+    is_open: bool
+    is_fresh: bool
+    seq: int
+    unit: PrivacyUnit
+    recipe: str
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """A run that was asked for and has not planned its noise.
+
+    Attributes:
+        run_id: the run.
+        patients: name of the set of its training patients.
+        squared_mu: of the Gaussian mechanism that spends its target; 0 without privacy.
+        private: whether it has a target.
+    """
+
+    run_id: str
+    patients: str
+    squared_mu: float
+    private: bool
+
+
+@dataclass(frozen=True)
+class Cap:
+    """What no patient may be charged more than.
+
+    Attributes:
+        epsilon: the bound.
+        delta: its delta.
+        name: who set it.
+        reason: why.
+        at: when, in UTC seconds since the epoch.
+    """
+
+    epsilon: float
+    delta: float
+    name: str
+    reason: str
+    at: float
+
+    @property
+    def target(self) -> PrivacyTarget:
+        """The cap as a target."""
+        return PrivacyTarget(self.epsilon, self.delta)
+
+    def to_fields(self) -> dict[str, object]:
+        """The cap as plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Book:
+    """What the entries say together.
+
+    Attributes:
+        entries: of the chain, in their order.
+        sets: the sets of patients by name.
+        queued: run_ids that the run store holds as queued or training, of those that were asked for and have not planned.
+    """
+
+    entries: Sequence[Entry]
+    sets: Mapping[str, PatientSet]
+    queued: frozenset[str] = frozenset()
+
+    @cached_property
+    def draws(self) -> list[Draw]:
+        """All draws, with models that have no privacy, oldest first."""
+        found: dict[str, Draw] = {}
+        for entry in self.entries:
+            if entry.kind == PLANNED:
+                found[entry.body["draw"]] = draw_of(entry)
+            elif entry.kind == ENDED and (known := found.get(entry.body["draw"])):
+                found[known.draw] = replace(
+                    known,
+                    mechanism=replace(known.mechanism, steps=int(entry.body["steps"])),
+                    squared_mu=float(entry.body["squared_mu"]),
+                    delta0=known.delta0 if entry.body["steps"] else 0.0,
+                    is_open=False,
+                )
+        return list(found.values())
+
+    @cached_property
+    def reserved(self) -> list[Reservation]:
+        """What was asked for and is still to come."""
+        return [r for r in self.pending_by_entries(self.entries) if r.run_id in self.queued]
+
+    @staticmethod
+    def pending_by_entries(entries: Iterable[Entry]) -> list[Reservation]:
+        """Runs that were asked for and have planned nothing since, whatever has become of them."""
+        found: dict[str, Reservation] = {}
+        for entry in entries:
+            body = entry.body
+            if entry.kind == ASKED:
+                found[body["run"]] = reservation_of(entry)
+            elif entry.kind == PLANNED:
+                found.pop(body["run"], None)
+        return list(found.values())
+
+    @cached_property
+    def cap(self) -> Cap | None:
+        """The cap that holds; None where none was set, or it was lifted."""
+        for entry in reversed(self.entries):
+            if entry.kind == CAP:
+                body = entry.body
+                return None if body["epsilon"] is None else Cap(body["epsilon"], body["delta"], body["name"], body["reason"], entry.at)
+        return None
+
+    @cached_property
+    def open_gaps(self) -> list[Entry]:
+        """The gaps for which nobody has answered yet."""
+        accepted = max((entry.seq for entry in self.entries if entry.kind == ACCEPTED), default=0)
+        return [entry for entry in self.entries if entry.kind == GAP and entry.seq > accepted]
+
+    @cached_property
+    def runs(self) -> frozenset[str]:
+        """The runs that any entry is about."""
+        return frozenset(entry.body["run"] for entry in self.entries if "run" in entry.body)
+
+    @property
+    def head(self) -> Entry | None:
+        """The last sealed entry; None where there is none."""
+        return next((entry for entry in reversed(self.entries) if entry.digest), None)
+
+    def patients(self) -> set[str]:
+        """The keys of everybody in any set."""
+        return {key for one in self.sets.values() for key in one.keys}
+
+    def touching(self, patients: PatientSet) -> list[Entry]:
+        """The entries that concern any of `patients`, and those that concern everybody."""
+        named = {str(entry.body["patients"]) for entry in self.entries if entry.body.get("patients")}
+        members = Membership.among(self.sets, named, only=patients)
+        concerned = {name for name, present in members.of_set.items() if present.any()}
+        of_runs = [entry.body for entry in self.entries if entry.kind in (ASKED, PLANNED)]
+        runs = {body["run"] for body in of_runs if body["patients"] in (*concerned, EVERYBODY)}
+        return [entry for entry in self.entries if "run" not in entry.body or entry.body["run"] in runs]
+
+    def unsettled(self, run_id: str) -> list[Draw]:
+        """The draws of a run whose end has not been written down."""
+        return [draw for draw in self.draws if draw.run_id == run_id and draw.is_open]
+
+
+def draw_of(entry: Entry) -> Draw:
+    """The draw that a `planned` entry begins."""
+    body: Mapping[str, Any] = entry.body
+    private = body["noise_multiplier"] is not None
+    mechanism = Mechanism(
+        noise_multiplier=float(body["noise_multiplier"]) if private else 0.0,
+        sample_rate=float(body["sample_rate"]) if private else 1.0,
+        steps=int(body["steps"]),
+        images_per_patient=int(body["images_per_patient"]),
+    )
+    return Draw(
+        draw=body["draw"],
+        run_id=body["run"],
+        patients=body["patients"],
+        private=private,
+        mechanism=mechanism,
+        squared_mu=float(body["squared_mu"]),
+        delta0=float(body["delta0"]),
+        is_open=True,
+        is_fresh=not body["resumed"],
+        seq=entry.seq,
+        unit=PrivacyUnit(body["unit"]),
+        recipe=body["recipe"],
+    )
+
+
+def reservation_of(entry: Entry) -> Reservation:
+    """The reservation that an `asked` entry makes."""
+    body = entry.body
+    return Reservation(body["run"], body["patients"], float(body["squared_mu"]), body["epsilon"] is not None)

@@ -1,0 +1,88 @@
+"""The cap: how much may be spent on one patient, enforced before the first gradient.
+
+A patient's charges are added as squared mu of dominating Gaussian mechanisms (`dominating_gaussian`), and a model is refused that would
+carry any of its patients past the squared mu of the cap's epsilon and delta. Fixed in advance, this sum is a privacy filter: it bounds what
+is spent also where each budget was chosen after the earlier models were seen, which composing chosen budgets after the fact does not.
+
+Sources: Smith & Thakurta 2022, "Fully adaptive composition for Gaussian differential privacy", arXiv 2210.17520; Koskela, Tobaben & Honkela
+2023, "Individual privacy accounting with Gaussian differential privacy", arXiv 2209.15596. The probabilities delta0 up to which sampled
+steps are dominated add up by the union bound; together they may take `DELTA0_SHARE` of the cap's delta, on top of it.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpmed_core.errors import LedgerError
+from dpmed_core.phrases import counted, delta_text, epsilon_text, rounded_down
+from dpmed_core.privacy.ledger.book import Book, Cap, Draw, Reservation
+from dpmed_core.privacy.ledger.patients import Membership
+from dpmed_core.privacy.ledger.totals import spent_by
+from dpmed_core.training.accounting.gaussian_dp import gaussian_epsilon, gaussian_mu
+
+DELTA0_SHARE = 0.01
+TOLERANCE = 1 + 1e-12
+"""Sums of squares may differ in their last digits with the order of entries."""
+
+
+def budget_of(cap: Cap) -> float:
+    """The largest sum of squared mu that the cap allows a patient."""
+    return gaussian_mu(cap.target) ** 2
+
+
+def cap_sentence(cap: Cap) -> str:
+    """The cap in words."""
+    return (
+        f"Cap: no patient is charged more than ε = {epsilon_text(cap.epsilon)} at δ = {delta_text(cap.delta)} by private models, whatever "
+        f"was seen before a budget was chosen (for networks, δ is larger by at most {DELTA0_SHARE:.0%})."
+    )
+
+
+def refuse_past_cap(book: Book, new: Sequence[Draw | Reservation], *, replacing: frozenset[str] = frozenset()) -> None:
+    """Refuse `new` where it would carry any of its patients past the cap.
+
+    Args:
+        book: the ledger.
+        new: draws or reservations that are to be added.
+        replacing: runs whose reservations `new` takes the place of.
+
+    Raises:
+        LedgerError: it would; the message says what would fit.
+    """
+    cap = book.cap
+    private: list[Draw | Reservation] = [one for one in new if one.private]
+    if cap is None or not private:
+        return
+    before: list[Draw | Reservation] = [*book.draws, *(r for r in book.reserved if r.run_id not in replacing)]
+    members = Membership.among(book.sets, {one.patients for one in (*before, *private)})
+    spent, after = spent_by(before, members), spent_by([*before, *private], members)
+    concerned = after.squared_mu > spent.squared_mu
+    if not concerned.any():  # nobody is known to be in it, so that everybody may be
+        concerned[:] = True
+    budget = budget_of(cap)
+    worst_before, worst_after = _largest(spent.squared_mu[concerned]), _largest(after.squared_mu[concerned])
+    if not len(members.patients):
+        worst_after = math.fsum(one.squared_mu for one in (*before, *private))
+        worst_before = worst_after - math.fsum(one.squared_mu for one in private)
+    if worst_after <= budget * TOLERANCE and _largest(after.delta0[concerned]) <= DELTA0_SHARE * cap.delta:
+        return
+    left = math.sqrt(max(0.0, budget - worst_before))
+    fits = rounded_down(gaussian_epsilon(left, cap.delta), 3) if left > 0 else 0.0
+    n_over = int((after.squared_mu[concerned] > budget * TOLERANCE).sum())
+    raise LedgerError(
+        f"{counted(len(private), 'private model was', 'private models were')} not trained: with "
+        f"{'it' if len(private) == 1 else 'them'} {counted(n_over, 'patient', 'patients')} would reach up to "
+        f"ε = {epsilon_text(gaussian_epsilon(math.sqrt(worst_after), cap.delta))} at δ = {delta_text(cap.delta)}, past the cap of "
+        f"ε = {epsilon_text(cap.epsilon)}; so far it is up to ε = {epsilon_text(gaussian_epsilon(math.sqrt(worst_before), cap.delta))}. "
+        + (
+            f"What fits is one model of ε up to {fits:g} at this δ."
+            if fits > 0
+            else "Nothing more fits: the privacy officer can raise the cap with `ledger cap`."
+        )
+    )
+
+
+def _largest(values: NDArray[np.float64]) -> float:
+    return float(values.max()) if values.size else 0.0

@@ -1,0 +1,238 @@
+"""The ledger of an installation: what is written into it when a run is asked for, begins and ends, and what stands in it.
+
+Order of writes, so that no crash can undercharge: an attempt is charged with all of its steps before the first, and what it did not take is
+given back only when its end stands in the run's own record. A ledger that cannot be written stops the training.
+"""
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dpmed_core.cohort.schema import Cohort
+from dpmed_core.cohort.store import CohortStore
+from dpmed_core.errors import DpmedError
+from dpmed_core.privacy.ledger.adoption import Adopter
+from dpmed_core.privacy.ledger.book import ASKED, CAP, ENDED, GAP, PLANNED, Book, Cap, Draw, draw_of, reservation_of
+from dpmed_core.privacy.ledger.cap import budget_of, refuse_past_cap
+from dpmed_core.privacy.ledger.chain import Appender, Chain, Entry, read_entries
+from dpmed_core.privacy.ledger.charges import asked_body, ended_body, facts_of, planned_body
+from dpmed_core.privacy.ledger.patients import PatientSet, all_patients, read_sets, set_id_of, store_set, training_patients
+from dpmed_core.privacy.ledger.totals import PatientTotals, totals
+from dpmed_core.runs.charged_attempts import Attempt, attempts_of
+from dpmed_core.runs.status import OPEN_STATES, RunState, RunStatus
+from dpmed_core.runs.store import RunStore
+from dpmed_core.training.accounting.gaussian_dp import gaussian_mu
+from dpmed_core.training.result import PrivacyGuarantee
+from dpmed_core.training.spec import RunSpec
+
+Noise = Callable[[RunSpec], PrivacyGuarantee | None]
+"""Gives what a run would spend, where that can be told without planning its training; None where it cannot."""
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The ledger of an installation.
+
+    Attributes:
+        chain: its entries.
+        runs: the training runs.
+        cohorts: the cohorts, from which the patients of a run follow.
+        calibrations_dir: cache of the accountants.
+    """
+
+    chain: Chain
+    runs: RunStore
+    cohorts: CohortStore
+    calibrations_dir: Path | None = None
+
+    def book(self) -> Book:
+        """What stands in the ledger, and what runs of earlier versions will have there with the next entry."""
+        with self.chain.database.transaction() as connection:
+            entries, sets = read_entries(connection), read_sets(connection)
+        for kind, body in self._missing(entries, sets, behind=self.chain.is_behind(entries)):
+            entries.append(Entry(len(entries) + 1, 0.0, kind, body, ""))
+        return self._book(entries, sets)
+
+    def total(
+        self, cohort: Cohort | None, *, delta: float, planned: Sequence[RunSpec] = (), noise: Noise = lambda _: None
+    ) -> PatientTotals:
+        """What was spent on each patient of a cohort, by all models that trained on them, of whatever cohort or version.
+
+        Args:
+            cohort: the patients; None for everybody in the ledger.
+            delta: at which to compose.
+            planned: runs on `cohort` to be added that were not asked for yet.
+            noise: gives what a planned run would do; where it cannot, its target counts.
+        """
+        book = self.book()
+        sets: dict[str, PatientSet] = dict(book.sets)
+        entries: list[Entry] = []
+        if cohort is not None:
+            entries = [self._foreseen(cohort, spec, noise(spec), sets) for spec in planned]
+        book = replace(book, sets=sets)
+        extra = [draw_of(entry) if entry.kind == PLANNED else reservation_of(entry) for entry in entries]
+        only = all_patients(self.cohorts, cohort) if cohort else None
+        return totals(book, delta=delta, only=only, planned=extra, budget=budget_of(book.cap) if book.cap else None)
+
+    def ask(self, cohort: Cohort, specs: Sequence[RunSpec]) -> list[RunStatus]:
+        """Queue runs, all or none, with their targets reserved; a run that is known already is left as it is, unless it was withdrawn.
+
+        Args:
+            cohort: the data of all `specs`.
+            specs: what is to be trained.
+
+        Raises:
+            LedgerError: together they would carry a patient past the cap.
+        """
+        if not any(self._is_new(spec) for spec in specs):
+            return [self.runs.status(self.runs.run_id(spec)) for spec in specs]
+        with self._writing() as (appender, book):
+            sets = dict(book.sets)
+            bodies = [self._asked(cohort, spec, sets) for spec in dict.fromkeys(specs) if self._is_new(spec)]
+            refuse_past_cap(replace(book, sets=sets), [reservation_of(Entry(0, 0.0, ASKED, body, "")) for body in bodies])
+            for body in bodies:
+                store_set(appender.connection, self.runs.key, sets[str(body["patients"])])
+                appender.append(ASKED, body)
+            # Within the transaction: whoever asks next finds these runs queued, and their reservations counted.
+            return [self.runs.ask(spec, cohort_name=cohort.name) for spec in specs]
+
+    def begin(self, status: RunStatus, guarantee: PrivacyGuarantee | None, *, total_steps: int, resumed: int) -> str:
+        """Charge an attempt with all steps that it may take, before its first, and give the name of its draw.
+
+        Args:
+            status: the run.
+            guarantee: what the whole training will spend; None without privacy.
+            total_steps: of the whole training.
+            resumed: the step that the attempt continues from.
+
+        Raises:
+            LedgerError: it would carry a patient past the cap.
+        """
+        cohort = self.cohorts.with_fingerprint(status.spec.cohort_fingerprint)
+        trained = training_patients(self.cohorts, cohort, split_seed=status.spec.split_seed)
+        body = planned_body(
+            status.run_id,
+            facts_of(status.spec),
+            draw=secrets.token_hex(8),
+            patients=set_id_of(self.runs.key, trained.patients),
+            most_images=trained.most_images,
+            guarantee=guarantee,
+            steps=(guarantee.steps if guarantee else total_steps) - resumed,
+            resumed=resumed,
+            calibrations_dir=self.calibrations_dir,
+        )
+        with self._writing() as (appender, book):
+            set_id = store_set(appender.connection, self.runs.key, trained.patients)
+            book = replace(book, sets={**book.sets, set_id: trained.patients})
+            refuse_past_cap(book, [draw_of(Entry(0, 0.0, PLANNED, body, ""))], replacing=frozenset([status.run_id]))
+            appender.append(PLANNED, body)
+        return str(body["draw"])
+
+    def settle(self, *run_ids: str) -> None:
+        """Write down the end of attempts that have ended by their runs' own records; what they did not take is given back."""
+        with self._writing() as (appender, book):
+            for run_id in run_ids:
+                recorded = {attempt.draw: attempt for attempt in attempts_of(self.runs, run_id)}
+                for draw in book.unsettled(run_id):
+                    attempt = recorded.get(draw.draw)
+                    # Not in the record, an attempt stays charged with everything: the record may have been damaged.
+                    if attempt is not None and not attempt.is_open:
+                        appender.append(ENDED, self._ended(draw, attempt))
+
+    def set_cap(self, *, epsilon: float | None, delta: float, name: str, reason: str) -> None:
+        """Set the cap for all patients, or lift it.
+
+        Args:
+            epsilon: the bound; None to lift it.
+            delta: its delta.
+            name: who decides.
+            reason: why.
+
+        Raises:
+            SpecError: epsilon or delta cannot be used.
+        """
+        if epsilon is not None:
+            gaussian_mu(Cap(epsilon, delta, name, reason, 0.0).target)
+        self.append(CAP, lambda _: {"epsilon": epsilon, "delta": delta, "name": name, "reason": reason})
+
+    def append(self, kind: str, decide: Callable[[Book], Mapping[str, object]]) -> Entry:
+        """Append an entry whose body `decide` makes from what stands in the ledger, or refuses by raising."""
+        with self._writing() as (appender, book):
+            return appender.append(kind, decide(book))
+
+    @contextmanager
+    def _writing(self) -> Iterator[tuple[Appender, Book]]:
+        """The way to append, and what stands in the ledger, where runs of earlier versions now have their entries."""
+        with self.chain.appending() as appender:
+            sets, behind = read_sets(appender.connection), self.chain.is_behind(appender.entries)
+            if behind:
+                seq, digest = self.chain.noted_head()
+                appender.append(GAP, {"noted_seq": seq, "noted_digest": digest})
+            for kind, body in self._missing(appender.entries, sets, behind=behind):
+                if (patients := sets.get(str(body.get("patients")))) is not None:
+                    store_set(appender.connection, self.runs.key, patients)
+                appender.append(kind, body)
+            yield appender, self._book(appender.entries, sets)
+
+    def _missing(self, entries: Sequence[Entry], sets: dict[str, PatientSet], *, behind: bool) -> list[tuple[str, dict[str, object]]]:
+        """Kind and body of entries that are missing; sets of their patients are added to `sets`.
+
+        Args:
+            entries: that there are.
+            sets: the sets of patients by name.
+            behind: the database is older than it should be, so that runs with entries may lack some.
+        """
+        book, adopter = Book(entries, sets), Adopter(self.runs, self.cohorts, self.calibrations_dir)
+        suspect = self.runs.ids() if behind else [run_id for run_id in self.runs.ids() if run_id not in book.runs]
+        known = {draw.draw for draw in book.draws} if behind else set()
+        return [made for run_id in suspect for made in adopter.entries_of(run_id, sets, known=known)]
+
+    def _book(self, entries: Sequence[Entry], sets: Mapping[str, PatientSet]) -> Book:
+        pending = {reservation.run_id for reservation in Book.pending_by_entries(entries)}
+        return Book(tuple(entries), sets, frozenset(run_id for run_id in pending if self._is_open(run_id)))
+
+    def _is_open(self, run_id: str) -> bool:
+        """Whether the run store holds the run as queued or training; a run that cannot be read may be."""
+        try:
+            return self.runs.status(run_id).state in OPEN_STATES
+        except DpmedError:  # it never came to be queued
+            return False
+        except (OSError, ValueError, KeyError, TypeError):
+            return True
+
+    def _is_new(self, spec: RunSpec) -> bool:
+        run_id = self.runs.run_id(spec)
+        return run_id not in self.runs or self.runs.progress(run_id).state is RunState.WITHDRAWN
+
+    def _asked(self, cohort: Cohort, spec: RunSpec, sets: dict[str, PatientSet]) -> dict[str, object]:
+        """The body of the entry that reserves a run's target; the set of its patients is added to `sets`."""
+        trained = training_patients(self.cohorts, cohort, split_seed=spec.split_seed)
+        set_id = set_id_of(self.runs.key, trained.patients)
+        sets[set_id] = trained.patients
+        return asked_body(self.runs.run_id(spec), spec, set_id, trained.most_images)
+
+    def _ended(self, draw: Draw, attempt: Attempt) -> dict[str, object]:
+        """The body of the entry that writes down the end of an attempt."""
+        weights = self.runs.weights_digest(draw.run_id) if attempt.finished and self.runs.is_complete(draw.run_id) else None
+        return ended_body(draw, steps=attempt.steps, how=attempt.how, weights=weights, calibrations_dir=self.calibrations_dir)
+
+    def _foreseen(self, cohort: Cohort, spec: RunSpec, guarantee: PrivacyGuarantee | None, sets: dict[str, PatientSet]) -> Entry:
+        """The entry that a run will have: of its noise where that is known, else of its target."""
+        asked = self._asked(cohort, spec, sets)
+        if guarantee is None:
+            return Entry(0, 0.0, ASKED, asked, "")
+        trained = training_patients(self.cohorts, cohort, split_seed=spec.split_seed)
+        body = planned_body(
+            str(asked["run"]),
+            facts_of(spec),
+            draw=str(asked["run"]),
+            patients=str(asked["patients"]),
+            most_images=trained.most_images,
+            guarantee=guarantee,
+            steps=guarantee.steps,
+            resumed=0,
+            calibrations_dir=self.calibrations_dir,
+        )
+        return Entry(0, 0.0, PLANNED, body, "")
