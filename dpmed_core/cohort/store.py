@@ -64,11 +64,6 @@ class CohortStore:
         """Where features computed from cohort `name` are cached; removed together with the cohort."""
         return self.folder(name) / "features"
 
-    def patient_keys(self, name: str) -> dict[str, str]:
-        """The patient key of each patient whose identifier was not written in the comparable form."""
-        del name
-        return {}
-
     def answers_dir(self, name: str) -> Path:
         """Where answers to inference requests about cases of cohort `name` are kept; removed together with the cohort."""
         return self.folder(name) / "answers"
