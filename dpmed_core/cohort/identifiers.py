@@ -10,6 +10,7 @@ PLAIN = re.compile(r"(?:[a-z]|(?<![0-9])(?:0|[1-9][0-9]*)(?:-(?:0|[1-9][0-9]*))*
 """What is in the comparable form, as far as it is ASCII: there is no need to look further."""
 THOUSANDS = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.0+)?")
 WHOLE_NUMBER = re.compile(r"([0-9]+)[.,]0+")
+HYPHENS = re.compile("--+")
 LEADING_ZEROS = re.compile(r"(?<![0-9])0+(?=[0-9])")
 NOT_BETWEEN_DIGITS = re.compile(r"(?<![0-9])-|-(?![0-9])")
 FILLERS = {chr(c) for c in (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10))}
@@ -66,12 +67,12 @@ def person_of_identifier(identifier: str, *, key: bytes) -> str:
 def _rewritten(text: str) -> str:
     """`text` after one pass of the five steps of `comparable`."""
     seen = "".join(map(_as_seen, normalize("NFKC", normalize("NFKC", text).casefold())))
-    number = seen.strip("".join(filter(_separates, seen)))
+    number = seen.strip("".join({*filter(_separates, seen)}))
     if THOUSANDS.fullmatch(number):
         number = number.replace(",", "")
     if whole := WHOLE_NUMBER.fullmatch(number):
         number = whole[1]
-    hyphens = re.sub("-+", "-", "".join("-" if _separates(letter) else letter for letter in number))
+    hyphens = HYPHENS.sub("-", "".join(["-" if _separates(letter) else letter for letter in number]))
     return LEADING_ZEROS.sub("", NOT_BETWEEN_DIGITS.sub("", hyphens)) or seen
 
 
