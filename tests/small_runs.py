@@ -82,7 +82,7 @@ def cohort(installation: Installation) -> Cohort:
     return installation.cohorts.write(
         "images",
         modality=Modality.RADIOGRAPH,
-        synthetic=True,
+        synthetic=False,
         findings=("mass",),
         comorbidities=(),
         cases=cases,

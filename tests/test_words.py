@@ -15,8 +15,8 @@ RETIRED = {
     "film": r"film",
     # A picture as such is fine: a file before it is known to be an image.
     "picture of a chest": r"pictures? of (?:a |the )?chest",
-    # "The person who asked" is fine, and so is DICOM's PersonName.
-    "person": r"\bpersons\b|\bperson_id\b|\bperson(?=[\[.]\w|, \w+ in\b| in \w+\.)",
+    # "The person who asked" is fine, and so are DICOM's PersonName and the glossary's person, who is one over all cohorts.
+    "person": r"\bperson_id\b|\bn_persons\b|\bpersons? (?:in|of) (?:the )?(?:training|validation|test)\b",
     "wish": r"\bwish|(?-i:Wish)",
     "roster": r"roster",
     # "In place of", "in place" and the column "place" of a reader's answers are fine.

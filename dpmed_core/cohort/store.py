@@ -4,6 +4,7 @@ import json
 import re
 import secrets
 import shutil
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import pandas as pd
 
 from dpmed_core.cohort.drafts import LOCK, PREFIX, resumable_draft, temporary_draft
 from dpmed_core.cohort.image_blocks import read_images
+from dpmed_core.cohort.persons import persons_of_images, pixel_digests, read_persons, write_persons
 from dpmed_core.cohort.report import ImportReport
 from dpmed_core.cohort.schema import CASE_COLUMNS, Cohort
 from dpmed_core.errors import CohortError
@@ -118,6 +120,39 @@ class CohortStore:
         """The import report of cohort `name`."""
         return ImportReport.from_fields(json.loads((self.folder(name) / "report.json").read_text()))
 
+    def persons(self, name: str) -> dict[str, str]:
+        """patient_id -> person for every patient of cohort `name`, both as keyed hashes of 16 hexadecimal digits.
+
+        Two patients with the same person, in this cohort or in two, are the same patient as far as the source's identifiers say,
+        however they are written (`comparable`). Where identifiers say nothing, because the source does not know its patients or the
+        cohort is synthetic, a person is a hash of the image with the smallest digest among the patient's: the same image imported
+        again is the same person. The two kinds never meet.
+
+        A cohort that an earlier version stored has no such file, and its identifiers are gone: there, patient_id is taken for the
+        person, which is right where identifiers were in the comparable form. Whoever adds up uses over versions therefore looks for a
+        patient of a later cohort under its person and under its patient_id. Persons by image are computed from the stored images.
+
+        Raises:
+            CohortError: there is no such cohort, or its files are damaged.
+        """
+        folder = self.folder(name)
+        try:
+            patients = pd.read_parquet(folder / "cases.parquet", columns=["patient_id"])["patient_id"]
+            persons = read_persons(folder) or self._persons_without_file(folder, patients)
+            # What cannot be charged to its patient would be lost, so gaps in the file are refused.
+            complete = persons.keys() == set(patients)
+        except (OSError, ValueError):
+            complete = False
+        if not complete:
+            raise CohortError(f"Who the patients of cohort {name!r} are cannot be read: remove the cohort and import it again.")
+        return persons
+
+    def _persons_without_file(self, folder: Path, patients: "pd.Series[str]") -> dict[str, str]:
+        facts = json.loads((folder / "cohort.json").read_text())
+        if facts.get("patients_known", True) and not facts["synthetic"]:
+            return {patient: patient for patient in patients.unique()}
+        return persons_of_images(patients, pixel_digests(folder / "images.npy"), key=self.key)
+
     def refuse_unusable(self, name: str) -> None:
         """Check that a new cohort may have the name `name`.
 
@@ -153,6 +188,7 @@ class CohortStore:
         cases: pd.DataFrame,
         report: ImportReport,
         patients_known: bool = True,
+        persons: Mapping[str, str] | None = None,
     ) -> Cohort:
         """Turn `draft`, which holds `images.npy` in the order of `cases`, into the cohort `name`.
 
@@ -166,6 +202,7 @@ class CohortStore:
             cases: the table, as `Cohort.cases`.
             report: of the import.
             patients_known: the source says which images are one patient's.
+            persons: patient_id -> person, as `CohortStore.persons`; not part of the fingerprint. None to store none.
 
         Raises:
             CohortError: the name cannot be used.
@@ -187,19 +224,24 @@ class CohortStore:
         facts["fingerprint"] = _fingerprint(facts, cases, draft / "images.npy", key=self.key)
         with replacing(draft / "cases.parquet") as table:
             cases.to_parquet(table, index=False)
+        if persons is not None:
+            write_persons(draft, persons)
         write_json(draft / "report.json", report.to_fields())
         write_json(draft / "cohort.json", facts)
         for file in DRAFT_FILES:
             (draft / file).unlink(missing_ok=True)
         sync_file(draft / "images.npy")
+        self._make_visible(draft, name)
+        return self.load(name)
+
+    def _make_visible(self, draft: Path, name: str) -> None:
         # The rename is the one step that makes the cohort visible, after all its files are durable. It fails if the name was taken
-        # since the check above.
+        # since it was checked.
         try:
             draft.rename(self.root / name)
         except OSError:
             raise CohortError(f"There is already a cohort {name!r}: remove it first, or choose another name.") from None
         sync_folder(self.root)
-        return self.load(name)
 
     def write(
         self,

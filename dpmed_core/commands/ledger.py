@@ -39,7 +39,7 @@ def show(cohort_name: str | None, delta: float | None, as_json: bool) -> None:
     only = all_patients(installation.cohorts, cohort) if cohort else None
     entries = book.touching(only) if only else list(book.entries)
     if delta is None:
-        delta = default_delta(len(only.keys) if only else len(book.patients()))
+        delta = default_delta(len(only.persons) if only else len(book.patients()))
     total = installation.ledger.total(cohort, delta=delta)
     head = book.head
     document = {

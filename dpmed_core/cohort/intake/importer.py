@@ -11,6 +11,7 @@ from dpmed_core.cohort.intake.canonical_order import arrange, store_pixels
 from dpmed_core.cohort.intake.journal import Journal
 from dpmed_core.cohort.intake.read_all import read_all
 from dpmed_core.cohort.intake.row_table import RowTable, SelectedRows, no_usable_row, select_rows
+from dpmed_core.cohort.persons import persons_of_images
 from dpmed_core.cohort.report import Check, ImportReport, Problem, Severity, by_weight
 from dpmed_core.cohort.sources.manifest import read_manifest
 from dpmed_core.cohort.sources.rows import Source
@@ -101,7 +102,9 @@ def import_source(
         cases, indices = arrange(rows.row_table, journal, key=store.key)
         images = draft / "images.npy"
         store_pixels(journal, images, indices)
-        inputs = _validation_inputs(cases, rows.row_table, journal, source, indices=indices, images=images, key=store.key)
+        # Numbers that a source gives to its images, or a phantom to its patients, are given again by the next one: they identify nobody.
+        identified = _identified(rows, cases) if source.patients_known and not synthetic else {}
+        inputs = _validation_inputs(cases, rows.row_table, journal, source, identified, indices=indices, images=images, key=store.key)
         report = _report(rows, cases, problems, source, inputs, journal.image_warnings)
         store.publish(
             name,
@@ -113,8 +116,14 @@ def import_source(
             cases=cases,
             report=report,
             patients_known=source.patients_known,
+            persons=identified or persons_of_images(cases["patient_id"], map(bytes, journal.digests[indices]), key=store.key),
         )
     return report
+
+
+def _identified(rows: SelectedRows, cases: pd.DataFrame) -> dict[str, str]:
+    """patient_id -> person of the patients that are stored, from the source's identifiers."""
+    return {patient: rows.persons.get(patient, patient) for patient in cases["patient_id"].unique()}
 
 
 def _read(row_table: RowTable, journal: Journal, modality: Modality, *, progress: Progress | None, workers: int | None) -> None:
@@ -132,7 +141,15 @@ def _unreadable(row_table: RowTable, journal: Journal) -> list[Problem]:
 
 
 def _validation_inputs(
-    cases: pd.DataFrame, row_table: RowTable, journal: Journal, source: Source, *, indices: NDArray[np.intp], images: Path, key: bytes
+    cases: pd.DataFrame,
+    row_table: RowTable,
+    journal: Journal,
+    source: Source,
+    persons: dict[str, str],
+    *,
+    indices: NDArray[np.intp],
+    images: Path,
+    key: bytes,
 ) -> ValidationInputs:
     """The inputs of the checks; without a split of the source's own, parts are those of the default split."""
     own_split = bool(cases["split"].notna().all())
@@ -146,6 +163,7 @@ def _validation_inputs(
         parts=parts,
         images=images,
         measured=measure(images),
+        persons=persons,
     )
 
 

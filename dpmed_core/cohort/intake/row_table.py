@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dpmed_core.cohort.identifiers import person_of_identifier
 from dpmed_core.cohort.report import Problem
 from dpmed_core.cohort.schema import CASE_COLUMNS, Part
 from dpmed_core.cohort.sources.rows import Source, SourceRow
@@ -102,12 +103,15 @@ class SelectedRows:
         row_table: the rows to read.
         problems: of the other rows.
         split_conflicts: rows of each patient whose rows name different parts of the split.
+        persons: the person of each patient (both as keyed hashes) whose identifier is not written in the comparable form; every other
+            patient's person is its own hash.
     """
 
     n_rows: int
     row_table: RowTable
     problems: list[Problem]
     split_conflicts: tuple[tuple[int, ...], ...] = ()
+    persons: dict[str, str] = field(default_factory=dict, repr=False)
 
 
 def select_rows(source: Source, *, key: bytes) -> SelectedRows:
@@ -125,10 +129,15 @@ def select_rows(source: Source, *, key: bytes) -> SelectedRows:
     problems: list[Problem] = []
     parts: dict[str, Part | None] = {}  # of each patient; None once two rows disagree
     hashes: dict[str, str] = {}
+    persons: dict[str, str] = {}
     n_rows = 0
     for row in source.rows:
         n_rows += 1
-        patient = hashes.get(row.patient) or hashes.setdefault(row.patient, keyed_hex(key, "patient", row.patient))
+        if (patient := hashes.get(row.patient)) is None:
+            patient = hashes[row.patient] = keyed_hex(key, "patient", row.patient)
+            # The identifier is known here alone. Only what differs is kept: there may be a million patients.
+            if (person := person_of_identifier(row.patient, key=key)) != patient:
+                persons[patient] = person
         # Rows with problems count here too: a patient in two parts is left out even if one of the rows is unusable.
         if row.part is not None and parts.setdefault(patient, row.part) is not row.part:
             parts[patient] = None
@@ -141,7 +150,7 @@ def select_rows(source: Source, *, key: bytes) -> SelectedRows:
     kept = row_table.only(_keep(row_table, split_conflicts, problems)) if parts else row_table
     if not len(kept):
         raise no_usable_row(n_rows, problems)
-    return SelectedRows(n_rows, kept, problems, tuple(tuple(rows) for rows in split_conflicts.values() if rows))
+    return SelectedRows(n_rows, kept, problems, tuple(tuple(rows) for rows in split_conflicts.values() if rows), persons)
 
 
 def no_usable_row(n_rows: int, problems: Sequence[Problem]) -> CohortError:

@@ -1,6 +1,6 @@
 """The inputs of the checks: a cohort about to be stored, with the source's row of each case, and measurements of its pixels."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,6 +49,7 @@ class ValidationInputs:
         parts: `Part` values `[n]`, the source's own or those of the default split.
         images: file of the stored array.
         measured: measurements of the pixels.
+        persons: patient_id -> whom the source's identifiers say it is; empty where they say nothing.
     """
 
     cases: pd.DataFrame = field(repr=False)
@@ -59,6 +60,7 @@ class ValidationInputs:
     parts: NDArray[np.str_]
     images: Path = field(repr=False)
     measured: PixelMeasures
+    persons: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def in_part(self, part: Part) -> NDArray[np.bool_]:
         """Which cases are in `part`, `[n]`."""

@@ -7,6 +7,7 @@ from itertools import chain
 from dpmed_core.cohort.report import Check, Problem, Severity, by_weight
 from dpmed_core.cohort.validation.duplicates import identical_checks
 from dpmed_core.cohort.validation.exposure import exposure_checks
+from dpmed_core.cohort.validation.identifiers import identifier_checks
 from dpmed_core.cohort.validation.inputs import ValidationInputs
 from dpmed_core.cohort.validation.label_noise import noise_checks
 from dpmed_core.cohort.validation.labels import label_checks, subgroup_checks, unknown_checks
@@ -30,6 +31,7 @@ def validate(
     found = chain(
         skipped_checks(problems, split_conflicts),
         image_warning_checks(image_warnings),
+        identifier_checks(inputs),
         identical_checks(inputs),
         similar_checks(inputs),
         label_checks(inputs),

@@ -178,8 +178,8 @@ class Book:
         return next((entry for entry in reversed(self.entries) if entry.digest), None)
 
     def patients(self) -> set[str]:
-        """The keys of everybody in any set."""
-        return {key for one in self.sets.values() for key in one.keys}
+        """Everybody in any set, as persons."""
+        return {person for one in self.sets.values() for person in one.persons}
 
     def touching(self, patients: PatientSet) -> list[Entry]:
         """The entries that concern any of `patients`, and those that concern everybody."""

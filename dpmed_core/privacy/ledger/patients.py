@@ -1,8 +1,8 @@
 """Which patients a training run saw: sets of keyed hashes, kept for good, so that spending survives the removal of their cohort.
 
-A patient is recognised over cohorts and versions of a cohort by the patient key, the keyed hash of the identifier in its comparable form
+A patient is recognised over cohorts and versions of a cohort as a person, the keyed hash of the identifier in its comparable form
 (`cohort.identifiers`). Cohorts of earlier versions know the hash of the identifier as it was written alone; where another cohort tells
-the patient key of that, the two are the same patient.
+which person that is, the two are the same patient.
 """
 
 import json
@@ -28,29 +28,29 @@ class PatientSet:
     """The patients of a run, or of a cohort.
 
     Attributes:
-        keys: the patient keys, sorted, without repetition.
-        written_as: for patients whose identifiers were not written in the comparable form, their key and the hash of what was written.
+        persons: sorted, without repetition.
+        written_as: for patients whose identifiers were not written in the comparable form, the person and the hash of what was written.
     """
 
-    keys: tuple[str, ...]
+    persons: tuple[str, ...]
     written_as: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def of(cls, patient_ids: Iterable[str], key_of: Mapping[str, str]) -> "PatientSet":
-        """The set of `patient_ids`, whose patient keys are in `key_of`, or are the identifiers themselves."""
-        known = {str(patient): key_of.get(str(patient), str(patient)) for patient in patient_ids}
-        other = sorted((key, patient) for patient, key in known.items() if key != patient)
+    def of(cls, patient_ids: Iterable[str], person_of: Mapping[str, str]) -> "PatientSet":
+        """The set of `patient_ids`, each the person that `person_of` names, or else itself."""
+        known = {str(patient): person_of.get(str(patient), str(patient)) for patient in patient_ids}
+        other = sorted((person, patient) for patient, person in known.items() if person != patient)
         return cls(tuple(sorted(set(known.values()))), tuple(other))
 
     def to_json(self) -> str:
         """The set as JSON; equal sets give equal texts."""
-        return json.dumps([list(self.keys), [list(pair) for pair in self.written_as]], separators=(",", ":"))
+        return json.dumps([list(self.persons), [list(pair) for pair in self.written_as]], separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> "PatientSet":
         """The set that `to_json` wrote."""
-        keys, pairs = json.loads(text)
-        return cls(tuple(keys), tuple((key, patient) for key, patient in pairs))
+        persons, pairs = json.loads(text)
+        return cls(tuple(persons), tuple((person, patient) for person, patient in pairs))
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,12 +71,12 @@ def training_patients(cohorts: CohortStore, cohort: Cohort, *, split_seed: int |
     split = assign_parts(cohort, seed=DEFAULT_SPLIT_SEED if split_seed is None else split_seed, key=cohorts.key)
     trained = cohort.cases["patient_id"].to_numpy()[split.rows(Part.TRAIN)]
     ids, counts = np.unique(trained.astype(str), return_counts=True)
-    return TrainingPatients(PatientSet.of(ids, cohorts.patient_keys(cohort.name)), int(counts.max()) if len(counts) else 1)
+    return TrainingPatients(PatientSet.of(ids, cohorts.persons(cohort.name)), int(counts.max()) if len(counts) else 1)
 
 
 def all_patients(cohorts: CohortStore, cohort: Cohort) -> PatientSet:
     """All patients of `cohort`, those for validation and test too: in another version of the cohort they may train."""
-    return PatientSet.of(cohort.cases["patient_id"].astype(str).unique(), cohorts.patient_keys(cohort.name))
+    return PatientSet.of(cohort.cases["patient_id"].astype(str).unique(), cohorts.persons(cohort.name))
 
 
 def set_id_of(key: bytes, patients: PatientSet) -> str:
@@ -109,7 +109,7 @@ class Membership:
     """Which patients stand in which sets.
 
     Attributes:
-        patients: their keys, sorted.
+        patients: as persons, sorted.
         of_set: for each set, whether each patient stands in it, `[n_patients]`.
     """
 
@@ -125,11 +125,15 @@ class Membership:
             used: names of sets.
             only: leave out everybody else; None for all members.
         """
-        aliases = {patient: key for one in sets.values() for key, patient in one.written_as}
-        aliases |= {patient: key for key, patient in (only.written_as if only else ())}
-        members = {name: np.unique([aliases.get(key, key) for key in sets[name].keys]) if name in sets else None for name in set(used)}
+        aliases = {patient: person for one in sets.values() for person, patient in one.written_as}
+        aliases |= {patient: person for person, patient in (only.written_as if only else ())}
+
+        def resolved(one: PatientSet) -> NDArray[np.str_]:
+            return np.unique(np.array([aliases.get(person, person) for person in one.persons], dtype=np.str_))
+
+        members = {name: resolved(sets[name]) if name in sets else None for name in set(used)}
         if only is not None:
-            patients = np.unique([aliases.get(key, key) for key in only.keys])
+            patients = resolved(only)
         else:
             known = [one for one in members.values() if one is not None]
             patients = np.unique(np.concatenate(known)) if known else np.empty(0, dtype=np.str_)

@@ -57,7 +57,7 @@ class Spent:
     """The squared mu and the delta0 of each patient, added up.
 
     Attributes:
-        patients: their keys, sorted.
+        patients: as persons, sorted.
         squared_mu: `[n_patients]`.
         delta0: `[n_patients]`.
     """

@@ -160,7 +160,7 @@ def test_the_largest_total_is_found_where_prices_and_privacy_losses_disagree():
 
 
 def test_a_hash_of_what_was_written_is_the_patient_that_another_cohort_knows_it_as():
-    old, new = PatientSet(("as-written",)), PatientSet.of(["as-written"], {"as-written": "the-key"})
+    old, new = PatientSet(("as-written",)), PatientSet.of(["as-written"], {"as-written": "the-person"})
     one = Mechanism(NOISE, 1.0, STEPS)
     book = Ledgerless([draw_from(one, "old", 0), draw_from(one, "new", 1)], {"old": old, "new": new})
     total = totals(book, delta=DELTA)
