@@ -55,7 +55,7 @@ def cumulative_privacy_loss(
         planned: guarantees of further runs.
     """
     statuses = [s for s in runs.statuses() if s.spec.cohort_fingerprint == cohort.fingerprint]
-    # Adding or removing a patient changes as many units of an image-level run as the patient has images: group privacy.
+    # Emptying a patient's record changes as many units of an image-level run as the patient has images: group privacy.
     most_images = int(cohort.cases.groupby("patient_id").size().max())
     private = [status for status in statuses if status.spec.privacy]
     attempts = [_attempts(runs, status.run_id) for status in private]
@@ -179,7 +179,7 @@ def privacy_loss_sentence(loss: CumulativePrivacyLoss) -> str:
         epsilon = "no finite ε" if math.isinf(loss.epsilon) else f"ε = {epsilon_text(loss.epsilon)}"
         said = (
             f"Cumulative privacy loss of {counted(loss.n_private, 'private model', 'private models')}: {epsilon} at δ = "
-            f"{delta_text(loss.delta)} for each patient ({loss.accountant}; add-or-remove-one neighbours)."
+            f"{delta_text(loss.delta)} for each patient ({loss.accountant}; zero-out neighbours)."
         )
     if loss.n_uncounted:
         runs = counted(

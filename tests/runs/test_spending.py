@@ -9,6 +9,7 @@ from dpmed_core.runs.spending import accounted_mechanisms, cumulative_privacy_lo
 from dpmed_core.runs.status import Progress, RunState
 from dpmed_core.training.accounting.full_batch import guarantee_full_batch
 from dpmed_core.training.accounting.gaussian_dp import gaussian_epsilon
+from dpmed_core.training.result import NEIGHBORING_RELATION
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
 
 STEPS = 20
@@ -144,7 +145,7 @@ def test_the_sentence_names_delta_unit_and_accountant(installation, cohort, begu
         "1 private model",
         "δ = 1e-05",
         "each patient",
-        "exact composition",
+        f"exact composition of Gaussian mechanisms; {NEIGHBORING_RELATION} neighbours",
         "is not counted",
         "1 model without privacy has no privacy guarantee; internal comparison only.",
     ):
