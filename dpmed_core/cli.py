@@ -15,6 +15,7 @@ from dpmed_core.commands.ledger import ledger
 from dpmed_core.commands.processes import engine, first_start, import_job
 from dpmed_core.commands.training import runs, sweep, train
 from dpmed_core.errors import DpmedError
+from dpmed_core.files import keep_files_to_owner
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -31,9 +32,11 @@ for command in (cohort, train, sweep, runs, evaluate, export, ledger, reference,
 
 def main() -> None:
     """Run one command and end the process with its exit status."""
+    umask = keep_files_to_owner()
     try:
+        # The user's own umask goes along for files that are written where the user says (`export --out`).
         # Without Click's standalone mode, whose errors print usage over several lines: every error here is one line with one exit status.
-        sys.exit(dpmed.main(prog_name="python -m dpmed_core", standalone_mode=False) or 0)
+        sys.exit(dpmed.main(prog_name="python -m dpmed_core", standalone_mode=False, obj=umask) or 0)
     except DpmedError as error:
         _end(str(error), USER_ERROR)
     except click.Abort:

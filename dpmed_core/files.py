@@ -1,11 +1,59 @@
-"""Durable, atomic writes: neither a concurrent reader nor a power cut leaves a half-written file in use."""
+"""Durable, atomic writes, and files that nobody but their owner can read.
+
+Neither a concurrent reader nor a power cut leaves a half-written file in use.
+"""
 
 import json
 import os
 import secrets
+import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+"""The bits of a mode that let group and others in, 0o077. As a umask: new files get mode 0600, new folders 0700."""
+
+
+def keep_files_to_owner() -> int:
+    """Let what this process and the processes that it starts create be for their owner alone; the umask that held before.
+
+    The data folder holds patients' pixels, keyed identifiers and non-private weights. A umask covers what libraries write as well.
+    """
+    return os.umask(OTHERS)
+
+
+@contextmanager
+def creating_with(umask: int) -> Iterator[None]:
+    """Files and folders that this process creates in the block get their modes from `umask`, those of all threads included."""
+    former = os.umask(umask)
+    try:
+        yield
+    finally:
+        os.umask(former)
+
+
+def restrict_to_owner(folder: Path) -> int:
+    """Take the data folder of an earlier version, and all in it, from group and others; how many modes were changed.
+
+    A folder that is closed to others (mode 0700) is taken as done, and costs one look. Links are neither followed nor changed. What
+    cannot be changed, because it belongs to another user or was removed meanwhile, stays as it is.
+    """
+    if not folder.is_dir() or not folder.stat().st_mode & OTHERS:
+        return 0
+    paths = [Path(parent, name) for parent, folders, files in os.walk(folder) for name in (*folders, *files)]
+    # The folder last: where this is interrupted, the next start finds it open and does the rest.
+    return sum(_close_to_others(path) for path in (*paths, folder.resolve()))
+
+
+def _close_to_others(path: Path) -> bool:
+    """Whether the mode of `path` let others in and was changed."""
+    with suppress(PermissionError, FileNotFoundError):
+        mode = path.lstat().st_mode
+        if not stat.S_ISLNK(mode) and mode & OTHERS:
+            path.chmod(stat.S_IMODE(mode) & ~OTHERS)
+            return True
+    return False
 
 
 @contextmanager
@@ -35,7 +83,7 @@ def append_line(path: Path, value: Mapping[str, object]) -> None:
     Earlier lines are never changed. A last line that a crash cut short is ended with a line break, so that it spoils only itself.
     """
     line = json.dumps(value, allow_nan=False, sort_keys=True) + "\n"
-    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         size = os.fstat(descriptor).st_size
         if size and os.pread(descriptor, 1, size - 1) != b"\n":

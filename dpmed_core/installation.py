@@ -1,15 +1,21 @@
 """One installation: its settings, its secret key and its stores."""
 
+import logging
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 from dpmed_core.cohort.store import CohortStore
 from dpmed_core.database import Database
+from dpmed_core.files import restrict_to_owner
 from dpmed_core.keyed_hash import installation_key
 from dpmed_core.privacy.ledger.chain import Chain
 from dpmed_core.privacy.ledger.ledger import Ledger
 from dpmed_core.reader_study.store import ReaderStudyStore
 from dpmed_core.runs.store import RunStore
 from dpmed_core.settings import Settings, load_settings
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -30,8 +36,12 @@ class Installation:
 
     @classmethod
     def open(cls, settings: Settings | None = None) -> "Installation":
-        """The installation that `settings`, or else the environment, names."""
+        """The installation that `settings`, or else the environment, names.
+
+        A data folder that group or others can enter is closed to them, with all in it.
+        """
         settings = settings or load_settings()
+        _restrict_once(settings.data_dir)
         key = installation_key(settings.data_dir)
         return cls(
             settings=settings,
@@ -73,3 +83,10 @@ class Installation:
         # The cohort last: after an interruption it is still there by name, and removing it again removes the rest.
         self.cohorts.remove(name)
         return withdrawn
+
+
+@cache
+def _restrict_once(data_dir: Path) -> None:
+    """Close the data folder to others; once a process, since some file systems keep no modes and would be walked at every look."""
+    if n_changed := restrict_to_owner(data_dir):
+        log.warning("The data folder was open to other users of this machine: %d files and folders are now their owner's alone.", n_changed)

@@ -36,7 +36,7 @@ def installation_key(data_dir: Path) -> bytes:
 
 def _create_key(path: Path) -> None:
     """Create the key file completely, or leave the one that another process created first."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_name(f".{KEY_FILE}-{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:

@@ -27,6 +27,9 @@ class Settings(BaseSettings):
     show_training_cases: bool = Field(
         False, description="the page Cases offers validation and training cases too; no guarantee covers looking at them"
     )
+    show_training_counts: bool = Field(
+        False, description="pages show exact counts of training images, findings and subgroups too; no guarantee covers them"
+    )
     engine_idle_seconds: float = Field(300, gt=0, description="seconds without work after which the engine ends itself")
 
     @property

@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from dpmed_core.cohort.display_names import IMAGE_WORDS, attribute_title, spelled_out, subgroup_title, version_alias
+from dpmed_core.cohort.display_names import IMAGE_WORDS
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
 from dpmed_core.cohort.summary import counts_table
@@ -11,73 +11,30 @@ from dpmed_core.imaging.header_warnings import attributes_sentence
 from dpmed_core.imaging.stored_format import picture_of, scan_caption
 from dpmed_core.runs.status import RunState
 from widgets.cohort import chosen_cohort
+from widgets.cohort_counts import show_findings, show_numbers, show_patients, shows_training_counts
 from widgets.lookup import installation, live, runs_of
 from widgets.report import show_report
 
 SAMPLE_IMAGES, SAMPLE_PIXELS = 8, 105
 
 
-def show_numbers(cohort: Cohort, counts: pd.DataFrame) -> None:
-    """The number of images and patients in each part."""
-    words = IMAGE_WORDS[cohort.modality]
-    whole = counts[counts["attribute"] == "all"].set_index("part")
-    for column, part in zip(st.columns(4), ("all", "train", "validation", "test"), strict=True):
-        row = whole.loc[part]
-        column.metric(
-            "All" if part == "all" else part.capitalize(),
-            f"{row['n_patients']:,} patients" if cohort.patients_known else words.counted(row["n_cases"]),
-            words.counted(row["n_cases"]) if cohort.patients_known else "patients not known",
-            delta_color="off",
-            delta_arrow="off",
-        )
-    split = "the source's own split" if cohort.has_own_split else "patients assigned to the parts by a keyed hash"
-    st.caption(
-        f"Cohort {cohort.name}, version {version_alias(cohort)}; {split}. Validation and test patients are outside the privacy guarantee."
-    )
-
-
-def show_findings(cohort: Cohort, counts: pd.DataFrame) -> None:
-    """The number of positive images of each finding in each part."""
-    images = IMAGE_WORDS[cohort.modality].several
-    st.subheader(f"Findings: {images} in which each is present")
-    if not cohort.findings:
-        st.info("This cohort has no findings, so no model can be trained on it. Import it again with a table of labels.")
-        return
-    whole = counts[counts["attribute"] == "all"].set_index("part")[list(cohort.findings)].T
-    table = whole.rename(index=spelled_out, columns=lambda part: f"{part} {images}".capitalize())
-    table[f"Share of all {images}"] = (cohort.labels == 1).mean(axis=0) * 100
-    st.dataframe(table, column_config={f"Share of all {images}": st.column_config.NumberColumn(format="%.0f %%"), "_index": "Finding"})
-
-
-def show_patients(cohort: Cohort, counts: pd.DataFrame) -> None:
-    """The number of images and patients by sex, age and co-morbidity."""
-    images = IMAGE_WORDS[cohort.modality].several
-    st.subheader("Patients")
-    groups = counts[(counts["attribute"] != "all")]
-    whole = groups[groups["part"] == "all"]
-    table = pd.DataFrame(
-        {
-            "Attribute": whole["attribute"].map(attribute_title),
-            "Subgroup": [subgroup_title(a, s) for a, s in zip(whole["attribute"], whole["subgroup"], strict=True)],
-            images.capitalize(): whole["n_cases"],
-            "Patients": whole["n_patients"],
-            f"Test {images}": groups[groups["part"] == "test"]["n_cases"].to_numpy(),
-            "Test patients": groups[groups["part"] == "test"]["n_patients"].to_numpy(),
-        }
-    )
-    st.dataframe(table, hide_index=True, height="content")
-
-
 def show_import(cohort: Cohort) -> None:
-    """The validation report of the import, where there is something to report."""
+    """The validation report of the import, where there is something to report; it counts training images too."""
     report = installation().cohorts.report(cohort.name)
-    if report.checks or report.problems:
+    if not (report.checks or report.problems):
+        return
+    if shows_training_counts(cohort):
         show_report(report, name=cohort.name)
+    else:
+        st.subheader("Validation report")
+        st.caption("The import has something to report. Its report counts training images too, so it stays with whoever imports:")
+        st.code(f"python -m dpmed_core cohort show {cohort.name}", language="bash")
 
 
 def show_identifying(cohort: Cohort) -> None:
     """The identifying attributes that the imported files contained."""
-    if sentence := attributes_sentence(installation().cohorts.report(cohort.name).identifying_attributes):
+    attributes = installation().cohorts.report(cohort.name).identifying_attributes
+    if sentence := attributes_sentence(attributes, with_numbers=shows_training_counts(cohort)):
         with st.expander("De-identification: identifying attributes in the imported files"):
             st.markdown(sentence)
 

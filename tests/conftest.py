@@ -37,7 +37,7 @@ def real_cohorts() -> Path:
 def data_dir(tmp_path: Path, fixed_key: bytes, calibrations: Path) -> Path:
     """An empty data folder, but for its key; calibrations are kept for the whole test run, not for this folder."""
     folder = tmp_path / "data"
-    folder.mkdir()
+    folder.mkdir(mode=0o700)
     (folder / KEY_FILE).write_bytes(fixed_key)
     (folder / "calibrations").symlink_to(calibrations)
     return folder

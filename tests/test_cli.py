@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,13 @@ from dpmed_core.commands import training
 from dpmed_core.installation import Installation
 from dpmed_core.reporting.static_images import browser
 from dpmed_core.runs.plan import plan_runs
-from tests.small_runs import cohort, installation, settings
+from dpmed_core.runs.status import Progress, RunState
+from dpmed_core.training.recipes.train_probe import plan_probe
+from dpmed_core.training.result import SCORE_COLUMNS, RunResult, TrainedModel
+from tests.small_runs import cohort, installation, settings, spec
 
 ROOT = Path(__file__).resolve().parents[1]
-__all__ = ["cohort", "installation", "settings"]
+__all__ = ["cohort", "installation", "settings", "spec"]
 
 
 FORKING = """
@@ -148,6 +152,24 @@ def test_train_plans_only_the_run_that_it_queues(installation, cohort, monkeypat
     assert [[spec.seed for spec in specs] for specs in planned] == [[100_000]]
 
 
+def test_a_run_of_an_earlier_version_is_shown_with_the_relation_that_is_proven(installation, spec, monkeypatch):
+    """And without the number of training images, which is exact and outside the guarantee."""
+    guarantee = plan_probe(spec, n_units=9, n_findings=1).guarantee
+    old = replace(guarantee, neighboring_relation="add-or-remove-one")
+    run_id = installation.runs.ask(spec, cohort_name="images").run_id
+    installation.runs.record(run_id, "planned", guarantee=asdict(old))
+    result = RunResult(spec, old, elapsed_seconds=1.0, n_parameters=3, n_train_cases=18, n_train_units=9)
+    installation.runs.finish(run_id, TrainedModel(result, pd.DataFrame(columns=list(SCORE_COLUMNS)), {"w": np.ones(3)}))
+    installation.runs.set_progress(run_id, Progress(RunState.FINISHED))
+    monkeypatch.setattr(Installation, "open", lambda: installation)
+    for words in (["show", run_id], ["show", run_id, "--json"], ["--json"]):
+        shown = CliRunner().invoke(training.runs, words)
+        assert shown.exit_code == 0 and "add-or-remove" not in shown.stdout and "n_train_cases" not in shown.stdout
+    facts = json.loads(CliRunner().invoke(training.runs, ["show", run_id, "--json"]).stdout)
+    relations = [facts["guarantee"]["neighboring_relation"], facts["attempts"][0]["guarantee"]["neighboring_relation"]]
+    assert relations == ["zero-out", "zero-out"] and facts["n_train_units"] == 9
+
+
 def test_an_empty_installation_says_what_to_do_next(dpmed, dpmed_anew):
     assert "cohort add" in dpmed_anew("cohort", "list").stdout
     assert "sweep" in dpmed("runs").stdout
@@ -169,6 +191,7 @@ def test_from_pictures_to_a_figure(dpmed, manifest, tmp_path):
     again = json.loads(dpmed("train", "--cohort", "images", "--recipe", "probe", "--epsilon", "8", "--wait", "--json").stdout)
     assert again["run_id"] in {run["run_id"] for run in runs}
     judged = json.loads(dpmed("evaluate", "--cohort", "images", "--by", "sex,sex*age:60", "--margin", "0.05", "--json").stdout)
+    assert {row["neighboring_relation"] for row in judged["guarantees"]} == {"zero-out"}
     utility = judged["utility"]
     assert {row["subgroup"] for row in judged["subgroups"]} >= {"female", "male", "female, under 60"}
     assert judged["family"]["is_first"] and judged["family"]["margin"] == 0.05 and judged["costs"][0]["epsilon"] in (8, 30)

@@ -14,9 +14,9 @@ SHARES: tuple[tuple[Part, float], ...] = ((Part.TRAIN, 0.7), (Part.VALIDATION, 0
 def assign_parts(cohort: Cohort, *, seed: int, key: bytes) -> Split:
     """The split of `cohort`: the source's own if it has one, else each patient's part by a keyed hash.
 
-    A patient's part depends on the seed and that patient alone, never on other patients. Cohorts that differ by one
-    training patient then have training sets that differ by exactly that patient, as the neighbouring relation of the
-    privacy guarantee requires. Stratifying would violate this, so the parts are not stratified.
+    A patient's part depends on the seed and that patient alone, never on other patients. Cohorts in which one
+    training patient's record differs then have training sets in which exactly that record differs, as the neighbouring
+    relation of the privacy guarantee requires. Stratifying would violate this, so the parts are not stratified.
 
     Args:
         cohort: the cohort to split.

@@ -1,11 +1,16 @@
 """Counts of a cohort's cases, patients and findings, by part and subgroup."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
 from dpmed_core.cohort.groups import subgroups
 from dpmed_core.cohort.schema import Cohort, Split
+
+ALL_PARTS = ("all", "train", "validation", "test")
+"""The parts of `counts_table`; "all" is all of them together."""
+HELD_OUT = ("validation", "test")
+"""The parts whose patients no guarantee covers, and which may therefore be counted."""
 
 
 def counts_table(cohort: Cohort, split: Split) -> pd.DataFrame:
@@ -17,9 +22,22 @@ def counts_table(cohort: Cohort, split: Split) -> pd.DataFrame:
     rows = [
         _counts(cases[mask], attribute, subgroup, part, cohort.findings)
         for attribute, subgroup, mask in _groups(cohort)
-        for part in ("all", "train", "validation", "test")
+        for part in ALL_PARTS
     ]
     return pd.DataFrame(rows)
+
+
+def share_positive(counts: pd.DataFrame, findings: Sequence[str], parts: Sequence[str]) -> pd.Series:
+    """The share of positive cases among the cases of `parts`, by finding; of all cases if "all" is one of them. NaN where there is no case.
+
+    Args:
+        counts: from `counts_table`.
+        findings: the findings.
+        parts: which parts count.
+    """
+    counted = ["all"] if "all" in parts else list(parts)
+    totals = counts[(counts["attribute"] == "all") & counts["part"].isin(counted)][["n_cases", *findings]].sum()
+    return totals[list(findings)] / (totals["n_cases"] or float("nan"))
 
 
 def _groups(cohort: Cohort) -> Iterator[tuple[str, str, pd.Series]]:

@@ -223,7 +223,10 @@ def list_cohorts(as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def show(name: str, as_json: bool) -> None:
-    """Show counts by part, finding, sex, age band and co-morbidity, and the fingerprint."""
+    """Show counts by part, finding, sex, age band and co-morbidity, and the fingerprint.
+
+    The counts are exact, those of training images too, and outside the privacy guarantee: they are for the owner of the data.
+    """
     installation = Installation.open()
     one = installation.cohorts.load(name)
     split = assign_parts(one, seed=DEFAULT_SPLIT_SEED, key=installation.key)

@@ -37,7 +37,9 @@ WIDTHS = " or ".join(f"{name} ({width} mm)" for name, width in COLUMN_MILLIMETRE
 @click.option("--column", type=click.Choice(list(COLUMN_MILLIMETRES)), default="double", show_default=True, help=f"Width: {WIDTHS}.")
 @click.option("--published", is_flag=True, help="Draw the paper's PDAC results behind a CT cohort's privacy-utility curve.")
 @json_option
+@click.pass_obj
 def export(
+    umask: int | None,
     figure: str,
     cohort_name: str,
     out: Path,
@@ -52,12 +54,12 @@ def export(
     published: bool,
     as_json: bool,
 ) -> None:
-    """Write a figure or its table."""
+    """Write a figure or its table; with the user's own `umask`, since the file is the user's and not part of the data folder."""
     installation = Installation.open()
     cohort = installation.cohorts.load(cohort_name)
     folder = installation.settings.reference_dir if published else None
     choice = Choice(finding=finding, recipe=recipe, unit=unit, epsilon=epsilon, attribute=attribute, metric=metric, published=folder)
     refuse_unknown(figure, cohort, choice, out)  # before any scores are read
     tables = EvaluationTables(partial(read_scores, installation.runs, cohort), [attribute], margin=margin)
-    export_figure(figure, tables, cohort, choice, out=out, column=column)
+    export_figure(figure, tables, cohort, choice, out=out, column=column, umask=umask)
     say({"figure": figure, "file": str(out)}, f"Written: {out}", as_json=as_json)

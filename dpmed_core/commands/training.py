@@ -3,6 +3,8 @@
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
 
 import click
 
@@ -13,9 +15,12 @@ from dpmed_core.installation import Installation
 from dpmed_core.runs.plan import parse_delta, parse_epsilons, plan_runs
 from dpmed_core.runs.status import RunState, RunStatus
 from dpmed_core.training.recipes.catalogue import PROBE, RECIPES
+from dpmed_core.training.result import PrivacyGuarantee
 from dpmed_core.training.spec import PrivacyUnit, RunSpec
 
 POLL_SECONDS = 0.3
+NOT_PRINTED = ("spec", "n_train_cases")
+"""Fields of a result: the specification is a run's before it is finished, and the number of training images is outside the guarantee."""
 
 
 def _delta(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
@@ -125,8 +130,8 @@ def show_run(run_id: str, as_json: bool) -> None:
     facts = run_facts(installation, status)
     if status.state == RunState.FINISHED:
         facts["scores"] = str(installation.runs.scores_path(run_id).absolute())
-    facts["attempts"] = installation.runs.attempts(run_id)
-    readable = [run_line(status), *(f"  {event}" for event in installation.runs.attempts(run_id))]
+    facts["attempts"] = events = [_as_proven(event) for event in installation.runs.attempts(run_id)]
+    readable = [run_line(status), *(f"  {event}" for event in events)]
     say(facts, "\n".join(readable), as_json=as_json)
 
 
@@ -156,11 +161,16 @@ def retry(run_id: str, wait: bool, as_json: bool) -> None:
 
 
 def run_facts(installation: Installation, status: RunStatus) -> dict[str, object]:
-    """The facts of a run as JSON values; those of its result, with `guarantee`, once it is finished."""
+    """The facts of a run as JSON values; those of its result that may be handed out, with `guarantee`, once it is finished."""
     facts = status.to_fields()
     if status.state == RunState.FINISHED:
-        facts |= {k: v for k, v in installation.runs.result(status.run_id).to_fields().items() if k != "spec"}
+        facts |= {k: v for k, v in installation.runs.result(status.run_id).to_fields().items() if k not in NOT_PRINTED}
     return facts
+
+
+def _as_proven(event: dict[str, Any]) -> dict[str, Any]:
+    """An event of a run, with its guarantee as this version states it."""
+    return event | {"guarantee": asdict(PrivacyGuarantee.from_fields(event["guarantee"]))} if event.get("guarantee") else event
 
 
 def run_line(status: RunStatus) -> str:

@@ -16,7 +16,7 @@ from filelock import Timeout
 from dpmed_core.engine.credentials import Credentials, make_credentials
 from dpmed_core.engine.inference_queue import INFERENCE, InferenceQueue
 from dpmed_core.engine.process import engine_lock
-from dpmed_core.files import write_json
+from dpmed_core.files import keep_files_to_owner, write_json
 from dpmed_core.installation import Installation
 from dpmed_core.runs.status import OPEN_STATES, RunStatus
 from dpmed_core.settings import Settings
@@ -149,6 +149,7 @@ def train_run(settings: Settings, run_id: str) -> None:
     """Train one run; what is sent to a worker, and imports torch only there."""
     from dpmed_core.engine.training_task import work_on
 
+    keep_files_to_owner()  # a worker of one's own cluster was not started by the engine
     work_on(settings, run_id)
 
 

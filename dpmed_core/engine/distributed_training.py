@@ -12,6 +12,7 @@ import torch
 from torch import distributed
 
 from dpmed_core.engine.training_task import train_with_recipe, work_on
+from dpmed_core.files import keep_files_to_owner
 from dpmed_core.installation import Installation
 from dpmed_core.runs.status import RunState, RunStatus
 from dpmed_core.runs.store import RunStore
@@ -50,6 +51,7 @@ class FollowingSession:
 
 def main() -> None:
     """Train the run that the command line names on the ranks of this launch; the exit status is 1 if it does not finish."""
+    keep_files_to_owner()
     run_id = sys.argv[1]
     distributed.init_process_group("gloo")
     torch.set_num_threads(1)

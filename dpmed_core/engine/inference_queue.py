@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from dpmed_core.files import keep_files_to_owner
 from dpmed_core.inference.status import Stage
 from dpmed_core.inference.store import InferenceRequests
 from dpmed_core.installation import Installation
@@ -24,6 +25,7 @@ def answer_request(settings: Settings, name: str) -> None:
     """Answer one inference request; what is sent to a worker, and imports torch only there."""
     from dpmed_core.engine.inference_task import answer
 
+    keep_files_to_owner()  # a worker of one's own cluster was not started by the engine
     answer(settings, name)
 
 

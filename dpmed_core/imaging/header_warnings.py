@@ -32,12 +32,13 @@ class ImageWarnings:
         return [_sentence(warning, sorted(rows)) for warning, rows in sorted(self.rows.items())]
 
 
-def attributes_sentence(attributes: Mapping[str, int]) -> str:
-    """Which identifying attributes the files hold, in words; empty if they hold none."""
+def attributes_sentence(attributes: Mapping[str, int], *, with_numbers: bool = True) -> str:
+    """Which identifying attributes the files hold and, with `with_numbers`, how many files do; empty if they hold none."""
     if not attributes:
         return ""
-    named = ", ".join(f"{keyword} ({count:,})" for keyword, count in attributes.items())
-    return f"The files hold attributes that may identify a patient; their values were not kept. Keywords and numbers of files: {named}."
+    named = ", ".join(f"{keyword} ({count:,})" if with_numbers else keyword for keyword, count in attributes.items())
+    what = "Keywords and numbers of files" if with_numbers else "Keywords"
+    return f"The files hold attributes that may identify a patient; their values were not kept. {what}: {named}."
 
 
 def _sentence(warning: str, rows: list[int]) -> str:

@@ -47,7 +47,7 @@ def _private(total: PatientTotals) -> str:
     still = f", {total.n_open} of them queued or under way and counted in full" if total.n_open else ""
     return (
         f"Cumulative privacy loss of {counted(total.n_draws, 'private training', 'private trainings')}{still}: "
-        f"{_bound(total.epsilon, total.delta)} {whom} ({total.accountant}; {NEIGHBORING_RELATION.replace('-', ' ')} neighbours)."
+        f"{_bound(total.epsilon, total.delta)} {whom} ({total.accountant}; {NEIGHBORING_RELATION} neighbours)."
     )
 
 

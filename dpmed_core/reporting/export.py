@@ -1,5 +1,6 @@
 """Figures and tables as files."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,7 @@ from dpmed_core.errors import ExportError
 from dpmed_core.evaluation.metrics.catalogue import metric_called
 from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
-from dpmed_core.files import replacing
+from dpmed_core.files import creating_with, replacing
 from dpmed_core.reporting.catalogue import CATALOGUE, Choice, draw
 from dpmed_core.reporting.figures.style import Column, paper_column
 from dpmed_core.reporting.static_images import PICTURE_FORMATS, picture
@@ -18,16 +19,35 @@ from dpmed_core.reporting.static_images import PICTURE_FORMATS, picture
 SUFFIXES = (".html", *(f".{kind}" for kind in PICTURE_FORMATS), ".csv")
 
 
-def export_figure(name: str, tables: EvaluationTables, cohort: Cohort, choice: Choice, *, out: Path, column: Column = "double") -> None:
+def export_figure(
+    name: str,
+    tables: EvaluationTables,
+    cohort: Cohort,
+    choice: Choice,
+    *,
+    out: Path,
+    column: Column = "double",
+    umask: int | None = None,
+) -> None:
     """Write figure `name`, or as CSV its table, to `out`; the suffix says which.
+
+    Args:
+        name: the figure's name in the catalogue.
+        tables: the tables that it is drawn from.
+        cohort: the cohort.
+        choice: what it shows.
+        out: the file.
+        column: its width in a paper.
+        umask: from which the file and missing folders above it get their modes; None for that of this process.
 
     Raises:
         ExportError: the figure, the finding or the suffix is not known, or what was chosen is not trained.
     """
     refuse_unknown(name, cohort, choice, out)
-    # Written beside the file and then moved: a figure that cannot be drawn leaves an earlier file as it is.
-    with replacing(out) as draft:
-        draft.write_bytes(exported(name, tables, cohort, choice, out.suffix, column=column))
+    content = exported(name, tables, cohort, choice, out.suffix, column=column)
+    # Only now: a figure that cannot be drawn leaves an earlier file as it is, and what drawing stores is not for others to read.
+    with nullcontext() if umask is None else creating_with(umask), replacing(out) as draft:
+        draft.write_bytes(content)
 
 
 def refuse_unknown(name: str, cohort: Cohort, choice: Choice, out: Path) -> None:

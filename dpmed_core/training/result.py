@@ -10,8 +10,13 @@ import pandas as pd
 from dpmed_core.phrases import delta_text, epsilon_text
 from dpmed_core.training.spec import PrivacyUnit, RunSpec
 
-NEIGHBORING_RELATION = "add-or-remove-one"
-"""Data sets are neighbours if they differ by one unit added or removed; the only relation that DPMed accounts for."""
+NEIGHBORING_RELATION = "zero-out"
+"""Data sets are neighbours if one unit's record in one of them is empty in the other; the only relation that DPMed accounts for.
+
+The number of units is the same in both and public: it stands in results, divides sums and enters settings, so that "add or remove one unit"
+would say more than is proven. Source: Kairouz et al. 2021, "Practical and private (deep) learning without sampling or shuffling", arXiv
+2103.00039; Ponomareva et al. 2023, "How to DP-fy ML", arXiv 2303.00654.
+"""
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,7 @@ class PrivacyGuarantee:
         delta: the delta at which epsilon holds.
         unit: what one record is: a patient with all images, or an image.
         accountant: the accountant of `epsilon` ("analytic-gaussian", "prv" or "rdp"; with "prv" it is the larger of that and the check).
-        neighboring_relation: which data sets count as neighbours.
+        neighboring_relation: which data sets count as neighbours; always `NEIGHBORING_RELATION`, whatever word an earlier version stored.
         noise_multiplier: standard deviation of the noise over the clipping bound.
         max_grad_norm: the clipping bound.
         sample_rate: probability with which a unit enters a step; 1 for full batches.
@@ -50,13 +55,15 @@ class PrivacyGuarantee:
         """The guarantee in one line: epsilon, delta, unit, accountant and neighbouring relation."""
         return (
             f"ε = {epsilon_text(self.epsilon)} at δ = {delta_text(self.delta)} for each {self.unit.value} "
-            f"({self.accountant} accountant, {self.neighboring_relation.replace('-', ' ')} neighbours)"
+            f"({self.accountant} accountant, {self.neighboring_relation} neighbours)"
         )
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, object]) -> "PrivacyGuarantee":
-        """The guarantee from what `dataclasses.asdict` made of it."""
-        return cls(**{**fields, "unit": PrivacyUnit(str(fields["unit"]))})  # type: ignore[arg-type]
+        """The guarantee from what `dataclasses.asdict` made of it, here or in an earlier version."""
+        # Earlier versions stored "add-or-remove-one" for the same mechanisms and the same numbers; what is proven of them is this relation.
+        proven = {"unit": PrivacyUnit(str(fields["unit"])), "neighboring_relation": NEIGHBORING_RELATION}
+        return cls(**{**fields, **proven})  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -68,8 +75,9 @@ class RunResult:
         guarantee: None for a non-private run.
         elapsed_seconds: training time over all attempts, in seconds.
         n_parameters: trained parameters.
-        n_train_cases: images trained on.
-        n_train_units: units (patients or images) trained on.
+        n_train_cases: images trained on; exact and outside the guarantee, since with the public number of units it tells how many images
+            patients have. For estimates of time alone: not for pages, exports or whatever else is handed out.
+        n_train_units: units (patients or images) trained on; public.
         notes: sentences for a reader, for example on a fallback that was taken.
     """
 

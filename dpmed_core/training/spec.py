@@ -17,7 +17,7 @@ class PrivacyUnit(StrEnum):
 
 @dataclass(frozen=True)
 class PrivacyTarget:
-    """The guarantee to train for: (epsilon, delta)-differential privacy for add-or-remove-one neighbours.
+    """The guarantee to train for: (epsilon, delta)-differential privacy for zero-out neighbours.
 
     Source: Dwork & Roth 2014, "The Algorithmic Foundations of Differential Privacy", definition 2.4.
 

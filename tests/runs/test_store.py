@@ -3,19 +3,29 @@ import threading
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from dpmed_core.engine.training_task import work_on
 from dpmed_core.errors import DamagedRunError, RunError
 from dpmed_core.runs.status import Progress, RunState
 from dpmed_core.runs.store import RunStore
+from dpmed_core.training.result import NEIGHBORING_RELATION, SCORE_COLUMNS, PrivacyGuarantee, RunResult, TrainedModel
 from dpmed_core.training.session import Checkpoint
-from dpmed_core.training.spec import PrivacyTarget
+from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit
+
+RUN_IDS = ["40d2ca69195f69e0", "e0df61f9157295f8"]
+"""What version 0.1 named two specifications under a key of zeros."""
 
 
 @pytest.fixture
 def runs(installation):
     return installation.runs
+
+
+@pytest.fixture
+def poisson():
+    return PrivacyGuarantee(8.0, 1e-5, PrivacyUnit.PATIENT, "prv", NEIGHBORING_RELATION, 1.0, 1.0, 0.1, 6, 9, 7.9, "pld")
 
 
 @pytest.fixture
@@ -29,6 +39,22 @@ def test_equal_specifications_have_one_name_within_one_installation(runs, spec, 
     assert runs.run_id(spec) == runs.run_id(replace(spec, privacy=PrivacyTarget(8.0, 0.00001)))
     assert runs.run_id(spec) != RunStore(tmp_path, b"x" * 32).run_id(spec)
     assert len({runs.run_id(replace(spec, seed=seed, privacy=p)) for seed in (0, 1) for p in (None, spec.privacy)}) == 4
+
+
+def test_the_run_ids_of_earlier_versions_are_kept(spec, tmp_path):
+    """Stored runs are found by them."""
+    runs = RunStore(tmp_path, bytes(32))
+    assert [runs.run_id(s) for s in (spec, replace(spec, privacy=None))] == RUN_IDS
+
+
+def test_a_result_of_an_earlier_version_opens_with_the_relation_that_is_proven(runs, spec, poisson):
+    """Earlier versions stored another word for the same mechanism."""
+    run_id = runs.ask(spec, cohort_name="images").run_id
+    result = RunResult(spec, replace(poisson, neighboring_relation="add-or-remove-one"), 1.0, 3, 9, 9)
+    runs.finish(run_id, TrainedModel(result, pd.DataFrame(columns=list(SCORE_COLUMNS)), {"w": np.ones(3, np.float32)}))
+    assert "add-or-remove-one" in (runs.root / run_id / "result.json").read_text()
+    opened = runs.result(run_id)
+    assert opened.guarantee == poisson and "(prv accountant, zero-out neighbours)" in opened.guarantee.sentence()
 
 
 def test_many_who_queue_a_run_at_once_get_one(runs, spec):

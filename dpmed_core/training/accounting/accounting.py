@@ -1,10 +1,10 @@
 """How much noise Poisson-sampled Gaussian steps need to meet a target, and which epsilon they spend.
 
-The accountant is PRV, privacy loss random variables (Gopi, Lee & Wutschitz 2021, "Numerical composition of differential privacy",
-arXiv 2106.02848), in both directions: Opacus implements the loss of a unit removed, `UnitAddedPRV` is the loss of a unit added, and the
-larger epsilon counts. (For one step the first dominates at every epsilon >= 0; for compositions no proof is known, see Lebeda et al. 2024,
-arXiv 2405.20769.) Privacy loss distributions of dp-accounting (`pld`) are a second, independent accountant: noise is calibrated so that
-both meet the target, and the larger of the two is reported.
+The accountant is PRV, privacy loss random variables (Gopi, Lee & Wutschitz 2021, "Numerical composition of differential privacy", arXiv
+2106.02848), in both directions: Opacus implements the loss of a unit removed (its record emptied), `UnitAddedPRV` is the loss of a unit
+added (an empty record filled), and the larger epsilon counts. (For one step the first dominates at every epsilon >= 0; for compositions no
+proof is known, see Lebeda et al. 2024, arXiv 2405.20769.) Privacy loss distributions of dp-accounting (`pld`) are a second, independent
+accountant: noise is calibrated so that both meet the target, and the larger of the two is reported.
 
 Where a calibration would take longer than `PRV_SECONDS`, or PRV would leave the range of floating-point numbers, the accountant is RDP,
 Renyi differential privacy (Mironov, Talwar & Zhang 2019, arXiv 1908.10530), and the run says so. RDP needs no check to be an upper bound:
@@ -124,7 +124,7 @@ class UnitAddedPRV(PoissonSubsampledGaussianPRV):  # type: ignore[misc]
 
 
 DIRECTIONS = (PoissonSubsampledGaussianPRV, UnitAddedPRV)
-"""The losses of a unit removed and of a unit added; an epsilon for add-or-remove-one neighbours must hold for both."""
+"""The losses of a unit removed and of a unit added: either neighbour's record may be the empty one, so an epsilon must hold for both."""
 
 
 class PrvUnsuitableError(Exception):

@@ -3,7 +3,7 @@
 T steps of noise multiplier s on all units compose exactly to one Gaussian mechanism: they are mu-Gaussian differentially private with
 mu = sqrt(T) / s (Dong, Roth & Su 2022, "Gaussian differential privacy", arXiv 1905.02383, corollary 3.3), whose epsilon at delta is known
 (Balle & Wang 2018, "Improving the Gaussian mechanism for differential privacy", arXiv 1805.06530, theorem 8). The curve is the same for a
-unit added and for a unit removed.
+unit's record emptied and for an empty record filled.
 """
 
 import math
@@ -45,6 +45,12 @@ def gaussian_epsilon(mu: float, delta: float) -> float:
     4.37718
     >>> gaussian_epsilon(0.0, 1e-5)
     0.0
+
+    A patient swapped for another ("replace one") moves a sum by twice the clipping bound, an emptied record ("zero-out") by the bound once:
+    mu doubles. What is epsilon 1 for emptied records is, at the same delta, for patients swapped:
+
+    >>> round(gaussian_epsilon(2 * gaussian_mu(PrivacyTarget(1.0, 1e-5)), 1e-5), 4)
+    2.1547
     """
     if mu == 0 or gaussian_delta(0.0, mu) <= delta:
         return 0.0

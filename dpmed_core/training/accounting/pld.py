@@ -62,6 +62,7 @@ def pld_epsilon(event: dp_accounting.DpEvent, delta: float, *, interval: float) 
         delta: at which epsilon is computed.
         interval: spacing of the discretised privacy losses.
     """
+    # The losses of zero-out neighbours are those of a unit removed and added (`training.result.NEIGHBORING_RELATION`).
     accountant = PLDAccountant(dp_accounting.NeighboringRelation.ADD_OR_REMOVE_ONE, value_discretization_interval=interval)
     return float(accountant.compose(event).get_epsilon(delta))
 

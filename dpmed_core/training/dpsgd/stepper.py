@@ -7,7 +7,7 @@ McMahan et al. 2018, arXiv 1710.06963):
 
 g_u is the gradient of the unit's loss (`loop.unit_losses`), over all findings and all parameters together, in one vector.
 
-Sensitivity: a unit added or removed changes the sum by its own clipped gradient and nothing else, a vector of norm at most C however many
+Sensitivity: a unit's record emptied changes the sum by its own clipped gradient and nothing else, a vector of norm at most C however many
 images the unit has. For this to hold, no layer may mix units (`refuse_mixing_layers`), and the divisor b is a constant that does not follow
 the sample. A unit whose gradient is not finite contributes zero, which has norm 0 <= C. Without sampled units the step is noise alone, and
 is taken.

@@ -14,8 +14,8 @@ multiplier; w and b are constants.
    step       W = W - (learning rate / number of units) (sum over units of the clipped G_u + N(0, (s C)^2 I))
 4. Average the weights after the last fifth of the steps.
 
-Sensitivity: |v_u| <= sqrt(1 + b^2), and the clipped |G_u| <= C, for every unit whatever its number of images and labels. A unit added or
-removed therefore moves each sum by at most that. The number of units, by which sums are divided, is treated as public.
+Sensitivity: |v_u| <= sqrt(1 + b^2), and the clipped |G_u| <= C, for every unit whatever its number of images and labels. A unit's
+record emptied therefore moves each sum by at most that. The number of units, by which sums are divided, is the same and public.
 
 Accounting: T full-batch steps of noise multiplier s, and one release of noise multiplier s / sqrt(w), which costs as much as w steps, are
 together one Gaussian mechanism with mu = sqrt(T + w) / s. Finding weights and centring may depend on what was released before a step: a

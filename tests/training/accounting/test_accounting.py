@@ -147,5 +147,5 @@ def test_a_guarantee_says_everything_needed_to_count_it_again(poisson_guarantee)
     guarantee = poisson_guarantee(PrivacyTarget(3, 1e-5), sample_rate=0.2, steps=30)
     facts = {name: getattr(guarantee, name) for name in ("noise_multiplier", "sample_rate", "steps", "delta")}
     assert math.isclose(check_sampled(**facts, epsilon=3), guarantee.check_epsilon)
-    assert guarantee.neighboring_relation == "add-or-remove-one"
+    assert guarantee.neighboring_relation == "zero-out"
     assert (guarantee.unit, guarantee.n_units, guarantee.max_grad_norm) == (PrivacyUnit.PATIENT, 500, 1.5)

@@ -1,0 +1,76 @@
+"""The numbers of a cohort's images and patients on a page.
+
+Of the training part only the number of patients is public (`docs/privacy.md`). Its images, findings and subgroups are exact counts that no
+guarantee covers: they, and totals that would give them away, are shown of synthetic cohorts, or where the installation allows it.
+"""
+
+import pandas as pd
+import streamlit as st
+
+from dpmed_core.cohort.display_names import IMAGE_WORDS, attribute_title, spelled_out, subgroup_title, version_alias
+from dpmed_core.cohort.schema import Cohort
+from dpmed_core.cohort.summary import ALL_PARTS, HELD_OUT, share_positive
+from widgets.lookup import installation
+
+
+def shows_training_counts(cohort: Cohort) -> bool:
+    """Whether exact counts of the training part may be shown."""
+    return cohort.synthetic or installation().settings.show_training_counts
+
+
+def show_numbers(cohort: Cohort, counts: pd.DataFrame) -> None:
+    """The number of images and patients in each part."""
+    words = IMAGE_WORDS[cohort.modality]
+    whole = counts[counts["attribute"] == "all"].set_index("part")
+    for column, part in zip(st.columns(len(ALL_PARTS)), ALL_PARTS, strict=True):
+        row, images = whole.loc[part], words.counted(whole.loc[part, "n_cases"])
+        with_images = part in HELD_OUT or shows_training_counts(cohort)
+        title = "All" if part == "all" else part.capitalize()
+        if cohort.patients_known:
+            said = {"value": f"{row['n_patients']:,} patients", "delta": images if with_images else None}
+        else:  # each image is a unit of privacy, and the number of units is public
+            said = {"value": images, "delta": "patients not known"}
+        column.metric(title, **said, delta_color="off", delta_arrow="off")
+    split = "the source's own split" if cohort.has_own_split else "patients assigned to the parts by a keyed hash"
+    st.caption(
+        f"Cohort {cohort.name}, version {version_alias(cohort)}; {split}. Validation and test patients are outside the privacy guarantee."
+    )
+    if not shows_training_counts(cohort):
+        st.caption(
+            f"Findings and subgroups are counted in held-out {words.several}, those of validation and test patients: the privacy guarantee "
+            "does not cover exact counts of training images. `DPMED_SHOW_TRAINING_COUNTS=1` shows them; the import report, which stays "
+            "with whoever imports, holds them."
+        )
+
+
+def show_findings(cohort: Cohort, counts: pd.DataFrame) -> None:
+    """The number of positive images of each finding in each part, and their share."""
+    images = IMAGE_WORDS[cohort.modality].several
+    st.subheader(f"Findings: {images} in which each is present")
+    if not cohort.findings:
+        st.info("This cohort has no findings, so no model can be trained on it. Import it again with a table of labels.")
+        return
+    parts, of_what = (ALL_PARTS, "all") if shows_training_counts(cohort) else (HELD_OUT, "held-out")
+    whole = counts[counts["attribute"] == "all"].set_index("part").loc[list(parts), list(cohort.findings)].T
+    table = whole.rename(index=spelled_out, columns=lambda part: f"{part} {images}".capitalize())
+    share = f"Share of {of_what} {images}"
+    table[share] = share_positive(counts, cohort.findings, parts).to_numpy() * 100
+    st.dataframe(table, column_config={share: st.column_config.NumberColumn(format="%.0f %%"), "_index": "Finding"})
+
+
+def show_patients(cohort: Cohort, counts: pd.DataFrame) -> None:
+    """The number of images and patients by sex, age and co-morbidity; subgroups without a counted image are left out."""
+    images = IMAGE_WORDS[cohort.modality].several
+    st.subheader("Patients")
+    parts = ("all", "test") if shows_training_counts(cohort) else HELD_OUT
+    groups = counts[(counts["attribute"] != "all") & counts["part"].isin(parts)]
+    table = groups.pivot_table(index=["attribute", "subgroup"], columns="part", values=["n_cases", "n_patients"], sort=False)
+    table = table[(table["n_cases"] > 0).any(axis=1)]
+    named = {
+        "Attribute": [attribute_title(attribute) for attribute, _ in table.index],
+        "Subgroup": [subgroup_title(attribute, subgroup) for attribute, subgroup in table.index],
+    }
+    for part in parts:
+        for column, noun in (("n_cases", images), ("n_patients", "patients")):
+            named[(noun if part == "all" else f"{part} {noun}").capitalize()] = table[(column, part)].astype(int).to_list()
+    st.dataframe(pd.DataFrame(named), hide_index=True, height="content")
