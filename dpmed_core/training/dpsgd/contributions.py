@@ -173,6 +173,8 @@ class PartlyWrittenOut:
 
     def norm_bounds(self, units: Units) -> NormBounds:
         """See `Contribution.norm_bounds`."""
+        if self.which.all():
+            return self.vectors.norm_bounds(units)
         first, second = units.pairs
         others = ~self.which[units.of_image[first]]
         bounds, written = self.factored.bounds_from_pairs(units, (first[others], second[others])), self.vectors.norm_bounds(units)
@@ -187,6 +189,8 @@ class PartlyWrittenOut:
 
     def clipped_sum(self, units: Units, factors: Tensor) -> Tensor:
         """See `Contribution.clipped_sum`."""
+        if self.which.all():
+            return self.vectors.clipped_sum(units, factors)
         # A unit adds to one of both sums, and exactly 0 to the other.
         of_factored = self.factored.clipped_sum(units, factors.masked_fill(self.which, 0))
         return of_factored + self.vectors.clipped_sum(units, factors[self.which])

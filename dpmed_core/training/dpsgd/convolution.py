@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dpmed_core.training.dpsgd.clipping_norms import LARGEST_LOSS, rounding_of_sum
 from dpmed_core.training.dpsgd.contributions import Contribution, ExplicitGradients, FactoredGradients
 from dpmed_core.training.dpsgd.unit_index import Units
 
@@ -63,8 +64,13 @@ def contributions(layer: Convolution, inputs: Tensor, gradients: Tensor, units: 
 
 
 def _factored_is_cheaper(layer: Convolution, gradients: Tensor) -> bool:
-    """Whether Gram matrices over positions cost less than written-out gradients; False unless stride, dilation and groups are 1."""
+    """Whether Gram matrices over positions cost less than written-out gradients; False unless stride, dilation and groups are 1.
+
+    False too where one image has more positions than may stay factored (`clipping_norms.LARGEST_LOSS`).
+    """
     positions = gradients[0, 0].numel()
+    if rounding_of_sum(torch.tensor(positions), gradients.dtype) > LARGEST_LOSS:
+        return False
     plain = layer.groups == 1 and set(layer.stride) == {1} and set(layer.dilation) == {1} and prod(layer.kernel_size) <= UNROLLED_KERNEL
     return plain and GRAM_COST * positions**2 * prod(layer.kernel_size) < layer.weight.numel()
 
