@@ -13,6 +13,7 @@ MODULES = {
     "accounting": "accounting",
     "auroc": "auroc",
     "cases": "cases",
+    "contributions": "contributions",
     "guards": "guards",
     "import": "importing",
     "import-kills": "import_kills",

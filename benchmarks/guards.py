@@ -56,6 +56,18 @@ GUARDS = (
         ("tests/training/recipes/test_linear_head.py",),
     ),
     Guard(
+        "rounding cannot carry a contribution beyond the bound (network)",
+        "dpmed_core/training/dpsgd/unit_gradients.py",
+        (("return contributions, norms + rounding", "return contributions, norms"),),
+        ("tests/training/dpsgd/test_contribution_bound.py",),
+    ),
+    Guard(
+        "rounding cannot carry a contribution beyond the bound (head)",
+        "dpmed_core/training/recipes/head_rounding.py",
+        (("in_double = single > LARGEST_LOSS * norms", "single, in_double = 0 * single, single < 0"),),
+        ("tests/training/dpsgd/test_contribution_bound.py",),
+    ),
+    Guard(
         "all slices of a volume count in its patient's gradient",
         "dpmed_core/training/dpsgd/convolution.py",
         (("[_weight_gradient(layer, x, g) for x, g in parts]", "[_weight_gradient(layer, x[:1], g[:1]) for x, g in parts]"),),

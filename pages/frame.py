@@ -6,6 +6,7 @@ import streamlit as st
 
 from dpmed_core.errors import DpmedError
 from widgets.choices import shared_choices
+from widgets.spending import show_total_in_short
 
 st.set_page_config(page_title="DPMed", page_icon=Path(__file__).parent / "icon.svg", layout="wide")
 page = st.navigation(
@@ -20,6 +21,7 @@ page = st.navigation(
 )
 try:
     shared_choices()
+    show_total_in_short()
     page.run()
 except DpmedError as error:
     st.error(str(error), icon=":material/error:")

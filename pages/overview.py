@@ -14,6 +14,7 @@ from widgets.cohort import chosen_cohort
 from widgets.cohort_counts import show_findings, show_numbers, show_patients, shows_training_counts
 from widgets.lookup import installation, live, runs_of
 from widgets.report import show_report
+from widgets.spending import show_total
 
 SAMPLE_IMAGES, SAMPLE_PIXELS = 8, 105
 
@@ -76,6 +77,7 @@ if (chosen := chosen_cohort()) is not None:
     show_queue(chosen)
     for reason in chosen.blocking:
         st.error(f"**Training is not possible.** {reason}", icon=":material/block:")
+    show_total(chosen)
     show_numbers(chosen, table)
     if chosen.synthetic:
         show_samples(chosen)

@@ -10,12 +10,13 @@ from dpmed_core.errors import ExportError
 from dpmed_core.evaluation.metrics.auroc import AUROC
 from dpmed_core.evaluation.metrics.catalogue import OFFERED
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
+from dpmed_core.privacy.provenance import provenance_of
 from dpmed_core.reporting.catalogue import CATALOGUE, Choice, draw
 from dpmed_core.reporting.export import SUFFIXES, exported
 from dpmed_core.reporting.figures.style import Canvas
 from dpmed_core.reporting.static_images import NO_BROWSER, PICTURE_FORMATS, browser
 from widgets.choices import choice
-from widgets.lookup import canvas
+from widgets.lookup import canvas, installation
 
 MIME = {".html": "text/html", ".png": "image/png", ".svg": "image/svg+xml", ".pdf": "application/pdf", ".csv": "text/csv"}
 LABELS = {".html": "HTML", ".png": "PNG", ".svg": "SVG", ".pdf": "PDF", ".csv": "CSV"}
@@ -49,6 +50,10 @@ def _drawn(name: str, token: str, shown: Choice, on: Canvas, _tables: Evaluation
     return draw(name, _tables, shown, _cohort, on)
 
 
+def _exported(name: str, tables: EvaluationTables, cohort: Cohort, shown: Choice, suffix: str) -> bytes:
+    return exported(name, tables, cohort, shown, suffix, provenance=provenance_of(installation().ledger, cohort))
+
+
 def downloads(names: list[str], tables: EvaluationTables, shown: Choice, cohort: Cohort) -> None:
     """Show a menu with the figures `names` of `shown` in every format, and their tables; where no picture can be drawn, the reason."""
     menu = st.popover("Download", icon=":material/download:", key=f"download-{names[0]}", on_change="rerun")
@@ -62,7 +67,7 @@ def downloads(names: list[str], tables: EvaluationTables, shown: Choice, cohort:
                 column.download_button(
                     LABELS[suffix],
                     # Called when the button is clicked: nothing is drawn before.
-                    partial(exported, name, tables, cohort, shown, suffix),
+                    partial(_exported, name, tables, cohort, shown, suffix),
                     f"{name}-{cohort.name}{suffix}",
                     MIME[suffix],
                     key=f"download-{name}{suffix}",

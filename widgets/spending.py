@@ -1,16 +1,20 @@
 """What was spent on a cohort's patients so far, and with more models."""
 
+import math
 from functools import partial
 
 import streamlit as st
 
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.engine.inline_training import foreseen_guarantee
+from dpmed_core.phrases import counted, epsilon_text
+from dpmed_core.privacy.ledger.cap import cap_sentence
 from dpmed_core.privacy.ledger.totals import PatientTotals
 from dpmed_core.privacy.total_sentence import total_in_short, total_sentence
 from dpmed_core.runs.plan import n_train_units
 from dpmed_core.training.spec import PrivacyUnit, RunSpec, default_delta
-from widgets.lookup import installation, runs_of
+from widgets.choices import current_choices
+from widgets.lookup import installation, live, runs_of
 
 
 def total_of(cohort: Cohort, planned: tuple[RunSpec, ...] = ()) -> PatientTotals:
@@ -29,7 +33,36 @@ def _total(fingerprint: str, head: str, state: tuple[tuple[str, str], ...], plan
     return here.ledger.total(_cohort, delta=delta, planned=planned, noise=partial(foreseen_guarantee, here, _cohort))
 
 
-def show_total_in_short(cohort: Cohort) -> None:
-    """The total in a few words, with the whole sentence a click away."""
-    total = total_of(cohort)
-    st.caption(f"**Spent on these patients:** {total_in_short(total)}", help=total_sentence(total))
+def show_total_in_short() -> None:
+    """The total on the patients of the chosen cohort in a few words, in the sidebar, with the whole sentence a click away."""
+    name = current_choices().cohort
+    if name is None:
+        return
+    total = total_of(installation().cohorts.load(name))
+    with st.sidebar:
+        st.caption(f"**Spent on these patients:** {total_in_short(total)}", help=total_sentence(total))
+
+
+def show_total(cohort: Cohort) -> None:
+    """What was spent on the patients of `cohort`, what the cap leaves, and what a release would be charged; refreshes itself."""
+
+    def spent() -> None:
+        total, cap = total_of(cohort), installation().ledger.book().cap
+        with st.container(border=True):
+            st.subheader("Spent on these patients so far")
+            largest, median, above = st.columns(3)
+            largest.metric("ε of the patient with the most", _epsilon(total.epsilon) if total.n_draws else "0")
+            median.metric("ε of the median patient", _epsilon(total.median) if total.n_draws else "0")
+            above.metric("Cap", f"ε = {epsilon_text(cap.epsilon)}" if cap else "none", _above(total) if cap else None, delta_color="off")
+            st.markdown(total_sentence(total))
+            st.caption(cap_sentence(cap) if cap else "No cap is set: the privacy officer can set one with `ledger cap`.")
+
+    live(cohort, spent)
+
+
+def _epsilon(epsilon: float) -> str:
+    return "no bound" if math.isinf(epsilon) else epsilon_text(epsilon)
+
+
+def _above(total: PatientTotals) -> str:
+    return f"{counted(total.n_above_cap, 'patient', 'patients')} above it"

@@ -10,6 +10,7 @@ from dpmed_core.cohort.groups import subgroups
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.commands.cohort import names
 from dpmed_core.commands.output import json_option, records, say
+from dpmed_core.commands.spent import spent_on
 from dpmed_core.errors import CohortError
 from dpmed_core.evaluation.analysis_plan import AnalysisPlan, AnalysisPlans, Lock
 from dpmed_core.evaluation.metrics.auroc import AUROC
@@ -91,8 +92,11 @@ def evaluate(
     document["guarantees"] = records(guarantees(tables))
     plan = _plan_fields(lock)
     # The key "family" is for scripts written for earlier versions.
-    document |= {"metric": metric.name, "operating_point": rule.sentence(), "analysis_plan": plan, "family": plan}
-    say(document, _readable(tables, of_metric, lock) or f"No finished run on {cohort_name} yet: train some with `sweep`.", as_json=as_json)
+    spent = spent_on(installation, cohort)
+    document |= {"spent": spent.fields, "metric": metric.name, "operating_point": rule.sentence(), "analysis_plan": plan, "family": plan}
+    readable = _readable(tables, of_metric, lock)
+    nothing = f"No finished run on {cohort_name} yet: train some with `sweep`."
+    say(document, f"{readable}\n\n{spent.sentence}" if readable else nothing, as_json=as_json)
 
 
 def _check(cohort: Cohort, attributes: Sequence[str], findings: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from dpmed_core.evaluation.scores.load_scores import read_scores
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN
 from dpmed_core.installation import Installation
+from dpmed_core.privacy.provenance import provenance_of
 from dpmed_core.reporting.catalogue import CATALOGUE, Choice
 from dpmed_core.reporting.export import SUFFIXES, export_figure, refuse_unknown
 from dpmed_core.reporting.figures.style import COLUMN_MILLIMETRES, Column
@@ -61,5 +62,6 @@ def export(
     choice = Choice(finding=finding, recipe=recipe, unit=unit, epsilon=epsilon, attribute=attribute, metric=metric, published=folder)
     refuse_unknown(figure, cohort, choice, out)  # before any scores are read
     tables = EvaluationTables(partial(read_scores, installation.runs, cohort), [attribute], margin=margin)
-    export_figure(figure, tables, cohort, choice, out=out, column=column, umask=umask)
+    provenance = provenance_of(installation.ledger, cohort)
+    export_figure(figure, tables, cohort, choice, out=out, column=column, umask=umask, provenance=provenance)
     say({"figure": figure, "file": str(out)}, f"Written: {out}", as_json=as_json)

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 import click
 
+from dpmed_core.commands.ledger_release import register_command, release_command
 from dpmed_core.commands.output import json_option, say
 from dpmed_core.errors import LedgerError
 from dpmed_core.installation import Installation
@@ -114,6 +115,10 @@ def accept(name: str, reason: str, as_json: bool) -> None:
 
     entry = chosen.append(ACCEPTED, decide)
     say(entry.to_fields(), entry_line(entry), as_json=as_json)
+
+
+ledger.add_command(register_command)
+ledger.add_command(release_command)
 
 
 def _finite(epsilon: float) -> float | None:

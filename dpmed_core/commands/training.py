@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from dpmed_core.commands.output import json_option, say
+from dpmed_core.commands.spent import spent_on
 from dpmed_core.engine.process import ensure_engine
 from dpmed_core.errors import RunError, SpecError
 from dpmed_core.installation import Installation
@@ -78,7 +79,8 @@ def train(
         non_private=non_private,
     )
     status = _queue(installation, specs, cohort_name, wait=wait)[0]
-    say(run_facts(installation, status), run_line(status), as_json=as_json)
+    spent = spent_on(installation, installation.cohorts.load(cohort_name))
+    say(run_facts(installation, status), f"{run_line(status)}\n{spent.sentence}", as_json=as_json)
     _exit_with_failures([status])
 
 
@@ -99,7 +101,9 @@ def sweep(cohort_name: str, recipe: str, delta: float | None, unit: str, wait: b
         unit=PrivacyUnit(unit),
     )
     statuses = _queue(installation, specs, cohort_name, wait=wait)
-    say({"runs": [run_facts(installation, s) for s in statuses]}, "\n".join(map(run_line, statuses)), as_json=as_json)
+    spent = spent_on(installation, installation.cohorts.load(cohort_name))
+    readable = "\n".join([*map(run_line, statuses), spent.sentence])
+    say({"runs": [run_facts(installation, s) for s in statuses], "spent": spent.fields}, readable, as_json=as_json)
     _exit_with_failures(statuses)
 
 

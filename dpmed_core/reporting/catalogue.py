@@ -34,6 +34,7 @@ from dpmed_core.reporting.figures.roc import roc_figure
 from dpmed_core.reporting.figures.size_loss import size_loss_figure
 from dpmed_core.reporting.figures.small_multiples import small_multiples_figure
 from dpmed_core.reporting.figures.style import LIGHT, Canvas
+from dpmed_core.reporting.provenance import NOT_COVERED, Provenance, with_foot
 
 DEFAULT_EPSILON = 1.0
 """The budget that is shown where none is chosen, or the trained one nearest to it."""
@@ -331,11 +332,31 @@ def figures_of(page: Page) -> list[str]:
     return [name for name, entry in CATALOGUE.items() if entry.page is page]
 
 
-def draw(name: str, tables: EvaluationTables, choice: Choice, cohort: Cohort, canvas: Canvas = LIGHT) -> go.Figure:
+def draw(
+    name: str,
+    tables: EvaluationTables,
+    choice: Choice,
+    cohort: Cohort,
+    canvas: Canvas = LIGHT,
+    *,
+    provenance: Provenance | None = None,
+) -> go.Figure:
     """The figure `name` of `choice`, with what `choice` leaves open settled.
+
+    A figure that shows models without privacy says that it carries no guarantee.
+
+    Args:
+        name: of an entry.
+        tables: that it is drawn from.
+        choice: what it shows.
+        cohort: of the tables.
+        canvas: what it is drawn on.
+        provenance: for its foot, where it will stand alone.
 
     Raises:
         ExportError: what was chosen is not trained, or has nothing to draw.
     """
     entry = CATALOGUE[name]
-    return entry.draw(tables, settled(choice, tables, entry), cohort, canvas)
+    drawn = entry.draw(tables, settled(choice, tables, entry), cohort, canvas)
+    not_covered = [NOT_COVERED] if tables.runs["epsilon"].isna().any() else []
+    return with_foot(drawn, [*not_covered, *(provenance.lines() if provenance else [])], canvas)

@@ -14,6 +14,7 @@ from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.files import creating_with, replacing
 from dpmed_core.reporting.catalogue import CATALOGUE, Choice, draw
 from dpmed_core.reporting.figures.style import Column, paper_column
+from dpmed_core.reporting.provenance import Provenance
 from dpmed_core.reporting.static_images import PICTURE_FORMATS, picture
 
 SUFFIXES = (".html", *(f".{kind}" for kind in PICTURE_FORMATS), ".csv")
@@ -28,6 +29,7 @@ def export_figure(
     out: Path,
     column: Column = "double",
     umask: int | None = None,
+    provenance: Provenance | None = None,
 ) -> None:
     """Write figure `name`, or as CSV its table, to `out`; the suffix says which.
 
@@ -39,12 +41,13 @@ def export_figure(
         out: the file.
         column: its width in a paper.
         umask: from which the file and missing folders above it get their modes; None for that of this process.
+        provenance: what its foot says of where it comes from.
 
     Raises:
         ExportError: the figure, the finding or the suffix is not known, or what was chosen is not trained.
     """
     refuse_unknown(name, cohort, choice, out)
-    content = exported(name, tables, cohort, choice, out.suffix, column=column)
+    content = exported(name, tables, cohort, choice, out.suffix, column=column, provenance=provenance)
     # Only now: a figure that cannot be drawn leaves an earlier file as it is, and what drawing stores is not for others to read.
     with nullcontext() if umask is None else creating_with(umask), replacing(out) as draft:
         draft.write_bytes(content)
@@ -68,7 +71,16 @@ def refuse_unknown(name: str, cohort: Cohort, choice: Choice, out: Path) -> None
         )
 
 
-def exported(name: str, tables: EvaluationTables, cohort: Cohort, choice: Choice, suffix: str, *, column: Column = "double") -> bytes:
+def exported(
+    name: str,
+    tables: EvaluationTables,
+    cohort: Cohort,
+    choice: Choice,
+    suffix: str,
+    *,
+    column: Column = "double",
+    provenance: Provenance | None = None,
+) -> bytes:
     """The figure `name` as an HTML page or a picture for a paper's column, or its table, as `suffix` says.
 
     Raises:
@@ -78,10 +90,11 @@ def exported(name: str, tables: EvaluationTables, cohort: Cohort, choice: Choice
     if suffix == ".csv":
         if tables.is_empty:
             raise ExportError(f"No run on {cohort.name} is finished yet: train some with `sweep`.")
-        return table_csv(CATALOGUE[name].table(tables, choice))
+        table = CATALOGUE[name].table(tables, choice)
+        return table_csv(provenance.of_table(table) if provenance else table)
     if suffix == ".html":
-        return figure_html(draw(name, tables, choice, cohort))
-    drawn = draw(name, tables, choice, cohort, paper_column(column))
+        return figure_html(draw(name, tables, choice, cohort, provenance=provenance))
+    drawn = draw(name, tables, choice, cohort, paper_column(column), provenance=provenance)
     return picture(drawn, next(kind for kind in PICTURE_FORMATS if suffix == f".{kind}"))
 
 

@@ -43,7 +43,7 @@ def test_equal_specifications_have_one_name_within_one_installation(runs, spec, 
 
 def test_the_run_ids_of_earlier_versions_are_kept(spec, tmp_path):
     """Stored runs are found by them."""
-    runs = RunStore(tmp_path, bytes(32))
+    runs, spec = RunStore(tmp_path, bytes(32)), replace(spec, cohort_fingerprint="f" * 16)
     assert [runs.run_id(s) for s in (spec, replace(spec, privacy=None))] == RUN_IDS
 
 

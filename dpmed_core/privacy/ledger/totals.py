@@ -122,6 +122,13 @@ def totals(
     )
 
 
+def composed_for(book: Book, charges: Sequence[Draw], only: PatientSet | None, delta: float) -> float:
+    """Epsilon of some draws together, for the patient among `only` (None: among all) who lost most."""
+    taken = [draw for draw in charges if draw.private and draw.mechanism.steps > 0]
+    members = Membership.among(book.sets, {draw.patients for draw in taken}, only=only)
+    return _largest_and_median(taken, members, spent_by(taken, members), delta)[0]
+
+
 def n_draws(charges: Sequence[Draw | Reservation]) -> int:
     """Trainings, each with noise of its own: attempts that continued from a checkpoint are part of the one that they continue."""
     return sum(isinstance(charge, Reservation) or charge.is_fresh for charge in charges)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dpmed_core.training.dpsgd.clipping_norms import LARGEST_LOSS, rounding_of_sum
 from dpmed_core.training.dpsgd.contributions import Contribution, ExplicitGradients, FactoredGradients
 from dpmed_core.training.dpsgd.unit_index import Units
 
@@ -45,9 +46,16 @@ def contributions(layer: Convolution, inputs: Tensor, gradients: Tensor, units: 
     found: dict[str, Contribution] = {}
     # Gram matrices over all slices of a volume would cost the square of their number: such layers are written out.
     if len(inputs) == n_images and _factored_is_cheaper(layer, gradients):
-        found["weight"] = FactoredGradients(
-            padded, gradients, lambda x, g, i, j: _pair_products(layer, x, g, i, j), lambda x, g: _weight_gradient(layer, x, g), by_image
+        factored = FactoredGradients(
+            padded,
+            gradients,
+            gram_matrices=lambda x, g, i, j: _gram_matrices(layer, x, g, i, j),
+            n_rows=gradients[0, 0].numel(),
+            length=layer.weight[0].numel() + layer.out_channels,
+            weighted_sum=lambda x, g: _weight_gradient(layer, x, g),
+            by_image=by_image,
         )
+        found["weight"] = factored.without_long_sums(units)
     else:
         found["weight"] = ExplicitGradients.of_images(by_image(padded, gradients), units)
     if layer.bias is not None:
@@ -56,8 +64,13 @@ def contributions(layer: Convolution, inputs: Tensor, gradients: Tensor, units: 
 
 
 def _factored_is_cheaper(layer: Convolution, gradients: Tensor) -> bool:
-    """Whether Gram matrices over positions cost less than written-out gradients; False unless stride, dilation and groups are 1."""
+    """Whether Gram matrices over positions cost less than written-out gradients; False unless stride, dilation and groups are 1.
+
+    False too where one image has more positions than may stay factored (`clipping_norms.LARGEST_LOSS`).
+    """
     positions = gradients[0, 0].numel()
+    if rounding_of_sum(torch.tensor(positions), gradients.dtype) > LARGEST_LOSS:
+        return False
     plain = layer.groups == 1 and set(layer.stride) == {1} and set(layer.dilation) == {1} and prod(layer.kernel_size) <= UNROLLED_KERNEL
     return plain and GRAM_COST * positions**2 * prod(layer.kernel_size) < layer.weight.numel()
 
@@ -104,16 +117,15 @@ def _backward(layer: Convolution, inputs: Tensor, gradients: Tensor, weight: Ten
     return found[1]
 
 
-def _pair_products(layer: Convolution, inputs: Tensor, gradients: Tensor, first: Tensor, second: Tensor) -> Tensor:
-    """<G_i, G_j> `[n_pairs]` for the images i in `first` and j in `second`; see the head of this module."""
+def _gram_matrices(layer: Convolution, inputs: Tensor, gradients: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """See `FactoredGradients.gram_matrices`, with the patches under output positions as rows; see the head of this module."""
     x, g = inputs.flatten(2), gradients.flatten(2)
     same = torch.equal(first, second)  # one image per unit: the only pairs are (i, i), and nothing needs to be copied
     x_first, g_first = (x, g) if same and len(first) == len(x) else (x[first], g[first])
     x_second, g_second = (x_first, g_first) if same else (x[second], g[second])
     positions = torch.bmm(x_first.transpose(1, 2), x_second)
     patches = _over_offsets(positions, inputs.shape[2:], gradients.shape[2:], layer.kernel_size, _padding(layer))
-    products: Tensor = torch.linalg.vecdot(patches.flatten(1), torch.bmm(g_first.transpose(1, 2), g_second).flatten(1))
-    return products
+    return patches.flatten(1), torch.bmm(g_first.transpose(1, 2), g_second).flatten(1)
 
 
 def _over_offsets(

@@ -9,7 +9,8 @@ Sensitivity: rounding moves each of d entries by at most g / 2, so that two neig
 before. The noise is scaled to the sensitivity plus g sqrt(d).
 
 Limits: the variates come from 53-bit uniforms, so that lattice points have their probabilities to that precision only; and clipped
-gradients are summed in the network's own precision before they are rounded, with a relative error near 2^-24.
+gradients, each within the bound (`clipping_norms`), are summed over units in the network's own precision before they are rounded, with an
+error near 2^-24 of the partial sums.
 """
 
 import math

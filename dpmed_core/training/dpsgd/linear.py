@@ -16,20 +16,22 @@ def contributions(layer: nn.Linear, inputs: Tensor, gradients: Tensor, units: Un
     """The layer's contributions to "weight" and "bias", from its `inputs` and the `gradients` of its outputs, `[n_rows, ..., n]`."""
     n_images = len(units.of_image)
     x, g = inputs.reshape(n_images, -1, layer.in_features), gradients.reshape(n_images, -1, layer.out_features)
-    found: dict[str, Contribution] = {"weight": FactoredGradients(x, g, _pair_products, _weight_gradient, _weight_gradients)}
+    length = layer.in_features + layer.out_features
+    factored = FactoredGradients(
+        x, g, _gram_matrices, n_rows=x.shape[1], length=length, weighted_sum=_weight_gradient, by_image=_weight_gradients
+    )
     # Two Gram matrices over the vectors of an image, or the gradient itself: whichever has less to compute.
-    if x.shape[1] ** 2 * (layer.in_features + layer.out_features) > layer.weight.numel():
-        found["weight"] = found["weight"].explicit(units)
+    explicit = x.shape[1] ** 2 * length > layer.weight.numel()
+    found: dict[str, Contribution] = {"weight": factored.explicit(units) if explicit else factored.without_long_sums(units)}
     if layer.bias is not None:
         found["bias"] = ExplicitGradients.of_images(g.sum(1), units)
     return found
 
 
-def _pair_products(x: Tensor, g: Tensor, first: Tensor, second: Tensor) -> Tensor:
-    """<G_i, G_j> `[n_pairs]` for the images i in `first` and j in `second`."""
-    inputs, outputs = (torch.bmm(t[first], t[second].transpose(1, 2)).flatten(1) for t in (x, g))
-    products: Tensor = torch.linalg.vecdot(inputs, outputs)
-    return products
+def _gram_matrices(x: Tensor, g: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """See `FactoredGradients.gram_matrices`; the product of both at rows k and l is (x_k . x_l)(g_k . g_l)."""
+    of_inputs, of_gradients = (torch.bmm(t[first], t[second].transpose(1, 2)).flatten(1) for t in (x, g))
+    return of_inputs, of_gradients
 
 
 def _weight_gradient(x: Tensor, g: Tensor) -> Tensor:

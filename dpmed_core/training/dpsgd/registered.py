@@ -31,4 +31,4 @@ def convolution_norms(layer: Convolution, activations: Sequence[Tensor], backpro
     """The norm of each image's gradient of weight and bias, `[n_images]`, from the layer's input and the gradient of its output."""
     units = Units(torch.arange(len(backprops), device=backprops.device), len(backprops))
     found = contributions(layer, activations[0], backprops, units)
-    return {layer.get_parameter(name): contribution.squared_norms(units).sqrt() for name, contribution in found.items()}
+    return {layer.get_parameter(name): contribution.squared_norms(units).sqrt().to(backprops.dtype) for name, contribution in found.items()}

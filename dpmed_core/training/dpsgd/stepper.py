@@ -8,9 +8,9 @@ McMahan et al. 2018, arXiv 1710.06963):
 g_u is the gradient of the unit's loss (`loop.unit_losses`), over all findings and all parameters together, in one vector.
 
 Sensitivity: a unit's record emptied changes the sum by its own clipped gradient and nothing else, a vector of norm at most C however many
-images the unit has. For this to hold, no layer may mix units (`refuse_mixing_layers`), and the divisor b is a constant that does not follow
-the sample. A unit whose gradient is not finite contributes zero, which has norm 0 <= C. Without sampled units the step is noise alone, and
-is taken.
+images the unit has, in floating point too (`clipping_norms`). For this to hold, no layer may mix units (`refuse_mixing_layers`), and the
+divisor b is a constant that does not follow the sample. A unit whose gradient is not finite contributes zero, which has norm 0 <= C.
+Without sampled units the step is noise alone, and is taken.
 
 The non-private reference model takes the same step without noise and clipping, by ordinary back-propagation.
 """

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from dpmed_core.training.dpsgd import convolution, linear
+from dpmed_core.training.dpsgd.clipping_norms import LARGEST_LOSS, norms_and_rounding
 from dpmed_core.training.dpsgd.contributions import Contribution, ExplicitGradients
 from dpmed_core.training.dpsgd.unit_index import Units
 from dpmed_core.training.networks.layers import GroupNormMish
@@ -68,20 +69,23 @@ class UnitGradientModule(AbstractGradSampleModule):  # type: ignore[misc]
 
         Args:
             units: the units of the last pass.
-            factors: gives each unit's factor from the norms of their gradients over all parameters together, `[n_units]`; 0 drops a unit.
+            factors: gives each unit's factor from the norms of their gradients over all parameters together, `[n_units]`, in double
+                precision; 0 drops a unit. The norms are rounded up, so that a factor of at most C / norm keeps what is added here, rounding
+                included, within C (`clipping_norms`). They are not finite where a gradient is not.
         """
         for name, copy in self._copies.items():
             if copy.grad is not None:
                 self._contributions[name].append(ExplicitGradients.of_images(copy.grad, units))
         # A parameter that was used twice has two contributions; the norm is that of their sum, not of each.
         contributions = {name: parts[0] if len(parts) == 1 else _sum(parts, units) for name, parts in self._contributions.items()}
-        # In double precision: the smaller terms of a sum over many parameters must not get lost.
-        squares = torch.stack([c.squared_norms(units).double() for c in contributions.values()]).sum(0)
-        of_unit = factors(squares.sqrt())
+        bounded, norms = _bounded(contributions, units)
+        of_unit = factors(norms)
         sums = {}
-        for name, contribution in contributions.items():
+        for name, contribution in bounded.items():
             parameter = self._module.get_parameter(name)
-            sums[name] = contribution.clipped_sum(units, of_unit.to(parameter.dtype)).view_as(parameter)
+            # Below the smallest normal number, rounding to the parameter's type could enlarge a factor by more than its last bit.
+            rounded = torch.where(of_unit < torch.finfo(parameter.dtype).tiny, 0, of_unit).to(parameter.dtype)
+            sums[name] = contribution.clipped_sum(units, rounded).view_as(parameter)
         self._contributions.clear()
         self._copies = {}
         return sums
@@ -151,3 +155,19 @@ def _sum(parts: list[Contribution], units: Units) -> ExplicitGradients:
     for part in parts[1:]:
         total = total.plus(part.explicit(units))
     return total
+
+
+def _bounded(contributions: Mapping[str, Contribution], units: Units) -> tuple[Mapping[str, Contribution], Tensor]:
+    """The same contributions, written out where a unit's rounding could be large, and the norms to clip by, `[n_units]`.
+
+    The norms are N + E of `clipping_norms`. What is written out of a unit depends on that unit alone.
+    """
+    bounds = {name: contribution.norm_bounds(units) for name, contribution in contributions.items()}
+    norms, rounding = norms_and_rounding(list(bounds.values()))
+    uncertain = rounding > LARGEST_LOSS * norms
+    if uncertain.any():
+        # What is left factored then adds up to no more than LARGEST_LOSS over all parameters.
+        share = LARGEST_LOSS * norms / len(contributions) ** 0.5
+        contributions = {name: c.written_out(units, uncertain & (bounds[name].rounding > share)) for name, c in contributions.items()}
+        norms, rounding = norms_and_rounding([contribution.norm_bounds(units) for contribution in contributions.values()])
+    return contributions, norms + rounding

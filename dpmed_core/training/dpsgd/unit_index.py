@@ -42,15 +42,22 @@ class Units:
         n_images = len(self.of_image)
         return rows if len(rows) == n_images else rows.reshape(n_images, -1, *rows.shape[1:]).sum(1)
 
-    def sums_over_pairs(self, products: Tensor) -> Tensor:
-        """For each unit the sum over all of its images i and j of `products` `[n_pairs]`, given for `pairs` and symmetric in i and j.
+    @cached_property
+    def n_images(self) -> Tensor:
+        """The number of each unit's images, `[n_units]`; 0 for a unit without."""
+        return torch.bincount(self.of_image, minlength=self.n_units)
+
+    def sums_over_pairs(self, products: Tensor, pairs: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        """For each unit the sum over all of its images i and j of `products` `[n_pairs]`, symmetric in i and j and given for `pairs`.
+
+        Without `pairs` they are those of all units; a unit that has none of them gets 0.
 
         One unit of two images, whose gradients (3, 0) and (0, 4) have the products 9, 0 and 16 and a sum of squared norm 25:
 
         >>> Units(torch.tensor([0, 0]), 1).sums_over_pairs(torch.tensor([9.0, 0.0, 16.0])).tolist()
         [25.0]
         """
-        first, second = self.pairs
+        first, second = pairs or self.pairs
         # A pair i < j stands for (j, i) as well.
         counted = torch.where(first == second, products, 2 * products)
         return products.new_zeros(self.n_units).index_add_(0, self.of_image[first], counted)

@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 
 from dpmed_core.training.dpsgd.secure_random import SecureRandom
 from dpmed_core.training.encoders.features import SMALLEST_NORM, Features, unit_norm
+from dpmed_core.training.recipes.head_rounding import HeadRounding, sum_of_products
 
 Array = NDArray[np.float64]
 
@@ -44,10 +45,8 @@ PREVALENCE_RANGE = (0.02, 0.98)
 """Released prevalences are cut off here, so that no starting logit is extreme."""
 MAX_IMAGES_IN_PAIRS = 400
 """The gradient of a unit with more images is written out for its norm: pairs grow with the square of their number."""
-IMAGES_PER_CHUNK = 256
-"""Images that are summed in single precision before the sum goes on in double; the error is then below 1e-6 of the bound per image."""
-ROUNDING_MARGIN = 1 - 1e-6
-"""Gradients are clipped to this share of the bound, so that rounding to single precision cannot carry one beyond it."""
+ROUNDING_MARGIN = 1 - 1e-12
+"""Bounds are aimed at up to this share, for the last roundings in double precision; what is added in single has `head_rounding`."""
 BALANCE_EXPONENT = 0.5
 """How far finding weights make up for unequal prevalence: 1 would be fully, but the prevalences are noisy."""
 AVERAGING_START = 0.8
@@ -110,6 +109,11 @@ class HeadData:
     def n_units(self) -> int:
         """Number of training units."""
         return len(self.first_images)
+
+    @property
+    def sizes(self) -> NDArray[np.intp]:
+        """Number of each unit's images, `[n_units]`."""
+        return np.diff(np.append(self.first_images, len(self.features)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,13 +244,15 @@ def finding_weights(prevalences: Array) -> Array:
 def unit_means(data: HeadData) -> Array:
     """v_u of each unit, `[n_units, n_features + n_findings]`: its mean features, and b / sqrt(K) times its mean labels in [-1, 1].
 
-    The norm is at most sqrt(1 + b^2), up to the rounding of features to single precision: a mean of vectors of norm at most 1 has norm at
-    most 1, and K numbers of size at most b / sqrt(K) have norm at most b. A finding that is unknown in all of a unit's images counts as 0.
+    The norm is at most sqrt(1 + b^2): a mean of vectors of norm at most 1 has norm at most 1, and K numbers of size at most b / sqrt(K)
+    have norm at most b. Features in single precision may be longer than 1 by rounding; such a v_u is scaled back. A finding that is unknown
+    in all of a unit's images counts as 0.
     """
-    sizes = np.diff(np.append(data.first_images, len(data.features)))
-    features = np.add.reduceat(data.features, data.first_images, axis=0, dtype=np.float64) / sizes[:, None]
+    features = np.add.reduceat(data.features, data.first_images, axis=0, dtype=np.float64) / data.sizes[:, None]
     label_means = np.add.reduceat((2 * data.labels - 1) * data.weights, data.first_images, axis=0)
-    return np.concatenate([features, LABEL_SCALE * label_means / np.sqrt(data.labels.shape[1])], axis=1)
+    vectors = np.concatenate([features, LABEL_SCALE * label_means / np.sqrt(data.labels.shape[1])], axis=1)
+    largest = ROUNDING_MARGIN * np.hypot(1, LABEL_SCALE)
+    return np.asarray(vectors * np.minimum(1, largest / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), largest)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,6 +265,8 @@ class CentredFeatures:
         scales: 1 / |x_i - centre|, `[n_images, n_runs]`.
         products: z_i . z_j of each pair, doubled where i < j, `[n_pairs, n_runs]`.
         bias: the constant entry.
+        reaches: (1 + |centre|) / |x_i - centre| + bias, `[n_images, n_runs]`: what an image's terms have in norm for a residual of 1.
+        rounding: what rounding can add to norms and contributions.
     """
 
     data: HeadData
@@ -266,6 +274,8 @@ class CentredFeatures:
     scales: Array
     products: Array
     bias: float
+    reaches: Array
+    rounding: HeadRounding
 
     @classmethod
     def of(cls, data: HeadData, centres: Array, bias: float) -> "CentredFeatures":
@@ -278,7 +288,12 @@ class CentredFeatures:
         first, second = data.pairs
         centred = data.products[:, None] - towards[first] - towards[second] + square
         doubled = np.where(first == second, 1.0, 2.0)[:, None]
-        return cls(data, centres, scales, doubled * (centred * scales[first] * scales[second] + bias**2), bias)
+        products = doubled * (centred * scales[first] * scales[second] + bias**2)
+        # A millionth more than 1: features in single precision may be longer than 1 by rounding.
+        reaches = (1 + 1e-6 + np.sqrt(square)) * scales + bias
+        large = np.array([unit for unit, _ in data.large_units], dtype=np.intp)
+        rounding = HeadRounding.of(data.sizes, large, n_features=data.features.shape[1], n_findings=data.labels.shape[1])
+        return cls(data, centres, scales, products, bias, reaches, rounding)
 
     def logits(self, weights: Array) -> Array:
         """z_i . W, `[n_images, n_findings, n_runs]`, for weights W `[n_features + 1, n_findings, n_runs]`."""
@@ -295,22 +310,38 @@ class CentredFeatures:
         """The sum over units of clipped gradients, `[n_features + 1, n_findings, n_runs]`.
 
         A unit's gradient is linear in its residuals, so that they are scaled in its place. Each unit contributes a matrix of Frobenius norm
-        at most `max_grad_norm`; factors aim at slightly less, see `ROUNDING_MARGIN`.
+        at most `max_grad_norm`, rounding included; one whose gradient is not finite contributes 0.
 
         Args:
             residuals: `[n_images, n_findings, n_runs]`.
             max_grad_norm: the clipping bound; None to clip nothing.
         """
+        in_double = None
         if max_grad_norm is not None:
-            residuals = residuals * self._clip_factors(residuals, ROUNDING_MARGIN * max_grad_norm)[self.data.unit_of_image][:, None, :]
+            norms, in_double = self._norms(residuals)
+            factors = clip_factors(norms, ROUNDING_MARGIN * max_grad_norm)[self.data.unit_of_image][:, None, :]
+            if not factors.all():  # 0 times infinity would be NaN
+                residuals = np.where(factors == 0, 0.0, residuals)
+            residuals = residuals * factors
         scaled = residuals * self.scales[:, None, :]
         # The sum over images of (x_i - m) / |x_i - m| r_i^T, without writing out centred features.
-        total = _sum_of_products(self.data.features, scaled.reshape(len(scaled), -1)).reshape(-1, *residuals.shape[1:])
+        exact = None if in_double is None else in_double[self.data.unit_of_image]
+        total = sum_of_products(self.data.features, scaled, exact)
         total -= self.centres[:, None, :] * scaled.sum(0)
         return np.concatenate([total, self.bias * residuals.sum(0)[None]])
 
-    def _clip_factors(self, residuals: Array, max_grad_norm: float) -> Array:
-        """min(1, max_grad_norm / |G_u|) of each unit, `[n_units, n_runs]`; 0 where its gradient is not finite."""
+    def _norms(self, residuals: Array) -> tuple[Array, NDArray[np.bool_]]:
+        """What units are clipped by, and whether they must be added in double precision, `[n_units, n_runs]`; see `head_rounding`."""
+        with np.errstate(over="ignore", invalid="ignore"):  # a residual beyond 1e150 leaves no finite norm, and its unit out
+            squares = self._squared_norms(residuals)
+            lengths = np.sqrt(np.einsum("ikr,ikr->ir", residuals, residuals))
+            terms, single = (
+                np.add.reduceat(of_image * lengths, self.data.first_images, axis=0) for of_image in (self.reaches, self.scales)
+            )
+            return self.rounding.norms(squares, terms, single)
+
+    def _squared_norms(self, residuals: Array) -> Array:
+        """|G_u|^2 of each unit, `[n_units, n_runs]`, as double precision has it."""
         first, second = self.data.pairs
         # Pairs stand unit after unit, so that one reduceat sums them by unit.
         by_pair = self.products * np.einsum("pkr,pkr->pr", residuals[first], residuals[second])
@@ -321,8 +352,7 @@ class CentredFeatures:
             squares[units[begins]] = np.add.reduceat(by_pair, begins, axis=0)
         for unit, images in self.data.large_units:
             squares[unit] = self._squared_norm_written_out(images, residuals[images])
-        norms = np.sqrt(np.clip(squares, 0, None))  # a sum of squares, which rounding may carry below 0
-        return np.where(np.isfinite(norms), np.minimum(1.0, max_grad_norm / np.maximum(norms, 1e-12)), 0.0)
+        return squares
 
     def _squared_norm_written_out(self, images: slice, residuals: Array) -> Array:
         """|G_u|^2 `[n_runs]` of one unit, from its gradient."""
@@ -332,6 +362,15 @@ class CentredFeatures:
         return np.asarray(np.square(gradient).sum((0, 1)) + self.bias**2 * np.square(residuals.sum(0)).sum(0))
 
 
+def clip_factors(norms: Array, max_grad_norm: float) -> Array:
+    """min(1, max_grad_norm / norm), in the shape of `norms`; 0 where a norm is not finite.
+
+    >>> clip_factors(np.array([0.5, 3.0, 0.0, np.nan, np.inf]), 1.5).tolist()
+    [1.0, 0.5, 1.0, 0.0, 0.0]
+    """
+    return np.where(np.isfinite(norms), np.minimum(1.0, max_grad_norm / np.maximum(norms, 1e-12)), 0.0)
+
+
 def sigmoid(logits: Array) -> Array:
     """1 / (1 + exp(-logits)), for logits cut off at -60 and 60 so that nothing overflows.
 
@@ -339,15 +378,6 @@ def sigmoid(logits: Array) -> Array:
     [0.5, 0.75, 0.0]
     """
     return np.asarray(1 / (1 + np.exp(-np.clip(logits, -60, 60))))
-
-
-def _sum_of_products(features: Features, residuals: Array) -> Array:
-    """features^T residuals, `[n_features, n_columns]`: single precision within `IMAGES_PER_CHUNK` images, double over chunks."""
-    total = np.zeros((features.shape[1], residuals.shape[1]))
-    single = residuals.astype(np.float32)
-    for start in range(0, len(features), IMAGES_PER_CHUNK):
-        total += features[start : start + IMAGES_PER_CHUNK].T @ single[start : start + IMAGES_PER_CHUNK]
-    return total
 
 
 def _pair_products(features: Features, first: NDArray[np.intp], second: NDArray[np.intp]) -> Array:

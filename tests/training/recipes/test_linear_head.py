@@ -113,8 +113,23 @@ def test_one_unit_moves_the_sum_of_means_by_at_most_its_sensitivity():
     features = np.tile([3.0, 0, 0], (6, 1))
     labels = np.ones((6, 4))
     norms = np.linalg.norm(unit_means(head_data(features, labels, [np.arange(5), np.array([5])])), axis=1)
-    assert norms.max() <= math.hypot(1, LABEL_SCALE) * (1 + 1e-6)
+    assert norms.max() <= math.hypot(1, LABEL_SCALE)
     assert norms.max() == pytest.approx(math.hypot(1, LABEL_SCALE), abs=1e-6)
+
+
+def test_features_longer_than_1_by_rounding_move_the_sum_of_means_by_no_more():
+    features = np.random.default_rng(4).normal(size=(500, 96))
+    data = head_data(features, np.ones((500, 3)), [np.array([row]) for row in range(500)])
+    assert np.linalg.norm(data.features.astype(np.float64), axis=1).max() > 1
+    assert np.linalg.norm(unit_means(data), axis=1).max() <= math.hypot(1, LABEL_SCALE)
+
+
+def test_a_residual_that_is_not_finite_counts_nothing(images, centres):
+    data = head_data(*images, UNITS)
+    residuals = residuals_at(data, 0.5, 2)
+    expected = CentredFeatures.of(data, centres, BIAS).clipped_sum(np.where(data.unit_of_image[:, None, None] == 1, 0, residuals), 0.3)
+    residuals[1, 0] = np.inf
+    assert np.allclose(CentredFeatures.of(data, centres, BIAS).clipped_sum(residuals, 0.3), expected, atol=1e-6)
 
 
 def test_an_image_that_is_not_finite_counts_nothing_in_gradients_and_means(images, centres):
