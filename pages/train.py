@@ -5,7 +5,7 @@ import streamlit as st
 from dpmed_core.cohort.display_names import IMAGE_WORDS, spelled_out
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.engine.process import ensure_engine
-from dpmed_core.errors import DpmedError
+from dpmed_core.errors import DpmedError, LedgerError
 from dpmed_core.phrases import counted, delta_text, duration_in_words
 from dpmed_core.privacy.total_sentence import total_sentence
 from dpmed_core.runs.plan import estimate_seconds, n_train_units, parse_delta, parse_epsilons, plan_runs
@@ -15,6 +15,7 @@ from dpmed_core.training.spec import PrivacyUnit, RunSpec, default_delta
 from widgets.choices import current_choices
 from widgets.cohort import chosen_cohort
 from widgets.lookup import installation, live, runs_of
+from widgets.release import open_release, show_release
 from widgets.spending import total_of
 
 ICONS = {
@@ -93,7 +94,11 @@ def show_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
         st.caption(f"With {counted(len(private), 'new private model', 'new private models')}: {total_sentence(total_of(cohort, private))}")
     st.caption("Models without privacy have no privacy guarantee; internal comparison only.")
     if st.button(f"Train {counted(len(new), 'model', 'models')}", type="primary", disabled=not new, icon=":material/play_arrow:"):
-        installation().ledger.ask(cohort, new)
+        try:
+            installation().ledger.ask(cohort, new)
+        except LedgerError as error:  # here, and not in the frame: the runs below stay in sight
+            st.error(str(error), icon=":material/block:")
+            return
         ensure_engine(installation().settings)
         st.rerun()
 
@@ -118,6 +123,8 @@ def show_run(status: RunStatus) -> None:
     if status.state in OPEN_STATES and action.button("Cancel", key=f"cancel-{status.run_id}"):
         installation().runs.cancel(status.run_id)
         st.rerun(scope="fragment")
+    if status.state is RunState.FINISHED and action.button("Release…", key=f"release-{status.run_id}"):
+        open_release(status.run_id)
     if status.state in (RunState.FAILED, RunState.CANCELLED) and action.button("Try again", key=f"retry-{status.run_id}"):
         installation().runs.retry(status.run_id)
         ensure_engine(installation().settings)
@@ -160,3 +167,4 @@ if (chosen := chosen_cohort()) is not None:
         "While a private model trains, only its progress is shown: losses and gradients would reveal facts about the training patients."
     )
     show_runs(chosen)
+    show_release()

@@ -47,13 +47,15 @@ def show_total(cohort: Cohort) -> None:
     """What was spent on the patients of `cohort`, what the cap leaves, and what a release would be charged; refreshes itself."""
 
     def spent() -> None:
+        """The three numbers, then the sentence that says what they are."""
         total, cap = total_of(cohort), installation().ledger.book().cap
+        above = f"{counted(total.n_above_cap, 'patient', 'patients')} above it" if cap else None
         with st.container(border=True):
             st.subheader("Spent on these patients so far")
-            largest, median, above = st.columns(3)
-            largest.metric("ε of the patient with the most", _epsilon(total.epsilon) if total.n_draws else "0")
-            median.metric("ε of the median patient", _epsilon(total.median) if total.n_draws else "0")
-            above.metric("Cap", f"ε = {epsilon_text(cap.epsilon)}" if cap else "none", _above(total) if cap else None, delta_color="off")
+            largest, median, limit = st.columns(3)
+            largest.metric("ε of the patient with the most", _epsilon(total.epsilon))
+            median.metric("ε of the median patient", _epsilon(total.median))
+            limit.metric("Cap", f"ε = {epsilon_text(cap.epsilon)}" if cap else "none", above, delta_color="off", delta_arrow="off")
             st.markdown(total_sentence(total))
             st.caption(cap_sentence(cap) if cap else "No cap is set: the privacy officer can set one with `ledger cap`.")
 
@@ -62,7 +64,3 @@ def show_total(cohort: Cohort) -> None:
 
 def _epsilon(epsilon: float) -> str:
     return "no bound" if math.isinf(epsilon) else epsilon_text(epsilon)
-
-
-def _above(total: PatientTotals) -> str:
-    return f"{counted(total.n_above_cap, 'patient', 'patients')} above it"

@@ -72,8 +72,7 @@ def cohort(empty: Installation, demo: Path) -> Cohort:
 def asked(empty: Installation, cohort: Cohort) -> list[RunSpec]:
     """A probe run at ε = 1 and its non-private reference, queued."""
     specs = plan_runs(cohort, key=empty.key, recipe="probe", epsilons=[1.0], n_seeds=1, delta=None, unit=PrivacyUnit.PATIENT)
-    for spec in specs:
-        empty.runs.ask(spec, cohort_name=cohort.name)
+    empty.ledger.ask(cohort, specs)
     return specs
 
 

@@ -54,7 +54,8 @@ def test_no_page_fails_or_speaks_of_radiographs(page, ct, open_page):
 
 def test_the_overview_counts_scans_spells_the_finding_out_and_says_what_it_shows(ct, open_page):
     app = open_page("overview")
-    assert app.metric[0].value == "20 patients" and app.metric[0].delta == "40 scans"
+    everybody = next(metric for metric in app.metric if metric.label == "All")
+    assert everybody.value == "20 patients" and everybody.delta == "40 scans"
     assert "shown is the middle slice in the soft-tissue window (level 40 HU, width 400 HU)" in texts(app)
     assert "Pancreatic ductal adenocarcinoma (PDAC)" in app.dataframe[0].value.index
     assert list(app.dataframe[1].value.columns)[2:] == ["Scans", "Patients", "Test scans", "Test patients"]

@@ -20,7 +20,7 @@ from dpmed_core.phrases import counted, delta_text, epsilon_text, rounded_down
 from dpmed_core.privacy.ledger.book import Book, Cap, Draw, Reservation
 from dpmed_core.privacy.ledger.patients import Membership
 from dpmed_core.privacy.ledger.totals import spent_by
-from dpmed_core.training.accounting.gaussian_dp import gaussian_epsilon, gaussian_mu
+from dpmed_core.training.accounting.gaussian_dp import ROUND_UP, gaussian_epsilon, gaussian_mu
 
 DELTA0_SHARE = 0.01
 TOLERANCE = 1 + 1e-12
@@ -69,7 +69,8 @@ def refuse_past_cap(book: Book, new: Sequence[Draw | Reservation], *, replacing:
     if worst_after <= budget * TOLERANCE and _largest(after.delta0[concerned]) <= DELTA0_SHARE * cap.delta:
         return
     left = math.sqrt(max(0.0, budget - worst_before))
-    fits = rounded_down(gaussian_epsilon(left, cap.delta), 3) if left > 0 else 0.0
+    # A run of the target that needs exactly `left` is calibrated to a mu that is smaller by ROUND_UP.
+    fits = rounded_down(gaussian_epsilon(left * ROUND_UP, cap.delta), 3) if left > 0 else 0.0
     n_over = int((after.squared_mu[concerned] > budget * TOLERANCE).sum())
     raise LedgerError(
         f"{counted(len(private), 'private model was', 'private models were')} not trained: with "

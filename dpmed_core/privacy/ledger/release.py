@@ -31,6 +31,9 @@ WITHOUT_BOUND = (
 )
 
 
+BESIDE = " A model without privacy that was looked at beside it has no bound."
+
+
 @dataclass(frozen=True)
 class Charge:
     """What a release is charged.
@@ -39,6 +42,7 @@ class Charge:
         epsilon: for the patient with the most; infinite without privacy.
         delta: at which it holds.
         n_draws: private trainings that it composes.
+        n_non_private: trainings without privacy on the same patients.
         registered: whether the release was announced before anything was trained on its patients.
         released_epsilon: of all that was released so far together with this.
     """
@@ -46,6 +50,7 @@ class Charge:
     epsilon: float
     delta: float
     n_draws: int
+    n_non_private: int
     registered: bool
     released_epsilon: float
 
@@ -56,7 +61,7 @@ class Charge:
             return f"Announced before anything was trained on its patients, it is charged for itself: {bound}."
         return (
             f"Chosen after looking, it is charged for {counted(self.n_draws, 'private training', 'private trainings')} on its patients, "
-            f"from which it was chosen: together {bound}. A model without privacy that was looked at beside it has no bound."
+            f"from which it was chosen: together {bound}." + (BESIDE if self.n_non_private else "")
         )
 
 
@@ -179,7 +184,7 @@ def release_figure(ledger: Ledger, file: Path, cohort: Cohort, *, name: str, rea
 def _body(charge: Charge, name: str, reason: str) -> dict[str, object]:
     bound = charge.epsilon if math.isfinite(charge.epsilon) else None
     return {
-        "basis": "registered" if charge.registered else "explored",
+        "basis": "registered" if charge.registered else "chosen",
         "draws": charge.n_draws,
         "epsilon": bound,
         "delta": charge.delta,
@@ -194,7 +199,7 @@ def _refuse(book: Book, charge: Charge, *, without_guarantee: bool, private: boo
         raise LedgerError(WITHOUT_BOUND)
     if not private and cap and not figure:
         raise LedgerError(f"It has no bound, and a cap of ε = {epsilon_text(cap.epsilon)} is set: it cannot be released.")
-    if private and cap and charge.released_epsilon > cap.epsilon * (1 + 1e-9):
+    if (private or figure) and cap and charge.released_epsilon > cap.epsilon * (1 + 1e-9):
         raise LedgerError(
             f"With it, what was released would come to ε = {epsilon_text(charge.released_epsilon)} at δ = {delta_text(charge.delta)} for "
             f"the patient with the most, past the cap of ε = {epsilon_text(cap.epsilon)}. {charge.sentence()}"
@@ -240,13 +245,15 @@ def _released(book: Book) -> list[Draw]:
 
 def _charge(book: Book, patients: PatientSet | None, charged: Sequence[Draw], *, registered: bool, private: bool) -> Charge:
     delta = book.cap.delta if book.cap else default_delta(len(patients.persons) if patients else 1)
+    beside = [draw for draw in (_touching(book, patients) if patients else book.draws) if not draw.private]
     if not private:
-        return Charge(math.inf, delta, 0, registered, math.inf)
+        return Charge(math.inf, delta, 0, len(beside), registered, math.inf)
     together = list({draw.draw: draw for draw in (*_released(book), *charged)}.values())
     return Charge(
         epsilon=composed_for(book, charged, patients, delta),
         delta=delta,
         n_draws=sum(draw.is_fresh and draw.mechanism.steps > 0 for draw in charged),
+        n_non_private=len(beside),
         registered=registered,
         released_epsilon=composed_for(book, together, patients, delta),
     )

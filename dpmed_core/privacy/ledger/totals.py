@@ -116,7 +116,7 @@ def totals(
         n_draws=n_draws(private),
         n_non_private=n_draws([c for c in charges if not c.private]),
         n_image_level=n_draws([c for c in private if isinstance(c, Draw) and c.unit is PrivacyUnit.IMAGE]),
-        n_open=n_draws([c for c in private if isinstance(c, Reservation) or c.is_open]),
+        n_open=n_draws([c for c in private if c not in planned and (isinstance(c, Reservation) or c.is_open)]),
         n_of_unknown_patients=n_draws([c for c in private if c.patients not in book.sets]),
         accountant=PLD if sampled else EXACT,
     )

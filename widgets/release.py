@@ -1,0 +1,80 @@
+"""The dialogue that releases a finished run's model: what it is charged, by whose decision and why, then the files."""
+
+import io
+import zipfile
+
+import streamlit as st
+
+from dpmed_core.errors import DpmedError
+from dpmed_core.phrases import epsilon_text
+from dpmed_core.privacy.ledger.cap import cap_sentence
+from dpmed_core.privacy.ledger.release import WITHOUT_BOUND, charge_of, release_run
+from dpmed_core.runs.status import RunStatus
+from widgets.lookup import installation
+
+TO_RELEASE = "run-to-release"
+"""Key of the session's state that holds the run whose dialogue is open."""
+
+
+def open_release(run_id: str) -> None:
+    """Open the dialogue for a run, by a run of the whole page: a part of it that refreshes itself would close the dialogue."""
+    st.session_state[TO_RELEASE] = run_id
+    st.rerun()
+
+
+def show_release() -> None:
+    """The dialogue, where one is open; to be called by the page itself, last."""
+    if (run_id := st.session_state.get(TO_RELEASE)) is not None:
+        _dialogue(installation().runs.status(run_id))
+
+
+def _close() -> None:
+    st.session_state.pop(TO_RELEASE, None)
+
+
+@st.dialog("Release a model", width="large", on_dismiss=_close)
+def _dialogue(status: RunStatus) -> None:
+    """Show what the release of a run would be charged, and do it on a name and a reason."""
+    ledger, private = installation().ledger, status.spec.privacy is not None
+    book = ledger.book()
+    about = f"ε = {epsilon_text(status.spec.privacy.epsilon)}" if status.spec.privacy else "without privacy"
+    st.markdown(f"**{status.spec.recipe}**, {about}, seed {status.spec.seed}, run `{status.run_id}`")
+    try:
+        charge = charge_of(book, status.run_id)
+    except DpmedError as error:
+        st.error(str(error))
+        return
+    if private:
+        st.markdown(charge.sentence())
+    else:
+        st.warning(WITHOUT_BOUND.removesuffix(", and say so with --without-guarantee.") + ".")
+    st.caption(cap_sentence(book.cap) if book.cap else "No cap is set.")
+    name = st.text_input("Who decides", key=f"release-name-{status.run_id}")
+    reason = st.text_input("Why, and to whom", key=f"release-reason-{status.run_id}")
+    scores = st.checkbox("With the scores of validation and test cases, whose patients no guarantee covers", key=f"scores-{status.run_id}")
+    without = private or st.checkbox("Release it without any guarantee", key=f"without-{status.run_id}")
+    ready = bool(name.strip() and reason.strip() and without)
+    if st.button("Record the release", type="primary", disabled=not ready, icon=":material/verified:"):
+        try:
+            files = release_run(
+                ledger, status.run_id, name=name.strip(), reason=reason.strip(), scores=scores, without_guarantee=not private
+            )
+        except DpmedError as error:
+            st.error(str(error))
+            return
+        st.session_state[_files(status.run_id)] = _zipped(files)
+    if (made := st.session_state.get(_files(status.run_id))) is not None:
+        st.success("Recorded in the ledger, with its seal on the card.")
+        st.download_button("Download weights, card and guarantee", made, f"dpmed-{status.run_id}.zip", "application/zip", on_click="ignore")
+
+
+def _files(run_id: str) -> str:
+    return f"released-{run_id}"
+
+
+def _zipped(files: dict[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return packed.getvalue()
