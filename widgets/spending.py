@@ -8,37 +8,47 @@ import streamlit as st
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.engine.inline_training import foreseen_guarantee
 from dpmed_core.phrases import counted, epsilon_text
+from dpmed_core.privacy.ledger.book import Cap
 from dpmed_core.privacy.ledger.cap import cap_sentence
 from dpmed_core.privacy.ledger.totals import PatientTotals
 from dpmed_core.privacy.total_sentence import total_in_short, total_sentence
 from dpmed_core.runs.plan import n_train_units
 from dpmed_core.training.spec import PrivacyUnit, RunSpec, default_delta
 from widgets.choices import current_choices
-from widgets.lookup import installation, live, runs_of
+from widgets.lookup import installation, live
 
 
 def total_of(cohort: Cohort, planned: tuple[RunSpec, ...] = ()) -> PatientTotals:
     """What was spent on the patients of `cohort`, with the runs of `planned` added, at the default delta."""
+    return _spent(cohort.name, planned)[0]
+
+
+def _spent(name: str, planned: tuple[RunSpec, ...] = ()) -> tuple[PatientTotals, Cap | None]:
+    """The total on the patients of the cohort called `name`, and the cap."""
     # The key of the cache holds all that the total depends on: the ledger's last entry, which runs there are, and where they stand.
-    state = tuple((s.run_id, s.state) for s in runs_of(cohort))
-    head = installation().ledger.chain.head()
-    return _total(cohort.fingerprint, head.digest if head else "", state, planned, _cohort=cohort)
+    here = installation()
+    state = tuple((status.run_id, status.state) for status in here.runs.statuses())
+    head = here.ledger.chain.head()
+    return _computed(name, here.cohorts.fingerprint(name), head.digest if head else "", state, planned)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _total(fingerprint: str, head: str, state: tuple[tuple[str, str], ...], planned: tuple[RunSpec, ...], _cohort: Cohort) -> PatientTotals:
+def _computed(
+    name: str, fingerprint: str, head: str, state: tuple[tuple[str, str], ...], planned: tuple[RunSpec, ...]
+) -> tuple[PatientTotals, Cap | None]:
     del fingerprint, head, state  # key of the cache
     here = installation()
-    delta = default_delta(n_train_units(_cohort, key=here.key, unit=PrivacyUnit.PATIENT))
-    return here.ledger.total(_cohort, delta=delta, planned=planned, noise=partial(foreseen_guarantee, here, _cohort))
+    cohort = here.cohorts.load(name)
+    delta = default_delta(n_train_units(cohort, key=here.key, unit=PrivacyUnit.PATIENT))
+    total = here.ledger.total(cohort, delta=delta, planned=planned, noise=partial(foreseen_guarantee, here, cohort))
+    return total, here.ledger.book().cap
 
 
 def show_total_in_short() -> None:
     """The total on the patients of the chosen cohort in a few words, in the sidebar, with the whole sentence a click away."""
-    name = current_choices().cohort
-    if name is None:
+    if (name := current_choices().cohort) is None:
         return
-    total = total_of(installation().cohorts.load(name))
+    total, _ = _spent(name)
     with st.sidebar:
         st.caption(f"**Spent on these patients:** {total_in_short(total)}", help=total_sentence(total))
 
@@ -48,7 +58,7 @@ def show_total(cohort: Cohort) -> None:
 
     def spent() -> None:
         """The three numbers, then the sentence that says what they are."""
-        total, cap = total_of(cohort), installation().ledger.book().cap
+        total, cap = _spent(cohort.name)
         above = f"{counted(total.n_above_cap, 'patient', 'patients')} above it" if cap else None
         with st.container(border=True):
             st.subheader("Spent on these patients so far")
