@@ -124,7 +124,7 @@ def _related(shape: tuple[int, ...], out: tuple[int, ...], generator: torch.Gene
 
 
 def head_contributions(seed: int) -> np.ndarray:
-    """Norm over bound of what eight units add to the sum of a head, for one and the same number of images."""
+    """Norm over bound of what each of eight units adds to the sum of a head, `[8]`."""
     generator = torch.Generator().manual_seed(seed)
     n_features, n_findings = 64, 5
     bound = 10.0 ** _uniform(generator, -3, 1)

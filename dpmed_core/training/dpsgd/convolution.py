@@ -11,7 +11,6 @@ positions, so that patches are never written out. Source: the Gram identity of G
 """
 
 from collections.abc import Sequence
-from itertools import product
 from math import prod
 
 import torch
@@ -26,7 +25,7 @@ Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
 GRAM_COST = 0.7
 """Time per pair of positions and kernel offset, over the time per entry of a written-out gradient; measured on two models of CPU."""
 UNROLLED_KERNEL = 27
-"""Largest number of kernel offsets that are looped over one by one: those of a 3 x 3 x 3 kernel."""
+"""Largest number of kernel offsets of a layer with factored gradients: those of a 3 x 3 x 3 kernel."""
 
 
 def contributions(layer: Convolution, inputs: Tensor, gradients: Tensor, units: Units) -> dict[str, Contribution]:
@@ -135,13 +134,15 @@ def _over_offsets(
 
     The patches under output positions p and q share their kernel offsets o: x_p . x_q is the sum over o of the products at p + o and q + o.
     """
-    n = len(products)
+    n, dimensions = len(products), len(out_shape)
     # Both axes over positions get the layer's zero padding; `pad` expects the last dimension first.
     both = [p for size in reversed(padding) for p in (size, size)] * 2
     grid = functional.pad(products.view(n, *in_shape, *in_shape), both)
-    total = grid.new_zeros(n, *out_shape, *out_shape)
-    for offset in product(*map(range, kernel)):
-        # The products at p + offset and q + offset, for all output positions p and q.
-        window = tuple(slice(o, o + size) for o, size in zip(offset, out_shape, strict=True))
-        total += grid[(slice(None), *window, *window)]
-    return total.view(n, prod(out_shape), prod(out_shape))
+    # One dimension after another: the sum over a kernel's offsets is a sum over rows of sums over columns.
+    for dim, (size, out) in enumerate(zip(kernel, out_shape, strict=True)):
+        first, second = 1 + dim, 1 + dimensions + dim
+        total = grid.narrow(first, 0, out).narrow(second, 0, out).clone()
+        for offset in range(1, size):
+            total += grid.narrow(first, offset, out).narrow(second, offset, out)
+        grid = total
+    return grid.reshape(n, prod(out_shape), prod(out_shape))
