@@ -72,7 +72,11 @@ def check_ledger(ledger: Ledger, *, expected_head: str | None = None) -> LedgerC
         problems += _prices(ledger, book)
         problems += _records(ledger, book)
     waiting = len([run_id for run_id in ledger.runs.ids() if run_id not in Book(entries, sets).runs and attempts_of(ledger.runs, run_id)])
-    notes = [f"{waiting} runs of an earlier version are counted, and get their entries when the next is written."] if waiting else []
+    notes = []
+    if waiting:
+        notes.append(
+            f"{waiting} runs have no entries, being of an earlier version or newer than a restored copy; they are counted all the same."
+        )
     return LedgerCheck(len(entries), entries[-1].digest if entries else None, tuple(problems), tuple(notes))
 
 
