@@ -26,8 +26,6 @@ RELIABILITY_COLUMNS = (
     "n_positive",
     "n_patients",
 )
-GRID = np.linspace(0.0, 1.0, 101)
-"""False-positive rates at which a ROC curve is read: curves on one grid can be averaged over training runs."""
 MOST_BINS = 10
 SMALLEST_BIN = 20
 """Images; fewer make fewer bins."""
@@ -38,17 +36,33 @@ Array = NDArray[np.float64]
 
 
 def roc_table(panels: Sequence[Panel]) -> pd.DataFrame:
-    """Sensitivity at each false-positive rate of `GRID`, by run and finding, with `ROC_COLUMNS`; findings of one class have no rows.
+    """The vertices of each ROC curve from (0, 0) to (1, 1), by run and finding, with `ROC_COLUMNS`; findings of one class have no rows.
 
-    Between two thresholds the curve is a straight line, so that its area is the Mann-Whitney statistic up to the grid's fineness.
+    Between two vertices the curve is a straight line, so that its area by trapezoids is the Mann-Whitney statistic exactly. Vertices on a
+    straight line between their neighbours are left out.
     """
     tables = []
     for facts, cases in _known(panels):
         if cases["label"].nunique() == 2:
             false_positive, sensitivity, _ = roc_curve(cases["label"], cases["score"])
-            curve = {"false_positive_rate": GRID, "sensitivity": _highest_at(GRID, false_positive, sensitivity)}
+            curve = {"false_positive_rate": false_positive, "sensitivity": sensitivity}
             tables.append(pd.DataFrame({**facts, **_counts(cases), **curve}))
     return pd.concat(tables, ignore_index=True)[list(ROC_COLUMNS)] if tables else pd.DataFrame(columns=list(ROC_COLUMNS))
+
+
+def mean_roc(curves: pd.DataFrame) -> pd.DataFrame:
+    """The mean of ROC curves over training runs: the sensitivities averaged at each false-positive rate, columns as in `curves`.
+
+    The mean of curves that are straight between vertices is straight between the vertices of all of them, with their rises; its area is the
+    mean of their areas exactly. Source: Fawcett 2006, "An introduction to ROC analysis", section 8.1 (vertical averaging).
+
+    Args:
+        curves: rows of `roc_table` of one finding, one arm.
+    """
+    own = [(run["false_positive_rate"].to_numpy(), run["sensitivity"].to_numpy()) for _, run in curves.groupby("run_id", sort=False)]
+    rates = np.unique(np.concatenate([false_positive for false_positive, _ in own]))
+    ends = np.mean([_ends_at(rates, *curve) for curve in own], axis=0)
+    return pd.DataFrame({"false_positive_rate": np.repeat(rates, 2), "sensitivity": ends.T.ravel()})
 
 
 def reliability_table(panels: Sequence[Panel]) -> pd.DataFrame:
@@ -99,11 +113,22 @@ def _counts(cases: pd.DataFrame) -> dict[str, int]:
     return {"n_cases": len(cases), "n_positive": int(cases["label"].sum()), "n_patients": int(cases["patient_id"].nunique())}
 
 
-def _highest_at(wanted: Array, false_positive: Array, sensitivity: Array) -> Array:
-    """The curve at the rates `wanted`; where it rises straight up, its upper end."""
-    # Interpolation needs one point for each rate: the last of a vertical rise.
+def _ends_at(rates: Array, false_positive: Array, sensitivity: Array) -> tuple[Array, Array]:
+    """The lower and the upper end of the curve at each of `rates`; they differ where it rises straight up."""
+    # Interpolation needs one point for each rate: the first or the last of a vertical rise.
+    first = np.flatnonzero(np.diff(false_positive, prepend=-np.inf) > 0)
     last = np.flatnonzero(np.diff(false_positive, append=np.inf) > 0)
-    return np.asarray(np.interp(wanted, false_positive[last], sensitivity[last]))
+    exact = np.isin(rates, false_positive)
+    upper = np.interp(rates, false_positive[last], sensitivity[last])
+    # Between two vertices the line runs from the end of one rise to the beginning of the next.
+    following = np.minimum(np.searchsorted(false_positive[last], rates), len(first) - 1)
+    before = np.maximum(following - 1, 0)
+    x0, x1 = false_positive[last][before], false_positive[first][following]
+    y0, y1 = sensitivity[last][before], sensitivity[first][following]
+    share = np.divide(rates - x0, x1 - x0, out=np.zeros_like(rates), where=x1 > x0)
+    between = y0 + share * (y1 - y0)
+    lower = np.where(exact, sensitivity[first][following], between)
+    return lower, np.where(exact, upper, between)
 
 
 def _bin_fields(cases: pd.DataFrame) -> dict[str, float]:

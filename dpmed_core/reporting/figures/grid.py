@@ -1,6 +1,6 @@
 """Panels with shared axes, one for each finding, and the curves of an arm's training runs in them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -11,6 +11,8 @@ from dpmed_core.cohort.display_names import finding_title
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.reporting.figures.style import ARM_NAMES, ARM_STYLES, Arm, Canvas, new_figure
+
+Mean = Callable[[pd.DataFrame], pd.DataFrame]
 
 SINGLE_HEIGHT, PANEL_HEIGHT = 330, 190
 GAP_PIXELS, ABOVE_PANELS = 62, 30
@@ -80,19 +82,19 @@ def diagonal(canvas: Canvas) -> go.Scatter:
 
 
 def arm_curves(
-    curves: pd.DataFrame, x: str, y: str, arm: Arm, canvas: Canvas, *, hover: str, with_legend: bool, from_origin: bool = False
+    curves: pd.DataFrame, x: str, y: str, arm: Arm, canvas: Canvas, *, hover: str, with_legend: bool, mean: Mean | None = None
 ) -> list[go.Scatter]:
-    """One finding's curves of an arm: every training run thin, and their mean (of `y` at each `x`) thick; nothing without runs.
+    """One finding's curves of an arm: every training run thin, and their mean thick; nothing without runs.
 
     Args:
-        curves: points of all runs, at the same values of `x` in each.
+        curves: points of all runs.
         x: column.
         y: column.
         arm: whose style and name they have.
         canvas: what they are drawn on.
         hover: Plotly's template for a point of the mean.
         with_legend: whether the mean has an entry in the legend; in panels only the first has, since all have the same.
-        from_origin: whether the mean begins at (0, 0), which is no row of `curves`.
+        mean: gives the mean curve; None to average `y` at each `x`, which all runs then share.
     """
     colour, n_runs = canvas.colour(ARM_STYLES[arm]), curves["run_id"].nunique()
     if curves.empty:
@@ -102,10 +104,10 @@ def arm_curves(
         for _, run in curves.groupby("run_id", sort=False)
         if n_runs > 1
     ]
-    mean = curves.groupby(x, as_index=False)[y].mean()
+    middle = mean(curves) if mean else curves.groupby(x, as_index=False)[y].mean()
     thick = go.Scatter(
-        x=[0.0, *mean[x]] if from_origin else mean[x],
-        y=[0.0, *mean[y]] if from_origin else mean[y],
+        x=middle[x],
+        y=middle[y],
         mode="lines",
         # Dashed and solid too, so that the arms can be distinguished without colour.
         line={"color": colour, "width": 2.4, "dash": "solid" if arm == "private" else "dash"},

@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 from dpmed_core.cohort.display_names import finding_title
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.metrics.auroc import AUROC
+from dpmed_core.evaluation.statistics.curves import mean_roc
 from dpmed_core.reporting.figures.facts import guarantee_phrase, nothing_trained, require_rows, scored_by_finding
 from dpmed_core.reporting.figures.forest import arms_at
 from dpmed_core.reporting.figures.grid import ABOVE_PANELS, arm_curves, diagonal, findings_shown, panels
@@ -33,9 +34,8 @@ def roc_figure(curves: pd.DataFrame, cohort: Cohort, *, finding: str, epsilon: f
     for name, place in grid.places.items():
         grid.figure.add_trace(diagonal(canvas), **place)
         for arm, of_arm in arms_at(curves[curves["finding"] == name], epsilon).items():
-            # Averaged at each rate of the common grid; the grid's first point may lie above (0, 0), where every ROC curve begins.
             axes, with_legend = ("false_positive_rate", "sensitivity"), name == shown[0]
-            for trace in arm_curves(of_arm, *axes, arm, canvas, hover=HOVER, with_legend=with_legend, from_origin=True):
+            for trace in arm_curves(of_arm, *axes, arm, canvas, hover=HOVER, with_legend=with_legend, mean=mean_roc):
                 grid.figure.add_trace(trace, **place)
     facts = [scored_by_finding(curves, cohort, shown), guarantee_phrase(curves, epsilon)]
     title = f"{finding_title(finding)}: ROC curves" if len(shown) == 1 else "ROC curves by finding"

@@ -4,7 +4,7 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import roc_auc_score, roc_curve
 from statsmodels.stats.proportion import proportion_confint
 
-from dpmed_core.evaluation.statistics.curves import reliability_table, roc_table, wilson_interval
+from dpmed_core.evaluation.statistics.curves import mean_roc, reliability_table, roc_table, wilson_interval
 from tests.scored import panels_of
 
 
@@ -14,16 +14,35 @@ def scored(make_scored):
     return table.assign(score=1 / (1 + np.exp(-table["score"])))
 
 
-def test_a_roc_curve_is_scikit_learns_read_at_a_grid(scored):
+@pytest.mark.parametrize("digits", [0, 1, 6])  # rounded scores are tied: then the curve has slopes
+def test_a_roc_curve_is_scikit_learns_and_its_area_is_the_auroc(scored, digits):
+    scored = scored.assign(score=scored["score"].round(digits))
     curves = roc_table(panels_of(scored))
     for (run, finding), curve in curves.groupby(["run_id", "finding"]):
         cases = scored[(scored["run_id"] == run) & (scored["finding"] == finding) & scored["label"].notna()]
-        false_positive, sensitivity, _ = roc_curve(cases["label"], cases["score"])
+        false_positive, sensitivity, _ = roc_curve(cases["label"], cases["score"], drop_intermediate=False)
         x, y = curve["false_positive_rate"].to_numpy(), curve["sensitivity"].to_numpy()
-        for at, value in zip(x, y, strict=True):
-            assert value >= sensitivity[false_positive <= at + 1e-12].max() - 1e-12
-        assert np.all(np.diff(y) >= 0) and y[-1] == 1
-        assert np.trapezoid(y, x) == pytest.approx(roc_auc_score(cases["label"], cases["score"]), abs=0.01)
+        corners = set(zip(x, y, strict=True))
+        assert corners <= set(zip(false_positive, sensitivity, strict=True)) and {(0, 0), (1, 1)} <= corners
+        assert np.trapezoid(y, x) == pytest.approx(roc_auc_score(cases["label"], cases["score"]), abs=1e-12)
+
+
+def test_the_mean_curves_area_is_the_mean_of_the_areas(scored):
+    for digits in (1, 6):
+        curves = roc_table(panels_of(scored.assign(score=scored["score"].round(digits)))).query("finding == 'mass'")
+        areas = [np.trapezoid(run["sensitivity"], run["false_positive_rate"]) for _, run in curves.groupby("run_id")]
+        mean = mean_roc(curves)
+        assert np.all(np.diff(mean["false_positive_rate"]) >= 0) and np.all(np.diff(mean["sensitivity"]) >= -1e-15)
+        assert np.trapezoid(mean["sensitivity"], mean["false_positive_rate"]) == pytest.approx(np.mean(areas), abs=1e-12)
+        one = curves[curves["run_id"] == "private"]
+        assert np.trapezoid(mean_roc(one)["sensitivity"], mean_roc(one)["false_positive_rate"]) == pytest.approx(areas[0], abs=1e-12)
+
+
+def test_a_worthless_score_is_drawn_with_an_area_of_one_half(scored):
+    flat = roc_table(panels_of(scored.assign(score=0.5)))
+    assert len(flat) == 2 * 2 * 2  # two runs, two findings, the two corners
+    mean = mean_roc(flat.query("finding == 'mass'"))
+    assert np.trapezoid(mean["sensitivity"], mean["false_positive_rate"]) == 0.5
 
 
 def test_a_finding_of_one_class_has_no_roc_curve(scored):
