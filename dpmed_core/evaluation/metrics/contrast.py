@@ -63,13 +63,16 @@ def contrasts(arm: ArmMeasured, attribute: str) -> Contrasts:
     """Each subgroup of `attribute` against all others, for every finding and their mean."""
     groups = arm.measured.known_groups(attribute)
     each = [_contrast(arm, finding_index, groups) for finding_index in range(len(arm.values) - 1)]
-    columns = [_interval([one]) for one in each] + [_interval(each)]
+    # Their mean is of the findings known of everybody, like every mean over findings.
+    in_mean = [one for one, known in zip(each, ~np.isnan(arm.values[:-1, 0]), strict=True) if known]
+    columns = [_interval([one]) for one in each] + [_interval(in_mean or each)]
     return Contrasts(groups, *(np.stack(part) for part in zip(*columns, strict=True)))
 
 
 def _interval(each: list[_Contrast]) -> tuple[Floats, Floats, Floats]:
     """Mean over findings of contrasts, with its interval: findings share their patients, so influence values average first."""
-    known = np.array([~np.isnan(one.difference) for one in each])
+    # A subgroup in which one of several findings is not known has no mean; alone, a finding without a value has none either.
+    known = np.ones((len(each), len(each[0].difference)), dtype=bool)
     difference, influence, replicates = (
         mean_over_findings(np.stack(arrays), known)
         for arrays in ([o.difference for o in each], [o.influence for o in each], [o.replicates for o in each])

@@ -44,18 +44,18 @@ def _with_mean(values: Floats, used: NDArray[np.bool_]) -> Floats:
     return np.concatenate([values, mean_over_findings(values, used)[None]])
 
 
-def _sized(metric: Metric, known: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The findings over which `n_effective` is averaged for their mean, a mask like `known`.
+def in_the_mean(known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The findings that a mean over findings is of, a mask like `known` `[n_findings, n_groups]`: those known of everybody, group 0.
 
-    For metrics that need both classes these are all findings: their numbers come from labels alone, and one that is not estimable has few
-    patients, which lowers the mean's degrees of freedom, the cautious side. For others a finding without a value has no denominator either.
+    They are the same for each subgroup, where all of them must be known: otherwise subgroups would be compared on different findings. In a
+    subgroup that lacks one of them the mean is NaN.
     """
-    return np.ones_like(known) if metric.needs_both_classes else known
+    return np.broadcast_to(known[:, :1], known.shape)
 
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """A metric of one panel. The last finding is "macro", the mean over the findings that are estimable in that subgroup.
+    """A metric of one panel. The last finding is "macro", the mean over the findings that are estimable of everybody (`in_the_mean`).
 
     Attributes:
         metric: which.
@@ -93,8 +93,8 @@ class Measured:
 
     @cached_property
     def counts(self) -> dict[str, NDArray[np.intp]]:
-        """n_cases, n_positive and n_patients, `[n_findings, n_groups]` each; macro's positives are summed over findings."""
-        return stacked([design.counts for design in self.design.designs])
+        """n_cases, n_positive and n_patients, `[n_findings, n_groups]` each; macro's are of the findings that its mean is of."""
+        return stacked([design.counts for design in self.design.designs], of_mean=self.reasons[:-1, 0] == "")
 
     @cached_property
     def reasons(self) -> NDArray[np.object_]:
@@ -103,9 +103,9 @@ class Measured:
 
     @property
     def n_findings(self) -> NDArray[np.intp]:
-        """`[n_findings, n_groups]`: 1 where a finding is estimable; of macro, how many are."""
-        estimable = (self.reasons[:-1] == "").astype(np.intp)
-        return np.vstack([estimable, estimable.sum(axis=0)])
+        """`[n_findings, n_groups]`: 1 where a finding is estimable; of macro, the number of findings that its mean is of."""
+        estimable = self.reasons[:-1] == ""
+        return np.vstack([estimable, in_the_mean(estimable).sum(axis=0)]).astype(np.intp)
 
     def groups_of(self, attribute: str) -> dict[str, int]:
         """Index of each subgroup of `attribute`, by name."""
@@ -147,21 +147,23 @@ class Measured:
         by_run = self.values[arm.runs].copy()
         known: NDArray[np.bool_] = np.asarray(~np.isnan(by_run[:, :-1]).any(axis=0))
         by_run[:, :-1][:, ~known] = np.nan
-        by_run[:, -1] = [mean_over_findings(values[:-1], known) for values in by_run]
+        used = in_the_mean(known)
+        by_run[:, -1] = [mean_over_findings(values[:-1], used) for values in by_run]
+        of_cells = used[:, self.grouping.cell_group]
         inside = known[:, self.grouping.cell_group]
         # The runs share their patients: influence values are averaged, not variances, which would count each patient once a run.
         influence = np.where(inside, self.influence[arm.runs, :-1].mean(axis=0), np.nan)
         last = arm.runs[-1]  # runs of an arm differ in whom they flag, hardly in how many patients that rests on
-        n_effective = _with_mean(self.n_effective[last, :-1], _sized(self.metric, known))
+        n_effective = _with_mean(self.n_effective[last, :-1], used)
         n_effective[-1] = np.maximum(n_effective[-1], 1)
         return ArmMeasured(
             arm=arm,
             measured=self,
             by_run=by_run,
-            influence=_with_mean(influence, inside),
-            replicates=_with_mean(self.replicates[arm.runs, :-1].mean(axis=0), known),
-            ranked_replicates=_with_mean(self._ranked_replicates(arm).mean(axis=0), known),
-            weights=_with_mean(self.weights[last, :-1], known),
+            influence=_with_mean(influence, of_cells),
+            replicates=_with_mean(self.replicates[arm.runs, :-1].mean(axis=0), used),
+            ranked_replicates=_with_mean(self._ranked_replicates(arm).mean(axis=0), used),
+            weights=_with_mean(self.weights[last, :-1], used),
             n_effective=n_effective,
         )
 
@@ -178,7 +180,7 @@ class Measured:
 
 @dataclass(frozen=True, eq=False)
 class ArmMeasured:
-    """A metric of one arm; arrays `[n_findings, n_groups]`, the last finding the mean over those estimable in every run.
+    """A metric of one arm; arrays `[n_findings, n_groups]`, the last finding the mean over those estimable of everybody in every run.
 
     Attributes:
         arm: its runs.
@@ -284,15 +286,10 @@ def measure(metric: Metric, design: PanelDesign) -> Measured:
     # The mean's influence values are the means of the findings': a patient's influences on several findings are averaged before they are
     # squared, so that findings of the same patients count as correlated as they are.
     for run in range(shape[0]):
-        known = ~np.isnan(values[run, :-1])
-        inside = known[:, grouping.cell_group]
-        for array, used in (
-            (values, known),
-            (influence, inside),
-            (replicates, known),
-            (weights, known),
-            (effective, _sized(metric, known)),
-        ):
-            array[run, -1] = mean_over_findings(array[run, :-1], used)
+        used = in_the_mean(~np.isnan(values[run, :-1]))
+        of_cells = used[:, grouping.cell_group]
+        array: Floats
+        for array, mask in ((values, used), (influence, of_cells), (replicates, used), (weights, used), (effective, used)):
+            array[run, -1] = mean_over_findings(array[run, :-1], mask)
     effective[:, -1] = np.maximum(effective[:, -1], 1)  # findings without any patient count as 0 in the mean
     return Measured(metric, design, values, influence, replicates, weights, effective)

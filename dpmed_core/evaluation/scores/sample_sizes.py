@@ -99,21 +99,32 @@ def not_estimable(
     return "too few patients: one or two of them hold most of the rarer images" if n_effective < FEWEST_EFFECTIVE else ""
 
 
-def stacked(counts: Sequence[Counts]) -> dict[str, Integers]:
+def stacked(counts: Sequence[Counts], *, of_mean: NDArray[np.bool_]) -> dict[str, Integers]:
     """n_cases, n_positive and n_patients `[n_findings + 1, n_groups]`; the last row is macro's.
 
     Findings share their images and patients, so macro has those of the finding with most labels; positive labels are different things for
     each finding and are added up.
+
+    Args:
+        counts: of each finding.
+        of_mean: the findings that macro is the mean of `[n_findings]`; where there is none, it has the counts of all.
     """
+    used = of_mean if of_mean.any() else np.ones_like(of_mean)
     cases, positive, patients = (np.array([getattr(c, name) for c in counts]) for name in ("cases", "positive", "patients"))
     return {
-        "n_cases": np.vstack([cases, cases.max(axis=0)]),
-        "n_positive": np.vstack([positive, positive.sum(axis=0)]),
-        "n_patients": np.vstack([patients, patients.max(axis=0)]),
+        "n_cases": np.vstack([cases, cases[used].max(axis=0)]),
+        "n_positive": np.vstack([positive, positive[used].sum(axis=0)]),
+        "n_patients": np.vstack([patients, patients[used].max(axis=0)]),
     }
 
 
 def stacked_reasons(reasons: Sequence[Sequence[str]]) -> NDArray[np.object_]:
-    """Reasons `[n_findings + 1, n_groups]`; the last row says where no finding is estimable."""
+    """Reasons `[n_findings + 1, n_groups]`; the last row says why their mean is not estimable.
+
+    The mean is of the findings that are estimable of everybody, group 0: a subgroup in which one of them is not cannot be compared.
+    """
     rows = np.array(reasons, dtype=object)
-    return np.vstack([rows, np.where((rows == "").any(axis=0), "", NOTHING_ESTIMABLE)])
+    used = rows[:, :1] == ""
+    n_used, n_missing = int(used.sum()), (used & (rows != "")).sum(axis=0)
+    of_mean = [f"{n} of the {n_used} findings of the mean not estimable" if n else "" for n in n_missing]
+    return np.vstack([rows, np.array(of_mean, dtype=object) if n_used else np.full(rows.shape[1], NOTHING_ESTIMABLE, dtype=object)])

@@ -139,13 +139,14 @@ def _place(measured: Measured, finding_index: int, group: int) -> dict[str, obje
 def _excesses(pair: PairedDifference, finding_index: int, known: list[int]) -> list[Excess]:
     """Every estimable subgroup of one attribute against the others; none where there are fewer than two.
 
-    Macro is the mean of a subgroup's excesses over findings, and not an excess of mean losses: subgroups may differ in which findings are
-    estimable, and the mean losses would then compare different findings.
+    Macro is the mean of a subgroup's excesses over the findings that are estimable of everybody; a subgroup that lacks one has no mean.
     """
     measured = pair.measured
     if measured.findings[finding_index] == MACRO:
-        each = [e for f in range(len(measured.findings) - 1) for e in _excesses(pair, f, known)]
-        return [_mean(finding_index, [e for e in each if e.group == g]) for g in known if any(e.group == g for e in each)]
+        in_mean = np.flatnonzero(~np.isnan(pair.values[:-1, 0]))
+        each = [e for f in in_mean for e in _excesses(pair, int(f), known)]
+        own = {g: [e for e in each if e.group == g] for g in known}
+        return [_mean(finding_index, own[g]) for g in known if len(in_mean) and len(own[g]) == len(in_mean)]
     groups = [g for g in known if not np.isnan(pair.values[finding_index, g])]
     if len(groups) < 2:
         return []

@@ -25,13 +25,12 @@ PARITY_COLUMNS = (
     *COUNT_COLUMNS,
     "reason",
 )
+DISPARITIES = ("demographic_parity_difference", "equalized_odds_difference", "underdiagnosis_gap")
 DISPARITY_COLUMNS = (
     *ARM_COLUMNS,
     "attribute",
     "finding",
-    "demographic_parity_difference",
-    "equalized_odds_difference",
-    "underdiagnosis_gap",
+    *DISPARITIES,
     "n_groups",
     "reason",
 )
@@ -79,7 +78,9 @@ def disparity_rows(designs: Sequence[PanelDesign]) -> pd.DataFrame:
 
     demographic_parity_difference: largest minus smallest share called positive. equalized_odds_difference: the larger of the ranges of
     sensitivity and of the false-positive rate. underdiagnosis_gap: the range of underdiagnosis. As in Fairlearn, over the subgroups that
-    are estimable, and descriptive: the two groups were picked because they differ most. Patients of unknown value are left out.
+    are estimable, and descriptive: the two groups were picked because they differ most. Patients of unknown value are left out. Over
+    several training runs it is the mean of each run's own disparity: averaging rates first would hide disparities that run in different
+    directions in different runs.
     """
     rows = [row for design in designs for row in _disparity_of_panel(design)]
     return pd.DataFrame(rows, columns=list(DISPARITY_COLUMNS))
@@ -91,8 +92,9 @@ def _disparity_of_panel(design: PanelDesign) -> Iterator[dict[str, object]]:
         for attribute in design.by:
             measured = by_metric[0][arm_index].measured
             groups = measured.known_groups(attribute)
-            rates = np.stack([arms[arm_index].values[:-1][:, groups] for arms in by_metric])
-            each = [_disparity(rates[:, finding_index]) for finding_index in range(rates.shape[1])]
+            # [n_rates, n_runs, n_findings, n_groups]: each run classifies by itself, and so has a disparity of its own.
+            rates = np.stack([arms[arm_index].by_run[:, :-1][:, :, groups] for arms in by_metric])
+            each = [_disparity_over_runs(rates[:, :, finding_index]) for finding_index in range(rates.shape[2])]
             for finding, found in zip(measured.findings, [*each, _mean_disparity(each)], strict=True):
                 yield {**arm.facts(), "attribute": attribute, "finding": finding, **found}
 
@@ -100,6 +102,16 @@ def _disparity_of_panel(design: PanelDesign) -> Iterator[dict[str, object]]:
 def _of_arms(metric: Metric, design: PanelDesign) -> list[ArmMeasured]:
     measured = measure(metric, design)
     return [measured.of_arm(arm) for arm in design.arms]
+
+
+def _disparity_over_runs(rates: Floats) -> dict[str, object]:
+    """The mean over training runs of the fields of one finding, from the `RATES` in each run and subgroup `[n_rates, n_runs, n_groups]`.
+
+    A subgroup is estimable in all runs or in none (`ArmMeasured`), so that reason and number of groups are those of any run.
+    """
+    of_runs = [_disparity(rates[:, run]) for run in range(rates.shape[1])]
+    means = pd.DataFrame(of_runs)[list(DISPARITIES)].mean(skipna=False)
+    return {**of_runs[0], **{name: float(means[name]) for name in DISPARITIES}}
 
 
 def _disparity(rates: Floats) -> dict[str, object]:
@@ -121,7 +133,6 @@ def _disparity(rates: Floats) -> dict[str, object]:
 def _mean_disparity(each: Sequence[dict[str, object]]) -> dict[str, object]:
     """Macro: the mean over the findings that have the difference; n_groups is the largest."""
     table = pd.DataFrame(each)
-    measures = [name for name in table.columns if name not in ("n_groups", "reason")]
     reason = "" if (table["reason"] == "").any() else FEW_GROUPS
-    means: dict[str, object] = {name: float(table[name].mean()) for name in measures}
+    means: dict[str, object] = {name: float(table[name].mean()) for name in DISPARITIES}
     return {**means, "n_groups": int(table["n_groups"].max()), "reason": reason}

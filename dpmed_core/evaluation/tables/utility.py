@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dpmed_core.evaluation.metrics.contrast import contrasts
-from dpmed_core.evaluation.metrics.measured import ArmMeasured, Measured
+from dpmed_core.evaluation.metrics.measured import ArmMeasured, Measured, in_the_mean
 from dpmed_core.evaluation.metrics.metric import Metric, Scale
 from dpmed_core.evaluation.scores.grouping import EVERYBODY
 from dpmed_core.evaluation.scores.sample_sizes import SMALLEST_CLASS
@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 def run_columns(metric: Metric) -> list[str]:
     """The columns of `run_rows` without attribute and subgroup: of the run, then the value, its interval and errors, and counts."""
     errors = ("standard_error", "freedom") if metric.scale is Scale.PLAIN else ("standard_error", "logit_error", "freedom")
-    return [*RUN_COLUMNS, "finding", *metric.columns, *errors, *COUNT_COLUMNS, "n_findings", "reason"]
+    return [*RUN_COLUMNS, "finding", *metric.columns, *errors, *COUNT_COLUMNS, "n_effective", "n_findings", "reason"]
 
 
 def mean_columns(metric: Metric) -> list[str]:
@@ -36,8 +36,9 @@ def mean_columns(metric: Metric) -> list[str]:
 def run_rows(metric: Metric, measured: Sequence[Measured], attributes: Sequence[str]) -> pd.DataFrame:
     """One row a run, subgroup and finding, with `run_columns`, attribute and subgroup; what is not estimable says why.
 
-    Intervals are for this one training run, over patients. standard_error is that of the value, logit_error that of its logit. n_positive
-    of macro counts positive labels over all findings, its n_findings the findings that are estimable.
+    Intervals are for this one training run, over patients. standard_error is that of the value, logit_error that of its logit. Of macro,
+    n_positive counts positive labels over the findings that its mean is of, and n_findings these findings. n_effective are the patients
+    whom a value rests on: of the rarer class for metrics that need both, weighed by their images.
 
     Args:
         metric: which.
@@ -62,6 +63,7 @@ def _run_tables(measured: Measured, attributes: Sequence[str]) -> Iterator[pd.Da
             "logit_error": np.sqrt(variance),
             "freedom": freedom,
             **measured.counts,
+            "n_effective": measured.n_effective[run],
             "n_findings": measured.n_findings,
             "reason": _reasons(measured, run),
         }
@@ -135,7 +137,7 @@ def mean_of_runs(metric: Metric, table: pd.DataFrame) -> pd.DataFrame:
     # At exactly 0 or 1 the estimated variance is 0, which is too small: such a run takes the mean of the other runs' instead.
     inside = estimable[value].between(0, 1, inclusive="neither")
     scaled = estimable.assign(variance=np.square(estimable["logit_error"]).where(inside), freedom=estimable["freedom"].where(inside))
-    firsts = {name: (name, "first") for name in (*COUNT_COLUMNS, "n_findings")}
+    firsts = {name: (name, "first") for name in (*COUNT_COLUMNS, "n_findings", "n_effective")}
     means = (
         # Non-private rows have NaN for epsilon and delta, so missing keys must be kept.
         scaled.groupby(keys, sort=False, dropna=False)
@@ -162,7 +164,7 @@ def _with_intervals(means: pd.DataFrame) -> pd.DataFrame:
 
     def interval(of_training: Floats) -> tuple[Floats, Floats]:
         variance, freedom = added(means["variance"], means["freedom"], of_training, seeds - 1)
-        return on_logit(means["value"], variance, freedom, means["n_patients"])
+        return on_logit(means["value"], variance, freedom, means["n_effective"])
 
     low, high = interval(between / seeds)
     # A further run varies by itself and around a mean that is itself uncertain: 1 + 1 / m of the variance between runs. More variance may
@@ -187,7 +189,7 @@ def _arm_table(metric: Metric, arm: ArmMeasured, attributes: Sequence[str]) -> p
         "new_low": new_low,
         "new_high": new_high,
         **measured.counts,
-        "n_findings": np.vstack([~np.isnan(arm.values[:-1]), (~np.isnan(arm.values[:-1])).sum(axis=0)]).astype(np.intp),
+        "n_findings": np.vstack([~np.isnan(arm.values[:-1]), in_the_mean(~np.isnan(arm.values[:-1])).sum(axis=0)]).astype(np.intp),
     }
     table = by_place(measured, groups, arrays)
     return table.assign(**arm.arm.facts())[mean_columns(metric)][table[metric.name].notna()]

@@ -90,3 +90,14 @@ def test_perfect_and_constant_scores_have_the_intervals_they_deserve(make_scored
     assert perfect["auroc"] == perfect["auroc_high"] == 1.0 and 0.85 < perfect["auroc_low"] < 1
     flat = utility_table(constant_scores(scored)).set_index("finding").loc["mass"]
     assert (flat["auroc"], flat["auroc_low"], flat["auroc_high"]) == (0.5, 0.5, 0.5)
+
+
+def test_the_mean_of_perfect_runs_says_as_little_as_each_of_them(make_scored):
+    """Two runs of the same few positives, both perfect, do not narrow what those positives can tell."""
+    scored = make_scored({"private0": 1.0, "private1": 1.0}, n_patients=60)
+    scored = scored.assign(patient_id=scored["case_id"])  # an image a patient
+    rare = scored["case_id"].isin(sorted(scored["case_id"].unique())[:6])
+    scored = scored.assign(label=rare.astype(float), score=rare.astype(float))
+    each, mean = (table.query("finding == 'mass'").iloc[0] for table in (utility_table(scored), utility_means(utility_table(scored))))
+    assert each["auroc"] == mean["auroc"] == 1.0
+    assert mean["auroc_low"] == pytest.approx(each["auroc_low"], abs=1e-12) == pytest.approx(0.025 ** (1 / 6), abs=1e-12)

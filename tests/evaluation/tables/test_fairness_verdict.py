@@ -114,15 +114,28 @@ def test_nothing_is_called_widened_when_all_lose_alike_and_a_real_loss_is_found(
 
 
 def test_the_mean_over_findings_compares_subgroups_on_the_same_findings(make_scored):
-    """Nodule is not estimable in men: their macro is the mass alone, and gap and excess must be those of the mass."""
+    """Nodule is not estimable in men, and for everybody it is: men have no mean over findings, and nobody is compared by it."""
     scored = make_scored(TWO_EACH, n_patients=400)
     scored.loc[(scored["sex"] == "male") & (scored["finding"] == "nodule"), "label"] = 0.0
     scored.loc[scored["sex"] == "unknown", "label"] = np.nan
-    gaps = gap_table(scored, ["sex"]).set_index(["run_id", "finding"])["gap"]
+    gaps = gap_table(scored, ["sex"]).set_index(["run_id", "finding"])
     for run in TWO_EACH:
-        assert gaps[run, "macro"] == pytest.approx(gaps[run, "mass"])
+        assert np.isnan(gaps.loc[(run, "macro"), "gap"]) and gaps.loc[(run, "macro"), "reason"]
+        assert gaps.loc[(run, "mass"), "gap"] > 0
     table = verdict_table(scored, ["sex"], margin=0.05, findings=["mass", "macro"]).set_index(["subgroup", "finding"])
-    for group in ("female", "male"):
-        assert table.loc[(group, "macro"), "excess"] == pytest.approx(table.loc[(group, "mass"), "excess"])
-    subgroups = subgroup_table(scored, ["sex"]).set_index(["run_id", "subgroup", "finding"])["n_findings"]
-    assert (subgroups["reference0", "male", "macro"], subgroups["reference0", "female", "macro"]) == (1, 2)
+    assert table.loc[("male", "macro"), "reason"] == "1 of the 2 findings of the mean not estimable"
+    assert np.isnan(table.loc[("female", "macro"), "excess"]) and not np.isnan(table.loc[("female", "mass"), "excess"])
+    subgroups = subgroup_table(scored, ["sex"]).set_index(["run_id", "subgroup", "finding"])
+    men, women = (subgroups.loc[("reference0", sex, "macro")] for sex in ("male", "female"))
+    assert (men["n_findings"], women["n_findings"]) == (2, 2)
+    assert np.isnan(men["auroc"]) and men["reason"] == "1 of the 2 findings of the mean not estimable" and women["auroc"] > 0.5
+
+
+def test_a_mean_over_one_estimable_finding_is_that_finding_in_value_interval_and_counts(make_scored):
+    scored = make_scored(TWO_EACH, n_patients=200)
+    scored.loc[(scored["finding"] == "nodule") & (scored["label"] == 1.0), "label"] = np.nan
+    table = subgroup_table(scored, ["sex"]).set_index(["run_id", "subgroup", "finding"])
+    numbers = ["auroc", "auroc_low", "auroc_high", "freedom", "n_cases", "n_positive", "n_patients", "n_effective", "n_findings"]
+    for run, sex in ((run, sex) for run in TWO_EACH for sex in ("female", "male")):
+        macro, mass = (table.loc[(run, sex, finding), numbers].astype(float) for finding in ("macro", "mass"))
+        np.testing.assert_allclose(macro, mass, rtol=1e-12)

@@ -165,3 +165,13 @@ def test_an_invalid_operating_rule_is_refused(text):
 def test_the_sentence_of_a_rule_names_the_validation_patients():
     for text in ("youden", "sensitivity=0.9", "specificity=0.95"):
         assert "validation patients" in OperatingRule.parse(text).sentence()
+
+
+def test_disparity_over_several_runs_is_the_mean_of_each_runs_own(make_scored):
+    """Averaging the runs' rates first would hide disparities that run in different directions."""
+    several = make_scored({f"run{number}": 1.0 for number in range(4)}, n_patients=160, validation=True)
+    together = disparity_table(several, ["sex"]).set_index("finding")
+    alone = [disparity_table(several[several["run_id"] == run], ["sex"]).set_index("finding") for run in several["run_id"].unique()]
+    for name in ("demographic_parity_difference", "equalized_odds_difference", "underdiagnosis_gap"):
+        for finding in ("mass", "nodule", "macro"):
+            assert together.loc[finding, name] == pytest.approx(np.mean([table.loc[finding, name] for table in alone]), rel=1e-12)
