@@ -6,7 +6,7 @@ import streamlit as st
 
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.phrases import counted
-from widgets.choices import choice
+from widgets.choices import choice, choose_delta
 from widgets.lookup import installation
 
 DEFAULT_EPSILON = 1.0
@@ -36,7 +36,9 @@ def show_guarantee(run_id: str) -> None:
 
 
 def show_left_out(tables: EvaluationTables) -> None:
-    """Which runs are left out: those with an older version of their recipe, and those with damaged files."""
+    """Which runs are left out: with an older version of their recipe, with damaged files, or at another delta than the chosen one."""
+    if tables.deltas:
+        choose_delta(tables.deltas)
     if tables.superseded:
         left_out = counted(
             len(tables.superseded), "run with an older version of its recipe is", "runs with older versions of their recipes are"

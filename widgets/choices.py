@@ -15,6 +15,9 @@ from widgets.lookup import installation
 
 UNIT_TITLES = {PrivacyUnit.PATIENT: "Patient (all {} together)", PrivacyUnit.IMAGE: "Image (each {} alone)"}
 
+DELTA = "delta"
+"""Name of the choice of delta in addresses."""
+
 
 @dataclass(frozen=True)
 class Choices:
@@ -61,6 +64,20 @@ def _unit_words(modality: Modality) -> dict[PrivacyUnit, str]:
 def current_choices() -> Choices:
     """The choices that `pages/frame.py` has read in this script run."""
     return st.session_state["choices"]  # type: ignore[no-any-return]
+
+
+def choose_delta(deltas: Sequence[float]) -> None:
+    """Let the reader choose among the deltas that budgets were trained at; an epsilon at another delta is another guarantee."""
+    choice(DELTA, "δ, where a budget was trained at several", [f"{delta:g}" for delta in deltas])
+
+
+def chosen_delta() -> float | None:
+    """The delta that was chosen, in the address or before; None where none was."""
+    wanted = st.query_params.get(DELTA) or st.session_state.get(f"kept-{DELTA}")
+    try:
+        return float(wanted) if wanted else None
+    except ValueError:
+        return None
 
 
 def choice(

@@ -1,7 +1,6 @@
 """The tables of a cohort's finished runs, kept between moves of a slider and shared by all readers."""
 
 from collections.abc import Sequence
-from functools import partial
 
 import streamlit as st
 
@@ -10,6 +9,7 @@ from dpmed_core.evaluation.scores.load_scores import Scores, read_scores
 from dpmed_core.evaluation.scores.scored_runs import finished_runs
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN
+from widgets.choices import chosen_delta
 from widgets.lookup import installation
 
 MOST_KEPT, FEW_KEPT = 24, 2
@@ -32,15 +32,24 @@ def tables_of(
     """
     finished = tuple((s.run_id, s.progress.updated_at) for s in finished_runs(installation().runs, cohort))
     judged = None if findings is None else tuple(findings)
-    return _tables(cohort.fingerprint, finished, tuple(by), margin, judged, _cohort=cohort)
+    return _tables(cohort.fingerprint, finished, tuple(by), margin, judged, chosen_delta(), _cohort=cohort)
 
 
 @st.cache_resource(max_entries=MOST_KEPT, show_spinner=False)
 def _tables(
-    fingerprint: str, finished: Finished, by: tuple[str, ...], margin: float, findings: tuple[str, ...] | None, _cohort: Cohort
+    fingerprint: str,
+    finished: Finished,
+    by: tuple[str, ...],
+    margin: float,
+    findings: tuple[str, ...] | None,
+    delta: float | None,
+    _cohort: Cohort,
 ) -> EvaluationTables:
     # The scores are read when a table first needs them, and once for all attributes and margins.
-    return EvaluationTables(partial(_scores, fingerprint, finished, _cohort), by, margin=margin, findings=findings)
+    def read() -> Scores:
+        return _scores(fingerprint, finished, _cohort).at_one_delta(delta)
+
+    return EvaluationTables(read, by, margin=margin, findings=findings)
 
 
 @st.cache_resource(max_entries=FEW_KEPT, show_spinner=False)

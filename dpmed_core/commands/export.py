@@ -1,6 +1,5 @@
 """`export`: figures, and the tables behind them, as files."""
 
-from functools import partial
 from pathlib import Path
 
 import click
@@ -30,6 +29,7 @@ WIDTHS = " or ".join(f"{name} ({width} mm)" for name, width in COLUMN_MILLIMETRE
 @click.option("--recipe", help="Default: the first that was trained; in a table, all.")
 @click.option("--unit", type=click.Choice([u.value for u in PrivacyUnit]), help="Default: patient; in a table, both.")
 @click.option("--epsilon", type=float, help="A trained budget. Default: the one nearest to 1.")
+@click.option("--delta", type=float, help="Where a budget was trained at several. Default: the smallest.")
 @click.option(
     "--attribute", default="sex", show_default=True, help="Subgroups by: sex, age, age:quartiles, age:40/65, a co-morbidity, sex*age."
 )
@@ -48,6 +48,7 @@ def export(
     recipe: str | None,
     unit: str | None,
     epsilon: float | None,
+    delta: float | None,
     attribute: str,
     margin: float,
     metric: str,
@@ -61,7 +62,7 @@ def export(
     folder = installation.settings.reference_dir if published else None
     choice = Choice(finding=finding, recipe=recipe, unit=unit, epsilon=epsilon, attribute=attribute, metric=metric, published=folder)
     refuse_unknown(figure, cohort, choice, out)  # before any scores are read
-    tables = EvaluationTables(partial(read_scores, installation.runs, cohort), [attribute], margin=margin)
+    tables = EvaluationTables(lambda: read_scores(installation.runs, cohort).at_one_delta(delta), [attribute], margin=margin)
     provenance = provenance_of(installation.ledger, cohort)
     export_figure(figure, tables, cohort, choice, out=out, column=column, umask=umask, provenance=provenance)
     say({"figure": figure, "file": str(out)}, f"Written: {out}", as_json=as_json)

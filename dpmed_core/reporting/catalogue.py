@@ -34,7 +34,7 @@ from dpmed_core.reporting.figures.roc import roc_figure
 from dpmed_core.reporting.figures.size_loss import size_loss_figure
 from dpmed_core.reporting.figures.small_multiples import small_multiples_figure
 from dpmed_core.reporting.figures.style import LIGHT, Canvas
-from dpmed_core.reporting.provenance import NOT_COVERED, Provenance, with_foot
+from dpmed_core.reporting.provenance import NOT_COVERED, Provenance, with_facts
 
 DEFAULT_EPSILON = 1.0
 """The budget that is shown where none is chosen, or the trained one nearest to it."""
@@ -351,7 +351,7 @@ def draw(
         choice: what it shows.
         cohort: of the tables.
         canvas: what it is drawn on.
-        provenance: for its foot, where it will stand alone.
+        provenance: what it says of where it comes from, where it will stand alone.
 
     Raises:
         ExportError: what was chosen is not trained, or has nothing to draw.
@@ -359,4 +359,4 @@ def draw(
     entry = CATALOGUE[name]
     drawn = entry.draw(tables, settled(choice, tables, entry), cohort, canvas)
     not_covered = [NOT_COVERED] if tables.runs["epsilon"].isna().any() else []
-    return with_foot(drawn, [*not_covered, *(provenance.lines() if provenance else [])], canvas)
+    return with_facts(drawn, [*not_covered, *(provenance.lines() if provenance else [])], canvas)

@@ -41,7 +41,7 @@ def export_figure(
         out: the file.
         column: its width in a paper.
         umask: from which the file and missing folders above it get their modes; None for that of this process.
-        provenance: what its foot says of where it comes from.
+        provenance: what it says of where it comes from.
 
     Raises:
         ExportError: the figure, the finding or the suffix is not known, or what was chosen is not trained.

@@ -1,4 +1,4 @@
-"""What stands at the foot of a figure: what was spent on its patients, the ledger's seal, and what no guarantee covers."""
+"""What a figure says of itself: that no guarantee covers it, what was spent on its patients, and the ledger's seal."""
 
 import textwrap
 from dataclasses import dataclass
@@ -8,9 +8,7 @@ import plotly.graph_objects as go
 
 from dpmed_core.reporting.figures.style import LINE_HEIGHT, Canvas
 
-SMALL = 0.85
-"""Size of the foot's text, as a share of the figure's."""
-NOT_COVERED = "Shows models without privacy: this figure carries no privacy guarantee."
+NOT_COVERED = "Shows models without privacy: no privacy guarantee."
 
 
 @dataclass(frozen=True)
@@ -34,38 +32,27 @@ class Provenance:
         return table.assign(ledger_seal=self.seal)
 
 
-def with_foot(figure: go.Figure, lines: list[str], canvas: Canvas) -> go.Figure:
-    """`figure` with `lines` under everything else, in a frame that is higher by as much; changed in place.
+def with_facts(figure: go.Figure, facts: list[str], canvas: Canvas) -> go.Figure:
+    """`figure` with more facts under its title, each broken to the width of `canvas`, in a frame that is higher by as much.
+
+    They stand with the other facts and not at the foot, where nothing in Plotly can be set out from the figure's left edge.
 
     Args:
-        figure: laid out by `style.lay_out`.
-        lines: broken to the width of `canvas`.
+        figure: laid out by `style.lay_out`; changed in place.
+        facts: short ones first.
         canvas: what the figure is drawn on.
     """
-    size = SMALL * canvas.font_size
-    broken = [part for line in lines for part in textwrap.wrap(line, int(canvas.line_characters / SMALL), break_on_hyphens=False)]
-    if not broken:
+    lines = [line for fact in facts for line in textwrap.wrap(fact, canvas.line_characters, break_on_hyphens=False)]
+    if not lines:
         return figure
-    before, more = float(figure.layout.height), round(size * LINE_HEIGHT * len(broken) + 6)
-    after = before + more
+    before, more = float(figure.layout.height), round(0.95 * canvas.font_size * LINE_HEIGHT * len(lines))
+    after, subtitle = before + more, figure.layout.title.subtitle.text
     # The title stands at a distance from the upper edge, the legend at one from the lower: both as shares of the height.
     figure.update_layout(
+        title_subtitle_text="<br>".join([*([subtitle] if subtitle else []), *lines]),
+        margin_t=figure.layout.margin.t + more,
         height=after,
-        margin_b=figure.layout.margin.b + more,
         title_y=1 - (1 - figure.layout.title.y) * before / after,
-        legend_y=(figure.layout.legend.y * before + more) / after,
-    )
-    figure.add_annotation(
-        text="<br>".join(broken),
-        xref="paper",
-        yref="paper",
-        x=0,
-        y=0,
-        xanchor="left",
-        yanchor="bottom",
-        yshift=-(figure.layout.margin.b - 4),
-        showarrow=False,
-        align="left",
-        font={"size": size},
+        legend_y=figure.layout.legend.y * before / after,
     )
     return figure

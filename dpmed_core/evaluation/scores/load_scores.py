@@ -1,7 +1,7 @@
 """Stored scores to panels of arrays: the only way from the run store to every table."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,12 +28,36 @@ class Scores:
         validation: panels of validation cases.
         damaged: runs that are left out because their files fail their check.
         superseded: runs that are left out because a newer version of their recipe has runs.
+        deltas: the deltas of the budgets that were trained at several, in rising order; empty where none was.
     """
 
     test: tuple[Panel, ...]
     validation: tuple[Panel, ...]
     damaged: tuple[str, ...]
     superseded: tuple[str, ...]
+    deltas: tuple[float, ...] = ()
+
+    def at_one_delta(self, wanted: float | None) -> "Scores":
+        """The runs of one delta for each recipe, unit and epsilon: an epsilon at another delta is another guarantee, and is not averaged.
+
+        Args:
+            wanted: the delta, where a budget was trained at it; otherwise, and with None, the smallest counts, the strongest guarantee.
+        """
+        of_budget: dict[tuple[object, ...], set[float]] = {}
+        for panel in (*self.test, *self.validation):
+            for *budget, delta in panel.runs[["recipe", "unit", "epsilon", "delta"]].dropna().itertuples(index=False):
+                of_budget.setdefault(tuple(budget), set()).add(delta)
+        several = {budget: sorted(deltas) for budget, deltas in of_budget.items() if len(deltas) > 1}
+        if not several:
+            return self
+        kept = {budget: wanted if wanted in deltas else deltas[0] for budget, deltas in several.items()}
+
+        def only(panel: Panel) -> Panel:
+            budgets = zip(panel.runs["recipe"], panel.runs["unit"], panel.runs["epsilon"], panel.runs["delta"], strict=True)
+            return panel.only(np.array([kept.get((recipe, unit, e), delta) == delta or np.isnan(e) for recipe, unit, e, delta in budgets]))
+
+        test, validation = (tuple(p for p in map(only, panels) if len(p.runs)) for panels in (self.test, self.validation))
+        return replace(self, test=test, validation=validation, deltas=tuple(sorted({d for deltas in several.values() for d in deltas})))
 
 
 @dataclass(frozen=True, eq=False)

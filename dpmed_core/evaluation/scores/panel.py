@@ -1,6 +1,6 @@
 """Scores as arrays: runs that were scored on the same cases, side by side."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -28,3 +28,7 @@ class Panel:
     n_patients: int
     labels: NDArray[np.float64] = field(repr=False)
     scores: NDArray[np.float64] = field(repr=False)
+
+    def only(self, runs: NDArray[np.bool_]) -> "Panel":
+        """The panel with some of its runs, a mask `[n_runs]`."""
+        return replace(self, runs=self.runs[runs].reset_index(drop=True), scores=self.scores[runs])

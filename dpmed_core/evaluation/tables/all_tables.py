@@ -177,6 +177,11 @@ class EvaluationTables:
         return list(self.scores.superseded)
 
     @cached_property
+    def deltas(self) -> tuple[float, ...]:
+        """The deltas among which one was taken for each budget; empty where there was nothing to choose, or nothing was chosen."""
+        return self.scores.deltas
+
+    @cached_property
     def verdicts(self) -> pd.DataFrame:
         """Whether privacy cost a subgroup more AUROC than the others (`evaluation.tables.fairness_verdict`)."""
         return verdict_rows(self.auroc.measured, self.by, margin=self.margin, findings=self.findings)

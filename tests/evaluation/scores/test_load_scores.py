@@ -91,3 +91,21 @@ def test_a_damaged_run_is_named_and_the_others_stay(stored):
     read = read_scores(store, cohort)
     assert read.damaged == (run_id,)
     assert run_id not in set(pd.concat([panel.runs for panel in read.test])["run_id"])
+
+
+def test_one_delta_is_taken_for_each_budget(make_scored):
+    """Two deltas at one epsilon are two guarantees, whose runs are not averaged."""
+    scored = make_scored({"reference": np.nan, "loose": 1.0, "strict": 1.0, "other": 8.0}, validation=True)
+    scored.loc[scored["run_id"] == "strict", "delta"] = 1e-6
+    tables = evaluation_tables(scored)
+    assert set(tables.scores.at_one_delta(1e-5).deltas) == {1e-6, 1e-5}
+
+    def runs(wanted):
+        kept = tables.scores.at_one_delta(wanted)
+        assert [set(panel.runs["run_id"]) for panel in kept.test] == [set(panel.runs["run_id"]) for panel in kept.validation]
+        return set(kept.test[0].runs["run_id"])
+
+    assert runs(None) == runs(0.3) == {"reference", "strict", "other"}
+    assert runs(1e-5) == {"reference", "loose", "other"}
+    same = evaluation_tables(scored[scored["run_id"] != "strict"]).scores
+    assert same.at_one_delta(1e-6) is same and same.deltas == ()
