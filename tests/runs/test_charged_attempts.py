@@ -1,6 +1,6 @@
 """What each attempt at a run is charged, from the events that it left."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -18,12 +18,12 @@ def begun(installation, spec):
         PrivacyTarget(8, 1e-5), noise_multiplier=12.0, steps=STEPS, max_grad_norm=0.3, unit=PrivacyUnit.PATIENT, n_units=80
     )
 
-    def ask(*events):
+    def ask(*events, steps=STEPS):
         run_id = installation.runs.ask(spec, cohort_name="images").run_id
-        for event, steps in events:
-            facts = {"step" if event in ("checkpoint", "resumed") else "steps": steps}
+        for event, at in events:
+            facts = {"step" if event in ("checkpoint", "resumed") else "steps": at}
             if event == "planned":
-                facts = {"guarantee": asdict(guarantee), "total_steps": STEPS}
+                facts = {"guarantee": asdict(replace(guarantee, steps=steps)), "total_steps": steps}
             installation.runs.record(run_id, event, **facts)
         return run_id
 
@@ -66,3 +66,15 @@ def test_attempts_know_how_they_ended_and_what_they_are_called(installation, beg
     attempts = attempts_of(installation.runs, run_id)
     assert [attempt.how for attempt in attempts] == ["killed", "finished", "open"]
     assert [attempt.draw for attempt in attempts] == [f"{run_id}-{number}" for number in range(3)]  # records of earlier versions
+
+
+def test_a_second_draw_of_263_steps_is_charged_beside_the_first(installation, begun):
+    """As on nih1000: damaged and retried, and withdrawn, imported again and cancelled at step 50; each was charged 263 before."""
+    first = [("planned", 0), ("checkpoint", 200), ("finished", 263)]
+    retried = begun(*first, ("retry-asked", 0), ("planned", 0), ("checkpoint", 200), ("finished", 263), steps=263)
+    assert sum(attempt.steps for attempt in attempts_of(installation.runs, retried)) == 526
+
+
+def test_a_second_draw_that_is_cancelled_is_charged_to_its_step(installation, begun):
+    run_id = begun(("planned", 0), ("finished", 263), ("withdrawn", 0), ("planned", 0), ("cancelled", 50), steps=263)
+    assert sum(attempt.steps for attempt in attempts_of(installation.runs, run_id)) == 313
