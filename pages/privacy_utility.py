@@ -68,7 +68,7 @@ def show_results(cohort: Cohort, choices: Choices, metric: str) -> None:
             published=published_behind(cohort, metric),
         )
         show_figure(MAIN, tables, shown, cohort)
-        downloads([MAIN, *DETAILS] if epsilon else [MAIN], tables, shown, cohort)
+        downloads([MAIN], tables, shown, cohort)
         show_table(of_metric, choices, IMAGE_WORDS[cohort.modality].several)
         if epsilon is not None:
             show_detail(cohort, shown)
@@ -97,8 +97,11 @@ def show_detail(cohort: Cohort, shown: Choice) -> None:
             default=f"{DEFAULT_MARGIN:g}",
         )
         margin = float(picked or DEFAULT_MARGIN)
+    # Of the margin that was picked: what is downloaded must be judged against the same as what is seen.
+    tables = tables_of(cohort, margin=margin)
     if name:
-        show_figure(name, tables_of(cohort, margin=margin), shown, cohort)
+        show_figure(name, tables, shown, cohort)
+    downloads(DETAILS, tables, shown, cohort)
 
 
 def show_table(of_metric: MetricTables, choices: Choices, images: str) -> None:
