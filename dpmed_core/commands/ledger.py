@@ -8,7 +8,7 @@ import click
 
 from dpmed_core.commands.ledger_release import register_command, release_command
 from dpmed_core.commands.output import json_option, say
-from dpmed_core.errors import LedgerError
+from dpmed_core.errors import LedgerError, SpecError
 from dpmed_core.installation import Installation
 from dpmed_core.phrases import counted, delta_text, epsilon_text
 from dpmed_core.privacy.ledger.book import ACCEPTED, PLANNED, Book
@@ -41,6 +41,8 @@ def show(cohort_name: str | None, delta: float | None, as_json: bool) -> None:
     entries = book.touching(only) if only else list(book.entries)
     if delta is None:
         delta = default_delta(len(only.persons) if only else len(book.patients()))
+    elif not 0 < delta < 1:
+        raise SpecError(f"δ = {delta:g} is not between 0 and 1: write a small probability, such as 1e-5.")
     total = installation.ledger.total(cohort, delta=delta)
     head = book.head
     document = {
@@ -52,7 +54,7 @@ def show(cohort_name: str | None, delta: float | None, as_json: bool) -> None:
             "n": total.n_patients,
             "largest": _finite(total.epsilon),
             "median": _finite(total.median),
-            "above_cap": total.n_above_cap if book.cap else None,
+            "above_cap": total.n_above_cap,
         },
         "accountant": total.accountant,
         "open": total.n_open,
