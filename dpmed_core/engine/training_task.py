@@ -130,12 +130,12 @@ class StoredSession:
             return False
         self._progress = Progress(RunState.TRAINING, attempt=self._progress.attempt + 1)
         self._runs.record(self._run_id, "started", attempt=self._progress.attempt, parent=os.getppid())
-        self._settle()  # an earlier attempt that was killed left no end of its own
         self._runs.set_progress(self._run_id, self._progress)
         return True
 
     def plan(self, planned: PrivacyGuarantee | None, total_steps: int) -> None:
         """See `TrainingSession.plan`."""
+        self._settle()  # an earlier attempt that was killed left no end of its own
         self._checkpoint = self._runs.checkpoint(self._run_id)
         resumed = self._checkpoint.step if self._checkpoint else 0
         # The ledger first: killed between the two, an attempt that took no step is charged whole; the other way round one could be missed.
@@ -202,8 +202,8 @@ class StoredSession:
         """Have the ledger write down what has ended; where it cannot, the attempts stay charged whole until it can."""
         try:
             self._ledger.settle(self._run_id)
-        except DpmedError:
-            log.warning("the end of an attempt at run %s is not in the ledger yet", self._run_id)
+        except Exception as error:  # noqa: BLE001 (whatever it is, the training itself is not to blame, and nothing is charged too little)
+            log.warning("the end of an attempt at run %s is not in the ledger yet: %s", self._run_id, type(error).__name__)
 
     def _seconds_left(self, now: float) -> float | None:
         taken = self._progress.step - self._began_step

@@ -4,6 +4,7 @@ import pytest
 
 from dpmed_core.engine.training_task import MAX_FRUITLESS_ATTEMPTS, work_on
 from dpmed_core.errors import SpecError
+from dpmed_core.privacy.ledger.ledger import Ledger
 from dpmed_core.runs.status import Progress, RunState
 from dpmed_core.runs.store import FINISHED_FILES
 from tests.small_runs import N_STEPS
@@ -167,3 +168,19 @@ def test_a_queued_run_that_was_cancelled_is_not_begun(installation, settings, ru
     installation.runs.cancel(run_id)
     work_on(settings, run_id, trainer=trainer)
     assert trainer.started_from == []
+
+
+def test_an_end_that_the_ledger_cannot_write_down_stops_no_training(installation, settings, run_id, trainer, monkeypatch):
+    """It stays charged whole until the ledger can."""
+    settle = Ledger.settle
+
+    def fails(*_):
+        raise RuntimeError
+
+    monkeypatch.setattr(Ledger, "settle", fails)
+    work_on(settings, run_id, trainer=trainer)
+    assert installation.runs.status(run_id).state is RunState.FINISHED
+    assert [draw.is_open for draw in installation.ledger.book().draws] == [True]
+    monkeypatch.setattr(Ledger, "settle", settle)
+    installation.ledger.settle(run_id)
+    assert [draw.is_open for draw in installation.ledger.book().draws] == [False]

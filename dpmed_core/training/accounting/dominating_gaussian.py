@@ -22,6 +22,8 @@ from dpmed_core.training.accounting.pld import LARGEST_GROUP, Mechanism
 
 DELTA0 = 1e-10
 """Probability with which sampled steps may reveal more than their dominating Gaussian."""
+MU_RANGE = (1e-6, 1e3)
+"""Where the price is sought."""
 GRID = 400
 """Points of epsilon at which the two are compared; between two points the comparison is pessimistic."""
 
@@ -45,7 +47,8 @@ def squared_mu(mechanism: Mechanism, *, cache_dir: Path | None = None) -> float:
         "dominating": [mechanism.noise_multiplier, mechanism.sample_rate, mechanism.steps, mechanism.images_per_patient],
         "delta0": DELTA0,
     }
-    found = cached(cache_dir, request, lambda: {"squared_mu": _sampled_squared_mu(mechanism)})
+    # As text, since JSON has no infinity.
+    found = cached(cache_dir, request, lambda: {"squared_mu": repr(_sampled_squared_mu(mechanism))})
     return min(without_sampling, float(str(found["squared_mu"])))
 
 
@@ -73,6 +76,8 @@ def _sampled_squared_mu(mechanism: Mechanism) -> float:
     # From the largest loss on, delta(epsilon) <= delta0, and any mu will do.
     coarse = _distribution(mechanism, 1e-2)
     reach = float(coarse.get_epsilon_for_delta(DELTA0))
+    if not math.isfinite(reach):
+        return math.inf  # too much to be discretised: the steps without sampling bound it
     epsilons = np.linspace(0.0, max(reach, 1e-3), GRID + 1)
     fine = _distribution(mechanism, min(1e-2, max(1e-4, reach / (10 * GRID))))
     # delta falls with epsilon: what holds at the right end of an interval for the value at its left end holds in all of it.
@@ -82,7 +87,10 @@ def _sampled_squared_mu(mechanism: Mechanism) -> float:
     def shortfall(log_mu: float) -> float:
         return float((needed - gaussian_deltas(at, math.exp(log_mu))).max())
 
-    log_mu = brentq(shortfall, math.log(1e-6), math.log(1e3), xtol=1e-9)
+    least, most = map(math.log, MU_RANGE)
+    if shortfall(most) > 0:
+        return math.inf
+    log_mu = brentq(shortfall, least, most, xtol=1e-9) if shortfall(least) > 0 else least
     return float((math.exp(log_mu) * (1 + 1e-6) * ROUND_UP) ** 2)
 
 
