@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, Engine, MetaData, create_engine, event
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event, inspect
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
@@ -37,10 +37,10 @@ class Database:
         """
         engine = self._engine()
         try:
+            _create_missing_tables(engine)
             with engine.begin() as connection:
                 if exclusive:
                     _wait_for_other_writers(connection)
-                metadata.create_all(connection)  # creates only the tables that are missing
                 yield connection
         except SQLAlchemyError as error:
             # The error's own message may hold parameters of the statement, hence answers of readers: only its type is shown.
@@ -70,6 +70,16 @@ class Database:
         return engine
 
 
+def _create_missing_tables(engine: Engine) -> None:
+    """Create the tables that are missing; processes that find them missing at once create them one after another."""
+    with engine.connect() as connection:
+        there = set(inspect(connection).get_table_names())
+    if not set(metadata.tables) <= there:
+        with engine.begin() as connection:
+            _wait_for_other_writers(connection)
+            metadata.create_all(connection)
+
+
 def _wait_for_other_writers(connection: Connection) -> None:
     """Hold the one lock of exclusive transactions until this transaction ends."""
     if connection.dialect.name == "sqlite":
@@ -81,6 +91,7 @@ def _wait_for_other_writers(connection: Connection) -> None:
 def _set_pragmas(connection: object, _: object) -> None:
     """Set SQLite up so that readers do not wait for writers, writers wait for each other, and a commit is on disk when it returns."""
     cursor = connection.cursor()  # type: ignore[attr-defined]
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_MILLISECONDS}", "foreign_keys=ON"):
+    # The waiting time first: switching a new file to WAL may itself have to wait.
+    for pragma in (f"busy_timeout={BUSY_MILLISECONDS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

@@ -1,7 +1,7 @@
 """The chain: what was changed from outside is found, and nothing is lost when many write at once."""
 
 import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import delete, insert, select, update
@@ -104,3 +104,15 @@ def test_an_older_copy_of_the_database_shows(chain):
     change(chain, delete(ledger_entries))
     change(chain, insert(ledger_entries).values(rows))
     assert chain.broken_at(chain.entries()) is None and chain.is_behind(chain.entries())
+
+
+def look(settings: Settings, key: bytes) -> int:
+    return len(Chain(Database(settings), key, settings.data_dir).entries())
+
+
+def test_processes_that_meet_an_empty_folder_at_once_all_get_a_database(settings, fixed_key):
+    with ThreadPoolExecutor(12) as pool:
+        for _ in range(8):
+            for file in settings.data_dir.glob("dpmed.db*"):
+                file.unlink()
+            assert [done.result() for done in [pool.submit(look, settings, fixed_key) for _ in range(12)]] == [0] * 12
