@@ -6,7 +6,6 @@ import zipfile
 import streamlit as st
 
 from dpmed_core.errors import DpmedError
-from dpmed_core.phrases import epsilon_text
 from dpmed_core.privacy.ledger.cap import cap_sentence
 from dpmed_core.privacy.ledger.release import WITHOUT_BOUND, charge_of, release_run
 from dpmed_core.runs.status import RunStatus
@@ -37,8 +36,9 @@ def _dialogue(status: RunStatus) -> None:
     """Show what the release of a run would be charged, and do it on a name and a reason."""
     ledger, private = installation().ledger, status.spec.privacy is not None
     book = ledger.book()
-    about = f"ε = {epsilon_text(status.spec.privacy.epsilon)}" if status.spec.privacy else "without privacy"
-    st.markdown(f"**{status.spec.recipe}**, {about}, seed {status.spec.seed}, run `{status.run_id}`")
+    guarantee = installation().runs.result(status.run_id).guarantee
+    st.markdown(f"**{status.spec.recipe}**, seed {status.spec.seed}, run `{status.run_id}`")
+    st.markdown(f"Alone: {guarantee.sentence() if guarantee else 'without privacy'}.")
     try:
         charge = charge_of(book, status.run_id)
     except DpmedError as error:

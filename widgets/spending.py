@@ -12,8 +12,7 @@ from dpmed_core.privacy.ledger.book import Cap
 from dpmed_core.privacy.ledger.cap import cap_sentence
 from dpmed_core.privacy.ledger.totals import PatientTotals
 from dpmed_core.privacy.total_sentence import total_in_short, total_sentence
-from dpmed_core.runs.plan import n_train_units
-from dpmed_core.training.spec import PrivacyUnit, RunSpec, default_delta
+from dpmed_core.training.spec import RunSpec
 from widgets.choices import current_choices
 from widgets.lookup import installation, live
 
@@ -39,8 +38,7 @@ def _computed(
     del fingerprint, head, state  # key of the cache
     here = installation()
     cohort = here.cohorts.load(name)
-    delta = default_delta(n_train_units(cohort, key=here.key, unit=PrivacyUnit.PATIENT))
-    total = here.ledger.total(cohort, delta=delta, planned=planned, noise=partial(foreseen_guarantee, here, cohort))
+    total = here.ledger.total(cohort, planned=planned, noise=partial(foreseen_guarantee, here, cohort))
     return total, here.ledger.book().cap
 
 
@@ -54,7 +52,7 @@ def show_total_in_short() -> None:
 
 
 def show_total(cohort: Cohort) -> None:
-    """What was spent on the patients of `cohort`, what the cap leaves, and what a release would be charged; refreshes itself."""
+    """What was spent on the patients of `cohort`, in numbers and in a sentence, and the cap; refreshes itself."""
 
     def spent() -> None:
         """The three numbers, then the sentence that says what they are."""

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.installation import Installation
 from dpmed_core.privacy.total_sentence import total_sentence
-from dpmed_core.runs.plan import n_train_units
-from dpmed_core.training.spec import PrivacyUnit, default_delta
 
 
 @dataclass(frozen=True)
@@ -25,8 +23,7 @@ class SpentOnPatients:
 
 def spent_on(installation: Installation, cohort: Cohort) -> SpentOnPatients:
     """The total on the patients of `cohort`, at the default delta."""
-    delta = default_delta(n_train_units(cohort, key=installation.key, unit=PrivacyUnit.PATIENT))
-    total = installation.ledger.total(cohort, delta=delta)
+    total = installation.ledger.total(cohort)
     epsilon = total.epsilon if math.isfinite(total.epsilon) else None
-    fields = {"epsilon": epsilon, "delta": delta, "draws": total.n_draws, "non_private": total.n_non_private}
+    fields = {"epsilon": epsilon, "delta": total.delta, "draws": total.n_draws, "non_private": total.n_non_private}
     return SpentOnPatients({**fields, "sentence": total_sentence(total)}, total_sentence(total))

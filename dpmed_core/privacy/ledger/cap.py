@@ -19,12 +19,11 @@ from dpmed_core.errors import LedgerError
 from dpmed_core.phrases import counted, delta_text, epsilon_text, rounded_down
 from dpmed_core.privacy.ledger.book import Book, Cap, Draw, Reservation
 from dpmed_core.privacy.ledger.patients import Membership
-from dpmed_core.privacy.ledger.totals import spent_by
+from dpmed_core.privacy.ledger.totals import TOLERANCE, spent_by
 from dpmed_core.training.accounting.gaussian_dp import ROUND_UP, gaussian_epsilon, gaussian_mu
 
 DELTA0_SHARE = 0.01
-TOLERANCE = 1 + 1e-12
-"""Sums of squares may differ in their last digits with the order of entries."""
+"""How much of the cap's delta the probabilities delta0 of one patient's sampled runs may take together."""
 
 
 def budget_of(cap: Cap) -> float:
@@ -35,8 +34,9 @@ def budget_of(cap: Cap) -> float:
 def cap_sentence(cap: Cap) -> str:
     """The cap in words."""
     return (
-        f"Cap: no patient is charged more than ε = {epsilon_text(cap.epsilon)} at δ = {delta_text(cap.delta)} by private models, whatever "
-        f"was seen before a budget was chosen (for networks, δ is larger by at most {DELTA0_SHARE:.0%})."
+        f"Cap: no further private model is trained that would carry a patient past ε = {epsilon_text(cap.epsilon)} at "
+        f"δ = {delta_text(cap.delta)}, whatever was seen before its budget was chosen (for networks, δ is larger by at most "
+        f"{DELTA0_SHARE:.0%}; Gaussian differential privacy filter)."
     )
 
 

@@ -18,14 +18,23 @@ from dpmed_core.privacy.ledger.book import ASKED, CAP, ENDED, GAP, PLANNED, Book
 from dpmed_core.privacy.ledger.cap import budget_of, refuse_past_cap
 from dpmed_core.privacy.ledger.chain import Appender, Chain, Entry, read_entries
 from dpmed_core.privacy.ledger.charges import asked_body, ended_body, facts_of, planned_body
-from dpmed_core.privacy.ledger.patients import PatientSet, all_patients, read_sets, set_id_of, store_set, training_patients
+from dpmed_core.privacy.ledger.patients import (
+    PatientSet,
+    TrainingPatients,
+    all_patients,
+    read_sets,
+    set_id_of,
+    store_set,
+    training_patients,
+)
 from dpmed_core.privacy.ledger.totals import PatientTotals, totals
 from dpmed_core.runs.charged_attempts import Attempt, attempts_of
+from dpmed_core.runs.plan import n_train_units
 from dpmed_core.runs.status import OPEN_STATES, RunState, RunStatus
 from dpmed_core.runs.store import RunStore
 from dpmed_core.training.accounting.gaussian_dp import gaussian_mu
 from dpmed_core.training.result import PrivacyGuarantee
-from dpmed_core.training.spec import RunSpec
+from dpmed_core.training.spec import PrivacyUnit, RunSpec, default_delta
 
 Noise = Callable[[RunSpec], PrivacyGuarantee | None]
 """Gives what a run would spend, where that can be told without planning its training; None where it cannot."""
@@ -56,13 +65,13 @@ class Ledger:
         return self._book(entries, sets)
 
     def total(
-        self, cohort: Cohort | None, *, delta: float, planned: Sequence[RunSpec] = (), noise: Noise = lambda _: None
+        self, cohort: Cohort | None, *, delta: float | None = None, planned: Sequence[RunSpec] = (), noise: Noise = lambda _: None
     ) -> PatientTotals:
         """What was spent on each patient of a cohort, by all models that trained on them, of whatever cohort or version.
 
         Args:
             cohort: the patients; None for everybody in the ledger.
-            delta: at which to compose.
+            delta: at which to compose; None for the default of this many training patients.
             planned: runs on `cohort` to be added that were not asked for yet.
             noise: gives what a planned run would do; where it cannot, its target counts.
         """
@@ -70,8 +79,13 @@ class Ledger:
         sets: dict[str, PatientSet] = dict(book.sets)
         entries: list[Entry] = []
         if cohort is not None:
-            entries = [self._foreseen(cohort, spec, noise(spec), sets) for spec in planned]
+            trained = self._trained(cohort, planned)
+            entries = [self._foreseen(spec, trained[spec.split_seed], noise(spec), sets) for spec in planned]
+            if delta is None:
+                delta = default_delta(n_train_units(cohort, key=self.runs.key, unit=PrivacyUnit.PATIENT))
         book = replace(book, sets=sets)
+        if delta is None:
+            delta = default_delta(len(book.patients()))
         extra = [draw_of(entry) if entry.kind == PLANNED else reservation_of(entry) for entry in entries]
         only = all_patients(self.cohorts, cohort) if cohort else None
         return totals(book, delta=delta, only=only, planned=extra, budget=budget_of(book.cap) if book.cap else None)
@@ -89,8 +103,8 @@ class Ledger:
         if not any(self._is_new(spec) for spec in specs):
             return [self.runs.status(self.runs.run_id(spec)) for spec in specs]
         with self._writing() as (appender, book):
-            sets = dict(book.sets)
-            bodies = [self._asked(cohort, spec, sets) for spec in dict.fromkeys(specs) if self._is_new(spec)]
+            sets, trained = dict(book.sets), self._trained(cohort, specs)
+            bodies = [self._asked(spec, trained[spec.split_seed], sets) for spec in dict.fromkeys(specs) if self._is_new(spec)]
             refuse_past_cap(replace(book, sets=sets), [reservation_of(Entry(0, 0.0, ASKED, body, "")) for body in bodies])
             for body in bodies:
                 store_set(appender.connection, self.runs.key, sets[str(body["patients"])])
@@ -206,9 +220,12 @@ class Ledger:
         run_id = self.runs.run_id(spec)
         return run_id not in self.runs or self.runs.progress(run_id).state is RunState.WITHDRAWN
 
-    def _asked(self, cohort: Cohort, spec: RunSpec, sets: dict[str, PatientSet]) -> dict[str, object]:
+    def _trained(self, cohort: Cohort, specs: Sequence[RunSpec]) -> dict[int | None, TrainingPatients]:
+        """The training patients of `specs` by split seed: a grid of runs shares them, and finding them takes a hash for each patient."""
+        return {seed: training_patients(self.cohorts, cohort, split_seed=seed) for seed in {spec.split_seed for spec in specs}}
+
+    def _asked(self, spec: RunSpec, trained: TrainingPatients, sets: dict[str, PatientSet]) -> dict[str, object]:
         """The body of the entry that reserves a run's target; the set of its patients is added to `sets`."""
-        trained = training_patients(self.cohorts, cohort, split_seed=spec.split_seed)
         set_id = set_id_of(self.runs.key, trained.patients)
         sets[set_id] = trained.patients
         return asked_body(self.runs.run_id(spec), spec, set_id, trained.most_images)
@@ -218,12 +235,11 @@ class Ledger:
         weights = self.runs.weights_digest(draw.run_id) if attempt.finished and self.runs.is_complete(draw.run_id) else None
         return ended_body(draw, steps=attempt.steps, how=attempt.how, weights=weights, calibrations_dir=self.calibrations_dir)
 
-    def _foreseen(self, cohort: Cohort, spec: RunSpec, guarantee: PrivacyGuarantee | None, sets: dict[str, PatientSet]) -> Entry:
+    def _foreseen(self, spec: RunSpec, trained: TrainingPatients, guarantee: PrivacyGuarantee | None, sets: dict[str, PatientSet]) -> Entry:
         """The entry that a run will have: of its noise where that is known, else of its target."""
-        asked = self._asked(cohort, spec, sets)
+        asked = self._asked(spec, trained, sets)
         if guarantee is None:
             return Entry(0, 0.0, ASKED, asked, "")
-        trained = training_patients(self.cohorts, cohort, split_seed=spec.split_seed)
         body = planned_body(
             str(asked["run"]),
             facts_of(spec),

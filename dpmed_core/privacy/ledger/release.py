@@ -21,7 +21,7 @@ from dpmed_core.privacy.ledger.book import REGISTERED, RELEASED, Book, Draw
 from dpmed_core.privacy.ledger.charges import facts_of
 from dpmed_core.privacy.ledger.ledger import Ledger
 from dpmed_core.privacy.ledger.patients import EVERYBODY, Membership, PatientSet, all_patients, set_id_of, training_patients
-from dpmed_core.privacy.ledger.totals import composed_for
+from dpmed_core.privacy.ledger.totals import accountant_of, composed_for
 from dpmed_core.runs.status import RunState
 from dpmed_core.training.spec import RunSpec, default_delta
 
@@ -29,7 +29,6 @@ WITHOUT_BOUND = (
     "It has no privacy guarantee: a model without privacy can reveal who took part in its training and what their images showed. Release "
     "it only if you may release the training data itself, and say so with --without-guarantee."
 )
-
 
 BESIDE = " A model without privacy that was looked at beside it has no bound."
 
@@ -45,6 +44,7 @@ class Charge:
         n_non_private: trainings without privacy on the same patients.
         registered: whether the release was announced before anything was trained on its patients.
         released_epsilon: of all that was released so far together with this.
+        accountant: how epsilon was composed, in words.
     """
 
     epsilon: float
@@ -53,10 +53,11 @@ class Charge:
     n_non_private: int
     registered: bool
     released_epsilon: float
+    accountant: str
 
     def sentence(self) -> str:
         """What holds for what is released, and why."""
-        bound = f"ε = {epsilon_text(self.epsilon)} at δ = {delta_text(self.delta)}"
+        bound = f"ε = {epsilon_text(self.epsilon)} at δ = {delta_text(self.delta)} for the patient with the most ({self.accountant})"
         if self.registered:
             return f"Announced before anything was trained on its patients, it is charged for itself: {bound}."
         return (
@@ -175,7 +176,13 @@ def release_figure(ledger: Ledger, file: Path, cohort: Cohort, *, name: str, rea
         shows_none = any(not draw.private for draw in _touching(book, patients))
         _refuse(book, charge, without_guarantee=without_guarantee, private=not shows_none, figure=True)
         made.append(charge)
-        return {"what": ["figure"], "sha256": digest, "cohort": cohort.fingerprint, **_body(charge, name, reason)}
+        return {
+            "what": ["figure"],
+            "sha256": digest,
+            "cohort": cohort.fingerprint,
+            "shows_non_private": shows_none,
+            **_body(charge, name, reason),
+        }
 
     ledger.append(RELEASED, decide)
     return made[0]
@@ -247,7 +254,7 @@ def _charge(book: Book, patients: PatientSet | None, charged: Sequence[Draw], *,
     delta = book.cap.delta if book.cap else default_delta(len(patients.persons) if patients else 1)
     beside = [draw for draw in (_touching(book, patients) if patients else book.draws) if not draw.private]
     if not private:
-        return Charge(math.inf, delta, 0, len(beside), registered, math.inf)
+        return Charge(math.inf, delta, 0, len(beside), registered, math.inf, "")
     together = list({draw.draw: draw for draw in (*_released(book), *charged)}.values())
     return Charge(
         epsilon=composed_for(book, charged, patients, delta),
@@ -256,6 +263,7 @@ def _charge(book: Book, patients: PatientSet | None, charged: Sequence[Draw], *,
         n_non_private=len(beside),
         registered=registered,
         released_epsilon=composed_for(book, together, patients, delta),
+        accountant=accountant_of(charged),
     )
 
 

@@ -18,7 +18,10 @@ from dpmed_core.training.accounting.gaussian_dp import gaussian_epsilon
 from dpmed_core.training.accounting.pld import Mechanism, composed_epsilon
 from dpmed_core.training.spec import PrivacyUnit
 
-EXACT, PLD = "exact composition of Gaussian mechanisms", "privacy loss distributions"
+EXACT = "exact composition of Gaussian mechanisms"
+PLD = "the smaller of privacy loss distributions and a dominating Gaussian mechanism"
+TOLERANCE = 1 + 1e-12
+"""Sums of squares may differ in their last digits with the order of entries."""
 
 
 @dataclass(frozen=True)
@@ -106,20 +109,24 @@ def totals(
     spent = spent_by(private, members)
     of_patients = spent.squared_mu > 0
     epsilon, median = _largest_and_median(private, members, spent, delta)
-    sampled = any(isinstance(c, Draw) and c.mechanism.sample_rate < 1 for c in private)
     return PatientTotals(
         epsilon=epsilon,
         delta=delta,
         median=median,
         n_patients=int(of_patients.sum()),
-        n_above_cap=0 if budget is None else int((spent.squared_mu > budget * (1 + 1e-12)).sum()),
+        n_above_cap=0 if budget is None else int((spent.squared_mu > budget * TOLERANCE).sum()),
         n_draws=n_draws(private),
         n_non_private=n_draws([c for c in charges if not c.private]),
         n_image_level=n_draws([c for c in private if isinstance(c, Draw) and c.unit is PrivacyUnit.IMAGE]),
         n_open=n_draws([c for c in private if c not in planned and (isinstance(c, Reservation) or c.is_open)]),
         n_of_unknown_patients=n_draws([c for c in private if c.patients not in book.sets]),
-        accountant=PLD if sampled else EXACT,
+        accountant=accountant_of(private),
     )
+
+
+def accountant_of(charges: Sequence[Draw | Reservation]) -> str:
+    """How `charges` are composed, in words."""
+    return PLD if any(isinstance(c, Draw) and c.mechanism.sample_rate < 1 for c in charges) else EXACT
 
 
 def composed_for(book: Book, charges: Sequence[Draw], only: PatientSet | None, delta: float) -> float:
@@ -151,7 +158,7 @@ def _largest_and_median(charges: Sequence[Draw | Reservation], members: Membersh
     largest = 0.0
     for patient in order:
         # The dominating Gaussian bounds every later patient too, whose squared mu is smaller: none of them can be larger any more.
-        if _gaussian_bound(spent.squared_mu[patient], spent.delta0.max(), delta) <= largest * (1 + 1e-12):
+        if _gaussian_bound(spent.squared_mu[patient], spent.delta0.max(), delta) <= largest * TOLERANCE:
             break
         largest = max(largest, epsilon_of(int(patient)))
     return largest, epsilon_of(int(order[len(order) // 2]))

@@ -11,6 +11,7 @@ import pytest
 from dpmed_core.errors import DpmedError, LedgerError
 from dpmed_core.installation import Installation
 from dpmed_core.privacy.ledger.book import PLANNED
+from dpmed_core.privacy.ledger.cap import cap_sentence
 from dpmed_core.runs.status import RunState
 from dpmed_core.settings import Settings
 from dpmed_core.training.accounting.gaussian_dp import gaussian_mu
@@ -124,3 +125,12 @@ def test_many_that_ask_at_once_never_pass_the_cap(capped, cohort, settings):
     total = capped.total(cohort, delta=DELTA)
     assert sum(allowed) == fits == total.n_draws
     assert total.epsilon <= 8.0 and total.n_above_cap == 0
+
+
+def test_the_sentence_of_a_cap_claims_nothing_about_what_was_spent_before_it(installation, cohort, spec):
+    installation.ledger.ask(cohort, asking(spec, 5.0))
+    installation.ledger.set_cap(epsilon=1.0, delta=DELTA, name="Officer", reason="too late")
+    assert installation.ledger.total(cohort).n_above_cap > 0
+    assert cap_sentence(installation.ledger.book().cap).startswith(
+        "Cap: no further private model is trained that would carry a patient past"
+    )
