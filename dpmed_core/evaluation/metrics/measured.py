@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dpmed_core.cohort.groups import UNKNOWN
+from dpmed_core.evaluation.metrics.limits import Limits
 from dpmed_core.evaluation.metrics.metric import Metric, Scale
 from dpmed_core.evaluation.scores.arms import Arm
 from dpmed_core.evaluation.scores.finding_scores import usable_thresholds
@@ -16,7 +17,7 @@ from dpmed_core.evaluation.scores.grouping import Grouping
 from dpmed_core.evaluation.scores.operating_point import N_REPLICATES
 from dpmed_core.evaluation.scores.panel_design import PanelDesign
 from dpmed_core.evaluation.scores.sample_sizes import SMALLEST_CLASS, stacked, stacked_reasons
-from dpmed_core.evaluation.statistics.intervals import added, largest_logit_variance, logit_slope, on_logit, symmetric
+from dpmed_core.evaluation.statistics.intervals import added, logit_slope
 from dpmed_core.evaluation.statistics.jackknife import jackknife, logit_jackknife
 
 NO_THRESHOLD = f"fewer than {SMALLEST_CLASS} positives or negatives among the validation patients to choose a threshold on"
@@ -119,27 +120,25 @@ class Measured:
         """Variance over patients of each of a run's values `[n_findings, n_groups]`, and its degrees of freedom."""
         return jackknife(self.influence[run], self.grouping, self.n_effective[run])
 
-    def scaled_variances(self, run: int) -> tuple[Floats, Floats]:
-        """The same on the scale of the metric's intervals; on the logit scale 0 where a value is exactly 0 or 1.
+    def limits(self, run: int) -> Limits:
+        """The limits of this one training run, over patients `[n_findings, n_groups]`.
 
-        `ends` takes the interval there from the number of patients.
+        On the logit scale the variance is 0 where a value is exactly 0 or 1: there the number of patients gives the limits.
         """
-        if self.metric.scale is Scale.PLAIN:
-            return self.variances(run)
-        variance, freedom = logit_jackknife(self.values[run], self.influence[run], self.grouping, self.n_effective[run])
-        if self.metric.scale is Scale.LOGIT_BOUNDED:
-            variance = np.minimum(variance, largest_logit_variance(self.values[run], freedom, self.n_effective[run]))
-        return variance, freedom
+        values, influence, n_effective = self.values[run], self.influence[run], self.n_effective[run]
+        of_patients = self.variances(run)
+        if self.metric.scale is not Scale.PLAIN:
+            of_patients = logit_jackknife(values, influence, self.grouping, n_effective)
+        return Limits(self.metric.scale, values, *of_patients, n_effective)
 
     def intervals(self, run: int) -> tuple[Floats, Floats]:
         """Lower and upper ends for this one training run, over patients `[n_findings, n_groups]`."""
-        return self.ends(self.values[run], *self.scaled_variances(run), self.n_effective[run])
+        return self.limits(run).at()
 
-    def ends(self, values: Floats, variance: Floats, freedom: Floats, n_effective: Floats) -> tuple[Floats, Floats]:
-        """Ends of the intervals of `values` whose variance on the metric's scale is `variance`."""
-        if self.metric.scale is Scale.PLAIN:
-            return symmetric(values, variance, freedom)
-        return on_logit(values, variance, freedom, n_effective)
+    @cached_property
+    def arms(self) -> list["ArmMeasured"]:
+        """Every arm of the panel."""
+        return [self.of_arm(arm) for arm in self.design.arms]
 
     def of_arm(self, arm: Arm) -> "ArmMeasured":
         """The mean over an arm's runs; a finding counts where it is estimable in each of them."""
@@ -236,10 +235,23 @@ class ArmMeasured:
         variance, freedom = with_thresholds_and_runs(
             patients, freedom, self.ranked_replicates, self.by_run, share_of_training=share_of_training
         )
-        # Delta method. The variances over thresholds and runs are of the share itself, so they are added before the logit is taken.
+        return self._limits(variance, freedom).at()
+
+    @cached_property
+    def patients_limits(self) -> Limits:
+        """Limits of the mean over these runs, over patients and thresholds alone."""
+        if self.measured.metric.scale in (Scale.LOGIT, Scale.LOGIT_BOUNDED):
+            of_logit = logit_jackknife(self.values, self.influence, self.measured.grouping, self.n_effective)
+            return Limits(self.measured.metric.scale, self.values, *of_logit, self.n_effective)
+        variance, freedom = jackknife(self.influence, self.measured.grouping, self.n_effective)
+        # Not the ranked replicates: these limits are combined with another arm's, whose thresholds were chosen on the same resamples.
+        return self._limits(*with_thresholds_and_runs(variance, freedom, self.replicates, self.by_run, share_of_training=0.0))
+
+    def _limits(self, variance: Floats, freedom: Floats) -> Limits:
+        """Limits from a variance on the metric's own scale; for shares it is carried to the logit by its slope (delta method)."""
         if self.measured.metric.scale is Scale.SHARE:
             variance = variance * np.square(logit_slope(self.values))
-        return self.measured.ends(self.values, variance, freedom, self.n_effective)
+        return Limits(self.measured.metric.scale, self.values, variance, freedom, self.n_effective)
 
 
 def with_thresholds_and_runs(

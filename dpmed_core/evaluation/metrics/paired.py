@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dpmed_core.evaluation.metrics.chance import TrainingChance, chance_in_training
+from dpmed_core.evaluation.metrics.limits import PairedLimits
 from dpmed_core.evaluation.metrics.measured import ArmMeasured, Measured
 from dpmed_core.evaluation.scores.arms import CONVENTIONAL, SAMPLED_ALIKE
+from dpmed_core.evaluation.statistics.combination import Combination
 from dpmed_core.evaluation.statistics.intervals import added
-from dpmed_core.evaluation.statistics.jackknife import jackknife
 from dpmed_core.training.spec import PrivacyUnit
 
 Floats = NDArray[np.float64]
@@ -23,11 +26,13 @@ class PairedDifference:
         private: the private arm.
         non_private: the reference.
         reference: which reference it is, `SAMPLED_ALIKE` or `CONVENTIONAL`.
+        chance: how much training moves the means of all arms, with what the arms say of one another.
     """
 
     private: ArmMeasured = field(repr=False)
     non_private: ArmMeasured = field(repr=False)
     reference: str
+    chance: TrainingChance = field(repr=False)
 
     @property
     def measured(self) -> Measured:
@@ -57,15 +62,33 @@ class PairedDifference:
         """Why a difference is not estimable; empty where it is."""
         return np.asarray(np.where(self.private.reasons == "", self.non_private.reasons, self.private.reasons), dtype=object)
 
-    def variance(self) -> tuple[Floats, Floats]:
-        """Variance of `values` over patients, thresholds and training runs, and its degrees of freedom."""
-        # The arms differ in sample size only for rates, whose denominators depend on the scores; the smaller is the cautious one.
-        n_effective = np.minimum(self.private.n_effective, self.non_private.n_effective)
-        patients, freedom = jackknife(self.influence, self.measured.grouping, n_effective)
-        # Both arms' thresholds were chosen on the same resamples of the same validation patients, so they are paired resample by resample.
+    @cached_property
+    def correlation(self) -> Floats:
+        """Of the two means over patients and thresholds `[n_findings, n_groups]`; 0 where one of them does not vary."""
+        arms = (self.private, self.non_private)
+        sums = self.measured.grouping.sum_cells
+        products = [sums(a.influence * b.influence) for a, b in (arms, arms[:1] * 2, arms[1:] * 2)]
         if self.private.replicates.shape[-1]:
-            patients = patients + (self.private.replicates - self.non_private.replicates).var(axis=-1)
-        return added(patients, freedom, *training_variance(self.private.by_run, self.non_private.by_run))
+            # Both arms' thresholds were chosen on the same resamples of the same validation patients: paired resample by resample.
+            p, n = (arm.replicates - arm.replicates.mean(axis=-1, keepdims=True) for arm in arms)
+            products = [old + (a * b).mean(axis=-1) for old, (a, b) in zip(products, ((p, n), (p, p), (n, n)), strict=True)]
+        both, of_private, of_non_private = products
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.nan_to_num(np.clip(both / np.sqrt(of_private * of_non_private), -1, 1))
+
+    @cached_property
+    def patients_limits(self) -> PairedLimits:
+        """The differences with their limits over patients and thresholds `[n_findings, n_groups]`."""
+        return PairedLimits(self.private.patients_limits, self.non_private.patients_limits, self.correlation)
+
+    @cached_property
+    def combination(self) -> Combination:
+        """The differences with their limits over patients, thresholds and training; a row each, findings first, then groups."""
+        row = np.unravel_index(np.arange(self.values.size), self.values.shape)
+        parts = self.patients_limits[row][:, None]
+        variance, freedom = self.chance.of_difference(self.private.arm, self.non_private.arm)
+        ones = np.ones_like(parts.values)
+        return Combination(ones, parts.values, parts.distances, ones[..., None], variance.ravel(), freedom.ravel())
 
     def facts(self) -> dict[str, object]:
         """What a table says of the comparison."""
@@ -79,14 +102,14 @@ def paired_differences(measured: Measured) -> Iterator[PairedDifference]:
 
     With the image as the unit of privacy both are the same reference, which is called sampled alike.
     """
-    arms = [measured.of_arm(arm) for arm in measured.design.arms]
-    for private in arms:
-        for other in arms:
+    chance = chance_in_training(measured)
+    for private in measured.arms:
+        for other in measured.arms:
             if private.arm.is_private and not other.arm.is_private and other.arm.recipe == private.arm.recipe:
                 if other.arm.unit == private.arm.unit:
-                    yield PairedDifference(private, other, SAMPLED_ALIKE)
+                    yield PairedDifference(private, other, SAMPLED_ALIKE, chance)
                 elif other.arm.unit == PrivacyUnit.IMAGE:
-                    yield PairedDifference(private, other, CONVENTIONAL)
+                    yield PairedDifference(private, other, CONVENTIONAL, chance)
 
 
 def training_variance(private: Floats, non_private: Floats) -> tuple[Floats, Floats]:

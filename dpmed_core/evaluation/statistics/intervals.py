@@ -3,9 +3,12 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
-from scipy.stats import beta, norm, t
+from scipy.special import betainccinv, stdtrit
+from scipy.stats import norm
 
 CONFIDENCE = 0.95
+TAIL = (1 - CONFIDENCE) / 2
+"""What lies beyond each end of a two-sided interval."""
 Floats = NDArray[np.float64]
 
 
@@ -58,22 +61,23 @@ def added(variance: ArrayLike, freedom: ArrayLike, other: ArrayLike, other_freed
     return total, np.asarray(np.where(np.isfinite(joint), np.maximum(joint, 1), np.where(np.isnan(total), np.nan, 1.0)))
 
 
-def quantile(probability: float, freedom: ArrayLike) -> Floats:
-    """Student's t quantile, with at least one degree of freedom.
+def upper_quantile(tail: ArrayLike, freedom: ArrayLike) -> Floats:
+    """Student's t quantile that is exceeded with probability `tail`, with at least one degree of freedom.
 
-    >>> round(float(quantile(0.975, 10)), 3), round(float(quantile(0.975, 1e9)), 3)  # the printed tables
+    >>> round(float(upper_quantile(0.025, 10)), 3), round(float(upper_quantile(0.025, 1e9)), 3)  # the printed tables
     (2.228, 1.96)
     """
-    return np.asarray(t.ppf(probability, np.maximum(freedom, 1)), dtype=float)
+    # By symmetry, since 1 - tail has lost its digits where the tail is small.
+    return np.asarray(-stdtrit(np.maximum(freedom, 1), np.asarray(tail, dtype=float)))
 
 
-def symmetric(value: ArrayLike, variance: ArrayLike, freedom: ArrayLike) -> tuple[Floats, Floats]:
+def symmetric(value: ArrayLike, variance: ArrayLike, freedom: ArrayLike, *, tail: ArrayLike = TAIL) -> tuple[Floats, Floats]:
     """value -+ t sqrt(variance), for differences and whatever else has no bounds to respect.
 
     >>> [round(float(end), 3) for end in symmetric(0.1, 0.0004, 10)]  # 0.1 -+ 2.228 x 0.02
     [0.055, 0.145]
     """
-    centre, reach = np.asarray(value, dtype=float), quantile((1 + CONFIDENCE) / 2, freedom) * np.sqrt(variance)
+    centre, reach = np.asarray(value, dtype=float), upper_quantile(tail, freedom) * np.sqrt(variance)
     return np.asarray(centre - reach), np.asarray(centre + reach)
 
 
@@ -97,7 +101,9 @@ def logit_slope(p: ArrayLike) -> Floats:
     return np.asarray(1 / (p * (1 - p)))
 
 
-def on_logit(value: ArrayLike, variance: ArrayLike, freedom: ArrayLike, n_effective: ArrayLike) -> tuple[Floats, Floats]:
+def on_logit(
+    value: ArrayLike, variance: ArrayLike, freedom: ArrayLike, n_effective: ArrayLike, *, tail: ArrayLike = TAIL
+) -> tuple[Floats, Floats]:
     """Interval of an AUROC or a share, symmetric on the logit scale, so that it stays in [0, 1].
 
     At exactly 0 or 1 the logit has no value and the estimated variance is 0. There the far end is where a proportion seen in all of
@@ -113,19 +119,20 @@ def on_logit(value: ArrayLike, variance: ArrayLike, freedom: ArrayLike, n_effect
         variance: of their logits.
         freedom: degrees of freedom of the variances.
         n_effective: patients of the smaller class, or in the denominator.
+        tail: what lies beyond each end.
     """
     value = np.asarray(value, dtype=float)
     inside = (value > 0) & (value < 1)
-    centre, reach = logit(value), quantile((1 + CONFIDENCE) / 2, freedom) * np.sqrt(variance)
-    low, high = _logistic(centre - reach), _logistic(centre + reach)
+    centre, reach = logit(value), upper_quantile(tail, freedom) * np.sqrt(variance)
+    low, high = logistic(centre - reach), logistic(centre + reach)
     # At 0 or 1 the estimated variance is 0 and says nothing: the far end comes from the number of patients alone.
-    far = ((1 - CONFIDENCE) / 2) ** (1 / np.maximum(n_effective, 1))
+    far = np.asarray(tail, dtype=float) ** (1 / np.maximum(n_effective, 1))
     low = np.where(inside, low, np.where(value >= 1, far, np.where(np.isnan(value), np.nan, 0.0)))
     high = np.where(inside, high, np.where(value >= 1, 1.0, np.where(np.isnan(value), np.nan, 1 - far)))
     return low, high
 
 
-def largest_logit_variance(value: ArrayLike, freedom: ArrayLike, n_effective: ArrayLike) -> Floats:
+def largest_logit_variance(value: ArrayLike, freedom: ArrayLike, n_effective: ArrayLike, *, tail: ArrayLike = TAIL) -> Floats:
     """The variance of an AUROC's logit with which `on_logit` reaches as far as the exact interval of a share `value` seen in `n_effective`
     patients, on the side of 0.5.
 
@@ -137,14 +144,15 @@ def largest_logit_variance(value: ArrayLike, freedom: ArrayLike, n_effective: Ar
         value: the estimates.
         freedom: degrees of freedom of their variances.
         n_effective: patients of the rarer class, weighed by their images.
+        tail: what lies beyond each end.
     """
     n = np.asarray(n_effective, dtype=float)
     hits = np.asarray(value, dtype=float) * n
     # On the side of 0.5 lies the upper end of the rarer outcome's share.
     errors = np.minimum(hits, n - hits)
-    reach = logit(_upper_share(errors, n)) - logit(errors / n)
+    reach = logit(_upper_share(errors, n, tail=tail)) - logit(errors / n)
     # `on_logit` multiplies by the quantile, so it is divided out here.
-    return np.asarray(np.square(reach / quantile((1 + CONFIDENCE) / 2, freedom)))
+    return np.asarray(np.square(reach / upper_quantile(tail, freedom)))
 
 
 def exact_share(hits: int, n: int) -> tuple[float, float]:
@@ -156,11 +164,11 @@ def exact_share(hits: int, n: int) -> tuple[float, float]:
     return float(1 - _upper_share(n - hits, n)), float(_upper_share(hits, n))
 
 
-def _upper_share(hits: ArrayLike, n: ArrayLike) -> Floats:
+def _upper_share(hits: ArrayLike, n: ArrayLike, *, tail: ArrayLike = TAIL) -> Floats:
     """Upper end of the exact interval, a quantile of Beta(hits + 1, n - hits); `hits` need not be whole, as an AUROC's are not."""
     hits, n = np.asarray(hits, dtype=float), np.asarray(n, dtype=float)
     with np.errstate(invalid="ignore"):
-        return np.where(hits >= n, 1.0, beta.ppf((1 + CONFIDENCE) / 2, hits + 1, n - hits))
+        return np.where(hits >= n, 1.0, betainccinv(hits + 1, n - hits, np.asarray(tail, dtype=float)))
 
 
 def mann_whitney_interval(value: float, n_positive: int, n_negative: int) -> tuple[float, float]:
@@ -181,7 +189,7 @@ def _score_lower(value: float, m: int, n: int) -> float:
     """The smallest A of `mann_whitney_interval`, for m positives and n negatives."""
     if value <= 0:
         return 0.0
-    n_star, z = (m + n) / 2 - 1, float(norm.ppf((1 + CONFIDENCE) / 2))
+    n_star, z = (m + n) / 2 - 1, float(norm.isf(TAIL))
 
     def beyond(a: float) -> float:
         return (value - a) ** 2 - z**2 * a * (1 - a) * (1 + n_star * (1 - a) / (2 - a) + n_star * a / (1 + a)) / (m * n)
@@ -190,5 +198,6 @@ def _score_lower(value: float, m: int, n: int) -> float:
     return float(brentq(beyond, 0.0, min(value, 1 - 1e-9)))
 
 
-def _logistic(x: Floats) -> Floats:
+def logistic(x: ArrayLike) -> Floats:
+    """The inverse of `logit`."""
     return np.asarray(1 / (1 + np.exp(-np.clip(x, -700, 700))))  # exp overflows from 710 on

@@ -5,13 +5,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import t
 
 from dpmed_core.errors import SpecError
 from dpmed_core.evaluation.metrics.measured import Measured
 from dpmed_core.evaluation.metrics.metric import Metric
 from dpmed_core.evaluation.metrics.paired import PairedDifference, paired_differences
-from dpmed_core.evaluation.statistics.intervals import symmetric
 
 COMPARED_COLUMNS = ("recipe", "unit", "epsilon", "delta", "reference", "n_seeds", "n_seeds_reference")
 PLACE = ("attribute", "subgroup", "finding")
@@ -32,9 +30,10 @@ def cost_rows(metric: Metric, measured: Sequence[Measured], attributes: Sequence
     """Private minus non-private value on the same cases, one row a comparison, subgroup and finding, with `cost_columns`.
 
     The value and its reference are means over training runs. The interval (95 %) and the two-sided p-value are paired and clustered by
-    patient; where both sides have two training runs or more they cover chance in training too (`covers`). verdict: "non-inferior" where the
-    whole interval is a loss of less than the margin or a gain, "inferior" where the whole interval is a larger loss, else "not enough
-    evidence"; blank for a metric that has no better direction.
+    patient, from each side's own limits (`statistics.paired_limits`); where both sides have two training runs or more they cover chance in
+    training too (`covers`). verdict: "non-inferior" where the whole interval is a loss of less than the margin or a gain, "inferior" where
+    the whole interval is a larger loss, else "not enough evidence", as always where a side has one training run; blank for a metric that
+    has no better direction.
 
     Args:
         metric: which.
@@ -62,18 +61,21 @@ def check_margin(margin: float) -> None:
 
 def _rows(measured: Measured, pair: PairedDifference, attributes: Sequence[str], margin: float) -> pd.DataFrame:
     """The rows of one comparison."""
-    metric = measured.metric
-    variance, freedom = pair.variance()
-    difference = pair.values
-    low, high = symmetric(difference, variance, freedom)
+    metric, difference = measured.metric, pair.values
+    low, high = (ends.reshape(difference.shape) for ends in pair.combination.limits())
+    # Chance in training may reach farther than any difference can: at most from one end of the metric's range to the other.
+    low, high = np.maximum(low, metric.low - metric.high), np.minimum(high, metric.high - metric.low)
+    verdict = non_inferiority(low, high, margin, gain=metric.gain)
+    if not pair.knows_training:
+        verdict[verdict != ""] = NOT_ENOUGH
     numbers = {
         metric.name: pair.private.values,
         f"{metric.name}_reference": pair.non_private.values,
         "difference": difference,
         "difference_low": low,
         "difference_high": high,
-        "p_value": two_sided(difference, variance, freedom),
-        "verdict": non_inferiority(low, high, margin, gain=metric.gain),
+        "p_value": two_sided(pair.combination.upper_p()).reshape(difference.shape),
+        "verdict": verdict,
         **measured.counts,
         "reason": pair.reasons,
     }
@@ -94,17 +96,13 @@ def _places(measured: Measured, attributes: Sequence[str]) -> Iterator[tuple[int
                 yield finding_index, group, (attribute, subgroup, finding)
 
 
-def two_sided(value: Floats, variance: Floats, freedom: Floats) -> Floats:
-    """Two-sided p-values of the hypothesis that the difference is 0; 1 where nothing differs at all.
+def two_sided(upper: Floats) -> Floats:
+    """Two-sided p-values of one-sided ones, which are 1/2 where nothing differs.
 
-    >>> two_sided(np.array([0.0, 0.2]), np.array([0.0, 0.01]), np.array([5.0, 1e9])).round(4).tolist()  # 0.2 is two errors of 0.1
-    [1.0, 0.0455]
+    >>> two_sided(np.array([0.5, 0.02, 0.98])).round(4).tolist()
+    [1.0, 0.04, 0.04]
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        statistic = np.abs(value) / np.sqrt(variance)
-    p = 2 * t.sf(statistic, np.maximum(freedom, 1))
-    # Models with equal scores have a difference and an error of exactly 0, and a statistic of 0 / 0.
-    return np.asarray(np.where((value == 0) & (variance == 0), 1.0, p))
+    return np.asarray(2 * np.minimum(upper, 1 - upper))
 
 
 def non_inferiority(low: Floats, high: Floats, margin: float, *, gain: int = 1) -> NDArray[np.object_]:

@@ -1,40 +1,30 @@
-"""Did privacy change fairness? Each subgroup's loss against the loss of the others, for all subgroups and findings of the analysis plan.
+"""Did privacy change fairness? Each subgroup's loss against the loss of the others, for everything that the analysis plan compares.
 
-For a subgroup g of an attribute, with loss L = mean non-private AUROC - mean private AUROC on the same cases,
+The excess of a subgroup (`metrics.excess`) is its loss of AUROC minus that of the others. One-sided p-values and bounds are adjusted
+over all subgroups, findings and budgets of the analysis plan that are estimable, for one recipe, unit and reference, by the distribution
+of the largest statistic (`multiplicity.max_t`); Holm's p-values are given as well.
 
-    excess_g = L_g - sum over the other subgroups h of w_h L_h,      w_h = h's share of the others' patients.
-
-An excess above 0 says that privacy cost g more than the others. Its variance comes from the patients (influence values of both arms in all
-groups, by patient) and from chance in training (the excess of each training run, m - 1 degrees of freedom for an arm of m runs). One-sided
-p-values are adjusted over the analysis plan, all subgroups and findings that are estimable, by the distribution of the largest statistic
-(`multiplicity.max_t`); Holm's are given as well.
-
-    widened               the family-wise lower bound is above 0 (within the margin, if the upper bound is below it)
-    not widened           the one-sided 95 % upper bound is below the margin
+    widened               the lower bound is above 0 (within the margin, if the upper bound is below it)
+    not widened           the upper bound is below the margin
     not enough evidence   neither; always so where an arm has one training run, since chance in training is then unknown
 
-The margin and the analysis plan are chosen before the results are looked at: `evaluation.analysis_plan` records them.
+All lower bounds hold at once in 95 % of cohorts, and so do all upper bounds: neither "widened" nor "not widened" is said wrongly of any
+of them in more than 5 % of cohorts. A budget that is not in the plan is judged together with all that were trained.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy.stats import t
 
-from dpmed_core.evaluation.metrics.contrast import against_others
+from dpmed_core.evaluation.metrics.excess import Excess, excesses
+from dpmed_core.evaluation.metrics.joint_excess import JointExcesses
 from dpmed_core.evaluation.metrics.measured import Measured
-from dpmed_core.evaluation.metrics.paired import PairedDifference, paired_differences, training_variance
+from dpmed_core.evaluation.metrics.paired import PairedDifference, paired_differences
 from dpmed_core.evaluation.scores.findings import MACRO
-from dpmed_core.evaluation.statistics.intervals import added, quantile
-from dpmed_core.evaluation.statistics.jackknife import jackknife_of_patients
-from dpmed_core.evaluation.statistics.multiplicity import holm, max_t
 from dpmed_core.evaluation.tables.cost_of_privacy import COMPARED_COLUMNS, NOT_ENOUGH, check_margin
 
 WIDENED, NOT_WIDENED, NOT_ESTIMABLE = "widened", "not widened", "not estimable"
-LEVEL, POWER = 0.05, 0.80
 VERDICT_COLUMNS = (
     *COMPARED_COLUMNS,
     "attribute",
@@ -52,6 +42,7 @@ VERDICT_COLUMNS = (
     "verdict",
     "within_margin",
     "detectable",
+    "n_comparisons",
     "n_cases",
     "n_positive",
     "n_patients",
@@ -59,75 +50,79 @@ VERDICT_COLUMNS = (
 )
 NOBODY_TO_COMPARE = "no other subgroup to compare with is estimable"
 ONE_RUN = "one training run: chance in training cannot be separated from privacy; train two or more private models and references"
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class Excess:
-    """One subgroup's loss against the others', for one finding.
-
-    Attributes:
-        finding_index: of the finding; the last is the mean over findings.
-        group: index of the subgroup.
-        loss: of the subgroup.
-        loss_others: of the others, weighed by their patients.
-        patients: influence values of the excess `[n_patients]`.
-        by_private: the subgroup's value minus the others' for each private training run `[n_runs]`, of which only the variance is used.
-        by_non_private: the same of the references `[n_runs]`.
-        n_effective: of the subgroup for which it is smallest.
-    """
-
-    finding_index: int
-    group: int
-    loss: float
-    loss_others: float
-    patients: Floats
-    by_private: Floats
-    by_non_private: Floats
-    n_effective: float
 
 
 def verdict_rows(
-    measured: Sequence[Measured], attributes: Sequence[str], *, margin: float, findings: Sequence[str] | None = None
+    measured: Sequence[Measured],
+    attributes: Sequence[str],
+    *,
+    margin: float,
+    findings: Sequence[str] | None = None,
+    epsilons: Sequence[float] | None = None,
 ) -> pd.DataFrame:
     """The verdict on each subgroup and finding of every private budget, with `VERDICT_COLUMNS`.
 
-    loss and loss_others are drops of AUROC through privacy, excess their difference. excess_low is the family-wise lower bound (95 % for
-    all rows of one budget and reference together), excess_high the one-sided 95 % upper bound of the row alone. detectable: the excess
-    that would be called widened with a probability of 80 %, computed from the standard error alone. Patients of unknown value are left out.
+    loss and loss_others are drops of AUROC through privacy, excess their difference. excess_low and excess_high are bounds that hold for
+    all comparisons that are judged together (95 % for all lower ones, and for all upper ones); n_comparisons says how many. detectable: the excess that
+    would be called widened with a probability of 80 %, from the design (`JointExcesses.detectable`); none where even a fall to 0.5 would not be
+    found, and with one training run. Patients of unknown value are left out.
 
     Args:
         measured: of AUROC, by panel.
         attributes: of the analysis plan.
         margin: excess of AUROC that is still acceptable, above 0.
         findings: of the analysis plan; None for all findings, without their mean.
+        epsilons: budgets of the analysis plan; None for all that were trained.
 
     Raises:
         SpecError: the margin cannot be used.
     """
     check_margin(margin)
-    rows = [row for one in measured for pair in paired_differences(one) for row in _of_plan(pair, attributes, margin, findings)]
+    rows = [
+        row for one in measured for pairs in _judged_together(one) for row in _rows_together(pairs, attributes, margin, findings, epsilons)
+    ]
     return pd.DataFrame(rows, columns=list(VERDICT_COLUMNS))
 
 
-def _of_plan(pair: PairedDifference, attributes: Sequence[str], margin: float, findings: Sequence[str] | None) -> list[dict[str, object]]:
-    """Every row of one budget and reference, whose verdicts are adjusted for each other."""
-    measured = pair.measured
-    wanted = [i for i, name in enumerate(measured.findings) if (name != MACRO if findings is None else name in findings)]
+def _judged_together(measured: Measured) -> list[list[PairedDifference]]:
+    """The comparisons of one recipe, unit and reference together."""
+    found: dict[tuple[str, str, str], list[PairedDifference]] = {}
+    for pair in paired_differences(measured):
+        found.setdefault((pair.private.arm.recipe, pair.private.arm.unit, pair.reference), []).append(pair)
+    return list(found.values())
+
+
+def _rows_together(
+    pairs: Sequence[PairedDifference],
+    attributes: Sequence[str],
+    margin: float,
+    findings: Sequence[str] | None,
+    epsilons: Sequence[float] | None,
+) -> list[dict[str, object]]:
+    """Every row of `pairs`, budget by budget; verdicts that are judged together are adjusted for each other."""
     judged: list[Excess] = []
-    not_judged: list[tuple[int, int, str]] = []
-    for attribute in attributes:
-        known = measured.known_groups(attribute)
-        for finding_index in wanted:
-            found = _excesses(pair, finding_index, known)
-            judged += found
-            missing = [g for g in known if g not in [e.group for e in found]]
-            not_judged += [(finding_index, g, str(pair.reasons[finding_index, g]) or NOBODY_TO_COMPARE) for g in missing]
-    about = {**pair.facts(), "margin": margin}
-    rows = _judge(pair, judged, margin)
-    named = [(e.finding_index, e.group, row) for e, row in zip(judged, rows, strict=True)]
-    named += [(f, g, {"verdict": NOT_ESTIMABLE, "within_margin": False, "reason": reason}) for f, g, reason in not_judged]
-    return [{**about, **_place(measured, f, g), **row} for f, g, row in named]
+    rows: dict[tuple[int, int, int], dict[str, object]] = {}
+    measured = pairs[0].measured
+    wanted = [i for i, name in enumerate(measured.findings) if (name != MACRO if findings is None else name in findings)]
+    for number, pair in enumerate(pairs):
+        for attribute in attributes:
+            known = measured.known_groups(attribute)
+            for finding_index in wanted:
+                found = excesses(pair, finding_index, known)
+                judged += found
+                for g in known:
+                    rows[number, finding_index, g] = {}
+                for g in set(known) - {e.group for e in found}:
+                    reason = str(pair.reasons[finding_index, g]) or NOBODY_TO_COMPARE
+                    rows[number, finding_index, g] = {"verdict": NOT_ESTIMABLE, "within_margin": False, "reason": reason}
+    # A budget that was not planned must not weaken what was planned, nor be judged as if it were alone.
+    planned = [e for e in judged if epsilons is None or e.pair.private.arm.epsilon in epsilons]
+    added = judged if len(planned) < len(judged) else []
+    verdicts = {id(e): row for some in (added, planned) for e, row in zip(some, _judge(some, margin), strict=True)}
+    numbers = {id(pair): number for number, pair in enumerate(pairs)}
+    for e in judged:
+        rows[numbers[id(e.pair)], e.finding_index, e.group] = verdicts[id(e)]
+    return [{**pairs[n].facts(), "margin": margin, **_place(measured, f, g), **row} for (n, f, g), row in rows.items()]
 
 
 def _place(measured: Measured, finding_index: int, group: int) -> dict[str, object]:
@@ -136,82 +131,27 @@ def _place(measured: Measured, finding_index: int, group: int) -> dict[str, obje
     return {"attribute": attribute, "subgroup": subgroup, "finding": measured.findings[finding_index], **counts}
 
 
-def _excesses(pair: PairedDifference, finding_index: int, known: list[int]) -> list[Excess]:
-    """Every estimable subgroup of one attribute against the others; none where there are fewer than two.
-
-    Macro is the mean of a subgroup's excesses over the findings that are estimable of everybody; a subgroup that lacks one has no mean.
-    """
-    measured = pair.measured
-    if measured.findings[finding_index] == MACRO:
-        in_mean = np.flatnonzero(~np.isnan(pair.values[:-1, 0]))
-        each = [e for f in in_mean for e in _excesses(pair, int(f), known)]
-        own = {g: [e for e in each if e.group == g] for g in known}
-        return [_mean(finding_index, own[g]) for g in known if len(in_mean) and len(own[g]) == len(in_mean)]
-    groups = [g for g in known if not np.isnan(pair.values[finding_index, g])]
-    if len(groups) < 2:
-        return []
-    sizes = measured.counts["n_patients"][finding_index, groups].astype(float)
-    contrast = against_others(sizes)
-    influence = np.stack([measured.grouping.by_patient(pair.influence[finding_index], g) for g in groups])
-    gain = measured.metric.gain
-    # A loss is minus the gain. The excess of each run is kept too, so that chance in training enters as the excess varies, not as its
-    # parts do: a shift that all subgroups of a run share cancels.
-    patients = -gain * (contrast @ influence)
-    private, other = (gain * arm.by_run[:, finding_index][:, groups] @ contrast.T for arm in (pair.private, pair.non_private))
-    loss = -gain * pair.values[finding_index, groups]
-    excess = contrast @ loss
-    n_effective = float(np.minimum(*(arm.n_effective[finding_index, groups] for arm in (pair.private, pair.non_private))).min())
-    return [
-        Excess(finding_index, g, float(loss[i]), float(loss[i] - excess[i]), patients[i], private[:, i], other[:, i], n_effective)
-        for i, g in enumerate(groups)
-    ]
-
-
-def _mean(finding_index: int, excesses: Sequence[Excess]) -> Excess:
-    """The mean over findings of one subgroup's excesses."""
-
-    def mean(name: str) -> Floats:
-        return np.asarray(np.mean([getattr(e, name) for e in excesses], axis=0))
-
-    arrays = (mean("patients"), mean("by_private"), mean("by_non_private"))
-    numbers = (float(mean("loss")), float(mean("loss_others")))
-    return Excess(finding_index, excesses[0].group, *numbers, *arrays, float(mean("n_effective")))
-
-
-def _judge(pair: PairedDifference, judged: Sequence[Excess], margin: float) -> list[dict[str, object]]:
+def _judge(judged: Sequence[Excess], margin: float) -> list[dict[str, object]]:
     """The rest of each row, adjusted over all of `judged`."""
     if not judged:
         return []
-    influence = np.stack([e.patients for e in judged])
-    of_patients = jackknife_of_patients(influence, np.array([e.n_effective for e in judged]))
-    private, non_private = (np.stack([getattr(e, name) for e in judged], axis=1) for name in ("by_private", "by_non_private"))
-    variance, freedom = added(*of_patients, *training_variance(private, non_private))
-    excess = np.array([e.loss - e.loss_others for e in judged])
-    error = np.sqrt(variance)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        p = np.where(error > 0, t.sf(excess / error, freedom), 1.0)
-        # Of the patients' part alone: what training adds is in `error` only and so counts as uncorrelated. That is stricter than any
-        # positive correlation, and close to Bonferroni's bound, which no correlation passes.
-        correlation = np.nan_to_num((influence @ influence.T) / np.outer(error, error))
-    np.fill_diagonal(correlation, 1)
-    adjusted, single = max_t(p, correlation, level=LEVEL)
-    # The unadjusted level at which a single test is judged, as a t quantile with each test's own degrees of freedom.
-    critical = quantile(1 - single, freedom)
-    low, high = excess - critical * error, excess + quantile(1 - LEVEL, freedom) * error
-    # A true excess so large puts the estimate above the critical bound with a probability of `POWER`, whatever excess was seen.
-    detectable = (critical + quantile(POWER, freedom)) * error
-    by_holm = holm(p)
-    rows = []
-    for i, e in enumerate(judged):
-        row: dict[str, object] = {"loss": e.loss, "loss_others": e.loss_others, "excess": excess[i]}
-        row |= {"excess_low": low[i], "excess_high": high[i], "detectable": detectable[i]}
-        if pair.knows_training:
-            row |= {"p_value": p[i], "p_adjusted": adjusted[i], "p_holm": by_holm[i], "reason": ""}
+    together = JointExcesses(judged)
+    low, high = together.bounds
+    # No excess is larger than 2, a rise of one subgroup from 0 to 1 while the others fall from 1 to 0.
+    low, high = np.maximum(low, -2), np.minimum(high, 2)
+    rows: list[dict[str, object]] = [
+        {"loss": e.loss, "loss_others": e.loss_others, "excess": e.value, "excess_low": low[i], "excess_high": high[i]}
+        for i, e in enumerate(judged)
+    ]
+    for i, row in enumerate(rows):
+        row["n_comparisons"] = len(judged)
+        if judged[i].pair.knows_training:
+            row |= dict(zip(("p_value", "p_adjusted", "p_holm"), (p[i] for p in together.p_values), strict=True))
             row |= {"verdict": _verdict(low[i], high[i], margin), "within_margin": bool(high[i] < margin)}
+            row |= {"detectable": together.detectable[i], "reason": ""}
         else:
-            # No p-value: it would come from the patients alone and look smaller than it is.
+            # No p-value and nothing detectable: both would come from the patients alone.
             row |= {"verdict": NOT_ENOUGH, "within_margin": False, "reason": ONE_RUN}
-        rows.append(row)
     return rows
 
 

@@ -55,13 +55,13 @@ def _run_tables(measured: Measured, attributes: Sequence[str]) -> Iterator[pd.Da
     metric = measured.metric
     groups = [group for of in attributes for group in measured.groups_of(of).values()]
     for run in range(len(measured.runs)):
-        variance, freedom = measured.scaled_variances(run)
-        low, high = measured.ends(measured.values[run], variance, freedom, measured.n_effective[run])
+        limits = measured.limits(run)
+        low, high = limits.at()
         arrays = {
             **dict(zip(metric.columns, (measured.values[run], low, high), strict=True)),
             "standard_error": np.sqrt(measured.variances(run)[0]),
-            "logit_error": np.sqrt(variance),
-            "freedom": freedom,
+            "logit_error": np.sqrt(limits.bounded()),
+            "freedom": limits.freedom,
             **measured.counts,
             "n_effective": measured.n_effective[run],
             "n_findings": measured.n_findings,

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import norm
 from statsmodels.stats.multitest import multipletests
@@ -6,9 +7,9 @@ from statsmodels.stats.multitest import multipletests
 from benchmarks.verdict import verdicts
 from dpmed_core.evaluation.statistics.multiplicity import holm, max_t
 from dpmed_core.evaluation.tables.cost_of_privacy import NOT_ENOUGH
-from dpmed_core.evaluation.tables.fairness_verdict import NOT_ESTIMABLE, NOT_WIDENED, WIDENED
+from dpmed_core.evaluation.tables.fairness_verdict import NOT_ESTIMABLE, NOT_WIDENED, WIDENED, verdict_rows
 from dpmed_core.evaluation.tables.size_loss import pearson
-from tests.scored import cost_table, gap_table, size_loss_table, subgroup_table, verdict_table
+from tests.scored import cost_table, evaluation_tables, gap_table, size_loss_table, subgroup_table, verdict_table
 
 TWO_EACH = {"reference0": np.nan, "reference1": np.nan, "private0": 1.0, "private1": 1.0}
 
@@ -39,7 +40,7 @@ def test_holm_is_statsmodels():
 def test_max_t_of_independent_tests_is_sidaks_and_of_one_test_repeated_is_that_test():
     p = np.array([0.001, 0.01, 0.04, 0.3])
     adjusted, single = max_t(p, np.eye(4))
-    assert adjusted == pytest.approx(1 - (1 - p) ** 4, rel=0.08) and single == pytest.approx(1 - 0.95 ** (1 / 4), rel=0.08)
+    assert adjusted == pytest.approx(1 - (1 - p) ** 4, rel=0.08, abs=0.001) and single == pytest.approx(1 - 0.95 ** (1 / 4), rel=0.08)
     adjusted, single = max_t(p, np.ones((4, 4)))
     assert adjusted == pytest.approx(p, rel=0.1) and single == pytest.approx(0.05, rel=0.05)
 
@@ -67,14 +68,44 @@ def test_the_detectable_change_does_not_depend_on_the_observed_one(same_scores):
     """Losing in women or in men: the standard errors are alike, so are the detectable changes, though one excess is above 0."""
     table = verdict_table(spoil(same_scores, same_scores["sex"] == "female", share=0.3), ["sex"], margin=0.05)
     pairs = table[table["finding"] == "mass"].set_index("subgroup")
-    assert pairs.loc["female", "detectable"] == pytest.approx(pairs.loc["male", "detectable"])
+    # The limits of one side are not quite those of the other.
+    assert pairs.loc["female", "detectable"] == pytest.approx(pairs.loc["male", "detectable"], rel=0.01)
     assert pairs.loc["female", "excess"] == pytest.approx(-pairs.loc["male", "excess"])
+
+
+def test_a_budget_that_was_not_planned_changes_no_planned_verdict(make_scored):
+    runs = {"reference0": np.nan, "reference1": np.nan} | {f"private{e:g}-{seed}": e for e in (1.0, 8.0, 2.0) for seed in range(2)}
+    scored = make_scored(runs, n_patients=300)
+    planned = scored[scored["epsilon"].isna() | scored["epsilon"].isin([1.0, 8.0])]
+    both, alone = (
+        verdict_rows(evaluation_tables(s, ["sex"]).auroc.measured, ["sex"], margin=0.05, epsilons=(1.0, 8.0)) for s in (scored, planned)
+    )
+    pd.testing.assert_frame_equal(both[both["epsilon"] != 2.0].reset_index(drop=True), alone.reset_index(drop=True))
+    other = both[both["epsilon"] == 2.0]
+    assert set(other["n_comparisons"]) == {3 * len(other)} and set(alone["n_comparisons"]) == {len(alone)}
+
+
+def test_more_budgets_make_every_bound_of_the_family_wider(make_scored):
+    runs = {"reference0": np.nan, "reference1": np.nan} | {f"private{e:g}-{seed}": e for e in (1.0, 8.0) for seed in range(2)}
+    measured = evaluation_tables(make_scored(runs, n_patients=300), ["sex"]).auroc.measured
+    nine, one = verdict_rows(measured, ["sex"], margin=0.05), verdict_rows(measured, ["sex"], margin=0.05, epsilons=(1.0,))
+    at_one = [table[table["epsilon"] == 1.0].reset_index(drop=True) for table in (nine, one)]
+    assert (at_one[0]["n_comparisons"] == 2 * at_one[1]["n_comparisons"]).all()
+    assert (at_one[0]["p_adjusted"] >= at_one[1]["p_adjusted"]).all()
+
+
+def test_no_detectable_change_is_larger_than_a_fall_to_chance(make_scored):
+    """Ten patients of each sex: a change of more than the AUROC's distance from 0.5 is no loss that privacy can cause."""
+    table = verdict_table(make_scored(TWO_EACH, n_patients=60), ["sex", "age"], margin=0.05)
+    judged = table[table["reason"] == ""]
+    assert judged["detectable"].isna().any() and (judged["detectable"].dropna() < 0.5).all()
+    assert judged["excess_low"].ge(-2).all() and judged["excess_high"].le(2).all()
 
 
 def test_one_training_run_is_never_enough(same_scores):
     scored = spoil(same_scores, same_scores["sex"] == "female")
     table = verdict_table(scored[scored["run_id"].isin(["reference0", "private0"])], ["sex"], margin=0.05)
-    assert set(table["verdict"]) == {NOT_ENOUGH} and table["p_value"].isna().all()
+    assert set(table["verdict"]) == {NOT_ENOUGH} and table[["p_value", "detectable"]].isna().all().all()
     assert table["reason"].str.contains("one training run").all()
 
 
