@@ -8,6 +8,7 @@ import sys
 
 import click
 
+from dpmed_core.commands.analysis_plan import analysis_plan
 from dpmed_core.commands.cohort import cohort
 from dpmed_core.commands.evaluation import evaluate, reference
 from dpmed_core.commands.export import export
@@ -26,7 +27,7 @@ def dpmed() -> None:
     """Train private and non-private classifiers on a cohort of images and measure what privacy costs. Research use only."""
 
 
-for command in (cohort, train, sweep, runs, evaluate, export, ledger, reference, engine, first_start, import_job):
+for command in (cohort, analysis_plan, train, sweep, runs, evaluate, export, ledger, reference, engine, first_start, import_job):
     dpmed.add_command(command)
 
 

@@ -43,11 +43,6 @@ class Settings(BaseSettings):
         return self.data_dir / "runs"
 
     @property
-    def analysis_plans_dir(self) -> Path:
-        """Where recorded analysis plans are kept."""
-        return self.data_dir / "families"  # the folder's earlier name: plans that earlier versions recorded must still be found
-
-    @property
     def reference_dir(self) -> Path:
         """Where the published reference values that ship with the product are, whatever the data folder."""
         return PRODUCT_DATA_DIR / "reference"

@@ -5,10 +5,11 @@ import streamlit as st
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.phrases import counted
-from dpmed_core.reporting.catalogue import CATALOGUE, Choice, Page, figures_of
+from dpmed_core.reporting.catalogue import CATALOGUE, Page, figures_of
+from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.wording.fairness import fairness_sentence
 from dpmed_core.runs.status import OPEN_STATES
-from widgets.analysis_plan import choose_plan, look_at_plan
+from widgets.analysis_plan import choose_plan, plans_of
 from widgets.attributes import choose_attribute
 from widgets.budget import choose_epsilon, show_guarantee, show_left_out
 from widgets.choices import Choices, current_choices
@@ -41,20 +42,22 @@ def show_results(cohort: Cohort, choices: Choices, attribute: str, metric: str) 
         shown = Choice(
             finding=choices.finding, recipe=choices.recipe, unit=choices.unit, epsilon=epsilon, attribute=attribute, metric=metric
         )
-        lock = look_at_plan(cohort)  # recorded before any result of the verdict is computed
+        plans = plans_of(cohort)
         show_summary(tables, shown)
         show_guarantee(of_choice.loc[of_choice["epsilon"] == epsilon, "run_id"].iloc[0])
         # The figures are drawn first, since the verdict needs the tables of all attributes of the plan; on the page it comes before them.
         place_of_verdict = st.container()
         show_figures(tables, shown, cohort)
         with place_of_verdict:
-            of_plan = tables_of(cohort, lock.plan.attributes, margin=lock.plan.margin, findings=lock.plan.findings)
-            show_verdicts(of_plan, lock, shown)
+            plan = plans.plan
+            together = None if plans.is_exploratory else plan.epsilons
+            of_plan = tables_of(cohort, plan.attributes, margin=plan.margin, findings=plan.findings, epsilons=together)
+            show_verdicts(of_plan, plans, shown)
         downloads(FIGURES, tables, shown, cohort)
         show_groups(tables, shown)
 
     live(cohort, part)
-    with st.expander("What the verdict is about: groups, findings and margin"):
+    with st.expander("Analysis plan: groups, findings and margin of the verdict"):
         choose_plan(cohort)
 
 

@@ -16,7 +16,8 @@ from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.phrases import counted, delta_text
 from dpmed_core.privacy.total_sentence import total_sentence
-from dpmed_core.reporting.catalogue import CATALOGUE, Choice, Page, figures_of
+from dpmed_core.reporting.catalogue import CATALOGUE, Page, figures_of
+from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.wording.utility import utility_sentence
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.runs.status import OPEN_STATES, RunState

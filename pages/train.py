@@ -12,6 +12,7 @@ from dpmed_core.runs.plan import estimate_seconds, n_train_units, parse_delta, p
 from dpmed_core.runs.status import OPEN_STATES, RunState, RunStatus
 from dpmed_core.training.recipes.catalogue import RECIPES
 from dpmed_core.training.spec import PrivacyUnit, RunSpec, default_delta
+from widgets.analysis_plan import choose_plan
 from widgets.choices import current_choices
 from widgets.cohort import chosen_cohort
 from widgets.lookup import installation, live, runs_of
@@ -93,6 +94,8 @@ def show_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
     if private:
         st.caption(f"With {counted(len(private), 'new private model', 'new private models')}: {total_sentence(total_of(cohort, private))}")
     st.caption("Models without privacy have no privacy guarantee; internal comparison only.")
+    with st.expander("Analysis plan: what the models will be compared on"):
+        choose_plan(cohort)
     if st.button(f"Train {counted(len(new), 'model', 'models')}", type="primary", disabled=not new, icon=":material/play_arrow:"):
         try:
             installation().ledger.ask(cohort, new)

@@ -48,7 +48,8 @@ def test_show_prints_totals_cap_head_and_entries(run, trained, cohort):
         assert {"epsilon", "delta", "draws", "non_private", "patients", "cap", "head", "entries"} <= set(shown)
         assert shown["epsilon"] == shown["patients"]["largest"] == pytest.approx(trained.epsilon, rel=1e-9)
         assert (shown["draws"], shown["non_private"], shown["cap"], shown["patients"]["above_cap"]) == (1, 1, None, 0)
-        assert shown["entries"][-1]["digest"] == shown["head"] and len(shown["entries"]) == 6
+        assert shown["entries"][-1]["digest"] == shown["head"] and len(shown["entries"]) == 7
+        assert shown["entries"][0]["kind"] == "plan"
     assert json.loads(run("show", "--delta", "1e-3", "--json").stdout)["epsilon"] < trained.epsilon
     assert "not between 0 and 1" in str(run("show", "--delta", "2").exception)
     assert "Cumulative privacy loss of 1 private training" in run("show").stdout

@@ -1,62 +1,48 @@
-"""The analysis plan of the fairness verdict: chosen, and locked before its results are shown."""
+"""The analysis plan: what stands in the ledger, and the form that writes or changes it."""
 
 import streamlit as st
 
 from dpmed_core.cohort.display_names import attribute_title, finding_title
-from dpmed_core.cohort.groups import ATTRIBUTES
 from dpmed_core.cohort.schema import Cohort
-from dpmed_core.evaluation.analysis_plan import AnalysisPlan, AnalysisPlans, Lock
-from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN
+from dpmed_core.evaluation.analysis_plan import AnalysisPlan, PlanRecord
 from widgets.attributes import attribute_options
 from widgets.lookup import installation
 
-KEPT = "analysis-plan-of-"
-"""Begins the session's key of the plan that this reader chose, by cohort version."""
 
-
-def analysis_plans() -> AnalysisPlans:
-    """This installation's record of analysis plans."""
-    return AnalysisPlans(installation().settings.analysis_plans_dir, installation().key)
-
-
-def look_at_plan(cohort: Cohort) -> Lock:
-    """The plan in use, recorded before its results are shown: this reader's choice, else the locked one, else the default, locked now."""
-    chosen = st.session_state.get(f"{KEPT}{cohort.fingerprint}")
-    return analysis_plans().look(cohort, chosen or analysis_plans().first(cohort) or default_plan(cohort))
-
-
-def default_plan(cohort: Cohort) -> AnalysisPlan:
-    """Sex, age and every co-morbidity, over all findings."""
-    return AnalysisPlan.of([*ATTRIBUTES, *cohort.comorbidities], cohort.findings, DEFAULT_MARGIN)
+def plans_of(cohort: Cohort) -> PlanRecord:
+    """What was planned for the cohort; looking writes nothing."""
+    return installation().ledger.plan_record(cohort)
 
 
 def choose_plan(cohort: Cohort) -> None:
-    """Show the form that chooses an analysis plan.
-
-    The first choice is locked; a later one is recorded and its verdicts are marked as not planned.
-    """
-    locked = analysis_plans().first(cohort)
-    first = locked or default_plan(cohort)
-    # The locked plan may have been made with attributes that the page does not offer, by the command line.
-    options = list(dict.fromkeys([*attribute_options(cohort), *first.attributes]))
+    """Show the plan, and the form that writes the first or changes it."""
+    plans = plans_of(cohort)
+    now = plans.plan
+    # A plan may have been made with attributes that the page does not offer, by the command line.
+    options = list(dict.fromkeys([*attribute_options(cohort), *now.attributes]))
     with st.form("analysis-plan", border=False):
         st.markdown(
-            "The groups, findings and margin of the verdict are locked with date and time before results are shown, so that nobody can "
-            "choose them to suit the results. "
+            "What will be compared is written down before results exist, so that nobody can choose it to suit them: groups, findings and "
+            "margin here, recipe, budgets and training runs when the first models are asked for. It is kept in the ledger, where a change "
+            "or removal shows. "
             + (
-                "You can look at another choice; the page then says that it was not planned."
-                if locked
-                else "If you choose nothing, the choice below is locked."
+                "A change is added to it, with its time and reason; made after results could be seen, it makes the verdicts exploratory."
+                if plans.written
+                else "If you choose nothing, the choice below is written when the first models are asked for."
             )
         )
-        attributes = st.multiselect("Groups by", options, list(first.attributes), format_func=attribute_title)
-        findings = st.multiselect("Findings", cohort.findings, list(first.findings), format_func=finding_title)
-        margin = st.number_input("Margin: extra loss of AUROC that is still acceptable", 0.001, 0.499, first.margin, 0.005, format="%.3f")
-        if st.form_submit_button("Look under this choice" if locked else "Lock this choice"):
+        if plans.written:
+            st.caption(plans.sentence())
+        attributes = st.multiselect("Groups by", options, list(now.attributes), format_func=attribute_title)
+        findings = st.multiselect("Findings", cohort.findings, list(now.findings), format_func=finding_title)
+        margin = st.number_input("Margin: loss of AUROC that is still acceptable", 0.001, 0.499, now.margin, 0.005, format="%.3f")
+        reason = st.text_input("Why it is changed") if plans.written else ""
+        if st.form_submit_button("Change the plan" if plans.written else "Write the plan"):
             if not attributes or not findings:
                 st.error("Choose at least one grouping and one finding.")
-                return
-            plan = AnalysisPlan.of(attributes, findings, margin)
-            analysis_plans().look(cohort, plan)
-            st.session_state[f"{KEPT}{cohort.fingerprint}"] = plan
-            st.rerun()
+            elif plans.written and not reason.strip():
+                st.error("Say why the plan is changed: the reason is kept with it.")
+            else:
+                changed = AnalysisPlan.of(attributes, findings, margin, reference=now.reference, operating_point=now.operating_point)
+                installation().ledger.write_plan(cohort, changed, reason=reason.strip())
+                st.rerun()

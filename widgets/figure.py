@@ -11,10 +11,12 @@ from dpmed_core.evaluation.metrics.auroc import AUROC
 from dpmed_core.evaluation.metrics.catalogue import OFFERED
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.privacy.provenance import provenance_of
-from dpmed_core.reporting.catalogue import CATALOGUE, Choice, draw
+from dpmed_core.reporting.catalogue import CATALOGUE, draw, why_exploratory
+from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.export import SUFFIXES, exported
 from dpmed_core.reporting.figures.style import Canvas
 from dpmed_core.reporting.static_images import NO_BROWSER, PICTURE_FORMATS, browser
+from widgets.analysis_plan import plans_of
 from widgets.choices import choice
 from widgets.lookup import canvas, installation
 
@@ -34,7 +36,8 @@ def choose_metric() -> str:
 def show_figure(name: str, tables: EvaluationTables, shown: Choice, cohort: Cohort) -> None:
     """Show the figure `name` of `shown` in the colours of the reader's theme; where there is nothing to draw, say why."""
     try:
-        figure = _drawn(name, tables.token, shown, canvas(), _tables=tables, _cohort=cohort)
+        exploratory = why_exploratory(name, tables, shown, plans_of(cohort))
+        figure = _drawn(name, tables.token, shown, canvas(), exploratory, _tables=tables, _cohort=cohort)
     except ExportError as error:
         st.info(str(error))
         return
@@ -43,11 +46,11 @@ def show_figure(name: str, tables: EvaluationTables, shown: Choice, cohort: Coho
 
 
 @st.cache_resource(max_entries=MOST_KEPT, show_spinner=False)
-def _drawn(name: str, token: str, shown: Choice, on: Canvas, _tables: EvaluationTables, _cohort: Cohort) -> go.Figure:
+def _drawn(name: str, token: str, shown: Choice, on: Canvas, exploratory: str, _tables: EvaluationTables, _cohort: Cohort) -> go.Figure:
     # Streamlit makes the cache key of all arguments but those with an underscore: `token` stands for the tables, which cannot be hashed and
     # belong to one cohort.
     del token
-    return draw(name, _tables, shown, _cohort, on)
+    return draw(name, _tables, shown, _cohort, on, exploratory=exploratory)
 
 
 def _exported(name: str, tables: EvaluationTables, cohort: Cohort, shown: Choice, suffix: str) -> bytes:

@@ -20,7 +20,12 @@ Finished = tuple[tuple[str, float], ...]
 
 
 def tables_of(
-    cohort: Cohort, by: Sequence[str] = (), *, margin: float = DEFAULT_MARGIN, findings: Sequence[str] | None = None
+    cohort: Cohort,
+    by: Sequence[str] = (),
+    *,
+    margin: float = DEFAULT_MARGIN,
+    findings: Sequence[str] | None = None,
+    epsilons: Sequence[float] | None = None,
 ) -> EvaluationTables:
     """The tables of the finished runs on `cohort`, of which no caller may change a row: all sessions share them.
 
@@ -29,10 +34,11 @@ def tables_of(
         by: attributes of the subgroups.
         margin: acceptable loss, for costs and verdicts.
         findings: those of the verdicts; None for all.
+        epsilons: budgets whose verdicts are judged together; None for all.
     """
     finished = tuple((s.run_id, s.progress.updated_at) for s in finished_runs(installation().runs, cohort))
-    judged = None if findings is None else tuple(findings)
-    return _tables(cohort.fingerprint, finished, tuple(by), margin, judged, chosen_delta(), _cohort=cohort)
+    judged, budgets = (None if names is None else tuple(names) for names in (findings, epsilons))
+    return _tables(cohort.fingerprint, finished, tuple(by), margin, judged, budgets, chosen_delta(), _cohort=cohort)
 
 
 @st.cache_resource(max_entries=MOST_KEPT, show_spinner=False)
@@ -42,6 +48,7 @@ def _tables(
     by: tuple[str, ...],
     margin: float,
     findings: tuple[str, ...] | None,
+    epsilons: tuple[float, ...] | None,
     delta: float | None,
     _cohort: Cohort,
 ) -> EvaluationTables:
@@ -49,7 +56,7 @@ def _tables(
     def read() -> Scores:
         return _scores(fingerprint, finished, _cohort).at_one_delta(delta)
 
-    return EvaluationTables(read, by, margin=margin, findings=findings)
+    return EvaluationTables(read, by, margin=margin, findings=findings, epsilons=epsilons)
 
 
 @st.cache_resource(max_entries=FEW_KEPT, show_spinner=False)

@@ -4,11 +4,11 @@ import pandas as pd
 import streamlit as st
 
 from dpmed_core.cohort.display_names import attribute_phrase, attribute_title, finding_title, subgroup_title
-from dpmed_core.evaluation.analysis_plan import Lock
+from dpmed_core.evaluation.analysis_plan import Look, PlanRecord
 from dpmed_core.evaluation.metrics.metric import Metric
 from dpmed_core.evaluation.scores.arms import CONVENTIONAL, SAMPLED_ALIKE
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
-from dpmed_core.reporting.catalogue import Choice
+from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.wording.fairness import verdict_sentence
 
 REFERENCE_TITLES = {SAMPLED_ALIKE: "The same recipe without privacy", CONVENTIONAL: "Conventional training, image by image"}
@@ -20,14 +20,14 @@ VERDICT_TITLES = {
 }
 
 
-def show_verdicts(tables: EvaluationTables, lock: Lock, shown: Choice) -> None:
+def show_verdicts(tables: EvaluationTables, plans: PlanRecord, shown: Choice) -> None:
     """Show whether privacy widened a difference between groups.
 
     A sentence for each reference, the analysis plan, and a table of every comparison in it.
 
     Args:
         tables: of the plan's attributes, findings and margin, which need not be those of the page.
-        lock: the plan.
+        plans: the plan.
         shown: the recipe, unit, budget, attribute and finding of the page.
     """
     at_budget = Choice(recipe=shown.recipe, unit=shown.unit).rows(tables.verdicts)
@@ -40,13 +40,27 @@ def show_verdicts(tables: EvaluationTables, lock: Lock, shown: Choice) -> None:
             st.markdown(f"**Against {REFERENCE_TITLES[reference].lower()}:** {sentence}")
     if at_budget.empty:
         st.markdown("There is no model without privacy to compare with: train one on the page *Train*.")
-    st.caption(f"Margin: {lock.plan.margin:g} of AUROC. {lock.sentence()}")
+    look = Look(recipe=shown.recipe, unit=shown.unit, epsilon=shown.epsilon, attribute=shown.attribute, finding=shown.finding)
+    st.caption(f"Margin: {plans.plan.margin:g} of AUROC. {_judged_together(at_budget)}{plans.sentence()}")
+    if (why := plans.why_exploratory(look)) and not plans.is_exploratory:
+        st.caption(f":material/explore: {why}")
     # A closed expander's table is not sent with every move of the slider.
     table = st.expander(f"All {len(at_budget)} comparisons of the analysis plan", key="verdicts-open", on_change="rerun")
     if table.open:
         table.dataframe(
             _in_words(at_budget), hide_index=True, column_config=_three_digits("Loss", "Others' loss", "Difference", "at least", "at most")
         )
+
+
+def _judged_together(rows: pd.DataFrame) -> str:
+    """How many comparisons the verdicts hold for at once."""
+    n = rows["n_comparisons"].max()
+    if pd.isna(n):
+        return ""
+    return (
+        f"Verdicts hold for {n:.0f} comparisons at once, over groups, findings and budgets: moving the slider shows others of them and "
+        "makes none less certain. "
+    )
 
 
 def show_groups(tables: EvaluationTables, shown: Choice) -> None:

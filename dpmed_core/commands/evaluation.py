@@ -1,6 +1,7 @@
 """`evaluate` and `reference`: tables of the trained models, and of published results."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import click
@@ -12,23 +13,23 @@ from dpmed_core.commands.cohort import names
 from dpmed_core.commands.output import json_option, records, say
 from dpmed_core.commands.spent import spent_on
 from dpmed_core.errors import CohortError
-from dpmed_core.evaluation.analysis_plan import AnalysisPlan, AnalysisPlans, Lock
+from dpmed_core.evaluation.analysis_plan import AnalysisPlan, Look, PlanRecord
 from dpmed_core.evaluation.metrics.auroc import AUROC
 from dpmed_core.evaluation.metrics.catalogue import OFFERED, metric_called
 from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.evaluation.scores.load_scores import read_scores
 from dpmed_core.evaluation.scores.operating_point import OperatingRule
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables, MetricTables
-from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN
 from dpmed_core.evaluation.tables.published_results import pdac_gap_table, pdac_reference, pdac_table
 from dpmed_core.installation import Installation
 from dpmed_core.phrases import counted
+from dpmed_core.reporting.provenance import planned_or_not
 from dpmed_core.settings import load_settings
 from dpmed_core.training.result import NEIGHBORING_RELATION
 
 OF_METRIC = ("utility", "subgroups", "gaps", "means", "costs", "size_loss")
 """Tables of the chosen metric."""
-OF_ALL = ("verdicts", "rates", "parity", "disparity", "calibration", "net_benefit")
+OF_ALL = ("rates", "parity", "disparity", "calibration", "net_benefit")
 """Tables that do not depend on the chosen metric."""
 _ARM = ("recipe", "unit", "epsilon")
 _SUBGROUP = ("attribute", "subgroup", "finding")
@@ -49,10 +50,10 @@ READABLE = {
 @click.option(
     "--by", help="Attributes for subgroups, comma-separated: sex, age, age:quartiles, age:40/65, a co-morbidity, or two as sex*age."
 )
-@click.option("--margin", default=DEFAULT_MARGIN, show_default=True, help="Loss that is still acceptable.")
-@click.option("--findings", help="Findings that the fairness verdict is about, comma-separated; default all.")
+@click.option("--margin", type=float, help="Loss that is still acceptable. Default: that of the analysis plan.")
+@click.option("--findings", help="Findings that the fairness verdict is about, comma-separated. Default: those of the analysis plan.")
 @click.option(
-    "--operating-point", "point", default="youden", show_default=True, help="youden, sensitivity=0.9 or specificity=0.9, on validation."
+    "--operating-point", "point", help="youden, sensitivity=0.9 or specificity=0.9, on validation. Default: that of the analysis plan."
 )
 @click.option("--metric", "metric_name", default=AUROC.name, show_default=True, help=f"What is measured: {', '.join(OFFERED)}.")
 @json_option
@@ -60,27 +61,29 @@ def evaluate(
     cohort_name: str,
     recipe: str | None,
     by: str | None,
-    margin: float,
+    margin: float | None,
     findings: str | None,
-    point: str,
+    point: str | None,
     metric_name: str,
     as_json: bool,
 ) -> None:
     """The trained models on held-out patients: AUROC or another metric, and what privacy costs which patients, with intervals.
 
-    Overall and by subgroup, the gap between subgroups, paired costs of privacy, the fairness verdict, rates at an operating point. The
-    subgroups, findings and margin of the first evaluation are locked; a later one with another choice says so.
+    Overall and by subgroup, the gap between subgroups, paired costs of privacy, the fairness verdict, rates at an operating point. What the
+    analysis plan does not name is marked as exploratory.
     """
     installation = Installation.open()
     cohort = installation.cohorts.load(cohort_name)
-    attributes, judged = tuple(dict.fromkeys(names(by))), names(findings) or cohort.findings
-    # Everything that may be wrong with the request is refused first: a plan is locked once and for all.
+    plans = installation.ledger.plan_record(cohort)
+    attributes, judged = tuple(dict.fromkeys(names(by))), names(findings) or plans.plan.findings
+    margin = plans.plan.margin if margin is None else margin
     _check(cohort, attributes, judged)
-    rule, metric = OperatingRule.parse(point), metric_called(metric_name)
-    lock = _lock(installation, cohort, AnalysisPlan.of(attributes, judged, margin)) if attributes else None
+    rule, metric = OperatingRule.parse(point or plans.plan.operating_point), metric_called(metric_name)
+    chosen = AnalysisPlan.of(attributes, judged, margin)
     tables = EvaluationTables(
         partial(read_scores, installation.runs, cohort, recipe=recipe), attributes, margin=margin, findings=judged, rule=rule
     )
+    verdicts = _verdicts(tables, chosen, plans)
     for run_id in tables.damaged:
         click.echo(f"Run {run_id} is damaged and left out: train it again with `runs retry {run_id}`.", err=True)
     if tables.superseded:
@@ -90,17 +93,20 @@ def evaluate(
     document: dict[str, object] = {name: records(getattr(of_metric, name)) for name in OF_METRIC}
     document |= {name: records(getattr(tables, name)) for name in OF_ALL}
     document["guarantees"] = records(guarantees(tables))
-    plan = _plan_fields(lock)
+    look = Look(margin=margin, operating_point=point or plans.plan.operating_point, metric=metric.name)
+    document["verdicts"] = records(verdicts.assign(analysis_plan=planned_or_not(verdicts, plans, replace(look, metric=None))))
+    document["costs"] = records(of_metric.costs.assign(analysis_plan=planned_or_not(of_metric.costs, plans, look)))
+    plan = _plan_fields(plans, chosen) if attributes else None
     # The key "family" is for scripts written for earlier versions.
     spent = spent_on(installation, cohort)
     document |= {"spent": spent.fields, "metric": metric.name, "operating_point": rule.sentence(), "analysis_plan": plan, "family": plan}
-    readable = _readable(tables, of_metric, lock)
+    readable = _readable(tables, of_metric, verdicts, plans)
     nothing = f"No finished run on {cohort_name} yet: train some with `sweep`."
     say(document, f"{readable}\n\n{spent.sentence}" if readable else nothing, as_json=as_json)
 
 
 def _check(cohort: Cohort, attributes: Sequence[str], findings: Sequence[str]) -> None:
-    """Refuse what the cohort does not have, before anything is locked."""
+    """Refuse what the cohort does not have, before anything is read."""
     for attribute in attributes:
         subgroups(cohort.cases, attribute)
     for finding in findings:
@@ -108,14 +114,39 @@ def _check(cohort: Cohort, attributes: Sequence[str], findings: Sequence[str]) -
             raise CohortError(f"There is no finding {finding!r} in {cohort.name}: choose from {', '.join((*cohort.findings, MACRO))}.")
 
 
-def _lock(installation: Installation, cohort: Cohort, plan: AnalysisPlan) -> Lock:
-    return AnalysisPlans(installation.settings.analysis_plans_dir, installation.key).look(cohort, plan)
+def _verdicts(tables: EvaluationTables, chosen: AnalysisPlan, plans: PlanRecord) -> pd.DataFrame:
+    """The verdicts on what was chosen.
+
+    What the plan names is judged together with all else that it names, though only a part may be asked for: otherwise asking for one group
+    at a time would undo the adjustment. Anything else is judged by itself.
+    """
+    if not chosen.attributes or not (
+        set(chosen.attributes) <= set(plans.plan.attributes) and set(chosen.findings) <= set(plans.plan.findings)
+    ):
+        return tables.verdicts
+    planned = EvaluationTables(
+        lambda: tables.scores,
+        plans.plan.attributes,
+        margin=chosen.margin,
+        findings=plans.plan.findings,
+        epsilons=None if plans.is_exploratory else plans.plan.epsilons,
+    ).verdicts
+    return planned[planned["attribute"].isin(chosen.attributes) & planned["finding"].isin(chosen.findings)].reset_index(drop=True)
 
 
-def _plan_fields(lock: Lock | None) -> dict[str, object] | None:
-    if lock is None:
-        return None
-    return {**lock.plan.fields(), "locked_at": lock.locked_at, "is_first": lock.is_first, "note": lock.sentence()}
+def _plan_fields(plans: PlanRecord, chosen: AnalysisPlan) -> dict[str, object]:
+    """What was chosen, and what the plan says of it; "locked_at" and "is_first" are for scripts written for earlier versions."""
+    departures = [phrase for name in chosen.attributes for phrase in plans.plan.departures(Look(attribute=name))]
+    departures += [phrase for name in chosen.findings for phrase in plans.plan.departures(Look(finding=name))]
+    departures += plans.plan.departures(Look(margin=chosen.margin))
+    return {
+        **{name: chosen.fields()[name] for name in ("attributes", "findings", "margin")},
+        "planned": plans.plan.fields() if plans.written else None,
+        "locked_at": plans.written[-1].at if plans.written else None,
+        "is_first": not plans.is_exploratory and not departures,
+        "departures": departures,
+        "note": plans.sentence(),
+    }
 
 
 def guarantees(tables: EvaluationTables) -> pd.DataFrame:
@@ -123,15 +154,15 @@ def guarantees(tables: EvaluationTables) -> pd.DataFrame:
     return tables.guarantees.assign(neighboring_relation=NEIGHBORING_RELATION)
 
 
-def _readable(tables: EvaluationTables, of_metric: MetricTables, lock: Lock | None) -> str:
+def _readable(tables: EvaluationTables, of_metric: MetricTables, verdicts: pd.DataFrame, plans: PlanRecord) -> str:
     """The most important tables, for a terminal."""
     stated = guarantees(tables)
     parts = [f"privacy\n{stated.to_string(index=False)}"] if len(stated) else []
     for name, columns in READABLE.items():
-        table: pd.DataFrame = getattr(of_metric if name in OF_METRIC else tables, name)
+        table: pd.DataFrame = verdicts if name == "verdicts" else getattr(of_metric if name in OF_METRIC else tables, name)
         if len(table):
             table = table.assign(epsilon=[f"{epsilon:g}" if pd.notna(epsilon) else "none" for epsilon in table["epsilon"]])
-            note = f"\n{lock.sentence()}" if name == "verdicts" and lock else ""
+            note = f"\n{plans.sentence()}" if name == "verdicts" else ""
             shown = [column.replace("VALUE", of_metric.metric.name) for column in columns]
             parts.append(f"{name}{note}\n{table[shown].to_string(index=False, float_format=lambda value: f'{value:.3f}')}")
     return "\n\n".join(parts)

@@ -12,7 +12,8 @@ from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN
 from dpmed_core.installation import Installation
 from dpmed_core.privacy.provenance import provenance_of
-from dpmed_core.reporting.catalogue import CATALOGUE, Choice
+from dpmed_core.reporting.catalogue import CATALOGUE
+from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.export import SUFFIXES, export_figure, refuse_unknown
 from dpmed_core.reporting.figures.style import COLUMN_MILLIMETRES, Column
 from dpmed_core.training.spec import PrivacyUnit

@@ -1,159 +1,226 @@
-"""Analysis plans: a verdict's subgroups, findings and margin, recorded before its results are first shown.
+"""Analysis plans: what a comparison of models is about, chosen before its results exist, and what a look at results departs from.
 
-One file for each version of a cohort, `FINGERPRINT.jsonl`: a line for each plan that results were shown for, in order. Each line is sealed
-with the installation's secret over the line's content and the seal before it, so a line that is changed, moved or removed is noticed,
-unless the removed line is the last. The first plan is the locked one; results under another can be shown, which is recorded and stated.
+A plan is written when the first run on a cohort is asked for, and kept in the ledger (`privacy.ledger.analysis_plans`). Looking at results
+writes nothing; whatever a look shows that the plan does not name is called exploratory, on pages, in pictures and in tables.
 """
 
-import json
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from filelock import FileLock
-
-from dpmed_core.cohort.schema import Cohort
-from dpmed_core.errors import SettingsError, SpecError
+from dpmed_core.cohort.display_names import attribute_phrase, finding_phrase
+from dpmed_core.evaluation.metrics.auroc import AUROC
+from dpmed_core.evaluation.scores.arms import SAMPLED_ALIKE
+from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.evaluation.tables.cost_of_privacy import check_margin
-from dpmed_core.files import append_line
-from dpmed_core.keyed_hash import keyed_hex
+from dpmed_core.phrases import counted
+
+YOUDEN = "youden"
 
 
 @dataclass(frozen=True)
 class AnalysisPlan:
-    """What a verdict is about.
+    """What the comparison of private models with their references is about.
 
     Attributes:
         attributes: what subgroups are made by, sorted.
         findings: which are judged, sorted.
-        margin: excess loss of AUROC that is still acceptable, above 0 and below 0.5.
+        margin: loss, and excess loss, of AUROC that is still acceptable, above 0 and below 0.5.
+        recipe: of the models; None in a plan of an earlier version, which did not say.
+        unit: of privacy; None likewise.
+        epsilons: the budgets, rising; None likewise.
+        n_seeds: training runs of each arm; None likewise.
+        reference: which non-private reference is the primary comparison.
+        operating_point: the rule of thresholds.
     """
 
     attributes: tuple[str, ...]
     findings: tuple[str, ...]
     margin: float
+    recipe: str | None = None
+    unit: str | None = None
+    epsilons: tuple[float, ...] | None = None
+    n_seeds: int | None = None
+    reference: str = SAMPLED_ALIKE
+    operating_point: str = YOUDEN
 
     @classmethod
-    def of(cls, attributes: Sequence[str], findings: Sequence[str], margin: float) -> "AnalysisPlan":
+    def of(cls, attributes: Sequence[str], findings: Sequence[str], margin: float, **models: Any) -> "AnalysisPlan":
         """The plan; equal for the same choice in another order or with repetitions.
 
         >>> AnalysisPlan.of(["sex", "age"], ["mass"], 0.02) == AnalysisPlan.of(["age", "sex", "age"], ["mass"], 0.02)
         True
 
+        Args:
+            attributes: as in the class.
+            findings: as in the class.
+            margin: as in the class.
+            models: the other attributes by name.
+
         Raises:
             SpecError: the margin cannot be used.
         """
         check_margin(margin)
-        return cls(tuple(sorted(set(attributes))), tuple(sorted(set(findings))), float(margin))
+        if (epsilons := models.get("epsilons")) is not None:
+            models["epsilons"] = tuple(sorted({float(e) for e in epsilons}))
+        return cls(tuple(sorted(set(attributes))), tuple(sorted(set(findings))), float(margin), **models)
 
     def fields(self) -> dict[str, object]:
         """The plan as plain values."""
-        return {"attributes": list(self.attributes), "findings": list(self.findings), "margin": self.margin}
+        return {
+            "attributes": list(self.attributes),
+            "findings": list(self.findings),
+            "margin": self.margin,
+            "recipe": self.recipe,
+            "unit": self.unit,
+            "epsilons": None if self.epsilons is None else list(self.epsilons),
+            "n_seeds": self.n_seeds,
+            "reference": self.reference,
+            "operating_point": self.operating_point,
+        }
 
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> "AnalysisPlan":
+        """The plan that `fields` gave; what a plan of an earlier version does not say stays open.
 
-@dataclass(frozen=True)
-class Lock:
-    """One plan that results are shown for, beside the plan that was locked.
-
-    Attributes:
-        plan: the one in use.
-        locked: the first plan of the record.
-        locked_at: when it was recorded, in seconds since 1970 (UTC).
-        n_plans: plans in the record, this one included.
-    """
-
-    plan: AnalysisPlan
-    locked: AnalysisPlan
-    locked_at: float
-    n_plans: int
-
-    @property
-    def is_first(self) -> bool:
-        """Whether this plan is the one that was locked."""
-        return self.plan == self.locked
-
-    def sentence(self) -> str:
-        """What a reader of the verdicts must know of the plan."""
-        when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(self.locked_at))
-        if self.is_first:
-            return f"Subgroups, findings and margin were locked on {when}, before these verdicts were first shown."
-        return (
-            f"These verdicts were not planned: another choice of subgroups, findings or margin was locked on {when}, and "
-            f"{self.n_plans} choices have been looked at. Read them as exploration."
+        Raises:
+            SpecError: the margin cannot be used.
+            KeyError, TypeError: they are no plan's.
+        """
+        others = ("recipe", "unit", "epsilons", "n_seeds", "reference", "operating_point")
+        return cls.of(
+            fields["attributes"], fields["findings"], fields["margin"], **{name: fields[name] for name in others if name in fields}
         )
 
+    def with_models(self, other: "AnalysisPlan") -> "AnalysisPlan":
+        """This plan with the budgets and training runs of another added, where it names no recipe yet, or the same recipe and unit."""
+        if self.recipe is None:
+            return replace(self, recipe=other.recipe, unit=other.unit, epsilons=other.epsilons, n_seeds=other.n_seeds)
+        if (self.recipe, self.unit) != (other.recipe, other.unit):
+            return self
+        epsilons = tuple(sorted({*(self.epsilons or ()), *(other.epsilons or ())}))
+        return replace(self, epsilons=epsilons, n_seeds=max(self.n_seeds or 0, other.n_seeds or 0))
+
+    def departures(self, look: "Look") -> list[str]:
+        """What a look shows that this plan does not name, in phrases; empty where all of it was planned."""
+        found = [
+            (look.recipe, self.recipe is None or look.recipe == self.recipe, f"the recipe {look.recipe}"),
+            (look.unit, self.unit is None or look.unit == self.unit, f"the {look.unit} as unit of privacy"),
+            (look.epsilon, self.epsilons is None or look.epsilon in self.epsilons, f"ε = {look.epsilon or 0:g}"),
+            (look.n_seeds, not self.n_seeds or (look.n_seeds or 0) <= self.n_seeds, _trainings(look.n_seeds, self.n_seeds)),
+            (look.attribute, look.attribute in self.attributes, f"groups by {attribute_phrase(look.attribute or 'sex')}"),
+            (look.finding, look.finding in (*self.findings, MACRO), f"the finding {finding_phrase(look.finding or MACRO)}"),
+            (look.margin, look.margin == self.margin, f"a margin of {look.margin or 0:g}"),
+            (look.reference, look.reference == self.reference, f"the reference “{look.reference}”"),
+            (look.operating_point, look.operating_point == self.operating_point, f"the operating point {look.operating_point}"),
+            (look.metric, look.metric == AUROC.name, f"the measure {look.metric}"),
+        ]
+        return [phrase for shown, planned, phrase in found if shown is not None and not planned]
+
+
+def _trainings(shown: int | None, planned: int | None) -> str:
+    return f"{counted(shown or 0, 'training run', 'training runs')} for each model where {planned or 0} were planned"
+
 
 @dataclass(frozen=True)
-class _Look:
-    """One line of the record."""
+class Look:
+    """What results are shown of; None for what a look does not depend on."""
+
+    recipe: str | None = None
+    unit: str | None = None
+    epsilon: float | None = None
+    n_seeds: int | None = None
+    attribute: str | None = None
+    finding: str | None = None
+    margin: float | None = None
+    reference: str | None = None
+    operating_point: str | None = None
+    metric: str | None = None
+
+
+@dataclass(frozen=True)
+class WrittenPlan:
+    """A plan as it stands in the record.
+
+    Attributes:
+        plan: it.
+        at: when it was written, in UTC seconds since the epoch.
+        after_results: whether verdicts on some of these patients could have been seen before.
+        seal: of its entry; empty where it stands in the record of an earlier version.
+        reason: why it was changed; empty for the first.
+    """
 
     plan: AnalysisPlan
     at: float
-    seal: str
+    after_results: bool
+    seal: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True)
-class AnalysisPlans:
-    """The record of analysis plans, by cohort.
+class PlanRecord:
+    """All plans that were written for a cohort.
 
     Attributes:
-        root: the folder; made when the first plan is recorded.
-        key: the installation's secret.
+        written: oldest first.
+        default: what is judged where nothing was planned.
+        whole: whether nothing shows that the record was changed or is an older copy.
     """
 
-    root: Path
-    key: bytes
+    written: tuple[WrittenPlan, ...]
+    default: AnalysisPlan
+    whole: bool = True
 
-    def look(self, cohort: Cohort, plan: AnalysisPlan) -> Lock:
-        """Record `plan`, where it is new, before its results are shown.
+    @property
+    def plan(self) -> AnalysisPlan:
+        """The one in force: the last that was written; where there is none, the default."""
+        return self.written[-1].plan if self.written else self.default
 
-        Raises:
-            SettingsError: the record was changed.
-        """
-        path = self.root / f"{cohort.fingerprint}.jsonl"
-        self.root.mkdir(parents=True, exist_ok=True)
-        # Two sessions may look at the same moment: only one plan can be the first, and each seal needs the one before.
-        with FileLock(path.with_suffix(".lock"), timeout=30):
-            looks = self._looks(path)
-            if plan not in [look.plan for look in looks]:
-                look = self._sealed(looks, plan, time.time())
-                # "family" is the key of records written by earlier versions.
-                append_line(path, {"family": plan.fields(), "at": look.at, "seal": look.seal})
-                looks.append(look)
-        return Lock(plan, looks[0].plan, looks[0].at, len(looks))
+    @property
+    def is_exploratory(self) -> bool:
+        """Whether everything is: nothing was planned before results could be seen, or nobody can tell."""
+        return not self.written or not self.whole or self.written[-1].after_results
 
-    def first(self, cohort: Cohort) -> AnalysisPlan | None:
-        """The plan that was locked; None where no results have been shown yet.
+    def why_exploratory(self, look: Look) -> str:
+        """Why what a look shows is exploratory, in one sentence; empty where it was planned."""
+        if self.is_exploratory:
+            return f"Exploratory: {self._whole_reason()}."
+        departures = self.plan.departures(look)
+        return f"Exploratory: the analysis plan does not name {_and(departures)}." if departures else ""
 
-        Raises:
-            SettingsError: the record was changed.
-        """
-        looks = self._looks(self.root / f"{cohort.fingerprint}.jsonl")
-        return looks[0].plan if looks else None
+    def sentence(self) -> str:
+        """What a reader of the verdicts must know of the plan."""
+        if self.is_exploratory:
+            reason = self._whole_reason()
+            return f"{reason[0].upper()}{reason[1:]}. Read these verdicts as exploration."
+        last, n_changes = self.written[-1], len(self.written) - 1
+        changes = f" (changed {counted(n_changes, 'time', 'times')} before that)" if n_changes else ""
+        return (
+            f"The analysis plan, with groups, findings, budgets and margin, was written on {_when(last.at)}{changes}, before these "
+            f"verdicts were first shown.{f' Seal {last.seal[:8]}.' if last.seal else ''}"
+        )
 
-    def _looks(self, path: Path) -> list[_Look]:
-        """Every line of the record, checked."""
-        looks: list[_Look] = []
-        for line in path.read_text().splitlines() if path.exists() else []:
-            try:
-                fields = json.loads(line)
-                written = fields["family"]
-                plan = AnalysisPlan.of(written["attributes"], written["findings"], written["margin"])
-                look = self._sealed(looks, plan, float(fields["at"]))  # computed again from what stands in the line
-            except (ValueError, KeyError, TypeError, SpecError):
-                raise _changed() from None
-            if look.seal != fields["seal"]:
-                raise _changed()
-            looks.append(look)
-        return looks
-
-    def _sealed(self, before: Sequence[_Look], plan: AnalysisPlan, at: float) -> _Look:
-        """The next line of the record. The domain "family" and the form of the fields are part of every stored seal and must stay."""
-        # `repr` gives a float's shortest exact form, which JSON keeps, so the seal can be computed again from the file.
-        seal = before[-1].seal if before else ""
-        return _Look(plan, at, keyed_hex(self.key, "family", seal, json.dumps(plan.fields(), sort_keys=True), repr(at)))
+    def _whole_reason(self) -> str:
+        if not self.whole:
+            return (
+                "the ledger, in which the analysis plan stands, was changed or replaced by an older copy (`ledger check` says where), so "
+                "that nobody can tell what was planned"
+            )
+        if not self.written:
+            return "no analysis plan was written before these models were trained"
+        first, last = self.written[0], self.written[-1]
+        if first.after_results:
+            return f"the analysis plan was written on {_when(first.at)}, when results on some of these patients could already be seen"
+        return (
+            f"the analysis plan of {_when(first.at)} was changed on {_when(last.at)}, when results on some of these patients could already "
+            f"be seen{f' ({last.reason})' if last.reason else ''}"
+        )
 
 
-def _changed() -> SettingsError:
-    return SettingsError("The record of analysis plans was changed: restore the folder 'families' of the data folder from a backup.")
+def _when(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at))
+
+
+def _and(phrases: Sequence[str]) -> str:
+    return phrases[0] if len(phrases) == 1 else f"{', '.join(phrases[:-1])} and {phrases[-1]}"

@@ -6,7 +6,6 @@ An entry of `CATALOGUE` puts a figure on its page and makes it available to `exp
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -14,15 +13,14 @@ import plotly.graph_objects as go
 
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import ExportError
+from dpmed_core.evaluation.analysis_plan import Look, PlanRecord
 from dpmed_core.evaluation.metrics.auroc import AUROC
-from dpmed_core.evaluation.metrics.catalogue import metric_called
-from dpmed_core.evaluation.metrics.metric import Metric
-from dpmed_core.evaluation.scores.arms import SAMPLED_ALIKE
 from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.evaluation.scores.grouping import EVERYBODY
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables, MetricTables
 from dpmed_core.evaluation.tables.published_results import pdac_reference, pdac_table
 from dpmed_core.imaging.modality import Modality
+from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.figures.calibration import calibration_figure
 from dpmed_core.reporting.figures.cost import cost_figure
 from dpmed_core.reporting.figures.decision_curve import decision_curve_figure
@@ -47,61 +45,6 @@ class Page(StrEnum):
     FAIRNESS = "fairness"
 
 
-@dataclass(frozen=True)
-class Choice:
-    """What a figure shows; None where nothing was chosen.
-
-    Attributes:
-        finding: a finding or "macro".
-        recipe: name.
-        unit: "patient" or "image".
-        epsilon: a trained target.
-        attribute: what subgroups are made by.
-        reference: which non-private reference losses are measured against.
-        metric: name of what is measured.
-        published: the folder of published results to draw behind a CT cohort's own (`Settings.reference_dir`).
-    """
-
-    finding: str | None = None
-    recipe: str | None = None
-    unit: str | None = None
-    epsilon: float | None = None
-    attribute: str | None = None
-    reference: str = SAMPLED_ALIKE
-    metric: str = AUROC.name
-    published: Path | None = None
-
-    @property
-    def measured(self) -> Metric:
-        """The metric that was chosen.
-
-        Raises:
-            SpecError: there is no such metric.
-        """
-        return metric_called(self.metric)
-
-    def of_subgroups(self) -> dict[str, Any]:
-        """The arguments of `wording.fairness.fairness_sentence`, by name; every one of them must have been chosen."""
-        chosen = {name: getattr(self, name) for name in ("finding", "recipe", "unit", "epsilon", "attribute", "reference")}
-        return {**chosen, "metric": self.measured}
-
-    def rows(self, table: pd.DataFrame) -> pd.DataFrame:
-        """The rows of `table` that were chosen, at every budget and without privacy; what the table has no column for leaves all rows."""
-        kept = pd.Series(True, index=table.index)
-        for name in ("finding", "recipe", "unit"):
-            wanted = getattr(self, name)
-            if wanted is not None and name in table.columns:
-                kept &= table[name] == wanted
-        # Subgroups are shown beside all patients.
-        if self.attribute is not None and "attribute" in table.columns:
-            kept &= table["attribute"].isin([self.attribute, EVERYBODY])
-        return table[kept]
-
-    def all_findings(self) -> "Choice":
-        """The same choice over every finding."""
-        return replace(self, finding=None)
-
-
 Draw = Callable[[EvaluationTables, Choice, Cohort, Canvas], go.Figure]
 """The figure of a settled choice (see `settled`)."""
 
@@ -118,6 +61,7 @@ class CatalogueEntry:
         by_subgroup: whether it needs an attribute.
         at_one_budget: whether it needs a budget, and not only marks it.
         with_margin: whether it is judged against a margin.
+        of_metric: whether it shows the metric that was chosen.
     """
 
     title: str
@@ -127,6 +71,7 @@ class CatalogueEntry:
     by_subgroup: bool = False
     at_one_budget: bool = False
     with_margin: bool = False
+    of_metric: bool = True
 
     def titled(self, choice: Choice) -> str:
         """The title in words."""
@@ -290,12 +235,17 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         lambda t, c: c.rows(_of(t, c).overall),
         _draw_small_multiples,
     ),
-    "roc": CatalogueEntry("ROC curves", Page.PRIVACY_UTILITY, lambda t, c: c.rows(t.roc), _draw_roc, at_one_budget=True),
+    "roc": CatalogueEntry("ROC curves", Page.PRIVACY_UTILITY, lambda t, c: c.rows(t.roc), _draw_roc, at_one_budget=True, of_metric=False),
     "calibration": CatalogueEntry(
-        "Calibration", Page.PRIVACY_UTILITY, lambda t, c: c.rows(t.reliability), _draw_calibration, at_one_budget=True
+        "Calibration", Page.PRIVACY_UTILITY, lambda t, c: c.rows(t.reliability), _draw_calibration, at_one_budget=True, of_metric=False
     ),
     "decision-curve": CatalogueEntry(
-        "Decision curves", Page.PRIVACY_UTILITY, lambda t, c: c.rows(t.net_benefit), _draw_decision_curve, at_one_budget=True
+        "Decision curves",
+        Page.PRIVACY_UTILITY,
+        lambda t, c: c.rows(t.net_benefit),
+        _draw_decision_curve,
+        at_one_budget=True,
+        of_metric=False,
     ),
     "fairness-forest": CatalogueEntry(
         "{metric} by subgroup, with and without privacy",
@@ -312,6 +262,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         _draw_parity,
         by_subgroup=True,
         at_one_budget=True,
+        of_metric=False,
     ),
     "gap": CatalogueEntry(
         "Gap between subgroups", Page.FAIRNESS, lambda t, c: c.rows(t.with_guarantee(_of(t, c).gaps)), _draw_gap, by_subgroup=True
@@ -340,10 +291,11 @@ def draw(
     canvas: Canvas = LIGHT,
     *,
     provenance: Provenance | None = None,
+    exploratory: str = "",
 ) -> go.Figure:
     """The figure `name` of `choice`, with what `choice` leaves open settled.
 
-    A figure that shows models without privacy says that it carries no guarantee.
+    A figure that shows models without privacy says that it carries no guarantee, one that was not planned that it is exploratory.
 
     Args:
         name: of an entry.
@@ -352,6 +304,7 @@ def draw(
         cohort: of the tables.
         canvas: what it is drawn on.
         provenance: what it says of where it comes from, where it will stand alone.
+        exploratory: why it is exploratory (`why_exploratory`), where that does not follow from the provenance.
 
     Raises:
         ExportError: what was chosen is not trained, or has nothing to draw.
@@ -359,4 +312,33 @@ def draw(
     entry = CATALOGUE[name]
     drawn = entry.draw(tables, settled(choice, tables, entry), cohort, canvas)
     not_covered = [NOT_COVERED] if tables.runs["epsilon"].isna().any() else []
-    return with_facts(drawn, [*not_covered, *(provenance.lines() if provenance else [])], canvas)
+    if provenance and provenance.plans:
+        exploratory = why_exploratory(name, tables, choice, provenance.plans)
+    return with_facts(drawn, [*([exploratory] if exploratory else []), *not_covered, *(provenance.lines() if provenance else [])], canvas)
+
+
+def look_of(name: str, tables: EvaluationTables, choice: Choice) -> Look:
+    """What the figure `name` of `choice` shows results of, for comparison with the analysis plan; what is left open stays open."""
+    entry, runs = CATALOGUE[name], tables.runs
+    runs = choice.rows(runs[runs["epsilon"].notna()])
+    n_seeds = runs.groupby(["recipe", "unit", "epsilon"]).size().max() if len(runs) else None
+    return Look(
+        recipe=choice.recipe,
+        unit=choice.unit,
+        epsilon=choice.epsilon if entry.at_one_budget else None,
+        n_seeds=None if n_seeds is None else int(n_seeds),
+        attribute=choice.attribute if entry.by_subgroup else None,
+        finding=choice.finding,
+        margin=tables.margin if entry.with_margin else None,
+        metric=choice.metric if entry.of_metric else None,
+        reference=choice.reference if entry.by_subgroup else None,
+    )
+
+
+def why_exploratory(name: str, tables: EvaluationTables, choice: Choice, plans: PlanRecord) -> str:
+    """Why the figure `name` of `choice` is exploratory; empty where it was planned.
+
+    Raises:
+        ExportError: what was chosen is not trained.
+    """
+    return plans.why_exploratory(look_of(name, tables, settled(choice, tables, CATALOGUE[name])))

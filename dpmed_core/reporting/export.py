@@ -12,7 +12,8 @@ from dpmed_core.evaluation.metrics.catalogue import metric_called
 from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.files import creating_with, replacing
-from dpmed_core.reporting.catalogue import CATALOGUE, Choice, draw
+from dpmed_core.reporting.catalogue import CATALOGUE, draw, look_of
+from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.figures.style import Column, paper_column
 from dpmed_core.reporting.provenance import Provenance
 from dpmed_core.reporting.static_images import PICTURE_FORMATS, picture
@@ -91,7 +92,7 @@ def exported(
         if tables.is_empty:
             raise ExportError(f"No run on {cohort.name} is finished yet: train some with `sweep`.")
         table = CATALOGUE[name].table(tables, choice)
-        return table_csv(provenance.of_table(table) if provenance else table)
+        return table_csv(provenance.of_table(table, look_of(name, tables, choice)) if provenance else table)
     if suffix == ".html":
         return figure_html(draw(name, tables, choice, cohort, provenance=provenance))
     drawn = draw(name, tables, choice, cohort, paper_column(column), provenance=provenance)

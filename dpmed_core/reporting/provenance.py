@@ -1,11 +1,14 @@
-"""What a figure says of itself: that no guarantee covers it, what was spent on its patients, and the ledger's seal."""
+"""What a figure says of itself: that no guarantee covers it, whether it was planned, what was spent on its patients, the ledger's seal."""
 
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 
+from dpmed_core.evaluation.analysis_plan import Look, PlanRecord
+from dpmed_core.evaluation.scores.grouping import EVERYBODY
 from dpmed_core.reporting.figures.style import LINE_HEIGHT, Canvas
 
 NOT_COVERED = "Shows models without privacy: no privacy guarantee."
@@ -18,18 +21,45 @@ class Provenance:
     Attributes:
         spent: what was spent on the cohort's patients so far, in words.
         seal: of the ledger's last entry; it shows where a later ledger is an older copy. Empty where there is no entry.
+        plans: what was planned; None where nobody asked.
     """
 
     spent: str
     seal: str
+    plans: PlanRecord | None = None
 
     def lines(self) -> list[str]:
         """The provenance in words."""
         return [f"Spent on these patients so far: {self.spent}.", *([f"Ledger seal {self.seal}."] if self.seal else [])]
 
-    def of_table(self, table: pd.DataFrame) -> pd.DataFrame:
-        """`table` with the seal in a column."""
-        return table.assign(ledger_seal=self.seal)
+    def of_table(self, table: pd.DataFrame, look: Look) -> pd.DataFrame:
+        """`table` with the seal in a column, and in another whether each row was planned.
+
+        Args:
+            table: the rows.
+            look: what all rows have in common; what stands in a row's own columns counts before it.
+        """
+        if self.plans is None:
+            return table.assign(ledger_seal=self.seal)
+        return table.assign(ledger_seal=self.seal, analysis_plan=planned_or_not(table, self.plans, look))
+
+
+PLANNED = "as planned"
+
+
+def planned_or_not(table: pd.DataFrame, plans: PlanRecord, look: Look) -> list[str]:
+    """For each row of `table`, that it was planned, or why it is exploratory; arguments as in `Provenance.of_table`."""
+    columns = [name for name in ("recipe", "unit", "epsilon", "attribute", "finding", "reference") if name in table.columns]
+    known: dict[tuple[Any, ...], str] = {}
+    found = []
+    for row in table[columns].itertuples(index=False, name=None):
+        if row not in known:
+            own = {name: value for name, value in zip(columns, row, strict=True) if pd.notna(value) and value != EVERYBODY}
+            # Models without privacy have no budget of their own, and everybody is no group.
+            left_out = {name: None for name in ("epsilon", "attribute") if name in columns and name not in own}
+            known[row] = plans.why_exploratory(replace(look, **left_out, **own)) or PLANNED
+        found.append(known[row])
+    return found
 
 
 def with_facts(figure: go.Figure, facts: list[str], canvas: Canvas) -> go.Figure:

@@ -1,60 +1,63 @@
-import json
-from types import SimpleNamespace
+"""What a look departs from, and what is said of it."""
 
 import pytest
 
-from dpmed_core.errors import SettingsError, SpecError
-from dpmed_core.evaluation.analysis_plan import AnalysisPlan, AnalysisPlans
+from dpmed_core.errors import SpecError
+from dpmed_core.evaluation.analysis_plan import AnalysisPlan, Look, PlanRecord, WrittenPlan
 
-COHORT = SimpleNamespace(fingerprint="0123456789abcdef")
-PLANNED = AnalysisPlan.of(["sex", "age"], ["mass"], 0.02)
-OTHER = AnalysisPlan.of(["sex"], ["mass"], 0.05)
-
-
-@pytest.fixture
-def plans(tmp_path, fixed_key):
-    return AnalysisPlans(tmp_path / "plans", fixed_key)
+PLANNED = AnalysisPlan.of(["sex", "age"], ["mass", "nodule"], 0.02, recipe="probe", unit="patient", epsilons=[8, 1], n_seeds=3)
+WHOLE = Look("probe", "patient", 1.0, 3, "sex", "mass", 0.02, "sampled alike", "youden", "auroc")
+RECORD = PlanRecord((WrittenPlan(PLANNED, 0.0, after_results=False, seal="0123456789"),), PLANNED)
 
 
-def test_the_first_plan_is_locked_whatever_the_order_of_its_parts(plans):
-    first = plans.look(COHORT, PLANNED)
-    again = plans.look(COHORT, AnalysisPlan.of(["age", "sex", "age"], ["mass"], 0.02))
-    assert first.is_first and again.is_first and again.locked_at == first.locked_at and again.n_plans == 1
-    assert "locked on" in first.sentence() and "before" in first.sentence()
+def test_a_plan_is_the_same_whatever_the_order_and_is_read_back_from_its_fields():
+    assert AnalysisPlan.of(["age", "sex", "age"], ["nodule", "mass"], 0.02) == AnalysisPlan.of(["sex", "age"], ["mass", "nodule"], 0.02)
+    assert AnalysisPlan.from_fields(PLANNED.fields()) == PLANNED and PLANNED.epsilons == (1.0, 8.0)
+    earlier = AnalysisPlan.from_fields({"attributes": ["sex"], "findings": ["mass"], "margin": 0.02})
+    assert earlier.recipe is None and earlier.departures(Look(recipe="paper", epsilon=3.0, n_seeds=9, attribute="sex")) == []
 
 
-def test_a_later_look_under_another_plan_is_recorded_and_stated(plans):
-    locked = plans.look(COHORT, PLANNED)
-    later = plans.look(COHORT, OTHER)
-    assert not later.is_first and later.locked == PLANNED and later.locked_at == locked.locked_at and later.n_plans == 2
-    assert "not planned" in later.sentence() and "exploration" in later.sentence()
-    assert plans.look(COHORT, PLANNED).is_first
+@pytest.mark.parametrize(
+    ("change", "phrase"),
+    [
+        ({"recipe": "paper"}, "the recipe paper"),
+        ({"unit": "image"}, "the image as unit of privacy"),
+        ({"epsilon": 2.0}, "ε = 2"),
+        ({"n_seeds": 5}, "5 training runs for each model where 3 were planned"),
+        ({"attribute": "copd"}, "groups by COPD"),
+        ({"finding": "edema"}, "the finding edema"),
+        ({"margin": 0.05}, "a margin of 0.05"),
+        ({"reference": "conventional"}, "the reference “conventional”"),
+        ({"operating_point": "sensitivity=0.9"}, "the operating point sensitivity=0.9"),
+        ({"metric": "auprc"}, "the measure auprc"),
+    ],
+)
+def test_each_departure_is_named(change, phrase):
+    look = Look(**{**WHOLE.__dict__, **change})
+    assert PLANNED.departures(look) == [phrase]
+    assert RECORD.why_exploratory(look) == f"Exploratory: the analysis plan does not name {phrase}."
 
 
-def test_another_cohort_has_its_own_plan(plans):
-    plans.look(COHORT, PLANNED)
-    assert plans.look(SimpleNamespace(fingerprint="fedcba9876543210"), OTHER).is_first
+def test_what_was_planned_is_not_exploratory_and_what_a_look_leaves_open_departs_from_nothing():
+    assert RECORD.why_exploratory(WHOLE) == "" and RECORD.why_exploratory(Look()) == ""
+    assert RECORD.why_exploratory(Look(finding="macro")) == ""
+    assert "before these verdicts were first shown" in RECORD.sentence() and "Seal 01234567" in RECORD.sentence()
 
 
-@pytest.mark.parametrize("change", ["margin", "at", "swap", "drop", "garbage"])
-def test_a_changed_record_is_noticed(plans, change):
-    plans.look(COHORT, PLANNED)
-    plans.look(COHORT, OTHER)
-    path = plans.root / f"{COHORT.fingerprint}.jsonl"
-    lines = path.read_text().splitlines()
-    first = json.loads(lines[0])
-    if change == "margin":
-        first["family"]["margin"] = 0.3
-    if change == "at":
-        first["at"] += 1
-    lines[0] = json.dumps(first)
-    new = {"swap": lines[::-1], "drop": lines[1:], "garbage": [*lines, "{"]}.get(change, lines)
-    path.write_text("\n".join(new) + "\n")
-    with pytest.raises(SettingsError, match="was changed"):
-        plans.look(COHORT, PLANNED)
+@pytest.mark.parametrize(
+    ("record", "words"),
+    [
+        (PlanRecord((), PLANNED), "no analysis plan was written"),
+        (PlanRecord(RECORD.written, PLANNED, whole=False), "ledger check"),
+        (PlanRecord((WrittenPlan(PLANNED, 0.0, after_results=True),), PLANNED), "could already be seen"),
+        (PlanRecord((*RECORD.written, WrittenPlan(PLANNED, 1.0, after_results=True, reason="typing error")), PLANNED), "typing error"),
+    ],
+)
+def test_without_a_plan_before_results_everything_is_exploratory(record, words):
+    assert record.is_exploratory and words in record.why_exploratory(WHOLE)
+    assert words.lower() in record.sentence().lower() and "before these verdicts" not in record.sentence()
 
 
-def test_a_margin_that_no_loss_can_have_is_refused_before_anything_is_locked(plans):
+def test_a_margin_that_no_loss_can_have_is_refused():
     with pytest.raises(SpecError, match="margin"):
         AnalysisPlan.of(["sex"], ["mass"], 0.0)
-    assert not plans.root.exists()

@@ -1,4 +1,4 @@
-"""The fairness page: its sentences and figures, the locked analysis plan, and what it shows where something is missing."""
+"""The fairness page: its sentences and figures, the analysis plan, and what it shows where something is missing."""
 
 import json
 from dataclasses import replace
@@ -6,10 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from sqlalchemy import delete
 
 from dpmed_core.cohort.report import ImportReport
-from dpmed_core.evaluation.analysis_plan import AnalysisPlans
 from dpmed_core.imaging.modality import Modality
+from dpmed_core.privacy.ledger.book import PLAN
+from dpmed_core.privacy.ledger.chain import ledger_entries
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.runs.status import Progress, RunState
 from dpmed_core.training.spec import PrivacyUnit
@@ -65,15 +67,16 @@ def cohort(empty):
 def trained(empty, cohort, finish):
     """Two private models at each of two budgets, and two references."""
     specs = plan_runs(cohort, key=empty.key, recipe="probe", epsilons=[1.0, 8.0], n_seeds=2, delta=None, unit=PrivacyUnit.PATIENT)
+    empty.ledger.ask(cohort, specs)
     for spec in specs:
-        empty.runs.ask(spec, cohort_name=cohort.name)
         finish(spec)
     return specs
 
 
 @pytest.fixture
-def plans(empty):
-    return AnalysisPlans(empty.settings.analysis_plans_dir, empty.key)
+def plans(empty, cohort):
+    """What was planned, read anew at each call."""
+    return lambda: empty.ledger.plan_record(cohort)
 
 
 def test_finished_runs_become_a_sentence_a_verdict_and_figures_of_one_budget(trained, open_page):
@@ -124,36 +127,48 @@ def test_the_slider_moves_everything(trained, open_page):
     assert app.query_params["epsilon"] in ("1", ["1"])
 
 
-def test_a_default_plan_is_locked_at_the_first_look_and_kept(trained, cohort, plans, open_page):
-    assert plans.first(cohort) is None
-    assert "were locked on" in texts(open_page("fairness", attribute="sex"))
-    first = plans.first(cohort)
-    assert set(first.attributes) == {"sex", "age", *cohort.comorbidities} and set(first.findings) == set(cohort.findings)
-    assert "were not planned" not in texts(open_page("fairness", attribute="age"))
-    assert plans.first(cohort) == first
+def test_looking_writes_nothing_and_the_plan_of_the_first_runs_is_stated(trained, cohort, plans, open_page):
+    before = plans()
+    shown = texts(open_page("fairness", attribute="sex"))
+    assert "before these verdicts were first shown" in shown and "comparisons at once" in shown and "Exploratory" not in shown
+    assert "Exploratory" not in texts(open_page("fairness", attribute="age"))
+    assert plans() == before and len(before.written) == 1
+    assert set(before.plan.attributes) == {"sex", "age", *cohort.comorbidities} and set(before.plan.findings) == set(cohort.findings)
 
 
-def test_an_analysis_plan_can_be_chosen_before_there_are_results_and_a_later_one_is_marked(asked, finish, cohort, plans, open_page):
+def test_what_the_plan_does_not_name_is_called_exploratory_on_the_page_and_in_its_figures(trained, open_page):
+    app = open_page("fairness", attribute="sex*age", epsilon="8")
+    assert "Exploratory: the analysis plan does not name groups by sex and age." in texts(app)
+    assert "Exploratory: the analysis plan does not name groups by sex and age." in figure_text(figures(app)[0])
+    assert "Exploratory" not in figure_text(figures(open_page("fairness", attribute="sex", epsilon="8"))[0])
+
+
+def test_a_plan_can_be_written_before_the_first_run_and_a_change_needs_a_reason(empty, cohort, finish, plans, open_page):
     app = open_page("fairness", attribute="sex")
     app.multiselect[0].set_value(["sex"])
     app.number_input[0].set_value(0.05)
-    next(button for button in app.button if button.label == "Lock this choice").click().run()
+    next(button for button in app.button if button.label == "Write the plan").click().run()
     assert not app.exception
-    assert (plans.first(cohort).attributes, plans.first(cohort).margin) == (("sex",), 0.05)
-    for spec in asked:
+    assert (plans().plan.attributes, plans().plan.margin) == (("sex",), 0.05)
+    specs = plan_runs(cohort, key=empty.key, recipe="probe", epsilons=[1.0], n_seeds=2, delta=None, unit=PrivacyUnit.PATIENT)
+    empty.ledger.ask(cohort, specs)
+    for spec in specs:
         finish(spec)
     app = open_page("fairness", attribute="age")
     assert "Age is not in the analysis plan" in texts(app) and "Margin: 0.05" in texts(app)
     app.multiselect[0].set_value(["age"])
-    next(button for button in app.button if button.label == "Look under this choice").click().run()
-    assert "These verdicts were not planned" in texts(app)
+    change = next(button for button in app.button if button.label == "Change the plan")
+    assert "Say why" in " ".join(error.value for error in change.click().run().error)
+    app.text_input[-1].set_value("the clinic asked")
+    next(button for button in app.button if button.label == "Change the plan").click().run()
+    assert plans().plan.attributes == ("age",) and plans().written[-1].reason == "the clinic asked"
 
 
 def test_one_training_run_of_each_is_not_enough_evidence(asked, finish, open_page):
     for spec in asked:
         finish(spec)
     shown = texts(open_page("fairness", attribute="sex", finding="cardiomegaly"))
-    assert "evidence is not enough" in shown and "one training run" in shown
+    assert "2 of 2 could not be decided (one training run" in shown
 
 
 def test_groups_that_are_too_small_are_shown_with_the_reason(trained, open_page):
@@ -192,13 +207,13 @@ def test_cuts_of_age_can_be_given_in_the_address(trained, open_page):
     assert "Under 50 years" in " ".join(figures(app)[0]["layout"]["yaxis"]["ticktext"])
 
 
-def test_a_changed_record_of_plans_is_reported_on_the_page(trained, cohort, plans, open_page):
-    open_page("fairness", attribute="sex")
-    path = plans.root / f"{cohort.fingerprint}.jsonl"
-    path.write_text(path.read_text().replace("0.02", "0.05"))
-    app = open_page("fairness", attribute="sex")
+def test_a_plan_that_was_removed_from_the_ledger_is_reported_on_the_page_and_in_its_figures(trained, empty, open_page):
+    with empty.ledger.chain.database.transaction() as connection:
+        connection.execute(delete(ledger_entries).where(ledger_entries.c.kind == PLAN))
+    app = open_page("fairness", attribute="sex", epsilon="8")
     assert not app.exception
-    assert "was changed" in app.error[0].value
+    assert "was changed or replaced by an older copy" in texts(app) and "before these verdicts" not in texts(app)
+    assert "Exploratory: the ledger" in figure_text(figures(app)[0])
 
 
 def test_failed_runs_leave_the_finished_ones_on_the_page(empty, trained, open_page):

@@ -6,7 +6,8 @@ import pytest
 from dpmed_core.errors import ExportError
 from dpmed_core.evaluation.metrics.auroc import AUROC
 from dpmed_core.evaluation.metrics.catalogue import METRICS
-from dpmed_core.reporting.catalogue import CATALOGUE, Choice, Page, draw, figures_of
+from dpmed_core.reporting.catalogue import CATALOGUE, Page, draw, figures_of
+from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.figures.cost import cost_figure
 from dpmed_core.reporting.figures.forest import forest_figure
 from dpmed_core.reporting.figures.gap import gap_figure

@@ -8,7 +8,8 @@ import pytest
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import DpmedError, ExportError
 from dpmed_core.imaging.modality import Modality
-from dpmed_core.reporting.catalogue import CATALOGUE, Choice, draw
+from dpmed_core.reporting.catalogue import CATALOGUE, draw
+from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.export import export_figure, exported
 from dpmed_core.settings import PRODUCT_DATA_DIR
 from tests.scored import evaluation_tables

@@ -6,7 +6,8 @@ import pytest
 
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.imaging.modality import Modality
-from dpmed_core.reporting.catalogue import CATALOGUE, Choice, draw
+from dpmed_core.reporting.catalogue import CATALOGUE, draw
+from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.export import exported
 from dpmed_core.reporting.provenance import NOT_COVERED, Provenance
 from tests.scored import evaluation_tables

@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 def moderated(
     variances: Floats, freedom: Floats, sizes: Floats, *, most_freedom: float, sources: NDArray[np.bool_] | None = None
 ) -> tuple[Floats, Floats, Floats]:
-    """Each variance with what the others say of it, its degrees of freedom, and the common variance s_0^2 of each alone `[n]`.
+    """Each variance with what the others say of it, its degrees of freedom, and the variance that the others alone lead to expect `[n]`.
 
     Args:
         variances: `[n]`; NaN and exactly 0 are left as they are and say nothing of the others.
@@ -50,7 +50,8 @@ def moderated(
     own = freedom[adjusted].astype(float)
     base = np.exp(e.mean() + slope * (np.log(sizes[adjusted]) - x.mean()) - shift)
     weight = own / (own + prior) if np.isfinite(prior) else np.zeros_like(own)
-    common[adjusted] = base
+    # The mean of what varies around s_0^2, which is larger; without end for two degrees of freedom, so three times at most.
+    common[adjusted] = base * (min(prior / (prior - 2), 3.0) if 2 < prior < np.inf else 1.0 if prior > 2 else 3.0)
     pooled[adjusted] = weight * variances[adjusted] + (1 - weight) * base
     joint[adjusted] = np.maximum(np.minimum(own + prior, most_freedom), own)
     return pooled, joint, common

@@ -111,6 +111,7 @@ class EvaluationTables:
         by: attributes of the subgroups.
         margin: acceptable loss, for costs and verdicts.
         findings: those of the analysis plan; None for all.
+        epsilons: its budgets; None for all that were trained.
         rule: the operating point; None for Youden's.
         token: identifies this object as a cache key of what is made from its tables.
     """
@@ -122,15 +123,15 @@ class EvaluationTables:
         *,
         margin: float = DEFAULT_MARGIN,
         findings: Sequence[str] | None = None,
+        epsilons: Sequence[float] | None = None,
         rule: OperatingRule | None = None,
     ) -> None:
         """The tables of the scores that `read` gives; nothing is read before it is needed.
 
-        An attribute that does not exist is a CohortError at the first table, not here. Record margin and findings of a verdict first
-        (`evaluation.analysis_plan`).
+        An attribute that does not exist is a CohortError at the first table, not here.
         """
         self._read = read
-        self.by, self.margin, self.findings, self.rule = tuple(by), margin, findings, rule
+        self.by, self.margin, self.findings, self.epsilons, self.rule = tuple(by), margin, findings, epsilons, rule
         self.token = uuid4().hex
         self._of: dict[str, MetricTables] = {}
 
@@ -184,7 +185,7 @@ class EvaluationTables:
     @cached_property
     def verdicts(self) -> pd.DataFrame:
         """Whether privacy cost a subgroup more AUROC than the others (`evaluation.tables.fairness_verdict`)."""
-        return verdict_rows(self.auroc.measured, self.by, margin=self.margin, findings=self.findings)
+        return verdict_rows(self.auroc.measured, self.by, margin=self.margin, findings=self.findings, epsilons=self.epsilons)
 
     @cached_property
     def rates(self) -> pd.DataFrame:

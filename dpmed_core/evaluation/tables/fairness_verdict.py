@@ -63,9 +63,9 @@ def verdict_rows(
     """The verdict on each subgroup and finding of every private budget, with `VERDICT_COLUMNS`.
 
     loss and loss_others are drops of AUROC through privacy, excess their difference. excess_low and excess_high are bounds that hold for
-    all comparisons that are judged together (95 % for all lower ones, and for all upper ones); n_comparisons says how many. detectable: the excess that
-    would be called widened with a probability of 80 %, from the design (`JointExcesses.detectable`); none where even a fall to 0.5 would not be
-    found, and with one training run. Patients of unknown value are left out.
+    all comparisons that are judged together (95 % for all lower ones, and for all upper ones); n_comparisons says how many. detectable: the
+    excess that would be called widened with a probability of 80 %, from the design (`JointExcesses.detectable`); none where even a fall to
+    0.5 would not be found, and with one training run. Patients of unknown value are left out.
 
     Args:
         measured: of AUROC, by panel.

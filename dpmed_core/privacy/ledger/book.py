@@ -6,6 +6,7 @@ Kinds of entries, with what their bodies hold:
     planned    an attempt is about to take its first step: all steps that it may take are charged
     ended      the attempt has ended: what it took instead
     cap        the privacy officer set or lifted a cap
+    plan       an analysis plan was written, or changed
     registered a release was announced before anything was trained on its patients
     released   a model, or a figure, left the house
     gap        the database was older than the data folder said; what the runs' own records held beyond it follows
@@ -23,7 +24,7 @@ from dpmed_core.training.accounting.pld import Mechanism
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit
 
 ASKED, PLANNED, ENDED, CAP, REGISTERED, RELEASED = "asked", "planned", "ended", "cap", "registered", "released"
-GAP, ACCEPTED = "gap", "accepted"
+PLAN, GAP, ACCEPTED = "plan", "gap", "accepted"
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,10 @@ from pathlib import Path
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.cohort.store import CohortStore
 from dpmed_core.errors import DpmedError
+from dpmed_core.evaluation.analysis_plan import AnalysisPlan, PlanRecord
 from dpmed_core.privacy.ledger.adoption import Adopter
-from dpmed_core.privacy.ledger.book import ASKED, CAP, ENDED, GAP, PLANNED, Book, Cap, Draw, draw_of, reservation_of
+from dpmed_core.privacy.ledger.analysis_plans import body_for_runs, could_be_seen, not_taken_over, plan_body, plan_record
+from dpmed_core.privacy.ledger.book import ASKED, CAP, ENDED, GAP, PLAN, PLANNED, Book, Cap, Draw, draw_of, reservation_of
 from dpmed_core.privacy.ledger.cap import budget_of, refuse_past_cap
 from dpmed_core.privacy.ledger.chain import Appender, Chain, Entry, read_entries
 from dpmed_core.privacy.ledger.charges import asked_body, ended_body, facts_of, planned_body
@@ -90,12 +92,15 @@ class Ledger:
         only = all_patients(self.cohorts, cohort) if cohort else None
         return totals(book, delta=delta, only=only, planned=extra, budget=budget_of(book.cap) if book.cap else None)
 
-    def ask(self, cohort: Cohort, specs: Sequence[RunSpec]) -> list[RunStatus]:
+    def ask(self, cohort: Cohort, specs: Sequence[RunSpec], *, plan: AnalysisPlan | None = None) -> list[RunStatus]:
         """Queue runs, all or none, with their targets reserved; a run that is known already is left as it is, unless it was withdrawn.
+
+        The first that is asked for on a cohort writes the analysis plan.
 
         Args:
             cohort: the data of all `specs`.
             specs: what is to be trained.
+            plan: groups, findings and margin of the analysis plan, where this writes it; None for the default.
 
         Raises:
             LedgerError: together they would carry a patient past the cap.
@@ -106,6 +111,8 @@ class Ledger:
             sets, trained = dict(book.sets), self._trained(cohort, specs)
             bodies = [self._asked(spec, trained[spec.split_seed], sets) for spec in dict.fromkeys(specs) if self._is_new(spec)]
             refuse_past_cap(replace(book, sets=sets), [reservation_of(Entry(0, 0.0, ASKED, body, "")) for body in bodies])
+            if (planned := body_for_runs(cohort, specs, plan, book, all_patients(self.cohorts, cohort))) is not None:
+                appender.append(PLAN, planned)
             for body in bodies:
                 store_set(appender.connection, self.runs.key, sets[str(body["patients"])])
                 appender.append(ASKED, body)
@@ -171,6 +178,32 @@ class Ledger:
             gaussian_mu(Cap(epsilon, delta, name, reason, 0.0).target)
         self.append(CAP, lambda _: {"epsilon": epsilon, "delta": delta, "name": name, "reason": reason})
 
+    def plan_record(self, cohort: Cohort) -> PlanRecord:
+        """What was planned for `cohort`; nothing is written."""
+        with self.chain.database.transaction() as connection:
+            stored = read_entries(connection)
+        genuine = self.chain.broken_at(stored) is None and not self.chain.is_behind(stored)
+        waiting = [Entry(0, 0.0, PLAN, body, "") for body in not_taken_over(stored, self.chain.data_dir, self.chain.key)]
+        return plan_record(cohort, [*stored, *waiting], genuine=genuine)
+
+    def write_plan(self, cohort: Cohort, plan: AnalysisPlan, *, name: str = "", reason: str = "") -> Entry:
+        """Write an analysis plan, the first or a change; whether results could be seen before stands with it.
+
+        Args:
+            cohort: of what.
+            plan: what is planned; models that it leaves open stay as they were planned.
+            name: who decides.
+            reason: why it is changed.
+        """
+
+        def decide(book: Book) -> dict[str, object]:
+            record = plan_record(cohort, book.entries, genuine=True)
+            open_ = {n: getattr(record.plan, n) for n in ("recipe", "unit", "epsilons", "n_seeds") if getattr(plan, n) is None}
+            seen = could_be_seen(book, all_patients(self.cohorts, cohort))
+            return plan_body(cohort, replace(plan, **open_), after_results=seen, reason=reason, name=name)
+
+        return self.append(PLAN, decide)
+
     def append(self, kind: str, decide: Callable[[Book], Mapping[str, object]]) -> Entry:
         """Append an entry whose body `decide` makes from what stands in the ledger, or refuses by raising."""
         with self._writing() as (appender, book):
@@ -201,7 +234,8 @@ class Ledger:
         book, adopter = Book(entries, sets), Adopter(self.runs, self.cohorts, self.calibrations_dir)
         suspect = self.runs.ids() if behind else [run_id for run_id in self.runs.ids() if run_id not in book.runs]
         known = {draw.draw for draw in book.draws} if behind else set()
-        return [made for run_id in suspect for made in adopter.entries_of(run_id, sets, known=known)]
+        plans = [(PLAN, body) for body in not_taken_over(entries, self.chain.data_dir, self.chain.key)]
+        return [made for run_id in suspect for made in adopter.entries_of(run_id, sets, known=known)] + plans
 
     def _book(self, entries: Sequence[Entry], sets: Mapping[str, PatientSet]) -> Book:
         pending = {reservation.run_id for reservation in Book.pending_by_entries(entries)}

@@ -107,16 +107,19 @@ def verdict_sentence(verdicts: pd.DataFrame, *, attribute: str, finding: str) ->
     rows = verdicts[verdicts["attribute"] == attribute]
     rows = rows if finding == MACRO else rows[rows["finding"] == finding]
     if rows.empty:
-        return (
-            f"{attribute_phrase(attribute).capitalize()} is not in the analysis plan that was chosen before these results were first shown."
-        )
+        return f"{attribute_phrase(attribute).capitalize()} is not in the analysis plan: there is no verdict on these groups."
     what = "comparisons of a group with the others" if finding == MACRO else "groups compared with the others"
     begun = f"{len(rows)} {what} by {attribute_phrase(attribute)}"
     not_estimable = rows[rows["verdict"] == NOT_ESTIMABLE]
     # "None is shown to lose more" would read as a result where nothing could be judged.
     if len(not_estimable) == len(rows):
         return f"{begun}: none can be judged in these test patients ({'; '.join(not_estimable['reason'].unique())})."
-    parts = [_shown(rows[rows["verdict"] == WIDENED], by_finding=finding == MACRO), _counted(rows, NOT_WIDENED), _undecided(rows)]
+    n_judged = len(rows) - len(not_estimable)
+    widened, undecided = (rows[rows["verdict"] == verdict] for verdict in (WIDENED, NOT_ENOUGH))
+    parts = [_shown(widened, by_finding=finding == MACRO), _counted(rows, NOT_WIDENED), _undecided(undecided, n_judged)]
+    # "None is shown to lose more" would hide that most could not be decided: only where something was decided is it said at all.
+    if widened.empty and len(undecided) < n_judged:
+        parts.insert(0, "None is shown to lose more through privacy than the others.")
     if len(not_estimable):
         parts.append(f"{len(not_estimable)} cannot be estimated.")
     return f"{begun}. {' '.join(part for part in parts if part)}"
@@ -124,7 +127,7 @@ def verdict_sentence(verdicts: pd.DataFrame, *, attribute: str, finding: str) ->
 
 def _shown(rows: pd.DataFrame, *, by_finding: bool) -> str:
     if rows.empty:
-        return "None is shown to lose more through privacy than the others."
+        return ""
     named = "; ".join(_widened(row, by_finding=by_finding) for _, row in rows.iterrows())
     return f"Shown to lose more through privacy than the others: {named}."
 
@@ -140,19 +143,23 @@ def _counted(rows: pd.DataFrame, verdict: str) -> str:
     return f"{n} shown not to lose {rows['margin'].iloc[0]:g} more than the others." if n else ""
 
 
-def _undecided(rows: pd.DataFrame) -> str:
-    undecided = rows[rows["verdict"] == NOT_ENOUGH]
+def _undecided(undecided: pd.DataFrame, n_judged: int) -> str:
+    """How many could not be decided, why, and how large an extra loss would have to be to be found."""
     if undecided.empty:
         return ""
     reasons: Sequence[str] = [reason for reason in undecided["reason"].fillna("").unique() if reason]
     why = f" ({'; '.join(reasons)})" if reasons else ""
-    low, high = undecided["detectable"].min(), undecided["detectable"].max()
+    said = f"{len(undecided)} of {n_judged} could not be decided{why}"
+    known = pd.to_numeric(undecided["detectable"]).dropna()
+    beyond = len(undecided) - len(known)
+    if known.empty:
+        # With one training run nothing is said of what could be found: the reason has told already that nothing can.
+        return f"{said}." if reasons else f"{said}: with these patients and training runs not even a fall to chance would be found."
     # One number where both would print alike.
+    low, high = known.min(), known.max()
     found = f"{low:.2f}" if f"{low:.2f}" == f"{high:.2f}" else f"{low:.2f} to {high:.2f}"
-    return (
-        f"For {len(undecided)} the evidence is not enough{why}: with these patients an extra loss must be {found} of AUROC "
-        "to be found with a probability of 80 %."
-    )
+    rest = f"; for {beyond} of them not even a fall to chance would be found" if beyond else ""
+    return f"{said}: with these patients and training runs an extra loss must be {found} of AUROC to be found with a probability of 80 %{rest}."
 
 
 def _name(row: pd.Series) -> str:

@@ -9,7 +9,8 @@ from dpmed_core.cohort.groups import subgroups
 from dpmed_core.evaluation.metrics.auprc import AUPRC, average_precision
 from dpmed_core.evaluation.metrics.measured import measure
 from dpmed_core.evaluation.scores.panel_design import PanelDesign
-from dpmed_core.reporting.catalogue import Choice, draw
+from dpmed_core.reporting.catalogue import draw
+from dpmed_core.reporting.choice import Choice
 from tests.scored import evaluation_tables, panels_of
 
 RUNS = {"reference": np.nan, "private": 1.0, "private-again": 1.0}

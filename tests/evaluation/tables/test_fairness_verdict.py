@@ -85,7 +85,7 @@ def test_a_budget_that_was_not_planned_changes_no_planned_verdict(make_scored):
     assert set(other["n_comparisons"]) == {3 * len(other)} and set(alone["n_comparisons"]) == {len(alone)}
 
 
-def test_more_budgets_make_every_bound_of_the_family_wider(make_scored):
+def test_more_budgets_judged_together_make_every_p_value_larger(make_scored):
     runs = {"reference0": np.nan, "reference1": np.nan} | {f"private{e:g}-{seed}": e for e in (1.0, 8.0) for seed in range(2)}
     measured = evaluation_tables(make_scored(runs, n_patients=300), ["sex"]).auroc.measured
     nine, one = verdict_rows(measured, ["sex"], margin=0.05), verdict_rows(measured, ["sex"], margin=0.05, epsilons=(1.0,))

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from dpmed_core.reporting.catalogue import Choice, draw
+from dpmed_core.reporting.catalogue import draw
+from dpmed_core.reporting.choice import Choice
 from tests.scored import evaluation_tables
 
 RUNS = {"reference": np.nan, "low": 0.3, "low-again": 0.3}

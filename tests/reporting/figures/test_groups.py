@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from dpmed_core.reporting.catalogue import Choice, draw
+from dpmed_core.reporting.catalogue import draw
+from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.figures.style import DARK, paper_column
 from tests.scored import evaluation_tables
 

@@ -66,7 +66,7 @@ def test_each_verdict_is_stated_with_its_numbers():
         "4 groups compared with the others by sex",
         "Shown to lose more through privacy than the others: Female by 0.051, at least 0.012.",
         "1 shown not to lose 0.02 more than the others",
-        "For 1 the evidence is not enough: with these patients an extra loss must be 0.21 of AUROC",
+        "1 of 3 could not be decided: with these patients and training runs an extra loss must be 0.21 of AUROC",
         "1 cannot be estimated",
     ):
         assert needed in sentence
@@ -80,8 +80,14 @@ def test_over_all_findings_the_finding_is_named_and_a_widening_within_the_margin
 
 def test_nothing_shown_is_not_called_fair():
     sentence = verdict_sentence(pd.DataFrame([verdict("female", "not enough evidence")]), attribute="sex", finding="effusion")
-    assert "None is shown to lose more" in sentence and "evidence is not enough" in sentence
-    assert "fair" not in sentence
+    assert "1 of 1 could not be decided" in sentence and "None is shown" not in sentence and "fair" not in sentence
+
+
+def test_none_is_shown_stands_only_beside_how_many_could_not_be_decided():
+    rows = pd.DataFrame([verdict("female", "not widened"), verdict("male", "not enough evidence", detectable=float("nan"))])
+    sentence = verdict_sentence(rows, attribute="sex", finding="effusion")
+    assert "None is shown to lose more" in sentence and "1 of 2 could not be decided" in sentence
+    assert "not even a fall to chance would be found" in sentence
 
 
 def test_groups_outside_the_analysis_plan_have_no_verdict():
