@@ -159,7 +159,10 @@ def _undecided(undecided: pd.DataFrame, n_judged: int) -> str:
     low, high = known.min(), known.max()
     found = f"{low:.2f}" if f"{low:.2f}" == f"{high:.2f}" else f"{low:.2f} to {high:.2f}"
     rest = f"; for {beyond} of them not even a fall to chance would be found" if beyond else ""
-    return f"{said}: with these patients and training runs an extra loss must be {found} of AUROC to be found with a probability of 80 %{rest}."
+    return (
+        f"{said}: with these patients and training runs an extra loss must be {found} of AUROC to be found with a probability of "
+        f"80 %{rest}."
+    )
 
 
 def _name(row: pd.Series) -> str:
