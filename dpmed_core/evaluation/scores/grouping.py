@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -57,6 +59,15 @@ class Grouping:
         """Subgroup of each cell."""
         return np.repeat(np.arange(len(self.groups)), np.diff(self.cell_start))
 
+    @cached_property
+    def cell_of_everybody(self) -> Integers:
+        """For each cell, the cell of the same patient in the first subgroup, everybody."""
+        return np.searchsorted(self.cell_patient[: self.cell_start[1]], self.cell_patient)
+
+    def to_cells(self, values: NDArray[Any]) -> NDArray[Any]:
+        """The value of each cell's subgroup: `[n_groups]` to `[n_cells]`."""
+        return np.repeat(values, np.diff(self.cell_start))
+
     def sum_cells(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sums over each subgroup's cells, along the last axis: `[..., n_cells]` to `[..., n_groups]`."""
         # `reduceat` refuses an empty axis. For an empty slice it would give the next cell's value, but no subgroup is without a cell.
@@ -103,7 +114,13 @@ def _codes(cases: pd.DataFrame, attribute: str) -> tuple[list[str], NDArray[np.u
     if attribute == EVERYBODY:
         return [EVERYBODY], np.zeros(len(cases), dtype=np.uint8)
     membership = subgroups(cases, attribute).cat.remove_unused_categories()
-    # NumPy sorts integers of 8 and 16 bits stably in linear time (radix sort). One code past the last must fit too: it marks cases that are
-    # left out.
-    smallest = np.uint8 if len(membership.cat.categories) < 255 else np.uint16
+    smallest = smallest_code(len(membership.cat.categories))
     return [str(name) for name in membership.cat.categories], membership.cat.codes.to_numpy().astype(smallest)
+
+
+def smallest_code(n_groups: int) -> type[np.unsignedinteger]:
+    """The smallest unsigned integer that holds the codes of so many subgroups, and one more for cases that are left out.
+
+    NumPy sorts integers of 8 and 16 bits stably in linear time (radix sort).
+    """
+    return next(kind for kind in (np.uint8, np.uint16, np.uint32) if n_groups <= np.iinfo(kind).max)
