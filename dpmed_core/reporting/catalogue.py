@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import ExportError
 from dpmed_core.evaluation.metrics.auroc import AUROC
+from dpmed_core.evaluation.metrics.calibration import CALIBRATION_ERROR
 from dpmed_core.evaluation.metrics.catalogue import metric_called
 from dpmed_core.evaluation.metrics.metric import Metric
 from dpmed_core.evaluation.scores.arms import SAMPLED_ALIKE
@@ -26,6 +27,7 @@ from dpmed_core.imaging.modality import Modality
 from dpmed_core.reporting.figures.calibration import calibration_figure
 from dpmed_core.reporting.figures.cost import cost_figure
 from dpmed_core.reporting.figures.decision_curve import decision_curve_figure
+from dpmed_core.reporting.figures.facts import error_floor_phrase
 from dpmed_core.reporting.figures.forest import forest_figure
 from dpmed_core.reporting.figures.gap import gap_figure
 from dpmed_core.reporting.figures.parity import parity_figure
@@ -118,6 +120,7 @@ class CatalogueEntry:
         by_subgroup: whether it needs an attribute.
         at_one_budget: whether it needs a budget, and not only marks it.
         with_margin: whether it is judged against a margin.
+        of_metric: whether it shows the chosen metric, and not always the same.
     """
 
     title: str
@@ -127,6 +130,7 @@ class CatalogueEntry:
     by_subgroup: bool = False
     at_one_budget: bool = False
     with_margin: bool = False
+    of_metric: bool = True
 
     def titled(self, choice: Choice) -> str:
         """The title in words."""
@@ -290,12 +294,17 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         lambda t, c: c.rows(_of(t, c).overall),
         _draw_small_multiples,
     ),
-    "roc": CatalogueEntry("ROC curves", Page.PRIVACY_UTILITY, lambda t, c: c.rows(t.roc), _draw_roc, at_one_budget=True),
+    "roc": CatalogueEntry("ROC curves", Page.PRIVACY_UTILITY, lambda t, c: c.rows(t.roc), _draw_roc, at_one_budget=True, of_metric=False),
     "calibration": CatalogueEntry(
-        "Calibration", Page.PRIVACY_UTILITY, lambda t, c: c.rows(t.reliability), _draw_calibration, at_one_budget=True
+        "Calibration", Page.PRIVACY_UTILITY, lambda t, c: c.rows(t.reliability), _draw_calibration, at_one_budget=True, of_metric=False
     ),
     "decision-curve": CatalogueEntry(
-        "Decision curves", Page.PRIVACY_UTILITY, lambda t, c: c.rows(t.net_benefit), _draw_decision_curve, at_one_budget=True
+        "Decision curves",
+        Page.PRIVACY_UTILITY,
+        lambda t, c: c.rows(t.net_benefit),
+        _draw_decision_curve,
+        at_one_budget=True,
+        of_metric=False,
     ),
     "fairness-forest": CatalogueEntry(
         "{metric} by subgroup, with and without privacy",
@@ -312,6 +321,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         _draw_parity,
         by_subgroup=True,
         at_one_budget=True,
+        of_metric=False,
     ),
     "gap": CatalogueEntry(
         "Gap between subgroups", Page.FAIRNESS, lambda t, c: c.rows(t.with_guarantee(_of(t, c).gaps)), _draw_gap, by_subgroup=True
@@ -357,6 +367,17 @@ def draw(
         ExportError: what was chosen is not trained, or has nothing to draw.
     """
     entry = CATALOGUE[name]
-    drawn = entry.draw(tables, settled(choice, tables, entry), cohort, canvas)
+    shown = settled(choice, tables, entry)
+    drawn = entry.draw(tables, shown, cohort, canvas)
     not_covered = [NOT_COVERED] if tables.runs["epsilon"].isna().any() else []
-    return with_facts(drawn, [*not_covered, *(provenance.lines() if provenance else [])], canvas)
+    notes = _notes(tables, shown) if entry.of_metric else []
+    return with_facts(drawn, [*notes, *not_covered, *(provenance.lines() if provenance else [])], canvas)
+
+
+def _notes(tables: EvaluationTables, choice: Choice) -> list[str]:
+    """What must be known of the chosen metric to read its values."""
+    if choice.measured is not CALIBRATION_ERROR:
+        return []
+    rows = (choice.all_findings() if choice.finding == MACRO else choice).rows(_everybody(tables.calibration))
+    phrase = error_floor_phrase(rows)
+    return [phrase] if phrase else []

@@ -67,7 +67,7 @@ class Design:
 
     @cached_property
     def counted_in(self) -> Integers:
-        """For each cell, the cell in which its images are counted alone: everybody's of the same patient where that holds the same images."""
+        """For each cell, the one that stands for it: everybody's cell of the same patient where that holds the same images, else itself."""
         same_patient = self.grouping.cell_of_everybody
         negative, positive = self.cell_counts
         is_whole = (negative == negative[same_patient]) & (positive == positive[same_patient])

@@ -19,8 +19,8 @@ Floats = NDArray[np.float64]
 def size_loss_rows(measured: Sequence[Measured], attributes: Sequence[str]) -> pd.DataFrame:
     """Pearson's r between a subgroup's number of test images and its loss of AUROC, one row a comparison, attribute and finding.
 
-    The estimand is r over exactly these subgroups and their true losses. The 95 % interval is of measurement error alone: of the losses, over
-    patients and, where `covers` says so, training runs (`statistics.correlation`). Not estimable below `FEWEST_SUBGROUPS` subgroups.
+    The estimand is r over exactly these subgroups and their true losses. The 95 % interval is of measurement error alone: of the losses,
+    over patients and, where `covers` says so, training runs (`statistics.correlation`). Not estimable below `FEWEST_SUBGROUPS` subgroups.
     """
     rows = [
         {

@@ -92,6 +92,20 @@ def runs_phrase(arms: Mapping[Arm, pd.DataFrame]) -> str:
     return "; ".join(phrases)
 
 
+def error_floor_phrase(calibration: pd.DataFrame) -> str:
+    """What the expected calibration error would be for perfectly calibrated models; empty where it is not estimable.
+
+    Args:
+        calibration: rows with the column ece_floor, of the findings and runs that are shown.
+    """
+    floors = calibration["ece_floor"].dropna()
+    if floors.empty:
+        return ""
+    low, high = (f"{end:.2f}" for end in (floors.min(), floors.max()))
+    about = low if low == high else f"{low} to {high}"
+    return f"Expected calibration error: above 0 even for a perfectly calibrated model, about {about} with these scores and so many images."
+
+
 def _range(values: pd.Series) -> str:
     if values.empty:
         return "0"

@@ -39,3 +39,14 @@ def test_findings_of_one_class_keep_their_panel_with_the_reason(scored, cohort, 
     tables = evaluation_tables(one_class)
     assert "Nodule" in words(draw(name, tables, Choice(epsilon=0.3), cohort))
     assert "not estimable" in words(draw(name, tables, Choice(finding="nodule", epsilon=0.3), cohort))
+
+
+def test_the_error_of_a_perfect_model_stands_beside_the_expected_calibration_error(scored, cohort, words):
+    tables = evaluation_tables(scored)
+    text = words(draw("calibration", tables, Choice(finding="mass", epsilon=0.3), cohort))
+    rows = tables.calibration.query("finding == 'mass' and attribute == 'all'")
+    assert f"perfectly calibrated model, about {rows['ece_floor'].min():.2f}" in text
+    of_metric = draw("privacy-utility", tables, Choice(finding="mass", epsilon=0.3, metric="ece"), cohort)
+    assert "above 0 even for a perfectly calibrated model" in words(of_metric)
+    assert "perfectly calibrated" not in words(draw("privacy-utility", tables, Choice(finding="mass", epsilon=0.3), cohort))
+    assert "perfectly calibrated" not in words(draw("roc", tables, Choice(finding="mass", epsilon=0.3, metric="ece"), cohort))
