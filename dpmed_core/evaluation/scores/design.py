@@ -105,7 +105,7 @@ class Design:
         # K: the patients of a patient's class, or all of them for a patient with images of both.
         of_class, in_all = np.stack([counts.negative_patients, counts.positive_patients]), counts.patients
         factors = np.sqrt(1 - 1 / np.maximum(np.vstack([of_class, in_all]), 1))
-        inverse = np.divide(1.0, left, out=np.zeros_like(left), where=left > 0)
+        inverse: Floats = np.divide(1.0, left, out=np.zeros_like(left), where=left > 0)
         inverse *= np.where(positive == 0, to_cells(factors[0]), np.where(negative == 0, to_cells(factors[1]), to_cells(factors[2])))
         return inverse
 

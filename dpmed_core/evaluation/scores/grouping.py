@@ -1,6 +1,6 @@
 """Cases sorted into subgroups of several attributes, and patients into cells: one cell for each patient in each subgroup."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dpmed_core.cohort.groups import subgroups
+from dpmed_core.cohort.groups import UNKNOWN, subgroups
 
 EVERYBODY = "all"
 """The attribute, and its one subgroup, of every case."""
@@ -83,7 +83,7 @@ class Grouping:
         return laid_out
 
 
-def group_cases(cases: pd.DataFrame, by: Sequence[str], patients: Integers, *, n_patients: int) -> Grouping:
+def group_cases(cases: pd.DataFrame, by: Sequence[str], patients: Integers, *, n_patients: int, others: bool = False) -> Grouping:
     """The subgroups of everybody and of each attribute in `by`; subgroups without a case are left out.
 
     Args:
@@ -91,6 +91,7 @@ def group_cases(cases: pd.DataFrame, by: Sequence[str], patients: Integers, *, n
         by: attributes, as `cohort.groups.subgroups` takes them.
         patients: patient of each case, below `n_patients`.
         n_patients: patients in all.
+        others: whether each subgroup of known value is followed by that of all others of known value, under the attribute `others_of`.
 
     Raises:
         CohortError: there is no such attribute.
@@ -99,15 +100,33 @@ def group_cases(cases: pd.DataFrame, by: Sequence[str], patients: Integers, *, n
     blocks: list[Block] = []
     cell_patient: list[Integers] = []
     starts = [0]
-    for attribute in (EVERYBODY, *dict.fromkeys(by)):
-        names, codes = _codes(cases, attribute)
+    for attribute, names, codes in _memberships(cases, by, others=others):
+        inside, cells = codes < len(names), np.zeros(len(codes), dtype=np.intp)
         # Subgroup and patient in one integer: sorted, the cells of a subgroup stand together, in the order of their patients.
-        pairs, cells = np.unique(codes.astype(np.intp) * n_patients + patients, return_inverse=True)
-        blocks.append(Block(attribute, len(groups), len(names), codes, cells + starts[-1]))
+        pairs, numbers = np.unique(codes[inside].astype(np.intp) * n_patients + patients[inside], return_inverse=True)
+        cells[inside] = numbers + starts[-1]
+        blocks.append(Block(attribute, len(groups), len(names), codes, cells))
         groups.extend((attribute, name) for name in names)
         cell_patient.append(pairs % n_patients)
         starts.extend(starts[-1] + np.cumsum(np.bincount(pairs // n_patients, minlength=len(names))))
     return Grouping(tuple(groups), tuple(blocks), np.concatenate(cell_patient), np.array(starts, dtype=np.intp), n_patients)
+
+
+def others_of(attribute: str) -> str:
+    """The attribute under which a grouping has, by a subgroup's name, all cases that are not in it though their value is known."""
+    return f"others by {attribute}"
+
+
+def _memberships(cases: pd.DataFrame, by: Sequence[str], *, others: bool) -> Iterator[tuple[str, list[str], NDArray[np.unsignedinteger]]]:
+    """Attribute, names of subgroups and code of each case, block by block; a case in no subgroup has a code past the last."""
+    for attribute in (EVERYBODY, *dict.fromkeys(by)):
+        names, codes = _codes(cases, attribute)
+        yield attribute, names, codes
+        known = [(code, name) for code, name in enumerate(names) if name != UNKNOWN]
+        # With one subgroup there are no others. A case is in the others of many subgroups, so that each needs a block of its own.
+        for code, name in known if others and len(known) > 1 else ():
+            is_other = np.isin(codes, [number for number, _ in known]) & (codes != code)
+            yield others_of(attribute), [name], np.where(is_other, 0, 1).astype(np.uint8)
 
 
 def _codes(cases: pd.DataFrame, attribute: str) -> tuple[list[str], NDArray[np.unsignedinteger]]:

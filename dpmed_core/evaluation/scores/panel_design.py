@@ -1,7 +1,7 @@
 """What a panel's scores are judged by: subgroups, labels by subgroup, and thresholds from the validation patients."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -28,12 +28,14 @@ class PanelDesign:
         by: attributes of the subgroups, as `cohort.groups.subgroups` takes them.
         validation: where each run's validation scores are; a run that is missing has no threshold.
         rule: how thresholds are chosen.
+        others: whether the grouping holds, for each subgroup, all others too (`beside_others`).
     """
 
     panel: Panel
     by: tuple[str, ...] = ()
     validation: RowOfRun = field(default_factory=dict, repr=False)
     rule: OperatingRule = field(default_factory=OperatingRule)
+    others: bool = False
     _kept: dict[tuple[int, int], FindingScores] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
@@ -43,7 +45,15 @@ class PanelDesign:
         Raises:
             CohortError: there is no such attribute.
         """
-        return group_cases(self.panel.cases, self.by, self.panel.patients, n_patients=self.panel.n_patients)
+        panel = self.panel
+        return group_cases(panel.cases, self.by, panel.patients, n_patients=panel.n_patients, others=self.others)
+
+    @cached_property
+    def beside_others(self) -> "PanelDesign":
+        """The same design with all others of each subgroup beside it, for what compares a subgroup with them."""
+        design = replace(self, others=True)
+        design.__dict__["thresholds"] = self.thresholds  # they do not depend on subgroups, and choosing them takes long
+        return design
 
     @cached_property
     def designs(self) -> tuple[Design, ...]:

@@ -51,7 +51,7 @@ def pearson_interval(sizes: Floats, losses: Floats, covariance: Floats) -> tuple
     # A loss that is known exactly would have no inverse; this much error moves nothing that is printed.
     covariance = covariance + max(1e-9 * float(np.trace(covariance)) / k, 1e-15) * np.eye(k)
     radius = float(chi2.ppf(CONFIDENCE, k - 1))
-    inverse = np.linalg.inv(covariance)
+    inverse: Floats = np.asarray(np.linalg.inv(covariance), dtype=float)
     equal, _ = _nearest(np.ones((k, 1)), losses, inverse)
     if equal <= radius:
         return -1.0, 1.0
