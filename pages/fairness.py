@@ -43,7 +43,7 @@ def show_results(cohort: Cohort, choices: Choices, attribute: str, metric: str) 
         )
         lock = look_at_plan(cohort)  # recorded before any result of the verdict is computed
         show_summary(tables, shown)
-        show_guarantee(of_choice.loc[of_choice["epsilon"] == epsilon, "run_id"].iloc[0])
+        show_guarantee(list(of_choice.loc[of_choice["epsilon"] == epsilon, "run_id"]))
         # The figures are drawn first, since the verdict needs the tables of all attributes of the plan; on the page it comes before them.
         place_of_verdict = st.container()
         show_figures(tables, shown, cohort)

@@ -58,7 +58,7 @@ def show_results(cohort: Cohort, choices: Choices, metric: str) -> None:
             about = {"recipe": choices.recipe, "unit": choices.unit, "finding": choices.finding, "epsilon": epsilon}
             sentence = utility_sentence(of_metric.overall, metric=of_metric.metric, **about)
             st.markdown(f"##### {sentence}")
-            show_guarantee(of_choice.loc[of_choice["epsilon"] == epsilon, "run_id"].iloc[0])
+            show_guarantee(list(of_choice.loc[of_choice["epsilon"] == epsilon, "run_id"]))
         shown = Choice(
             finding=choices.finding,
             recipe=choices.recipe,

@@ -50,9 +50,13 @@ class CaseScores:
         """The training runs at the privacy budget `epsilon`; None where there are none."""
         return next((arm for arm in self.arms if arm.epsilon == epsilon), None)
 
-    def run_at(self, epsilon: float) -> str:
-        """The run_id of a training run at the privacy budget `epsilon`; there must be one."""
-        return str(self.panel.runs.loc[self.panel.runs["epsilon"] == epsilon, "run_id"].iloc[0])
+    def runs_at(self, epsilon: float) -> list[str]:
+        """The run_ids of the training runs at the privacy budget `epsilon`."""
+        return [str(run_id) for run_id in self.panel.runs.loc[self.panel.runs["epsilon"] == epsilon, "run_id"]]
+
+    def first_run(self, arm: Arm) -> int:
+        """Index of the run of `arm` with the smallest seed: the one that stands for a single model, whichever others were trained."""
+        return int(arm.runs[np.argmin(self.panel.runs["seed"].to_numpy()[arm.runs])])
 
     @property
     def epsilons(self) -> list[float]:
