@@ -17,7 +17,7 @@ from dpmed_core.imaging.modality import Modality
 from dpmed_core.phrases import counted, delta_text
 from dpmed_core.privacy.total_sentence import total_sentence
 from dpmed_core.reporting.catalogue import CATALOGUE, Choice, Page, figures_of
-from dpmed_core.reporting.wording.utility import utility_sentence
+from dpmed_core.reporting.wording.utility import REFERENCE, utility_sentence
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.runs.status import OPEN_STATES, RunState
 from dpmed_core.training.spec import RunSpec
@@ -59,6 +59,7 @@ def show_results(cohort: Cohort, choices: Choices, metric: str) -> None:
             sentence = utility_sentence(of_metric.overall, metric=of_metric.metric, **about)
             st.markdown(f"##### {sentence}")
             show_guarantee(list(of_choice.loc[of_choice["epsilon"] == epsilon, "run_id"]))
+            st.caption(REFERENCE)
         shown = Choice(
             finding=choices.finding,
             recipe=choices.recipe,

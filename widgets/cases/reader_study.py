@@ -184,8 +184,8 @@ def _show_comparison(cohort: Cohort, reading: Reading, rows: np.ndarray, answers
         st.dataframe(pairs_in_words(pairs), hide_index=True)
     st.caption(
         "AUROC: score intervals (Newcombe 2006), differences by DeLong's method; the reader's AUROC from answer and confidence. "
-        "Sensitivity and specificity: exact intervals; a model is one training run, the one with the smallest seed, at its own threshold from "
-        "validation patients. Kappa: agreement beyond chance (Cohen 1960; Fleiss, Cohen & Everitt 1969)."
+        "Sensitivity and specificity: exact intervals; a model is one training run, the one with the smallest seed, at its own "
+        "threshold from validation patients. Kappa: agreement beyond chance (Cohen 1960; Fleiss, Cohen & Everitt 1969)."
     )
     st.download_button("Answers (CSV)", partial(_csv, cohort, answers, labels), "reading.csv", "text/csv", on_click="ignore")
 

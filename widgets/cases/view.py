@@ -40,7 +40,7 @@ def show_answers(case: SelectedCase) -> None:
     st.table(answers_in_words(answers_of_case(trainings, case.labels, case.epsilon), case.finding))
     st.caption(
         "Score: mean over the models with or without privacy. Positive: how many of these models call the finding present, each at its own "
-        f"threshold, {OperatingRule().sentence()}."
+        f"threshold, {OperatingRule().sentence()}. Trainings that give the same scores count as one model."
     )
 
 

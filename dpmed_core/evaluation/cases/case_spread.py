@@ -5,7 +5,7 @@ Their non-private references differ in everything but the noise. If the noise ac
 
     s_noise^2 = s_private^2 - s_non_private^2
 
-An estimate below 0 is set to 0. Where all references give the same score, only the noise differs, and all of the spread is due to it.
+An estimate below 0 is set to 0. Where all references give the same score, the spread comes from chance that only private training has.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Spread:
         private_high: upper bound.
         non_private: between non-private references.
         noise: due to the privacy noise alone.
-        noise_only: whether all references give the same score, so that only the noise differs.
+        noise_only: whether all references give the same score, so that they have no chance in training to subtract.
         n_private: number of private training runs.
         n_non_private: number of references.
     """

@@ -63,7 +63,7 @@ class PanelDesign:
     @cached_property
     def arms(self) -> tuple[Arm, ...]:
         """The arms of the panel's runs."""
-        return tuple(arms_of(self.panel.runs))
+        return tuple(arms_of(self.panel.runs, self.panel.scores))
 
     @cached_property
     def thresholds(self) -> tuple[Floats, ...]:

@@ -87,9 +87,15 @@ def guarantee_phrase(rows: pd.DataFrame, epsilon: float) -> str:
 def runs_phrase(arms: Mapping[Arm, pd.DataFrame]) -> str:
     """How many training runs each arm's values are the mean of."""
     # Findings and subgroups of one arm may rest on different numbers of runs; the largest is how many were trained.
-    counted = {arm: sorted(set(rows["n_seeds"].dropna().astype(int))) for arm, rows in arms.items() if len(rows)}
-    phrases = [f"{ARM_NAMES[arm]}: {'1 training run' if n == [1] else f'mean of {n[-1]} training runs'}" for arm, n in counted.items() if n]
+    counted = {arm: rows[["n_seeds", "n_distinct"]].dropna().max() for arm, rows in arms.items() if rows["n_seeds"].notna().any()}
+    phrases = [f"{ARM_NAMES[arm]}: {_averaged(int(n['n_seeds']), int(n['n_distinct']))}" for arm, n in counted.items()]
     return "; ".join(phrases)
+
+
+def _averaged(n_runs: int, n_distinct: int) -> str:
+    if n_distinct > 1:
+        return f"mean of {n_runs} training runs"
+    return "1 training run" if n_runs == 1 else f"1 training run ({n_runs} that do not differ)"
 
 
 def error_floor_phrase(calibration: pd.DataFrame) -> str:
