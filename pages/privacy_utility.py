@@ -26,6 +26,7 @@ from widgets.choices import Choices, choice, current_choices
 from widgets.cohort import chosen_cohort
 from widgets.figure import choose_metric, downloads, show_figure
 from widgets.lookup import installation, live, runs_of
+from widgets.practice import show_practice
 from widgets.spending import total_of
 from widgets.tables import tables_of
 
@@ -72,6 +73,7 @@ def show_results(cohort: Cohort, choices: Choices, metric: str) -> None:
         downloads([MAIN], tables, shown, cohort)
         show_table(of_metric, choices, IMAGE_WORDS[cohort.modality].several)
         if epsilon is not None:
+            show_practice(tables, shown, IMAGE_WORDS[cohort.modality].several)
             show_detail(cohort, shown)
 
     live(cohort, part)

@@ -73,6 +73,22 @@ class PanelDesign:
         """
         return tuple(self._thresholds(self.validation.get(run_id)) for run_id in self.panel.runs["run_id"])
 
+    @cached_property
+    def at_common_threshold(self) -> "PanelDesign":
+        """The same design with one threshold for all runs of a recipe and unit: that of its non-private run with the smallest seed.
+
+        NaN for runs that have no non-private run of their recipe and unit.
+        """
+        runs, design = self.panel.runs, replace(self)
+        chosen = []
+        for recipe, unit in zip(runs["recipe"], runs["unit"], strict=True):
+            alike = runs[(runs["recipe"] == recipe) & (runs["unit"] == unit) & runs["epsilon"].isna()]
+            first = int(alike["seed"].to_numpy().argmin()) if len(alike) else None
+            nothing = np.full((len(self.panel.findings), 1), np.nan)
+            chosen.append(nothing if first is None else self.thresholds[runs.index.get_loc(alike.index[first])])
+        design.__dict__["thresholds"] = tuple(chosen)
+        return design
+
     def finding_scores(self, run: int, finding_index: int, *, with_threshold: bool) -> FindingScores:
         """The scores of a run, by its index in the panel, for one finding; `with_threshold` for metrics at an operating point."""
         scores, design = self.panel.scores[run, finding_index], self.designs[finding_index]

@@ -20,6 +20,7 @@ from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN, cost_ro
 from dpmed_core.evaluation.tables.decision_curve import benefit_rows
 from dpmed_core.evaluation.tables.fairness_verdict import verdict_rows
 from dpmed_core.evaluation.tables.parity import disparity_rows, parity_rows
+from dpmed_core.evaluation.tables.practice import practice_differences, practice_rows, predictive_rows
 from dpmed_core.evaluation.tables.rates import rate_rows
 from dpmed_core.evaluation.tables.size_loss import size_loss_rows
 from dpmed_core.evaluation.tables.subgroup_gaps import gap_rows
@@ -133,6 +134,7 @@ class EvaluationTables:
         self.by, self.margin, self.findings, self.rule = tuple(by), margin, findings, rule
         self.token = uuid4().hex
         self._of: dict[str, MetricTables] = {}
+        self._predictive: dict[float, pd.DataFrame] = {}
 
     def of(self, metric: Metric) -> MetricTables:
         """The tables of `metric`."""
@@ -190,6 +192,26 @@ class EvaluationTables:
     def rates(self) -> pd.DataFrame:
         """Sensitivity, specificity and related rates at the operating point (`evaluation.tables.rates`)."""
         return rate_rows(self._designs)
+
+    @cached_property
+    def practice(self) -> pd.DataFrame:
+        """Missed and false alarms per hundred, at own thresholds and at one for all (`evaluation.tables.practice`)."""
+        return practice_rows(self._designs)
+
+    @cached_property
+    def practice_differences(self) -> pd.DataFrame:
+        """The same, private minus non-private (`evaluation.tables.practice`)."""
+        return practice_differences(self._designs)
+
+    def predictive_values(self, prevalence: float) -> pd.DataFrame:
+        """Predictive values at a chosen prevalence (`evaluation.tables.practice`).
+
+        Raises:
+            SpecError: the prevalence is not between 0 and 1.
+        """
+        if prevalence not in self._predictive:
+            self._predictive[prevalence] = predictive_rows(self._designs, prevalence)
+        return self._predictive[prevalence]
 
     @cached_property
     def parity(self) -> pd.DataFrame:
