@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpmed_core.evaluation.metrics.measured import ArmMeasured, mean_over_findings, with_thresholds_and_runs
-from dpmed_core.evaluation.scores.grouping import others_of
+from dpmed_core.evaluation.scores.grouping import Beside
 from dpmed_core.evaluation.statistics.intervals import symmetric
 from dpmed_core.evaluation.statistics.jackknife import jackknife_of_patients
 
@@ -69,7 +69,7 @@ def against_others(sizes: Floats) -> Floats:
 def contrasts(arm: ArmMeasured, attribute: str) -> Contrasts:
     """Each subgroup of `attribute` against all others, for every finding and their mean; `arm` is of a design with others."""
     groups = arm.measured.known_groups(attribute)
-    others = [arm.measured.groups_of(others_of(attribute)).get(arm.measured.grouping.groups[group][1]) for group in groups]
+    others = [arm.measured.groups_of(Beside.OTHERS.attribute(attribute)).get(arm.measured.grouping.groups[group][1]) for group in groups]
     each = [_contrast(arm, finding_index, groups, others) for finding_index in range(len(arm.values) - 1)]
     # Their mean is of the findings known of everybody, like every mean over findings.
     in_mean = [one for one, known in zip(each, ~np.isnan(arm.values[:-1, 0]), strict=True) if known]

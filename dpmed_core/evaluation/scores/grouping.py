@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +16,19 @@ EVERYBODY = "all"
 """The attribute, and its one subgroup, of every case."""
 
 Integers = NDArray[np.intp]
+
+
+class Beside(StrEnum):
+    """Which cases stand beside a subgroup, as one group."""
+
+    OTHERS = "others"
+    """Everybody of known value who is not in it."""
+    WITH_UNKNOWN = "with unknown"
+    """The subgroup itself and everybody of unknown value."""
+
+    def attribute(self, of: str) -> str:
+        """The attribute under which a grouping has these groups, by the subgroup's name."""
+        return f"{self.value} by {of}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +97,7 @@ class Grouping:
         return laid_out
 
 
-def group_cases(cases: pd.DataFrame, by: Sequence[str], patients: Integers, *, n_patients: int, others: bool = False) -> Grouping:
+def group_cases(cases: pd.DataFrame, by: Sequence[str], patients: Integers, *, n_patients: int, beside: Beside | None = None) -> Grouping:
     """The subgroups of everybody and of each attribute in `by`; subgroups without a case are left out.
 
     Args:
@@ -91,7 +105,7 @@ def group_cases(cases: pd.DataFrame, by: Sequence[str], patients: Integers, *, n
         by: attributes, as `cohort.groups.subgroups` takes them.
         patients: patient of each case, below `n_patients`.
         n_patients: patients in all.
-        others: whether each subgroup of known value is followed by that of all others of known value, under the attribute `others_of`.
+        beside: which group of cases stands beside each subgroup of known value, under the attribute `beside.attribute`; None for none.
 
     Raises:
         CohortError: there is no such attribute.
@@ -100,7 +114,7 @@ def group_cases(cases: pd.DataFrame, by: Sequence[str], patients: Integers, *, n
     blocks: list[Block] = []
     cell_patient: list[Integers] = []
     starts = [0]
-    for attribute, names, codes in _memberships(cases, by, others=others):
+    for attribute, names, codes in _memberships(cases, by, beside):
         inside, cells = codes < len(names), np.zeros(len(codes), dtype=np.intp)
         # Subgroup and patient in one integer: sorted, the cells of a subgroup stand together, in the order of their patients.
         pairs, numbers = np.unique(codes[inside].astype(np.intp) * n_patients + patients[inside], return_inverse=True)
@@ -112,21 +126,20 @@ def group_cases(cases: pd.DataFrame, by: Sequence[str], patients: Integers, *, n
     return Grouping(tuple(groups), tuple(blocks), np.concatenate(cell_patient), np.array(starts, dtype=np.intp), n_patients)
 
 
-def others_of(attribute: str) -> str:
-    """The attribute under which a grouping has, by a subgroup's name, all cases that are not in it though their value is known."""
-    return f"others by {attribute}"
-
-
-def _memberships(cases: pd.DataFrame, by: Sequence[str], *, others: bool) -> Iterator[tuple[str, list[str], NDArray[np.unsignedinteger]]]:
+def _memberships(
+    cases: pd.DataFrame, by: Sequence[str], beside: Beside | None
+) -> Iterator[tuple[str, list[str], NDArray[np.unsignedinteger]]]:
     """Attribute, names of subgroups and code of each case, block by block; a case in no subgroup has a code past the last."""
     for attribute in (EVERYBODY, *dict.fromkeys(by)):
         names, codes = _codes(cases, attribute)
         yield attribute, names, codes
         known = [(code, name) for code, name in enumerate(names) if name != UNKNOWN]
-        # With one subgroup there are no others. A case is in the others of many subgroups, so that each needs a block of its own.
-        for code, name in known if others and len(known) > 1 else ():
-            is_other = np.isin(codes, [number for number, _ in known]) & (codes != code)
-            yield others_of(attribute), [name], np.where(is_other, 0, 1).astype(np.uint8)
+        is_known = np.isin(codes, [code for code, _ in known])
+        # A case is beside many subgroups, so that each needs a block of its own.
+        for code, name in known if attribute != EVERYBODY else ():
+            inside = is_known & (codes != code) if beside is Beside.OTHERS else ~is_known | (codes == code)
+            if beside is not None and inside.any():  # no others where there is one subgroup
+                yield beside.attribute(attribute), [name], np.where(inside, 0, 1).astype(np.uint8)
 
 
 def _codes(cases: pd.DataFrame, attribute: str) -> tuple[list[str], NDArray[np.unsignedinteger]]:

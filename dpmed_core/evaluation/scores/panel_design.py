@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from dpmed_core.evaluation.scores.arms import Arm, arms_of
 from dpmed_core.evaluation.scores.design import Design
 from dpmed_core.evaluation.scores.finding_scores import FindingScores
-from dpmed_core.evaluation.scores.grouping import Grouping, group_cases
+from dpmed_core.evaluation.scores.grouping import Beside, Grouping, group_cases
 from dpmed_core.evaluation.scores.operating_point import OperatingRule, patient_resamples, run_thresholds
 from dpmed_core.evaluation.scores.panel import Panel
 
@@ -28,14 +29,14 @@ class PanelDesign:
         by: attributes of the subgroups, as `cohort.groups.subgroups` takes them.
         validation: where each run's validation scores are; a run that is missing has no threshold.
         rule: how thresholds are chosen.
-        others: whether the grouping holds, for each subgroup, all others too (`beside_others`).
+        beside: which group stands beside each subgroup in the grouping (`altered`); None for none.
     """
 
     panel: Panel
     by: tuple[str, ...] = ()
     validation: RowOfRun = field(default_factory=dict, repr=False)
     rule: OperatingRule = field(default_factory=OperatingRule)
-    others: bool = False
+    beside: Beside | None = None
     _kept: dict[tuple[int, int], FindingScores] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
@@ -46,13 +47,17 @@ class PanelDesign:
             CohortError: there is no such attribute.
         """
         panel = self.panel
-        return group_cases(panel.cases, self.by, panel.patients, n_patients=panel.n_patients, others=self.others)
+        return group_cases(panel.cases, self.by, panel.patients, n_patients=panel.n_patients, beside=self.beside)
 
     @cached_property
     def beside_others(self) -> "PanelDesign":
         """The same design with all others of each subgroup beside it, for what compares a subgroup with them."""
-        design = replace(self, others=True)
-        design.__dict__["thresholds"] = self.thresholds  # they do not depend on subgroups, and choosing them takes long
+        return self.altered(beside=Beside.OTHERS)
+
+    def altered(self, **changes: Any) -> "PanelDesign":
+        """The design with other labels or groups, and the same thresholds, which depend on neither and take long to choose."""
+        design = replace(self, **changes)
+        design.__dict__["thresholds"] = self.thresholds
         return design
 
     @cached_property

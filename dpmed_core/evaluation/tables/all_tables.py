@@ -15,6 +15,7 @@ from dpmed_core.evaluation.scores.operating_point import OperatingRule
 from dpmed_core.evaluation.scores.panel_design import PanelDesign, rows_of_runs
 from dpmed_core.evaluation.scores.scored_runs import RUN_COLUMNS
 from dpmed_core.evaluation.statistics.curves import reliability_table, roc_table
+from dpmed_core.evaluation.tables.bootstrap import bootstrap_columns
 from dpmed_core.evaluation.tables.calibration import calibration_rows
 from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN, cost_rows
 from dpmed_core.evaluation.tables.decision_curve import benefit_rows
@@ -24,6 +25,7 @@ from dpmed_core.evaluation.tables.practice import practice_differences, practice
 from dpmed_core.evaluation.tables.rates import rate_rows
 from dpmed_core.evaluation.tables.size_loss import size_loss_rows
 from dpmed_core.evaluation.tables.subgroup_gaps import gap_rows
+from dpmed_core.evaluation.tables.unknowns import unknown_rows
 from dpmed_core.evaluation.tables.utility import COUNT_COLUMNS, mean_rows, run_columns, run_rows
 
 GUARANTEE_COLUMNS = ["recipe", "unit", "epsilon", "delta", "accountant"]
@@ -90,6 +92,11 @@ class MetricTables:
     def size_loss(self) -> pd.DataFrame:
         """Pearson's r of subgroup size and loss (`evaluation.tables.size_loss`)."""
         return size_loss_rows(self.measured, self.by)
+
+    @cached_property
+    def unknowns(self) -> pd.DataFrame:
+        """What values would be if unknown labels and groups were known (`evaluation.tables.unknowns`)."""
+        return unknown_rows(self.metric, self.measured, [EVERYBODY, *self.by])
 
     @cached_property
     def measured(self) -> list[Measured]:
@@ -243,6 +250,15 @@ class EvaluationTables:
     def reliability(self) -> pd.DataFrame:
         """Predicted against observed shares (`evaluation.statistics.curves`)."""
         return reliability_table(self.scores.test)
+
+    def bootstrap(self, n_draws: int) -> dict[str, pd.DataFrame]:
+        """Means and costs of AUROC with the ends of a bootstrap over patients beside their own (`evaluation.tables.bootstrap`).
+
+        Raises:
+            SpecError: too few or too many draws.
+        """
+        of_auroc = self.auroc
+        return {name: bootstrap_columns(getattr(of_auroc, name), self._designs, n_draws) for name in ("means", "costs")}
 
     def with_guarantee(self, table: pd.DataFrame) -> pd.DataFrame:
         """`table` with the delta and accountant of each row's recipe, unit and epsilon."""
