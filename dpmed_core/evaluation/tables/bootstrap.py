@@ -41,14 +41,23 @@ def bootstrap_columns(table: pd.DataFrame, designs: Sequence[PanelDesign], n_dra
     Raises:
         SpecError: too few or too many draws.
     """
-    if not FEWEST_DRAWS <= n_draws <= MOST_DRAWS:
-        raise SpecError(f"{n_draws} draws cannot be used for a bootstrap: choose {FEWEST_DRAWS} to {MOST_DRAWS:,}.")
+    check_draws(n_draws)
     drawn = [(design, drawn_aurocs(design, n_draws)) for design in designs]
     rows = [row for design, values in drawn for row in _ends(design, values, paired="difference" in table.columns)]
     if not rows:
         return table.assign(**dict.fromkeys(ENDS, np.nan), n_draws=n_draws)
     ends = pd.DataFrame(rows)
     return table.merge(ends, on=[name for name in ends.columns if name not in ENDS], how="left").assign(n_draws=n_draws)
+
+
+def check_draws(n_draws: int) -> None:
+    """Refuse a number of draws that says nothing, or takes too long.
+
+    Raises:
+        SpecError: too few or too many draws.
+    """
+    if not FEWEST_DRAWS <= n_draws <= MOST_DRAWS:
+        raise SpecError(f"{n_draws} draws cannot be used for a bootstrap: choose {FEWEST_DRAWS} to {MOST_DRAWS:,}.")
 
 
 def drawn_aurocs(design: PanelDesign, n_draws: int) -> Floats:
