@@ -115,7 +115,8 @@ def _more(design: PanelDesign, thresholds: str) -> pd.DataFrame:
             continue  # the two arms have common thresholds of their own
         arrays: dict[str, Floats] = {}
         for name, pair in zip(by_metric, pairs, strict=True):
-            ends = (pair.values, *symmetric(pair.values, *pair.variance()))
+            # A difference of two shares lies between -1 and 1; with few degrees of freedom the interval would reach beyond.
+            ends = (pair.values, *(np.clip(end, -1, 1) for end in symmetric(pair.values, *pair.variance())))
             arrays |= {f"{name}_more{end}": 100 * values for end, values in zip(("", "_low", "_high"), ends, strict=True)}
         table = by_place(pairs[0].measured, range(len(pairs[0].measured.grouping.groups)), arrays)
         tables.append(table.assign(**pairs[0].facts(), thresholds=thresholds))

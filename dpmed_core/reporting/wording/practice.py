@@ -33,13 +33,15 @@ def practice_sentence(
     more = more[(more["epsilon"] == epsilon) & (more["reference"] == SAMPLED_ALIKE)]
     by_thresholds = {str(row["thresholds"]): row for _, row in more.iterrows()}
     missed, alarms = (_compared(own, by_thresholds.get(OWN), name) for name in (MISSED, ALARMS))
-    said = f"Of 100 {whom} with {what}, {missed} would be missed; of 100 without it, {alarms} would be false alarms."
+    said = f"Of 100 {whom} with {what}, models miss {missed}; of 100 without it, they raise a false alarm in {alarms}."
     common = _by_arm(rows[rows["thresholds"] == COMMON], epsilon)
     if "reference" not in common or pd.isna(common["private"][MISSED]) or COMMON not in by_thresholds:
         return said
     missed, alarms = (_compared(common, by_thresholds.get(COMMON), name) for name in (MISSED, ALARMS))
     threshold = f"{common['private']['threshold']:.2f}, " if finding != MACRO else ""
-    return f"{said} At one threshold for all, {threshold}that of the first model without privacy: {missed} missed, {alarms} false alarms."
+    return (
+        f"{said} At one threshold for all, {threshold}that of the first model without privacy, they miss {missed}; false alarms: {alarms}."
+    )
 
 
 def predictive_sentence(table: pd.DataFrame, *, recipe: str, unit: str, finding: str, epsilon: float) -> str:
@@ -84,7 +86,7 @@ def _compared(arms: dict[str, pd.Series], more: pd.Series | None, name: str) -> 
     # The interval of a difference that is said to be "fewer" is of how many fewer.
     ends, word = ((low, high), "more") if difference >= 0 else ((-high, -low), "fewer")
     stated = f"{abs(difference):.1f} {word} ({_signed(ends[0])} to {_signed(ends[1])})"
-    return f"{private} with privacy and {_interval(arms['reference'], name, '')} without, {stated},"
+    return f"{private} with privacy and {_interval(arms['reference'], name, '')} without, {stated}"
 
 
 def _interval(row: pd.Series, name: str, said: str) -> str:

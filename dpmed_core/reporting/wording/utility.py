@@ -5,6 +5,7 @@ import pandas as pd
 from dpmed_core.cohort.display_names import finding_phrase, finding_title
 from dpmed_core.evaluation.metrics.metric import Metric
 from dpmed_core.evaluation.scores.findings import MACRO
+from dpmed_core.phrases import counted
 
 REFERENCE = (
     "“Without privacy” is the same recipe and network on the same training patients, split and unit, but not the same training: it has "
@@ -33,9 +34,11 @@ def utility_sentence(means: pd.DataFrame, *, metric: Metric, recipe: str, unit: 
     row = private.iloc[0]
     value, low, high = (row[column] for column in metric.columns)
     runs = runs_averaged(int(row["n_seeds"]), int(row["n_distinct"]))
+    # Where a metric has no interval, none is printed.
+    interval = "no interval" if pd.isna(low) else f"95 % interval {low:.3f} to {high:.3f}"
     sentence = (
         f"At ε = {epsilon:g}, {metric.phrase} for {subject(finding)} is {value:.3f} "
-        f"(95 % interval {low:.3f} to {high:.3f}; {runs}; {row['n_cases']} test images of {row['n_patients']} patients, "
+        f"({interval}; {runs}; {row['n_cases']} test images of {row['n_patients']} patients, "
         f"{row['n_positive']} positive labels)."
     )
     return f"{sentence} {_compared(value, reference, metric)}"
@@ -45,7 +48,7 @@ def runs_averaged(n_runs: int, n_distinct: int) -> str:
     """What a value is the mean of: "mean of 3 training runs", or one training where its repetitions do not differ."""
     if n_distinct > 1:
         return f"mean of {n_runs} training runs"
-    repeated = f"one training, which {n_runs - 1} more repeat exactly: this recipe has no chance in it"
+    repeated = f"one training, which {counted(n_runs - 1, 'more repeats', 'more repeat')} exactly: this recipe has no chance in it"
     return "one training run" if n_runs == 1 else repeated
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from dpmed_core.evaluation.metrics.catalogue import METRICS
 from dpmed_core.reporting.catalogue import Choice, draw
 from tests.scored import evaluation_tables
 
@@ -50,3 +51,16 @@ def test_the_error_of_a_perfect_model_stands_beside_the_expected_calibration_err
     assert "above 0 even for a perfectly calibrated model" in words(of_metric)
     assert "perfectly calibrated" not in words(draw("privacy-utility", tables, Choice(finding="mass", epsilon=0.3), cohort))
     assert "perfectly calibrated" not in words(draw("roc", tables, Choice(finding="mass", epsilon=0.3, metric="ece"), cohort))
+
+
+@pytest.mark.parametrize(("name", "axis"), [("privacy-utility", "yaxis"), ("findings", "yaxis"), ("fairness-forest", "xaxis")])
+def test_a_metric_without_an_interval_is_drawn_at_its_values(scored, cohort, words, name, axis):
+    """No band of unknown ends, and an axis that holds the points."""
+    tables = evaluation_tables(scored, ["sex"])
+    figure = draw(name, tables, Choice(finding="mass", epsilon=0.3, metric="ece", attribute="sex"), cohort)
+    bottom, top = figure.layout[axis].range
+    of_metric = tables.of(METRICS["ece"])
+    values = (of_metric.means if name == "fairness-forest" else of_metric.overall).query("finding == 'mass'")["ece"]
+    assert bottom <= values.min() and values.max() <= top
+    if name == "privacy-utility":
+        assert all(shape.type != "rect" for shape in figure.layout.shapes) and "95 % interval" not in words(figure)
