@@ -8,6 +8,7 @@ from dpmed_core.phrases import counted
 from dpmed_core.reporting.catalogue import CATALOGUE, Page, figures_of
 from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.wording.fairness import fairness_sentence
+from dpmed_core.reporting.wording.utility import REFERENCE
 from dpmed_core.runs.status import OPEN_STATES
 from widgets.analysis_plan import choose_plan, plans_of
 from widgets.attributes import choose_attribute
@@ -44,7 +45,8 @@ def show_results(cohort: Cohort, choices: Choices, attribute: str, metric: str) 
         )
         plans = plans_of(cohort)
         show_summary(tables, shown)
-        show_guarantee(of_choice.loc[of_choice["epsilon"] == epsilon, "run_id"].iloc[0])
+        show_guarantee(list(of_choice.loc[of_choice["epsilon"] == epsilon, "run_id"]))
+        st.caption(REFERENCE)
         # The figures are drawn first, since the verdict needs the tables of all attributes of the plan; on the page it comes before them.
         place_of_verdict = st.container()
         show_figures(tables, shown, cohort)

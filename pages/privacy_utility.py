@@ -18,7 +18,7 @@ from dpmed_core.phrases import counted, delta_text
 from dpmed_core.privacy.total_sentence import total_sentence
 from dpmed_core.reporting.catalogue import CATALOGUE, Page, figures_of
 from dpmed_core.reporting.choice import Choice
-from dpmed_core.reporting.wording.utility import utility_sentence
+from dpmed_core.reporting.wording.utility import REFERENCE, utility_sentence
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.runs.status import OPEN_STATES, RunState
 from dpmed_core.training.spec import RunSpec
@@ -27,6 +27,7 @@ from widgets.choices import Choices, choice, current_choices
 from widgets.cohort import chosen_cohort
 from widgets.figure import choose_metric, downloads, show_figure
 from widgets.lookup import installation, live, runs_of
+from widgets.practice import show_practice
 from widgets.spending import total_of
 from widgets.tables import tables_of
 
@@ -59,7 +60,8 @@ def show_results(cohort: Cohort, choices: Choices, metric: str) -> None:
             about = {"recipe": choices.recipe, "unit": choices.unit, "finding": choices.finding, "epsilon": epsilon}
             sentence = utility_sentence(of_metric.overall, metric=of_metric.metric, **about)
             st.markdown(f"##### {sentence}")
-            show_guarantee(of_choice.loc[of_choice["epsilon"] == epsilon, "run_id"].iloc[0])
+            show_guarantee(list(of_choice.loc[of_choice["epsilon"] == epsilon, "run_id"]))
+            st.caption(REFERENCE)
         shown = Choice(
             finding=choices.finding,
             recipe=choices.recipe,
@@ -72,6 +74,7 @@ def show_results(cohort: Cohort, choices: Choices, metric: str) -> None:
         downloads([MAIN], tables, shown, cohort)
         show_table(of_metric, choices, IMAGE_WORDS[cohort.modality].several)
         if epsilon is not None:
+            show_practice(tables, shown, IMAGE_WORDS[cohort.modality].several)
             show_detail(cohort, shown)
 
     live(cohort, part)

@@ -116,6 +116,7 @@ def manifest(tmp_path):
         ("train", "--cohort", "none", "--epsilon", "1", "--delta", "1e-5,1e-6"),
         ("evaluate", "--cohort", "none"),
         ("evaluate", "--cohort", "none", "--operating-point", "sharp"),
+        ("evaluate", "--cohort", "none", "--prevalence", "rare"),
         ("runs", "show", "none"),
         ("export", "privacy-utility", "--cohort", "none", "--out", "x.html"),
     ],
@@ -192,6 +193,15 @@ def test_from_pictures_to_a_figure(dpmed, manifest, tmp_path):
     assert again["run_id"] in {run["run_id"] for run in runs}
     judged = json.loads(dpmed("evaluate", "--cohort", "images", "--by", "sex,sex*age:60", "--margin", "0.05", "--json").stdout)
     assert {row["neighboring_relation"] for row in judged["guarantees"]} == {"zero-out"}
+    assert judged["practice"] and judged["practice_differences"] and judged["unknowns"] and "predictive_values" not in judged
+    asked = ("--prevalence", "0.1", "--check-bootstrap", "100", "--metric", "auprc")
+    more = json.loads(dpmed("evaluate", "--cohort", "images", *asked, "--json").stdout)
+    assert more["predictive_values"][0]["prevalence"] == 0.1 and more["bootstrap"][0]["n_draws"] == 100
+    assert more["bootstrap_costs"] and "auprc_if_positive" in more["unknowns"][0]
+    assert "bootstrap_low" in dpmed("evaluate", "--cohort", "images", *asked).stdout
+    for refused in (("--prevalence", "2"), ("--check-bootstrap", "5")):
+        wrong = dpmed("evaluate", "--cohort", "images", *refused)
+        assert wrong.returncode == 2 and "cannot be used" in wrong.stderr
     utility = judged["utility"]
     assert {row["subgroup"] for row in judged["subgroups"]} >= {"female", "male", "female, under 60"}
     assert judged["family"]["margin"] == 0.05 and judged["costs"][0]["epsilon"] in (8, 30)

@@ -6,6 +6,7 @@ import streamlit as st
 
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.phrases import counted
+from dpmed_core.training.accounting.together import together_sentence
 from widgets.choices import choice, choose_delta
 from widgets.lookup import installation
 
@@ -28,11 +29,13 @@ def choose_epsilon(trained: Sequence[float]) -> float | None:
     return float(picked) if picked else None
 
 
-def show_guarantee(run_id: str) -> None:
-    """The guarantee of a private run, with all that belongs to it."""
-    guarantee = installation().runs.result(run_id).guarantee
-    if guarantee is not None:
-        st.caption(f"{guarantee.sentence()}. It holds for training patients and for each model alone.")
+def show_guarantee(run_ids: Sequence[str]) -> None:
+    """The guarantee of private runs of one budget: of each model alone, and of what is shown of all of them together."""
+    here = installation()
+    guarantees = [guarantee for run_id in run_ids if (guarantee := here.runs.result(run_id).guarantee) is not None]
+    if guarantees:
+        alone = f"{guarantees[0].sentence()}. It holds for training patients and for each model alone."
+        st.caption(f"{alone} {together_sentence(guarantees, cache_dir=here.settings.calibrations_dir)}".strip())
 
 
 def show_left_out(tables: EvaluationTables) -> None:

@@ -1,6 +1,6 @@
 """`evaluate` and `reference`: tables of the trained models, and of published results."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -16,10 +16,12 @@ from dpmed_core.errors import CohortError
 from dpmed_core.evaluation.analysis_plan import AnalysisPlan, Look, PlanRecord
 from dpmed_core.evaluation.metrics.auroc import AUROC
 from dpmed_core.evaluation.metrics.catalogue import OFFERED, metric_called
+from dpmed_core.evaluation.metrics.predictive_values import predictive_values
 from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.evaluation.scores.load_scores import read_scores
 from dpmed_core.evaluation.scores.operating_point import OperatingRule
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables, MetricTables
+from dpmed_core.evaluation.tables.bootstrap import check_draws
 from dpmed_core.evaluation.tables.published_results import pdac_gap_table, pdac_reference, pdac_table
 from dpmed_core.installation import Installation
 from dpmed_core.phrases import counted
@@ -27,9 +29,9 @@ from dpmed_core.reporting.provenance import planned_or_not
 from dpmed_core.settings import load_settings
 from dpmed_core.training.result import NEIGHBORING_RELATION
 
-OF_METRIC = ("utility", "subgroups", "gaps", "means", "costs", "size_loss")
+OF_METRIC = ("utility", "subgroups", "gaps", "means", "costs", "size_loss", "unknowns")
 """Tables of the chosen metric."""
-OF_ALL = ("rates", "parity", "disparity", "calibration", "net_benefit")
+OF_ALL = ("rates", "practice", "practice_differences", "parity", "disparity", "calibration", "net_benefit")
 """Tables that do not depend on the chosen metric."""
 _ARM = ("recipe", "unit", "epsilon")
 _SUBGROUP = ("attribute", "subgroup", "finding")
@@ -39,6 +41,14 @@ READABLE = {
     "gaps": (*_ARM, "seed", "attribute", "finding", "gap", "gap_low", "gap_high", "largest", "smallest", "reason"),
     "verdicts": (*_ARM, "reference", *_SUBGROUP, "excess", "excess_low", "excess_high", "p_adjusted", "verdict", "detectable", "reason"),
     "rates": (*_ARM, *_SUBGROUP, "threshold", "sensitivity", "specificity", "ppv", "npv", "accuracy", "reason"),
+    "practice": (*_ARM, "thresholds", *_SUBGROUP, "missed_per_100", "false_alarms_per_100", "reason"),
+    "predictive_values": (*_ARM, "prevalence", *_SUBGROUP, "ppv_at_prevalence", "npv_at_prevalence"),
+    "unknowns": (*_ARM, *_SUBGROUP, "VALUE", "VALUE_if_positive", "VALUE_if_negative", "VALUE_if_members", "n_unknown_labels"),
+    "bootstrap": (*_ARM, *_SUBGROUP, "auroc", "auroc_low", "auroc_high", "bootstrap_low", "bootstrap_high"),
+    "bootstrap_costs": (
+        *(*_ARM, "reference", *_SUBGROUP),
+        *("difference", "difference_low", "difference_high", "bootstrap_low", "bootstrap_high"),
+    ),
     "parity": (*_ARM, *_SUBGROUP, "paper_parity_difference", "parity_difference", "underdiagnosis_difference", "reason"),
 }
 """What a terminal shows of each table, VALUE being the metric's column; `--json` gives all columns of all tables."""
@@ -56,6 +66,8 @@ READABLE = {
     "--operating-point", "point", help="youden, sensitivity=0.9 or specificity=0.9, on validation. Default: that of the analysis plan."
 )
 @click.option("--metric", "metric_name", default=AUROC.name, show_default=True, help=f"What is measured: {', '.join(OFFERED)}.")
+@click.option("--prevalence", type=float, help="Predictive values where this share of the patients has the finding, e.g. 0.05.")
+@click.option("--check-bootstrap", "n_draws", type=int, metavar="N", help="AUROC intervals by N bootstrap draws of patients beside ours.")
 @json_option
 def evaluate(
     cohort_name: str,
@@ -65,11 +77,14 @@ def evaluate(
     findings: str | None,
     point: str | None,
     metric_name: str,
+    prevalence: float | None,
+    n_draws: int | None,
     as_json: bool,
 ) -> None:
     """The trained models on held-out patients: AUROC or another metric, and what privacy costs which patients, with intervals.
 
-    Overall and by subgroup, the gap between subgroups, paired costs of privacy, the fairness verdict, rates at an operating point. What the
+    Overall and by subgroup, the gap between subgroups, paired costs of privacy, the fairness verdict, rates at an operating point. With
+    --metric NAME the tables and costs are of that metric, by subgroup and with the interval of private minus non-private. What the
     analysis plan does not name is marked as exploratory.
     """
     installation = Installation.open()
@@ -79,6 +94,10 @@ def evaluate(
     margin = plans.plan.margin if margin is None else margin
     _check(cohort, attributes, judged)
     rule, metric = OperatingRule.parse(point or plans.plan.operating_point), metric_called(metric_name)
+    if prevalence is not None:
+        predictive_values(prevalence)
+    if n_draws is not None:
+        check_draws(n_draws)
     chosen = AnalysisPlan.of(attributes, judged, margin)
     tables = EvaluationTables(
         partial(read_scores, installation.runs, cohort, recipe=recipe), attributes, margin=margin, findings=judged, rule=rule
@@ -92,6 +111,8 @@ def evaluate(
     of_metric = tables.of(metric)
     document: dict[str, object] = {name: records(getattr(of_metric, name)) for name in OF_METRIC}
     document |= {name: records(getattr(tables, name)) for name in OF_ALL}
+    asked = _asked(tables, prevalence, n_draws)
+    document |= {name: records(table) for name, table in asked.items()}
     document["guarantees"] = records(guarantees(tables))
     look = Look(margin=margin, operating_point=point or plans.plan.operating_point, metric=metric.name)
     document["verdicts"] = records(verdicts.assign(analysis_plan=planned_or_not(verdicts, plans, replace(look, metric=None))))
@@ -100,7 +121,7 @@ def evaluate(
     # The key "family" is for scripts written for earlier versions.
     spent = spent_on(installation, cohort)
     document |= {"spent": spent.fields, "metric": metric.name, "operating_point": rule.sentence(), "analysis_plan": plan, "family": plan}
-    readable = _readable(tables, of_metric, verdicts, plans)
+    readable = _readable(tables, of_metric, asked | {"verdicts": verdicts}, plans)
     nothing = f"No finished run on {cohort_name} yet: train some with `sweep`."
     say(document, f"{readable}\n\n{spent.sentence}" if readable else nothing, as_json=as_json)
 
@@ -154,12 +175,23 @@ def guarantees(tables: EvaluationTables) -> pd.DataFrame:
     return tables.guarantees.assign(neighboring_relation=NEIGHBORING_RELATION)
 
 
-def _readable(tables: EvaluationTables, of_metric: MetricTables, verdicts: pd.DataFrame, plans: PlanRecord) -> str:
+def _asked(tables: EvaluationTables, prevalence: float | None, n_draws: int | None) -> dict[str, pd.DataFrame]:
+    """The tables that are made only where they are asked for."""
+    asked = {} if prevalence is None else {"predictive_values": tables.predictive_values(prevalence)}
+    if n_draws is not None:
+        checked = tables.bootstrap(n_draws)
+        asked |= {"bootstrap": checked["means"], "bootstrap_costs": checked["costs"]}
+    return asked
+
+
+def _readable(tables: EvaluationTables, of_metric: MetricTables, made: Mapping[str, pd.DataFrame], plans: PlanRecord) -> str:
     """The most important tables, for a terminal."""
     stated = guarantees(tables)
     parts = [f"privacy\n{stated.to_string(index=False)}"] if len(stated) else []
     for name, columns in READABLE.items():
-        table: pd.DataFrame = verdicts if name == "verdicts" else getattr(of_metric if name in OF_METRIC else tables, name)
+        if name not in (*OF_METRIC, *OF_ALL, *made):
+            continue
+        table: pd.DataFrame = made[name] if name in made else getattr(of_metric if name in OF_METRIC else tables, name)
         if len(table):
             table = table.assign(epsilon=[f"{epsilon:g}" if pd.notna(epsilon) else "none" for epsilon in table["epsilon"]])
             note = f"\n{plans.sentence()}" if name == "verdicts" else ""

@@ -1,4 +1,4 @@
-"""Reader, private models and non-private references on exactly the cases that were read."""
+"""A reader, a private model and a non-private reference on exactly the cases that were read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dpmed_core.evaluation.cases.case_scores import CaseScores, arm_answers
+from dpmed_core.evaluation.cases.case_scores import CaseScores
 from dpmed_core.evaluation.scores.design import Design
 from dpmed_core.evaluation.scores.grouping import group_cases
 from dpmed_core.evaluation.statistics.auroc import auroc_by_group
@@ -67,7 +67,10 @@ def reader_rater(answers: pd.DataFrame) -> Rater:
 
 
 def model_raters(scores: CaseScores, case_ids: list[str], *, finding: str, epsilon: float | None) -> dict[str, Rater]:
-    """The private models at `epsilon` and the non-private references: mean score over runs, positive at or above the mean threshold.
+    """One private model at `epsilon` and one non-private reference: the training run with the smallest seed, at its own threshold.
+
+    A mean score over runs would be a model that nobody trained, and would spend what all of its runs spend together. One reader is compared
+    with one model, whose epsilon is the one that is printed.
 
     Args:
         scores: of the models, for all cases.
@@ -81,9 +84,9 @@ def model_raters(scores: CaseScores, case_ids: list[str], *, finding: str, epsil
     raters = {}
     for name, arm in arms.items():
         if arm is not None:
-            answers = arm_answers(scores, arm, rows)
-            distance = answers.distance[finding_index]  # mean score minus mean threshold; NaN where a run has no threshold
-            raters[name] = Rater(answers.score[finding_index], None if np.isnan(distance).any() else distance >= 0)
+            run = scores.first_run(arm)
+            score, threshold = scores.panel.scores[run, finding_index, rows], scores.thresholds[run, finding_index]
+            raters[name] = Rater(score, None if np.isnan(threshold) else score >= threshold)
     return raters
 
 

@@ -15,6 +15,7 @@ from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import ExportError
 from dpmed_core.evaluation.analysis_plan import Look, PlanRecord
 from dpmed_core.evaluation.metrics.auroc import AUROC
+from dpmed_core.evaluation.metrics.calibration import CALIBRATION_ERROR
 from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.evaluation.scores.grouping import EVERYBODY
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables, MetricTables
@@ -24,6 +25,7 @@ from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.figures.calibration import calibration_figure
 from dpmed_core.reporting.figures.cost import cost_figure
 from dpmed_core.reporting.figures.decision_curve import decision_curve_figure
+from dpmed_core.reporting.figures.facts import error_floor_phrase
 from dpmed_core.reporting.figures.forest import forest_figure
 from dpmed_core.reporting.figures.gap import gap_figure
 from dpmed_core.reporting.figures.parity import parity_figure
@@ -61,7 +63,7 @@ class CatalogueEntry:
         by_subgroup: whether it needs an attribute.
         at_one_budget: whether it needs a budget, and not only marks it.
         with_margin: whether it is judged against a margin.
-        of_metric: whether it shows the metric that was chosen.
+        of_metric: whether it shows the chosen metric, and not always the same.
     """
 
     title: str
@@ -310,11 +312,22 @@ def draw(
         ExportError: what was chosen is not trained, or has nothing to draw.
     """
     entry = CATALOGUE[name]
-    drawn = entry.draw(tables, settled(choice, tables, entry), cohort, canvas)
+    shown = settled(choice, tables, entry)
+    drawn = entry.draw(tables, shown, cohort, canvas)
     not_covered = [NOT_COVERED] if tables.runs["epsilon"].isna().any() else []
     if provenance and provenance.plans:
         exploratory = why_exploratory(name, tables, choice, provenance.plans)
-    return with_facts(drawn, [*([exploratory] if exploratory else []), *not_covered, *(provenance.lines() if provenance else [])], canvas)
+    notes = [*([exploratory] if exploratory else []), *(_notes(tables, shown) if entry.of_metric else []), *not_covered]
+    return with_facts(drawn, [*notes, *(provenance.lines() if provenance else [])], canvas)
+
+
+def _notes(tables: EvaluationTables, choice: Choice) -> list[str]:
+    """What must be known of the chosen metric to read its values."""
+    if choice.measured is not CALIBRATION_ERROR:
+        return []
+    rows = (choice.all_findings() if choice.finding == MACRO else choice).rows(_everybody(tables.calibration))
+    phrase = error_floor_phrase(rows)
+    return [phrase] if phrase else []
 
 
 def look_of(name: str, tables: EvaluationTables, choice: Choice) -> Look:

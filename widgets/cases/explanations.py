@@ -47,12 +47,12 @@ def show_explanations(case: SelectedCase) -> None:
 
 
 def _explained_models(case: SelectedCase) -> ExplainedModels | None:
-    """The first training run at the chosen budget and the first reference; None where there is neither."""
+    """The training run with the smallest seed at the chosen budget and the first reference; None where there is neither."""
     scores = case.context.scores
     if scores is None:
         return None
     arms = [scores.private(case.epsilon) if case.epsilon is not None else None, scores.non_private]
-    chosen = [(arm, str(scores.panel.runs["run_id"].iloc[int(arm.runs[0])])) for arm in arms if arm is not None]
+    chosen = [(arm, str(scores.panel.runs["run_id"].iloc[scores.first_run(arm)])) for arm in arms if arm is not None]
     return ExplainedModels(tuple(run for _, run in chosen), tuple(_arm_title(arm) for arm, _ in chosen)) if chosen else None
 
 

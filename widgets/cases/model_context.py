@@ -46,5 +46,5 @@ def choose_test_context(cohort: Cohort, choices: Choices, finding: str | None = 
     """The models for the test cases, with the guarantee of the chosen budget shown."""
     context = choose_context(cohort, choices, Part.TEST, finding=finding)
     if context is not None and context.scores is not None and context.epsilon is not None:
-        show_guarantee(context.scores.run_at(context.epsilon))
+        show_guarantee(context.scores.runs_at(context.epsilon))
     return context

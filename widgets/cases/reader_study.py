@@ -165,8 +165,8 @@ def _show_label(cohort: Cohort, reading: Reading, rows: np.ndarray, answers: pd.
 
 
 def _show_comparison(cohort: Cohort, reading: Reading, rows: np.ndarray, answers: pd.DataFrame, context_of: ContextOf) -> None:
-    """Reader, private and non-private models compared on the cases that were read."""
-    st.subheader("You and the models on the cases you read")
+    """Reader, a private and a non-private model compared on the cases that were read."""
+    st.subheader("You and one model of each kind on the cases you read")
     context = context_of(reading.finding)
     if context is None:
         return
@@ -184,8 +184,8 @@ def _show_comparison(cohort: Cohort, reading: Reading, rows: np.ndarray, answers
         st.dataframe(pairs_in_words(pairs), hide_index=True)
     st.caption(
         "AUROC: score intervals (Newcombe 2006), differences by DeLong's method; the reader's AUROC from answer and confidence. "
-        "Sensitivity and specificity: exact intervals; for models, with scores averaged over training runs and thresholds from validation "
-        "patients. Kappa: agreement beyond chance (Cohen 1960; Fleiss, Cohen & Everitt 1969)."
+        "Sensitivity and specificity: exact intervals; a model is one training run, the one with the smallest seed, at its own "
+        "threshold from validation patients. Kappa: agreement beyond chance (Cohen 1960; Fleiss, Cohen & Everitt 1969)."
     )
     st.download_button("Answers (CSV)", partial(_csv, cohort, answers, labels), "reading.csv", "text/csv", on_click="ignore")
 
@@ -193,8 +193,13 @@ def _show_comparison(cohort: Cohort, reading: Reading, rows: np.ndarray, answers
 def _guarantee(context: ModelContext) -> list[str]:
     if context.scores is None or context.epsilon is None:
         return []
-    guarantee = installation().runs.result(context.scores.run_at(context.epsilon)).guarantee
-    return [f"Private: {guarantee.sentence()}."] if guarantee is not None else []
+    arm = context.scores.private(context.epsilon)
+    if arm is None:
+        return []
+    run = context.scores.panel.runs.iloc[context.scores.first_run(arm)]
+    guarantee = installation().runs.result(str(run["run_id"])).guarantee
+    first = f", training run {int(run['seed']) + 1} of {len(arm.runs)}" if len(arm.runs) > 1 else ""
+    return [f"Private: one model{first}, {guarantee.sentence()}."] if guarantee is not None else []
 
 
 def _how_read(cohort: Cohort, reading: Reading, labels: np.ndarray) -> str:

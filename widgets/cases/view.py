@@ -36,11 +36,11 @@ def show_answers(case: SelectedCase) -> None:
     known = str(truth(case.labels[[case.finding]].to_numpy())[0])
     st.markdown(f"##### {case_sentence(trainings, finding=case.finding, truth=known, epsilon=case.epsilon)}")
     if case.epsilon is not None and case.context.scores is not None:
-        show_guarantee(case.context.scores.run_at(case.epsilon))
+        show_guarantee(case.context.scores.runs_at(case.epsilon))
     st.table(answers_in_words(answers_of_case(trainings, case.labels, case.epsilon), case.finding))
     st.caption(
         "Score: mean over the models with or without privacy. Positive: how many of these models call the finding present, each at its own "
-        f"threshold, {OperatingRule().sentence()}."
+        f"threshold, {OperatingRule().sentence()}. Trainings that give the same scores count as one model."
     )
 
 

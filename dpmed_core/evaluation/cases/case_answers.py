@@ -23,13 +23,15 @@ ANSWER_COLUMNS = (
 def answers_of_case(trainings: pd.DataFrame, labels: pd.Series, epsilon: float | None) -> pd.DataFrame:
     """One row per finding with `ANSWER_COLUMNS`: mean, smallest and largest score, and how many training runs call the case positive.
 
-    `n_positive` is NaN where a training run has no threshold; scores are NaN where there is no training run.
+    `n_positive` is NaN where a training run has no threshold; scores are NaN where there is no training run. Runs that repeat another one
+    exactly are not counted (`repeats`).
 
     Args:
         trainings: `case_scores.trainings_of_case`.
         labels: 1, 0 or NaN by finding, in the order to show.
         epsilon: a trained privacy budget; None where there is no private training run.
     """
+    trainings = trainings[~trainings["repeats"]]
     private = _summary(trainings[trainings["epsilon"] == epsilon] if epsilon is not None else trainings[:0])
     reference = _summary(trainings[trainings["epsilon"].isna()]).add_suffix("_without")
     table = pd.DataFrame({"label": labels.astype(float)}).join(private).join(reference)

@@ -15,7 +15,7 @@ from dpmed_core.evaluation.scores.scored_runs import RUN_COLUMNS
 
 POSITIVE, NEGATIVE, SPLIT, NO_ANSWER = "positive", "negative", "split", "none"
 """An arm's answer: that of more than half of its training runs; split where they are half and half; none where one has no threshold."""
-TRAINING_COLUMNS = ("finding", *(name for name in RUN_COLUMNS if name != "recipe"), "score", "threshold", "positive")
+TRAINING_COLUMNS = ("finding", *(name for name in RUN_COLUMNS if name != "recipe"), "score", "threshold", "positive", "repeats")
 Floats = NDArray[np.float64]
 
 
@@ -34,7 +34,7 @@ class CaseScores:
     @cached_property
     def arms(self) -> list[Arm]:
         """The training runs grouped by privacy budget."""
-        return arms_of(self.panel.runs)
+        return arms_of(self.panel.runs, self.panel.scores)
 
     @cached_property
     def case_index(self) -> dict[str, int]:
@@ -50,9 +50,13 @@ class CaseScores:
         """The training runs at the privacy budget `epsilon`; None where there are none."""
         return next((arm for arm in self.arms if arm.epsilon == epsilon), None)
 
-    def run_at(self, epsilon: float) -> str:
-        """The run_id of a training run at the privacy budget `epsilon`; there must be one."""
-        return str(self.panel.runs.loc[self.panel.runs["epsilon"] == epsilon, "run_id"].iloc[0])
+    def runs_at(self, epsilon: float) -> list[str]:
+        """The run_ids of the training runs at the privacy budget `epsilon`."""
+        return [str(run_id) for run_id in self.panel.runs.loc[self.panel.runs["epsilon"] == epsilon, "run_id"]]
+
+    def first_run(self, arm: Arm) -> int:
+        """Index of the run of `arm` with the smallest seed: the one that stands for a single model, whichever others were trained."""
+        return int(arm.runs[np.argmin(self.panel.runs["seed"].to_numpy()[arm.runs])])
 
     @property
     def epsilons(self) -> list[float]:
@@ -134,6 +138,8 @@ def arm_answers(scores: CaseScores, arm: Arm, cases: slice | NDArray[np.intp] = 
 def trainings_of_case(scores: CaseScores, case_id: str) -> pd.DataFrame:
     """Score and answer of every training run for one case, with `TRAINING_COLUMNS`; `positive` is NaN where there is no threshold.
 
+    `repeats` marks runs that score every case like an earlier run of their arm, and so are not another model (`scores.arms`).
+
     Raises:
         KeyError: the case is not in the panel.
     """
@@ -146,7 +152,11 @@ def trainings_table(scores: CaseScores, values: Floats) -> pd.DataFrame:
     n_findings = len(panel.findings)
     runs = panel.runs.loc[np.repeat(np.arange(len(panel.runs)), n_findings)].reset_index(drop=True)
     score, threshold = values.ravel(), scores.thresholds.ravel()
+    repeats = np.zeros(len(panel.runs), dtype=bool)
+    for arm in scores.arms:
+        repeats[arm.runs] = arm.repeats
     table = runs.assign(
+        repeats=np.repeat(repeats, n_findings),
         finding=np.tile(np.array(panel.findings, dtype=object), len(panel.runs)),
         score=score,
         threshold=threshold,

@@ -5,7 +5,8 @@ Their non-private references differ in everything but the noise. If the noise ac
 
     s_noise^2 = s_private^2 - s_non_private^2
 
-An estimate below 0 is set to 0. Where all references give the same score, only the noise differs, and all of the spread is due to it.
+Where that is not above 0, the two spreads cannot be separated: there is no estimate, which is not the same as an estimate of 0. Where all
+references give the same score, the spread comes from chance that only private training has.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 CONFIDENCE = 0.95
+LARGEST = 0.5
+"""The standard deviation of scores that are 0 and 1 equally often: values between 0 and 1 have no larger one."""
 SAME = 1e-9
 """Scores closer than this are equal: sums in another order may differ by as much."""
 
@@ -29,8 +32,8 @@ class Spread:
         private_low: lower bound of its 95 % interval.
         private_high: upper bound.
         non_private: between non-private references.
-        noise: due to the privacy noise alone.
-        noise_only: whether all references give the same score, so that only the noise differs.
+        noise: due to the privacy noise alone; NaN too where private training runs do not differ more than their references.
+        noise_only: whether all references give the same score, so that they have no chance in training to subtract.
         n_private: number of private training runs.
         n_non_private: number of references.
     """
@@ -57,13 +60,17 @@ def spread_of(private: NDArray[np.float64], non_private: NDArray[np.float64]) ->
     if noise_only:
         noise = of_private
     else:
-        noise = sqrt(max(of_private**2 - of_non_private**2, 0)) if min(len(private), len(non_private)) > 1 else nan
+        beyond = of_private**2 - of_non_private**2 if min(len(private), len(non_private)) > 1 else nan
+        noise = sqrt(beyond) if beyond > 0 else nan
     low, high = deviation_interval(of_private, len(private))
+    high = min(high, LARGEST)
     return Spread(of_private, low, high, of_non_private, noise, noise_only, len(private), len(non_private))
 
 
 def deviation_interval(deviation: float, n: int) -> tuple[float, float]:
     """The 95 % interval of a standard deviation estimated from `n` normal values: s sqrt((n - 1) / chi2 quantile), with n - 1 df.
+
+    For values without bounds; of a score between 0 and 1 it is at most `LARGEST`.
 
     >>> [round(bound, 3) for bound in deviation_interval(1.0, 3)]
     [0.521, 6.285]

@@ -3,7 +3,7 @@
 slope: of a logistic regression of the label on the score's logit; 1 is ideal, below 1 the scores are too extreme. intercept: calibration in
 the large, of the same regression with the slope fixed at 1; 0 is ideal, above 0 the scores are too low.
 
-Source: Van Calster et al. 2016, Journal of Clinical Epidemiology 74; Naeini et al. 2015, AAAI (expected calibration error).
+Source: Van Calster et al. 2016, Journal of Clinical Epidemiology 74.
 """
 
 from collections.abc import Callable
@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from dpmed_core.evaluation.metrics.metric import Better, Estimate, Metric, Scale
 from dpmed_core.evaluation.scores.finding_scores import FindingScores
+from dpmed_core.evaluation.statistics.calibration_error import calibration_error_floor, expected_calibration_error
 from dpmed_core.evaluation.statistics.intervals import logit
 from dpmed_core.evaluation.statistics.jackknife import influence_values
 
-N_BINS = 10
 MOST_STEPS = 50
 CLIP = 1e-6
 """Scores are kept this far from 0 and 1: one score of exactly 0 or 1 would have an infinite logit."""
@@ -88,24 +88,10 @@ def _fitted(fit: Callable[[Floats, Floats], tuple[float, Floats]]) -> Callable[[
     return estimate
 
 
-def expected_calibration_error(scores: Floats, labels: Floats) -> float:
-    """Mean over bins of |mean score - share of positives|, weighed by the bins' images; `N_BINS` bins of equally many images by score.
-
-    >>> expected_calibration_error(np.array([0.0, 0.0, 1.0, 1.0]), np.array([0.0, 0.0, 1.0, 1.0]))
-    0.0
-    >>> round(expected_calibration_error(np.full(10, 0.2), np.repeat([1.0, 0.0], [4, 6])), 3)  # (4 x 0.8 + 6 x 0.2) / 10
-    0.44
-    """
-    # Bins of equally many images, not of equal width: few patients have high scores, and a bin of two of them would say nothing.
-    order = np.argsort(scores, kind="stable")
-    parts = np.array_split(order, min(N_BINS, len(order)))
-    return float(sum(abs(scores[part].sum() - labels[part].sum()) for part in parts) / len(scores))
-
-
 def _expected_error(scored: FindingScores) -> Estimate:
     """The error without influence values, so without an interval.
 
-    It is biased: above 0 even for a calibrated model, the more so the fewer images, so an interval around it would mislead.
+    It is biased (`statistics.calibration_error`), so an interval around it would mislead.
     """
     design = scored.design
     values = np.full(len(design.grouping.groups), np.nan)
@@ -114,6 +100,15 @@ def _expected_error(scored: FindingScores) -> Estimate:
             values[group] = expected_calibration_error(scored.scores[members], design.positive[members].astype(float))
     unknown = np.full(len(design.grouping.cell_patient), np.nan)
     return Estimate(values, unknown, design.counts.effective, design.counts.cases.astype(float))
+
+
+def error_floor(scored: FindingScores) -> Floats:
+    """The expected calibration error that a perfectly calibrated model with these scores would have in each subgroup `[n_groups]`."""
+    floor = np.full(len(scored.design.grouping.groups), np.nan)
+    for _, group, members in scored.design.members():
+        if members.any():
+            floor[group] = calibration_error_floor(scored.scores[members])
+    return floor
 
 
 CALIBRATION_SLOPE = Metric(

@@ -1,4 +1,8 @@
-"""A subgroup's value of a metric minus that of all other subgroups of its attribute, weighed by their denominators."""
+"""A subgroup's value of a metric minus that of all others: everybody of known value of its attribute who is not in it, as one group.
+
+Others count whether or not their own subgroup is large enough to be estimated by itself. For a share this is the mean of the other
+subgroups' shares, weighed by their denominators, as the paper's statistical parity difference has it.
+"""
 
 from dataclasses import dataclass, field
 
@@ -6,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpmed_core.evaluation.metrics.measured import ArmMeasured, mean_over_findings, with_thresholds_and_runs
+from dpmed_core.evaluation.scores.grouping import Beside
 from dpmed_core.evaluation.statistics.intervals import symmetric
 from dpmed_core.evaluation.statistics.jackknife import jackknife_of_patients
 
@@ -14,7 +19,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class _Contrast:
-    """For one finding, each group's value minus that of the others; NaN where the group, or every other, has none.
+    """For one finding, each group's value minus that of all others; NaN where either has none.
 
     Attributes:
         difference: `[n_groups]`.
@@ -37,11 +42,13 @@ class Contrasts:
 
     Attributes:
         groups: indices of the attribute's subgroups but for the unknown, in their order.
-        values: the differences; NaN where fewer than two subgroups have a value.
+        others: index of all others of each, as one group; None where there is no other subgroup.
+        values: the differences; NaN where the subgroup, or all others together, have no value.
         low, high: ends of their 95 % intervals.
     """
 
     groups: list[int]
+    others: list[int | None]
     values: Floats = field(repr=False)
     low: Floats = field(repr=False)
     high: Floats = field(repr=False)
@@ -60,13 +67,14 @@ def against_others(sizes: Floats) -> Floats:
 
 
 def contrasts(arm: ArmMeasured, attribute: str) -> Contrasts:
-    """Each subgroup of `attribute` against all others, for every finding and their mean."""
+    """Each subgroup of `attribute` against all others, for every finding and their mean; `arm` is of a design with others."""
     groups = arm.measured.known_groups(attribute)
-    each = [_contrast(arm, finding_index, groups) for finding_index in range(len(arm.values) - 1)]
+    others = [arm.measured.groups_of(Beside.OTHERS.attribute(attribute)).get(arm.measured.grouping.groups[group][1]) for group in groups]
+    each = [_contrast(arm, finding_index, groups, others) for finding_index in range(len(arm.values) - 1)]
     # Their mean is of the findings known of everybody, like every mean over findings.
     in_mean = [one for one, known in zip(each, ~np.isnan(arm.values[:-1, 0]), strict=True) if known]
     columns = [_interval([one]) for one in each] + [_interval(in_mean or each)]
-    return Contrasts(groups, *(np.stack(part) for part in zip(*columns, strict=True)))
+    return Contrasts(groups, others, *(np.stack(part) for part in zip(*columns, strict=True)))
 
 
 def _interval(each: list[_Contrast]) -> tuple[Floats, Floats, Floats]:
@@ -84,24 +92,30 @@ def _interval(each: list[_Contrast]) -> tuple[Floats, Floats, Floats]:
     return difference, low, high
 
 
-def _contrast(arm: ArmMeasured, finding_index: int, groups: list[int]) -> _Contrast:
-    """Each of `groups` against the others that have a value, for one finding; a linear map, so it applies to all arrays alike."""
-    values = arm.values[finding_index, groups]
-    known = ~np.isnan(values)
-    compared = [group for group, is_known in zip(groups, known, strict=True) if is_known]
+def _contrast(arm: ArmMeasured, finding_index: int, groups: list[int], others: list[int | None]) -> _Contrast:
+    """Each of `groups` against its others, for one finding."""
     n, grouping = len(groups), arm.measured.grouping
     found = _Contrast(
         difference=np.full(n, np.nan),
         influence=np.full((n, grouping.n_patients), np.nan),
         replicates=np.full((n, arm.ranked_replicates.shape[-1]), np.nan),
         by_run=np.full((n, len(arm.by_run)), np.nan),
-        n_effective=float(arm.n_effective[finding_index, compared].min()) if len(compared) > 1 else np.nan,
+        n_effective=_smallest(arm.n_effective[finding_index], arm.values[finding_index], groups, others),
     )
-    if len(compared) < 2:
-        return found
-    matrix = against_others(arm.weights[finding_index, compared])
-    found.difference[known] = matrix @ values[known]
-    found.influence[known] = matrix @ np.stack([grouping.by_patient(arm.influence[finding_index], group) for group in compared])
-    found.replicates[known] = matrix @ arm.ranked_replicates[finding_index, compared]
-    found.by_run[known] = matrix @ arm.by_run[:, finding_index][:, compared].T
+    for row, (group, other) in enumerate(zip(groups, others, strict=True)):
+        if other is None or np.isnan(arm.values[finding_index, [group, other]]).any():
+            continue
+        found.difference[row] = arm.values[finding_index, group] - arm.values[finding_index, other]
+        # By patient, since a patient's images may stand in the group and among the others.
+        own, rest = (grouping.by_patient(arm.influence[finding_index], g) for g in (group, other))
+        found.influence[row] = own - rest
+        found.replicates[row] = arm.ranked_replicates[finding_index, group] - arm.ranked_replicates[finding_index, other]
+        found.by_run[row] = arm.by_run[:, finding_index, group] - arm.by_run[:, finding_index, other]
     return found
+
+
+def _smallest(n_effective: Floats, values: Floats, groups: list[int], others: list[int | None]) -> float:
+    """The smallest effective number of patients of a group that is compared; NaN where none is."""
+    pairs = [(group, other) for group, other in zip(groups, others, strict=True) if other is not None]
+    compared = [g for pair in pairs if not np.isnan(values[list(pair)]).any() for g in pair]
+    return float(n_effective[compared].min()) if compared else np.nan

@@ -275,7 +275,11 @@ def with_thresholds_and_runs(
 
 
 def measure(metric: Metric, design: PanelDesign) -> Measured:
-    """`metric` of every run of a panel, for each finding and their mean, in everybody and each subgroup."""
+    """`metric` of every run of a panel, for each finding and their mean, in everybody and each subgroup.
+
+    For a contrast, also in all others of each subgroup (`PanelDesign.beside_others`).
+    """
+    design = design.beside_others if metric.contrast_of is not None else design
     panel, grouping = design.panel, design.grouping
     shape = (len(panel.scores), len(panel.findings) + 1, len(grouping.groups))
     values, weights, effective = np.full(shape, np.nan), np.zeros(shape), np.ones(shape)

@@ -76,4 +76,12 @@ UNDERDIAGNOSIS = _rate(
     better=Better.LOWER,
     ideal=0.0,
 )
+FALSE_ALARMS = _rate(
+    "false_alarm_rate",
+    "false alarm rate",
+    lambda flagged, total: (flagged[0], total[0]),
+    better=Better.LOWER,
+    ideal=0.0,
+)
+"""1 - specificity, for what is said per hundred images without the finding; not one of `RATES`, which have the specificity."""
 RATES = (SENSITIVITY, SPECIFICITY, PPV, NPV, ACCURACY, POSITIVE_RATE, UNDERDIAGNOSIS)

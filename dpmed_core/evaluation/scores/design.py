@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dpmed_core.evaluation.scores.grouping import Grouping
+from dpmed_core.evaluation.scores.grouping import Grouping, smallest_code
 from dpmed_core.evaluation.scores.sample_sizes import Counts
 
 Floats = NDArray[np.float64]
@@ -63,6 +64,50 @@ class Design:
             placements.append(Placement(codes, cells, sizes))
         by_class = cell_counts.reshape(2, n_cells)
         return cls(grouping, positive, tuple(placements), by_class, Counts.of(by_class, grouping))
+
+    @cached_property
+    def counted_in(self) -> Integers:
+        """For each cell, the one that stands for it: everybody's cell of the same patient where that holds the same images, else itself."""
+        same_patient = self.grouping.cell_of_everybody
+        negative, positive = self.cell_counts
+        is_whole = (negative == negative[same_patient]) & (positive == positive[same_patient])
+        return np.where(is_whole, same_patient, np.arange(len(is_whole)))
+
+    @cached_property
+    def patients_apart(self) -> tuple[Placement, ...]:
+        """Placements whose subgroups are single cells with images of both classes, for what is counted within each patient.
+
+        Only cells of `counted_in`: the patient whose images all stand in one subgroup is counted once and not once an attribute.
+        """
+        n_cells = self.cell_counts.shape[1]
+        wanted = (self.cell_counts[0] > 0) & (self.cell_counts[1] > 0) & (self.counted_in == np.arange(n_cells))
+        found = []
+        for block, placement in zip(self.grouping.blocks, self.placements, strict=True):
+            if not wanted[slice(*self.grouping.cell_start[[block.first, block.first + block.n_groups]])].any():
+                continue
+            inside = (placement.codes < block.n_groups) & wanted[block.cells]
+            images = np.bincount(block.cells[inside], minlength=n_cells)
+            numbers = np.cumsum(images > 0) - 1
+            n_apart = int(numbers[-1]) + 1
+            codes = np.where(inside, numbers[block.cells], n_apart).astype(smallest_code(n_apart))
+            found.append(Placement(codes, placement.cells, images[images > 0]))
+        return tuple(found)
+
+    @cached_property
+    def left_without_patient(self) -> Floats:
+        """1 / ((m - m_p) (n - n_p)) times the jackknife's sqrt((K - 1) / K), of each cell; see `evaluation.statistics.auroc`.
+
+        0 where nobody else has a class: without that patient there is no AUROC that could be lost.
+        """
+        counts, (negative, positive) = self.counts, self.cell_counts
+        to_cells = self.grouping.to_cells
+        left = (to_cells(counts.positive) - positive) * (to_cells(counts.cases - counts.positive) - negative)
+        # K: the patients of a patient's class, or all of them for a patient with images of both.
+        of_class, in_all = np.stack([counts.negative_patients, counts.positive_patients]), counts.patients
+        factors = np.sqrt(1 - 1 / np.maximum(np.vstack([of_class, in_all]), 1))
+        inverse: Floats = np.divide(1.0, left, out=np.zeros_like(left), where=left > 0)
+        inverse *= np.where(positive == 0, to_cells(factors[0]), np.where(negative == 0, to_cells(factors[1]), to_cells(factors[2])))
+        return inverse
 
     def sum_cases(self, values: Floats) -> Floats:
         """Sums over the cases of each cell, negatives and positives apart `[2, n_cells]`; cases of unknown label are left out.

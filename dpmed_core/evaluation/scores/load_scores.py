@@ -139,7 +139,8 @@ def _panel(group: Sequence[_Run], cohort: Cohort, rows: NDArray[np.intp]) -> Pan
     labels = np.stack([run.labels[:, rows] for run in group])
     # Runs are compared case by case, so a finding of a case counts only where every run has its score and the same label. The others'
     # labels become unknown, which leaves them out everywhere; their scores must only be numbers, since they are sorted with the rest.
-    usable = (labels == labels[:1]).all(axis=0) & ~np.isnan(scores).any(axis=0)
+    scored = ~np.isnan(scores).any(axis=0)
+    usable = (labels == labels[:1]).all(axis=0) & scored
     cases = cohort.cases.iloc[rows][["case_id", "patient_id", "age", "sex", *cohort.comorbidities]].reset_index(drop=True)
     patients, patient_ids = pd.factorize(cases["patient_id"])
     return Panel(
@@ -150,4 +151,6 @@ def _panel(group: Sequence[_Run], cohort: Cohort, rows: NDArray[np.intp]) -> Pan
         n_patients=len(patient_ids),
         labels=np.where(usable, labels[0], np.nan),
         scores=np.nan_to_num(scores),
+        # Where no run has a label it is unknown to all of them alike.
+        unusable=~usable & ~(np.isnan(labels).all(axis=0) & scored),
     )

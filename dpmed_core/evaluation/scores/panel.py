@@ -19,6 +19,8 @@ class Panel:
         n_patients: how many.
         labels: `[n_findings, n_cases]`: 1, 0, or NaN for unknown.
         scores: `[n_runs, n_findings, n_cases]`.
+        unusable: `[n_findings, n_cases]`, where a run has no score, or runs have different labels, so that the label here is unknown for
+            another reason than that nobody knows it; None for nowhere.
     """
 
     runs: pd.DataFrame
@@ -28,6 +30,12 @@ class Panel:
     n_patients: int
     labels: NDArray[np.float64] = field(repr=False)
     scores: NDArray[np.float64] = field(repr=False)
+    unusable: NDArray[np.bool_] | None = field(default=None, repr=False)
+
+    def with_unknown_labels(self, label: float) -> "Panel":
+        """The panel as it would be if every unknown label were `label`, 1 or 0."""
+        unknown = np.isnan(self.labels) if self.unusable is None else np.isnan(self.labels) & ~self.unusable
+        return replace(self, labels=np.where(unknown, label, self.labels))
 
     def only(self, runs: NDArray[np.bool_]) -> "Panel":
         """The panel with some of its runs, a mask `[n_runs]`."""

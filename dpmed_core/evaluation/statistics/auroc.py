@@ -4,13 +4,16 @@ AUROC is the Mann-Whitney statistic. With m positives and n negatives,
 
     V10_i = share of negatives below positive i (ties half),   V01_j = share of positives above negative j (ties half),
     a_p   = sum over p's positives of (V10_i - A) / m,         b_p   = sum over p's negatives of (V01_j - A) / n,
-    d_p   = a_p / (1 - m_p / m) sqrt((I - 1) / I)  +  b_p / (1 - n_p / n) sqrt((J - 1) / J),      Var(A) = sum over patients p of d_p^2,
+    w_p   = sum over pairs of p's own positives and negatives of ([positive above negative, ties half] - A) / (m n),
+    d_p   = (a_p + b_p - w_p) / ((1 - m_p / m) (1 - n_p / n)) sqrt((K - 1) / K),      Var(A) = sum over patients p of d_p^2,
 
-where p holds m_p of the positives and n_p of the negatives, and I and J patients have any. a_p + b_p is the sum of DeLong's structural
-components over a patient's images (Obuchowski 1997). The quotients make d_p what A loses when p is left out, so this is the jackknife over
-patients (Arvesen 1969; MacKinnon, Nielsen & Webb 2023), which holds where few patients carry many images; where each patient has one image
-it is DeLong's variance exactly. The covariance of two AUROCs over the same patients is the sum of the products of their d_p, so the d_p of
-a mean over findings, or of a difference between runs, are the mean or the difference of the d_p.
+where p holds m_p of the positives and n_p of the negatives. a_p + b_p is the sum of DeLong's structural components over a patient's images
+(Obuchowski 1997); p's own pairs are in both sums, so w_p takes them out once. Without its last factor d_p is exactly what A loses when p is
+left out with all images, so this is the jackknife over patients (Arvesen 1969; MacKinnon, Nielsen & Webb 2023), which holds where few
+patients carry many images. K is the number of patients with positives where p has positives alone, with negatives where p has negatives
+alone, and with either where p has both: where each patient has one image this is DeLong's variance exactly. The covariance of two AUROCs
+over the same patients is the sum of the products of their d_p, so the d_p of a mean over findings, or of a difference between runs, are the
+mean or the difference of the d_p.
 
 Scores are sorted once for each finding; each attribute then needs a stable sort of small integers and running counts (Sun & Xu 2014).
 
@@ -22,7 +25,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpmed_core.evaluation.scores.design import Design, Placement
-from dpmed_core.evaluation.statistics.jackknife import influence_values
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.intp]
@@ -53,7 +55,11 @@ def auroc_by_group(scores: Floats, design: Design) -> tuple[Floats, Floats]:
     beaten = np.zeros(2 * n_cells)
     for placement in design.placements:
         beaten += _beaten(order, rank, placement, design.positive, 2 * n_cells)
-    return _auroc_and_influence(beaten.reshape(2, n_cells), design)
+    within = np.zeros(2 * n_cells)
+    # A patient's own images are a subgroup of one patient, so that the same counts serve.
+    for placement in design.patients_apart:
+        within += _beaten(order, rank, placement, design.positive, 2 * n_cells)
+    return _auroc_and_influence(beaten.reshape(2, n_cells), within[n_cells:][design.counted_in], design)
 
 
 def _beaten(order: Integers, rank: Integers | None, placement: Placement, positive: NDArray[np.bool_], n_bins: int) -> Floats:
@@ -102,18 +108,25 @@ def _below_tied(rank: Integers, group: NDArray[np.unsignedinteger], positives: I
     return positives_middle[run], ((first + last) / 2 - positives_middle)[run]
 
 
-def _auroc_and_influence(beaten: Floats, design: Design) -> tuple[Floats, Floats]:
-    """AUROC of each subgroup and d_p of each cell, as in the head of this module, from the sums of `_beaten` `[2, n_cells]`."""
+def _auroc_and_influence(beaten: Floats, within: Floats, design: Design) -> tuple[Floats, Floats]:
+    """AUROC of each subgroup and d_p of each cell, as in the head of this module.
+
+    Args:
+        beaten: the sums of `_beaten` `[2, n_cells]`.
+        within: the same for positives against negatives of their own cell `[n_cells]`.
+        design: of the finding.
+    """
     grouping, counts = design.grouping, design.counts
-    group, (cell_negative, cell_positive) = grouping.cell_group, design.cell_counts
+    cell_negative, cell_positive = design.cell_counts
     m, n = counts.positive.astype(float), (counts.cases - counts.positive).astype(float)
     with np.errstate(divide="ignore", invalid="ignore"):
         # Without one of the classes this is 0 / 0: NaN, since 0 would claim that every pair is in the wrong order.
         value = grouping.sum_cells(beaten[1]) / (m * n)
-        of_group, m, n = value[group], m[group], n[group]
-        a = (beaten[1] / n - of_group * cell_positive) / m
-        # V01 counts the positives above a negative, `beaten` those below it: V01 = 1 - beaten / m.
-        b = ((1 - of_group) * cell_negative - beaten[0] / m) / n
-        from_positives = influence_values(a, cell_positive / m, counts.positive_patients.astype(float)[group])
-        from_negatives = influence_values(b, cell_negative / n, counts.negative_patients.astype(float)[group])
-    return value, from_positives + from_negatives
+        # m n (a + b - w), in which V01 = 1 - beaten / m: V01 counts the positives above a negative, `beaten` those below it. In place,
+        # since memory for each term would take longer than the sums.
+        lost = beaten[1] - beaten[0]
+        lost -= within
+        lost += cell_negative * grouping.to_cells((1 - value) * m)
+        lost -= cell_positive * (grouping.to_cells(value * n) - grouping.to_cells(value) * cell_negative)
+        lost *= design.left_without_patient
+    return value, lost

@@ -10,6 +10,7 @@ from sklearn.metrics import roc_curve
 
 from dpmed_core.evaluation.scores.panel import Panel
 from dpmed_core.evaluation.scores.scored_runs import RUN_COLUMNS
+from dpmed_core.evaluation.statistics.calibration_error import calibration_error_floor, expected_calibration_error
 
 ROC_COLUMNS = (*RUN_COLUMNS, "finding", "false_positive_rate", "sensitivity", "n_cases", "n_positive", "n_patients")
 RELIABILITY_COLUMNS = (
@@ -22,6 +23,8 @@ RELIABILITY_COLUMNS = (
     "observed_high",
     "bin_cases",
     "bin_positive",
+    "ece",
+    "ece_floor",
     "n_cases",
     "n_positive",
     "n_patients",
@@ -72,6 +75,9 @@ def reliability_table(panels: Sequence[Panel]) -> pd.DataFrame:
     (at most their real number); the variance is that of a ratio over patients.
     Source: Korn & Graubard 1998, "Confidence intervals for proportions with small expected number of positive counts", Survey
     Methodology 24 (the effective sample size).
+
+    ece is the run's expected calibration error, over bins of its own (`statistics.calibration_error`), and ece_floor what it would be for
+    a perfectly calibrated model with these scores.
     """
     rows: list[dict[str, object]] = []
     for facts, cases in _known(panels):
@@ -79,7 +85,9 @@ def reliability_table(panels: Sequence[Panel]) -> pd.DataFrame:
         # Tied scores are ranked in the order of the cases, so that bins hold equally many images even where most scores are equal.
         ranks = cases["score"].rank(method="first").to_numpy()
         bins = np.minimum((ranks - 1) * n_bins // max(len(cases), 1), n_bins - 1)
-        rows.extend({**facts, "bin": number, **_bin_fields(cases[bins == number]), **_counts(cases)} for number in range(n_bins))
+        scores, labels = (cases[name].to_numpy(dtype=float) for name in ("score", "label"))
+        errors = {"ece": expected_calibration_error(scores, labels), "ece_floor": calibration_error_floor(scores)}
+        rows.extend({**facts, "bin": number, **_bin_fields(cases[bins == number]), **errors, **_counts(cases)} for number in range(n_bins))
     return pd.DataFrame(rows, columns=list(RELIABILITY_COLUMNS))
 
 

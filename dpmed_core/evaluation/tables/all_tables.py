@@ -15,14 +15,17 @@ from dpmed_core.evaluation.scores.operating_point import OperatingRule
 from dpmed_core.evaluation.scores.panel_design import PanelDesign, rows_of_runs
 from dpmed_core.evaluation.scores.scored_runs import RUN_COLUMNS
 from dpmed_core.evaluation.statistics.curves import reliability_table, roc_table
+from dpmed_core.evaluation.tables.bootstrap import bootstrap_columns
 from dpmed_core.evaluation.tables.calibration import calibration_rows
 from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN, cost_rows
 from dpmed_core.evaluation.tables.decision_curve import benefit_rows
 from dpmed_core.evaluation.tables.fairness_verdict import verdict_rows
 from dpmed_core.evaluation.tables.parity import disparity_rows, parity_rows
+from dpmed_core.evaluation.tables.practice import practice_differences, practice_rows, predictive_rows
 from dpmed_core.evaluation.tables.rates import rate_rows
 from dpmed_core.evaluation.tables.size_loss import size_loss_rows
 from dpmed_core.evaluation.tables.subgroup_gaps import gap_rows
+from dpmed_core.evaluation.tables.unknowns import unknown_rows
 from dpmed_core.evaluation.tables.utility import COUNT_COLUMNS, mean_rows, run_columns, run_rows
 
 GUARANTEE_COLUMNS = ["recipe", "unit", "epsilon", "delta", "accountant"]
@@ -91,6 +94,11 @@ class MetricTables:
         return size_loss_rows(self.measured, self.by)
 
     @cached_property
+    def unknowns(self) -> pd.DataFrame:
+        """What values would be if unknown labels and groups were known (`evaluation.tables.unknowns`)."""
+        return unknown_rows(self.metric, self.measured, [EVERYBODY, *self.by])
+
+    @cached_property
     def measured(self) -> list[Measured]:
         """The metric itself, by panel."""
         return [measure(self.metric, design) for design in self._designs]
@@ -134,6 +142,7 @@ class EvaluationTables:
         self.by, self.margin, self.findings, self.epsilons, self.rule = tuple(by), margin, findings, epsilons, rule
         self.token = uuid4().hex
         self._of: dict[str, MetricTables] = {}
+        self._predictive: dict[float, pd.DataFrame] = {}
 
     def of(self, metric: Metric) -> MetricTables:
         """The tables of `metric`."""
@@ -193,6 +202,26 @@ class EvaluationTables:
         return rate_rows(self._designs)
 
     @cached_property
+    def practice(self) -> pd.DataFrame:
+        """Missed and false alarms per hundred, at own thresholds and at one for all (`evaluation.tables.practice`)."""
+        return practice_rows(self._designs)
+
+    @cached_property
+    def practice_differences(self) -> pd.DataFrame:
+        """The same, private minus non-private (`evaluation.tables.practice`)."""
+        return practice_differences(self._designs)
+
+    def predictive_values(self, prevalence: float) -> pd.DataFrame:
+        """Predictive values at a chosen prevalence (`evaluation.tables.practice`).
+
+        Raises:
+            SpecError: the prevalence is not between 0 and 1.
+        """
+        if prevalence not in self._predictive:
+            self._predictive[prevalence] = predictive_rows(self._designs, prevalence)
+        return self._predictive[prevalence]
+
+    @cached_property
     def parity(self) -> pd.DataFrame:
         """Each subgroup's rates against those of all others (`evaluation.tables.parity`)."""
         return parity_rows(self._designs)
@@ -222,6 +251,15 @@ class EvaluationTables:
     def reliability(self) -> pd.DataFrame:
         """Predicted against observed shares (`evaluation.statistics.curves`)."""
         return reliability_table(self.scores.test)
+
+    def bootstrap(self, n_draws: int) -> dict[str, pd.DataFrame]:
+        """Means and costs of AUROC with the ends of a bootstrap over patients beside their own (`evaluation.tables.bootstrap`).
+
+        Raises:
+            SpecError: too few or too many draws.
+        """
+        of_auroc = self.auroc
+        return {name: bootstrap_columns(getattr(of_auroc, name), self._designs, n_draws) for name in ("means", "costs")}
 
     def with_guarantee(self, table: pd.DataFrame) -> pd.DataFrame:
         """`table` with the delta and accountant of each row's recipe, unit and epsilon."""

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from dpmed_core.evaluation.metrics.brier import BRIER
-from dpmed_core.evaluation.metrics.calibration import CALIBRATION_ERROR, CALIBRATION_INTERCEPT, CALIBRATION_SLOPE
+from dpmed_core.evaluation.metrics.calibration import CALIBRATION_ERROR, CALIBRATION_INTERCEPT, CALIBRATION_SLOPE, error_floor
 from dpmed_core.evaluation.metrics.measured import measure
 from dpmed_core.evaluation.scores.panel_design import PanelDesign
 from dpmed_core.evaluation.scores.scored_runs import RUN_COLUMNS
@@ -20,13 +20,17 @@ CALIBRATION_COLUMNS = (
     "finding",
     *(f"{name}{end}" for name in WITH_INTERVALS for end in ("", "_low", "_high")),
     "ece",
+    "ece_floor",
     *COUNT_COLUMNS,
     "reason",
 )
 
 
 def calibration_rows(designs: Sequence[PanelDesign]) -> pd.DataFrame:
-    """One row a finding, run and subgroup, with `CALIBRATION_COLUMNS`; intervals (95 %) by patient, none for the expected error (ece)."""
+    """One row a finding, run and subgroup, with `CALIBRATION_COLUMNS`; intervals (95 %) by patient.
+
+    The expected calibration error (ece) has no interval; ece_floor is what it would be for a perfectly calibrated model with these scores.
+    """
     tables = [_of_panel(design) for design in designs]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(CALIBRATION_COLUMNS))
 
@@ -39,8 +43,8 @@ def _of_panel(design: PanelDesign) -> pd.DataFrame:
         ends = [measured.intervals(run) for run in range(len(measured.runs))]
         arrays |= {name: list(measured.values), f"{name}_low": [low for low, _ in ends], f"{name}_high": [high for _, high in ends]}
     measured = measure(CALIBRATION_ERROR, design)
-    arrays["ece"] = list(measured.values)
     n_runs, groups = len(measured.runs), measured.grouping.groups
+    arrays |= {"ece": list(measured.values), "ece_floor": [_floors(design, run) for run in range(n_runs)]}
     tables = []
     for finding_index, finding in enumerate(design.panel.findings):
         for run in range(n_runs):
@@ -50,3 +54,10 @@ def _of_panel(design: PanelDesign) -> pd.DataFrame:
             table = pd.DataFrame({**place, **numbers, **counts, "reason": measured.reasons[finding_index]})
             tables.append(table.assign(**{str(name): fact for name, fact in measured.runs.iloc[run].items()}, finding=finding))
     return pd.concat(tables, ignore_index=True)[list(CALIBRATION_COLUMNS)] if tables else pd.DataFrame(columns=list(CALIBRATION_COLUMNS))
+
+
+def _floors(design: PanelDesign, run: int) -> np.ndarray:
+    """`error_floor` of a run `[n_findings, n_groups]`; NaN where the error is not estimable."""
+    floors = [error_floor(design.finding_scores(run, finding, with_threshold=False)) for finding in range(len(design.panel.findings))]
+    hidden = [[reason != "" for reason in of_finding.counts.reasons()] for of_finding in design.designs]
+    return np.where(hidden, np.nan, floors)

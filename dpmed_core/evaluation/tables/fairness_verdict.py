@@ -137,8 +137,8 @@ def _judge(judged: Sequence[Excess], margin: float) -> list[dict[str, object]]:
         return []
     together = JointExcesses(judged)
     low, high = together.bounds
-    # No excess is larger than 2, a rise of one subgroup from 0 to 1 while the others fall from 1 to 0.
-    low, high = np.maximum(low, -2), np.minimum(high, 2)
+    # No subgroup can lose more than everything while the others stay, and no more than that is said.
+    low, high = np.maximum(low, -1), np.minimum(high, 1)
     rows: list[dict[str, object]] = [
         {"loss": e.loss, "loss_others": e.loss_others, "excess": e.value, "excess_low": low[i], "excess_high": high[i]}
         for i, e in enumerate(judged)

@@ -25,12 +25,12 @@ Floats = NDArray[np.float64]
 def run_columns(metric: Metric) -> list[str]:
     """The columns of `run_rows` without attribute and subgroup: of the run, then the value, its interval and errors, and counts."""
     errors = ("standard_error", "freedom") if metric.scale is Scale.PLAIN else ("standard_error", "logit_error", "freedom")
-    return [*RUN_COLUMNS, "finding", *metric.columns, *errors, *COUNT_COLUMNS, "n_effective", "n_findings", "reason"]
+    return [*RUN_COLUMNS, "finding", *metric.columns, *errors, *COUNT_COLUMNS, "n_effective", "n_findings", "reason", "n_distinct"]
 
 
 def mean_columns(metric: Metric) -> list[str]:
     """The columns of `mean_rows`."""
-    return [*GROUP, *PLACE, "n_seeds", *metric.columns, "new_low", "new_high", *COUNT_COLUMNS, "n_findings"]
+    return [*GROUP, *PLACE, "n_seeds", "n_distinct", *metric.columns, "new_low", "new_high", *COUNT_COLUMNS, "n_findings"]
 
 
 def run_rows(metric: Metric, measured: Sequence[Measured], attributes: Sequence[str]) -> pd.DataFrame:
@@ -38,7 +38,8 @@ def run_rows(metric: Metric, measured: Sequence[Measured], attributes: Sequence[
 
     Intervals are for this one training run, over patients. standard_error is that of the value, logit_error that of its logit. Of macro,
     n_positive counts positive labels over the findings that its mean is of, and n_findings these findings. n_effective are the patients
-    whom a value rests on: of the rarer class for metrics that need both, weighed by their images.
+    whom a value rests on: of the rarer class for metrics that need both, weighed by their images. n_distinct counts the runs of the same
+    arm that differ in any score: 1 for runs of a recipe that has no chance in it.
 
     Args:
         metric: which.
@@ -68,6 +69,7 @@ def _run_tables(measured: Measured, attributes: Sequence[str]) -> Iterator[pd.Da
             "reason": _reasons(measured, run),
         }
         table = by_place(measured, groups, arrays)
+        table["n_distinct"] = next(arm.n_distinct for arm in measured.design.arms if run in arm.runs)
         facts = measured.runs.iloc[[run] * len(table)].reset_index(drop=True)
         yield pd.concat([facts, table], axis=1)[[*run_columns(metric), *PLACE]]
 
@@ -104,7 +106,8 @@ def mean_rows(metric: Metric, measured: Sequence[Measured], attributes: Sequence
     """The mean over an arm's runs, one row an arm, subgroup and finding that is estimable, with `mean_columns`.
 
     The 95 % interval is for the mean over all training runs; new_low to new_high is for the value of one further run and never shorter. A
-    single run has no new_low and new_high, and its interval covers the patients alone. All are conditional on the training patients. A
+    single run has no new_low and new_high, and its interval covers the patients alone; so do runs that do not differ (n_distinct
+    is 1). All are conditional on the training patients. A
     contrast has no row for everybody, and no new_low and new_high.
 
     Args:
@@ -137,7 +140,7 @@ def mean_of_runs(metric: Metric, table: pd.DataFrame) -> pd.DataFrame:
     # At exactly 0 or 1 the estimated variance is 0, which is too small: such a run takes the mean of the other runs' instead.
     inside = estimable[value].between(0, 1, inclusive="neither")
     scaled = estimable.assign(variance=np.square(estimable["logit_error"]).where(inside), freedom=estimable["freedom"].where(inside))
-    firsts = {name: (name, "first") for name in (*COUNT_COLUMNS, "n_findings", "n_effective")}
+    firsts = {name: (name, "first") for name in (*COUNT_COLUMNS, "n_findings", "n_effective", "n_distinct")}
     means = (
         # Non-private rows have NaN for epsilon and delta, so missing keys must be kept.
         scaled.groupby(keys, sort=False, dropna=False)
@@ -159,7 +162,7 @@ def mean_of_runs(metric: Metric, table: pd.DataFrame) -> pd.DataFrame:
 
 def _with_intervals(means: pd.DataFrame) -> pd.DataFrame:
     """`means` with the ends of the interval of the mean over runs, and of the interval of one further run."""
-    seeds, alone = means["n_seeds"].to_numpy(dtype=float), (means["n_seeds"] == 1).to_numpy()
+    seeds, alone = means["n_seeds"].to_numpy(dtype=float), (means["n_distinct"] == 1).to_numpy()
     between = np.where(alone, 0, means["between"] * np.square(logit_slope(means["value"])))
 
     def interval(of_training: Floats) -> tuple[Floats, Floats]:
@@ -183,7 +186,7 @@ def _arm_table(metric: Metric, arm: ArmMeasured, attributes: Sequence[str]) -> p
     measured = arm.measured
     groups = [group for of in attributes for group in measured.groups_of(of).values()]
     low, high = arm.intervals()
-    new_low, new_high = arm.intervals_of_new_run() if len(arm.by_run) > 1 else (np.full_like(low, np.nan),) * 2
+    new_low, new_high = arm.intervals_of_new_run() if arm.arm.n_distinct > 1 else (np.full_like(low, np.nan),) * 2
     arrays = {
         **dict(zip(metric.columns, (arm.values, low, high), strict=True)),
         "new_low": new_low,

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 from dpmed_core.cohort.display_names import finding_title
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.metrics.auroc import AUROC
-from dpmed_core.reporting.figures.facts import guarantee_phrase, nothing_trained, require_rows, scored_by_finding
+from dpmed_core.reporting.figures.facts import error_floor_phrase, guarantee_phrase, nothing_trained, require_rows, scored_by_finding
 from dpmed_core.reporting.figures.forest import arms_at
 from dpmed_core.reporting.figures.grid import ABOVE_PANELS, diagonal, findings_shown, panels
 from dpmed_core.reporting.figures.style import ARM_NAMES, ARM_STYLES, LIGHT, Arm, Canvas, error_bars, lay_out
@@ -36,6 +36,8 @@ def calibration_figure(bins: pd.DataFrame, cohort: Cohort, *, finding: str, epsi
             rows = of_arm[of_arm["finding"] == name].sort_values("predicted")
             grid.figure.add_trace(_arm_trace(rows, arm, canvas, with_legend=name == shown[0]), **place)
     facts = [scored_by_finding(bins, cohort, shown), guarantee_phrase(bins, epsilon), "First training run of each; bins of equal size."]
+    drawn = pd.concat(firsts.values())
+    facts += [phrase] if (phrase := error_floor_phrase(drawn[drawn["finding"].isin(shown)])) else []
     title = f"{finding_title(finding)}: calibration" if len(shown) == 1 else "Calibration by finding"
     lay_out(grid.figure, title, facts, canvas, plot_height=grid.height, above=ABOVE_PANELS, below=96)
     grid.figure.update_xaxes(range=[-0.02, 1.02], tickvals=[0, 0.5, 1])

@@ -25,7 +25,7 @@ def case_figure(runs: pd.DataFrame, cohort: Cohort, *, finding: str, epsilon: fl
         canvas: what it is drawn on.
     """
     figure = new_figure()
-    rows = runs[runs["finding"] == finding]
+    rows = runs[(runs["finding"] == finding) & ~runs["repeats"]]
     private, reference = rows[rows["epsilon"].notna()].sort_values(["epsilon", "seed"]), rows[rows["epsilon"].isna()]
     epsilons = sorted(private["epsilon"].unique())
     _add_reference(figure, reference, epsilons, canvas)

@@ -7,7 +7,7 @@ from dpmed_core.cohort.display_names import finding_title
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.metrics.metric import Metric
 from dpmed_core.evaluation.scores.arms import CONVENTIONAL, SAMPLED_ALIKE
-from dpmed_core.evaluation.tables.cost_of_privacy import INFERIOR, NON_INFERIOR, NOT_ENOUGH
+from dpmed_core.evaluation.tables.cost_of_privacy import INFERIOR, NON_INFERIOR, NOT_ENOUGH, PATIENTS
 from dpmed_core.reporting.figures.facts import NO_REFERENCE, counts, guarantee_phrases, require_rows, who
 from dpmed_core.reporting.figures.style import (
     ARM_STYLES,
@@ -78,9 +78,10 @@ def _margin_line(rows: pd.DataFrame, metric: Metric) -> str:
     over = f"Paired 95 % intervals over {' or '.join(rows['covers'].drop_duplicates())}."
     if metric.gain == 0:
         return over
+    one_run = ", as always with one training run" if (rows["covers"] == PATIENTS).any() else ""
     return (
         f"Margin: a loss of {rows['margin'].iloc[0]:g} is accepted. Filled: the whole interval is within it (non-inferior); "
-        f"open: not enough evidence; cross: inferior. {over}"
+        f"open: not enough evidence{one_run}; cross: inferior. {over}"
     )
 
 

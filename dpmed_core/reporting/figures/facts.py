@@ -87,9 +87,29 @@ def guarantee_phrase(rows: pd.DataFrame, epsilon: float) -> str:
 def runs_phrase(arms: Mapping[Arm, pd.DataFrame]) -> str:
     """How many training runs each arm's values are the mean of."""
     # Findings and subgroups of one arm may rest on different numbers of runs; the largest is how many were trained.
-    counted = {arm: sorted(set(rows["n_seeds"].dropna().astype(int))) for arm, rows in arms.items() if len(rows)}
-    phrases = [f"{ARM_NAMES[arm]}: {'1 training run' if n == [1] else f'mean of {n[-1]} training runs'}" for arm, n in counted.items() if n]
+    counted = {arm: rows[["n_seeds", "n_distinct"]].dropna().max() for arm, rows in arms.items() if rows["n_seeds"].notna().any()}
+    phrases = [f"{ARM_NAMES[arm]}: {_averaged(int(n['n_seeds']), int(n['n_distinct']))}" for arm, n in counted.items()]
     return "; ".join(phrases)
+
+
+def _averaged(n_runs: int, n_distinct: int) -> str:
+    if n_distinct > 1:
+        return f"mean of {n_runs} training runs"
+    return "1 training run" if n_runs == 1 else f"1 training run ({n_runs} that do not differ)"
+
+
+def error_floor_phrase(calibration: pd.DataFrame) -> str:
+    """What the expected calibration error would be for perfectly calibrated models; empty where it is not estimable.
+
+    Args:
+        calibration: rows with the column ece_floor, of the findings and runs that are shown.
+    """
+    floors = calibration["ece_floor"].dropna()
+    if floors.empty:
+        return ""
+    low, high = (f"{end:.2f}" for end in (floors.min(), floors.max()))
+    about = low if low == high else f"{low} to {high}"
+    return f"Expected calibration error: above 0 even for a perfectly calibrated model, about {about} with these scores and so many images."
 
 
 def _range(values: pd.Series) -> str:

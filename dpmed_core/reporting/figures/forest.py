@@ -137,8 +137,10 @@ def _axes(
     sized = arms["private"] if len(arms["private"]) else arms["non_private"]
     of_group = {key: row for key, (_, row) in zip(zip(sized["attribute"], sized["subgroup"], strict=True), sized.iterrows(), strict=True)}
     labels = [size_label(key, of_group.get(key), canvas) for key in heights]
-    _, low, high = metric.columns
-    reach = axis_range(metric, rows[low].min(), rows[high].max(), least_high=0.55, pad=0.03, over=0.005)
+    value, low, high = metric.columns
+    # Where a metric has no interval, the values themselves must be on the axis.
+    lowest, highest = (rows[end].fillna(rows[value]) for end in (low, high))
+    reach = axis_range(metric, lowest.min(), highest.max(), least_high=0.55, pad=0.03, over=0.005)
     figure.update_xaxes(title_text=axis_title(metric), tickformat=".2f", range=reach)
     set_rows(figure, labels)
     if metric.chance == PREVALENCE:

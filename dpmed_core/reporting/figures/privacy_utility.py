@@ -80,8 +80,11 @@ def _add_reference(figure: go.Figure, mean: pd.DataFrame, metric: Metric, recipe
     value, low, high = metric.columns
     row, colour = reference.iloc[0], canvas.colour(recipe_style(recipe))
     # Below the points of all recipes: their bands may overlap.
-    figure.add_hrect(y0=row[low], y1=row[high], fillcolor=colour, opacity=0.10, line_width=0, layer="below")
-    hover = f"Without privacy: {row[value]:.3f} ({row[low]:.3f} to {row[high]:.3f})<extra></extra>"
+    known = pd.notna(row[low])  # a metric may have no interval; Plotly would draw a band of unknown ends anywhere
+    if known:
+        figure.add_hrect(y0=row[low], y1=row[high], fillcolor=colour, opacity=0.10, line_width=0, layer="below")
+    interval = f" ({row[low]:.3f} to {row[high]:.3f})" if known else ""
+    hover = f"Without privacy: {row[value]:.3f}{interval}<extra></extra>"
     line = {"color": colour, "dash": "dash", "width": 1.5}
     figure.add_trace(level_line(row[value], line, name=f"{recipe}, without privacy", hover=hover))
 
@@ -100,7 +103,7 @@ def _add_curve(figure: go.Figure, mean: pd.DataFrame, metric: Metric, recipe: st
             mode="lines+markers",
             line={"color": canvas.colour(recipe_style(recipe)), "width": 2},
             marker={"symbol": recipe_style(recipe)[2], "size": 9},
-            name=f"{recipe}, private: mean, 95 % interval",
+            name=f"{recipe}, private: mean{', 95 % interval' if private[low].notna().any() else ''}",
             customdata=private[[low, high, "n_seeds", "n_positive", "n_cases"]],
             hovertemplate=(
                 f"ε = %{{x:g}}: {metric.title} %{{y:.3f}} "
@@ -134,9 +137,12 @@ def _add_runs(figure: go.Figure, runs: pd.DataFrame, metric: Metric, recipe: str
 def _scale(figure: go.Figure, mean: pd.DataFrame, runs: pd.DataFrame, metric: Metric) -> None:
     figure.update_xaxes(**epsilon_axis(list(mean["epsilon"].dropna())))
     figure.update_yaxes(title_text=axis_title(metric), tickformat=".2f")
-    _, low, high = metric.columns
+    value, low, high = metric.columns
     if len(mean):
-        figure.update_yaxes(range=axis_range(metric, mean[low].min(), mean[high].max(), least_high=0.9))
+        # Where there is no interval, the values themselves must be on the axis.
+        lowest, highest = (mean[end].fillna(mean[value]) for end in (low, high))
+        least_high = 0.9 if metric.gain > 0 else None
+        figure.update_yaxes(range=axis_range(metric, lowest.min(), highest.max(), least_high=least_high))
     # Chance is the prevalence for some metrics, and a mean over findings has none of its own.
     one_finding = len(runs) and runs["finding"].iloc[0] != MACRO
     mark_chance(figure, chance_level(metric, runs.iloc[0] if one_finding else None))

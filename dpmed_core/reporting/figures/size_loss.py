@@ -97,7 +97,10 @@ def _correlation(correlations: pd.DataFrame) -> list[str]:
     row = correlations.iloc[0]
     if row["reason"]:
         return [f"Pearson's r between size and loss is not estimable: {row['reason']}."]
-    sentence = (
-        f"Pearson's r = {row['pearson_r']:+.2f} (95 % interval {row['r_low']:+.2f} to {row['r_high']:+.2f}, {row['n_groups']} subgroups); "
-    )
-    return [sentence + "below 0: small subgroups lose more."]
+    found = f"Pearson's r = {row['pearson_r']:+.2f} over exactly these {row['n_groups']} subgroups"
+    if row["r_low"] <= -1 and row["r_high"] >= 1:
+        return [f"{found}; their losses may be equal, as far as can be measured, so any r may be true (95 % interval −1 to +1)."]
+    return [
+        f"{found} (95 % interval {row['r_low']:+.2f} to {row['r_high']:+.2f}, of errors in the losses alone).",
+        "Below 0: small subgroups lose more. It says nothing about other subgroups.",
+    ]

@@ -63,8 +63,10 @@ def small_multiples_figure(
         below=96,
     )
     grid.figure.update_xaxes(**axis)
-    _, low, high = metric.columns
-    grid.figure.update_yaxes(tickformat=".2f", range=axis_range(metric, means[low].min(), means[high].max()))
+    value, low, high = metric.columns
+    # Where a metric has no interval, the values themselves must be on the axis.
+    lowest, highest = (means[end].fillna(means[value]) for end in (low, high))
+    grid.figure.update_yaxes(tickformat=".2f", range=axis_range(metric, lowest.min(), highest.max()))
     return grid.figure
 
 

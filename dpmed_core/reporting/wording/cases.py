@@ -1,5 +1,7 @@
 """Sentences about one case that a clinician can quote, made from the numbers."""
 
+from math import isnan
+
 import pandas as pd
 
 from dpmed_core.cohort.display_names import finding_phrase
@@ -18,7 +20,9 @@ NO_THRESHOLD = (
 def case_sentence(trainings: pd.DataFrame, *, finding: str, truth: str, epsilon: float | None) -> str:
     """How privacy changes the answer: "At ε = 1, three of five models would have missed this effusion; without privacy none would."
 
-    A model is what one training run gives; each answers by its own threshold.
+    A model is what one training run gives, counted once where its repetitions give the same scores. Each answers by its own threshold; so
+    that a change of threshold is not taken for one of the score, a second sentence counts the answers at one threshold for all, that of
+    the model without privacy with the smallest seed.
 
     Args:
         trainings: `case_scores.trainings_of_case`.
@@ -26,22 +30,38 @@ def case_sentence(trainings: pd.DataFrame, *, finding: str, truth: str, epsilon:
         truth: `PRESENT`, `ABSENT` or `UNKNOWN`.
         epsilon: a trained privacy budget; None where there is no private training run.
     """
-    rows = trainings[trainings["finding"] == finding]
+    rows = trainings[(trainings["finding"] == finding) & ~trainings["repeats"]]
     shown = rows[(rows["epsilon"] == epsilon) | rows["epsilon"].isna()]
     if shown.empty:
         return "No model has scored this case yet."
     if shown["positive"].isna().any():  # a count over the models that have a threshold would pass for one over all
         return NO_THRESHOLD
-    # Where the finding is present, the error is a negative answer; otherwise a positive one.
-    did = shown["positive"] != 1 if truth == PRESENT else shown["positive"] == 1
-    private, reference = did[shown["epsilon"].notna()], did[shown["epsilon"].isna()]
+    is_private = shown["epsilon"].notna()
+    did = _wrong(shown["positive"] == 1, truth)
+    private, reference = did[is_private], did[~is_private]
     what = WRONG[truth].format(finding_phrase(finding))
     if private.empty:
         return f"Without privacy, {_who(reference)} {what}."
     said = f"At ε = {epsilon:g}, {_who(private)} {what}"
     if reference.empty:
         return f"{said}. No model without privacy has been trained for comparison."
-    return f"{said}; without privacy {_who_else(private, reference)}."
+    return f"{said}; without privacy {_who_else(private, reference)}. {_at_one_threshold(shown, did, truth, is_private)}"
+
+
+def _wrong(positive: pd.Series, truth: str) -> pd.Series:
+    """Where the finding is present, the error is a negative answer; otherwise a positive one."""
+    return ~positive if truth == PRESENT else positive
+
+
+def _at_one_threshold(shown: pd.DataFrame, did: pd.Series, truth: str, is_private: pd.Series) -> str:
+    """The same counts at the threshold of the first model without privacy."""
+    common = float(shown[~is_private].sort_values("seed")["threshold"].iloc[0])
+    then = _wrong(shown["score"] >= common, truth)
+    begun = f"At one threshold for all, {common:.2f}, that of the {'first ' if (~is_private).sum() > 1 else ''}model without privacy,"
+    if bool((then == did).all()):
+        return f"{begun} it is the same."
+    private, reference = then[is_private], then[~is_private]
+    return f"{begun} {_who(private)}; without privacy {_who_else(private, reference)}."
 
 
 def _who(did: pd.Series) -> str:
@@ -81,12 +101,17 @@ def spread_sentence(spread: Spread) -> str:
     if spread.n_non_private < 2:
         return f"{said} How much of it is due to privacy noise can be estimated only with two or more models without privacy."
     if spread.noise_only:
-        same = "both" if spread.n_non_private == 2 else f"all {number_in_words(spread.n_non_private)}"
-        return f"{said} All of it is due to privacy noise: without privacy, {same} models give this case the same score."
-    return (
+        return (
+            f"{said} Without privacy, {number_in_words(spread.n_non_private)} trainings gave this case the same score, so that the spread "
+            "comes from the chance that only private training has: its noise, and the sampling of patients where there is any."
+        )
+    said = (
         f"{said} Without privacy, where models differ in initial weights and in the patients sampled at each step but have no noise, it is "
-        f"{spread.non_private:.3f}; privacy noise alone accounts for about {spread.noise:.3f}, if it acts independently of the rest."
+        f"{spread.non_private:.3f}"
     )
+    if isnan(spread.noise):
+        return f"{said}, no less: with so few models the part of the privacy noise cannot be told."
+    return f"{said}; privacy noise alone accounts for about {spread.noise:.3f}, if it acts independently of the rest."
 
 
 def case_spread(trainings: pd.DataFrame, *, finding: str, epsilon: float) -> Spread:

@@ -67,10 +67,15 @@ def _extremes(groups: pd.DataFrame, metric: Metric, attribute: str) -> str:
     losses = -(metric.gain or 1) * groups["difference"]
     most, least = groups.iloc[int(losses.argmax())], groups.iloc[int(losses.argmin())]
     if metric.gain == 0:
-        return f"By {phrase}, it changes by {_change(most)} in {_group(most)} and by {_change(least)} in {_group(least)}."
+        picked = f", the extremes of {len(groups)} groups, picked after looking" if len(groups) > 2 else ""
+        return f"By {phrase}, it changes by {_change(most)} in {_group(most)} and by {_change(least)} in {_group(least)}{picked}."
+    # Of two groups both are named, and one of them always loses more: to call it the largest would make a result of that.
+    if len(groups) == 2:
+        both = " and ".join(f"{_loss(row, metric)} in {_group(row)}" for row in (most, least))
+        return f"By {phrase}, the loss through privacy is {both}."
     return (
-        f"By {phrase}, the loss through privacy is largest in {_group(most)}: {_loss(most, metric)}, "
-        f"and smallest in {_group(least)}: {_loss(least, metric)}."
+        f"By {phrase}, the loss through privacy in {_group(most)}, the largest of {len(groups)} groups, picked after looking, is "
+        f"{_loss(most, metric)}; the smallest, in {_group(least)}, is {_loss(least, metric)}."
     )
 
 

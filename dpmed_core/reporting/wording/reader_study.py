@@ -5,7 +5,7 @@ import pandas as pd
 from dpmed_core.cohort.display_names import finding_phrase, sentence_start
 from dpmed_core.reader_study.reader_vs_model import PRIVATE, READER, WITHOUT
 
-NAMES = {READER: "you", PRIVATE: "the private models", WITHOUT: "the models without privacy"}
+NAMES = {READER: "you", PRIVATE: "the private model", WITHOUT: "the model without privacy"}
 
 
 def comparison_sentence(table: pd.DataFrame, pairs: pd.DataFrame, *, finding: str) -> str:

@@ -5,6 +5,14 @@ import pandas as pd
 from dpmed_core.cohort.display_names import finding_phrase, finding_title
 from dpmed_core.evaluation.metrics.metric import Metric
 from dpmed_core.evaluation.scores.findings import MACRO
+from dpmed_core.phrases import counted
+
+REFERENCE = (
+    "“Without privacy” is the same recipe and network on the same training patients, split and unit, but not the same training: it has "
+    "no noise, and where a recipe sets clipping, steps, step size or inputs by the noise, its own. A difference is what private training "
+    "costs with all of that, not the noise alone."
+)
+"""What a model and its non-private reference have in common, and what not."""
 
 
 def utility_sentence(means: pd.DataFrame, *, metric: Metric, recipe: str, unit: str, finding: str, epsilon: float) -> str:
@@ -18,20 +26,30 @@ def utility_sentence(means: pd.DataFrame, *, metric: Metric, recipe: str, unit: 
         finding: a finding or "macro".
         epsilon: a trained target.
     """
-    # Compared with the reference of the same recipe and unit, which was trained alike but for privacy.
+    # Compared with the reference of the same recipe and unit: what it shares with the private model says `REFERENCE`.
     of_recipe = means[(means["recipe"] == recipe) & (means["unit"] == unit) & (means["finding"] == finding)]
     private, reference = of_recipe[of_recipe["epsilon"] == epsilon], of_recipe[of_recipe["epsilon"].isna()]
     if private.empty:
         return f"{finding_title(finding)} cannot be judged at ε = {epsilon:g}: too few test cases of one class, see the table."
     row = private.iloc[0]
     value, low, high = (row[column] for column in metric.columns)
-    runs = "one training run" if row["n_seeds"] == 1 else f"mean of {row['n_seeds']} training runs"
+    runs = runs_averaged(int(row["n_seeds"]), int(row["n_distinct"]))
+    # Where a metric has no interval, none is printed.
+    interval = "no interval" if pd.isna(low) else f"95 % interval {low:.3f} to {high:.3f}"
     sentence = (
         f"At ε = {epsilon:g}, {metric.phrase} for {subject(finding)} is {value:.3f} "
-        f"(95 % interval {low:.3f} to {high:.3f}; {runs}; {row['n_cases']} test images of {row['n_patients']} patients, "
+        f"({interval}; {runs}; {row['n_cases']} test images of {row['n_patients']} patients, "
         f"{row['n_positive']} positive labels)."
     )
     return f"{sentence} {_compared(value, reference, metric)}"
+
+
+def runs_averaged(n_runs: int, n_distinct: int) -> str:
+    """What a value is the mean of: "mean of 3 training runs", or one training where its repetitions do not differ."""
+    if n_distinct > 1:
+        return f"mean of {n_runs} training runs"
+    repeated = f"one training, which {counted(n_runs - 1, 'more repeats', 'more repeat')} exactly: this recipe has no chance in it"
+    return "one training run" if n_runs == 1 else repeated
 
 
 def subject(finding: str) -> str:
@@ -46,4 +64,6 @@ def _compared(value: float, reference: pd.DataFrame, metric: Metric) -> str:
     difference = value - other
     if abs(difference) < 0.0005:  # 0.000 as printed
         return f"Without privacy it is the same, {other:.3f}."
-    return f"Without privacy it is {other:.3f}, which is {abs(difference):.3f} {'higher' if difference < 0 else 'lower'}."
+    said = f"Without privacy it is {other:.3f}, which is {abs(difference):.3f} {'higher' if difference < 0 else 'lower'}"
+    n_runs, n_distinct = int(reference.iloc[0]["n_seeds"]), int(reference.iloc[0]["n_distinct"])
+    return f"{said} ({runs_averaged(n_runs, n_distinct)})." if n_runs > n_distinct == 1 else f"{said}."

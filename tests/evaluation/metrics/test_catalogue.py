@@ -67,6 +67,19 @@ def test_rates_as_metrics_are_those_of_the_table_of_rates(make_scored):
             assert both[column].to_numpy() == pytest.approx(both[f"{column}_in_table"].to_numpy())
 
 
+@pytest.mark.parametrize("name", [name for name in OFFERED if name != "ece"])
+def test_every_metric_has_its_cost_of_privacy_by_subgroup_with_an_interval(make_scored, probabilities, name):
+    """Private minus non-private of the table of means, inside its interval; the expected calibration error, which is biased, has none."""
+    tables = evaluation_tables(probabilities(make_scored), ["sex"]).of(METRICS[name])
+    costs = tables.costs[tables.costs["subgroup"] != "unknown"]
+    means = tables.means.assign(arm=tables.means["epsilon"].fillna(0)).set_index(["arm", "subgroup", "finding"])[name]
+    assert set(costs["subgroup"]) == {"all", "female", "male"} and set(costs["finding"]) == {"mass", "nodule", "macro"}
+    for row in costs.itertuples():
+        place = (row.subgroup, row.finding)
+        assert row.difference == pytest.approx(means[(1.0, *place)] - means[(0.0, *place)])
+        assert row.difference_low < row.difference < row.difference_high and 0 < row.p_value <= 1
+
+
 def test_a_loss_of_a_metric_that_should_be_low_is_a_rise(make_scored, probabilities):
     """A private model whose errors are larger is inferior by the Brier score, although its value is higher."""
     scored = probabilities(make_scored)

@@ -70,20 +70,52 @@ def test_with_several_images_each_the_variance_is_obuchowskis_up_to_the_correcti
     assert np.square(influence).sum() == pytest.approx(obuchowski, rel=2e-2)
 
 
-def test_the_influence_is_its_definition():
-    """The formula in the module's head, by loops over few patients with many images, where leaving one out matters."""
-    scores, labels, patients = draw(12, images=9, seed=4)
-    psi = kernel(scores, labels)
-    m, n = psi.shape
-    area, v10, v01 = psi.mean(), psi.mean(axis=1), psi.mean(axis=0)
-    i, j = len(set(patients[labels == 1])), len(set(patients[labels == 0]))
-    expected = []
-    for p in range(12):
-        mine, other = patients[labels == 1] == p, patients[labels == 0] == p
-        a, b = (v10[mine] - area).sum() / m, (v01[other] - area).sum() / n
-        expected.append(a / (1 - mine.sum() / m) * math.sqrt((i - 1) / i) + b / (1 - other.sum() / n) * math.sqrt((j - 1) / j))
+def loss_without(scores, labels, patients, patient):
+    """What scikit-learn's AUROC loses when a patient is left out with all images."""
+    known = ~np.isnan(labels)
+    kept = known & (patients != patient)
+    return roc_auc_score(labels[known], scores[known]) - roc_auc_score(labels[kept], scores[kept])
+
+
+@pytest.mark.parametrize("decimals", [0, 12])
+def test_the_influence_is_what_the_auroc_loses_without_a_patient_also_of_both_classes(decimals):
+    """Leaving each of few patients with many images out, by scikit-learn, in everybody and in subgroups that split a patient's images."""
+    scores, labels, patients = draw(12, images=30, seed=4, decimals=decimals)
+    rng = np.random.default_rng(5)
+    cases = pd.DataFrame({"sex": rng.choice(["female", "male"], 12)[patients], "age": rng.uniform(30, 80, len(scores))})
+    labels[rng.random(len(labels)) < 0.1] = np.nan
+    grouping, _, influence = auroc_and_influence(scores, labels, patients, cases, ("sex", "age:50"))
+    checked = 0
+    for block in grouping.blocks:
+        for code in range(block.n_groups):
+            inside = (block.codes == code) & ~np.isnan(labels)
+            cells = range(*grouping.cell_start[block.first + code : block.first + code + 2])
+            positive, negative = (set(patients[inside & (labels == label)]) for label in (1, 0))
+            for cell in cells:
+                patient = grouping.cell_patient[cell]
+                k = len(positive | negative) if patient in positive & negative else len(positive if patient in positive else negative)
+                lost = loss_without(scores[inside], labels[inside], patients[inside], patient)
+                assert influence[cell] == pytest.approx(lost * math.sqrt((k - 1) / k), abs=1e-12)
+                checked += patient in positive & negative
+    assert checked > 30
+
+
+def test_the_variance_is_the_jackknifes_where_all_patients_have_images_of_both_classes():
+    """(K - 1) / K times the sum over patients of (what is lost without the patient)^2, where pairs within patients are in order."""
+    rng = np.random.default_rng(6)
+    patients, labels = np.repeat(np.arange(10), 20), np.tile(np.repeat([1.0, 0.0], 10), 10)
+    scores = labels + 2 * rng.normal(size=10)[patients] + 0.3 * rng.normal(size=200)
+    expected = 0.9 * sum(loss_without(scores, labels, patients, p) ** 2 for p in range(10))
     _, _, influence = auroc_and_influence(scores, labels, patients)
-    assert influence == pytest.approx(np.array(expected), rel=1e-12)
+    assert np.square(influence).sum() == pytest.approx(expected, rel=1e-12)
+    # The sums of DeLong's components count these pairs twice: their variance is another, here by a fifth and more.
+    m = n = 100
+    psi = kernel(scores, labels)
+    v10, v01 = psi.mean(axis=1), psi.mean(axis=0)
+    positives, negatives = patients[labels == 1], patients[labels == 0]
+    parts = [v10[positives == p].sum() / m + v01[negatives == p].sum() / n for p in range(10)]
+    first_order = np.square((np.array(parts) - 2 * psi.mean() * 10 / m) / 0.9).sum() * 0.9
+    assert abs(first_order / expected - 1) > 0.2
 
 
 WFNS = """

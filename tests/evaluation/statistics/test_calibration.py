@@ -5,9 +5,9 @@ import statsmodels.api as sm
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, confusion_matrix
 
-from dpmed_core.evaluation.metrics.calibration import expected_calibration_error
 from dpmed_core.evaluation.scores.scored_runs import RUN_COLUMNS
-from tests.scored import benefit_table, calibration_table
+from dpmed_core.evaluation.statistics.calibration_error import calibration_error_floor, expected_calibration_error
+from tests.scored import benefit_table, calibration_table, evaluation_tables
 
 
 @pytest.fixture
@@ -41,6 +41,27 @@ def test_the_calibration_error_is_the_mean_distance_over_equally_filled_bins():
     labels = (rng.random(1000) < scores**2).astype(float)
     shares, means = calibration_curve(labels, scores, n_bins=10, strategy="quantile")
     assert expected_calibration_error(scores, labels) == pytest.approx(np.abs(shares - means).mean(), rel=1e-6)
+
+
+@pytest.mark.parametrize("n", [20, 40, 1000])
+@pytest.mark.parametrize("shape", [(1, 1), (0.3, 5), (5, 5)])
+def test_the_floor_is_the_mean_error_of_labels_drawn_from_the_scores(n, shape):
+    rng = np.random.default_rng([n, int(10 * shape[0])])
+    scores = rng.beta(*shape, n)
+    simulated = np.mean([expected_calibration_error(scores, (rng.random(n) < scores).astype(float)) for _ in range(1500)])
+    assert calibration_error_floor(scores) == pytest.approx(simulated, rel=0.035)  # standard error of the simulation: about 1 %
+
+
+def test_the_floor_stands_beside_the_error_in_tables_of_subgroups_and_of_bins(scored):
+    table = calibration_table(scored, ["sex"]).set_index(["finding", "subgroup"])
+    cases = images(scored)
+    women = cases.loc[cases["sex"] == "female", "score"].to_numpy()
+    assert table.loc[("mass", "female"), "ece_floor"] == pytest.approx(calibration_error_floor(women))
+    assert table.loc[("mass", "female"), "ece_floor"] > table.loc[("mass", "all"), "ece_floor"] > 0
+    bins = evaluation_tables(scored).reliability.query("finding == 'mass'")
+    assert bins[["ece", "ece_floor"]].drop_duplicates().to_numpy() == pytest.approx(
+        table.loc[[("mass", "all")], ["ece", "ece_floor"]].to_numpy()
+    )
 
 
 def test_a_well_calibrated_score_has_slope_one_and_intercept_zero_inside_its_intervals(make_scored):

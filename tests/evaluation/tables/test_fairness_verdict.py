@@ -1,14 +1,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import norm
 from statsmodels.stats.multitest import multipletests
 
 from benchmarks.verdict import verdicts
 from dpmed_core.evaluation.statistics.multiplicity import holm, max_t
 from dpmed_core.evaluation.tables.cost_of_privacy import NOT_ENOUGH
 from dpmed_core.evaluation.tables.fairness_verdict import NOT_ESTIMABLE, NOT_WIDENED, WIDENED, verdict_rows
-from dpmed_core.evaluation.tables.size_loss import pearson
 from tests.scored import cost_table, evaluation_tables, gap_table, size_loss_table, subgroup_table, verdict_table
 
 TWO_EACH = {"reference0": np.nan, "reference1": np.nan, "private0": 1.0, "private1": 1.0}
@@ -99,7 +97,7 @@ def test_no_detectable_change_is_larger_than_a_fall_to_chance(make_scored):
     table = verdict_table(make_scored(TWO_EACH, n_patients=60), ["sex", "age"], margin=0.05)
     judged = table[table["reason"] == ""]
     assert judged["detectable"].isna().any() and (judged["detectable"].dropna() < 0.5).all()
-    assert judged["excess_low"].ge(-2).all() and judged["excess_high"].le(2).all()
+    assert judged["excess_low"].ge(-1).all() and judged["excess_high"].le(1).all()
 
 
 def test_one_training_run_is_never_enough(same_scores):
@@ -123,17 +121,6 @@ def test_what_is_not_estimable_has_a_reason_and_is_never_zero(make_scored):
     assert costs.loc[costs["subgroup"].isin(["female", "male", "other"]), "difference"].isna().all()
     correlation = size_loss_table(scored, ["sex"])
     assert correlation["pearson_r"].isna().all() and correlation["reason"].str.contains("fewer than 5").all()
-
-
-def test_pearson_is_numpys_and_its_interval_is_wide_for_five_groups(make_scored):
-    scored = make_scored(TWO_EACH, n_patients=900)
-    row = size_loss_table(scored, ["age"]).set_index("finding").loc["mass"]
-    costs = cost_table(scored, ["age"])
-    groups = costs[(costs["attribute"] == "age") & (costs["finding"] == "mass") & (costs["subgroup"] != "unknown")]
-    assert row["pearson_r"] == pytest.approx(np.corrcoef(groups["n_cases"], -groups["difference"])[0, 1])
-    z_reach = norm.ppf(0.975) / np.sqrt(len(groups) - 3)
-    assert row["r_low"] < np.tanh(np.arctanh(row["pearson_r"]) - z_reach) and row["n_groups"] == 5
-    assert pearson(np.array([1.0, 2, 3]), np.array([[2.0, 4, 6], [1, 1, 1]])) == pytest.approx([1, 0])
 
 
 def test_nothing_is_called_widened_when_all_lose_alike_and_a_real_loss_is_found():

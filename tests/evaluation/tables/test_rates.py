@@ -1,17 +1,21 @@
 import fairlearn.metrics
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import norm
 from sklearn.metrics import confusion_matrix, roc_curve
 
 from benchmarks.cohorts import Cohort, separation
 from dpmed_core.cohort.groups import subgroups
+from dpmed_core.cohort.schema import Part
 from dpmed_core.errors import SpecError
+from dpmed_core.evaluation.metrics.contrast import _contrast, contrasts
 from dpmed_core.evaluation.metrics.measured import NO_THRESHOLD, measure
-from dpmed_core.evaluation.metrics.rates import SENSITIVITY
+from dpmed_core.evaluation.metrics.parity import PAPER_PARITY
+from dpmed_core.evaluation.metrics.rates import RATES, SENSITIVITY
 from dpmed_core.evaluation.scores.operating_point import OperatingRule, patient_resamples, thresholds
-from dpmed_core.evaluation.scores.panel_design import PanelDesign
-from tests.scored import disparity_table, parity_table, rate_table
+from dpmed_core.evaluation.scores.panel_design import PanelDesign, rows_of_runs
+from tests.scored import disparity_table, panels_of, parity_table, rate_table
 
 RUNS = {"reference0": np.nan, "private0": 1.0}
 
@@ -100,6 +104,84 @@ def test_the_papers_parity_difference_is_accuracy_minus_the_size_weighted_accura
         expected = accuracy[row.subgroup] - (accuracy[others] * size[others]).sum() / size[others].sum()
         assert row.paper_parity_difference == pytest.approx(expected)
         assert row.paper_parity_difference_low < expected < row.paper_parity_difference_high
+
+
+def test_all_others_are_everybody_else_of_known_value_small_groups_too(make_scored):
+    """A band of nine patients whom every threshold calls wrongly is among the others of every other band, though it has no value itself."""
+    scored = make_scored(RUNS, n_patients=160, validation=True)
+    patient = scored["patient_id"].str[1:].astype(int)
+    scored["age"] = np.where(patient < 13, 85.0, np.where(patient % 10 == 0, np.nan, 50.0 + 15 * (patient % 2)))
+    scored.loc[patient < 13, "score"] = 10 * (1 - scored.loc[patient < 13, "label"])
+    rates, parity = rate_table(scored), parity_table(scored, ["age"])
+    values = {"called": "parity_difference", "correct": "paper_parity_difference"}
+    checked = 0
+    for row in parity[parity["finding"] != "macro"].itertuples():
+        images = flagged(scored, rates, row.epsilon, row.finding)
+        images = images.assign(correct=images["called"] == images["label"], group=subgroups(images, "age").astype(str))
+        own, others = images["group"] == row.subgroup, ~images["group"].isin([row.subgroup, "unknown"])
+        assert (row.n_cases_others, row.n_patients_others) == (others.sum(), images.loc[others, "patient_id"].nunique())
+        if row.subgroup == "80+":
+            assert images.loc[own, "patient_id"].nunique() < 10
+            assert np.isnan(row.paper_parity_difference) and row.reason == "fewer than 10 patients"
+            continue
+        for column, name in values.items():
+            assert getattr(row, name) == pytest.approx(images.loc[own, column].mean() - images.loc[others, column].mean(), abs=1e-12)
+        ill = images["label"] == 1
+        missed = 1 - images["called"]
+        assert row.underdiagnosis_difference == pytest.approx(missed[own & ill].mean() - missed[others & ill].mean(), abs=1e-12)
+        known = images[images["group"] != "unknown"]
+        oracle = {"y_true": known["label"], "y_pred": known["called"], "sensitive_features": known["group"] == row.subgroup}
+        assert abs(row.parity_difference) == pytest.approx(fairlearn.metrics.demographic_parity_difference(**oracle), abs=1e-12)
+        assert row.reason == row.underdiagnosis_reason == ""
+        checked += 1
+    assert checked == 8
+
+
+@pytest.mark.parametrize("n_patients", [60, 160, 500])
+def test_a_difference_and_a_reason_why_there_is_none_never_stand_together(make_scored, n_patients):
+    scored = make_scored(RUNS, n_patients=n_patients, validation=True)
+    scored.loc[scored["age"] > 80, "label"] = 0.0  # a band without the finding has an accuracy and no underdiagnosis rate
+    parity = parity_table(scored, ["age", "sex", "sex*age"])
+    for value, reason in (
+        ("paper_parity_difference", "reason"),
+        ("parity_difference", "reason"),
+        ("underdiagnosis_difference", "underdiagnosis_reason"),
+    ):
+        assert (parity[value].isna() == (parity[reason] != "")).all()
+    assert (parity["reason"] == "").any() and (parity["underdiagnosis_reason"] != "").any()
+    disparity = disparity_table(scored, ["age", "sex"])
+    names = ["demographic_parity_difference", "equalized_odds_difference", "underdiagnosis_gap"]
+    assert (disparity[names].notna().all(axis=1) == (disparity["reason"] == "")).all()
+    rates = rate_table(scored, ["age", "sex", "sex*age"])
+    values = rates[[rate.name for rate in RATES]]
+    assert (values.notna().all(axis=1) == (rates["reason"] == "")).all()
+    partly = rates[values.notna().any(axis=1) & values.isna().any(axis=1)]
+    # What has a value is not among the rates that the reason says are missing.
+    assert len(partly) and not any(
+        rate.phrase in row["reason"].split(":")[0] for _, row in partly.iterrows() for rate in RATES if pd.notna(row[rate.name])
+    )
+
+
+def test_the_difference_from_all_others_has_the_error_of_leaving_each_patient_out(make_scored):
+    """Patients whose images stand in two age bands count once in the variance, by pandas."""
+    scored = make_scored({"one": 1.0}, n_patients=90, validation=True)
+    rng = np.random.default_rng(0)
+    scored["age"] = np.where(rng.random(len(scored) // 2) < 0.5, 50.0, 65.0)[np.arange(len(scored)) % (len(scored) // 2)]
+    rates = rate_table(scored)
+    images = flagged(scored, rates, 1.0, "mass")
+    design = PanelDesign(panels_of(scored)[0], ("age",), rows_of_runs(panels_of(scored, Part.VALIDATION)))
+    arm = measure(PAPER_PARITY, design).of_arm(design.arms[0])
+    found = contrasts(arm, "age")
+    images = images.assign(correct=images["called"] == images["label"], young=images["age"] < 60)
+
+    def difference(rows):
+        return rows.loc[rows["young"], "correct"].mean() - rows.loc[~rows["young"], "correct"].mean()
+
+    lost = [difference(images) - difference(images[images["patient_id"] != p]) for p in images["patient_id"].unique()]
+    place = found.groups.index(arm.measured.groups_of("age")["30-59"])
+    assert found.values[0, place] == pytest.approx(difference(images))
+    of_patients = _contrast(arm, 0, found.groups, found.others).influence[place]
+    assert np.square(of_patients).sum() == pytest.approx(np.square(lost).sum(), rel=0.03)
 
 
 def test_the_textbooks_differences_are_fairlearns(scored):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from dpmed_core.evaluation.metrics.catalogue import METRICS
 from dpmed_core.reporting.catalogue import draw
 from dpmed_core.reporting.choice import Choice
 from tests.scored import evaluation_tables
@@ -40,3 +41,27 @@ def test_findings_of_one_class_keep_their_panel_with_the_reason(scored, cohort, 
     tables = evaluation_tables(one_class)
     assert "Nodule" in words(draw(name, tables, Choice(epsilon=0.3), cohort))
     assert "not estimable" in words(draw(name, tables, Choice(finding="nodule", epsilon=0.3), cohort))
+
+
+def test_the_error_of_a_perfect_model_stands_beside_the_expected_calibration_error(scored, cohort, words):
+    tables = evaluation_tables(scored)
+    text = words(draw("calibration", tables, Choice(finding="mass", epsilon=0.3), cohort))
+    rows = tables.calibration.query("finding == 'mass' and attribute == 'all'")
+    assert f"perfectly calibrated model, about {rows['ece_floor'].min():.2f}" in text
+    of_metric = draw("privacy-utility", tables, Choice(finding="mass", epsilon=0.3, metric="ece"), cohort)
+    assert "above 0 even for a perfectly calibrated model" in words(of_metric)
+    assert "perfectly calibrated" not in words(draw("privacy-utility", tables, Choice(finding="mass", epsilon=0.3), cohort))
+    assert "perfectly calibrated" not in words(draw("roc", tables, Choice(finding="mass", epsilon=0.3, metric="ece"), cohort))
+
+
+@pytest.mark.parametrize(("name", "axis"), [("privacy-utility", "yaxis"), ("findings", "yaxis"), ("fairness-forest", "xaxis")])
+def test_a_metric_without_an_interval_is_drawn_at_its_values(scored, cohort, words, name, axis):
+    """No band of unknown ends, and an axis that holds the points."""
+    tables = evaluation_tables(scored, ["sex"])
+    figure = draw(name, tables, Choice(finding="mass", epsilon=0.3, metric="ece", attribute="sex"), cohort)
+    bottom, top = figure.layout[axis].range
+    of_metric = tables.of(METRICS["ece"])
+    values = (of_metric.means if name == "fairness-forest" else of_metric.overall).query("finding == 'mass'")["ece"]
+    assert bottom <= values.min() and values.max() <= top
+    if name == "privacy-utility":
+        assert all(shape.type != "rect" for shape in figure.layout.shapes) and "95 % interval" not in words(figure)

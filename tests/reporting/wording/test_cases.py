@@ -4,15 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dpmed_core.evaluation.cases.case_answers import answers_of_case
 from dpmed_core.evaluation.cases.case_spread import deviation_interval, spread_of
 from dpmed_core.evaluation.cases.worklist import ABSENT, PRESENT, UNKNOWN
 from dpmed_core.reporting.wording.cases import NO_THRESHOLD, case_sentence, case_spread, spread_sentence
 
 
 def trainings(private, reference, finding="effusion"):
-    """One row per training run: whether it calls the case positive."""
+    """One row per training run: whether it calls the case positive, at a threshold of 0.5 for all."""
     said = [(1.0, positive) for positive in private] + [(np.nan, positive) for positive in reference]
-    return pd.DataFrame({"finding": finding, "epsilon": [e for e, _ in said], "positive": [float(p) for _, p in said], "score": 0.5})
+    positive = np.array([float(p) for _, p in said])
+    facts = {"finding": finding, "epsilon": [e for e, _ in said], "positive": positive, "score": 0.4 + 0.2 * positive}
+    return pd.DataFrame({**facts, "threshold": np.where(np.isnan(positive), np.nan, 0.5), "seed": range(len(said)), "repeats": False})
 
 
 @pytest.mark.parametrize(
@@ -41,7 +44,28 @@ def trainings(private, reference, finding="effusion"):
     ],
 )
 def test_a_sentence_counts_the_models(private, reference, truth, said):
-    assert case_sentence(trainings(private, reference), finding="effusion", truth=truth, epsilon=1.0) == f"At ε = 1, {said}"
+    sentence = case_sentence(trainings(private, reference), finding="effusion", truth=truth, epsilon=1.0)
+    first = "first " if len(reference) > 1 else ""
+    same = f" At one threshold for all, 0.50, that of the {first}model without privacy, it is the same." if reference else ""
+    assert sentence == f"At ε = 1, {said}{same}"
+
+
+def test_what_each_models_own_threshold_does_is_told_apart_from_the_score():
+    """Equal scores: privacy changes nothing at one threshold, though the private models miss the case at theirs."""
+    rows = trainings([0, 0, 1], [1]).assign(score=0.4, threshold=[0.5, 0.6, 0.3, 0.35])
+    assert case_sentence(rows, finding="effusion", truth=PRESENT, epsilon=1.0) == (
+        "At ε = 1, two of three models would have missed this effusion; without privacy the one model would not. "
+        "At one threshold for all, 0.35, that of the model without privacy, none of three models would; without privacy the one model "
+        "would not either."
+    )
+
+
+def test_repetitions_that_score_alike_are_one_model():
+    rows = trainings([0, 1, 1], [1, 1, 1]).assign(repeats=[False, False, False, False, True, True])
+    said = case_sentence(rows, finding="effusion", truth=PRESENT, epsilon=1.0)
+    assert said.startswith("At ε = 1, one of three models would have missed this effusion; without privacy the one model would not.")
+    table = answers_of_case(rows, pd.Series({"effusion": 1.0}), 1.0).iloc[0]
+    assert (table["n_trainings"], table["n_trainings_without"], table["n_positive_without"]) == (3, 1, 1)
 
 
 def test_the_side_precedes_the_finding():
@@ -65,10 +89,18 @@ def test_the_variance_of_the_noise_is_the_difference_of_the_variances():
     spread = spread_of(private, non_private)
     assert spread.noise == pytest.approx(np.sqrt(np.var(private, ddof=1) - np.var(non_private, ddof=1)))
     assert not spread.noise_only
-    assert spread_of(non_private, private).noise == 0
+    assert np.isnan(spread_of(non_private, private).noise)
+    assert "cannot be told" in spread_sentence(spread_of(non_private, private)) and "0.000" not in spread_sentence(
+        spread_of(non_private, private)
+    )
     assert spread_of(private, np.full(3, 0.7)).noise == pytest.approx(np.std(private, ddof=1))
     assert spread_of(private, np.full(3, 0.7)).noise_only
     assert np.isnan(spread_of(private, non_private[:1]).noise) and np.isnan(spread_of(private[:1], non_private).private)
+
+
+def test_no_score_between_0_and_1_has_a_standard_deviation_above_one_half():
+    spread = spread_of(np.array([0.1, 0.6]), np.array([0.2, 0.3]))
+    assert spread.private_high == 0.5 and "to 0.500" in spread_sentence(spread)
 
 
 def test_the_noise_is_recovered_from_simulated_training_runs():
@@ -89,7 +121,8 @@ def test_the_interval_of_a_standard_deviation_has_its_coverage():
 def test_the_spread_in_words():
     rows = trainings([0, 1, 1], [1, 1, 1]).assign(score=[0.2, 0.3, 0.4, 0.6, 0.6, 0.6])
     said = spread_sentence(case_spread(rows, finding="effusion", epsilon=1.0))
-    assert "standard deviation of 0.100" in said and "All of it is due to privacy noise: without privacy, all three models" in said
+    assert "standard deviation of 0.100" in said and "All of it" not in said
+    assert "Without privacy, three trainings gave this case the same score" in said and "its noise, and the sampling" in said
     rows["score"] = [0.2, 0.3, 0.4, 0.6, 0.61, 0.62]
     said = spread_sentence(case_spread(rows, finding="effusion", epsilon=1.0))
     assert "initial weights" in said and "about 0.099" in said

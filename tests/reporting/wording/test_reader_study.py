@@ -19,8 +19,8 @@ def tables():
 
 def test_the_sentence_names_every_auroc_and_only_differences_beyond_chance(tables):
     sentence = comparison_sentence(*tables, finding="mass")
-    assert sentence.startswith("AUROC for mass: you 0.") and "the private models 1.00" in sentence
-    assert "The private models had a higher AUROC than you" in sentence
+    assert sentence.startswith("AUROC for mass: you 0.") and "the private model 1.00" in sentence
+    assert "The private model had a higher AUROC than you" in sentence
 
 
 def test_where_nothing_differs_the_sentence_says_that_the_cases_are_too_few(tables):
