@@ -8,10 +8,12 @@ from typing import Any
 
 import click
 
+from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
 from dpmed_core.commands.output import json_option, say
 from dpmed_core.commands.spent import spent_on
 from dpmed_core.engine.process import ensure_engine
 from dpmed_core.errors import RunError, SpecError
+from dpmed_core.evaluation.planning.held_out import not_judgeable
 from dpmed_core.installation import Installation
 from dpmed_core.runs.plan import parse_delta, parse_epsilons, plan_runs
 from dpmed_core.runs.status import RunState, RunStatus
@@ -30,13 +32,22 @@ def _delta(context: click.Context, parameter: click.Parameter, text: str | None)
     return None if text is None else parse_delta(text)
 
 
+recipe_option = click.option("--recipe", type=click.Choice(sorted(RECIPES)), default=PROBE.name, show_default=True)
+delta_option = click.option(
+    "--delta", callback=_delta, metavar="FLOAT", help="Default: min(1e-5, the largest power of ten <= 1 / (10 units))."
+)
+unit_option = click.option(
+    "--unit", type=click.Choice([u.value for u in PrivacyUnit]), default=PrivacyUnit.PATIENT.value, show_default=True
+)
+
+
 def run_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options that `train` and `sweep` share."""
     options = (
         click.option("--cohort", "cohort_name", required=True),
-        click.option("--recipe", type=click.Choice(sorted(RECIPES)), default=PROBE.name, show_default=True),
-        click.option("--delta", callback=_delta, metavar="FLOAT", help="Default: min(1e-5, the largest power of ten <= 1 / (10 units))."),
-        click.option("--unit", type=click.Choice([u.value for u in PrivacyUnit]), default=PrivacyUnit.PATIENT.value, show_default=True),
+        recipe_option,
+        delta_option,
+        unit_option,
         click.option(
             "--wait", is_flag=True, help="Return when the training has ended; without it the training continues in the background."
         ),
@@ -186,8 +197,11 @@ def run_line(status: RunStatus) -> str:
 
 
 def _queue(installation: Installation, specs: Sequence[RunSpec], cohort_name: str, *, wait: bool) -> list[RunStatus]:
-    """The status of `specs` after they were queued and, with `wait`, ended."""
-    statuses = installation.ledger.ask(installation.cohorts.load(cohort_name), specs)
+    """The status of `specs` after they were queued and, with `wait`, ended; says first which findings nobody will be able to judge."""
+    cohort = installation.cohorts.load(cohort_name)
+    if not_judged := not_judgeable(cohort, assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=installation.key)):
+        click.echo(not_judged, err=True)
+    statuses = installation.ledger.ask(cohort, specs)
     if any(s.state in (RunState.QUEUED, RunState.TRAINING) for s in statuses):
         ensure_engine(installation.settings)
     return _wait_for(installation, [s.run_id for s in statuses]) if wait else statuses

@@ -1,0 +1,154 @@
+"""A planned comparison of private models with their non-private references, and the smallest loss that it will find at 80 % power.
+
+The test is that of `tables/cost_of_privacy.py` and `tables/fairness_verdict.py`: one-sided, its variance that over patients plus that
+between trainings over their number. Both are foreseen from the design and from priors.
+"""
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpmed_core.evaluation.planning.auroc_variance import auroc_variance, difference_variance
+from dpmed_core.evaluation.planning.training_prior import TrainingPrior
+from dpmed_core.evaluation.statistics.intervals import added
+from dpmed_core.evaluation.statistics.power import detectable
+
+ONE_TRAINING = "one training: its chance stays unknown, so no loss can be shown; plan two or more"
+NOT_EVEN_CHANCE = "even a fall to chance would not be found with these patients and trainings"
+MOST_TRAININGS, MOST_FOLD = 100, 10_000.0
+"""Searches end here: so many trainings, and so many times the test patients there are."""
+FREEDOM_STEP = 1.02
+"""Degrees of freedom are rounded down to powers of this, so that few quantiles of the noncentral t have to be found."""
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much there is of one finding in one group of test patients.
+
+    Attributes:
+        positive: independent images that the positives are worth (`held_out.effective_by_class`).
+        negative: the same of the negatives.
+        effective: patients of the rarer class, weighed by their images (`Counts.effective`); bounds the degrees of freedom.
+        patients: patients.
+    """
+
+    positive: float
+    negative: float
+    effective: float
+    patients: int
+
+
+@dataclass(frozen=True)
+class Detectable:
+    """A smallest loss that will be found, or why there is none.
+
+    Attributes:
+        loss: of AUROC; None where nothing that is possible would be found.
+        reason: empty where there is one.
+    """
+
+    loss: float | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A group's loss, or its loss beyond that of the others.
+
+    Attributes:
+        groups: the group's own sizes; then those of the others, if it is compared with them.
+        reference: AUROC expected without privacy, of all groups.
+        private: AUROC from which the loss in question is counted: the reference's for a loss, the one expected with privacy for an extra
+            loss.
+        prior: variances and correlations of trainings at this budget.
+        level: one-sided level of this comparison.
+    """
+
+    groups: tuple[Sizes, ...] = field(repr=False)
+    reference: float
+    private: float
+    prior: TrainingPrior
+    level: float
+
+    @property
+    def possible(self) -> float:
+        """The largest loss that is possible: a fall to chance."""
+        return self.private - 0.5
+
+    def detectable(self, n_trainings: int) -> Detectable:
+        """The smallest loss d that is found where d is the truth, in `n_trainings` of each arm."""
+        if n_trainings < 2:
+            return Detectable(None, ONE_TRAINING)
+        if self.possible <= 0 or self.needed(self.possible, n_trainings) > self.possible:
+            return Detectable(None, NOT_EVEN_CHANCE)
+        low, high = 0.0, self.possible
+        while high - low > 1e-4:
+            middle = (low + high) / 2
+            low, high = (middle, high) if self.needed(middle, n_trainings) > middle else (low, middle)
+        return Detectable(high)
+
+    def needed(self, loss: float, n_trainings: int, *, fold: float = 1.0) -> float:
+        """What the test would find with a probability of 80 % if the truth were `loss`: a lower private AUROC varies more.
+
+        Args:
+            loss: of AUROC.
+            n_trainings: of each arm, at least 2.
+            fold: times the test patients there are.
+        """
+        prior, weights = self.prior, self._squared_weights()
+        positive, negative = (fold * np.array([getattr(group, name) for group in self.groups]) for name in ("positive", "negative"))
+        private = np.full(len(self.groups), self.private)
+        private[0] -= loss
+        of_private, of_reference = auroc_variance(private, positive, negative), auroc_variance(self.reference, positive, negative)
+        of_patients = difference_variance(
+            of_private,
+            of_reference,
+            between_arms=prior.between_arms,
+            between_trainings=prior.between_trainings,
+            n_trainings=n_trainings,
+        )
+        # Trainings differ in single test images too, which the test cannot tell from a difference in truth.
+        by_images = (1 - prior.between_trainings) * (of_private + (of_reference if prior.reference_varies else 0))
+        of_training = (prior.variance if len(self.groups) == 1 else prior.group_variance) * (2 if prior.reference_varies else 1)
+        freedom = max(fold * min(group.effective for group in self.groups) - 1, 1)
+        variance, joint = added(
+            weights @ of_patients,
+            freedom,
+            (of_training + weights @ by_images) / n_trainings,
+            (n_trainings - 1) * (1 + prior.reference_varies),
+        )
+        return float(np.sqrt(variance)) * _multiple(float(np.floor(np.log(joint) / np.log(FREEDOM_STEP))), self.level)
+
+    def trainings_needed(self, margin: float) -> int | None:
+        """The fewest trainings of each arm with which a loss of `margin` is found; None where `MOST_TRAININGS` are not enough."""
+        if margin > self.possible or self.needed(margin, MOST_TRAININGS) > margin:
+            return None
+        low, high = 1, MOST_TRAININGS
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self.needed(margin, middle) <= margin else (middle, high)
+        return high
+
+    def fold_needed(self, margin: float, n_trainings: int) -> float | None:
+        """How many times the test patients a loss of `margin` needs, to a hundredth; None where `MOST_FOLD` is not enough."""
+        if n_trainings < 2 or margin > self.possible or self.needed(margin, n_trainings, fold=MOST_FOLD) > margin:
+            return None
+        low, high = np.log(1e-3), np.log(MOST_FOLD)
+        while high - low > 0.01:
+            middle = (low + high) / 2
+            low, high = (low, middle) if self.needed(margin, n_trainings, fold=float(np.exp(middle))) <= margin else (middle, high)
+        return float(np.exp(high))
+
+    def _squared_weights(self) -> Floats:
+        """Of the group, 1; of the others, their shares of the others' patients; all squared, since groups vary independently."""
+        others = np.array([group.patients for group in self.groups[1:]], dtype=float)
+        return np.concatenate([[1.0], (others / others.sum()) ** 2]) if len(others) else np.ones(1)
+
+
+@lru_cache(maxsize=4096)
+def _multiple(step: float, level: float) -> float:
+    """The detectable difference in standard errors."""
+    return float(detectable(1.0, FREEDOM_STEP**step, level=level))
