@@ -11,6 +11,7 @@ intervals.
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,29 +20,42 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.optimize import least_squares, minimize
 
-from benchmarks.proxy_trainings import FITTED_ON, Task, drawn_cells
+from benchmarks.proxies import ADULT_SEED, adult_patients
+from benchmarks.proxy_trainings import ALTERED, FITTED_ON, Task, drawn_cells, group_variances
 from dpmed_core.evaluation.planning.informative_units import TrainingDesign, informative_units
 from dpmed_core.evaluation.planning.loss_law import LAW_FILE, LossLaw, auroc_of, separation
+from dpmed_core.phantoms.chest.population import draw_population
 from dpmed_core.training.recipes.catalogue import PROBE
 from dpmed_core.training.spec import PrivacyTarget
 
 N_DESIGNS = 400
 REFERENCES = (0.58, 0.99)
 """Cells whose reference is outside are left out: there is next to nothing to lose, or nothing to see."""
+SHAPE = ("intercept", "slope", "separation_slope", "ceiling")
 NORMAL_90 = 1.6448536269514722
 Floats = NDArray[np.float64]
 
 
-def rows() -> list[dict[str, object]]:
-    """The numbers of the law, fitted anew to fewer designs than the stored ones, beside those."""
-    fitted, stored = fit(measure(60)), json.loads(LAW_FILE.read_text())["law"]
-    return [{"number": name, "fitted": value, "stored": stored[name]} for name, value in vars(fitted).items()]
+def proxy_tasks() -> list[Task]:
+    """The proxies with their features."""
+    return [Task.of(draw()) for draw in FITTED_ON.values()]
 
 
-def measure(n_designs: int) -> pd.DataFrame:
+def measure(tasks: Sequence[Task], n_designs: int) -> pd.DataFrame:
     """The cells of `n_designs` random designs, with informative units and the information of their labels."""
-    tasks = [Task.of(draw()) for draw in FITTED_ON.values()]
     return with_units(pd.DataFrame(drawn_cells(tasks, n_designs=n_designs, seed=0)))
+
+
+def measure_group_share(tasks: Sequence[Task]) -> float:
+    """The variance between trainings of a difference between groups, sex and age from 60 on, over that of the AUROC itself."""
+    found = np.zeros(2)
+    for task in tasks:
+        if task.name in ALTERED:
+            of_image = draw_population(len(task.units), seed=ADULT_SEED).iloc[np.argsort(adult_patients(len(task.units)), kind="stable")]
+            for groups in (of_image["sex"] == "F", of_image["age"] >= 60):
+                for epsilon in (2.0, 8.0):
+                    found += group_variances(task, groups.to_numpy(), 600, epsilon, np.random.default_rng(3))
+    return float(found[1] / found[0])
 
 
 def with_units(cells: pd.DataFrame) -> pd.DataFrame:
@@ -55,11 +69,11 @@ def with_units(cells: pd.DataFrame) -> pd.DataFrame:
     return cells.assign(units=units, label_information=cells["n_units"] * cells["prevalence"] * (1 - cells["prevalence"]))
 
 
-def fit(cells: pd.DataFrame) -> LossLaw:
+def fit(cells: pd.DataFrame, group_share: float) -> LossLaw:
     """The law of these cells."""
     used = cells[cells["auroc_reference"].between(*REFERENCES)]
     law = _with_trainings(_reachable(_share_kept(used, _start(used)), used), used)
-    return replace(law, spread=law.spread * _widening(used, law))
+    return replace(law, spread=law.spread * _widening(used, law), group_share=group_share)
 
 
 def _start(used: pd.DataFrame) -> LossLaw:
@@ -70,17 +84,17 @@ def _start(used: pd.DataFrame) -> LossLaw:
 
 
 def _share_kept(used: pd.DataFrame, law: LossLaw) -> LossLaw:
-    """Intercept, slope and ceiling, with the two parts of the spread."""
-    units, seen = used["units"].to_numpy(), used["auroc"].to_numpy()
+    """The numbers of `SHAPE`, with the two parts of the spread."""
+    seen = used["auroc"].to_numpy()
     for _ in range(6):
         deviation = np.sqrt(_residual_variance(used, law))
 
         def residuals(numbers: Floats, law: LossLaw = law, deviation: Floats = deviation) -> Floats:
-            one = replace(law, intercept=numbers[0], slope=numbers[1], ceiling=numbers[2])
+            one = replace(law, **dict(zip(SHAPE, map(float, numbers), strict=True)))
             return np.asarray((_predicted(used, one) - seen) / deviation)
 
-        found = least_squares(residuals, [law.intercept, law.slope, law.ceiling], loss="soft_l1", f_scale=1.5).x
-        law = replace(law, intercept=float(found[0]), slope=float(found[1]), ceiling=float(found[2]))
+        found = least_squares(residuals, [getattr(law, name) for name in SHAPE], loss="soft_l1", f_scale=1.5).x
+        law = replace(law, **dict(zip(SHAPE, map(float, found), strict=True)))
         squares = np.square(_predicted(used, law) - seen)
 
         def likelihood(logs: Floats, law: LossLaw = law, squares: Floats = squares) -> float:
@@ -89,13 +103,13 @@ def _share_kept(used: pd.DataFrame, law: LossLaw) -> LossLaw:
 
         logs = minimize(likelihood, np.log([law.spread, law.floor]), method="Nelder-Mead").x
         law = replace(law, spread=float(np.exp(logs[0])), floor=float(np.exp(logs[1])))
-    assert len(units)
     return law
 
 
 def _predicted(used: pd.DataFrame, law: LossLaw, error: float = 0.0) -> Floats:
     """The private AUROC of each cell, given the reference's."""
-    return auroc_of(law.kept(used["units"], error) * separation(used["auroc_reference"]))
+    apart = separation(used["auroc_reference"])
+    return auroc_of(law.kept(used["units"], apart, error) * apart)
 
 
 def _residual_variance(used: pd.DataFrame, law: LossLaw) -> Floats:
@@ -140,7 +154,7 @@ def _with_trainings(law: LossLaw, used: pd.DataFrame) -> LossLaw:
         return np.asarray((variance - foreseen) / (foreseen + 1e-5))
 
     scale, power = least_squares(misfit, [-2.0, 2.0], loss="soft_l1").x
-    kept = np.log(np.clip(law.kept(used["units"]) / law.ceiling, 1e-3, 1))
+    kept = np.log(np.clip(law.kept(used["units"], separation(used["auroc_reference"])) / law.ceiling, 1e-3, 1))
 
     def exponent(name: str) -> float:
         return float(least_squares(lambda k: np.exp(k * kept) - used[name].to_numpy(), [1.0]).x[0])
@@ -151,11 +165,11 @@ def _with_trainings(law: LossLaw, used: pd.DataFrame) -> LossLaw:
 
 def main(n_designs: int = N_DESIGNS) -> None:
     """Measure, fit and write."""
-    cells = measure(n_designs)
-    write(cells)
+    tasks = proxy_tasks()
+    write(measure(tasks, n_designs), measure_group_share(tasks))
 
 
-def write(cells: pd.DataFrame, where: Path = LAW_FILE) -> None:
+def write(cells: pd.DataFrame, group_share: float, where: Path = LAW_FILE) -> None:
     """Fit the law of `cells` and write it, with what it was fitted to."""
     about = {
         "made_by": "python -m benchmarks.expected_loss",
@@ -165,7 +179,7 @@ def write(cells: pd.DataFrame, where: Path = LAW_FILE) -> None:
         "epsilon": [round(float(cells["epsilon"].min()), 2), round(float(cells["epsilon"].max()), 2)],
         "prevalence": [round(float(cells["prevalence"].min()), 3), round(float(cells["prevalence"].max()), 3)],
     }
-    law = {name: round(value, 5) if isinstance(value, float) else value for name, value in vars(fit(cells)).items()}
+    law = {name: round(value, 5) if isinstance(value, float) else value for name, value in vars(fit(cells, group_share)).items()}
     where.write_text(json.dumps({"measured": about, "law": law}, indent=1) + "\n")
 
 

@@ -66,6 +66,8 @@ def _resized(picture: Floats, resolution: int) -> Floats:
     return np.clip(np.asarray(coarse_picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS), dtype=float), 0, 1)
 
 
+ALTERED = ("coarse", "grainy", "cropped")
+"""Proxies that are adults' radiographs altered, whose patients have sex and age."""
 FITTED_ON: dict[str, Callable[[], Proxy]] = {
     "ward": partial(ward, 6000),
     "child": partial(child, 5000),
@@ -177,7 +179,9 @@ def measured_cells(
             rows.append({
                 "task": task.name, "finding": k, "n_units": n_units, "n_findings": task.labels.shape[1],
                 "images_per_unit": float(np.mean([len(np.concatenate(rows_of)) / n_units for rows_of, _ in splits])),
+                "images_per_unit_held_out": float(np.mean([len(test) / len(np.unique(task.units[test])) for _, test in splits])),
                 "prevalence": float(np.mean([task.labels[np.concatenate(rows_of), k].mean() for rows_of, _ in splits])),
+                "prevalence_held_out": float(np.mean([task.labels[test, k].mean() for _, test in splits])),
                 "epsilon": epsilon, "delta": delta, **means,
                 "loss": float(np.mean(losses)), "loss_error": float(np.std(losses, ddof=1) / np.sqrt(n_splits)),
             })  # fmt: skip
@@ -220,7 +224,7 @@ def _judged(labels: Floats, reference: Floats, private: Sequence[Floats]) -> dic
     errors = np.sqrt(np.diag(covariance))
     correlation = covariance / np.maximum(np.outer(errors, errors), 1e-12)
     own = correlation[1:, 1:][~np.eye(len(private), dtype=bool)]
-    between = float(aurocs[1:].var(ddof=1)) - float(np.mean(errors[1:] ** 2)) * (1 - float(own.mean()))
+    between = _beyond_images(aurocs[1:], covariance[1:, 1:])
     return {
         "auroc_reference": float(aurocs[0]),
         "auroc": float(aurocs[1:].mean()),
@@ -228,6 +232,40 @@ def _judged(labels: Floats, reference: Floats, private: Sequence[Floats]) -> dic
         "correlation_trainings": float(own.mean()),
         "correlation_reference": float(correlation[0, 1:].mean()),
     }
+
+
+def group_variances(task: Task, groups: NDArray[np.bool_], n_units: int, epsilon: float, rng: np.random.Generator) -> tuple[float, float]:
+    """Variance between trainings of AUROC, and of its difference between two groups, summed over findings and splits.
+
+    Both beyond what single test images make of it.
+
+    Args:
+        task: all findings.
+        groups: which images are of one group `[n]`; the others are of the other.
+        n_units: training units.
+        epsilon: of the trainings.
+        rng: of the splits.
+    """
+    found = np.zeros(2)
+    for _ in range(N_SPLITS):
+        rows_of, test = _split(task, n_units, rng)
+        scores = _trained(task, (rows_of, test), epsilon, n_seeds=3 * N_SEEDS, delta=DELTA)
+        for k in range(task.labels.shape[1]):
+            labels, stacked = task.labels[test, k], np.stack([one[:, k] for one in scores])
+            all_aurocs, of_all = delong(labels, stacked)
+            parts = [delong(labels[mine], stacked[:, mine]) for mine in (groups[test], ~groups[test])]
+            found += [
+                _beyond_images(all_aurocs, of_all),
+                _beyond_images(parts[0][0] - parts[1][0], parts[0][1] + parts[1][1]),
+            ]
+    return float(found[0]), float(found[1])
+
+
+def _beyond_images(values: Floats, covariance: Floats) -> float:
+    """The variance between the values of trainings, minus that which they have from being scored on a sample of images."""
+    n = len(values)
+    own, shared = float(np.trace(covariance)) / n, float(covariance[~np.eye(n, dtype=bool)].mean())
+    return float(values.var(ddof=1)) - (own - shared)
 
 
 def delong(labels: Floats, scores: Floats) -> tuple[Floats, Floats]:

@@ -14,6 +14,7 @@ from dpmed_core.training.recipes.catalogue import RECIPES
 from dpmed_core.training.spec import PrivacyUnit, RunSpec, default_delta
 from widgets.choices import current_choices
 from widgets.cohort import chosen_cohort
+from widgets.cohort_plan import show_cohort_plan, show_not_judgeable
 from widgets.lookup import installation, live, runs_of
 from widgets.release import open_release, show_release
 from widgets.spending import total_of
@@ -93,6 +94,7 @@ def show_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
     if private:
         st.caption(f"With {counted(len(private), 'new private model', 'new private models')}: {total_sentence(total_of(cohort, private))}")
     st.caption("Models without privacy have no privacy guarantee; internal comparison only.")
+    show_not_judgeable(cohort)
     if st.button(f"Train {counted(len(new), 'model', 'models')}", type="primary", disabled=not new, icon=":material/play_arrow:"):
         try:
             installation().ledger.ask(cohort, new)
@@ -160,6 +162,7 @@ if (chosen := chosen_cohort()) is not None:
     except DpmedError as error:
         st.error(str(error))
         planned = []
+    show_cohort_plan(chosen, planned)
     if planned:
         show_plan(chosen, planned)
     st.subheader("Training runs")

@@ -3,7 +3,7 @@
 Scores of the reference separate the classes by d_0 standard deviations, AUROC = Phi(d / sqrt(2)) for normal scores. Noise in the weights of
 the head is noise in the scores, so that a private training keeps a share of d_0, which grows with the informative units U:
 
-    d / d_0 = ceiling / sqrt(1 + exp(-(a + b log U + e))),        e normal with a standard deviation s between cohorts and findings.
+    d / d_0 = ceiling / sqrt(1 + exp(-(a + b log U + c log d_0 + e))),    e normal with a standard deviation s between cohorts and findings.
 
 `spread` is s; `floor` is a standard deviation of AUROC that no predictor explains. d_0 is a prior too: normal around a line in the log of
 n p (1 - p), the number of training units times the variance of their labels, unless the user names the AUROC to expect without privacy.
@@ -69,7 +69,7 @@ class LossLaw:
 
     Attributes:
         recipe_version: of `probe`, that was measured.
-        intercept, slope, ceiling: of the share of the separation that is kept.
+        intercept, slope, separation_slope, ceiling: a, b, c, and the largest share of the separation that is kept.
         spread: standard deviation of e.
         floor: standard deviation of AUROC beyond it.
         reachable_intercept, reachable_slope, reachable_spread: of d_0 against the log of n p (1 - p).
@@ -83,6 +83,7 @@ class LossLaw:
     recipe_version: int
     intercept: float
     slope: float
+    separation_slope: float
     ceiling: float
     spread: float
     floor: float
@@ -98,9 +99,9 @@ class LossLaw:
     arms_power: float
     n_cells: int
 
-    def kept(self, units: ArrayLike, error: ArrayLike = 0.0) -> Floats:
-        """The share of the separation that a private training keeps, for informative units and deviations e."""
-        z = self.intercept + self.slope * np.log(np.asarray(units, dtype=float)) + np.asarray(error)
+    def kept(self, units: ArrayLike, apart: ArrayLike, error: ArrayLike = 0.0) -> Floats:
+        """The share of the separation `apart` that a private training keeps, for informative units and deviations e."""
+        z = self.intercept + self.slope * np.log(np.asarray(units, dtype=float)) + self.separation_slope * np.log(apart) + np.asarray(error)
         return np.asarray(self.ceiling / np.sqrt(1 + np.exp(-z)))
 
     def expected(self, units: float, *, label_information: float, reference: float | None = None) -> Expected:
@@ -115,7 +116,7 @@ class LossLaw:
         points = ndtri((np.arange(GRID) + 0.5) / GRID)
         of_reference = self._references(label_information, points) if reference is None else np.full(1, reference)
         apart = separation(of_reference)[:, None, None]
-        kept = self.kept(measured, self.spread * points)[None, :, None]
+        kept = self.kept(measured, apart, self.spread * points[None, :, None])
         floor = self.floor * ndtri((np.arange(FLOOR_GRID) + 0.5) / FLOOR_GRID)[None, None, :]
         losses = of_reference[:, None, None] - auroc_of(kept * apart) + floor
         low, high = np.quantile(losses, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
@@ -127,7 +128,8 @@ class LossLaw:
 
     def training_prior(self, units: float, expected: Expected, *, reference_varies: bool) -> TrainingPrior:
         """How much trainings at so many informative units vary."""
-        kept = min(float(self.kept(min(max(units, self.least_units), self.most_units))) / self.ceiling, 1.0)
+        measured = min(max(units, self.least_units), self.most_units)
+        kept = min(float(self.kept(measured, separation(expected.reference))) / self.ceiling, 1.0)
         variance = self.training_scale * max(expected.loss, 1e-4) ** self.training_power
         return TrainingPrior(
             variance=variance,

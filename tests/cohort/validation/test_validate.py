@@ -165,6 +165,16 @@ def test_a_finding_too_rare_in_a_subgroup_is_reported_with_the_subgroup(cohort, 
     assert found["rare_in_subgroup"].rows == (42, 43, 44)
 
 
+def test_a_finding_too_rare_in_the_test_patients_is_reported(cohort, pictures):
+    # 12 of 40 films have it, but among test patients those of 3: enough films for the older check, too few patients to evaluate on.
+    rows = [{"split": "test" if i < 20 else "train", "mass": int(i < 6 or i >= 34), "patient_id": f"p{i // 2}"} for i in range(N_IMAGES)]
+    found = cohort(pictures, rows)
+    assert found["rare_in_test"].sentence.startswith("Mass cannot be evaluated, whatever is trained: it is present in 3 test patients and")
+    assert found["rare_in_test"].count == 3 and "rare_finding" not in found
+    enough = [row | {"mass": int(i < 10 or i >= 30)} for i, row in enumerate(rows)]
+    assert "rare_in_test" not in cohort(pictures, enough)
+
+
 def inputs_of(thumbnails, labels, patients):
     n = len(thumbnails)
     cases = pd.DataFrame({"patient_id": patients, "age": 50.0, "sex": "female", "split": None, "mass": labels})
