@@ -5,7 +5,7 @@ import streamlit as st
 
 from dpmed_core.cohort.display_names import attribute_title, finding_title, sentence_start, subgroup_title
 from dpmed_core.cohort.schema import Cohort
-from dpmed_core.evaluation.planning.cohort_plan import Question, accountant_of, plan_rows, plan_sentence
+from dpmed_core.evaluation.planning.cohort_plan import PlanRequest, accountant_of, plan_rows, plan_sentence
 from dpmed_core.evaluation.planning.held_out import not_judgeable
 from dpmed_core.evaluation.scores.grouping import EVERYBODY
 from dpmed_core.phrases import counted, delta_text
@@ -60,15 +60,15 @@ def show_cohort_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
 
 def _rows(cohort: Cohort, private: list[RunSpec], by: tuple[str, ...]) -> pd.DataFrame:
     targets = tuple(dict.fromkeys(spec.privacy for spec in private if spec.privacy))
-    question = Question(private[0].recipe, private[0].unit, targets, len({spec.seed for spec in private}), by)
-    return _planned(cohort.fingerprint, question, _cohort=cohort)
+    request = PlanRequest(private[0].recipe, private[0].unit, targets, len({spec.seed for spec in private}), by)
+    return _planned(cohort.fingerprint, request, _cohort=cohort)
 
 
 @st.cache_data(max_entries=MOST_KEPT, show_spinner="Looking at the test patients…")
-def _planned(fingerprint: str, question: Question, _cohort: Cohort) -> pd.DataFrame:
+def _planned(fingerprint: str, request: PlanRequest, _cohort: Cohort) -> pd.DataFrame:
     del fingerprint  # key of the cache
-    n_units = n_train_units(_cohort, key=installation().key, unit=question.unit)
-    return plan_rows(_cohort, split_of(_cohort), question, n_units=n_units)
+    n_units = n_train_units(_cohort, key=installation().key, unit=request.unit)
+    return plan_rows(_cohort, split_of(_cohort), request, n_units=n_units)
 
 
 def _everybody_in_words(rows: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
 from dpmed_core.commands.cohort import names
 from dpmed_core.commands.output import json_option, records, say
 from dpmed_core.commands.training import delta_option, recipe_option, unit_option
-from dpmed_core.evaluation.planning.cohort_plan import Question, accountant_of, plan_rows, plan_sentence
+from dpmed_core.evaluation.planning.cohort_plan import PlanRequest, accountant_of, plan_rows, plan_sentence
 from dpmed_core.evaluation.scores.grouping import EVERYBODY
 from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN
 from dpmed_core.installation import Installation
@@ -75,9 +75,9 @@ def plan(
         non_private=False,
     )
     targets = tuple(spec.privacy for spec in specs if spec.privacy)
-    question = Question(recipe, chosen, targets, seeds, tuple(dict.fromkeys(names(by))), margin, expected_auroc)
+    request = PlanRequest(recipe, chosen, targets, seeds, tuple(dict.fromkeys(names(by))), margin, expected_auroc)
     split = assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=installation.key)
-    rows = plan_rows(cohort, split, question, n_units=n_train_units(cohort, key=installation.key, unit=chosen))
+    rows = plan_rows(cohort, split, request, n_units=n_train_units(cohort, key=installation.key, unit=chosen))
     say(records(rows), _readable(rows, cohort.findings), as_json=as_json)
 
 

@@ -77,7 +77,7 @@ UNKNOWN_GROUP = "patients of unknown value are compared with nobody"
 
 
 @dataclass(frozen=True)
-class Question:
+class PlanRequest:
     """What is planned.
 
     Attributes:
@@ -107,7 +107,7 @@ class Question:
             raise SpecError(f"An AUROC of {self.reference:g} cannot be expected without privacy: name one above 0.5 and below 1.")
 
 
-def plan_rows(cohort: Cohort, split: Split, question: Question, *, n_units: int) -> pd.DataFrame:
+def plan_rows(cohort: Cohort, split: Split, request: PlanRequest, *, n_units: int) -> pd.DataFrame:
     """One row a finding, group and budget, with `PLAN_COLUMNS`; everybody is the attribute and subgroup "all".
 
     judgeable: whether an AUROC of the test patients will be estimable; reason says why not, or else why detectable_loss is missing.
@@ -120,13 +120,13 @@ def plan_rows(cohort: Cohort, split: Split, question: Question, *, n_units: int)
     Args:
         cohort: whose patients.
         split: says which are held out.
-        question: what is planned.
+        request: what is planned.
         n_units: training units.
 
     Raises:
         CohortError: there is no such attribute.
     """
-    planner = _Planner(cohort, HeldOut.of(cohort, split, question.by), question, n_units)
+    planner = _Planner(cohort, HeldOut.of(cohort, split, request.by), request, n_units)
     # Objects first: a column of whole numbers with gaps would become one of fractions.
     table = pd.DataFrame(list(planner.rows()), columns=list(PLAN_COLUMNS), dtype=object)
     return table.astype({"judgeable": bool, **dict.fromkeys(FRACTIONS, float)})
@@ -138,7 +138,7 @@ class _Planner:
 
     cohort: Cohort
     held_out: HeldOut
-    question: Question
+    request: PlanRequest
     n_units: int
 
     @property
@@ -156,7 +156,7 @@ class _Planner:
         """Of the training, as far as it is known before it."""
         prevalences = [self.held_out.prevalence(index) for index in range(len(self.held_out.findings))]
         per_patient = [design.counts.cases[0] / max(design.counts.patients[0], 1) for design in self.held_out.test.designs]
-        images = max([1.0, *map(float, per_patient)]) if self.question.unit is PrivacyUnit.PATIENT else 1.0
+        images = max([1.0, *map(float, per_patient)]) if self.request.unit is PrivacyUnit.PATIENT else 1.0
         return TrainingDesign(self.n_units, images, tuple(0.0 if math.isnan(p) else p for p in prevalences))
 
     @cached_property
@@ -172,18 +172,18 @@ class _Planner:
     def comparisons(self, of_everybody: bool) -> int:
         """How many comparisons are planned of everybody, or of subgroups."""
         judged = [not reason for row in self.reasons for reason in (row[:1] if of_everybody else row[1:])]
-        return max(sum(judged), 1) * len(self.question.targets)
+        return max(sum(judged), 1) * len(self.request.targets)
 
     def rows(self) -> Iterator[dict[str, object]]:
         """Every row, finding by finding."""
         for finding_index in range(len(self.held_out.findings)):
             for group in range(len(self.groups)):
-                for target in self.question.targets:
+                for target in self.request.targets:
                     yield self._counts(finding_index, group, target) | self._judgement(finding_index, group, target)
 
     def _counts(self, finding_index: int, group: int, target: PrivacyTarget) -> dict[str, object]:
         """What a row says of the group and the plan."""
-        counts, question = self.held_out.test.counts[finding_index], self.question
+        counts, request = self.held_out.test.counts[finding_index], self.request
         attribute, subgroup = self.groups[group]
         return {
             "finding": self.held_out.findings[finding_index],
@@ -191,16 +191,16 @@ class _Planner:
             "subgroup": subgroup,
             "epsilon": target.epsilon,
             "delta": target.delta,
-            "unit": question.unit.value,
-            "recipe": question.recipe,
+            "unit": request.unit.value,
+            "recipe": request.recipe,
             "remark": "" if group else self.held_out.remark(finding_index),
-            "margin": question.margin,
+            "margin": request.margin,
             "n_positive": int(counts.positive[group]),
             "n_negative": int(counts.cases[group] - counts.positive[group]),
             "n_patients": int(counts.patients[group]),
             "effective_patients": float(counts.effective[group]),
             "n_positive_validation": int(self.held_out.validation.counts[finding_index].positive[0]),
-            "n_trainings": question.n_trainings,
+            "n_trainings": request.n_trainings,
             "comparisons": self.comparisons(group == 0),
         }
 
@@ -212,11 +212,11 @@ class _Planner:
             return {"judgeable": False, **nothing}
         law = loss_law()
         units = max(informative_units(self.design, finding_index, target), 1e-9)
-        expected = law.expected(units, label_information=self._label_information(finding_index), reference=self.question.reference)
+        expected = law.expected(units, label_information=self._label_information(finding_index), reference=self.request.reference)
         own = self._comparison(finding_index, group, units, expected, law)
-        loss = own.detectable(self.question.n_trainings)
+        loss = own.detectable(self.request.n_trainings)
         against, why = self._against_others(finding_index, group, own, expected)
-        extra = against.detectable(self.question.n_trainings) if against else Detectable(None, why)
+        extra = against.detectable(self.request.n_trainings) if against else Detectable(None, why)
         return {
             "judgeable": True,
             "reason": loss.reason,
@@ -238,7 +238,7 @@ class _Planner:
             groups=(self.sizes[finding_index][group],),
             reference=expected.reference,
             private=expected.reference,
-            prior=law.training_prior(units, expected, reference_varies=self.question.recipe != PROBE.name),
+            prior=law.training_prior(units, expected, reference_varies=self.request.recipe != PROBE.name),
             level=LEVEL / self.comparisons(group == 0),
         )
 
@@ -267,7 +267,7 @@ class _Planner:
         return {**numbers, "expected_auroc": expected.reference, "expected_reason": ""}
 
     def _outside_the_law(self) -> str:
-        if self.question.recipe != PROBE.name:
+        if self.request.recipe != PROBE.name:
             return OTHER_RECIPE
         if PROBE.version != loss_law().recipe_version:
             return OTHER_VERSION
@@ -277,7 +277,7 @@ class _Planner:
         """Trainings and patients until the margin would be found."""
         if comparison is None:
             return {"needed_reason": why}
-        margin, m = self.question.margin, self.question.n_trainings
+        margin, m = self.request.margin, self.request.n_trainings
         trainings, fold = comparison.trainings_needed(margin), comparison.fold_needed(margin, m)
         missing = []
         if trainings is None:

@@ -8,7 +8,7 @@ import pytest
 from dpmed_core.cohort.schema import Part
 from dpmed_core.errors import SpecError
 from dpmed_core.evaluation.planning import cohort_plan
-from dpmed_core.evaluation.planning.cohort_plan import PLAN_COLUMNS, Question, plan_rows, plan_sentence
+from dpmed_core.evaluation.planning.cohort_plan import PLAN_COLUMNS, PlanRequest, plan_rows, plan_sentence
 from dpmed_core.evaluation.planning.comparison import ONE_TRAINING
 from dpmed_core.evaluation.planning.held_out import not_judgeable
 from dpmed_core.imaging.modality import Modality
@@ -19,15 +19,15 @@ N_UNITS = 700
 
 
 @pytest.fixture
-def question():
-    return Question("probe", PrivacyUnit.PATIENT, TARGETS, 3, ("sex",))
+def request_of():
+    return PlanRequest("probe", PrivacyUnit.PATIENT, TARGETS, 3, ("sex",))
 
 
 @pytest.fixture
-def planned(make_cohort, split_of, question):
+def planned(make_cohort, split_of, request_of):
     def rows(cohort=None, **changed):
         cohort = cohort or make_cohort()
-        return plan_rows(cohort, split_of(cohort), replace(question, **changed), n_units=N_UNITS)
+        return plan_rows(cohort, split_of(cohort), replace(request_of, **changed), n_units=N_UNITS)
 
     return rows
 

@@ -1,4 +1,4 @@
-"""Detectable losses: variances against an oracle, and the power that they promise against simulated tests."""
+"""Detectable losses: variances against an oracle, and the power that they state against simulated tests."""
 
 from dataclasses import replace
 
@@ -44,7 +44,7 @@ def test_the_variance_of_a_mean_difference_is_that_of_correlated_normals():
 @pytest.mark.parametrize("n_trainings", [2, 3, 5])
 @pytest.mark.parametrize("comparison", [ALONE, MANY_PATIENTS], ids=["patients decide", "trainings decide"])
 def test_the_detectable_loss_is_found_in_four_of_five_simulated_comparisons(comparison, n_trainings):
-    """Estimates and their two estimated variances are drawn as the test would see them; the promise counts single images twice."""
+    """Estimates and their two estimated variances are drawn as the test would see them; what is stated counts single images twice."""
     loss, rng, n = comparison.detectable(n_trainings).loss, np.random.default_rng(n_trainings), 40_000
     own, size = 0.85 - loss, comparison.groups[0]
     of_private, of_reference = (float(auroc_variance(a, size.positive, size.negative)) for a in (own, 0.85))

@@ -11,8 +11,7 @@ from dpmed_core.training.accounting.gaussian_dp import gaussian_epsilon
 from dpmed_core.training.encoders.card import COMPONENTS
 from dpmed_core.training.encoders.features import leading_components
 from dpmed_core.training.privacy_units import training_units
-from dpmed_core.training.recipes import train_probe as probe
-from dpmed_core.training.recipes.probe_settings import MIN_COMPONENTS, components_for, private_settings, signal_to_noise
+from dpmed_core.training.recipes.probe_settings import MIN_COMPONENTS, STEPS, components_for, private_settings, signal_to_noise
 from dpmed_core.training.recipes.train_probe import accounted_steps, plan_probe, train_as_planned
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
 
@@ -58,7 +57,7 @@ def test_with_less_noise_a_head_takes_more_steps_on_more_components_under_a_larg
     for before, after in pairwise(components):
         assert all(b >= a for (_, a), (_, b) in zip(before, after, strict=True))
     assert dict(components[0]) == MIN_COMPONENTS and dict(components[-1]) == COMPONENTS
-    assert (settings[0].steps, settings[-1].steps) == probe.STEPS
+    assert (settings[0].steps, settings[-1].steps) == STEPS
 
 
 def test_leading_components_of_each_kind_have_the_same_norm_and_together_norm_one(features):
