@@ -15,9 +15,12 @@ from widgets.attributes import attribute_options
 from widgets.cached import MOST_KEPT, split_of
 from widgets.lookup import installation
 
+SMALLEST, NOTHING = "Smallest loss it can show", "–"
+REMARKS_LAST = {"Remarks": st.column_config.TextColumn(width="large")}
 EXPLAINED = (
     "*Smallest loss it can show*: a fall of AUROC through privacy that the comparison with models without privacy would find with a "
-    "probability of 80 %. *Loss to expect*: from trainings on public images, with the range that holds nine of ten cohorts."
+    "probability of 80 %; – where not even a fall to chance would be found. *Loss to expect*: from trainings on public images; nine of ten "
+    "losses should lie in the range."
 )
 
 
@@ -41,15 +44,15 @@ def show_cohort_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
             st.info("Name privacy budgets above: this is answered for the runs that you are about to ask for.")
             return
         chosen = st.multiselect(
-            "Compare groups by", attribute_options(cohort), format_func=attribute_title, key="plan-by", placeholder="Nobody yet"
+            "Compare groups by", attribute_options(cohort), format_func=attribute_title, key="plan-by", placeholder="No groups yet"
         )
         rows = _rows(cohort, private, tuple(chosen))
         st.markdown(plan_sentence(rows, cohort.findings))
         everybody, groups = rows[rows["attribute"] == EVERYBODY], rows[rows["attribute"] != EVERYBODY]
-        st.dataframe(_everybody_in_words(everybody), hide_index=True, column_config=_numbers())
+        st.dataframe(_everybody_in_words(everybody), hide_index=True, column_config=REMARKS_LAST)
         if len(groups):
             st.markdown("**Groups:** the smallest loss beyond that of all other patients that would be found.")
-            st.dataframe(_groups_in_words(groups), hide_index=True, column_config=_numbers())
+            st.dataframe(_groups_in_words(groups), hide_index=True, column_config=REMARKS_LAST)
         first, shared = everybody.iloc[0], counted(int(rows["comparisons"].max()), "planned comparison", "planned comparisons")
         guarantee = f"δ = {delta_text(first['delta'])} for each {first['unit']} ({accountant_of(str(first['recipe']))})"
         st.caption(
@@ -72,44 +75,45 @@ def _planned(fingerprint: str, request: PlanRequest, _cohort: Cohort) -> pd.Data
 
 
 def _everybody_in_words(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of `plan_rows` of everybody, for a page."""
+    """Rows of `plan_rows` of everybody, for a page; a finding that cannot be judged has one row."""
+    shown = rows[rows["judgeable"] | ~rows.duplicated("finding")]
     return pd.DataFrame(
         {
-            "Finding": rows["finding"].map(finding_title),
-            "ε": [f"{epsilon:g}" for epsilon in rows["epsilon"]],
-            "Judged by": _judged_by(rows),
-            "Smallest loss it can show": rows["detectable_loss"],
-            "Loss to expect": rows["expected_loss"],
-            "from": rows["expected_low"],
-            "to": rows["expected_high"],
-            f"Patients to show {rows['margin'].iloc[0]:g}": _whole(rows["patients_needed"]),
-            "Trainings to show it": _whole(rows["trainings_needed"]),
-            "Remarks": _remarks(rows, "reason", "expected_reason", "needed_reason", "remark"),
+            "Finding": shown["finding"].map(finding_title),
+            "ε": _budgets(shown),
+            "Loss to expect (90 % range)": [
+                _range(*numbers) for numbers in shown[["expected_loss", "expected_low", "expected_high"]].itertuples(index=False)
+            ],
+            SMALLEST: _digits(shown["detectable_loss"]),
+            "as the only comparison": _digits(shown["detectable_loss_alone"]),
+            "Positive images": shown["n_positive"].astype(int),
+            f"To show {shown['margin'].iloc[0]:g}: trainings": _counts(shown["trainings_needed"]),
+            "or patients": _counts(shown["patients_needed"]),
+            "Remarks": _remarks(shown, "reason", "expected_reason", "needed_reason", "remark"),
         }
     )
 
 
 def _groups_in_words(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of `plan_rows` of subgroups, for a page."""
+    """Rows of `plan_rows` of subgroups, for a page; a group that cannot be judged has one row a finding."""
+    shown = rows[rows["judgeable"] | ~rows.duplicated(["finding", "attribute", "subgroup"])]
     return pd.DataFrame(
         {
-            "Group": [subgroup_title(*place) for place in zip(rows["attribute"], rows["subgroup"], strict=True)],
-            "Finding": rows["finding"].map(finding_title),
-            "ε": [f"{epsilon:g}" for epsilon in rows["epsilon"]],
-            "Judged by": _judged_by(rows),
-            "Smallest extra loss it can show": rows["detectable_extra_loss"],
-            "Smallest loss it can show": rows["detectable_loss"],
-            "Remarks": _remarks(rows, "extra_reason", "reason", "needed_reason"),
+            "Group": [subgroup_title(*place) for place in zip(shown["attribute"], shown["subgroup"], strict=True)],
+            "Finding": shown["finding"].map(finding_title),
+            "ε": _budgets(shown),
+            "Patients": shown["n_patients"].astype(int),
+            "Positive images": shown["n_positive"].astype(int),
+            "Smallest extra loss it can show": _digits(shown["detectable_extra_loss"]),
+            SMALLEST: _digits(shown["detectable_loss"]),
+            "Remarks": _remarks(shown, "extra_reason", "reason"),
         }
     )
 
 
-def _judged_by(rows: pd.DataFrame) -> list[str]:
-    """The images and patients that a finding is judged by, or that it cannot be judged."""
-    return [
-        f"{row['n_positive']:,} positive images, {row['n_patients']:,} patients" if row["judgeable"] else "cannot be judged"
-        for row in rows.to_dict("records")
-    ]
+def _budgets(rows: pd.DataFrame) -> list[str]:
+    """The budget of each row; nothing where none could be judged."""
+    return [f"{epsilon:g}" if judged else "any" for epsilon, judged in zip(rows["epsilon"], rows["judgeable"], strict=True)]
 
 
 def _remarks(rows: pd.DataFrame, *names: str) -> list[str]:
@@ -118,10 +122,13 @@ def _remarks(rows: pd.DataFrame, *names: str) -> list[str]:
     return [sentence_start("; ".join(each)) for each in reasons]
 
 
-def _whole(values: pd.Series) -> pd.Series:
-    return values.astype("Int64")
+def _digits(values: pd.Series) -> list[str]:
+    return [NOTHING if pd.isna(value) else f"{value:.3f}" for value in values]
 
 
-def _numbers() -> dict[str, object]:
-    names = ("Smallest loss it can show", "Smallest extra loss it can show", "Loss to expect", "from", "to")
-    return {name: st.column_config.NumberColumn(format="%.3f") for name in names}
+def _counts(values: pd.Series) -> list[str]:
+    return [NOTHING if pd.isna(value) else f"{int(value):,}" for value in values]
+
+
+def _range(loss: float, low: float, high: float) -> str:
+    return NOTHING if pd.isna(loss) else f"{loss:.3f} ({low:.3f} to {high:.3f})"

@@ -30,6 +30,7 @@ PLAN_COLUMNS = (
     "reason",
     "remark",
     "detectable_loss",
+    "detectable_loss_alone",
     "detectable_extra_loss",
     "extra_reason",
     "expected_loss",
@@ -58,6 +59,7 @@ FRACTIONS = (
     "margin",
     "effective_patients",
     "detectable_loss",
+    "detectable_loss_alone",
     "detectable_extra_loss",
     "expected_loss",
     "expected_low",
@@ -111,9 +113,10 @@ def plan_rows(cohort: Cohort, split: Split, request: PlanRequest, *, n_units: in
     """One row a finding, group and budget, with `PLAN_COLUMNS`; everybody is the attribute and subgroup "all".
 
     judgeable: whether an AUROC of the test patients will be estimable; reason says why not, or else why detectable_loss is missing.
-    detectable_loss: private minus non-private, of this group, found with a probability of 80 %. detectable_extra_loss: the same of the
-    group's loss beyond that of all others. expected_loss to expected_high: mean and 90 % prediction interval of the loss. trainings_needed
-    and patients_needed (in the whole cohort): until a loss of `margin` would be found, for subgroups an extra loss.
+    detectable_loss: private minus non-private, of this group, found with a probability of 80 %; detectable_loss_alone: if this were the
+    only comparison. detectable_extra_loss: the same as detectable_loss, of the group's loss beyond that of all others. expected_loss to
+    expected_high: mean and 90 % prediction interval of the loss. trainings_needed and patients_needed (in the whole cohort): until a loss
+    of `margin` would be found, for subgroups an extra loss.
 
     Only labels and attributes of held-out patients are read, and the number of training units, which is public.
 
@@ -221,6 +224,7 @@ class _Planner:
             "judgeable": True,
             "reason": loss.reason,
             "detectable_loss": loss.loss,
+            "detectable_loss_alone": replace(own, level=LEVEL).detectable(self.request.n_trainings).loss,
             "detectable_extra_loss": extra.loss,
             "extra_reason": extra.reason,
             **self._expected(expected, group),
@@ -298,7 +302,9 @@ def plan_sentence(rows: pd.DataFrame, findings: Sequence[str]) -> str:
     if len(shown):
         ends = f"{shown.min():.3f}" if shown.min() == shown.max() else f"{shown.min():.3f} to {shown.max():.3f}"
         m = int(judged["n_trainings"].iloc[0])
-        said += f" With {m} trainings a loss of AUROC of {ends} would be found with a probability of {POWER:.0%}."
+        said += f" With {m} trainings a loss of AUROC of {ends} would be found with a probability of {100 * POWER:.0f} %"
+        missing = int(judged["detectable_loss"].isna().sum())
+        said += f", but none in {missing} of the {len(judged)} comparisons of findings and budgets." if missing else "."
     elif len(judged):
         said += f" No loss of AUROC would be found: {judged['reason'].iloc[0]}."
     return said
