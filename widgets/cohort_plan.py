@@ -19,8 +19,8 @@ SMALLEST, NOTHING = "Smallest loss it can show", "–"
 REMARKS_LAST = {"Remarks": st.column_config.TextColumn(width="large")}
 EXPLAINED = (
     "*Smallest loss it can show*: a fall of AUROC through privacy that the comparison with models without privacy would find with a "
-    "probability of 80 %; – where not even a fall to chance would be found. *Loss to expect*: from trainings on public images; nine of ten "
-    "losses should lie in the range."
+    "probability of 80 %; – where not even a fall to chance would be found. *Loss to expect*: from trainings on public images; of ten "
+    "losses that such test patients and trainings show, nine should lie in the range."
 )
 
 

@@ -36,6 +36,8 @@ PLAN_COLUMNS = (
     "expected_loss",
     "expected_low",
     "expected_high",
+    "true_low",
+    "true_high",
     "expected_reason",
     "expected_auroc",
     "margin",
@@ -64,6 +66,8 @@ FRACTIONS = (
     "expected_loss",
     "expected_low",
     "expected_high",
+    "true_low",
+    "true_high",
     "expected_auroc",
 )
 LEVEL = 0.05
@@ -114,9 +118,10 @@ def plan_rows(cohort: Cohort, split: Split, request: PlanRequest, *, n_units: in
 
     judgeable: whether an AUROC of the test patients will be estimable; reason says why not, or else why detectable_loss is missing.
     detectable_loss: private minus non-private, of this group, found with a probability of 80 %; detectable_loss_alone: if this were the
-    only comparison. detectable_extra_loss: the same as detectable_loss, of the group's loss beyond that of all others. expected_loss to
-    expected_high: mean and 90 % prediction interval of the loss. trainings_needed and patients_needed (in the whole cohort): until a loss
-    of `margin` would be found, for subgroups an extra loss.
+    only comparison. detectable_extra_loss: the same as detectable_loss, of the group's loss beyond that of all others. expected_loss,
+    expected_low, expected_high: mean and 90 % prediction interval of the loss that these trainings will show in these test patients;
+    true_low, true_high: the same without the chance of both. trainings_needed and patients_needed (in the whole cohort): until a loss of
+    `margin` would be found, for subgroups an extra loss.
 
     Only labels and attributes of held-out patients are read, and the number of training units, which is public.
 
@@ -215,8 +220,11 @@ class _Planner:
             return {"judgeable": False, **nothing}
         law = loss_law()
         units = max(informative_units(self.design, finding_index, target), 1e-9)
-        expected = law.expected(units, label_information=self._label_information(finding_index), reference=self.request.reference)
+        information = self._label_information(finding_index)
+        expected = law.expected(units, label_information=information, reference=self.request.reference)
         own = self._comparison(finding_index, group, units, expected, law)
+        error = own.standard_error(expected.loss, self.request.n_trainings)
+        seen = law.expected(units, label_information=information, reference=self.request.reference, error=error)
         loss = own.detectable(self.request.n_trainings)
         against, why = self._against_others(finding_index, group, own, expected)
         extra = against.detectable(self.request.n_trainings) if against else Detectable(None, why)
@@ -227,7 +235,7 @@ class _Planner:
             "detectable_loss_alone": replace(own, level=LEVEL).detectable(self.request.n_trainings).loss,
             "detectable_extra_loss": extra.loss,
             "extra_reason": extra.reason,
-            **self._expected(expected, group),
+            **self._expected(expected, seen, group),
             **self._needed(against if group else own, why),
         }
 
@@ -262,13 +270,20 @@ class _Planner:
             return None, NOBODY_TO_COMPARE
         return replace(own, groups=(*own.groups, *others), private=max(expected.reference - expected.loss, 0.5)), ""
 
-    def _expected(self, expected: Expected, group: int) -> dict[str, object]:
-        """The loss to expect, where the law holds."""
+    def _expected(self, expected: Expected, seen: Expected, group: int) -> dict[str, object]:
+        """The loss to expect, where the law holds, and as it will be seen in these test patients."""
         reason = self._outside_the_law() or ("" if group == 0 else OF_WHOLE_COHORTS)
         if reason:
             return {"expected_reason": reason, "expected_auroc": expected.reference}
-        numbers = {"expected_loss": expected.loss, "expected_low": expected.low, "expected_high": expected.high}
-        return {**numbers, "expected_auroc": expected.reference, "expected_reason": ""}
+        return {
+            "expected_loss": expected.loss,
+            "expected_low": seen.low,
+            "expected_high": seen.high,
+            "true_low": expected.low,
+            "true_high": expected.high,
+            "expected_auroc": expected.reference,
+            "expected_reason": "",
+        }
 
     def _outside_the_law(self) -> str:
         if self.request.recipe != PROBE.name:

@@ -99,6 +99,19 @@ class Comparison:
             n_trainings: of each arm, at least 2.
             fold: times the test patients there are.
         """
+        patients, trainings, by_images = self._variances(loss, n_trainings, fold)
+        # Trainings differ in single test images too, which the test cannot tell from a difference in truth.
+        freedom, trainings_freedom = max(fold * min(group.effective for group in self.groups) - 1, 1), n_trainings - 1
+        variance, joint = added(patients, freedom, trainings + by_images, trainings_freedom * (1 + self.prior.reference_varies))
+        return float(np.sqrt(variance)) * _multiple(float(np.floor(np.log(joint) / np.log(FREEDOM_STEP))), self.level)
+
+    def standard_error(self, loss: float, n_trainings: int) -> float:
+        """How far what will be seen in these test patients and trainings lies from a true `loss`."""
+        patients, trainings, _ = self._variances(loss, n_trainings, 1.0)
+        return float(np.sqrt(patients + trainings))
+
+    def _variances(self, loss: float, n_trainings: int, fold: float) -> tuple[float, float, float]:
+        """The variance that the patients give to a mean over trainings, that of the trainings, and what single images add to the latter."""
         prior, weights = self.prior, self._squared_weights()
         positive, negative = (fold * np.array([getattr(group, name) for group in self.groups]) for name in ("positive", "negative"))
         private = np.full(len(self.groups), self.private)
@@ -111,17 +124,9 @@ class Comparison:
             between_trainings=prior.between_trainings,
             n_trainings=n_trainings,
         )
-        # Trainings differ in single test images too, which the test cannot tell from a difference in truth.
         by_images = (1 - prior.between_trainings) * (of_private + (of_reference if prior.reference_varies else 0))
         of_training = (prior.variance if len(self.groups) == 1 else prior.group_variance) * (2 if prior.reference_varies else 1)
-        freedom = max(fold * min(group.effective for group in self.groups) - 1, 1)
-        variance, joint = added(
-            weights @ of_patients,
-            freedom,
-            (of_training + weights @ by_images) / n_trainings,
-            (n_trainings - 1) * (1 + prior.reference_varies),
-        )
-        return float(np.sqrt(variance)) * _multiple(float(np.floor(np.log(joint) / np.log(FREEDOM_STEP))), self.level)
+        return float(weights @ of_patients), of_training / n_trainings, float(weights @ by_images) / n_trainings
 
     def trainings_needed(self, margin: float) -> int | None:
         """The fewest trainings of each arm with which a loss of `margin` is found; None where `MOST_TRAININGS` are not enough."""

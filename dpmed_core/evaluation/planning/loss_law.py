@@ -54,7 +54,7 @@ class Expected:
     Attributes:
         reference: AUROC to expect without privacy.
         loss: its mean fall.
-        low, high: ends of the 90 % prediction interval of the mean loss over trainings of one cohort and finding.
+        low, high: ends of the 90 % prediction interval of the loss, of one cohort and finding.
     """
 
     reference: float
@@ -104,20 +104,21 @@ class LossLaw:
         z = self.intercept + self.slope * np.log(np.asarray(units, dtype=float)) + self.separation_slope * np.log(apart) + np.asarray(error)
         return np.asarray(self.ceiling / np.sqrt(1 + np.exp(-z)))
 
-    def expected(self, units: float, *, label_information: float, reference: float | None = None) -> Expected:
+    def expected(self, units: float, *, label_information: float, reference: float | None = None, error: float = 0.0) -> Expected:
         """The loss to expect.
 
         Args:
             units: informative units; beyond those of the proxies the nearest that were measured count.
             label_information: n p (1 - p), training units times the variance of their labels.
             reference: AUROC to expect without privacy, above 0.5; None for the prior.
+            error: standard error with which the loss will be seen; 0 for the true loss.
         """
         measured = min(max(units, self.least_units), self.most_units)
         points = ndtri((np.arange(GRID) + 0.5) / GRID)
         of_reference = self._references(label_information, points) if reference is None else np.full(1, reference)
         apart = separation(of_reference)[:, None, None]
         kept = self.kept(measured, apart, self.spread * points[None, :, None])
-        floor = self.floor * ndtri((np.arange(FLOOR_GRID) + 0.5) / FLOOR_GRID)[None, None, :]
+        floor = math.hypot(self.floor, error) * ndtri((np.arange(FLOOR_GRID) + 0.5) / FLOOR_GRID)[None, None, :]
         losses = of_reference[:, None, None] - auroc_of(kept * apart) + floor
         low, high = np.quantile(losses, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
         return Expected(float(np.median(of_reference)), float(losses.mean()), float(low), float(high))

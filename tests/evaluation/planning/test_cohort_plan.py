@@ -112,8 +112,18 @@ def test_expected_losses_lie_in_their_interval_and_shrink_with_epsilon(planned):
         everybody["expected_loss"] < everybody["expected_high"]
     ).all()
     assert everybody["expected_loss"].is_monotonic_decreasing
+    # What few test patients show scatters around what is true.
+    assert (low < everybody["true_low"]).all() and (everybody["true_high"] < high).all()
     groups = rows[rows["judgeable"] & (rows["attribute"] == "sex")]
     assert groups["expected_loss"].isna().all() and (groups["expected_reason"] == cohort_plan.OF_WHOLE_COHORTS).all()
+
+
+def test_with_many_test_patients_and_trainings_the_loss_that_is_seen_is_the_true_one(planned, make_cohort):
+    def excess(rows):
+        everybody = rows[rows["judgeable"] & (rows["attribute"] == "all")]
+        return (everybody["expected_high"] - everybody["true_high"]).to_numpy()
+
+    assert (excess(planned(make_cohort(20_000), n_trainings=90)) < 0.2 * excess(planned())).all()
 
 
 @pytest.mark.parametrize(
