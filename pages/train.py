@@ -114,7 +114,8 @@ def show_run(status: RunStatus) -> None:
         if target
         else f"without privacy, sampled by {status.spec.unit.value}"
     )
-    what.markdown(f"**{status.spec.recipe}**, {about}, seed {status.spec.seed}")
+    split = f", split {status.spec.split_seed}" if status.spec.split_seed else ""
+    what.markdown(f"**{status.spec.recipe}**, {about}, seed {status.spec.seed}{split}")
     if status.state == RunState.TRAINING and status.total_steps:
         left = f", {duration_in_words(status.progress.seconds_left)} left" if status.progress.seconds_left else ""
         state.progress(status.step / status.total_steps, f"step {status.step} of {status.total_steps}{left}")

@@ -5,8 +5,9 @@ import streamlit as st
 
 from dpmed_core.cohort.display_names import attribute_title, finding_title, sentence_start, subgroup_title
 from dpmed_core.cohort.schema import Cohort
-from dpmed_core.evaluation.planning.cohort_plan import PlanRequest, accountant_of, plan_rows, plan_sentence
+from dpmed_core.evaluation.planning.cohort_plan import PlanRequest, plan_rows
 from dpmed_core.evaluation.planning.held_out import not_judgeable
+from dpmed_core.evaluation.planning.plan_sentences import accountant_of, plan_sentence, splits_sentence
 from dpmed_core.evaluation.scores.grouping import EVERYBODY
 from dpmed_core.phrases import counted, delta_text
 from dpmed_core.runs.plan import n_train_units
@@ -47,7 +48,7 @@ def show_cohort_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
             "Compare groups by", attribute_options(cohort), format_func=attribute_title, key="plan-by", placeholder="No groups yet"
         )
         rows = _rows(cohort, private, tuple(chosen))
-        st.markdown(plan_sentence(rows, cohort.findings))
+        st.markdown(f"{plan_sentence(rows, cohort.findings)} {splits_sentence(rows)}")
         everybody, groups = rows[rows["attribute"] == EVERYBODY], rows[rows["attribute"] != EVERYBODY]
         st.dataframe(_everybody_in_words(everybody), hide_index=True, column_config=REMARKS_LAST)
         if len(groups):

@@ -18,8 +18,10 @@ from dpmed_core.evaluation.metrics.catalogue import OFFERED, metric_called
 from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.evaluation.scores.load_scores import read_scores
 from dpmed_core.evaluation.scores.operating_point import OperatingRule
+from dpmed_core.evaluation.scores.scored_runs import splits_with_runs
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables, MetricTables
 from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN
+from dpmed_core.evaluation.tables.over_splits import over_splits
 from dpmed_core.evaluation.tables.published_results import pdac_gap_table, pdac_reference, pdac_table
 from dpmed_core.installation import Installation
 from dpmed_core.phrases import counted
@@ -90,11 +92,17 @@ def evaluate(
     document: dict[str, object] = {name: records(getattr(of_metric, name)) for name in OF_METRIC}
     document |= {name: records(getattr(tables, name)) for name in OF_ALL}
     document["guarantees"] = records(guarantees(tables))
+    splits = over_splits(
+        lambda seed: read_scores(installation.runs, cohort, recipe=recipe, split_seed=seed),
+        splits_with_runs(installation.runs, cohort, recipe=recipe),
+        margin=margin,
+    )
+    document["splits"] = records(splits)
     plan = _plan_fields(lock)
     # The key "family" is for scripts written for earlier versions.
     spent = spent_on(installation, cohort)
     document |= {"spent": spent.fields, "metric": metric.name, "operating_point": rule.sentence(), "analysis_plan": plan, "family": plan}
-    readable = _readable(tables, of_metric, lock)
+    readable = _readable(tables, of_metric, lock) + _over_splits_text(splits)
     nothing = f"No finished run on {cohort_name} yet: train some with `sweep`."
     say(document, f"{readable}\n\n{spent.sentence}" if readable else nothing, as_json=as_json)
 
@@ -116,6 +124,15 @@ def _plan_fields(lock: Lock | None) -> dict[str, object] | None:
     if lock is None:
         return None
     return {**lock.plan.fields(), "locked_at": lock.locked_at, "is_first": lock.is_first, "note": lock.sentence()}
+
+
+def _over_splits_text(splits: pd.DataFrame) -> str:
+    """The table over random splits, where there are several."""
+    if splits.empty:
+        return ""
+    budgets = {name: [f"{value:g}" for value in splits[name]] for name in ("epsilon", "delta")}
+    shown = splits.drop(columns="margin").assign(**budgets).to_string(index=False, float_format=lambda value: f"{value:.3f}")
+    return f"\n\nover random splits (corrected resampled t)\n{shown}"
 
 
 def guarantees(tables: EvaluationTables) -> pd.DataFrame:

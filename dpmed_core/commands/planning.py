@@ -8,7 +8,8 @@ from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
 from dpmed_core.commands.cohort import names
 from dpmed_core.commands.output import json_option, records, say
 from dpmed_core.commands.training import delta_option, recipe_option, unit_option
-from dpmed_core.evaluation.planning.cohort_plan import PlanRequest, accountant_of, plan_rows, plan_sentence
+from dpmed_core.evaluation.planning.cohort_plan import PlanRequest, plan_rows
+from dpmed_core.evaluation.planning.plan_sentences import accountant_of, plan_sentence, splits_sentence
 from dpmed_core.evaluation.scores.grouping import EVERYBODY
 from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN
 from dpmed_core.installation import Installation
@@ -100,8 +101,9 @@ def _readable(rows: pd.DataFrame, findings: tuple[str, ...]) -> str:
         f"trainings, patients needed: until a loss of {first['margin']:g} would be found, in subgroups an extra loss; patients of the "
         "whole cohort, training included.",
         plan_sentence(rows, findings),
+        splits_sentence(rows),
     ]
-    return "\n".join([*table, *_missing(rows), *notes])
+    return "\n".join([*table, *_missing(rows), *filter(None, notes)])
 
 
 def _missing(rows: pd.DataFrame) -> list[str]:

@@ -99,7 +99,10 @@ def train(
 @run_options
 @click.option("--epsilons", required=True, help="Privacy budgets, comma-separated.")
 @click.option("--seeds", default=1, show_default=True, type=click.IntRange(1, 100), help="Training runs of each budget.")
-def sweep(cohort_name: str, recipe: str, delta: float | None, unit: str, wait: bool, as_json: bool, epsilons: str, seeds: int) -> None:
+@click.option("--splits", default=1, show_default=True, type=click.IntRange(1, 50), help="Random splits, for small cohorts; each spends.")
+def sweep(
+    cohort_name: str, recipe: str, delta: float | None, unit: str, wait: bool, as_json: bool, epsilons: str, seeds: int, splits: int
+) -> None:
     """Queue training runs at several privacy budgets, with their non-private references."""
     installation = Installation.open()
     specs = plan_runs(
@@ -110,6 +113,7 @@ def sweep(cohort_name: str, recipe: str, delta: float | None, unit: str, wait: b
         n_seeds=seeds,
         delta=delta,
         unit=PrivacyUnit(unit),
+        n_splits=splits,
     )
     statuses = _queue(installation, specs, cohort_name, wait=wait)
     spent = spent_on(installation, installation.cohorts.load(cohort_name))
@@ -192,7 +196,8 @@ def run_line(status: RunStatus) -> str:
     """A run in one line."""
     target = f"epsilon {status.spec.privacy.epsilon:g}, delta {status.spec.privacy.delta:g}" if status.spec.privacy else "non-private"
     state = f"{status.state.value} {status.step}/{status.total_steps}" if status.state == RunState.TRAINING else status.state.value
-    line = f"{status.run_id}  {status.spec.recipe}  {target}, unit {status.spec.unit.value}, seed {status.spec.seed}  {state}"
+    split = f", split {status.spec.split_seed}" if status.spec.split_seed else ""  # the usual one, 0, goes without saying
+    line = f"{status.run_id}  {status.spec.recipe}  {target}, unit {status.spec.unit.value}, seed {status.spec.seed}{split}  {state}"
     return f"{line}: {status.message}" if status.message else line
 
 

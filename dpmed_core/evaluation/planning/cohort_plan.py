@@ -1,7 +1,7 @@
 """The plan of a cohort: what its test patients can judge, which losses they can show, and what to expect of each budget."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -14,8 +14,8 @@ from dpmed_core.evaluation.planning.comparison import MOST_TRAININGS, Comparison
 from dpmed_core.evaluation.planning.held_out import HeldOut, effective_by_class
 from dpmed_core.evaluation.planning.informative_units import TrainingDesign, informative_units
 from dpmed_core.evaluation.planning.loss_law import Expected, LossLaw, loss_law
+from dpmed_core.evaluation.planning.repeated_splits import N_SPLITS, splits_advice
 from dpmed_core.evaluation.scores.grouping import EVERYBODY
-from dpmed_core.evaluation.statistics.power import POWER
 from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN, check_margin
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.training.recipes.catalogue import PROBE
@@ -44,6 +44,10 @@ PLAN_COLUMNS = (
     "trainings_needed",
     "patients_needed",
     "needed_reason",
+    "splits",
+    "detectable_loss_over_splits",
+    "epsilon_over_splits",
+    "splits_worth",
     "n_positive",
     "n_negative",
     "n_patients",
@@ -69,6 +73,8 @@ FRACTIONS = (
     "true_low",
     "true_high",
     "expected_auroc",
+    "detectable_loss_over_splits",
+    "epsilon_over_splits",
 )
 LEVEL = 0.05
 """One-sided, of a whole family: divided by the number of its comparisons (Bonferroni)."""
@@ -237,6 +243,7 @@ class _Planner:
             "extra_reason": extra.reason,
             **self._expected(expected, seen, group),
             **self._needed(against if group else own, why),
+            **(self._splits(own, loss, target) if group == 0 else {}),
         }
 
     def _label_information(self, finding_index: int) -> float:
@@ -285,6 +292,14 @@ class _Planner:
             "expected_reason": "",
         }
 
+    def _splits(self, own: Comparison, one_split: Detectable, target: PrivacyTarget) -> dict[str, object]:
+        """What repeated random splits would find and spend; nothing where the source names the parts."""
+        if self.cohort.has_own_split:
+            return {}
+        advice = splits_advice(own, one_split.loss, recipe=self.request.recipe, target=target)
+        numbers = {"detectable_loss_over_splits": advice.loss, "epsilon_over_splits": advice.epsilon}
+        return {"splits": N_SPLITS, **numbers, "splits_worth": advice.worth}
+
     def _outside_the_law(self) -> str:
         if self.request.recipe != PROBE.name:
             return OTHER_RECIPE
@@ -305,27 +320,3 @@ class _Planner:
             missing.append(comparison.detectable(m).reason if m < 2 else f"no number of patients is enough with {m} trainings")
         patients = None if fold is None else math.ceil(fold * self.cohort.cases["patient_id"].nunique())
         return {"trainings_needed": trainings, "patients_needed": patients, "needed_reason": "; ".join(missing)}
-
-
-def plan_sentence(rows: pd.DataFrame, findings: Sequence[str]) -> str:
-    """What a plan says in all: how many findings can be judged, and the smallest and largest loss that they can show."""
-    everybody = rows[rows["attribute"] == EVERYBODY]
-    judged = everybody[everybody["judgeable"]]
-    names = list(dict.fromkeys(judged["finding"]))
-    said = f"{len(names)} of {len(findings)} findings can be judged in {int(everybody['n_patients'].max()):,} test patients."
-    shown = judged["detectable_loss"].dropna()
-    if len(shown):
-        ends = f"{shown.min():.3f}" if shown.min() == shown.max() else f"{shown.min():.3f} to {shown.max():.3f}"
-        m = int(judged["n_trainings"].iloc[0])
-        said += f" With {m} trainings a loss of AUROC of {ends} would be found with a probability of {100 * POWER:.0f} %"
-        missing = int(judged["detectable_loss"].isna().sum())
-        said += f", but none in {missing} of the {len(judged)} comparisons of findings and budgets." if missing else "."
-    elif len(judged):
-        said += f" No loss of AUROC would be found: {judged['reason'].iloc[0]}."
-    return said
-
-
-def accountant_of(recipe: str) -> str:
-    """Which accountant the epsilons of a recipe will be by, as a phrase."""
-    # A network's accountant is chosen when its steps are planned, which needs torch.
-    return "analytic-gaussian accountant" if recipe == PROBE.name else "PRV accountant, or RDP where that takes too long"

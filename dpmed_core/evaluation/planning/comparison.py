@@ -4,6 +4,8 @@ The test is that of `tables/cost_of_privacy.py` and `tables/fairness_verdict.py`
 between trainings over their number. Both are foreseen from the design and from priors.
 """
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -83,12 +85,26 @@ class Comparison:
         """The smallest loss d that is found where d is the truth, in `n_trainings` of each arm."""
         if n_trainings < 2:
             return Detectable(None, ONE_TRAINING)
-        if self.possible <= 0 or self.needed(self.possible, n_trainings) > self.possible:
+        return self._smallest(lambda loss: self.needed(loss, n_trainings))
+
+    def detectable_over_splits(self, n_splits: int, *, test_to_train: float) -> Detectable:
+        """The same over random splits with one training of each arm, by the corrected resampled t test (`statistics/resampled.py`).
+
+        Args:
+            n_splits: at least 2.
+            test_to_train: patients of the test part over those of the training part.
+        """
+        factor = np.sqrt(1 / n_splits + test_to_train) * _multiple(_step(n_splits - 1), self.level)
+        return self._smallest(lambda loss: factor * self.standard_error(loss, 1))
+
+    def _smallest(self, needed: Callable[[float], float]) -> Detectable:
+        """The smallest loss d with needed(d) <= d; none where not even a fall to chance is."""
+        if self.possible <= 0 or needed(self.possible) > self.possible:
             return Detectable(None, NOT_EVEN_CHANCE)
         low, high = 0.0, self.possible
         while high - low > 1e-4:
             middle = (low + high) / 2
-            low, high = (middle, high) if self.needed(middle, n_trainings) > middle else (low, middle)
+            low, high = (middle, high) if needed(middle) > middle else (low, middle)
         return Detectable(high)
 
     def needed(self, loss: float, n_trainings: int, *, fold: float = 1.0) -> float:
@@ -103,7 +119,7 @@ class Comparison:
         # Trainings differ in single test images too, which the test cannot tell from a difference in truth.
         freedom, trainings_freedom = max(fold * min(group.effective for group in self.groups) - 1, 1), n_trainings - 1
         variance, joint = added(patients, freedom, trainings + by_images, trainings_freedom * (1 + self.prior.reference_varies))
-        return float(np.sqrt(variance)) * _multiple(float(np.floor(np.log(joint) / np.log(FREEDOM_STEP))), self.level)
+        return float(np.sqrt(variance)) * _multiple(_step(float(joint)), self.level)
 
     def standard_error(self, loss: float, n_trainings: int) -> float:
         """How far what will be seen in these test patients and trainings lies from a true `loss`."""
@@ -155,7 +171,12 @@ class Comparison:
         return np.concatenate([[1.0], (others / others.sum()) ** 2]) if len(others) else np.ones(1)
 
 
+def _step(freedom: float) -> int:
+    """The power of `FREEDOM_STEP` below."""
+    return math.floor(math.log(freedom) / math.log(FREEDOM_STEP))
+
+
 @lru_cache(maxsize=4096)
-def _multiple(step: float, level: float) -> float:
+def _multiple(step: int, level: float) -> float:
     """The detectable difference in standard errors."""
     return float(detectable(1.0, FREEDOM_STEP**step, level=level))

@@ -8,9 +8,10 @@ import pytest
 from dpmed_core.cohort.schema import Part
 from dpmed_core.errors import SpecError
 from dpmed_core.evaluation.planning import cohort_plan
-from dpmed_core.evaluation.planning.cohort_plan import PLAN_COLUMNS, PlanRequest, plan_rows, plan_sentence
+from dpmed_core.evaluation.planning.cohort_plan import PLAN_COLUMNS, PlanRequest, plan_rows
 from dpmed_core.evaluation.planning.comparison import ONE_TRAINING
 from dpmed_core.evaluation.planning.held_out import not_judgeable
+from dpmed_core.evaluation.planning.plan_sentences import plan_sentence, splits_sentence
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit
 
@@ -168,6 +169,16 @@ def test_the_sentence_counts_findings_and_names_the_range_of_losses(planned):
     assert sentence.startswith("1 of 2 findings can be judged in 200 test patients. With 3 trainings")
     assert f"{shown.min():.3f}" in sentence and f"{shown.max():.3f}" in sentence
     assert "No loss of AUROC would be found" in plan_sentence(planned(n_trainings=1), ("common", "rare"))
+
+
+def test_repeated_splits_are_priced_unless_the_source_names_the_parts(planned, make_cohort, split_of, request_of):
+    assert planned()["splits"].isna().all() and splits_sentence(planned()) == ""
+    cohort = make_cohort(150)
+    unsplit = replace(cohort, cases=cohort.cases.assign(split=None))
+    rows = plan_rows(unsplit, split_of(cohort), replace(request_of, by=(), n_trainings=2), n_units=N_UNITS)
+    row = rows[(rows["finding"] == "common") & (rows["epsilon"] == 1.0)].iloc[0]
+    assert row["splits"] == 10 and row["epsilon_over_splits"] == pytest.approx(3.65, abs=0.01) and row["splits_worth"] is True
+    assert "ε = 3.66 at δ = 1e-05 for a patient in every training part, analytic-gaussian accountant" in splits_sentence(rows)
 
 
 def test_a_cohort_without_test_patients_can_judge_nothing(planned, make_cohort):

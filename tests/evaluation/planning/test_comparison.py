@@ -87,3 +87,20 @@ def test_an_extra_loss_is_harder_to_find_than_a_loss_and_easier_against_more_oth
     assert against.detectable(3).loss > ALONE.detectable(3).loss
     many = tuple(replace(other, positive=400.0, negative=1000.0, effective=400.0) for other in others)
     assert replace(against, groups=(*ALONE.groups, *many)).detectable(3).loss < against.detectable(3).loss
+
+
+def test_repeated_splits_find_smaller_losses_where_one_has_few_trainings_and_many_splits_hardly_more():
+    one = ALONE.detectable(2).loss
+    ten, fifty = (ALONE.detectable_over_splits(n, test_to_train=2 / 7).loss for n in (10, 50))
+    assert ten < one and 0.8 * ten < fifty < ten
+
+
+def test_the_loss_that_splits_find_is_found_in_four_of_five_simulations():
+    """Splits whose differences are correlated by n_test / (n_test + n_train), as Nadeau and Bengio assume."""
+    n, ratio, rng = 10, 2 / 7, np.random.default_rng(5)
+    loss = ALONE.detectable_over_splits(n, test_to_train=ratio).loss
+    error, shared = ALONE.standard_error(loss, 1), ratio / (1 + ratio)
+    common, own = rng.normal(0, np.sqrt(shared), (20_000, 1)), rng.normal(0, np.sqrt(1 - shared), (20_000, n))
+    seen = loss + error * (common + own)
+    statistic = seen.mean(axis=1) / np.sqrt((1 / n + ratio) * seen.var(axis=1, ddof=1))
+    assert 0.75 < np.mean(statistic > t.isf(0.05, n - 1)) < 0.85
