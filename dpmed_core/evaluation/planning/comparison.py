@@ -94,7 +94,8 @@ class Comparison:
             n_splits: at least 2.
             test_to_train: patients of the test part over those of the training part.
         """
-        factor = np.sqrt(1 / n_splits + test_to_train) * _multiple(_step(n_splits - 1), self.level)
+        # Splits are correlated by r / (1 + r), r being `test_to_train`: between them lies 1 / (1 + r) of the variance of one.
+        factor = np.sqrt((1 / n_splits + test_to_train) / (1 + test_to_train)) * _multiple(_step(n_splits - 1), self.level)
         return self._smallest(lambda loss: factor * self.standard_error(loss, 1))
 
     def _smallest(self, needed: Callable[[float], float]) -> Detectable:

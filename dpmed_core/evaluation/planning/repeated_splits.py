@@ -50,6 +50,6 @@ def composed_epsilon(target: PrivacyTarget, n_trainings: int) -> float:
     mechanisms of mu compose to one of sqrt(n) mu (Dong, Roth & Su 2022, corollary 3.3).
 
     >>> round(composed_epsilon(PrivacyTarget(1.0, 1e-5), 1), 6), round(composed_epsilon(PrivacyTarget(1.0, 1e-5), 10), 2)
-    (1.0, 3.65)
+    (1.0, 3.62)
     """
     return gaussian_epsilon(math.sqrt(n_trainings) * gaussian_mu(target), target.delta)
