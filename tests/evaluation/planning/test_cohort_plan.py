@@ -178,7 +178,9 @@ def test_repeated_splits_are_priced_unless_the_source_names_the_parts(planned, m
     rows = plan_rows(unsplit, split_of(cohort), replace(request_of, by=(), n_trainings=2), n_units=N_UNITS)
     row = rows[(rows["finding"] == "common") & (rows["epsilon"] == 1.0)].iloc[0]
     assert row["splits"] == 10 and row["epsilon_over_splits"] == pytest.approx(3.6186, abs=1e-4) and row["splits_worth"] is True
-    assert "ε = 3.62 at δ = 1e-05 for a patient in every training part, analytic-gaussian accountant" in splits_sentence(rows)
+    at_one = splits_sentence(rows[rows["epsilon"] == 1.0])
+    assert "ε = 3.62 at δ = 1e-05 for a patient in every training part, analytic-gaussian accountant" in at_one
+    assert at_one.startswith("One random split is too little for 1 finding: 10 splits") and "sweep --splits 10" in at_one
 
 
 def test_a_cohort_without_test_patients_can_judge_nothing(planned, make_cohort):
