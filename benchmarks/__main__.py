@@ -20,6 +20,7 @@ MODULES = {
     "kills": "kills",
     "ledger": "ledger_total",
     "page": "page",
+    "planner": "planner",
     "pointing": "pointing",
     "probe": "probe",
     "inference": "inference",

@@ -13,7 +13,8 @@ from dpmed_core.training.dpsgd.secure_random import SecureRandom
 from dpmed_core.training.encoders.features import unit_norm
 from dpmed_core.training.recipes.catalogue import PROBE
 from dpmed_core.training.recipes.linear_head import Head, HeadData, head_data, train_heads
-from dpmed_core.training.recipes.train_probe import accounted_steps, plan_probe, private_settings
+from dpmed_core.training.recipes.probe_settings import private_settings
+from dpmed_core.training.recipes.train_probe import accounted_steps, plan_probe
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
 
 N_FINDINGS = 8

@@ -22,6 +22,7 @@ from dpmed_core.phantoms.chest.population import FINDINGS, draw_population
 from dpmed_core.phantoms.chest.radiograph import attenuation, draw_body, exposed, render_radiographs
 
 SIDE = 64
+ADULT_SEED = 901
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,9 +44,14 @@ class Proxy:
 
 def adult(n_images: int) -> Proxy:
     """Phantoms like the demo's, of other patients."""
-    population = draw_population(n_images, seed=901)
-    radiographs = render_radiographs(population, size=SIDE, seed=901)
+    population = draw_population(n_images, seed=ADULT_SEED)
+    radiographs = render_radiographs(population, size=SIDE, seed=ADULT_SEED)
     return Proxy("adult", radiographs, population[list(FINDINGS)].to_numpy(np.float32), _numbered(population["patient"]), 0.6)
+
+
+def adult_patients(n_images: int) -> NDArray[np.intp]:
+    """The patient of each image of `adult`."""
+    return _numbered(draw_population(n_images, seed=ADULT_SEED)["patient"])
 
 
 def child(n_images: int) -> Proxy:

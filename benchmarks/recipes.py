@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import t
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -23,6 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.proxies import PROXIES
+from dpmed_core.evaluation.statistics.resampled import corrected_resampled
 from dpmed_core.imaging.image import read_image, squared
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.settings import load_settings
@@ -168,7 +168,5 @@ def _row(task: str, epsilon: float | None, values: list[float]) -> dict[str, obj
 
 def paired(differences: NDArray[np.float64]) -> dict[str, object]:
     """Mean difference from the non-private reference over folds, with its corrected 95 % interval (Nadeau & Bengio 2003)."""
-    mean, n = float(differences.mean()), len(differences)
-    error = math.sqrt((1 / n + 1 / (N_FOLDS - 1)) * float(differences.var(ddof=1)))
-    reach = float(t.ppf(0.975, n - 1)) * error
-    return {"difference": mean, "difference_low": mean - reach, "difference_high": mean + reach}
+    found = corrected_resampled(differences, test_to_train=1 / (N_FOLDS - 1))
+    return {"difference": found.mean, "difference_low": found.low, "difference_high": found.high}

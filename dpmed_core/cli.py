@@ -13,6 +13,7 @@ from dpmed_core.commands.cohort import cohort
 from dpmed_core.commands.evaluation import evaluate, reference
 from dpmed_core.commands.export import export
 from dpmed_core.commands.ledger import ledger
+from dpmed_core.commands.planning import plan
 from dpmed_core.commands.processes import engine, first_start, import_job
 from dpmed_core.commands.training import runs, sweep, train
 from dpmed_core.errors import DpmedError
@@ -27,7 +28,7 @@ def dpmed() -> None:
     """Train private and non-private classifiers on a cohort of images and measure what privacy costs. Research use only."""
 
 
-for command in (cohort, analysis_plan, train, sweep, runs, evaluate, export, ledger, reference, engine, first_start, import_job):
+for command in (cohort, plan, analysis_plan, train, sweep, runs, evaluate, export, ledger, reference, engine, first_start, import_job):
     dpmed.add_command(command)
 
 

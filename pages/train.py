@@ -15,6 +15,7 @@ from dpmed_core.training.spec import PrivacyUnit, RunSpec, default_delta
 from widgets.analysis_plan import choose_plan
 from widgets.choices import current_choices
 from widgets.cohort import chosen_cohort
+from widgets.cohort_plan import show_cohort_plan, show_not_judgeable
 from widgets.lookup import installation, live, runs_of
 from widgets.release import open_release, show_release
 from widgets.spending import total_of
@@ -94,6 +95,7 @@ def show_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
     if private:
         st.caption(f"With {counted(len(private), 'new private model', 'new private models')}: {total_sentence(total_of(cohort, private))}")
     st.caption("Models without privacy have no privacy guarantee; internal comparison only.")
+    show_not_judgeable(cohort)
     with st.expander("Analysis plan: what the models will be compared on"):
         choose_plan(cohort)
     if st.button(f"Train {counted(len(new), 'model', 'models')}", type="primary", disabled=not new, icon=":material/play_arrow:"):
@@ -115,7 +117,8 @@ def show_run(status: RunStatus) -> None:
         if target
         else f"without privacy, sampled by {status.spec.unit.value}"
     )
-    what.markdown(f"**{status.spec.recipe}**, {about}, seed {status.spec.seed}")
+    split = f", split {status.spec.split_seed}" if status.spec.split_seed else ""
+    what.markdown(f"**{status.spec.recipe}**, {about}, seed {status.spec.seed}{split}")
     if status.state == RunState.TRAINING and status.total_steps:
         left = f", {duration_in_words(status.progress.seconds_left)} left" if status.progress.seconds_left else ""
         state.progress(status.step / status.total_steps, f"step {status.step} of {status.total_steps}{left}")
@@ -163,6 +166,7 @@ if (chosen := chosen_cohort()) is not None:
     except DpmedError as error:
         st.error(str(error))
         planned = []
+    show_cohort_plan(chosen, planned)
     if planned:
         show_plan(chosen, planned)
     st.subheader("Training runs")

@@ -20,8 +20,10 @@ from dpmed_core.evaluation.metrics.predictive_values import predictive_values
 from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.evaluation.scores.load_scores import read_scores
 from dpmed_core.evaluation.scores.operating_point import OperatingRule
+from dpmed_core.evaluation.scores.scored_runs import splits_with_runs
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables, MetricTables
 from dpmed_core.evaluation.tables.bootstrap import check_draws
+from dpmed_core.evaluation.tables.over_splits import over_splits
 from dpmed_core.evaluation.tables.published_results import pdac_gap_table, pdac_reference, pdac_table
 from dpmed_core.installation import Installation
 from dpmed_core.phrases import counted
@@ -117,11 +119,17 @@ def evaluate(
     look = Look(margin=margin, operating_point=point or plans.plan.operating_point, metric=metric.name)
     document["verdicts"] = records(verdicts.assign(analysis_plan=planned_or_not(verdicts, plans, replace(look, metric=None))))
     document["costs"] = records(of_metric.costs.assign(analysis_plan=planned_or_not(of_metric.costs, plans, look)))
+    splits = over_splits(
+        lambda seed: read_scores(installation.runs, cohort, recipe=recipe, split_seed=seed),
+        splits_with_runs(installation.runs, cohort, recipe=recipe),
+        margin=margin,
+    )
+    document["splits"] = records(splits)
     plan = _plan_fields(plans, chosen) if attributes else None
     # The key "family" is for scripts written for earlier versions.
     spent = spent_on(installation, cohort)
     document |= {"spent": spent.fields, "metric": metric.name, "operating_point": rule.sentence(), "analysis_plan": plan, "family": plan}
-    readable = _readable(tables, of_metric, asked | {"verdicts": verdicts}, plans)
+    readable = _readable(tables, of_metric, asked | {"verdicts": verdicts}, plans) + _over_splits_text(splits)
     nothing = f"No finished run on {cohort_name} yet: train some with `sweep`."
     say(document, f"{readable}\n\n{spent.sentence}" if readable else nothing, as_json=as_json)
 
@@ -168,6 +176,15 @@ def _plan_fields(plans: PlanRecord, chosen: AnalysisPlan) -> dict[str, object]:
         "departures": departures,
         "note": plans.sentence(),
     }
+
+
+def _over_splits_text(splits: pd.DataFrame) -> str:
+    """The table over random splits, where there are several."""
+    if splits.empty:
+        return ""
+    budgets = {name: [f"{value:g}" for value in splits[name]] for name in ("epsilon", "delta")}
+    shown = splits.drop(columns="margin").assign(**budgets).to_string(index=False, float_format=lambda value: f"{value:.3f}")
+    return f"\n\nover random splits (corrected resampled t)\n{shown}"
 
 
 def guarantees(tables: EvaluationTables) -> pd.DataFrame:

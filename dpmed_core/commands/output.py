@@ -3,7 +3,7 @@
 import json
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import click
 import numpy as np
@@ -15,7 +15,7 @@ from dpmed_core.progress import Pace
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout and nothing else there.")
 
 
-def say(document: Mapping[str, object], readable: str, *, as_json: bool) -> None:
+def say(document: Mapping[str, object] | Sequence[Mapping[str, object]], readable: str, *, as_json: bool) -> None:
     """Print `document` as JSON, or `readable`."""
     click.echo(json.dumps(document, indent=1, allow_nan=False) if as_json else readable)
 

@@ -8,10 +8,12 @@ from typing import Any
 
 import click
 
+from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
 from dpmed_core.commands.output import json_option, say
 from dpmed_core.commands.spent import spent_on
 from dpmed_core.engine.process import ensure_engine
 from dpmed_core.errors import RunError, SpecError
+from dpmed_core.evaluation.planning.held_out import not_judgeable
 from dpmed_core.installation import Installation
 from dpmed_core.runs.plan import parse_delta, parse_epsilons, plan_runs
 from dpmed_core.runs.status import RunState, RunStatus
@@ -30,13 +32,22 @@ def _delta(context: click.Context, parameter: click.Parameter, text: str | None)
     return None if text is None else parse_delta(text)
 
 
+recipe_option = click.option("--recipe", type=click.Choice(sorted(RECIPES)), default=PROBE.name, show_default=True)
+delta_option = click.option(
+    "--delta", callback=_delta, metavar="FLOAT", help="Default: min(1e-5, the largest power of ten <= 1 / (10 units))."
+)
+unit_option = click.option(
+    "--unit", type=click.Choice([u.value for u in PrivacyUnit]), default=PrivacyUnit.PATIENT.value, show_default=True
+)
+
+
 def run_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options that `train` and `sweep` share."""
     options = (
         click.option("--cohort", "cohort_name", required=True),
-        click.option("--recipe", type=click.Choice(sorted(RECIPES)), default=PROBE.name, show_default=True),
-        click.option("--delta", callback=_delta, metavar="FLOAT", help="Default: min(1e-5, the largest power of ten <= 1 / (10 units))."),
-        click.option("--unit", type=click.Choice([u.value for u in PrivacyUnit]), default=PrivacyUnit.PATIENT.value, show_default=True),
+        recipe_option,
+        delta_option,
+        unit_option,
         click.option(
             "--wait", is_flag=True, help="Return when the training has ended; without it the training continues in the background."
         ),
@@ -88,7 +99,10 @@ def train(
 @run_options
 @click.option("--epsilons", required=True, help="Privacy budgets, comma-separated.")
 @click.option("--seeds", default=1, show_default=True, type=click.IntRange(1, 100), help="Training runs of each budget.")
-def sweep(cohort_name: str, recipe: str, delta: float | None, unit: str, wait: bool, as_json: bool, epsilons: str, seeds: int) -> None:
+@click.option("--splits", default=1, show_default=True, type=click.IntRange(1, 50), help="Random splits, for small cohorts; each spends.")
+def sweep(
+    cohort_name: str, recipe: str, delta: float | None, unit: str, wait: bool, as_json: bool, epsilons: str, seeds: int, splits: int
+) -> None:
     """Queue training runs at several privacy budgets, with their non-private references."""
     installation = Installation.open()
     specs = plan_runs(
@@ -99,6 +113,7 @@ def sweep(cohort_name: str, recipe: str, delta: float | None, unit: str, wait: b
         n_seeds=seeds,
         delta=delta,
         unit=PrivacyUnit(unit),
+        n_splits=splits,
     )
     statuses = _queue(installation, specs, cohort_name, wait=wait)
     spent = spent_on(installation, installation.cohorts.load(cohort_name))
@@ -181,13 +196,17 @@ def run_line(status: RunStatus) -> str:
     """A run in one line."""
     target = f"epsilon {status.spec.privacy.epsilon:g}, delta {status.spec.privacy.delta:g}" if status.spec.privacy else "non-private"
     state = f"{status.state.value} {status.step}/{status.total_steps}" if status.state == RunState.TRAINING else status.state.value
-    line = f"{status.run_id}  {status.spec.recipe}  {target}, unit {status.spec.unit.value}, seed {status.spec.seed}  {state}"
+    split = f", split {status.spec.split_seed}" if status.spec.split_seed else ""  # the usual one, 0, goes without saying
+    line = f"{status.run_id}  {status.spec.recipe}  {target}, unit {status.spec.unit.value}, seed {status.spec.seed}{split}  {state}"
     return f"{line}: {status.message}" if status.message else line
 
 
 def _queue(installation: Installation, specs: Sequence[RunSpec], cohort_name: str, *, wait: bool) -> list[RunStatus]:
-    """The status of `specs` after they were queued and, with `wait`, ended."""
-    statuses = installation.ledger.ask(installation.cohorts.load(cohort_name), specs)
+    """The status of `specs` after they were queued and, with `wait`, ended; says first which findings nobody will be able to judge."""
+    cohort = installation.cohorts.load(cohort_name)
+    if not_judged := not_judgeable(cohort, assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=installation.key)):
+        click.echo(not_judged, err=True)
+    statuses = installation.ledger.ask(cohort, specs)
     if any(s.state in (RunState.QUEUED, RunState.TRAINING) for s in statuses):
         ensure_engine(installation.settings)
     return _wait_for(installation, [s.run_id for s in statuses]) if wait else statuses

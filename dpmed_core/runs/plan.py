@@ -31,8 +31,9 @@ def plan_runs(
     unit: PrivacyUnit,
     first_seed: int = 0,
     non_private: bool = True,
+    n_splits: int = 1,
 ) -> list[RunSpec]:
-    """The runs of a grid, seed by seed; for each seed the non-private reference first, then the budgets in increasing order.
+    """The runs of a grid, by split and seed; for each seed the non-private reference first, then the budgets in increasing order.
 
     Args:
         cohort: the data.
@@ -44,6 +45,7 @@ def plan_runs(
         unit: the unit of privacy.
         first_seed: the first seed.
         non_private: whether to train the non-private references too.
+        n_splits: random splits of the patients, the usual one first; each is trained on with every budget and seed.
 
     Raises:
         SpecError: the grid is empty, a value cannot be trained, the recipe is for images of another modality, or the training part has
@@ -66,10 +68,13 @@ def plan_runs(
     if not targets:
         raise SpecError("No epsilon was given: give at least one privacy budget.")
     # A cohort with its source's own split has one split only, so no seed may make two runs on it look different.
-    split_seed = None if cohort.has_own_split else DEFAULT_SPLIT_SEED
+    splits = [None] if cohort.has_own_split else list(range(DEFAULT_SPLIT_SEED, DEFAULT_SPLIT_SEED + n_splits))
+    if cohort.has_own_split and n_splits > 1:
+        raise SpecError(f"Cohort {cohort.name!r} has its source's own split: it cannot be split again. Leave out the number of splits.")
     # Seed by seed, so that a queue that is stopped half-way leaves complete comparisons of private and non-private runs.
     return [
         RunSpec(cohort.fingerprint, split_seed, card.name, card.version, unit, target, seed)
+        for split_seed in splits
         for seed in range(first_seed, first_seed + n_seeds)
         for target in targets
     ]

@@ -14,7 +14,8 @@ from dpmed_core.training.dpsgd.unit_index import Units
 from dpmed_core.training.loop import LoopSettings, TrainingData, train_model, unit_losses
 from dpmed_core.training.networks.models import ResNet9, initial_weights
 from dpmed_core.training.recipes import linear_head
-from dpmed_core.training.recipes.linear_head import CentredFeatures, HeadSettings, head_data, train_heads
+from dpmed_core.training.recipes.linear_head import CentredFeatures, head_data, train_heads
+from dpmed_core.training.recipes.probe_settings import HeadSettings
 
 SETTINGS = LoopSettings(
     steps=5, sample_rate=0.6, expected_units=2, images_per_unit=2, max_grad_norm=1.0, noise_multiplier=1.0, learning_rate=1e-2

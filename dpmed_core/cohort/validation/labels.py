@@ -15,6 +15,8 @@ from dpmed_core.phrases import counted
 
 FEWEST_POSITIVES = 10
 """With fewer positive images, results of a model are too uncertain."""
+FEWEST_TEST_PATIENTS = 5
+"""An AUROC needs so many test patients with and so many without the finding; below that, tables say "not estimable"."""
 FEWEST_IN_SUBGROUP = 5
 """A subgroup's AUROC needs so many test images with and so many without the finding; below that, tables say "not estimable"."""
 
@@ -32,6 +34,7 @@ def label_checks(inputs: ValidationInputs) -> Iterator[Check]:
         )
     for column, name in enumerate(inputs.findings):
         yield from _finding(inputs, name, values[:, column])
+        yield from _in_test_patients(inputs, name, values[:, column])
     yield from _empty_parts(inputs)
 
 
@@ -87,6 +90,22 @@ def _finding(inputs: ValidationInputs, name: str, values: NDArray[np.float64]) -
     elif positives < FEWEST_POSITIVES:
         sentence = f"{finding_title(name)} is present in only {counted(positives, 'image', 'images')}, too few to evaluate a model."
         yield inputs.check("rare_finding", Severity.WARNING, sentence, present)
+
+
+def _in_test_patients(inputs: ValidationInputs, name: str, values: NDArray[np.float64]) -> Iterator[Check]:
+    """A warning if too few test patients have finding `name`, or too few have not, although it varies in the cohort."""
+    test = inputs.in_part(Part.TEST)
+    if not test.any() or not _varies(values):
+        return
+    patient_of_case = inputs.cases["patient_id"].to_numpy()
+    with_it, without = (len(set(patient_of_case[test & (values == label)])) for label in (1, 0))
+    if min(with_it, without) < FEWEST_TEST_PATIENTS:
+        present = counted(with_it, "test patient", "test patients")
+        sentence = (
+            f"{finding_title(name)} cannot be evaluated, whatever is trained: it is present in {present} and absent in {without:,}; at "
+            f"least {FEWEST_TEST_PATIENTS} of each are needed."
+        )
+        yield inputs.check("rare_in_test", Severity.WARNING, sentence, test, count=min(with_it, without))
 
 
 def _empty_parts(inputs: ValidationInputs) -> Iterator[Check]:

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dpmed_core.cohort.schema import Cohort, Part
+from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED
 from dpmed_core.errors import DamagedRunError
 from dpmed_core.evaluation.scores.panel import Panel
 from dpmed_core.evaluation.scores.scored_runs import RUN_COLUMNS, finished_runs, run_facts, superseded_runs
@@ -82,12 +83,12 @@ class _Layout:
     parts: NDArray[np.object_] = field(repr=False)
 
 
-def read_scores(runs: RunStore, cohort: Cohort, *, recipe: str | None = None) -> Scores:
-    """The scores of every finished run on `cohort`, or of one recipe's."""
+def read_scores(runs: RunStore, cohort: Cohort, *, recipe: str | None = None, split_seed: int = DEFAULT_SPLIT_SEED) -> Scores:
+    """The scores of every finished run on one split of `cohort`, or of one recipe's."""
     read: list[_Run] = []
     damaged: list[str] = []
     layout: _Layout | None = None
-    for status in finished_runs(runs, cohort, recipe=recipe):
+    for status in finished_runs(runs, cohort, recipe=recipe, split_seed=split_seed):
         try:
             table = runs.scores(status.run_id)
             # Runs on one cohort mostly store the same rows in the same order, so their places in the arrays are looked up once.

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from dpmed_core.cohort.schema import Cohort
+from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED
 from dpmed_core.runs.status import RunState, RunStatus
 from dpmed_core.runs.store import RunStore
 
@@ -14,14 +15,24 @@ delta and accountant are given for private runs only.
 """
 
 
-def finished_runs(runs: RunStore, cohort: Cohort, *, recipe: str | None = None) -> list[RunStatus]:
+def finished_runs(
+    runs: RunStore, cohort: Cohort, *, recipe: str | None = None, split_seed: int | None = DEFAULT_SPLIT_SEED
+) -> list[RunStatus]:
     """The finished runs on the data of `cohort`, of each recipe's newest version, in the order in which they were requested.
 
-    Two versions of a recipe train different models, so their runs are not averaged; those left out are `superseded_runs`.
+    Two versions of a recipe train different models, so their runs are not averaged; those left out are `superseded_runs`. Runs on other
+    splits have other test patients, who were others' training patients: `split_seed` names the split, None all of them.
     """
     finished = _all_finished(runs, cohort, recipe)
     newest = _newest_versions(finished)
-    return [status for status in finished if status.spec.recipe_version == newest[status.spec.recipe]]
+    of_version = [status for status in finished if status.spec.recipe_version == newest[status.spec.recipe]]
+    return [status for status in of_version if split_seed is None or status.spec.split_seed in (None, split_seed)]
+
+
+def splits_with_runs(runs: RunStore, cohort: Cohort, *, recipe: str | None = None) -> list[int]:
+    """The random splits of `cohort` on which runs are finished; empty for the source's own split."""
+    seeds = {status.spec.split_seed for status in finished_runs(runs, cohort, recipe=recipe, split_seed=None)}
+    return sorted(seed for seed in seeds if seed is not None)
 
 
 def superseded_runs(runs: RunStore, cohort: Cohort, *, recipe: str | None = None) -> list[RunStatus]:

@@ -8,11 +8,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import roc_curve
 
+from dpmed_core.evaluation.scores.design import Design
+from dpmed_core.evaluation.scores.grouping import group_cases
 from dpmed_core.evaluation.scores.panel import Panel
 from dpmed_core.evaluation.scores.scored_runs import RUN_COLUMNS
 from dpmed_core.evaluation.statistics.calibration_error import calibration_error_floor, expected_calibration_error
 
-ROC_COLUMNS = (*RUN_COLUMNS, "finding", "false_positive_rate", "sensitivity", "n_cases", "n_positive", "n_patients")
+ROC_COLUMNS = (*RUN_COLUMNS, "finding", "false_positive_rate", "sensitivity", "n_cases", "n_positive", "n_patients", "reason")
 RELIABILITY_COLUMNS = (
     *RUN_COLUMNS,
     "finding",
@@ -28,6 +30,7 @@ RELIABILITY_COLUMNS = (
     "n_cases",
     "n_positive",
     "n_patients",
+    "reason",
 )
 MOST_BINS = 10
 SMALLEST_BIN = 20
@@ -42,7 +45,8 @@ def roc_table(panels: Sequence[Panel]) -> pd.DataFrame:
     """The vertices of each ROC curve from (0, 0) to (1, 1), by run and finding, with `ROC_COLUMNS`; findings of one class have no rows.
 
     Between two vertices the curve is a straight line, so that its area by trapezoids is the Mann-Whitney statistic exactly. Vertices on a
-    straight line between their neighbours are left out.
+    straight line between their neighbours are left out. reason: why the finding is not estimable in these patients, so that its curve is
+    not shown; empty where it is.
     """
     tables = []
     for facts, cases in _known(panels):
@@ -72,7 +76,7 @@ def reliability_table(panels: Sequence[Panel]) -> pd.DataFrame:
     """Predicted against observed share of positives in bins of equal size, by run and finding, with `RELIABILITY_COLUMNS`.
 
     The interval of the observed share is Wilson's with the number of images that independent images of the same variance would be
-    (at most their real number); the variance is that of a ratio over patients.
+    (at most their real number); the variance is that of a ratio over patients. reason: as in `roc_table`.
     Source: Korn & Graubard 1998, "Confidence intervals for proportions with small expected number of positive counts", Survey
     Methodology 24 (the effective sample size).
 
@@ -109,12 +113,17 @@ def wilson_interval(share: float, n: float) -> tuple[float, float]:
 def _known(panels: Sequence[Panel]) -> Iterator[tuple[dict[str, object], pd.DataFrame]]:
     """Each run and finding that has one: the facts of its rows, and label, score and patient of its cases of known label."""
     for panel in panels:
+        everybody = group_cases(panel.cases, (), panel.patients, n_patients=panel.n_patients)
+        reasons = [Design.of(labels, everybody).counts.reasons()[0] for labels in panel.labels]
         for run, facts in enumerate(panel.runs.to_dict("records")):
             for finding_index, finding in enumerate(panel.findings):
                 label, score = panel.labels[finding_index], panel.scores[run, finding_index]
                 cases = pd.DataFrame({"label": label, "score": score, "patient_id": panel.patients})
                 if (known := cases["label"].notna()).any():
-                    yield {**{str(name): fact for name, fact in facts.items()}, "finding": finding}, cases[known]
+                    yield (
+                        {**{str(name): fact for name, fact in facts.items()}, "finding": finding, "reason": reasons[finding_index]},
+                        cases[known],
+                    )
 
 
 def _counts(cases: pd.DataFrame) -> dict[str, int]:

@@ -8,12 +8,14 @@ from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.metrics.auroc import AUROC
 from dpmed_core.reporting.figures.facts import error_floor_phrase, guarantee_phrase, nothing_trained, require_rows, scored_by_finding
 from dpmed_core.reporting.figures.forest import arms_at
-from dpmed_core.reporting.figures.grid import ABOVE_PANELS, diagonal, findings_shown, panels
+from dpmed_core.reporting.figures.grid import ABOVE_PANELS, diagonal, drawable, findings_shown, first_with_rows, panels
 from dpmed_core.reporting.figures.style import ARM_NAMES, ARM_STYLES, LIGHT, Arm, Canvas, error_bars, lay_out
 
 
 def calibration_figure(bins: pd.DataFrame, cohort: Cohort, *, finding: str, epsilon: float, canvas: Canvas = LIGHT) -> go.Figure:
     """Observed share of positives against the mean score of each bin, for the first training run at `epsilon` and the first reference.
+
+    A finding that is not estimable has no points; its panel says why.
 
     Args:
         bins: `evaluation.statistics.curves.reliability_table` of one recipe and unit.
@@ -25,16 +27,19 @@ def calibration_figure(bins: pd.DataFrame, cohort: Cohort, *, finding: str, epsi
     Raises:
         ExportError: there are no rows, or they are of another table, or no private run is at `epsilon`.
     """
-    require_rows(bins, ["predicted", "observed"], otherwise=nothing_trained(AUROC, finding_title(finding)))
+    require_rows(bins, ["predicted", "observed", "reason"], otherwise=nothing_trained(AUROC, finding_title(finding)))
     shown = findings_shown(finding, cohort)
     grid = panels(shown, bins, canvas, x_title="Score (predicted probability)", y_title="Share with the finding")
     # Each run has bins of its own scores, so bins of several runs cannot be averaged: the first run stands for the arm.
-    firsts = {arm: rows[rows["seed"] == rows["seed"].min()] for arm, rows in arms_at(bins, epsilon).items()}
+    drawn = drawable(bins, grid)
+    first = first_with_rows(drawn, grid)
+    firsts = {arm: rows[rows["seed"] == rows["seed"].min()] for arm, rows in arms_at(drawn, epsilon).items()}
     for name, place in grid.places.items():
         grid.figure.add_trace(diagonal(canvas), **place)
         for arm, of_arm in firsts.items():
             rows = of_arm[of_arm["finding"] == name].sort_values("predicted")
-            grid.figure.add_trace(_arm_trace(rows, arm, canvas, with_legend=name == shown[0]), **place)
+            if len(rows):
+                grid.figure.add_trace(_arm_trace(rows, arm, canvas, with_legend=name == first), **place)
     facts = [scored_by_finding(bins, cohort, shown), guarantee_phrase(bins, epsilon), "First training run of each; bins of equal size."]
     drawn = pd.concat(firsts.values())
     facts += [phrase] if (phrase := error_floor_phrase(drawn[drawn["finding"].isin(shown)])) else []

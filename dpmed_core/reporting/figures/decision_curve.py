@@ -8,7 +8,7 @@ from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.metrics.net_benefit import NET_BENEFIT
 from dpmed_core.reporting.figures.facts import guarantee_phrase, nothing_trained, require_rows, scored_by_finding
 from dpmed_core.reporting.figures.forest import arms_at
-from dpmed_core.reporting.figures.grid import ABOVE_PANELS, arm_curves, findings_shown, panels
+from dpmed_core.reporting.figures.grid import ABOVE_PANELS, arm_curves, drawable, findings_shown, first_with_rows, panels
 from dpmed_core.reporting.figures.style import CHANCE_LINE, LIGHT, Canvas, lay_out
 
 EXPLAINED = (
@@ -33,15 +33,19 @@ def decision_curve_figure(curves: pd.DataFrame, cohort: Cohort, *, finding: str,
     Raises:
         ExportError: there are no rows, or they are of another table.
     """
-    require_rows(curves, ["threshold", "net_benefit", "treat_all"], otherwise=nothing_trained(NET_BENEFIT, finding_title(finding)))
+    require_rows(
+        curves, ["threshold", "net_benefit", "treat_all", "reason"], otherwise=nothing_trained(NET_BENEFIT, finding_title(finding))
+    )
     shown = findings_shown(finding, cohort)
     grid = panels(shown, curves, canvas, x_title="Threshold probability", y_title="Net benefit")
+    drawn = drawable(curves, grid)
+    first = first_with_rows(drawn, grid)
     for name, place in grid.places.items():
-        of_finding = curves[(curves["finding"] == name) & curves["threshold"].notna()]
-        for trace in _without_model(of_finding, with_legend=name == shown[0]):
+        of_finding = drawn[drawn["finding"] == name]
+        for trace in _without_model(of_finding, with_legend=name == first):
             grid.figure.add_trace(trace, **place)
         for arm, of_arm in arms_at(of_finding, epsilon).items():
-            for trace in arm_curves(of_arm, "threshold", "net_benefit", arm, canvas, hover=HOVER, with_legend=name == shown[0]):
+            for trace in arm_curves(of_arm, "threshold", "net_benefit", arm, canvas, hover=HOVER, with_legend=name == first):
                 grid.figure.add_trace(trace, **place)
     facts = [scored_by_finding(curves, cohort, shown), guarantee_phrase(curves, epsilon), EXPLAINED]
     title = f"{finding_title(finding)}: decision curves" if len(shown) == 1 else "Decision curves by finding"
@@ -54,9 +58,11 @@ def decision_curve_figure(curves: pd.DataFrame, cohort: Cohort, *, finding: str,
 
 
 def _without_model(curves: pd.DataFrame, *, with_legend: bool) -> list[go.Scatter]:
-    """The lines of acting on every image, and on none."""
+    """The lines of acting on every image, and on none; nothing without rows."""
+    if curves.empty:
+        return []
     # Both depend on the share of positives alone, so any run's rows give them.
-    one = curves[curves["run_id"] == curves["run_id"].iloc[0]] if len(curves) else curves
+    one = curves[curves["run_id"] == curves["run_id"].iloc[0]]
     thresholds = one["threshold"]
     return [
         go.Scatter(

@@ -76,6 +76,30 @@ def write_in_panel(panels: Panels, finding: str, text: str) -> None:
     panels.figure.add_annotation(text=text, x=0.5, y=0.5, xref="x domain", yref="y domain", showarrow=False, **panels.places[finding])
 
 
+def drawable(table: pd.DataFrame, panels: Panels) -> pd.DataFrame:
+    """The rows of `table` whose finding is estimable; in the panel of each other finding is written why it is not.
+
+    Args:
+        table: with the columns finding and reason, which is empty where it is.
+        panels: of the findings.
+    """
+    for finding in panels.places:
+        reasons = table.loc[(table["finding"] == finding) & (table["reason"] != ""), "reason"]
+        if len(reasons):
+            write_in_panel(panels, finding, not_estimable_text(reasons.iloc[0]))
+    return table[table["reason"] == ""]
+
+
+def not_estimable_text(reason: str) -> str:
+    """Why a panel is empty, in lines that fit into it."""
+    return f"not estimable:<br>{reason.replace(': ', ':<br>').replace(' patients', '<br>patients')}"
+
+
+def first_with_rows(table: pd.DataFrame, panels: Panels) -> str | None:
+    """The first finding with rows in `table`, whose panel has the legend for all; None where there is none."""
+    return next((finding for finding in panels.places if (table["finding"] == finding).any()), None)
+
+
 def diagonal(canvas: Canvas) -> go.Scatter:
     """The line on which both axes are equal."""
     return go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line={"color": canvas.grid, "width": 1}, hoverinfo="skip", showlegend=False)

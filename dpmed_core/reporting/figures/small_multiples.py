@@ -8,7 +8,7 @@ from dpmed_core.evaluation.metrics.metric import Metric
 from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.reporting.figures.axes import axis_range
 from dpmed_core.reporting.figures.facts import guarantee_phrases, nothing_trained, require_rows, scored_by_finding
-from dpmed_core.reporting.figures.grid import ABOVE_PANELS, findings_shown, panels, write_in_panel
+from dpmed_core.reporting.figures.grid import ABOVE_PANELS, findings_shown, not_estimable_text, panels, write_in_panel
 from dpmed_core.reporting.figures.style import (
     ARM_STYLES,
     LIGHT,
@@ -73,7 +73,7 @@ def small_multiples_figure(
 def _reason(utility: pd.DataFrame, finding: str) -> str:
     """Why a panel is empty, in lines that fit into it."""
     reasons = utility.loc[(utility["finding"] == finding) & (utility["reason"] != ""), "reason"]
-    return f"not estimable:<br>{reasons.iloc[0].replace(' patients', '<br>patients')}" if len(reasons) else "not trained yet"
+    return not_estimable_text(reasons.iloc[0]) if len(reasons) else "not trained yet"
 
 
 def _add_panel(figure: go.Figure, mean: pd.DataFrame, metric: Metric, place: dict[str, int], canvas: Canvas, *, with_legend: bool) -> None:

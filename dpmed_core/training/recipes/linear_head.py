@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 from dpmed_core.training.dpsgd.secure_random import SecureRandom
 from dpmed_core.training.encoders.features import SMALLEST_NORM, Features, unit_norm
 from dpmed_core.training.recipes.head_rounding import HeadRounding, sum_of_products
+from dpmed_core.training.recipes.probe_settings import PREVALENCE_RANGE, HeadSettings, finding_weights
 
 Array = NDArray[np.float64]
 
@@ -41,44 +42,16 @@ LABEL_SCALE = 0.5
 """b: the largest norm that a unit's labels have in the release of means; that of its features is 1."""
 PRIOR_PREVALENCE, PRIOR_SPREAD = 0.3, 0.2
 """Mean and standard deviation of a finding's prevalence before any data: noisy prevalences are drawn towards the mean."""
-PREVALENCE_RANGE = (0.02, 0.98)
-"""Released prevalences are cut off here, so that no starting logit is extreme."""
 MAX_IMAGES_IN_PAIRS = 400
 """The gradient of a unit with more images is written out for its norm: pairs grow with the square of their number."""
 ROUNDING_MARGIN = 1 - 1e-12
 """Bounds are aimed at up to this share, for the last roundings in double precision; what is added in single has `head_rounding`."""
-BALANCE_EXPONENT = 0.5
-"""How far finding weights make up for unequal prevalence: 1 would be fully, but the prevalences are noisy."""
 AVERAGING_START = 0.8
 """The head is the mean of the weights after the last fifth of the steps. While noise outweighs curvature all gradients are equally
 informative, and the last weights contain them all; a longer mean gives the latest less weight. A mean over a few steps damps the
 oscillation that remains where noise is small and steps are large."""
 MAX_RESIDUALS = 6_000_000
 """Residuals (images x findings x runs) in one product, to bound memory."""
-
-
-@dataclass(frozen=True)
-class HeadSettings:
-    """How heads are trained.
-
-    Attributes:
-        steps: full-batch steps, T.
-        learning_rate: step size for the mean clipped gradient.
-        max_grad_norm: the clipping bound C; None for the non-private reference model, whose steps have neither clipping nor noise.
-        mean_release_steps: w, the privacy cost of the release of means, in steps.
-        bias: the constant entry that is appended to every image's features.
-    """
-
-    steps: int
-    learning_rate: float
-    max_grad_norm: float | None
-    mean_release_steps: float
-    bias: float
-
-    @property
-    def accounted_steps(self) -> float:
-        """T + w: full-batch steps of the noise multiplier that cost as much privacy as the whole training."""
-        return self.steps + self.mean_release_steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,21 +197,6 @@ def release_means(data: HeadData, noise_multipliers: Array, random: SecureRandom
     observed = 0.5 + to_prevalence * label_means
     prevalence = (precision * observed + prior_precision * PRIOR_PREVALENCE) / (precision + prior_precision)
     return shrinkage * mean, np.clip(prevalence, *PREVALENCE_RANGE)
-
-
-def finding_weights(prevalences: Array) -> Array:
-    """The factors `[n_findings, n_runs]` of residuals that make findings of different prevalence contribute more equally.
-
-    (p (1 - p)) ** (-BALANCE_EXPONENT / 2), scaled to mean square 1 over findings. Residuals of a rare finding have a smaller variance,
-    p (1 - p), and so a smaller gradient under the same noise. A single finding keeps its residuals. By this closed form, with p (1 - p) of
-    1/4 and 1/16, the squares are 2 and 4 before and 2/3 and 4/3 after scaling:
-
-    >>> rare = (1 - np.sqrt(1 - 4 / 16)) / 2
-    >>> [round(float(w**2), 4) for w in finding_weights(np.array([[0.5], [rare]])).ravel()]
-    [0.6667, 1.3333]
-    """
-    squares = (prevalences * (1 - prevalences)) ** -BALANCE_EXPONENT
-    return np.asarray(np.sqrt(squares / squares.mean(axis=0)))
 
 
 def unit_means(data: HeadData) -> Array:

@@ -165,6 +165,22 @@ def test_a_finding_too_rare_in_a_subgroup_is_reported_with_the_subgroup(cohort, 
     assert found["rare_in_subgroup"].rows == (42, 43, 44)
 
 
+def test_a_finding_too_rare_in_the_test_patients_is_reported(cohort, pictures):
+    # 12 of 40 images have it, enough for `rare_finding`; but of the test patients 3 have it, too few to evaluate on.
+    found = cohort(pictures, in_ten_test_patients(lambda i: i < 6 or i >= 34))
+    assert found["rare_in_test"].sentence.startswith("Mass cannot be evaluated, whatever is trained: it is present in 3 test patients and")
+    assert found["rare_in_test"].count == 3 and "rare_finding" not in found
+
+
+def test_a_finding_in_five_of_ten_test_patients_can_be_evaluated(cohort, pictures):
+    assert "rare_in_test" not in cohort(pictures, in_ten_test_patients(lambda i: i < 10 or i >= 30))
+
+
+def in_ten_test_patients(has_mass):
+    """Rows of patients with two images each, the first ten of them test patients."""
+    return [{"split": "test" if i < 20 else "train", "mass": int(has_mass(i)), "patient_id": f"p{i // 2}"} for i in range(N_IMAGES)]
+
+
 def inputs_of(thumbnails, labels, patients):
     n = len(thumbnails)
     cases = pd.DataFrame({"patient_id": patients, "age": 50.0, "sex": "female", "split": None, "mass": labels})

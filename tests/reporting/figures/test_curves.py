@@ -65,3 +65,28 @@ def test_a_metric_without_an_interval_is_drawn_at_its_values(scored, cohort, wor
     assert bottom <= values.min() and values.max() <= top
     if name == "privacy-utility":
         assert all(shape.type != "rect" for shape in figure.layout.shapes) and "95 % interval" not in words(figure)
+
+
+@pytest.mark.parametrize("name", ["roc", "calibration", "decision-curve"])
+def test_a_finding_with_too_few_positives_is_not_drawn_and_its_panel_says_why(scored, cohort, words, name):
+    rare = scored.assign(label=scored["label"].where(scored["finding"] != "nodule", _positive_in_three_patients(scored)))
+    tables = evaluation_tables(rare)
+    alone = draw(name, tables, Choice(finding="nodule", epsilon=0.3), cohort)
+    assert [trace.name for trace in alone.data if trace.name] == [] and "not estimable: fewer than 5" in words(alone)
+    together = draw(name, tables, Choice(epsilon=0.3), cohort)
+    assert "not estimable: fewer than 5" in words(together) and any(trace.showlegend for trace in together.data)
+
+
+def test_the_table_of_curves_keeps_a_finding_that_is_not_drawn_with_its_reason(scored):
+    rare = scored.assign(label=scored["label"].where(scored["finding"] != "nodule", _positive_in_three_patients(scored)))
+    tables = evaluation_tables(rare)
+    for table in (tables.roc, tables.reliability):
+        reasons = table.groupby("finding")["reason"].unique()
+        assert list(reasons["mass"]) == [""] and list(reasons["nodule"]) == ["fewer than 5 positives"]
+
+
+def _positive_in_three_patients(scored):
+    """1 in the first case of each of three test patients, 0 in all others."""
+    test = scored[scored["split"] == "test"]
+    chosen = test.drop_duplicates("patient_id")["case_id"].head(3)
+    return scored["case_id"].isin(chosen).astype(float)

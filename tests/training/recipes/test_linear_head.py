@@ -9,13 +9,12 @@ from dpmed_core.training.recipes import linear_head as head_module
 from dpmed_core.training.recipes.linear_head import (
     LABEL_SCALE,
     CentredFeatures,
-    HeadSettings,
-    finding_weights,
     head_data,
     release_means,
     train_heads,
     unit_means,
 )
+from dpmed_core.training.recipes.probe_settings import HeadSettings, finding_weights
 
 UNITS = [np.array([0]), np.array([3, 1]), np.array([2, 4, 5, 6])]
 BIAS = 0.1

@@ -11,15 +11,8 @@ from dpmed_core.training.accounting.gaussian_dp import gaussian_epsilon
 from dpmed_core.training.encoders.card import COMPONENTS
 from dpmed_core.training.encoders.features import leading_components
 from dpmed_core.training.privacy_units import training_units
-from dpmed_core.training.recipes import train_probe as probe
-from dpmed_core.training.recipes.train_probe import (
-    accounted_steps,
-    components_for,
-    plan_probe,
-    private_settings,
-    signal_to_noise,
-    train_as_planned,
-)
+from dpmed_core.training.recipes.probe_settings import MIN_COMPONENTS, STEPS, components_for, private_settings, signal_to_noise
+from dpmed_core.training.recipes.train_probe import accounted_steps, plan_probe, train_as_planned
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
 
 
@@ -63,8 +56,8 @@ def test_with_less_noise_a_head_takes_more_steps_on_more_components_under_a_larg
         assert after.steps * after.learning_rate >= before.steps * before.learning_rate
     for before, after in pairwise(components):
         assert all(b >= a for (_, a), (_, b) in zip(before, after, strict=True))
-    assert dict(components[0]) == probe.MIN_COMPONENTS and dict(components[-1]) == COMPONENTS
-    assert (settings[0].steps, settings[-1].steps) == probe.STEPS
+    assert dict(components[0]) == MIN_COMPONENTS and dict(components[-1]) == COMPONENTS
+    assert (settings[0].steps, settings[-1].steps) == STEPS
 
 
 def test_leading_components_of_each_kind_have_the_same_norm_and_together_norm_one(features):
