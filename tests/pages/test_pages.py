@@ -193,3 +193,16 @@ def test_only_recipes_that_take_the_cohorts_images_are_offered(empty, cohort, op
     assert not app.exception
     assert {"Paper in 3D (ResNet9)", "Slices with attention (2.5D)"} <= set(app.selectbox(key="choice-recipe").options)
     assert "Paper (ResNet9)" not in app.selectbox(key="choice-recipe").options
+
+
+def test_errors_per_hundred_and_predictive_values_at_a_prevalence_of_the_address(open_page, asked, finish):
+    for spec in asked:
+        finish(spec, luck=3 if spec.privacy else 4)
+    page = open_page("privacy_utility", finding="cardiomegaly", prevalence="0.01")
+    said = [m.value for m in page.markdown]
+    assert not page.exception and any(heading.value == "In practice" for heading in page.subheader)
+    (practice,) = [text for text in said if text.startswith("Of 100 ")]
+    assert "with privacy and" in practice and "At one threshold for all" in practice
+    (predictive,) = [text for text in said if text.startswith("If 1 % of the patients have it")]
+    assert "a positive answer is right in" in predictive and "without" in predictive
+    assert any("but not the same training" in caption.value for caption in page.caption)

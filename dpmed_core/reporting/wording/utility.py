@@ -9,8 +9,8 @@ from dpmed_core.phrases import counted
 
 REFERENCE = (
     "“Without privacy” is the same recipe and network on the same training patients, split and unit, but not the same training: it has "
-    "no noise, and where a recipe sets clipping, steps, step size or inputs by the noise, its own. A difference is what private training "
-    "costs with all of that, not the noise alone."
+    "neither noise nor clipping, and steps, step size or inputs of its own where a recipe sets them by the noise. A difference is what "
+    "private training costs with all of that, not the noise alone."
 )
 """What a model and its non-private reference have in common, and what not."""
 
