@@ -86,7 +86,7 @@ def cohort_panel(rng: np.random.Generator, kind: str, *, n_patients: int, auroc:
 def limits(panel: Panel) -> dict[str, tuple[float, float, int]]:
     """Lower and upper end and the number of positives, for everybody ("all") and the small subgroup ("small"); NaN where too few."""
     (pair,) = paired_differences(measure(AUROC, PanelDesign(panel, ("sex",))))
-    low, high = (ends.reshape(pair.values.shape)[0] for ends in pair.combination.limits())
+    low, high = (ends[0] for ends in pair.limits)
     groups = {"all": 0, "small": pair.measured.groups_of("sex").get("female")}
     counts = pair.measured.counts["n_positive"][0]
     return {name: (low[g], high[g], int(counts[g])) if g is not None else (np.nan, np.nan, 0) for name, g in groups.items()}

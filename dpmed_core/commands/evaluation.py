@@ -104,34 +104,39 @@ def evaluate(
     tables = EvaluationTables(
         partial(read_scores, installation.runs, cohort, recipe=recipe), attributes, margin=margin, findings=judged, rule=rule
     )
-    verdicts = _verdicts(tables, chosen, plans)
+    _say_left_out(tables)
+    of_metric = tables.of(metric)
+    look = Look(margin=margin, operating_point=point or plans.plan.operating_point, metric=metric.name)
+    verdicts, costs = _verdicts(tables, chosen, plans), of_metric.costs
+    made = {
+        "verdicts": verdicts.assign(analysis_plan=planned_or_not(verdicts, plans, replace(look, metric=None))),
+        "costs": costs.assign(analysis_plan=planned_or_not(costs, plans, look)),
+        "splits": over_splits(
+            lambda seed: read_scores(installation.runs, cohort, recipe=recipe, split_seed=seed),
+            splits_with_runs(installation.runs, cohort, recipe=recipe),
+            margin=margin,
+        ),
+        "guarantees": guarantees(tables),
+        **_asked(tables, prevalence, n_draws),
+    }
+    every = {name: getattr(of_metric, name) for name in OF_METRIC} | {name: getattr(tables, name) for name in OF_ALL} | made
+    plan = _plan_fields(plans, chosen) if attributes else None
+    spent = spent_on(installation, cohort)
+    document: dict[str, object] = {name: records(table) for name, table in every.items()}
+    # The key "family" is for scripts written for earlier versions.
+    document |= {"spent": spent.fields, "metric": metric.name, "operating_point": rule.sentence(), "analysis_plan": plan, "family": plan}
+    readable = _readable(tables, of_metric, made, plans) + _over_splits_text(made["splits"])
+    nothing = f"No finished run on {cohort_name} yet: train some with `sweep`."
+    say(document, f"{readable}\n\n{spent.sentence}" if readable else nothing, as_json=as_json)
+
+
+def _say_left_out(tables: EvaluationTables) -> None:
+    """Name the runs that are left out, where progress goes."""
     for run_id in tables.damaged:
         click.echo(f"Run {run_id} is damaged and left out: train it again with `runs retry {run_id}`.", err=True)
     if tables.superseded:
         n_older = counted(len(tables.superseded), "run is", "runs are")
         click.echo(f"{n_older} by an older version of their recipe and left out.", err=True)
-    of_metric = tables.of(metric)
-    document: dict[str, object] = {name: records(getattr(of_metric, name)) for name in OF_METRIC}
-    document |= {name: records(getattr(tables, name)) for name in OF_ALL}
-    asked = _asked(tables, prevalence, n_draws)
-    document |= {name: records(table) for name, table in asked.items()}
-    document["guarantees"] = records(guarantees(tables))
-    look = Look(margin=margin, operating_point=point or plans.plan.operating_point, metric=metric.name)
-    document["verdicts"] = records(verdicts.assign(analysis_plan=planned_or_not(verdicts, plans, replace(look, metric=None))))
-    document["costs"] = records(of_metric.costs.assign(analysis_plan=planned_or_not(of_metric.costs, plans, look)))
-    splits = over_splits(
-        lambda seed: read_scores(installation.runs, cohort, recipe=recipe, split_seed=seed),
-        splits_with_runs(installation.runs, cohort, recipe=recipe),
-        margin=margin,
-    )
-    document["splits"] = records(splits)
-    plan = _plan_fields(plans, chosen) if attributes else None
-    # The key "family" is for scripts written for earlier versions.
-    spent = spent_on(installation, cohort)
-    document |= {"spent": spent.fields, "metric": metric.name, "operating_point": rule.sentence(), "analysis_plan": plan, "family": plan}
-    readable = _readable(tables, of_metric, asked | {"verdicts": verdicts}, plans) + _over_splits_text(splits)
-    nothing = f"No finished run on {cohort_name} yet: train some with `sweep`."
-    say(document, f"{readable}\n\n{spent.sentence}" if readable else nothing, as_json=as_json)
 
 
 def _check(cohort: Cohort, attributes: Sequence[str], findings: Sequence[str]) -> None:

@@ -54,7 +54,7 @@ class PairedDifference:
 
     @property
     def knows_training(self) -> bool:
-        """Whether both arms have two runs or more, so that the variance between training runs is known."""
+        """Whether both arms have two runs or more, so that the variance between training runs is known; 0 where they are all the same."""
         return min(len(self.private.by_run), len(self.non_private.by_run)) > 1
 
     @property
@@ -89,6 +89,16 @@ class PairedDifference:
         variance, freedom = self.chance.of_difference(self.private.arm, self.non_private.arm)
         ones = np.ones_like(parts.values)
         return Combination(ones, parts.values, parts.distances, ones[..., None], variance.ravel(), freedom.ravel())
+
+    @cached_property
+    def limits(self) -> tuple[Floats, Floats]:
+        """Ends of the 95 % intervals of the differences `[n_findings, n_groups]`.
+
+        Chance in training may reach farther than any difference can: at most from one end of the metric's range to the other.
+        """
+        metric = self.measured.metric
+        low, high = (ends.reshape(self.values.shape) for ends in self.combination.limits())
+        return np.maximum(low, metric.low - metric.high), np.minimum(high, metric.high - metric.low)
 
     def facts(self) -> dict[str, object]:
         """What a table says of the comparison."""

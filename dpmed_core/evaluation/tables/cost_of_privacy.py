@@ -62,9 +62,7 @@ def check_margin(margin: float) -> None:
 def _rows(measured: Measured, pair: PairedDifference, attributes: Sequence[str], margin: float) -> pd.DataFrame:
     """The rows of one comparison."""
     metric, difference = measured.metric, pair.values
-    low, high = (ends.reshape(difference.shape) for ends in pair.combination.limits())
-    # Chance in training may reach farther than any difference can: at most from one end of the metric's range to the other.
-    low, high = np.maximum(low, metric.low - metric.high), np.minimum(high, metric.high - metric.low)
+    low, high = pair.limits
     verdict = non_inferiority(low, high, margin, gain=metric.gain)
     if not pair.knows_training:
         verdict[verdict != ""] = NOT_ENOUGH

@@ -13,7 +13,6 @@ from dpmed_core.evaluation.metrics.predictive_values import predictive_values
 from dpmed_core.evaluation.metrics.rates import FALSE_ALARMS, UNDERDIAGNOSIS
 from dpmed_core.evaluation.scores.arms import ARM_COLUMNS, SAMPLED_ALIKE
 from dpmed_core.evaluation.scores.panel_design import PanelDesign
-from dpmed_core.evaluation.statistics.intervals import symmetric
 from dpmed_core.evaluation.tables.cost_of_privacy import COMPARED_COLUMNS
 from dpmed_core.evaluation.tables.utility import COUNT_COLUMNS, by_place
 
@@ -115,9 +114,8 @@ def _more(design: PanelDesign, thresholds: str) -> pd.DataFrame:
             continue  # the two arms have common thresholds of their own
         arrays: dict[str, Floats] = {}
         for name, pair in zip(by_metric, pairs, strict=True):
-            # A difference of two shares lies between -1 and 1; with few degrees of freedom the interval would reach beyond.
-            ends = (pair.values, *(np.clip(end, -1, 1) for end in symmetric(pair.values, *pair.variance())))
-            arrays |= {f"{name}_more{end}": 100 * values for end, values in zip(("", "_low", "_high"), ends, strict=True)}
+            numbers = zip(("", "_low", "_high"), (pair.values, *pair.limits), strict=True)
+            arrays |= {f"{name}_more{end}": 100 * values for end, values in numbers}
         table = by_place(pairs[0].measured, range(len(pairs[0].measured.grouping.groups)), arrays)
         tables.append(table.assign(**pairs[0].facts(), thresholds=thresholds))
     return pd.concat(tables, ignore_index=True)[list(DIFFERENCE_COLUMNS)] if tables else pd.DataFrame(columns=list(DIFFERENCE_COLUMNS))
