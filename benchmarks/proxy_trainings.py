@@ -247,7 +247,7 @@ def group_variances(task: Task, groups: NDArray[np.bool_], n_units: int, epsilon
         rng: of the splits.
     """
     found = np.zeros(2)
-    for _ in range(N_SPLITS):
+    for _ in range(3 * N_SPLITS):
         rows_of, test = _split(task, n_units, rng)
         scores = _trained(task, (rows_of, test), epsilon, n_seeds=3 * N_SEEDS, delta=DELTA)
         for k in range(task.labels.shape[1]):

@@ -48,7 +48,8 @@ def show_cohort_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
             "Compare groups by", attribute_options(cohort), format_func=attribute_title, key="plan-by", placeholder="No groups yet"
         )
         rows = _rows(cohort, private, tuple(chosen))
-        st.markdown(f"{plan_sentence(rows, cohort.findings)} {splits_sentence(rows)}")
+        for sentence in filter(None, (plan_sentence(rows, cohort.findings), splits_sentence(rows))):
+            st.markdown(sentence)
         everybody, groups = rows[rows["attribute"] == EVERYBODY], rows[rows["attribute"] != EVERYBODY]
         st.dataframe(_everybody_in_words(everybody), hide_index=True, column_config=REMARKS_LAST)
         if len(groups):
@@ -132,4 +133,4 @@ def _counts(values: pd.Series) -> list[str]:
 
 
 def _range(loss: float, low: float, high: float) -> str:
-    return NOTHING if pd.isna(loss) else f"{loss:.3f} ({low:.3f} to {high:.3f})"
+    return NOTHING if pd.isna(loss) else f"{loss:z.3f} ({low:z.3f} to {high:z.3f})"  # z: never "-0.000"

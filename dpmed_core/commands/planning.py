@@ -122,4 +122,4 @@ def _number(value: float, form: str) -> str:
 
 
 def _range(loss: float, low: float, high: float) -> str:
-    return "" if pd.isna(loss) else f"{loss:.3f} ({low:.3f} to {high:.3f})"
+    return "" if pd.isna(loss) else f"{loss:z.3f} ({low:z.3f} to {high:z.3f})"  # z: never "-0.000"

@@ -35,7 +35,8 @@ def calibration_figure(bins: pd.DataFrame, cohort: Cohort, *, finding: str, epsi
     first = first_with_rows(drawn, grid)
     firsts = {arm: rows[rows["seed"] == rows["seed"].min()] for arm, rows in arms_at(drawn, epsilon).items()}
     for name, place in grid.places.items():
-        grid.figure.add_trace(diagonal(canvas), **place)
+        if (drawn["finding"] == name).any():
+            grid.figure.add_trace(diagonal(canvas), **place)
         for arm, of_arm in firsts.items():
             rows = of_arm[of_arm["finding"] == name].sort_values("predicted")
             if len(rows):

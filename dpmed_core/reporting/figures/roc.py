@@ -36,7 +36,8 @@ def roc_figure(curves: pd.DataFrame, cohort: Cohort, *, finding: str, epsilon: f
     drawn = drawable(curves, grid)
     first = first_with_rows(drawn, grid)
     for name, place in grid.places.items():
-        grid.figure.add_trace(diagonal(canvas), **place)
+        if (drawn["finding"] == name).any():
+            grid.figure.add_trace(diagonal(canvas), **place)
         for arm, of_arm in arms_at(drawn[drawn["finding"] == name], epsilon).items():
             axes, with_legend = ("false_positive_rate", "sensitivity"), name == first
             for trace in arm_curves(of_arm, *axes, arm, canvas, hover=HOVER, with_legend=with_legend, mean=mean_roc):
