@@ -20,7 +20,7 @@ from dpmed_core.evaluation.statistics.power import detectable
 ONE_TRAINING = "one training: its chance stays unknown, so no loss can be shown; plan two or more"
 NOT_EVEN_CHANCE = "even a fall to chance would not be found with these patients and trainings"
 MOST_TRAININGS = 100
-LEAST_FOLD, MOST_FOLD, N_FOLDS = 0.01, 10_000.0, 300
+LEAST_FOLD, MOST_FOLD, N_FOLDS = 0.01, 10_000.0, 60
 """Searches are between these: so many trainings, and so many times the test patients there are."""
 FREEDOM_STEP = 1.02
 """Degrees of freedom are rounded down to powers of this, so that few quantiles of the noncentral t have to be found."""
@@ -156,15 +156,22 @@ class Comparison:
         return high
 
     def fold_needed(self, margin: float, n_trainings: int) -> float | None:
-        """How many times the test patients a loss of `margin` needs, to some per cent; None where `MOST_FOLD` is not enough.
+        """How many times the test patients a loss of `margin` needs, to a per cent; None where `MOST_FOLD` is not enough.
 
         More patients can find less: where trainings hold nearly all of the variance, it has hardly more degrees of freedom than there are
         trainings. So the smallest number is searched for from below.
         """
         if n_trainings < 2 or margin > self.possible:
             return None
-        folds = np.geomspace(LEAST_FOLD, MOST_FOLD, N_FOLDS)
-        return next((float(fold) for fold in folds if self.needed(margin, n_trainings, fold=float(fold)) <= margin), None)
+        folds = [float(fold) for fold in np.geomspace(LEAST_FOLD, MOST_FOLD, N_FOLDS)]
+        first = next((i for i, fold in enumerate(folds) if self.needed(margin, n_trainings, fold=fold) <= margin), None)
+        if first is None:
+            return None
+        low, high = folds[max(first - 1, 0)], folds[first]
+        while high / low > 1.01:
+            middle = math.sqrt(low * high)
+            low, high = (low, middle) if self.needed(margin, n_trainings, fold=middle) <= margin else (middle, high)
+        return high
 
     def _squared_weights(self) -> Floats:
         """Of the group, 1; of the others, their shares of the others' patients; all squared, since groups vary independently."""

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -43,7 +44,7 @@ def informative_units(design: TrainingDesign, finding_index: int, target: Privac
         finding_index: k.
         target: whose mu counts.
     """
-    mu = gaussian_mu(target)
+    mu = _mu(target)
     # Released prevalences are cut off like this before findings are weighted.
     weights = finding_weights(np.clip(np.array(design.prevalences), *PREVALENCE_RANGE)[:, None])[:, 0]
     variances = np.array([p * (1 - p) for p in design.prevalences])
@@ -51,3 +52,9 @@ def informative_units(design: TrainingDesign, finding_index: int, target: Privac
     bound = private_settings(ratio).max_grad_norm or math.inf  # never None in private settings
     size = math.hypot(bound, math.sqrt(float(np.square(weights) @ variances) / design.images_per_unit))
     return float(design.n_units * mu * weights[finding_index] * variances[finding_index] / size)
+
+
+@lru_cache(maxsize=256)
+def _mu(target: PrivacyTarget) -> float:
+    """`gaussian_mu`, found once a budget: a plan asks for it in every row."""
+    return gaussian_mu(target)

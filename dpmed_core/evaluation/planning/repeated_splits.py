@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dpmed_core.evaluation.planning.comparison import Comparison
 from dpmed_core.evaluation.tables.over_splits import TEST_TO_TRAIN
@@ -45,6 +46,7 @@ def splits_advice(comparison: Comparison, one_split: float | None, *, recipe: st
     return SplitsAdvice(loss, composed_epsilon(target, N_SPLITS) if recipe == PROBE.name else None, worth)
 
 
+@lru_cache(maxsize=256)
 def composed_epsilon(target: PrivacyTarget, n_trainings: int) -> float:
     """What so many trainings of recipe `probe` at `target` spend on a patient of all of them, at the same delta: exact, since Gaussian
     mechanisms of mu compose to one of sqrt(n) mu (Dong, Roth & Su 2022, corollary 3.3).
