@@ -207,7 +207,7 @@ def test_from_pictures_to_a_figure(dpmed, manifest, tmp_path):
     assert judged["family"]["margin"] == 0.05 and judged["costs"][0]["epsilon"] in (8, 30)
     plan = judged["analysis_plan"]
     assert plan["planned"]["epsilons"] == [8.0, 30.0] and plan["planned"]["margin"] == 0.02 and not plan["is_first"]
-    assert plan["departures"] == ["groups by sex and age", "a margin of 0.05"]
+    assert plan["departures"] == ["groups by sex and age, cut at 60", "a margin of 0.05"]
     assert all("a margin of 0.05" in row["analysis_plan"] for row in judged["verdicts"])
     as_planned = json.loads(dpmed("evaluate", "--cohort", "images", "--by", "sex", "--json").stdout)
     assert as_planned["analysis_plan"]["is_first"] and {row["analysis_plan"] for row in as_planned["verdicts"]} == {"as planned"}

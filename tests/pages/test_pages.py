@@ -77,7 +77,7 @@ def test_finished_runs_are_listed_on_the_page_train(asked, finish, open_page):
         finish(spec)
     app = open_page("train")
     assert not app.exception
-    assert [expander.label for expander in app.expander] == ["2 finished"]
+    assert "2 finished" in [expander.label for expander in app.expander]
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def test_a_whole_ledger_has_nothing_wrong(installation, begin):
     begin(2, end=None)
     begin(3, private=False)
     found = check_ledger(installation.ledger)
-    assert found.problems == () and found.n_entries == 11
+    assert found.problems == () and found.n_entries == 12
     assert check_ledger(installation.ledger, expected_head=found.head[:8]).problems == ()
     assert "later, ledger" in check_ledger(installation.ledger, expected_head="0123abcd").problems[0]
 
