@@ -41,11 +41,13 @@ def show_verdicts(tables: EvaluationTables, plans: PlanRecord, shown: Choice) ->
     if at_budget.empty:
         st.markdown("There is no model without privacy to compare with: train one on the page *Train*.")
     look = Look(recipe=shown.recipe, unit=shown.unit, epsilon=shown.epsilon, attribute=shown.attribute, finding=shown.finding)
-    st.caption(f"Margin: {plans.plan.margin:g} of AUROC. {_judged_together(at_budget)}{plans.sentence()}")
+    # Of groups without a verdict there is nothing to say of margin and multiplicity.
+    about = f"Margin: {plans.plan.margin:g} of AUROC. {_judged_together(at_budget)}" if shown.attribute in plans.plan.attributes else ""
+    st.caption(f"{about}{plans.sentence()}")
     if (why := plans.why_exploratory(look)) and not plans.is_exploratory:
         st.caption(f":material/explore: {why}")
     # A closed expander's table is not sent with every move of the slider.
-    table = st.expander(f"All {len(at_budget)} comparisons of the analysis plan", key="verdicts-open", on_change="rerun")
+    table = st.expander(f"All {len(at_budget)} comparisons of the analysis plan at this budget", key="verdicts-open", on_change="rerun")
     if table.open:
         table.dataframe(
             _in_words(at_budget), hide_index=True, column_config=_three_digits("Loss", "Others' loss", "Difference", "at least", "at most")
