@@ -30,7 +30,7 @@ def server(tmp_path):
     for i in range(N_IMAGES):
         pixels = np.random.default_rng(i % 29).integers(0, 256, (30, 20), dtype=np.uint8)
         Image.fromarray(pixels).save(root / f"{i}.png")
-        lines.append(f"{i}.png,p{i},{'abc' if i == 4 else 40 + i},{'FM'[i % 2]},{i % 2},{i // 2 % 2}")
+        lines.append(f"{'none' if i == 4 else i}.png,p{i},{40 + i},{'FM'[i % 2]},{i % 2},{i // 2 % 2}")
     (root / "images.csv").write_text("\n".join(lines))
     return root
 

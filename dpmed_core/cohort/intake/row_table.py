@@ -105,6 +105,7 @@ class SelectedRows:
         split_conflicts: rows of each patient whose rows name different parts of the split.
         persons: the person of each patient (both as keyed hashes) whose identifier is not written in the comparable form; every other
             patient's person is its own hash.
+        remarks: rows that were read otherwise than they stand, by the name of the remark.
     """
 
     n_rows: int
@@ -112,6 +113,7 @@ class SelectedRows:
     problems: list[Problem]
     split_conflicts: tuple[tuple[int, ...], ...] = ()
     persons: dict[str, str] = field(default_factory=dict, repr=False)
+    remarks: "dict[str, array[int]]" = field(default_factory=dict, repr=False)
 
 
 def select_rows(source: Source, *, key: bytes) -> SelectedRows:
@@ -130,6 +132,7 @@ def select_rows(source: Source, *, key: bytes) -> SelectedRows:
     parts: dict[str, Part | None] = {}  # of each patient; None once two rows disagree
     hashes: dict[str, str] = {}
     persons: dict[str, str] = {}
+    remarks: dict[str, array[int]] = {}
     n_rows = 0
     for row in source.rows:
         n_rows += 1
@@ -145,12 +148,14 @@ def select_rows(source: Source, *, key: bytes) -> SelectedRows:
             problems.extend(row.problems)
         else:
             row_table.add(row, patient)
+            for remark in row.remarks:
+                remarks.setdefault(remark, array("q")).append(row.row)
     split_conflicts: dict[str, list[int]] = {patient: [] for patient, part in parts.items() if part is None}
     # The conflicts are known only after the last row, so rows are removed afterwards.
     kept = row_table.only(_keep(row_table, split_conflicts, problems)) if parts else row_table
     if not len(kept):
         raise no_usable_row(n_rows, problems)
-    return SelectedRows(n_rows, kept, problems, tuple(tuple(rows) for rows in split_conflicts.values() if rows), persons)
+    return SelectedRows(n_rows, kept, problems, tuple(tuple(rows) for rows in split_conflicts.values() if rows), persons, remarks)
 
 
 def no_usable_row(n_rows: int, problems: Sequence[Problem]) -> CohortError:

@@ -1,10 +1,12 @@
 """All checks of a cohort that is about to be stored."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
+from dpmed_core.cohort.intake.row_table import SelectedRows
 from dpmed_core.cohort.report import Check, Problem, Severity, by_weight
+from dpmed_core.cohort.sources.remarks import remark_sentence
 from dpmed_core.cohort.validation.duplicates import identical_checks
 from dpmed_core.cohort.validation.exposure import exposure_checks
 from dpmed_core.cohort.validation.identifiers import identifier_checks
@@ -17,19 +19,18 @@ from dpmed_core.imaging.stored_format import CONSTANT
 from dpmed_core.phrases import counted
 
 
-def validate(
-    inputs: ValidationInputs, problems: Sequence[Problem], split_conflicts: Sequence[tuple[int, ...]], image_warnings: ImageWarnings
-) -> tuple[Check, ...]:
+def validate(inputs: ValidationInputs, rows: SelectedRows, problems: Sequence[Problem], image_warnings: ImageWarnings) -> tuple[Check, ...]:
     """The results of all checks, the most serious first.
 
     Args:
         inputs: the cohort.
-        problems: of the rows left out.
-        split_conflicts: rows of each patient whose rows name different parts.
+        rows: of the source, with the remarks about them.
+        problems: of the rows left out, and of images that cannot be read.
         image_warnings: warnings about single images.
     """
     found = chain(
-        skipped_checks(problems, split_conflicts),
+        skipped_checks(problems, rows.split_conflicts),
+        row_remark_checks(rows.remarks),
         image_warning_checks(image_warnings),
         identifier_checks(inputs),
         identical_checks(inputs),
@@ -41,6 +42,12 @@ def validate(
         noise_checks(inputs),
     )
     return by_weight(found)
+
+
+def row_remark_checks(remarks: Mapping[str, Sequence[int]]) -> Iterator[Check]:
+    """One check for each kind of remark about rows that were read otherwise than they stand, e.g. an age that counts as unknown."""
+    for name, rows in sorted(remarks.items()):
+        yield Check(name, Severity.WARNING, len(rows), remark_sentence(name, len(rows)), tuple(rows))
 
 
 def image_warning_checks(image_warnings: ImageWarnings) -> Iterator[Check]:
