@@ -12,8 +12,8 @@ from dpmed_core.cohort.sources.rows import PATIENTS_UNKNOWN, Source
 from dpmed_core.cohort.sources.tables import Table, TableRows, plain_name, sampled
 from dpmed_core.cohort.sources.values import Uncertain
 from dpmed_core.errors import UploadError
-from dpmed_core.imaging.image import PICTURE_SUFFIXES
 from dpmed_core.imaging.modality import Modality
+from dpmed_core.imaging.picture import PICTURE_SUFFIXES
 from dpmed_core.uploads.image_column import relative_paths
 
 VOLUME_SUFFIXES = (".nii", ".nii.gz", ".mha", ".mhd")
@@ -112,7 +112,7 @@ def table_facts(path: Path) -> TableFacts:
     sample, n_rows = sampled(table, SAMPLE)
     columns = tuple(dict.fromkeys(table.columns))
     labels = tuple(name for name in columns if _holds_labels(sample[name]))
-    chosen = {role: _named(columns, names) for role, names in NAMES.items()}
+    chosen: dict[str, Any] = {role: _named(columns, names) for role, names in NAMES.items()}
     # Contents are better evidence than names: a column of file names is one whatever it is called.
     chosen["image"] = _holding_images(sample, columns) or chosen["image"]
     # "set" or "part" may mean anything, so the values must be those of a split; likewise for the sex.

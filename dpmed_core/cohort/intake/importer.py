@@ -177,7 +177,7 @@ def _report(
 ) -> ImportReport:
     """The import report: notes of the source, results of the checks, and counts."""
     notes = (Check("source", Severity.WARNING, 1, note) for note in source.notes)
-    checks = by_weight([*notes, *validate(inputs, rows, problems, image_warnings)])
+    checks = by_weight([*notes, *validate(inputs, problems, rows.split_conflicts, image_warnings, row_remarks=rows.remarks)])
     return ImportReport(
         n_rows=rows.n_rows,
         n_imported=len(cases),

@@ -117,6 +117,7 @@ class CsvTable:
                 raise self._fault(again, irregular) from None
 
     def _batches(self, columns: Sequence[int], irregular: "_IrregularRows", block_bytes: int) -> Iterator[NumberedRows]:
+        """`batches`, in blocks of `block_bytes` of the file, which must each hold a whole row."""
         n_values = len(self.columns) + irregular.n_beyond
         names = list(map(str, range(n_values)))
         # What stands beyond the header is converted too, so that it can be refused where it is not blank.

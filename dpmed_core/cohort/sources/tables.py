@@ -104,7 +104,7 @@ class Table:
         positions = range(len(self.columns)) if columns is None else [self.columns.index(name) for name in columns]
         numbers, batches = zip(*self.batches(positions), strict=True)
         labels = list(map(str, range(len(positions))))
-        text = pa.Table.from_batches([batch.rename_columns(labels) for batch in batches]).to_pandas()
+        text: pd.DataFrame = pa.Table.from_batches([batch.rename_columns(labels) for batch in batches]).to_pandas()
         text.columns = pd.Index([self.columns[position] for position in positions], dtype=str)
         text.index = pd.Index(np.concatenate(numbers))
         if text.empty:

@@ -85,7 +85,7 @@ class Workbook:
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """The workbook at `path`, read row by row; cells with formulas have the values that were last computed."""
-    from openpyxl import load_workbook  # rarely needed, and slow to import
+    from openpyxl import load_workbook  # type: ignore[import-untyped]  # rarely needed, and slow to import
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about styles and extensions, which are not read

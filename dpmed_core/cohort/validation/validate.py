@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
-from dpmed_core.cohort.intake.row_table import SelectedRows
 from dpmed_core.cohort.report import Check, Problem, Severity, by_weight
 from dpmed_core.cohort.sources.remarks import remark_sentence
 from dpmed_core.cohort.validation.duplicates import identical_checks
@@ -19,18 +18,26 @@ from dpmed_core.imaging.stored_format import CONSTANT
 from dpmed_core.phrases import counted
 
 
-def validate(inputs: ValidationInputs, rows: SelectedRows, problems: Sequence[Problem], image_warnings: ImageWarnings) -> tuple[Check, ...]:
+def validate(
+    inputs: ValidationInputs,
+    problems: Sequence[Problem],
+    split_conflicts: Sequence[tuple[int, ...]],
+    image_warnings: ImageWarnings,
+    *,
+    row_remarks: Mapping[str, Sequence[int]],
+) -> tuple[Check, ...]:
     """The results of all checks, the most serious first.
 
     Args:
         inputs: the cohort.
-        rows: of the source, with the remarks about them.
-        problems: of the rows left out, and of images that cannot be read.
+        problems: of the rows left out.
+        split_conflicts: rows of each patient whose rows name different parts.
         image_warnings: warnings about single images.
+        row_remarks: rows that were read otherwise than they stand, by the name of the remark.
     """
     found = chain(
-        skipped_checks(problems, rows.split_conflicts),
-        row_remark_checks(rows.remarks),
+        skipped_checks(problems, split_conflicts),
+        row_remark_checks(row_remarks),
         image_warning_checks(image_warnings),
         identifier_checks(inputs),
         identical_checks(inputs),
