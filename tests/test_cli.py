@@ -102,7 +102,7 @@ def manifest(tmp_path):
         pixels[:20] += np.uint8(60 * label)
         Image.fromarray(pixels).save(tmp_path / f"{i}.png")
         lines.append(f"{i}.png,p{i // 2},{30 + i // 2},{'FM'[i // 2 % 2]},{label}")
-    lines.append("0.png,p99,abc,F,0")
+    lines.append("none.png,p99,50,F,0")
     (tmp_path / "manifest.csv").write_text("\n".join(lines))
     return tmp_path / "manifest.csv"
 
@@ -182,7 +182,7 @@ def test_from_pictures_to_a_figure(dpmed, manifest, tmp_path):
     added = dpmed("cohort", "add", "images", "--manifest", str(manifest), "--findings", "mass", "--json")
     report = json.loads(added.stdout)
     assert (report["n_imported"], report["n_patients"], len(report["problems"])) == (120, 60, 1)
-    assert "Row 122, column age" in added.stderr
+    assert "Row 122, column image" in added.stderr
     asked = json.loads(
         dpmed("sweep", "--cohort", "images", "--recipe", "probe", "--epsilons", "8,30", "--seeds", "1", "--wait", "--json").stdout
     )

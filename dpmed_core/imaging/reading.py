@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from dpmed_core.phrases import counted
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -27,10 +29,10 @@ class Reading:
 def bits_words(used: int, allocated: int) -> str:
     """Used bits of those that a value takes.
 
-    >>> bits_words(12, 16), bits_words(8, 8)
-    ('12 of 16 bits', '8 bits')
+    >>> bits_words(12, 16), bits_words(8, 8), bits_words(1, 1)
+    ('12 of 16 bits', '8 bits', '1 bit')
     """
-    return f"{used} of {allocated} bits" if used != allocated else f"{used} bits"
+    return f"{used} of {allocated} bits" if used != allocated else counted(used, "bit", "bits")
 
 
 def values_words(low: float, high: float) -> str:

@@ -116,11 +116,16 @@ class SelectedRows:
     remarks: "dict[str, array[int]]" = field(default_factory=dict, repr=False)
 
 
-def select_rows(source: Source, *, key: bytes) -> SelectedRows:
+def select_rows(source: Source, *, key: bytes, one_writing: bool = False) -> SelectedRows:
     """The rows of `source` that can be read, and the problems of the others.
 
     A patient whose rows name different parts is left out entirely: otherwise a model would be tested on a patient that it was trained on.
     This depends on that patient's own rows alone. If some rows name a part, rows without one are left out.
+
+    Args:
+        source: whose rows.
+        key: of keyed hashes.
+        one_writing: compare patients' identifiers by their comparable form: those that differ only in writing are one patient's.
 
     Raises:
         CohortError: no row can be read, or a column has a reserved name.
@@ -137,9 +142,10 @@ def select_rows(source: Source, *, key: bytes) -> SelectedRows:
     for row in source.rows:
         n_rows += 1
         if (patient := hashes.get(row.patient)) is None:
-            patient = hashes[row.patient] = keyed_hex(key, "patient", row.patient)
+            person = person_of_identifier(row.patient, key=key)
+            patient = hashes[row.patient] = person if one_writing else keyed_hex(key, "patient", row.patient)
             # The identifier is known here alone. Only what differs is kept: there may be a million patients.
-            if (person := person_of_identifier(row.patient, key=key)) != patient:
+            if person != patient:
                 persons[patient] = person
         # Rows with problems count here too: a patient in two parts is left out even if one of the rows is unusable.
         if row.part is not None and parts.setdefault(patient, row.part) is not row.part:
@@ -158,12 +164,27 @@ def select_rows(source: Source, *, key: bytes) -> SelectedRows:
     return SelectedRows(n_rows, kept, problems, tuple(tuple(rows) for rows in split_conflicts.values() if rows), persons, remarks)
 
 
-def no_usable_row(n_rows: int, problems: Sequence[Problem]) -> CohortError:
+class NoUsableRowError(CohortError):
+    """No row of a source can be used.
+
+    Attributes:
+        n_rows: of the source.
+        problems: of its rows.
+    """
+
+    def __init__(self, message: str, n_rows: int, problems: Sequence[Problem]) -> None:
+        """The error with `message`, about `problems` of `n_rows` rows."""
+        super().__init__(message)
+        self.n_rows, self.problems = n_rows, tuple(problems)
+
+
+def no_usable_row(n_rows: int, problems: Sequence[Problem]) -> NoUsableRowError:
     """The error of a source without a usable row."""
     if not problems:
-        return CohortError("The source has no rows, so nothing was imported: check that it is the right one.")
+        return NoUsableRowError("The source has no rows, so nothing was imported: check that it is the right one.", 0, ())
     first = min(problems, key=lambda problem: problem.row or 0).sentence()
-    return CohortError(f"None of the {counted(n_rows, 'row', 'rows')} can be used, so nothing was imported. The first problem: {first}")
+    none = f"None of the {counted(n_rows, 'row', 'rows')} can"
+    return NoUsableRowError(f"{none} be used, so nothing was imported. The first problem: {first}", n_rows, problems)
 
 
 def image_of(image: HeldLocation) -> ImageLocation:

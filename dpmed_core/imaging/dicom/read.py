@@ -71,11 +71,15 @@ def read_dicom(path: Path, *, modality: Modality = Modality.RADIOGRAPH) -> Dicom
 
 
 def _reading(image: Displayed, header: DicomHeader) -> Reading:
-    """How the image was read; a photometric interpretation that is none of DICOM's is not shown, since it could be any text."""
-    photometric = header.photometric if PHOTOMETRIC.fullmatch(header.photometric) else "not one of DICOM's"
+    """How the image was read."""
     assumed = [*image.assumed, *([] if header.text("PhotometricInterpretation") else ["no photometric interpretation: MONOCHROME2"])]
     kind = f"DICOM, {syntax_words(header.transfer_syntax)}"
-    return Reading(kind, image.bits, image.values, photometric=photometric, assumed=tuple(assumed))
+    return Reading(kind, image.bits, image.values, photometric=photometric_words(header), assumed=tuple(assumed))
+
+
+def photometric_words(header: DicomHeader) -> str:
+    """The photometric interpretation; one that is none of DICOM's is not shown, since it could be any text."""
+    return header.photometric if PHOTOMETRIC.fullmatch(header.photometric) else "not one of DICOM's"
 
 
 def syntax_words(syntax: str) -> str:
