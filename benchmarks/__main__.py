@@ -21,6 +21,7 @@ MODULES = {
     "ledger": "ledger_total",
     "page": "page",
     "pointing": "pointing",
+    "polarity": "polarity",
     "probe": "probe",
     "inference": "inference",
     "recipes": "recipes",

@@ -90,10 +90,17 @@ def kinds_of_files(row_table: RowTable, *, seconds: float = LOOK_SECONDS) -> tup
 
 
 def read_some(row_table: RowTable, firsts: Sequence[int], modality: Modality) -> list[ReadRow]:
-    """Images as they would be read: some taken evenly from the rows, since neighbours are often of one patient, and those at `firsts`."""
-    evenly: NDArray[np.int64] = np.linspace(0, len(row_table) - 1, READ_EVENLY[modality]).astype(int)
+    """Images as they would be read: some taken evenly from the rows, since neighbours are often of one patient, and one of each other kind.
+
+    Args:
+        row_table: the rows that can be read.
+        firsts: the index of a first row of each kind.
+        modality: of the images.
+    """
+    evenly: NDArray[np.int64] = np.unique(np.linspace(0, len(row_table) - 1, READ_EVENLY[modality]).astype(int))
+    among_them = {_kind(row_table.images[index]) for index in evenly.tolist()}
     read = []
-    for index in dict.fromkeys([*np.unique(evenly).tolist(), *firsts]):
+    for index in [*evenly.tolist(), *(first for first in firsts if _kind(row_table.images[first]) not in among_them)]:
         try:
             stored, problem = read_image(image_of(row_table.images[index]), modality=modality), ""
         except ImageError as error:

@@ -25,6 +25,8 @@ SEPARATORS = (",", ";", "\t", "|")
 SEPARATOR_LINE = "sep="
 """Excel writes and reads a first line that names the separator, e.g. "sep=;"."""
 LONGEST_HEADER, HEADER_ROW = 1 << 20, 1
+REPLACED = "\ufffd"
+"""The character that stands for what cannot be decoded."""
 BLOCK_BYTES = 1 << 20
 """Bytes of the file that are parsed at once; a row must be shorter."""
 LONG_ROWS_BYTES = 1 << 26
@@ -82,15 +84,14 @@ class CsvTable:
             if start.startswith(beginning):
                 raise TableFaultError(what)
         encoding = _encoding(start)
-        try:
-            with _text(path, encoding) as lines:
-                line, n_before = lines.readline(LONGEST_HEADER), 0
-                if line.lower().startswith(SEPARATOR_LINE):
-                    line, n_before = lines.readline(LONGEST_HEADER), 1
-                separator = max(SEPARATORS, key=line.count)
-                header = [name.strip() for name in next(csv.reader([line], delimiter=separator), [])]
-        except UnicodeError:
-            raise TableFaultError(_where_not_text(path, encoding)) from None
+        with _text(path, encoding) as lines:
+            line, n_before = lines.readline(LONGEST_HEADER), 0
+            if line.lower().startswith(SEPARATOR_LINE):
+                line, n_before = lines.readline(LONGEST_HEADER), 1
+        if REPLACED in line:
+            raise TableFaultError(_where_not_text(path, encoding))
+        separator = max(SEPARATORS, key=line.count)
+        header = [name.strip() for name in next(csv.reader([line], delimiter=separator), [])]
         # Any bytes are UTF-16, so what begins like it by chance has neither a line break nor a separator.
         if not header or (encoding != UTF_8 and not line.endswith("\n") and separator not in line):
             raise TableFaultError("")
@@ -246,7 +247,7 @@ def _has_one_value_more(table: CsvTable) -> bool:
         next(rows, None)
         try:
             first = next(rows, [])
-        except (csv.Error, UnicodeError):
+        except csv.Error:
             return False
     return len(first) == len(table.columns) + 1 and not first[-1].strip()
 
@@ -256,9 +257,10 @@ def _opened(path: Path) -> Any:
 
 
 def _text(path: Path, encoding: str) -> IO[str]:
+    """The file as text; what is no text has a replacement character, since it may stand in a column that is not used."""
     if path.suffix.lower() == ".gz":
-        return gzip.open(path, "rt", encoding=encoding, newline="")
-    return path.open(encoding=encoding, newline="")
+        return gzip.open(path, "rt", encoding=encoding, newline="", errors="replace")
+    return path.open(encoding=encoding, newline="", errors="replace")
 
 
 def _encoding(start: bytes) -> str:
