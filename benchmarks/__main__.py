@@ -18,6 +18,7 @@ MODULES = {
     "import": "importing",
     "import-kills": "import_kills",
     "kills": "kills",
+    "manifest": "manifest",
     "ledger": "ledger_total",
     "page": "page",
     "pointing": "pointing",

@@ -52,7 +52,8 @@ def read_picture(path: Path) -> Picture:
         ImageError: it is none of these, has several pages, is too large, constant, or damaged.
     """
     try:
-        with Image.open(path, formats=FORMATS) as picture:
+        # As an open file: of a path, Pillow 13 maps an uncompressed TIFF with the size that it has once turned, which scrambles it.
+        with path.open("rb") as file, Image.open(file, formats=FORMATS) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise ImageError(f"has {picture.width * picture.height:,} pixels, more than {MAX_PIXELS:,} pixels: export it smaller.")
             return _read(picture, path)
