@@ -13,7 +13,7 @@ from dpmed_core.cohort.intake.importer import import_manifest
 from dpmed_core.installation import Installation
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-LONGEST = 40_000
+LONGEST = 120_000
 """Milliseconds that a loaded machine may take; nothing here measures speed."""
 N_IMAGES = 1500
 
@@ -64,7 +64,7 @@ def test_a_folder_of_1500_images_is_imported_by_clicking_and_the_sidebar_follows
     expect(chosen).to_have_value("ward-7", timeout=LONGEST)
     shoot(page, "finished")
     page.get_by_role("link", name="Overview").click()
-    expect(page.get_by_role("heading", name=re.compile("ward-7|Overview|Cohort")).first).to_be_visible(timeout=LONGEST)
+    expect(page.get_by_role("heading", name="What does privacy cost?")).to_be_visible(timeout=LONGEST)
     expect(chosen).to_have_value("ward-7", timeout=LONGEST)
     assert len(Installation.open(settings).cohorts.load("ward-7").cases) == N_IMAGES
 

@@ -8,7 +8,7 @@ from dpmed_core.phrases import counted
 
 SMALLEST_SPAN = 8
 """Least difference between the darkest and the brightest pixel, of 255 grey levels; a smaller one shows no anatomy."""
-NARROW_SPAN = 48
+NARROW_SPAN = 40
 """A span between `SMALLEST_SPAN` and this one is so dark, bright or flat that a reader would choose another window."""
 MOST_CLIPPED = 0.5
 """Largest share of the image, black borders excluded, that may be pure black or pure white."""

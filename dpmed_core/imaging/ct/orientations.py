@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from dpmed_core.errors import ImageError
 
 SMALL_DEGREES, LARGE_DEGREES = 1.0, 45.0
-SPACING_SHARE = 0.01
+SPACING_SHARE, LARGE_SPACING_SHARE = 0.01, 0.1
 
 FORMS_DIFFER = "its header says in two ways how it lies in the patient (sform and qform), which differ a little; the sform was used"
 TWO_WAYS = "says in two ways how it lies in the patient (sform and qform)"
@@ -18,7 +18,7 @@ def forms_warnings(header: Any) -> list[str]:
     """A warning if sform and qform of a NIfTI `header` differ a little; none if they agree, or only one is set.
 
     Raises:
-        ImageError: one is the mirror image of the other, or they differ so much that axes are exchanged or reversed.
+        ImageError: one is the mirror image of the other, or they differ so much that axes are exchanged or sizes are wrong.
     """
     sform, qform = header.get_sform(coded=True)[0], header.get_qform(coded=True)[0]
     if sform is None or qform is None:
@@ -30,6 +30,8 @@ def forms_warnings(header: Any) -> list[str]:
     degrees = float(np.rad2deg(np.arccos(np.clip((one * other).sum(axis=0).min(), -1, 1))))
     if degrees > LARGE_DEGREES:
         raise ImageError(f"{TWO_WAYS}, and they differ by {degrees:.0f} degrees: save it with one of them.")
+    if not np.allclose(step, other_step, rtol=LARGE_SPACING_SHARE, atol=0):
+        raise ImageError(f"{TWO_WAYS}, with different distances between voxels: save it with one of them.")
     differs = degrees > SMALL_DEGREES or not np.allclose(step, other_step, rtol=SPACING_SHARE, atol=0)
     return [FORMS_DIFFER] if differs else []
 

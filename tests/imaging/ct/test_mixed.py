@@ -127,6 +127,7 @@ def test_forms_that_mirror_each_other_are_refused(tmp_path: Path, scan: np.ndarr
 
 def test_forms_that_exchange_axes_are_refused_and_a_small_turn_gets_a_remark(tmp_path: Path, scan: np.ndarray) -> None:
     assert "differ by 180 degrees" in refusal(nifti(tmp_path / "a.nii", scan, sform=turned(180), qform=AFFINE))
+    assert "different distances" in refusal(nifti(tmp_path / "d.nii", scan, sform=np.diag([-2.0, -2.0, 4.5, 1.0]), qform=AFFINE))
     assert FORMS_DIFFER in read_scan(nifti(tmp_path / "b.nii", scan, sform=turned(5), qform=AFFINE)).warnings
     assert FORMS_DIFFER not in read_scan(nifti(tmp_path / "c.nii", scan, sform=turned(0.3), qform=AFFINE)).warnings
 
