@@ -56,6 +56,7 @@ def test_a_folder_of_1500_images_is_imported_by_clicking_and_the_sidebar_follows
     page.get_by_role("button", name="Preview").click()
     expect(page.get_by_text("1,500 of 1,500 rows")).to_be_visible(timeout=LONGEST)
     expect(page.get_by_text("What will be read")).to_be_visible(timeout=LONGEST)
+    page.wait_for_timeout(3000 if os.environ.get("DPMED_SCREENSHOTS") else 0)
     shoot(page, "preview")
     page.get_by_label("Name of the new cohort").fill("ward-7")
     page.get_by_role("button", name="Import", exact=True).click()
