@@ -4,6 +4,7 @@
     ├── SettingsError         an environment variable or file of the installation is unusable
     ├── CohortError           a cohort cannot be imported, found or used
     │   ├── ImageError        one image cannot be read; the importer reports it and continues
+    │   ├── NoUsableRowError  no row of a source can be used (in `cohort.intake.row_table`, with its rows' problems)
     │   └── CancelledImportError  the user cancelled an import; nothing of it is kept
     ├── UploadError           an uploaded archive, or a folder chosen for import, is refused
     ├── SpecError             the requested training run cannot be trained as specified

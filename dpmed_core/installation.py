@@ -1,6 +1,10 @@
 """One installation: its settings, its secret key and its stores."""
 
 import logging
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -8,7 +12,7 @@ from pathlib import Path
 from dpmed_core.cohort.store import CohortStore
 from dpmed_core.database import Database
 from dpmed_core.files import restrict_to_owner
-from dpmed_core.keyed_hash import installation_key
+from dpmed_core.keyed_hash import KEY_BYTES, KEY_FILE, installation_key
 from dpmed_core.privacy.ledger.chain import Chain
 from dpmed_core.privacy.ledger.ledger import Ledger
 from dpmed_core.reader_study.store import ReaderStudyStore
@@ -83,6 +87,26 @@ class Installation:
         # The cohort last: after an interruption it is still there by name, and removing it again removes the rest.
         self.cohorts.remove(name)
         return withdrawn
+
+
+@contextmanager
+def dry_run(settings: Settings) -> Iterator[tuple[CohortStore, Path]]:
+    """(the store of cohorts, to ask about names and for its key; a folder for a draft): both for looking, since nothing of it stays.
+
+    A data folder that does not exist is not created: the key is then a random one.
+    """
+    has_key = (settings.data_dir / KEY_FILE).exists()
+    store = Installation.open(settings).cohorts if has_key else CohortStore(settings.cohorts_dir, secrets.token_bytes(KEY_BYTES))
+    # Pixels of patients belong into the data folder, which is closed to others; a temporary folder is so too.
+    with store.draft() if settings.cohorts_dir.exists() else _temporary_folder() as folder:
+        yield store, folder
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    """A folder of mode 0700 that is removed when the block ends."""
+    with tempfile.TemporaryDirectory(prefix="dpmed-") as folder:
+        yield Path(folder)
 
 
 @cache

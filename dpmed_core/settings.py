@@ -22,6 +22,9 @@ class Settings(BaseSettings):
     database_url: str | None = Field(None, description="SQLAlchemy URL of the database; default: SQLite in the data folder")
     workers: int = Field(2, ge=1, le=256, description="training processes of the engine's own scheduler")
     import_dir: Path | None = Field(None, description="folder on the server whose subfolders the import page offers; none: upload only")
+    upload_mib: int = Field(
+        1024, ge=1, le=1 << 20, description="largest archive, in MiB, that can be uploaded; the server holds it in memory while it arrives"
+    )
     demo: bool = Field(True, description="create and train the synthetic demo cohort if the data folder is empty")
     demo_cases: int = Field(1600, ge=60, le=200_000, description="images in the demo cohort that is created automatically")
     show_training_cases: bool = Field(

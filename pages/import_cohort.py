@@ -9,22 +9,29 @@ import streamlit as st
 
 from dpmed_core.cohort.display_names import IMAGE_WORDS, column_title
 from dpmed_core.cohort.schema import Part
+from dpmed_core.cohort.sources.values import Uncertain
+from dpmed_core.errors import UploadError
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.imaging.stored_format import FORMS, scan_caption
 from dpmed_core.phrases import counted, duration_in_words
 from dpmed_core.uploads.columns import ColumnMap, TableFacts, likely_modality, table_facts
-from dpmed_core.uploads.image_column import folders_under, tables_under
+from dpmed_core.uploads.folders import tables_under
 from dpmed_core.uploads.jobs import UNDER_WAY, Job, Jobs, Stage
 from dpmed_core.uploads.limits import DEFAULT_LIMITS, GIB
 from dpmed_core.uploads.preview import ImportPreview
 from dpmed_core.uploads.steps import root_of
+from widgets.choices import follow_cohort
+from widgets.importing import choose_folder, show_what_is_read
 from widgets.lookup import guarded, installation
 from widgets.report import show_report
 
 REFRESH_SECONDS = 1.0
 PREVIEWS_A_ROW = 8
+ROWS_NAMED, GROUPS_NAMED = 6, 5
 NOT_THERE = "— not in this table —"
 MODALITIES = {Modality.RADIOGRAPH: "Radiographs, one image per row", Modality.CT: "CT, one scan per row"}
+UNCERTAIN_WORDS = {Uncertain.IGNORE: "unknown", Uncertain.ZERO: "absent (0)", Uncertain.ONE: "present (1)"}
+APART, ONE = "Keep them apart: they are different patients", "Each group is one patient"
 STEPS = {
     Stage.UNPACKING: "Checking the files",
     Stage.PREVIEWING: "Reading the table and some images",
@@ -50,29 +57,34 @@ def choose_source() -> None:
     """Step 1: an archive, or a folder on the server."""
     st.markdown(
         "You need the images and a table (CSV, Excel or Parquet) with one row per image: its file, its patient, and a column for each "
-        "finding with 1 (present), 0 (absent) or blank (unknown). Radiographs are DICOM, PNG or JPEG files; a CT scan is a folder of "
+        "finding with 1 (present), 0 (absent) or blank (unknown). Radiographs are DICOM, PNG, JPEG or TIFF files; a CT scan is a folder of "
         "DICOM slices, or one enhanced DICOM, NIfTI or MetaImage file."
     )
     upload, folder = st.columns(2, gap="large")
     with upload.container(border=True):
-        st.subheader("Upload a ZIP archive")
-        packed = st.file_uploader("ZIP archive with images and table", type="zip")
-        st.caption(
-            f"At most {DEFAULT_LIMITS.entries:,} files and {DEFAULT_LIMITS.total_bytes // GIB} GiB unpacked. What you upload stays on this "
-            "server, readable only by its user account, and is removed after the import, or after one day."
-        )
-        if packed is not None and st.button("Use this archive", type="primary", icon=":material/unarchive:"):
-            go_to(jobs().begin_upload(packed))
+        choose_archives()
     with folder.container(border=True):
-        st.subheader("Or choose a folder on the server")
-        root = installation().settings.import_dir
-        if root is None:
-            st.caption("No folder is offered here. An administrator can set one with `DPMED_IMPORT_DIR`.")
-        else:
-            chosen = st.selectbox("Folder", folders_under(root), format_func=lambda name: "The whole folder" if name == "." else name)
-            if st.button("Use this folder", icon=":material/folder_open:"):
-                go_to(jobs().begin_folder(chosen))
+        st.subheader("Or choose a folder of this machine")
+        if (root := installation().settings.import_dir) is None:
+            st.caption("For any number of images that are on this machine: start DPMed with `DPMED_IMPORT_DIR` set to a folder above them.")
+        elif (chosen := choose_folder(root)) is not None:
+            go_to(jobs().begin_folder(chosen))
     show_others()
+
+
+def choose_archives() -> None:
+    """An upload of one archive or several."""
+    most = installation().settings.upload_mib
+    st.subheader("Upload a ZIP archive")
+    packed = st.file_uploader("ZIP archives with images and table", type="zip", accept_multiple_files=True, max_upload_size=most)
+    st.caption(
+        f"At most {most:,} MiB an archive; what is larger comes in several archives, which are unpacked into one folder: at most "
+        f"{DEFAULT_LIMITS.entries:,} files and {DEFAULT_LIMITS.total_bytes // GIB} GiB unpacked. What you upload stays on this "
+        "server, readable only by its user account, and is removed after the import, or after one day."
+    )
+    label = "Use this archive" if len(packed) < 2 else "Use these archives"
+    if packed and st.button(label, type="primary", icon=":material/unarchive:"):
+        go_to(jobs().begin_upload(*packed))
 
 
 def show_others() -> None:
@@ -172,8 +184,21 @@ def _column_form(facts: TableFacts, guess: ColumnMap, modality: Modality) -> tup
             guess.split,
             f"Your own split into {parts}. If there is none, patients are assigned to the parts by a keyed hash.",
         )
+        uncertain = _uncertain(facts)
         sent = st.form_submit_button("Preview", type="primary", icon=":material/visibility:")
-    return (ColumnMap(image, patient, age, sex, split, tuple(findings), tuple(comorbidities)), kind) if sent else None
+    return (ColumnMap(image, patient, age, sex, split, tuple(findings), tuple(comorbidities), uncertain), kind) if sent else None
+
+
+def _uncertain(facts: TableFacts) -> Uncertain | None:
+    """What uncertain labels become, if there are any; None leaves their rows out."""
+    if not facts.uncertain:
+        return None
+    picked: Uncertain | None = st.selectbox(
+        f"Uncertain labels (-1) of {', '.join(facts.uncertain)} become",
+        [None, *Uncertain],
+        format_func=lambda one: "nothing: their rows are left out" if one is None else UNCERTAIN_WORDS[one],
+    )
+    return picked
 
 
 def show_preview_summary(job: Job) -> None:
@@ -181,7 +206,7 @@ def show_preview_summary(job: Job) -> None:
     summary = ImportPreview.read(job.preview_summary)
     st.subheader("What would be imported")
     for column, (label, value) in zip(
-        st.columns(4),
+        st.columns([3, 2, 2, 2]),
         (
             ("Images", f"{summary.n_usable:,} of {summary.n_rows:,} rows"),
             ("Patients", f"{summary.n_patients:,}"),
@@ -194,11 +219,14 @@ def show_preview_summary(job: Job) -> None:
     counts = pd.DataFrame(summary.findings, columns=["Finding or co-morbidity", "Present", "Absent", "Unknown"])
     counts["Finding or co-morbidity"] = counts["Finding or co-morbidity"].map(column_title)
     st.dataframe(counts, hide_index=True)
+    for sentence in summary.remarks:
+        st.info(sentence, icon=":material/info:")
     if summary.n_problems:
         with st.expander(f"{counted(sum(summary.n_problems.values()), 'row', 'rows')} will be left out"):
             st.dataframe(pd.DataFrame([asdict(problem) for problem in summary.problems]), hide_index=True)
     show_preview(job, summary)
-    confirm(job)
+    show_what_is_read(summary)
+    confirm(job, summary)
 
 
 def show_preview(job: Job, summary: ImportPreview) -> None:
@@ -215,15 +243,18 @@ def show_preview(job: Job, summary: ImportPreview) -> None:
         st.warning(problem.sentence())
 
 
-def confirm(job: Job) -> None:
-    """The cohort's name, and the button that starts the import."""
+def confirm(job: Job, summary: ImportPreview) -> None:
+    """The cohort's name, who is one patient where that is in doubt, and the button that starts the import."""
     with st.form("confirm", border=True):
+        same = _same_patients(summary) if summary.one_person else APART
         name, button = st.columns([3, 1], vertical_alignment="bottom")
         cohort = name.text_input("Name of the new cohort", job.plan().cohort or "", placeholder="lower-case letters, digits and hyphens")
         begun = button.form_submit_button("Import", type="primary", icon=":material/download:")
     if begun:
         installation().cohorts.refuse_unusable(cohort)  # before the images are read, which can take hours
-        job.set_plan(replace(job.plan(), cohort=cohort))
+        if same is None:
+            raise UploadError("Say whether patients whose identifiers differ only in writing are one patient: the guarantee depends on it.")
+        job.set_plan(replace(job.plan(), cohort=cohort, one_writing=same == ONE))
         jobs().start(job, Stage.IMPORTING)
         st.rerun()
     if st.button("Correct the columns", icon=":material/arrow_back:"):
@@ -231,15 +262,33 @@ def confirm(job: Job) -> None:
         st.rerun()
 
 
+def _same_patients(summary: ImportPreview) -> str | None:
+    """Whether identifiers that differ only in writing are one patient's; None until the reader says."""
+    groups = counted(len(summary.one_person), "group of patient identifiers differs", "groups of patient identifiers differ")
+    rows = "; ".join(f"rows {', '.join(map(str, group[:ROWS_NAMED]))}" for group in summary.one_person[:GROUPS_NAMED])
+    more = ", ..." if len(summary.one_person) > GROUPS_NAMED else ""
+    return st.radio(
+        f"{groups} only in writing (capital letters, spaces, separators, leading zeros): {rows}{more}. Who are they?",
+        [APART, ONE],
+        index=None,
+        help="If one patient is taken for two, some of the patient's images may be trained on and others tested on.",
+    )
+
+
 def show_finished(job: Job) -> None:
-    """Step 4: the import report."""
+    """Step 4: the import report; the sidebar follows to the new cohort, once in each browser."""
     name = job.plan().cohort
+    if name in installation().cohorts.names() and not st.session_state.get(f"followed-{job.job_id}"):
+        st.session_state[f"followed-{job.job_id}"] = True
+        follow_cohort(str(name))
+        st.rerun()
     if name not in installation().cohorts.names():
         st.info(f"Cohort {name} was imported, and was removed later.")
     else:
         report = installation().cohorts.report(str(name))
+        images, patients = counted(report.n_imported, "image", "images"), counted(report.n_patients, "patient", "patients")
         st.success(
-            f"Cohort **{name}** is imported: {report.n_imported:,} images of {report.n_patients:,} patients.",
+            f"Cohort **{name}** is imported: {images} of {patients}.",
             icon=":material/check_circle:",
         )
         show_report(report, name=str(name))

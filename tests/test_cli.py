@@ -102,7 +102,7 @@ def manifest(tmp_path):
         pixels[:20] += np.uint8(60 * label)
         Image.fromarray(pixels).save(tmp_path / f"{i}.png")
         lines.append(f"{i}.png,p{i // 2},{30 + i // 2},{'FM'[i // 2 % 2]},{label}")
-    lines.append("0.png,p99,abc,F,0")
+    lines.append("none.png,p99,50,F,0")
     (tmp_path / "manifest.csv").write_text("\n".join(lines))
     return tmp_path / "manifest.csv"
 
@@ -183,7 +183,7 @@ def test_from_pictures_to_a_figure(dpmed, manifest, tmp_path):
     added = dpmed("cohort", "add", "images", "--manifest", str(manifest), "--findings", "mass", "--json")
     report = json.loads(added.stdout)
     assert (report["n_imported"], report["n_patients"], len(report["problems"])) == (120, 60, 1)
-    assert "Row 122, column age" in added.stderr
+    assert "Row 122, column image" in added.stderr
     asked = json.loads(
         dpmed("sweep", "--cohort", "images", "--recipe", "probe", "--epsilons", "8,30", "--seeds", "1", "--wait", "--json").stdout
     )
@@ -232,3 +232,67 @@ def test_from_pictures_to_a_figure(dpmed, manifest, tmp_path):
     removed = json.loads(dpmed("cohort", "remove", "images", "--yes", "--json").stdout)
     assert len(removed["withdrawn_runs"]) == 3
     assert {run["state"] for run in json.loads(dpmed("runs", "--json").stdout)["runs"]} == {"withdrawn"}
+
+
+def everything_under(folder: Path) -> dict[str, int]:
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*") if "calibrations" not in path.parts}
+
+
+@pytest.fixture
+def mixed_manifest(tmp_path):
+    """Thirty images: one of 12 bits in 16, one missing, a patient written in two ways, an age that cannot be read."""
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    lines = ["image,patient_id,age,sex,mass"]
+    for i in range(30):
+        pixels = np.random.default_rng(i).integers(0, 4096 if i == 3 else 256, (24, 24)).astype(np.uint16 if i == 3 else np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+        lines.append(f"{'none' if i == 5 else i}.png,{'P 1' if i == 7 else f'P{i}'},{'old' if i == 9 else 50},F,{i % 2}")
+    (folder / "m.csv").write_text("\n".join(lines))
+    return folder / "m.csv"
+
+
+def test_a_dry_run_prints_the_report_of_an_import_and_stores_nothing(dpmed, mixed_manifest, environment):
+    words = ("--manifest", str(mixed_manifest), "--findings", "mass", "--json")
+    dpmed("cohort", "list")
+    before = everything_under(Path(environment["DPMED_DATA_DIR"]))
+    checked = dpmed("cohort", "check", "images", *words)
+    assert checked.returncode == 1 and everything_under(Path(environment["DPMED_DATA_DIR"])) == before
+    report = json.loads(checked.stdout)
+    assert (report["n_images"], report["n_patients"]) == (29, 29)
+    assert [(row["row"], row["column"]) for row in report["left_out"]] == [(7, "image")]
+    remarks = {row["kind"]: row for row in report["remarks"]}
+    assert remarks["own_range"]["rows"] == [5] and remarks["ages_not_read"]["rows"] == [11]
+    assert (
+        remarks["identifiers_differ_in_writing"]["rows"] == [3, 9] and "--one-writing" in remarks["identifiers_differ_in_writing"]["repair"]
+    )
+    assert all(row["count"] and row["message"] and row["repair"] for row in report["remarks"])
+    assert {one["kind"]: one["count"] for one in report["kinds"]} == {"PNG, 8 bits, grey": 28, "PNG, 16 bits, grey": 1}
+    assert any(one["bits"] == "12 of 16 bits" and one["assumed"] for one in report["read"])
+    added = json.loads(dpmed("cohort", "add", "images", *words).stdout)
+    for name in ("n_images", "n_patients", "remarks", "left_out", "problems", "checks"):
+        assert added[name] == report[name], name
+    again = dpmed("cohort", "check", "images", *words)
+    assert again.returncode == 2 and "already a cohort" in again.stderr and again.stdout == ""
+
+
+def test_identifiers_become_one_patient_only_where_the_owner_says_so(dpmed, mixed_manifest):
+    words = ("--manifest", str(mixed_manifest), "--findings", "mass", "--json")
+    assert json.loads(dpmed("cohort", "check", "images", *words, "--one-writing").stdout)["n_patients"] == 28
+
+
+def test_the_exit_status_of_a_dry_run_says_whether_anything_needs_a_look(dpmed, tmp_path):
+    lines = ["image,patient_id,age,sex,mass", *(f"{i}.png,p{i},{30 + i % 50},{'FM'[i % 2]},{i // 2 % 2}" for i in range(60))]
+    for i in range(60):
+        Image.fromarray(np.random.default_rng(i).integers(0, 256, (20, 20), dtype=np.uint8)).save(tmp_path / f"{i}.png")
+    (tmp_path / "m.csv").write_text("\n".join(lines))
+    (tmp_path / "none.csv").write_text("image,patient_id,mass\nx.png,p,0\ny.png,,0\n")
+    clean = dpmed("cohort", "check", "x", "--manifest", str(tmp_path / "m.csv"), "--findings", "mass")
+    assert clean.returncode == 0, clean.stderr
+    assert "60 of 60 rows would be imported, of 60 patients. Nothing was stored." in clean.stdout
+    nothing = dpmed("cohort", "check", "x", "--manifest", str(tmp_path / "none.csv"), "--findings", "mass", "--json")
+    report = json.loads(nothing.stdout)
+    assert nothing.returncode == 2 and "None of the 2 rows can be used" in nothing.stderr
+    assert (report["n_images"], report["n_patients"], [row["row"] for row in report["left_out"]]) == (0, 0, [2, 3])
+    refused = dpmed("cohort", "check", "x", "--manifest", str(tmp_path / "m.csv"), "--findings", "mass", "--views", "all")
+    assert refused.returncode == 2 and "no use for --views" in refused.stderr

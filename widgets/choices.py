@@ -121,6 +121,13 @@ def choice(
     return chosen
 
 
+def follow_cohort(name: str) -> None:
+    """Choose cohort `name` in the sidebar, with its own findings, from the next run of the page on."""
+    for of_another in ("finding", "recipe", "unit"):
+        forget(of_another)
+    _remember("cohort", name)
+
+
 def forget(name: str) -> None:
     """Reset the choice `name` to its default, here and in the address."""
     for kept in ("kept", "address", "choice", "options"):

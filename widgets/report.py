@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from dpmed_core.cohort.report import ImportReport
+from dpmed_core.cohort.validation.repairs import printed_fields
 from dpmed_core.cohort.validation.table import checks_table, rows_text
 
 REPORT_ROW_HEIGHT = 72
@@ -24,6 +25,7 @@ def show_report(report: ImportReport, *, name: str) -> None:
     titles = {
         "weight": st.column_config.TextColumn("", width="small"),
         "sentence": st.column_config.TextColumn("What was found", width="large"),
+        "repair": st.column_config.TextColumn("What to do", width="medium"),
         "rows": st.column_config.TextColumn("Rows of the table", width="medium"),
         "guarantee": st.column_config.TextColumn("Guarantee", width="small"),
     }
@@ -47,5 +49,5 @@ def show_report(report: ImportReport, *, name: str) -> None:
         with st.expander(f"{report.n_rows - report.n_imported:,} of {report.n_rows:,} rows were left out"):
             st.dataframe(pd.DataFrame([asdict(problem) for problem in report.problems]), hide_index=True)
     st.download_button(
-        "Report (JSON)", lambda: json.dumps(report.to_fields(), indent=1), f"import-{name}.json", "application/json", on_click="ignore"
+        "Report (JSON)", lambda: json.dumps(printed_fields(report), indent=1), f"import-{name}.json", "application/json", on_click="ignore"
     )

@@ -9,7 +9,14 @@ from dpmed_core.phrases import counted
 
 MACRO_TITLE = "Mean over findings"
 EVERYONE = "All patients"
-ABBREVIATIONS = {"copd": "COPD", "pdac": "PDAC"}
+ABBREVIATIONS = {
+    **{
+        name: name.upper()
+        for name in ("copd", "pdac", "ards", "hiv", "ckd", "chf", "cad", "ild", "nsclc", "sclc", "tb", "rsv", "icu", "bmi", "mi")
+    },
+    **dict.fromkeys(("covid", "covid19", "covid-19"), "COVID-19"),
+}
+"""Names of diseases that are written in capitals, as a column's whole name or one of its words."""
 SPELLED_OUT = {"pdac": "Pancreatic ductal adenocarcinoma (PDAC)", "copd": "Chronic obstructive pulmonary disease (COPD)"}
 
 
@@ -100,9 +107,8 @@ def sentence_start(text: str) -> str:
 
 def _words(name: str) -> str:
     """A column's name in words, capitalised: "heart_failure" is "Heart failure", "copd" is "COPD"."""
-    if name in ABBREVIATIONS:
-        return ABBREVIATIONS[name]
-    return sentence_start(name.replace("_", " ").strip())
+    words = name.replace("covid_19", "covid19").split("_")
+    return sentence_start(" ".join(ABBREVIATIONS.get(word.lower(), word) for word in words).strip())
 
 
 def within_sentence(title: str) -> str:

@@ -1,9 +1,13 @@
 """The import report: what was imported, what was left out and why, and what to know before training."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
+
+IN_TWO_PARTS = "patients_in_two_splits"
+"""Name of the check of patients whose rows name several parts; all their rows are left out."""
+OF_SPLIT_PATIENT = "names another part of the split than other rows of the same patient; give all rows of a patient the same part."
 
 
 class Severity(StrEnum):
@@ -14,7 +18,7 @@ class Severity(StrEnum):
     NOTE = "note"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Problem:
     """A fault of a row that was left out.
 
@@ -33,6 +37,12 @@ class Problem:
         return f"Row {self.row}, column {self.column}: {self.message}" if self.row else f"Column {self.column}: {self.message}"
 
 
+def _joined(problems: Sequence[Problem]) -> Problem:
+    """All `problems` of one row as one."""
+    columns = ", ".join(dict.fromkeys(problem.column for problem in problems))
+    return Problem(problems[0].row, columns, " ".join(f"Column {problem.column}: {problem.message}" for problem in problems))
+
+
 @dataclass(frozen=True)
 class Check:
     """A result of the validation.
@@ -44,6 +54,7 @@ class Check:
         sentence: what was found and what to do; never an identifier or a file name.
         rows: the rows of the source that it is about, sorted.
         groups: rows that belong together, e.g. identical images; empty if each row stands alone.
+        kind: what a remark about single images is about, e.g. "turned_upright"; empty for other checks, whose name says it.
         outside_guarantee: whoever leaves out or changes images because of it makes one patient's presence depend on another's data, which
             the privacy guarantee does not cover.
     """
@@ -55,6 +66,7 @@ class Check:
     rows: tuple[int, ...] = ()
     groups: tuple[tuple[int, ...], ...] = ()
     outside_guarantee: bool = False
+    kind: str = ""
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> "Check":
@@ -98,6 +110,17 @@ class ImportReport:
     def blocking(self) -> tuple[str, ...]:
         """Why models cannot be trained on this cohort, in sentences; empty if they can."""
         return tuple(check.sentence for check in self.checks if check.severity is Severity.BLOCKING)
+
+    @property
+    def left_out(self) -> tuple[Problem, ...]:
+        """One problem for each row that was left out, in order, with all that is wrong with the row."""
+        of_row: dict[int, list[Problem]] = {}
+        for problem in self.problems:
+            of_row.setdefault(problem.row or 0, []).append(problem)
+        for check in self.checks:
+            for row in check.rows if check.name == IN_TWO_PARTS else ():
+                of_row.setdefault(row, [Problem(row, "split", OF_SPLIT_PATIENT)])
+        return tuple(found[0] if len(found) == 1 else _joined(found) for _, found in sorted(of_row.items()))
 
     def to_fields(self) -> dict[str, object]:
         """The report as plain values for JSON."""

@@ -1,15 +1,17 @@
-"""`cohort add | add-demo | list | show | remove`."""
+"""`cohort add | check | add-demo | list | show | remove`."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypedDict, Unpack
 
 import click
+import pandas as pd
 
 from dpmed_core.cohort.demo.ct import DEFAULT_SCANS, DEMO_CT, FEWEST_SCANS, MOST_SCANS, add_demo_ct
 from dpmed_core.cohort.demo.radiograph import add_demo_radiograph
+from dpmed_core.cohort.intake.dry_run import CheckedImport, check_import
 from dpmed_core.cohort.intake.importer import import_source
 from dpmed_core.cohort.report import ImportReport
 from dpmed_core.cohort.sources.catalogue import ADAPTERS, MANIFEST, open_source
@@ -17,14 +19,19 @@ from dpmed_core.cohort.sources.request import ImportRequest, Match, Views
 from dpmed_core.cohort.sources.values import Uncertain
 from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
 from dpmed_core.cohort.summary import counts_table
+from dpmed_core.cohort.validation.repairs import REPORT, is_clean, printed_fields, repair_of
 from dpmed_core.cohort.validation.table import WORDS
 from dpmed_core.commands.output import json_option, progress_line, records, say
 from dpmed_core.errors import CohortError
 from dpmed_core.imaging.header_warnings import attributes_sentence
 from dpmed_core.imaging.modality import Modality
-from dpmed_core.installation import Installation
+from dpmed_core.installation import Installation, dry_run
 from dpmed_core.phrases import counted, duration_in_words
 from dpmed_core.progress import peak_memory_mib
+from dpmed_core.settings import load_settings
+
+CLEAN, SOMETHING, NOTHING = 0, 1, 2
+"""Exit statuses of `cohort check`."""
 
 
 def names(text: str | None) -> tuple[str, ...]:
@@ -48,10 +55,11 @@ class SourceOptions(TypedDict):
     uncertain: str | None
     unmentioned_unknown: bool
     published_split: bool
+    one_writing: bool
     views: str
 
 
-def source_options(command: Callable[..., None]) -> Callable[..., None]:
+def source_options(command: Callable[..., int | None]) -> Callable[..., int | None]:
     """The options of `cohort add` that become the fields of an `ImportRequest`."""
     path = click.Path(path_type=Path)
     options = (
@@ -63,6 +71,7 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--uncertain", type=click.Choice([u.value for u in Uncertain]), help="What uncertain labels become."),
         click.option("--unmentioned-unknown", is_flag=True, help="Findings that a report does not mention are unknown, not absent."),
         click.option("--published-split", is_flag=True, help="Keep the publication's training and test parts."),
+        click.option("--one-writing", is_flag=True, help="Patients whose identifiers differ only in writing are one patient."),
         click.option("--views", type=click.Choice([v.value for v in Views]), default=Views.FRONTAL.value, show_default=True),
     )
     for option in reversed(options):
@@ -74,14 +83,27 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
 LAYOUTS = "\n".join(["\b", "Layouts, and what PATH is:", *(f"  {kind}: {a.title}; {a.path_is}" for kind, a in ADAPTERS.items())])
 
 
-@cohort.command("add", epilog=LAYOUTS)
-@click.argument("name")
-@click.argument("path", required=False, type=click.Path(path_type=Path))
-@click.option("--manifest", type=click.Path(path_type=Path), help="Table with one row per image; the same as --source manifest PATH.")
-@click.option("--source", "kind", type=click.Choice(list(ADAPTERS)), help="The layout of PATH.")
-@source_options
-@click.option("--modality", type=click.Choice([m.value for m in Modality]), default=Modality.RADIOGRAPH.value, show_default=True)
-@json_option
+def import_command(name: str) -> Callable[[Callable[..., int | None]], click.Command]:
+    """A command `name` with the arguments and options of an import."""
+
+    def decorate(command: Callable[..., int | None]) -> click.Command:
+        modalities = click.Choice([m.value for m in Modality])
+        for decorator in (
+            json_option,
+            click.option("--modality", type=modalities, default=Modality.RADIOGRAPH.value, show_default=True),
+            source_options,
+            click.option("--source", "kind", type=click.Choice(list(ADAPTERS)), help="The layout of PATH."),
+            click.option("--manifest", type=click.Path(path_type=Path), help="Table with one row per image; as --source manifest PATH."),
+            click.argument("path", required=False, type=click.Path(path_type=Path)),
+            click.argument("name"),
+        ):
+            command = decorator(command)
+        return cohort.command(name, epilog=LAYOUTS)(command)
+
+    return decorate
+
+
+@import_command("add")
 def add(
     name: str, path: Path | None, manifest: Path | None, kind: str | None, modality: str, as_json: bool, **said: Unpack[SourceOptions]
 ) -> None:
@@ -95,8 +117,38 @@ def add(
         open_source(kind, replace(_import_request(path, said), modality=Modality(modality))),
         modality=Modality(modality),
         progress=progress_line("Reading images"),
+        one_writing=said["one_writing"],
     )
     _say_imported(installation, name, report, as_json=as_json)
+
+
+@import_command("check")
+def check(
+    name: str, path: Path | None, manifest: Path | None, kind: str | None, modality: str, as_json: bool, **said: Unpack[SourceOptions]
+) -> int:
+    """Read what `cohort add` would import as NAME, print the same report, and store nothing.
+
+    Exit status: 0 if every row would be imported and nothing needs a look; 1 if rows would be left out or there are remarks; 2 if nothing
+    could be imported, or the name is taken.
+    """
+    kind, path = _kind_and_path(kind, path, manifest)
+    with dry_run(load_settings()) as (store, folder):
+        store.refuse_unusable(name)
+        checked = check_import(
+            open_source(kind, replace(_import_request(path, said), modality=Modality(modality))),
+            folder,
+            key=store.key,
+            modality=Modality(modality),
+            one_writing=said["one_writing"],
+            progress=progress_line("Reading images"),
+        )
+    document = {"name": name, **printed_fields(checked.report), "kinds": [asdict(one) for one in checked.kinds], "read": list(checked.read)}
+    _say_problems(checked.report)
+    say(document, _check_words(name, checked), as_json=as_json)
+    if checked.refusal:
+        click.echo(checked.refusal, err=True)
+        return NOTHING
+    return CLEAN if is_clean(checked.report) else SOMETHING
 
 
 def _import_request(path: Path, said: SourceOptions) -> ImportRequest:
@@ -176,20 +228,39 @@ def add_demo(modality: str, name: str | None, cases: int | None, seed: int, as_j
     _say_imported(installation, name, report, as_json=as_json)
 
 
-def _say_imported(installation: Installation, name: str, report: ImportReport, *, as_json: bool) -> None:
-    """Print what was imported, with problems and warnings on stderr."""
-    for problem in report.problems:
+def _say_problems(report: ImportReport) -> None:
+    """Print on stderr what was left out, what prevents training, and what to know."""
+    for problem in report.left_out:
         click.echo(problem.sentence(), err=True)
     for sentence in (f"Training is not possible: {reason}" for reason in report.blocking):
         click.echo(sentence, err=True)
+    repairs = {check.sentence: repair_of(check) for check in report.checks}
     for warning in report.warnings:
         if warning not in report.blocking:
-            click.echo(f"Note: {warning}", err=True)
+            click.echo(f"Note: {warning} What to do: {repairs.get(warning, REPORT)}.", err=True)
     if identifying := attributes_sentence(report.identifying_attributes):
         click.echo(f"Note: {identifying}", err=True)
+
+
+def _say_imported(installation: Installation, name: str, report: ImportReport, *, as_json: bool) -> None:
+    """Print what was imported, with problems and warnings on stderr."""
+    _say_problems(report)
     imported = installation.cohorts.load(name)
-    readable = f"Cohort {name}: {report.n_imported} of {report.n_rows} images imported, of {report.n_patients} patients."
-    say({"name": name, "fingerprint": imported.fingerprint, **report.to_fields()}, readable, as_json=as_json)
+    of_patients = counted(report.n_patients, "patient", "patients")
+    readable = f"Cohort {name}: {report.n_imported:,} of {counted(report.n_rows, 'image', 'images')} imported, of {of_patients}."
+    say({"name": name, "fingerprint": imported.fingerprint, **printed_fields(report)}, readable, as_json=as_json)
+
+
+def _check_words(name: str, checked: CheckedImport) -> str:
+    """What `cohort check` prints for a reader: the counts, the kinds of files, and how some files would be read."""
+    report = checked.report
+    of_patients = counted(report.n_patients, "patient", "patients")
+    rows = f"{report.n_imported:,} of {counted(report.n_rows, 'row', 'rows')} would be imported, of {of_patients}."
+    kinds = [f"{counted(one.count, 'file', 'files')}: {one.kind} (first in row {one.row})" for one in checked.kinds]
+    columns = ("row", "kind", "bits", "values", "orientation", "photometric", "assumed")
+    read = [{**one, "assumed": "; ".join(map(str, one["assumed"])) or one["problem"]} for one in checked.read]
+    shown = [pd.DataFrame(read, columns=columns).to_string(index=False)] if read else []
+    return "\n".join([f"Cohort {name}: {rows} Nothing was stored.", *kinds, *shown])
 
 
 @cohort.command("list")
@@ -211,12 +282,18 @@ def list_cohorts(as_json: bool) -> None:
                 "fingerprint": one.fingerprint,
             }
         )
-    lines = [f"{f['name']}: {f['n_cases']} images of {f['n_patients']} patients{' (synthetic)' if f['synthetic'] else ''}" for f in facts]
+    lines = [f"{f['name']}: {_counts(f)}{' (synthetic)' if f['synthetic'] else ''}" for f in facts]
     say(
         {"cohorts": facts},
         "\n".join(lines) or "No cohorts yet: import one with `cohort add`, or make one with `cohort add-demo`.",
         as_json=as_json,
     )
+
+
+def _counts(facts: Mapping[str, object]) -> str:
+    """The images and patients of a cohort in words."""
+    n_cases, n_patients = int(str(facts["n_cases"])), int(str(facts["n_patients"]))
+    return f"{counted(n_cases, 'image', 'images')} of {counted(n_patients, 'patient', 'patients')}"
 
 
 @cohort.command("show")
@@ -241,9 +318,9 @@ def show(name: str, as_json: bool) -> None:
         "n_cases": len(one.cases),
         "n_patients": int(one.cases["patient_id"].nunique()),
         "counts": records(counts),
-        "import_report": installation.cohorts.report(name).to_fields(),
+        "import_report": printed_fields(installation.cohorts.report(name)),
     }
-    heading = f"{name}: {document['n_cases']} images of {document['n_patients']} patients, fingerprint {one.fingerprint}"
+    heading = f"{name}: {_counts(document)}, fingerprint {one.fingerprint}"
     report = installation.cohorts.report(name)
     checks = [f"{WORDS[check.severity]}: {check.sentence}" for check in report.checks]
     say(document, "\n".join([heading, counts.to_string(index=False), *checks]), as_json=as_json)

@@ -4,35 +4,33 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from dpmed_core.errors import ImageError
 from dpmed_core.imaging.burned_in import has_text_in_corner
 from dpmed_core.imaging.ct.scan import read_scan, read_scan_files
 from dpmed_core.imaging.ct.series import SeriesFiles
-from dpmed_core.imaging.dicom.frames import MAX_PIXELS
 from dpmed_core.imaging.dicom.header import looks_like_dicom
 from dpmed_core.imaging.dicom.read import read_dicom
+from dpmed_core.imaging.file_kinds import START_BYTES, not_read
 from dpmed_core.imaging.locations import ImageLocation, SyntheticImage
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.imaging.npz_archive import ArrayImage, read_array_image
-from dpmed_core.imaging.stored_format import CONSTANT, STORED_SIZE, StoredImage
+from dpmed_core.imaging.picture import PICTURE_STARTS, PICTURE_SUFFIXES, luminance, read_picture
+from dpmed_core.imaging.stored_format import STORED_SIZE, StoredImage
 
 REDUCING_GAP = 2.0
 """Block means reduce an image first, to at least this many times the final size; the antialiasing filter does the rest."""
 BAND_ROWS = 128
 """Rows reduced at once, so that they stay in the processor's cache."""
 TEXT_IN_CORNER = "a corner shows what looks like burned-in text"
-START_BYTES = 132
-"""Enough to recognise the format: DICOM's preamble and prefix are the longest."""
-PICTURE_STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
+SAVE_AS = "save it as PNG, TIFF or DICOM"
 
 
 def read_image(location: ImageLocation, *, modality: Modality = Modality.RADIOGRAPH) -> StoredImage:
     """The image at `location` as it is stored.
 
-    A radiograph may be a PNG, JPEG or DICOM file, one image of an .npz archive, or synthetic; for CT see `read_scan`.
+    A radiograph may be a PNG, JPEG, TIFF or DICOM file, one image of an .npz archive, or synthetic; for CT see `read_scan`.
 
     Args:
         location: where the pixels are.
@@ -50,10 +48,11 @@ def read_image(location: ImageLocation, *, modality: Modality = Modality.RADIOGR
             raise ImageError("is an image of an .npz archive; CT is read as DICOM, NIfTI or MetaImage: export it in one of these formats.")
         return read_scan(location)
     if isinstance(location, ArrayImage):
-        return StoredImage(pixels=squared(_luminance(read_array_image(location))))
+        return StoredImage(pixels=squared(luminance(read_array_image(location))))
     if _is_picture(location):
-        picture = _read_picture(location)
-        return StoredImage(pixels=squared(picture), warnings=_corner_warnings(picture))
+        picture = read_picture(location)
+        warnings = (*picture.warnings, *_corner_warnings(picture.pixels))
+        return StoredImage(pixels=squared(picture.pixels), warnings=warnings, reading=picture.reading)
     dicom = read_dicom(location, modality=modality)
     return StoredImage(
         pixels=squared(dicom.pixels),
@@ -61,14 +60,15 @@ def read_image(location: ImageLocation, *, modality: Modality = Modality.RADIOGR
         sex=dicom.sex,
         warnings=(*dicom.warnings, *_corner_warnings(dicom.pixels)),
         identifying=dicom.identifying,
+        reading=dicom.reading,
     )
 
 
 def _is_picture(path: Path) -> bool:
-    """Whether the file at `path` is to be read as PNG or JPEG, judged by its first bytes, else by its name.
+    """Whether the file at `path` is to be read as PNG, JPEG or TIFF, judged by its first bytes, else by its name.
 
     Raises:
-        ImageError: it is a folder, or cannot be opened.
+        ImageError: it is a folder, cannot be opened, or is of a kind that is not read.
     """
     if path.is_dir():
         raise ImageError("is a folder, and a radiograph is one file: name the file, or import CT with --modality ct.")
@@ -79,7 +79,11 @@ def _is_picture(path: Path) -> bool:
         raise ImageError("cannot be opened: check that it exists and is readable.") from None
     if looks_like_dicom(start):
         return False
-    return start.startswith(PICTURE_STARTS) or path.suffix.lower() in PICTURE_SUFFIXES
+    if start.startswith(PICTURE_STARTS):
+        return True
+    if unread := not_read(start, advice=SAVE_AS):
+        raise ImageError(unread)
+    return path.suffix.lower() in PICTURE_SUFFIXES
 
 
 def _corner_warnings(image: NDArray[np.float32]) -> tuple[str, ...]:
@@ -121,41 +125,3 @@ def _halved(band: NDArray[np.float32], side: int) -> NDArray[np.float32]:
         band, side = lines[:, 0::2] + lines[:, 1::2], side // 2
         band *= 0.25
     return band
-
-
-def _luminance(values: NDArray[np.generic]) -> NDArray[np.float32]:
-    """An 8-bit image `[rows, columns]`, or `[rows, columns, 3]` in colour, as luminance in [0, 1]."""
-    return _grey(Image.fromarray(np.asarray(values, dtype=np.uint8)))
-
-
-def _read_picture(path: Path) -> NDArray[np.float32]:
-    """The PNG or JPEG file at `path` as luminance in [0, 1].
-
-    Raises:
-        ImageError: it is neither, too large, or damaged.
-    """
-    try:
-        with Image.open(path, formats=("PNG", "JPEG")) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
-                raise ImageError(f"has {picture.width * picture.height:,} pixels, more than {MAX_PIXELS:,} pixels: export it smaller.")
-            return _grey(picture)
-    except UnidentifiedImageError:
-        raise ImageError("is not a PNG or JPEG image, whatever its name says: export it again.") from None
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
-        raise ImageError("is cut short or damaged: export it again.") from None
-
-
-def _grey(picture: Image.Image) -> NDArray[np.float32]:
-    """Luminance in [0, 1], where 1 is the largest value of the pixel type; transparency is ignored.
-
-    Raises:
-        ImageError: all pixels are equal.
-    """
-    largest = 65535 if picture.mode.startswith("I") else 255  # Pillow's modes "I" and "I;16" hold 16-bit PNG
-    if largest == 255 and picture.mode != "L":
-        picture = (picture if picture.mode == "RGB" else picture.convert("RGB")).convert("L")
-    values = np.array(picture, dtype=np.float32)
-    values /= largest
-    if values.max() <= values.min():
-        raise ImageError(CONSTANT)
-    return values

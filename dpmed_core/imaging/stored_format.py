@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpmed_core.imaging.modality import Modality, Sex
+from dpmed_core.imaging.reading import Reading
 from dpmed_core.imaging.volume_grid import SHAPE, SOFT_TISSUE, SPACING_MM
 
 STORED_SIZE = 128
@@ -57,6 +58,7 @@ class StoredImage:
         sex: from the file's header.
         warnings: what the user should check in this image; never a value from its header.
         identifying: keywords of the identifying attributes that its header holds.
+        reading: how the file was read; None for what is no file.
     """
 
     pixels: NDArray[Any]
@@ -64,6 +66,7 @@ class StoredImage:
     sex: Sex = Sex.UNKNOWN
     warnings: tuple[str, ...] = ()
     identifying: tuple[str, ...] = ()
+    reading: Reading | None = None
 
 
 def picture_of(pixels: NDArray[Any]) -> NDArray[np.uint8]:

@@ -1,28 +1,21 @@
 """The meaning of a table's columns: guesses for the user to correct, and the rows that the corrected map describes."""
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from dpmed_core.cohort.sources.rows import LABELS, PARTS, PATIENTS_UNKNOWN, SEXES, Source
-from dpmed_core.cohort.sources.tables import TableRows, read_table
-from dpmed_core.cohort.sources.values import ages
+from dpmed_core.cohort.sources.cells import is_blank, is_uncertain, label_of, part_of, sex_of
+from dpmed_core.cohort.sources.rows import PATIENTS_UNKNOWN, Source
+from dpmed_core.cohort.sources.tables import Table, TableRows, plain_name, sampled
+from dpmed_core.cohort.sources.values import Uncertain
 from dpmed_core.errors import UploadError
-from dpmed_core.imaging.image import PICTURE_SUFFIXES
 from dpmed_core.imaging.modality import Modality
+from dpmed_core.imaging.picture import PICTURE_SUFFIXES
 from dpmed_core.uploads.image_column import relative_paths
-from dpmed_core.uploads.limits import MIB
 
-TRUTH = {
-    **dict.fromkeys(("yes", "y", "true", "positive", "pos", "present"), "1"),
-    **dict.fromkeys(("no", "n", "false", "negative", "neg", "absent"), "0"),
-    **dict.fromkeys(("unknown", "na", "n/a", "nan", "none"), ""),
-}
-"""Words for 1 (present), 0 (absent) and unknown in tables."""
 VOLUME_SUFFIXES = (".nii", ".nii.gz", ".mha", ".mhd")
 IMAGE_SUFFIXES = (*PICTURE_SUFFIXES, ".dcm", ".dicom", *VOLUME_SUFFIXES)
 NAMES = {
@@ -53,7 +46,6 @@ COMORBIDITIES = frozenset(
 )
 SAMPLE = 2000
 """Rows whose content the guesses are based on."""
-LARGEST_TABLE_BYTES = 100 * MIB
 
 
 @dataclass(frozen=True)
@@ -68,6 +60,7 @@ class ColumnMap:
         split: None for DPMed's own assignment.
         findings: to predict.
         comorbidities: that describe the patient.
+        uncertain: what uncertain labels (-1) become; None if they are problems of their rows.
     """
 
     image: str | None
@@ -77,6 +70,7 @@ class ColumnMap:
     split: str | None
     findings: tuple[str, ...] = ()
     comorbidities: tuple[str, ...] = ()
+    uncertain: Uncertain | None = None
 
     def to_fields(self) -> dict[str, object]:
         """The map as plain values for JSON."""
@@ -85,7 +79,8 @@ class ColumnMap:
     @classmethod
     def from_fields(cls, fields: dict[str, Any]) -> "ColumnMap":
         """The map from the fields that `to_fields` returns, after a round trip through JSON."""
-        return cls(**{**fields, "findings": tuple(fields["findings"]), "comorbidities": tuple(fields["comorbidities"])})
+        names = {role: tuple(fields[role]) for role in ("findings", "comorbidities")}
+        return cls(**{**fields, **names, "uncertain": Uncertain(said) if (said := fields.get("uncertain")) else None})
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,12 +92,14 @@ class TableFacts:
         labels: the columns that hold only labels: present, absent or unknown.
         guess: of the columns' meaning.
         n_rows: number of rows.
+        uncertain: those of the columns `labels` that hold uncertain labels.
     """
 
     columns: tuple[str, ...]
     labels: tuple[str, ...]
     guess: ColumnMap
     n_rows: int = field(default=0)
+    uncertain: tuple[str, ...] = ()
 
 
 def table_facts(path: Path) -> TableFacts:
@@ -110,24 +107,22 @@ def table_facts(path: Path) -> TableFacts:
 
     Raises:
         CohortError: the table cannot be read.
-        UploadError: it is too large for the page.
     """
-    if path.stat().st_size > LARGEST_TABLE_BYTES:
-        raise UploadError(f"The table is larger than {LARGEST_TABLE_BYTES // MIB} MiB: import it with the command line.")
-    table = read_table(path)
-    sample = table.iloc[:: max(1, len(table) // SAMPLE)]
-    columns = tuple(dict.fromkeys(map(str, table.columns)))
+    table = Table.open(path)
+    sample, n_rows = sampled(table, SAMPLE)
+    columns = tuple(dict.fromkeys(table.columns))
     labels = tuple(name for name in columns if _holds_labels(sample[name]))
-    chosen = {role: _named(columns, names) for role, names in NAMES.items()}
+    chosen: dict[str, Any] = {role: _named(columns, names) for role, names in NAMES.items()}
     # Contents are better evidence than names: a column of file names is one whatever it is called.
     chosen["image"] = _holding_images(sample, columns) or chosen["image"]
     # "set" or "part" may mean anything, so the values must be those of a split; likewise for the sex.
-    chosen["split"] = chosen["split"] if chosen["split"] and _holds(sample[chosen["split"]], PARTS) else None
-    chosen["sex"] = chosen["sex"] if chosen["sex"] and _holds(sample[chosen["sex"]], SEXES) else None
+    chosen["split"] = chosen["split"] if chosen["split"] and _holds(sample[chosen["split"]], part_of) else None
+    chosen["sex"] = chosen["sex"] if chosen["sex"] and _holds(sample[chosen["sex"]], lambda text: sex_of(text)[1] == "") else None
     free = [name for name in labels if name not in chosen.values()]
-    comorbidities = tuple(name for name in free if _plain(name) in COMORBIDITIES)
+    comorbidities = tuple(name for name in free if plain_name(name) in COMORBIDITIES)
     guess = ColumnMap(**chosen, findings=tuple(name for name in free if name not in comorbidities), comorbidities=comorbidities)
-    return TableFacts(columns, labels, guess, len(table))
+    uncertain = tuple(name for name in labels if any(is_uncertain(text.strip()) for text in sample[name].unique()))
+    return TableFacts(columns, labels, guess, n_rows, uncertain)
 
 
 def likely_modality(table_path: Path, image: str | None, *, root: Path) -> Modality:
@@ -136,8 +131,10 @@ def likely_modality(table_path: Path, image: str | None, *, root: Path) -> Modal
     Raises:
         CohortError: the table cannot be read.
     """
-    table = read_table(table_path)
-    cells = table[image].str.strip() if image in table.columns else pd.Series([], dtype=str)
+    table = Table.open(table_path)
+    if image is None or image not in table.columns:
+        return Modality.RADIOGRAPH
+    cells = sampled(table, SAMPLE, [image])[0][image].str.strip()
     for path in relative_paths(cells[cells != ""].head(1), root=root, table_folder=table_path.parent):
         if path.lower().endswith(VOLUME_SUFFIXES) or (root / path).is_dir():
             return Modality.CT
@@ -151,28 +148,25 @@ def mapped_source(table_path: Path, columns: ColumnMap, *, root: Path) -> Source
         CohortError: the table cannot be read.
         UploadError: a column is missing or has two meanings.
     """
-    table = read_table(table_path)
     used = [columns.image, columns.patient, columns.age, columns.sex, columns.split, *columns.findings, *columns.comorbidities]
-    _refuse_unusable([name for name in used if name is not None], table, columns)
+    named = [name for name in used if name is not None]
+    file = Table.open(table_path)
+    _refuse_unusable(named, file.columns, columns)
+    table = file.read(named)
     mapped = {"image": relative_paths(table[columns.image].str.strip(), root=root, table_folder=table_path.parent)}
     # Without a column of patients, the row number makes each image a patient of its own.
     mapped["patient_id"] = table[columns.patient] if columns.patient else table.index.to_series().astype(str)
-    if columns.age:
-        years = ages(table[columns.age])
-        mapped["age"] = years.where(years != "", table[columns.age])  # an age that is not understood stays, to be reported as a problem
-    for role, name in (("sex", columns.sex), ("split", columns.split)):
+    for role, name in (("age", columns.age), ("sex", columns.sex), ("split", columns.split)):
         if name:
             mapped[role] = table[name]
-    for name in (*columns.findings, *columns.comorbidities):
-        # Words that are not in `TRUTH` stay as they are: the importer reports them as problems of their rows.
-        mapped[name] = table[name].map({text: TRUTH.get(text.strip().lower(), text) for text in table[name].unique()})
+    mapped |= {name: table[name] for name in (*columns.findings, *columns.comorbidities)}
     labels = (*columns.findings, *columns.comorbidities)
     notes = () if columns.patient else (PATIENTS_UNKNOWN,)
-    rows = TableRows(pd.DataFrame(mapped, index=table.index), root, labels)
+    rows = TableRows(pd.DataFrame(mapped, index=table.index), root, labels, columns.uncertain)
     return Source(rows, columns.findings, columns.comorbidities, patients_known=columns.patient is not None, notes=notes)
 
 
-def _refuse_unusable(used: Sequence[str], table: pd.DataFrame, columns: ColumnMap) -> None:
+def _refuse_unusable(used: Sequence[str], names: Sequence[str], columns: ColumnMap) -> None:
     """Check that the map names the image files and a finding, and each of its columns exactly once.
 
     Raises:
@@ -182,7 +176,6 @@ def _refuse_unusable(used: Sequence[str], table: pd.DataFrame, columns: ColumnMa
         raise UploadError("No column was chosen for the image files: choose the one that holds their paths or names.")
     if not columns.findings:
         raise UploadError("No finding was chosen: choose at least one column to predict.")
-    names = list(map(str, table.columns))
     for name in used:
         if names.count(name) != 1:
             raise UploadError(f"Column {name!r} {'occurs twice' if name in names else 'is missing'} in the table: correct the table.")
@@ -190,14 +183,9 @@ def _refuse_unusable(used: Sequence[str], table: pd.DataFrame, columns: ColumnMa
             raise UploadError(f"Column {name!r} is chosen twice: choose it for one meaning.")
 
 
-def _plain(name: str) -> str:
-    """A column's name in lower case, letters and digits only: "Patient-ID" is "patientid"."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
 def _named(columns: Sequence[str], names: Sequence[str]) -> str | None:
     """The column with the first of `names` that occurs, ignoring case and punctuation; None if none occurs."""
-    plain = {_plain(column): column for column in reversed(columns)}  # reversed: of two such columns, the first one is used
+    plain = {plain_name(column): column for column in reversed(columns)}  # reversed: of two such columns, the first one is used
     return next((plain[name] for name in names if name in plain), None)
 
 
@@ -206,10 +194,12 @@ def _holding_images(sample: pd.DataFrame, columns: Sequence[str]) -> str | None:
     return next((name for name in columns if sample[name].str.lower().str.strip().str.endswith(IMAGE_SUFFIXES).mean() > 0.9), None)
 
 
-def _holds(column: pd.Series, known: dict[str, Any]) -> bool:
-    return {str(value).strip().lower() for value in column.unique()} <= {"", *known}
+def _holds(column: pd.Series, is_known: Callable[[str], object]) -> bool:
+    """Whether every cell that is not blank is known."""
+    return all(is_blank(text) or is_known(text) for text in column.str.strip().unique())
 
 
 def _holds_labels(column: pd.Series) -> bool:
-    values = {TRUTH.get(text, text) for text in (str(value).strip().lower() for value in column.unique())}
-    return values <= set(LABELS) and bool(values - {""})
+    """Whether every cell is a label, an uncertain one too, and not all are blank."""
+    texts = set(column.str.strip().unique())
+    return not all(map(is_blank, texts)) and all(is_uncertain(text) or label_of(text) is not None for text in texts)

@@ -28,7 +28,6 @@ from dpmed_core.uploads.limits import MIB
 
 LIFETIME_SECONDS = 24 * 3600
 JOB_ID = re.compile(r"[0-9a-f]{16}")
-LARGEST_UPLOAD_BYTES = 1024 * MIB
 STARTING_SECONDS = 20.0
 """A process that has not taken the job's lock after this time is assumed to have failed to start."""
 
@@ -80,6 +79,7 @@ class JobPlan:
         columns: the meaning of its columns.
         cohort: name of the new cohort.
         modality: of its images.
+        one_writing: patients whose identifiers differ only in writing are one patient; the owner of the data said so.
     """
 
     folder: str | None = None
@@ -87,6 +87,7 @@ class JobPlan:
     columns: ColumnMap | None = None
     cohort: str | None = None
     modality: Modality = Modality.RADIOGRAPH
+    one_writing: bool = False
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> "JobPlan":
@@ -106,10 +107,14 @@ class Job:
         """The job's random identifier."""
         return self.folder.name
 
+    def upload(self, number: int) -> Path:
+        """The uploaded archive of that number."""
+        return self.folder / f"upload-{number:04d}.zip"
+
     @property
-    def upload(self) -> Path:
-        """The uploaded archive."""
-        return self.folder / "upload.zip"
+    def uploads(self) -> list[Path]:
+        """The uploaded archives, in the order in which they came."""
+        return sorted(self.folder.glob("upload*.zip"))
 
     @property
     def files(self) -> Path:
@@ -160,7 +165,7 @@ class Job:
     def remove_data(self) -> None:
         """Remove the upload, the unpacked files and the preview."""
         shutil.rmtree(self.files, ignore_errors=True)
-        for path in (self.upload, self.preview, self.preview_summary):
+        for path in (*self.uploads, self.preview, self.preview_summary):
             path.unlink(missing_ok=True)
 
     def _has_process(self) -> bool:
@@ -196,20 +201,25 @@ class Jobs:
         """Whether there is a job `job_id`."""
         return bool(JOB_ID.fullmatch(job_id)) and (self._root / job_id / "state.json").exists()
 
-    def begin_upload(self, stream: IO[bytes]) -> Job:
-        """A new job for the archive in `stream`; its unpacking has started.
+    def begin_upload(self, *streams: IO[bytes]) -> Job:
+        """A new job for the archives in `streams`, which are unpacked into one folder; the unpacking has started.
 
         Raises:
-            UploadError: it is too large.
+            UploadError: one is too large.
         """
         job = self._new(JobPlan())
-        with job.upload.open("wb") as file:
-            while piece := stream.read(MIB):
-                # Counted while it is written: the size that a browser declares is not trusted.
-                if file.tell() > LARGEST_UPLOAD_BYTES:
-                    self.remove(job)
-                    raise UploadError(f"The upload is larger than {LARGEST_UPLOAD_BYTES // MIB:,} MiB: use a folder on the server.")
-                file.write(piece)
+        most = self.settings.upload_mib
+        for number, stream in enumerate(streams):
+            with job.upload(number).open("wb") as file:
+                while piece := stream.read(MIB):
+                    # Counted while it is written: the size that a browser declares is not trusted.
+                    if file.tell() + len(piece) > most * MIB:
+                        self.remove(job)
+                        raise UploadError(
+                            f"An archive is larger than {most:,} MiB (DPMED_UPLOAD_MIB): pack the images into several, or use a folder on "
+                            "the server."
+                        )
+                    file.write(piece)
         self.start(job, Stage.UNPACKING)
         return job
 

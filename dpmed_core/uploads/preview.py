@@ -11,16 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpmed_core.cohort.display_names import column_title
-from dpmed_core.cohort.intake.row_table import RowTable, image_of, select_rows
+from dpmed_core.cohort.intake.row_table import RowTable, SelectedRows, select_rows
+from dpmed_core.cohort.intake.what_is_read import FileKind, kinds_of_files, read_some
+from dpmed_core.cohort.persons import patients_of_one_person
 from dpmed_core.cohort.report import Problem
+from dpmed_core.cohort.sources.remarks import remark_sentence
 from dpmed_core.cohort.sources.rows import Source
-from dpmed_core.errors import ImageError
-from dpmed_core.imaging.image import read_image
 from dpmed_core.imaging.modality import Modality, Sex
 from dpmed_core.imaging.stored_format import FORMS, picture_of
 
-PREVIEW_IMAGES = {Modality.RADIOGRAPH: 24, Modality.CT: 8}
-"""Number of images in a preview; reading a scan takes seconds."""
 PROBLEMS_SHOWN = 200
 
 
@@ -39,6 +38,11 @@ class ImportPreview:
         n_problems: number of problems by column.
         captions: of the preview's images: row and findings.
         unreadable: those of the preview's images that cannot be read, and why.
+        kinds: every distinct kind of file, with how many files have it and the row of a first one.
+        n_looked: files whose kind was looked at.
+        readings: how each of the preview's images was read, with its row.
+        remarks: what was assumed about rows of the table, one sentence each.
+        one_person: rows of each group of patient identifiers that differ only in writing.
     """
 
     n_rows: int
@@ -51,6 +55,11 @@ class ImportPreview:
     n_problems: dict[str, int]
     captions: tuple[str, ...]
     unreadable: tuple[Problem, ...]
+    kinds: tuple[FileKind, ...] = ()
+    n_looked: int = 0
+    readings: tuple[dict[str, Any], ...] = ()
+    remarks: tuple[str, ...] = ()
+    one_person: tuple[tuple[int, ...], ...] = ()
 
     def to_fields(self) -> dict[str, object]:
         """The preview as plain values for JSON."""
@@ -66,26 +75,24 @@ class ImportPreview:
         """The preview from the fields that `to_fields` returns, after a round trip through JSON."""
         problems = {name: tuple(Problem(**problem) for problem in fields[name]) for name in ("problems", "unreadable")}
         findings = tuple(tuple(counts) for counts in fields["findings"])
-        return cls(**{**fields, **problems, "findings": findings, "captions": tuple(fields["captions"])})
+        kinds = tuple(FileKind(**kind) for kind in fields.get("kinds", ()))
+        plain = {name: tuple(fields.get(name, ())) for name in ("captions", "readings", "remarks")}
+        groups = tuple(tuple(rows) for rows in fields.get("one_person", ()))
+        return cls(**{**fields, **problems, **plain, "findings": findings, "kinds": kinds, "one_person": groups})
 
 
 def preview_import(source: Source, *, key: bytes, modality: Modality = Modality.RADIOGRAPH) -> tuple[ImportPreview, NDArray[np.uint8]]:
-    """(the preview of importing `source`, some of its images as 8-bit grey `[n, rows, columns]`, taken evenly from its rows).
+    """(the preview of importing `source`, some of its images as 8-bit grey `[n, rows, columns]`: taken evenly from its rows,
+    and one of each kind of file).
 
     Raises:
         CohortError: no row can be used.
     """
     rows = select_rows(source, key=key)
-    row_table, images, shown, unreadable = rows.row_table, [], [], []
-    form = FORMS[modality]
-    # Evenly over the rows, since neighbouring rows are often images of one patient.
-    indices = np.unique(np.linspace(0, len(row_table) - 1, PREVIEW_IMAGES[modality]).astype(int))
-    for index in indices.tolist():
-        try:
-            images.append(picture_of(read_image(image_of(row_table.images[index]), modality=modality).pixels))
-            shown.append(_caption(row_table, index))
-        except ImageError as error:
-            unreadable.append(Problem(row_table.rows[index], "image", f"the {form.noun} {error}"))
+    row_table, form = rows.row_table, FORMS[modality]
+    kinds, firsts, n_looked = kinds_of_files(row_table)
+    read = read_some(row_table, firsts, modality)
+    shown = [one for one in read if one.stored is not None]
     labels = row_table.labels
     preview_summary = ImportPreview(
         n_rows=rows.n_rows,
@@ -96,10 +103,24 @@ def preview_import(source: Source, *, key: bytes, modality: Modality = Modality.
         findings=tuple((name, *_counts(labels[:, column])) for column, name in enumerate(row_table.columns)),
         problems=tuple(_first(rows.problems)),
         n_problems=dict(Counter(problem.column for problem in rows.problems)),
-        captions=tuple(shown),
-        unreadable=tuple(unreadable),
+        captions=tuple(_caption(row_table, one.index) for one in shown),
+        unreadable=tuple(Problem(one.row, "image", one.problem) for one in read if one.problem),
+        kinds=tuple(kinds),
+        n_looked=n_looked,
+        readings=tuple(one.to_fields() for one in shown),
+        remarks=(*source.notes, *(remark_sentence(name, len(found)) for name, found in sorted(rows.remarks.items()))),
+        one_person=_one_person(rows) if source.patients_known else (),
     )
+    images = [picture_of(one.stored.pixels) for one in shown if one.stored is not None]
     return preview_summary, np.stack(images) if images else np.zeros((0, *form.shape[-2:]), np.uint8)
+
+
+def _one_person(rows: SelectedRows) -> tuple[tuple[int, ...], ...]:
+    """The rows of each group of patients whose identifiers differ only in writing."""
+    patients = np.array(rows.row_table.patients, dtype=object)
+    persons = {patient: rows.persons.get(patient, patient) for patient in set(rows.row_table.patients)}
+    numbers = np.array(rows.row_table.rows)
+    return tuple(tuple(map(int, numbers[np.isin(patients, group)])) for group in patients_of_one_person(patients, persons))
 
 
 def _caption(row_table: RowTable, index: int) -> str:

@@ -14,9 +14,9 @@ from dpmed_core.files import replacing, write_json
 from dpmed_core.installation import Installation
 from dpmed_core.progress import Pace
 from dpmed_core.settings import Settings
-from dpmed_core.uploads.archive import unpack
+from dpmed_core.uploads.archives import unpack_all
 from dpmed_core.uploads.columns import mapped_source
-from dpmed_core.uploads.image_column import folder_under, refuse_links, tables_under
+from dpmed_core.uploads.folders import folder_under, refuse_links, tables_under
 from dpmed_core.uploads.jobs import Job, Jobs, JobState, Stage
 from dpmed_core.uploads.preview import preview_import
 
@@ -67,9 +67,10 @@ def work_on(job: Job, settings: Settings) -> None:
 def _unpack(job: Job, settings: Settings) -> None:
     """Unpack the upload, if there is one, and check that there is a table."""
     if job.plan().folder is None:
-        unpack(job.upload, job.files, progress=_progress_of(job, Stage.UNPACKING))
-        # The archive is not needed again, and takes as much room as its files.
-        job.upload.unlink()
+        unpack_all(job.uploads, job.files, progress=_progress_of(job, Stage.UNPACKING))
+        # The archives are not needed again, and take as much room as their files.
+        for path in job.uploads:
+            path.unlink()
     root = root_of(job, settings)
     refuse_links(root)
     if not tables_under(root):
@@ -99,7 +100,7 @@ def _import(job: Job, settings: Settings) -> None:
     refuse_links(root)  # again: the folder may have changed since the job began
     source = mapped_source(root / plan.table, plan.columns, root=root)
     cohorts, progress = Installation.open(settings).cohorts, _progress_of(job, Stage.IMPORTING)
-    import_source(cohorts, plan.cohort, source, modality=plan.modality, progress=progress)
+    import_source(cohorts, plan.cohort, source, modality=plan.modality, progress=progress, one_writing=plan.one_writing)
     job.remove_data()
     job.set_state(JobState(Stage.FINISHED))
 

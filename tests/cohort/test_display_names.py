@@ -15,6 +15,9 @@ from dpmed_core.cohort.display_names import attribute_phrase, attribute_title, c
         ("age:40/65", "Age, cut at 40 and 65", "age, cut at 40 and 65"),
         ("sex*age", "Sex and age", "sex and age"),
         ("sex*copd", "Sex and COPD", "sex and COPD"),
+        ("ards", "ARDS", "ARDS"),
+        ("covid19", "COVID-19", "COVID-19"),
+        ("Covid_19_pneumonia".lower(), "COVID-19 pneumonia", "COVID-19 pneumonia"),
     ],
 )
 def test_an_attribute_is_written_in_words(attribute, title, phrase):

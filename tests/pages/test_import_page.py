@@ -30,7 +30,7 @@ def server(tmp_path):
     for i in range(N_IMAGES):
         pixels = np.random.default_rng(i % 29).integers(0, 256, (30, 20), dtype=np.uint8)
         Image.fromarray(pixels).save(root / f"{i}.png")
-        lines.append(f"{i}.png,p{i},{'abc' if i == 4 else 40 + i},{'FM'[i % 2]},{i % 2},{i // 2 % 2}")
+        lines.append(f"{'none' if i == 4 else i}.png,p{i},{40 + i},{'FM'[i % 2]},{i % 2},{i // 2 % 2}")
     (root / "images.csv").write_text("\n".join(lines))
     return root
 
@@ -164,3 +164,44 @@ def test_a_cohort_that_cannot_be_trained_says_so_where_it_is_looked_at_and_plann
     (folder / "report.json").write_text(json.dumps(report.to_fields()))
     assert "The split leaves no test images" in open_page("overview").error[0].value
     assert "cannot be trained on: The split leaves no test images" in open_page("train").error[0].value
+
+
+def test_a_folder_is_found_by_opening_one_below_the_other(empty, jobs, server, open_page):
+    (server / "ward" / "old").mkdir(parents=True)
+    app = open_page("import_cohort")
+    opener = next(box for box in app.selectbox if box.label == "Open a folder")
+    app = opener.set_value("ward").run()
+    assert "/ ward" in texts(app) and "1 folder, 0 files and 0 tables here" in texts(app)
+    app = press(app, "Up")
+    assert "1 folder, 30 files and 1 table: images.csv here" in texts(app)
+
+
+def test_the_preview_says_what_is_read_and_asks_who_is_one_patient(empty, jobs, server, open_page):
+    table = (server / "images.csv").read_text().replace(",p8,", ",P08,").replace(",p9,", ",p 8,").replace(",1,0\n", ",-1,0\n", 1)
+    (server / "images.csv").write_text(table)
+    Image.fromarray(np.random.default_rng(0).integers(0, 4096, (30, 20), dtype=np.uint16)).save(server / "0.png")
+    app = press(open_page("import_cohort"), "Use this folder")
+    uncertain = next(box for box in app.selectbox if box.label.startswith("Uncertain labels (-1) of mass"))
+    app = press(uncertain.set_value(uncertain.options[3]) and app, "Preview")
+    assert not app.exception
+    assert "What will be read" in texts(app)
+    tables = [frame.value for frame in app.dataframe]
+    kinds = next(table for table in tables if "Kind of file" in table)
+    assert dict(zip(kinds["Kind of file"], kinds["Files"], strict=True)) == {"PNG, 8 bits, grey": 28, "PNG, 16 bits, grey": 1}
+    readings = next(table for table in tables if "Bits of a value" in table)
+    assert "12 of 16 bits" in set(readings["Bits of a value"]) and len(readings) == 24
+    app.text_input[0].set_value("ward-images")
+    app = press(app, "Import")
+    assert "whether patients whose identifiers differ only in writing are one patient" in app.error[0].value
+    who = next(radio for radio in app.radio if "differs only in writing" in radio.label)
+    app = press(who.set_value(who.options[1]) and app, "Import")
+    assert "is imported: 29 images of 28 patients" in app.success[0].value
+
+
+def test_the_sidebar_follows_to_the_imported_cohort(cohort, jobs, open_page):
+    app = press(press(open_page("import_cohort"), "Use this folder"), "Preview")
+    assert app.sidebar.selectbox[0].value == "demo-radiograph"
+    app.text_input[0].set_value("ward-images")
+    app = press(app, "Import")
+    assert not app.exception
+    assert app.sidebar.selectbox[0].value == "ward-images" and "ward-images" in app.query_params["cohort"]

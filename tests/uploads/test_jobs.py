@@ -13,7 +13,7 @@ from dpmed_core.settings import Settings
 from dpmed_core.uploads import jobs as jobs_module
 from dpmed_core.uploads import steps
 from dpmed_core.uploads.columns import ColumnMap, mapped_source, table_facts
-from dpmed_core.uploads.image_column import folder_under, folders_under, refuse_links, tables_under
+from dpmed_core.uploads.folders import FolderContents, contents_of, folder_under, refuse_links, tables_under
 from dpmed_core.uploads.jobs import JobPlan, Jobs, JobState, Stage
 from dpmed_core.uploads.preview import ImportPreview
 from dpmed_core.uploads.steps import work_on
@@ -98,7 +98,9 @@ def test_no_folder_outside_the_root_is_offered(images, relative):
     (images / "link").symlink_to("/etc")
     with pytest.raises(UploadError):
         folder_under(images, relative)
-    assert folders_under(images) == [".", "ward", "ward/pictures"]
+    assert contents_of(images, ".") == FolderContents(("ward",), 0, ())
+    assert contents_of(images, "ward") == FolderContents(("pictures",), 0, ("ward list.csv",))
+    assert contents_of(images, "ward/pictures").n_files == N_IMAGES
     assert tables_under(images) == ["ward/ward list.csv"]
 
 
@@ -142,7 +144,7 @@ def test_an_upload_is_unpacked_imported_and_removed(images, settings, tmp_path):
             archive.write(path, path.relative_to(images / "ward"))
     with (tmp_path / "ward.zip").open("rb") as stream:
         job = Jobs(settings).begin_upload(stream)
-    assert job.state().stage is Stage.MAPPING and not job.upload.exists()
+    assert job.state().stage is Stage.MAPPING and job.uploads == []
     assert job.folder.stat().st_mode & 0o777 == 0o700 and job.folder.is_relative_to(settings.data_dir)
     job.set_plan(JobPlan(None, "ward list.csv", table_facts(job.files / "ward list.csv").guess, "ward"))
     Jobs(settings).start(job, Stage.PREVIEWING)

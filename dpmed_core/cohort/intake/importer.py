@@ -1,6 +1,7 @@
 """Importing: the rows of a source become a cohort, or are left out with a reason."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from dpmed_core.imaging.header_warnings import ImageWarnings
 from dpmed_core.imaging.modality import Modality, Sex
 from dpmed_core.imaging.stored_format import FORMS, STORED_SIZE
 
-READERS = {Modality.RADIOGRAPH: f"reader 3, {STORED_SIZE} pixels", Modality.CT: f"reader 1, {FORMS[Modality.CT]}"}
+READERS = {Modality.RADIOGRAPH: f"reader 4, {STORED_SIZE} pixels", Modality.CT: f"reader 2, {FORMS[Modality.CT]}"}
 """Version of the reader and stored form, part of the name of an import's draft.
 
 Increase the number whenever the same file would be stored differently: an import that an older version began is then not resumed.
@@ -70,6 +71,7 @@ def import_source(
     synthetic: bool = False,
     progress: Progress | None = None,
     workers: int | None = None,
+    one_writing: bool = False,
 ) -> ImportReport:
     """Import the images that `source` lists; the report of what was imported and what was left out.
 
@@ -85,27 +87,16 @@ def import_source(
         synthetic: the images were drawn by DPMed's phantoms.
         progress: called with the number of images done and their total; an exception that it raises stops the import.
         workers: processes that read; 0 for this process alone, None for as many as save time.
+        one_writing: identifiers that differ only in writing are one patient's; the owner of the data said so.
 
     Raises:
         CohortError: the name cannot be used, no row can, or the same import is already running.
     """
     store.refuse_unusable(name)
-    rows = select_rows(source, key=store.key)
+    rows = select_rows(source, key=store.key, one_writing=one_writing)
     # The draft's name covers everything that decides the result, so only exactly the same import resumes it.
     with store.resumable_draft(rows.row_table.digest(store.key, name, modality, READERS[modality])) as draft:
-        journal = Journal.open(draft, rows.row_table, FORMS[modality])
-        _read(rows.row_table, journal, modality, progress=progress, workers=workers)
-        problems = [*rows.problems, *_unreadable(rows.row_table, journal)]
-        if not journal.is_read.any():
-            raise no_usable_row(rows.n_rows, problems)
-        # Only now is the order of cases known, which depends on the digests of all images: pixels are copied from slots into it.
-        cases, indices = arrange(rows.row_table, journal, key=store.key)
-        images = draft / "images.npy"
-        store_pixels(journal, images, indices)
-        # Numbers that a source gives to its images, or a phantom to its patients, are given again by the next one: they identify nobody.
-        identified = _identified(rows, cases) if source.patients_known and not synthetic else {}
-        inputs = _validation_inputs(cases, rows.row_table, journal, source, identified, indices=indices, images=images, key=store.key)
-        report = _report(rows, cases, problems, source, inputs, journal.image_warnings)
+        read = _read_into(draft, rows, source, key=store.key, modality=modality, synthetic=synthetic, progress=progress, workers=workers)
         store.publish(
             name,
             draft,
@@ -113,12 +104,76 @@ def import_source(
             synthetic=synthetic,
             findings=source.findings,
             comorbidities=source.comorbidities,
-            cases=cases,
-            report=report,
+            cases=read.cases,
+            report=read.report,
             patients_known=source.patients_known,
-            persons=identified or persons_of_images(cases["patient_id"], map(bytes, journal.digests[indices]), key=store.key),
+            persons=read.identified or persons_of_images(read.cases["patient_id"], map(bytes, read.digests), key=store.key),
         )
-    return report
+    return read.report
+
+
+def check_source(
+    rows: SelectedRows, source: Source, draft: Path, *, key: bytes, modality: Modality, progress: Progress | None = None
+) -> ImportReport:
+    """The report that importing `source` would give; nothing is stored but what `draft` holds, which the caller removes.
+
+    Args:
+        rows: of the source, selected with the same key.
+        source: what would be imported.
+        draft: an empty folder, with room for the stored images.
+        key: of keyed hashes.
+        modality: of the images.
+        progress: called with the number of images done and their total.
+
+    Raises:
+        NoUsableRowError: no row can be used.
+    """
+    return _read_into(draft, rows, source, key=key, modality=modality, synthetic=False, progress=progress, workers=None).report
+
+
+@dataclass(frozen=True, eq=False)
+class _ReadCohort:
+    """A cohort as read into a draft.
+
+    Attributes:
+        cases: in canonical order.
+        digests: SHA-256 of their stored pixels.
+        identified: patient_id -> person, from the source's identifiers; empty where they say nothing.
+        report: of the import.
+    """
+
+    cases: pd.DataFrame
+    digests: NDArray[np.uint8]
+    identified: dict[str, str]
+    report: ImportReport
+
+
+def _read_into(
+    draft: Path,
+    rows: SelectedRows,
+    source: Source,
+    *,
+    key: bytes,
+    modality: Modality,
+    synthetic: bool,
+    progress: Progress | None,
+    workers: int | None,
+) -> _ReadCohort:
+    """The cohort of `source`, its images read into `draft`, with its report."""
+    journal = Journal.open(draft, rows.row_table, FORMS[modality])
+    _read(rows.row_table, journal, modality, progress=progress, workers=workers)
+    problems = [*rows.problems, *_unreadable(rows.row_table, journal)]
+    if not journal.is_read.any():
+        raise no_usable_row(rows.n_rows, problems)
+    # Only now is the order of cases known, which depends on the digests of all images: pixels are copied from slots into it.
+    cases, indices = arrange(rows.row_table, journal, key=key)
+    images = draft / "images.npy"
+    store_pixels(journal, images, indices)
+    # Numbers that a source gives to its images, or a phantom to its patients, are given again by the next one: they identify nobody.
+    identified = _identified(rows, cases) if source.patients_known and not synthetic else {}
+    inputs = _validation_inputs(cases, rows.row_table, journal, source, identified, indices=indices, images=images, key=key)
+    report = _report(rows, cases, problems, source, inputs, journal.image_warnings)
+    return _ReadCohort(cases, journal.digests[indices], identified, report)
 
 
 def _identified(rows: SelectedRows, cases: pd.DataFrame) -> dict[str, str]:
@@ -177,7 +232,7 @@ def _report(
 ) -> ImportReport:
     """The import report: notes of the source, results of the checks, and counts."""
     notes = (Check("source", Severity.WARNING, 1, note) for note in source.notes)
-    checks = by_weight([*notes, *validate(inputs, problems, rows.split_conflicts, image_warnings)])
+    checks = by_weight([*notes, *validate(inputs, problems, rows.split_conflicts, image_warnings, row_remarks=rows.remarks)])
     return ImportReport(
         n_rows=rows.n_rows,
         n_imported=len(cases),

@@ -105,6 +105,7 @@ class SelectedRows:
         split_conflicts: rows of each patient whose rows name different parts of the split.
         persons: the person of each patient (both as keyed hashes) whose identifier is not written in the comparable form; every other
             patient's person is its own hash.
+        remarks: rows that were read otherwise than they stand, by the name of the remark.
     """
 
     n_rows: int
@@ -112,13 +113,19 @@ class SelectedRows:
     problems: list[Problem]
     split_conflicts: tuple[tuple[int, ...], ...] = ()
     persons: dict[str, str] = field(default_factory=dict, repr=False)
+    remarks: "dict[str, array[int]]" = field(default_factory=dict, repr=False)
 
 
-def select_rows(source: Source, *, key: bytes) -> SelectedRows:
+def select_rows(source: Source, *, key: bytes, one_writing: bool = False) -> SelectedRows:
     """The rows of `source` that can be read, and the problems of the others.
 
     A patient whose rows name different parts is left out entirely: otherwise a model would be tested on a patient that it was trained on.
     This depends on that patient's own rows alone. If some rows name a part, rows without one are left out.
+
+    Args:
+        source: whose rows.
+        key: of keyed hashes.
+        one_writing: compare patients' identifiers by their comparable form: those that differ only in writing are one patient's.
 
     Raises:
         CohortError: no row can be read, or a column has a reserved name.
@@ -130,13 +137,15 @@ def select_rows(source: Source, *, key: bytes) -> SelectedRows:
     parts: dict[str, Part | None] = {}  # of each patient; None once two rows disagree
     hashes: dict[str, str] = {}
     persons: dict[str, str] = {}
+    remarks: dict[str, array[int]] = {}
     n_rows = 0
     for row in source.rows:
         n_rows += 1
         if (patient := hashes.get(row.patient)) is None:
-            patient = hashes[row.patient] = keyed_hex(key, "patient", row.patient)
+            person = person_of_identifier(row.patient, key=key)
+            patient = hashes[row.patient] = person if one_writing else keyed_hex(key, "patient", row.patient)
             # The identifier is known here alone. Only what differs is kept: there may be a million patients.
-            if (person := person_of_identifier(row.patient, key=key)) != patient:
+            if person != patient:
                 persons[patient] = person
         # Rows with problems count here too: a patient in two parts is left out even if one of the rows is unusable.
         if row.part is not None and parts.setdefault(patient, row.part) is not row.part:
@@ -145,20 +154,37 @@ def select_rows(source: Source, *, key: bytes) -> SelectedRows:
             problems.extend(row.problems)
         else:
             row_table.add(row, patient)
+            for remark in row.remarks:
+                remarks.setdefault(remark, array("q")).append(row.row)
     split_conflicts: dict[str, list[int]] = {patient: [] for patient, part in parts.items() if part is None}
     # The conflicts are known only after the last row, so rows are removed afterwards.
     kept = row_table.only(_keep(row_table, split_conflicts, problems)) if parts else row_table
     if not len(kept):
         raise no_usable_row(n_rows, problems)
-    return SelectedRows(n_rows, kept, problems, tuple(tuple(rows) for rows in split_conflicts.values() if rows), persons)
+    return SelectedRows(n_rows, kept, problems, tuple(tuple(rows) for rows in split_conflicts.values() if rows), persons, remarks)
 
 
-def no_usable_row(n_rows: int, problems: Sequence[Problem]) -> CohortError:
+class NoUsableRowError(CohortError):
+    """No row of a source can be used.
+
+    Attributes:
+        n_rows: of the source.
+        problems: of its rows.
+    """
+
+    def __init__(self, message: str, n_rows: int, problems: Sequence[Problem]) -> None:
+        """The error with `message`, about `problems` of `n_rows` rows."""
+        super().__init__(message)
+        self.n_rows, self.problems = n_rows, tuple(problems)
+
+
+def no_usable_row(n_rows: int, problems: Sequence[Problem]) -> NoUsableRowError:
     """The error of a source without a usable row."""
     if not problems:
-        return CohortError("The source has no rows, so nothing was imported: check that it is the right one.")
+        return NoUsableRowError("The source has no rows, so nothing was imported: check that it is the right one.", 0, ())
     first = min(problems, key=lambda problem: problem.row or 0).sentence()
-    return CohortError(f"None of the {counted(n_rows, 'row', 'rows')} can be used, so nothing was imported. The first problem: {first}")
+    none = f"None of the {counted(n_rows, 'row', 'rows')} can"
+    return NoUsableRowError(f"{none} be used, so nothing was imported. The first problem: {first}", n_rows, problems)
 
 
 def image_of(image: HeldLocation) -> ImageLocation:

@@ -1,7 +1,7 @@
 """The catalogue of adapters."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from dpmed_core.cohort.sources.chexpert import read_chexpert
 from dpmed_core.cohort.sources.dicom_folder import read_dicom_folder
@@ -25,11 +25,13 @@ class Adapter:
         title: what the layout is, for `cohort add --help`.
         path_is: what PATH must name, in words.
         read: returns the rows that an import request describes.
+        obeys: the fields of the request that it obeys, besides `path` and `modality`.
     """
 
     title: str
     path_is: str
     read: Callable[[ImportRequest], Source]
+    obeys: tuple[str, ...]
 
 
 def open_source(kind: str, request: ImportRequest) -> Source:
@@ -42,11 +44,32 @@ def open_source(kind: str, request: ImportRequest) -> Source:
         raise CohortError(f"There is no source {kind!r}: choose one of {', '.join(ADAPTERS)}.")
     if not request.path.exists() and kind != MANIFEST:
         raise CohortError(f"PATH does not exist: give {ADAPTERS[kind].path_is}.")
+    _refuse_unused(kind, request)
     return ADAPTERS[kind].read(request)
 
 
+def _refuse_unused(kind: str, request: ImportRequest) -> None:
+    """Check that the adapter obeys everything that was asked for: what is said is done, or refused.
+
+    Raises:
+        CohortError: it does not.
+    """
+    for one in fields(request):
+        if one.name in (*ALWAYS, *ADAPTERS[kind].obeys) or getattr(request, one.name) == one.default:
+            continue
+        option = f"--{one.name.replace('_', '-')}"
+        others = [other for other, adapter in ADAPTERS.items() if one.name in adapter.obeys]
+        raise CohortError(f"The source {kind!r} has no use for {option}, which belongs to {', '.join(others)}: leave it out.")
+
+
 def _read_manifest(request: ImportRequest) -> Source:
-    return read_manifest(request.path, images_dir=request.images, findings=request.findings, comorbidities=request.comorbidities)
+    return read_manifest(
+        request.path,
+        images_dir=request.images,
+        findings=request.findings,
+        comorbidities=request.comorbidities,
+        uncertain=request.uncertain,
+    )
 
 
 def _read_medmnist(request: ImportRequest) -> Source:
@@ -54,15 +77,37 @@ def _read_medmnist(request: ImportRequest) -> Source:
 
 
 MANIFEST = "manifest"
+MIMIC_OBEYS = ("findings", "images", "labels", "uncertain", "unmentioned_unknown", "published_split", "views")
+ALWAYS = ("path", "modality")
 ADAPTERS: dict[str, Adapter] = {
-    MANIFEST: Adapter("A table of your own", "a table with one row per image", _read_manifest),
-    "dicom": Adapter("A folder of DICOM files", "the folder", read_dicom_folder),
-    "nih-chestxray14": Adapter("NIH ChestX-ray14", "the folder that holds Data_Entry_2017_v2020.csv", read_nih),
-    "chexpert": Adapter("CheXpert", "the folder that holds train.csv", read_chexpert),
-    "mimic-cxr-jpg": Adapter("MIMIC-CXR-JPG", "the folder that holds files/ and the tables", read_mimic_jpg),
-    "mimic-cxr": Adapter("MIMIC-CXR", "the folder that holds files/ and cxr-record-list.csv.gz", read_mimic_dicom),
-    "padchest": Adapter("PadChest", "the folder that holds PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv", read_padchest),
-    "vindr-cxr": Adapter("VinDr-CXR", "the folder that holds train/, test/ and annotations/", read_vindr),
-    "rsna-pneumonia": Adapter("RSNA Pneumonia Detection Challenge", "the folder that holds stage_2_train_labels.csv", read_rsna),
-    "medmnist": Adapter("MedMNIST", "the .npz file of one data set", _read_medmnist),
+    MANIFEST: Adapter(
+        "A table of your own", "a table with one row per image", _read_manifest, ("findings", "comorbidities", "images", "uncertain")
+    ),
+    "dicom": Adapter(
+        "A folder of DICOM files", "the folder", read_dicom_folder, ("findings", "comorbidities", "labels", "match", "uncertain")
+    ),
+    "nih-chestxray14": Adapter(
+        "NIH ChestX-ray14", "the folder that holds Data_Entry_2017_v2020.csv", read_nih, ("findings", "images", "published_split")
+    ),
+    "chexpert": Adapter(
+        "CheXpert",
+        "the folder that holds train.csv",
+        read_chexpert,
+        ("findings", "images", "uncertain", "unmentioned_unknown", "published_split", "views"),
+    ),
+    "mimic-cxr-jpg": Adapter("MIMIC-CXR-JPG", "the folder that holds files/ and the tables", read_mimic_jpg, MIMIC_OBEYS),
+    "mimic-cxr": Adapter("MIMIC-CXR", "the folder that holds files/ and cxr-record-list.csv.gz", read_mimic_dicom, MIMIC_OBEYS),
+    "padchest": Adapter(
+        "PadChest",
+        "the folder that holds PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv",
+        read_padchest,
+        ("findings", "images", "views"),
+    ),
+    "vindr-cxr": Adapter(
+        "VinDr-CXR", "the folder that holds train/, test/ and annotations/", read_vindr, ("findings", "images", "published_split")
+    ),
+    "rsna-pneumonia": Adapter(
+        "RSNA Pneumonia Detection Challenge", "the folder that holds stage_2_train_labels.csv", read_rsna, ("findings", "images")
+    ),
+    "medmnist": Adapter("MedMNIST", "the .npz file of one data set", _read_medmnist, ("findings", "published_split")),
 }

@@ -9,7 +9,7 @@ from dpmed_core.cohort.sources.dicom_series import ATTRIBUTES, IS_SLICE, SERIES,
 from dpmed_core.cohort.sources.files import files_below
 from dpmed_core.cohort.sources.request import ImportRequest, Match
 from dpmed_core.cohort.sources.rows import Source
-from dpmed_core.cohort.sources.tables import TableRows, read_table, require_columns
+from dpmed_core.cohort.sources.tables import Table, TableRows
 from dpmed_core.cohort.sources.values import column_name
 from dpmed_core.errors import CohortError, ImageError
 from dpmed_core.imaging.dicom.header import looks_like_dicom, read_header, silenced_warnings
@@ -48,7 +48,7 @@ def read_dicom_folder(request: ImportRequest) -> Source:
         return _read_series(files, request, n_others)
     notes = ["Rows number the DICOM files in the order of their paths."]
     table, columns, more = _labelled(files, request, n_others)
-    return Source(TableRows(table, request.path, columns), *_named(request), notes=(*notes, *more))
+    return Source(TableRows(table, request.path, columns, request.uncertain), *_named(request), notes=(*notes, *more))
 
 
 def _read_series(files: pd.DataFrame, request: ImportRequest, n_others: int) -> Source:
@@ -65,7 +65,9 @@ def _read_series(files: pd.DataFrame, request: ImportRequest, n_others: int) -> 
         left_out = counted(series.n_left_out, "DICOM file that is not a CT slice", "DICOM files that are not CT slices")
         notes.append(f"{left_out} (localizers, reports, other modalities) {'was' if series.n_left_out == 1 else 'were'} left out.")
     table, columns, more = _labelled(series.table, request, n_others)
-    return Source(SeriesRows(TableRows(table, request.path, columns), series.files), *_named(request), notes=(*notes, *more))
+    return Source(
+        SeriesRows(TableRows(table, request.path, columns, request.uncertain), series.files), *_named(request), notes=(*notes, *more)
+    )
 
 
 def _labelled(files: pd.DataFrame, request: ImportRequest, n_others: int) -> tuple[pd.DataFrame, tuple[str, ...], list[str]]:
@@ -140,11 +142,11 @@ def _with_labels(files: pd.DataFrame, request: ImportRequest, columns: Sequence[
     """
     if request.labels is None or not request.findings:
         raise CohortError("No finding to predict was named: name at least one column of the labels with --findings.")
-    labels = read_table(request.labels, called="table of labels")
-    match, column = _joining(labels, request)
-    require_columns(labels, [column, *columns], called="table of labels")
-    extra = [name for name in FROM_LABELS if name in labels.columns]
-    rows = labels[[column, *extra, *columns]].drop_duplicates().rename(columns={column: "joining"})
+    table = Table.open(request.labels, called="table of labels")
+    match, column = _joining(table.columns, request)
+    extra = [name for name in FROM_LABELS if name in table.columns]
+    used = table.named([column, *extra, *columns])
+    rows = table.read(list(used.values())).set_axis(["joining", *extra, *columns], axis=1).drop_duplicates()
     rows["joining"] = rows["joining"].str.strip()
     _refuse_contradictions(rows)
     keys = _keys(files, match, rows["joining"])
@@ -169,7 +171,7 @@ NOT_IN_LABELS = "no row of the labels"
 """In place of the labels of a file without a row; not a valid label, so the row is left out."""
 
 
-def _joining(labels: pd.DataFrame, request: ImportRequest) -> tuple[Match, str]:
+def _joining(labels: Sequence[str], request: ImportRequest) -> tuple[Match, str]:
     """What joins, and the column of labels for it.
 
     A column of series joins CT scans before any other, and radiographs only if `request.match` says so.
@@ -177,7 +179,7 @@ def _joining(labels: pd.DataFrame, request: ImportRequest) -> tuple[Match, str]:
     Raises:
         CohortError: no column, or more than one, could join.
     """
-    names = {column_name(str(name)): str(name) for name in labels.columns}
+    names = {column_name(name): name for name in labels}
     found = {match: names[alias] for match, aliases in MATCHING.items() for alias in aliases[::-1] if alias in names}
     if request.match is not None:
         found = {match: column for match, column in found.items() if match is request.match}

@@ -5,37 +5,52 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dpmed_core.cohort.sources.rows import Source
-from dpmed_core.cohort.sources.tables import TableRows, read_table, require_columns
+from dpmed_core.cohort.sources.tables import Table, TableRows
+from dpmed_core.cohort.sources.values import Uncertain
 from dpmed_core.errors import CohortError
 
 REQUIRED = ("image", "patient_id")
 OPTIONAL = ("age", "sex", "split")
 
 
-def read_manifest(path: Path, *, images_dir: Path | None, findings: Sequence[str], comorbidities: Sequence[str]) -> Source:
-    """The rows of the manifest at `path`, each parsed or with its problems.
+def read_manifest(
+    path: Path,
+    *,
+    images_dir: Path | None,
+    findings: Sequence[str],
+    comorbidities: Sequence[str],
+    uncertain: Uncertain | None = None,
+) -> Source:
+    """The rows of the manifest at `path`, each parsed or with its problems; of its columns, only those that are used are read.
+
+    A column is found by its name, or by its name but for capital letters and punctuation ("Patient ID" for patient_id).
 
     Args:
         path: a CSV, Parquet or Excel file.
         images_dir: folder to which image paths are relative; None for the manifest's folder.
         findings: columns to predict.
         comorbidities: columns of co-morbidities.
+        uncertain: what uncertain labels (-1) become; None if they are problems of their rows.
 
     Raises:
         CohortError: the file as a whole cannot be used.
     """
-    table = read_table(path, called="manifest")
+    table = Table.open(path, called="manifest")
     if not findings:
         raise CohortError("No finding to predict was named: name at least one column with --findings.")
     columns = (*findings, *comorbidities)
     wanted = [*REQUIRED, *columns]
-    repeated = sorted(name for name, count in Counter(wanted).items() if count > 1)
-    repeated += sorted(str(name) for name, count in Counter(table.columns).items() if count > 1)
-    if repeated:
+    if repeated := sorted(name for name, count in Counter(wanted).items() if count > 1):
         raise CohortError(f"Column {repeated[0]!r} is named or occurs twice: use each column once.")
-    require_columns(table, wanted, called="manifest")
+    found = table.named(wanted)
+    found |= table.named([name for name in OPTIONAL if name not in wanted and table.has(name)])
+    if repeated := sorted(name for name, count in Counter(found.values()).items() if count > 1):
+        raise CohortError(f"Column {repeated[0]!r} is used twice: use each column once.")
     root = images_dir or path.parent
     if not root.is_dir():
         raise CohortError("The folder of --images does not exist: name the folder to which image paths are relative.")
-    used = [name for name in (*wanted, *OPTIONAL) if name in table.columns]
-    return Source(TableRows(table[used], root, columns), tuple(findings), tuple(comorbidities))
+    text = table.read(list(found.values()))
+    text.columns = text.columns.map({column: name for name, column in found.items()})
+    renamed = [f"{column!r} as {name}" for name, column in found.items() if column != name]
+    notes = (f"Columns were read under other names: {', '.join(renamed)}.",) if renamed else ()
+    return Source(TableRows(text, root, columns, uncertain), tuple(findings), tuple(comorbidities), notes=notes)

@@ -1,30 +1,143 @@
-"""CSV, Parquet and Excel tables as text, and the rows of a source that such a table describes."""
+"""CSV, Parquet and Excel tables as text, and the rows of a source that such a table describes.
+
+Of a table, only the columns that are used are read, some thousand rows at a time: a million rows of two hundred columns take no more
+memory than the columns that are named.
+"""
 
 import csv
-import gzip
-import math
+import re
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from dpmed_core.cohort.sources.rows import ImageFolder, SourceRow, parse_row
+from dpmed_core.cohort.sources.csv_table import CsvTable, NumberedRows, TableFaultError
+from dpmed_core.cohort.sources.image_folder import ImageFolder
+from dpmed_core.cohort.sources.parquet_table import ParquetTable
+from dpmed_core.cohort.sources.rows import SourceRow, parse_row
+from dpmed_core.cohort.sources.values import Uncertain
+from dpmed_core.cohort.sources.workbook import Workbook
 from dpmed_core.errors import CohortError
 
-HEADER_LINES = 1
-LONGEST_HEADER = 1 << 20
-SEPARATORS = (",", ";", "\t")
-LARGEST_WORKBOOK_BYTES = 2**30
-TRUTH = {True: "1", False: "0"}
+ROWS_AT_ONCE = 1 << 14
+
+
+class TableFile(Protocol):
+    """A table of some file format whose header has been read."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of its columns, in order; a name may repeat."""
+
+    def batches(self, columns: Sequence[int]) -> Iterator[NumberedRows]:
+        """The rows below the header with the values of `columns`, given by position, as text."""
+
+
+_OPENERS: dict[str, Callable[[Path], TableFile]] = {".parquet": ParquetTable.open, ".xlsx": Workbook.open, ".xlsm": Workbook.open}
+
+FAULTS = (ValueError, csv.Error, OSError, KeyError, EOFError, TypeError, zipfile.BadZipFile, pa.ArrowException)
+"""What the readers raise on files that are no tables."""
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A table whose header has been read.
+
+    Attributes:
+        path: the file.
+        called: what error messages call it.
+        file: reads it.
+    """
+
+    path: Path = field(repr=False)
+    called: str
+    file: TableFile = field(repr=False)
+
+    @classmethod
+    def open(cls, path: Path, *, called: str = "table") -> "Table":
+        """The table at `path`: a .csv, .txt, .tsv, .csv.gz, .parquet or .xlsx file.
+
+        Raises:
+            CohortError: it is missing or unreadable.
+        """
+        if not path.is_file():
+            raise CohortError(f"The {called} {path.name!r} does not exist: give the path of a CSV, Parquet or Excel file.")
+        try:
+            return cls(path, called, _OPENERS.get(path.suffix.lower(), CsvTable.open)(path))
+        except FAULTS as fault:
+            raise _unreadable(path, called, fault) from None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of its columns, in order; a name may repeat."""
+        return self.file.columns
+
+    @property
+    def remark(self) -> str:
+        """What else the file holds that was not read, e.g. the other sheets of a workbook; empty if there is nothing."""
+        return str(getattr(self.file, "remark", ""))
+
+    def batches(self, columns: Sequence[int]) -> Iterator[NumberedRows]:
+        """The rows below the header with the values of `columns`, given by position, as text.
+
+        Raises:
+            CohortError: the file is damaged.
+        """
+        try:
+            yield from self.file.batches(columns)
+        except FAULTS as fault:
+            raise _unreadable(self.path, self.called, fault) from None
+
+    def read(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """The values of `columns`, or of all, as text, with missing values as blanks, indexed by row; blank rows are passed over.
+
+        The header is row 1. Of a name that repeats, the first column is read.
+
+        Raises:
+            CohortError: the file is damaged, or has no row.
+        """
+        positions = range(len(self.columns)) if columns is None else [self.columns.index(name) for name in columns]
+        numbers, batches = zip(*self.batches(positions), strict=True)
+        labels = list(map(str, range(len(positions))))
+        text: pd.DataFrame = pa.Table.from_batches([batch.rename_columns(labels) for batch in batches]).to_pandas()
+        text.columns = pd.Index([self.columns[position] for position in positions], dtype=str)
+        text.index = pd.Index(np.concatenate(numbers))
+        if text.empty:
+            raise CohortError(f"The {self.called} {self.path.name!r} has no rows below its header: add one row per image.")
+        return text
+
+    def has(self, name: str) -> bool:
+        """Whether it has a column of that name, but for capitals and punctuation."""
+        return plain_name(name) in map(plain_name, self.columns)
+
+    def named(self, wanted: Sequence[str]) -> dict[str, str]:
+        """The column for each name of `wanted`: of that very name, else the only one of that name but for capitals and punctuation.
+
+        Raises:
+            CohortError: there is none, or it occurs twice.
+        """
+        found = {}
+        for name in wanted:
+            alike = [column for column in self.columns if column == name]
+            alike = alike or [column for column in self.columns if plain_name(column) == plain_name(name)]
+            if not alike:
+                raise CohortError(f"The {self.called} has no column {name!r}: it has {', '.join(self.columns)}.{self.remark}")
+            if len(alike) > 1:
+                raise CohortError(f"Column {alike[0]!r} occurs twice in the {self.called}: rename or remove one of them.")
+            found[name] = alike[0]
+        return found
 
 
 def read_table(path: Path, *, called: str = "table") -> pd.DataFrame:
-    """The table at `path` as text, with missing values as blanks, indexed by line (the header is line 1).
+    """The table at `path` as text, with missing values as blanks, indexed by row (the header is row 1); blank rows are passed over.
 
-    A CSV may be separated by commas, semicolons or tabs, and may be gzipped. Whole numbers of Parquet and Excel become text without
-    decimals (7, not 7.0), true and false become 1 and 0.
+    A CSV may be separated by commas, semicolons, tabs or bars, may be UTF-8 or UTF-16, and may be gzipped. Whole numbers of Parquet and
+    Excel become text without decimals (7, not 7.0), true and false become 1 and 0.
 
     Args:
         path: a .csv, .txt, .tsv, .csv.gz, .parquet or .xlsx file; of a workbook, the first sheet.
@@ -33,84 +146,47 @@ def read_table(path: Path, *, called: str = "table") -> pd.DataFrame:
     Raises:
         CohortError: it is missing, unreadable or empty.
     """
-    if not path.is_file():
-        raise CohortError(f"The {called} {path.name!r} does not exist: give the path of a CSV, Parquet or Excel file.")
-    try:
-        table = _READERS.get(path.suffix.lower(), _read_csv)(path)
-    except (ValueError, csv.Error, OSError, KeyError, EOFError, zipfile.BadZipFile, pd.errors.ParserError, pd.errors.EmptyDataError):
-        raise CohortError(
-            f"The {called} {path.name!r} is not a readable CSV, Parquet or Excel file: save it as CSV in UTF-8, with commas and one header "
-            "line."
-        ) from None
-    if table.empty:
-        raise CohortError(f"The {called} {path.name!r} has no rows below its header: add one row per image.")
-    table.index = pd.RangeIndex(HEADER_LINES + 1, HEADER_LINES + 1 + len(table))
-    return table
+    return Table.open(path, called=called).read()
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
-    """A CSV whose separator is the most frequent one in its header.
+def sampled(table: Table, n_rows: int, columns: Sequence[str] | None = None) -> tuple[pd.DataFrame, int]:
+    """(some `n_rows` to twice as many rows of `table`, taken evenly, as text; the number of all its rows); only the sample is held.
+
+    Args:
+        table: to read.
+        n_rows: wanted; a smaller table is returned whole.
+        columns: to read; None for all, of a name that repeats the first.
 
     Raises:
-        ValueError: it has no header, or a line with more values than the header.
+        CohortError: the file is damaged, or has no row.
     """
-    # "utf-8-sig" also reads the byte order mark that Excel writes.
-    with gzip.open(path, "rt", encoding="utf-8-sig") if path.suffix == ".gz" else path.open(encoding="utf-8-sig") as file:
-        line = file.readline(LONGEST_HEADER)
-    separator = max(SEPARATORS, key=line.count)
-    header = [name.strip() for name in next(csv.reader([line], delimiter=separator), [])]
-    if not header:
-        raise ValueError
-    table = pd.read_csv(
-        path,
-        sep=separator,
-        dtype=str,
-        keep_default_na=False,
-        encoding="utf-8-sig",
-        skip_blank_lines=False,
-        index_col=False,
-        on_bad_lines="error",
-        header=None,
-        names=range(len(header) + 1),  # some programs end every line but the header with a separator
-    ).fillna("")
-    if (table[len(header)] != "").any():
-        raise ValueError
-    table = table.drop(columns=len(header))
-    table.columns = pd.Index(header)
-    return table.iloc[1:]
+    names = list(dict.fromkeys(table.columns if columns is None else columns))
+    held, every, total = [], 1, 0
+    for numbers, batch in table.batches([table.columns.index(name) for name in names]):
+        place = np.arange(total, total + len(numbers))
+        held.append((place[place % every == 0], batch.filter(pa.array(place % every == 0))))
+        total += len(numbers)
+        # Once twice as many rows are held as are wanted, every other one is dropped.
+        while sum(len(places) for places, _ in held) > 2 * n_rows:
+            every *= 2
+            held = [(places[kept], rows.filter(pa.array(kept))) for places, rows in held for kept in [places % every == 0]]
+    if not total:
+        raise CohortError(f"The {table.called} {table.path.name!r} has no rows below its header: add one row per image.")
+    sample = pa.Table.from_batches([rows for _, rows in held]).to_pandas()
+    return sample.set_axis(pd.Index(names, dtype=str), axis=1), total
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
-    return _as_text(pd.read_parquet(path))
+def plain_name(name: str) -> str:
+    """A column's name in small letters, letters and digits only: "Patient-ID" and "patient_id" are "patientid"."""
+    return re.sub(r"[^a-z0-9]", "", name.lower()) or name
 
 
-def _read_workbook(path: Path) -> pd.DataFrame:
-    """The first sheet of a workbook, which is a ZIP archive: its uncompressed size is checked before it is read."""
-    with zipfile.ZipFile(path) as packed:
-        if sum(member.file_size for member in packed.infolist()) > LARGEST_WORKBOOK_BYTES:
-            raise ValueError
-    return _as_text(pd.read_excel(path, engine="openpyxl", dtype=object, na_filter=False))
-
-
-_READERS: dict[str, Callable[[Path], pd.DataFrame]] = {".parquet": _read_parquet, ".xlsx": _read_workbook, ".xlsm": _read_workbook}
-
-
-def _as_text(table: pd.DataFrame) -> pd.DataFrame:
-    """`table` with every value as text; by position, since names of columns may repeat."""
-    text = pd.DataFrame({number: [_cell(value) for value in table.iloc[:, number]] for number in range(table.shape[1])}, dtype=str)
-    text.columns = pd.Index([str(name).strip() for name in table.columns])
-    return text
-
-
-def _cell(value: object) -> str:
-    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    # numpy's truth values are not instances of bool.
-    if isinstance(value, bool) or type(value).__name__ == "bool_":
-        return TRUTH[bool(value)]
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
+def _unreadable(path: Path, called: str, fault: Exception) -> CohortError:
+    reason = f" ({fault})" if isinstance(fault, TableFaultError) and str(fault) else ""
+    return CohortError(
+        f"The {called} {path.name!r} is not a readable CSV, Parquet or Excel file{reason}: save it as CSV in UTF-8, with commas and one "
+        "header line."
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,11 +197,13 @@ class TableRows:
         table: text with the columns image, patient_id, the findings and co-morbidities, and possibly age, sex and split, indexed by row.
         root: the folder to which image paths are relative.
         columns: findings, then co-morbidities.
+        uncertain: what uncertain labels become; None if they are problems.
     """
 
     table: pd.DataFrame = field(repr=False)
     root: Path = field(repr=False)
     columns: tuple[str, ...]
+    uncertain: Uncertain | None = None
 
     def __len__(self) -> int:
         return len(self.table)
@@ -133,8 +211,11 @@ class TableRows:
     def __iter__(self) -> Iterator[SourceRow]:
         names = [str(name) for name in self.table.columns]
         folder = ImageFolder(self.root)
-        for row in self.table.itertuples(name=None):
-            yield parse_row(int(row[0]), dict(zip(names, map(str, row[1:]), strict=True)), folder=folder, columns=self.columns)
+        # Some thousand rows at a time: a million cells as Python's text take several times the table's own memory.
+        for start in range(0, len(self.table), ROWS_AT_ONCE):
+            for row in self.table.iloc[start : start + ROWS_AT_ONCE].itertuples(name=None):
+                record = dict(zip(names, map(str, row[1:]), strict=True))
+                yield parse_row(int(row[0]), record, folder=folder, columns=self.columns, uncertain=self.uncertain)
 
 
 def require_columns(table: pd.DataFrame, columns: Sequence[str], *, called: str) -> None:

@@ -1,6 +1,7 @@
 """Values of published tables, converted to the notation of the manifest."""
 
 import hashlib
+import math
 import re
 from collections.abc import Callable
 from enum import StrEnum
@@ -22,6 +23,7 @@ class Uncertain(StrEnum):
     ONE = "one"
 
 
+UNCERTAIN_LABEL = {Uncertain.IGNORE: math.nan, Uncertain.ZERO: 0.0, Uncertain.ONE: 1.0}
 UNCERTAIN_TEXT = {Uncertain.IGNORE: "", Uncertain.ZERO: "0", Uncertain.ONE: "1"}
 UNCERTAIN_MEANING = {Uncertain.IGNORE: "as unknown", Uncertain.ZERO: "as absent", Uncertain.ONE: "as present"}
 

@@ -2,18 +2,21 @@
 
 import pandas as pd
 
+from dpmed_core.cohort.display_names import sentence_start
 from dpmed_core.cohort.report import Check, ImportReport, Severity
+from dpmed_core.cohort.validation.repairs import repair_of
 
 WORDS = {Severity.BLOCKING: "Prevents training", Severity.WARNING: "Warning", Severity.NOTE: "Note"}
 ROWS_SHOWN = 12
 
 
 def checks_table(report: ImportReport) -> pd.DataFrame:
-    """One row per check, the most serious first, with the columns weight, sentence, rows (the first of them) and guarantee."""
+    """One row per check, the most serious first, with the columns weight, sentence, repair, rows (the first of them) and guarantee."""
     return pd.DataFrame(
         {
             "weight": [WORDS[check.severity] for check in report.checks],
             "sentence": [check.sentence for check in report.checks],
+            "repair": [sentence_start(repair_of(check)) for check in report.checks],
             "rows": [_first(check.rows) for check in report.checks],
             "guarantee": ["outside" if check.outside_guarantee else "" for check in report.checks],
         }

@@ -34,6 +34,16 @@ class Geometry:
         # `axes` is in the order z, y, x, the rows of `directions` are x, y, z.
         return all(abs(self.directions[2 - number, axis]) >= ALIGNED_COSINE for number, axis in enumerate(self.axes))
 
+    @property
+    def words(self) -> str:
+        """Where the array's axes point in the patient, in words."""
+        towards = {2: ("head", "feet"), 1: ("back", "front"), 0: ("left", "right")}
+        found = []
+        for axis, name in ((2, "columns"), (1, "rows"), (0, "slices")):
+            along = 2 - self.axes.index(axis)
+            found.append(f"{name} to the {towards[along][int(self.is_reversed(axis))]}")
+        return ", ".join(found) + ("" if self.is_aligned else "; oblique")
+
     def is_reversed(self, axis: int) -> bool:
         """Whether the array's `axis` points against the patient's axis that it is parallel to."""
         return bool(self.directions[2 - self.axes.index(axis), axis] < 0)

@@ -11,6 +11,7 @@ from dpmed_core.errors import ImageError
 from dpmed_core.imaging.ct.geometry import Geometry, even_positions
 from dpmed_core.imaging.ct.limits import refuse_unsuitable
 from dpmed_core.imaging.ct.planes import hounsfield
+from dpmed_core.imaging.ct.volume_file import OpenedVolume, type_words
 
 BYTES = {
     sitk.sitkUInt8: 1,
@@ -28,8 +29,8 @@ NOT_ORTHONORMAL = "orthonormal"
 UNREADABLE = "cannot be read: it is cut short, damaged, or contradicts its header; save it again."
 
 
-def read_meta_image(path: Path) -> tuple[Iterator[NDArray[np.float64]], Geometry]:
-    """The slices of the MetaImage at `path`, each in Hounsfield units `[rows, columns]`, and their geometry.
+def read_meta_image(path: Path) -> OpenedVolume:
+    """The volume in the MetaImage at `path`.
 
     Raises:
         ImageError: it is not a single volume, or cannot be read.
@@ -47,7 +48,8 @@ def read_meta_image(path: Path) -> tuple[Iterator[NDArray[np.float64]], Geometry
         raise ImageError(reason) from None
     if image.GetDimension() == 4:
         image = image[:, :, :, 0]
-    return _slices(image), _geometry(image)
+    dtype = sitk.GetArrayViewFromImage(image).dtype
+    return OpenedVolume(_slices(image), _geometry(image), bits=type_words(dtype.kind, dtype.itemsize))
 
 
 def _refuse_unsuitable(reader: sitk.ImageFileReader) -> None:

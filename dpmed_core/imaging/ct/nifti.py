@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from dpmed_core.errors import ImageError
 from dpmed_core.imaging.ct.geometry import Geometry, even_positions
 from dpmed_core.imaging.ct.limits import LARGEST_BYTES, refuse_unsuitable
+from dpmed_core.imaging.ct.orientations import forms_warnings
 from dpmed_core.imaging.ct.planes import hounsfield
 from dpmed_core.imaging.ct.simpleitk import GZIP
+from dpmed_core.imaging.ct.volume_file import OpenedVolume, type_words
 
 PIECE = 1 << 20
 TO_PATIENT = np.diag([-1.0, -1.0, 1.0])
@@ -37,11 +39,11 @@ DAMAGED = (
 UNREADABLE = "cannot be read: it is cut short, damaged, or contradicts its header; save it again."
 
 
-def read_nifti(path: Path) -> tuple[Iterator[NDArray[np.float64]], Geometry]:
-    """The slices of the NIfTI file at `path`, each in Hounsfield units `[rows, columns]`, and their geometry.
+def read_nifti(path: Path) -> OpenedVolume:
+    """The volume in the NIfTI file at `path`; where both forms of its orientation are set and agree, the sform is used.
 
     Raises:
-        ImageError: it is not a single volume, or cannot be read.
+        ImageError: it is not a single volume, says in two contradictory ways how it lies, or cannot be read.
     """
     try:
         image: Any = nib.load(path)
@@ -61,8 +63,15 @@ def read_nifti(path: Path) -> tuple[Iterator[NDArray[np.float64]], Geometry]:
     # The volume of the box that three unit vectors span is 1 at right angles, and 0 if they lie in one plane.
     if abs(np.linalg.det(affine / spacing)) < 0.5:
         raise ImageError("has axes that are far from right angles: resample it first.")
+    warnings = forms_warnings(header)
     _refuse_damaged_packing(path)
-    return _slices(proxy), _geometry(proxy.shape[:3], affine / spacing, spacing)
+    return OpenedVolume(
+        _slices(proxy),
+        _geometry(proxy.shape[:3], affine / spacing, spacing),
+        bits=type_words(proxy.dtype.kind, proxy.dtype.itemsize),
+        assumed=("values are Hounsfield units", f"the orientation is that of the {'sform' if codes[1] else 'qform'}"),
+        warnings=tuple(warnings),
+    )
 
 
 def _refuse_damaged_packing(path: Path) -> None:

@@ -70,12 +70,12 @@ def order_planes(planes: Sequence[Plane]) -> tuple[list[Plane], Geometry, list[s
         ImageError: there is only one, two neighbours are too far apart, they do not lie along one line, or two different ones have the
             same position.
     """
-    planes, warnings = _without_duplicates(sorted(planes, key=_height))
+    planes, warnings = _without_duplicates(sorted(planes, key=height))
     if len(planes) < FEWEST_SLICES:
         raise ImageError("is a series of one slice, and a volume needs several: name the folder of the whole series.")
     upward, along = _upward(planes[0]), _stacking(planes)
     cosine = float(np.clip(upward @ along, -1, 1))
-    heights = np.array([_height(plane) for plane in planes])
+    heights = np.array([height(plane) for plane in planes])
     # With a tilted gantry the table does not move along the slices' normal. The stack's axis is then the direction of movement, and
     # distances along it are those along the normal divided by the cosine of the tilt.
     if np.rad2deg(np.arccos(cosine)) > TILT_DEGREES:
@@ -96,7 +96,7 @@ def _upward(plane: Plane) -> NDArray[np.float64]:
     return normal if normal[np.abs(normal).argmax()] > 0 else -normal
 
 
-def _height(plane: Plane) -> float:
+def height(plane: Plane) -> float:
     """The plane's position along its normal, mm."""
     return float(_upward(plane) @ np.array(plane.position))
 
@@ -110,7 +110,7 @@ def _without_duplicates(planes: Sequence[Plane]) -> tuple[list[Plane], list[str]
     kept: list[Plane] = []
     differing = 0
     for plane in planes:
-        if not kept or _height(plane) - _height(kept[-1]) > SAME_POSITION_MM:
+        if not kept or height(plane) - height(kept[-1]) > SAME_POSITION_MM:
             kept.append(plane)
         elif not np.array_equal(plane.read(), kept[-1].read()):
             differing += 1

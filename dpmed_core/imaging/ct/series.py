@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dpmed_core.errors import ImageError
+from dpmed_core.imaging.ct.mixed import refuse_mixed
 from dpmed_core.imaging.ct.ordering import MOST_LOCALIZERS, MOST_SLICES, planes_of_main_orientation, refuse_different_sizes
 from dpmed_core.imaging.ct.planes import Plane
 from dpmed_core.imaging.ct.slices import MONOCHROME, Layout, Slice, read_slices
@@ -19,6 +20,7 @@ IGNORED_NAMES = frozenset({"dicomdir", "thumbs.db", "desktop.ini"})
 CODE = re.compile(r"[A-Z0-9]{2,16}")
 """A DICOM code that a message may show; anything else in the attribute Modality could be text about a patient."""
 
+SCREENSHOTS = "its folder also holds screenshots in colour (secondary captures), which were left out"
 LOCALIZERS = "its folder also holds localizers, which were left out"
 WITHOUT_PIXELS = "its folder also holds DICOM objects without pixels (reports, contours), which were left out"
 
@@ -80,8 +82,10 @@ def read_series(paths: Sequence[str]) -> Series:
     """
     # Headers alone: what does not belong to the scan is found before any pixels are read.
     with_pixels = read_slices(paths)
+    images = [one for one in with_pixels if not one.layout.is_screenshot]
     warnings = [WITHOUT_PIXELS] if len(with_pixels) < len(paths) else []
-    slices = [one for one in with_pixels if not one.layout.is_localizer]
+    warnings += [SCREENSHOTS] if len(images) < len(with_pixels) else []
+    slices = [one for one in images if not one.layout.is_localizer]
     if not slices:
         raise ImageError("holds no CT slice: name the folder of the series.")
     for one in slices:
@@ -92,10 +96,12 @@ def read_series(paths: Sequence[str]) -> Series:
     if len(slices) > MOST_SLICES:
         raise ImageError(f"holds a series of {len(slices):,} slices; at most {MOST_SLICES:,} are read: export thicker slices.")
     # A localizer that its header does not call one still lies in another orientation; of a short series at most a quarter may.
-    planes = planes_of_main_orientation([one.plane() for one in slices], most_dropped=min(MOST_LOCALIZERS, len(slices) // 4))
-    if len(planes) < len(with_pixels):
+    header_of = {one.plane(): one.header for one in slices}
+    planes = planes_of_main_orientation(list(header_of), most_dropped=min(MOST_LOCALIZERS, len(slices) // 4))
+    if len(planes) < len(images):
         warnings.append(LOCALIZERS)
     refuse_different_sizes(planes)
+    refuse_mixed([header_of[plane] for plane in planes], planes)
     identifying = sorted({keyword for one in slices for keyword in one.header.identifying})
     return Series(planes, slices[0].header, tuple(identifying), tuple(warnings))
 

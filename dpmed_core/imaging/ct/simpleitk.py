@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpmed_core.errors import ImageError
+from dpmed_core.imaging.reading import Reading
 from dpmed_core.imaging.subprocess_client import ask_subprocess
 from dpmed_core.imaging.volume_grid import SHAPE
 
@@ -37,8 +38,8 @@ def volume_format(start: bytes) -> VolumeFormat | None:
     return VolumeFormat.META_IMAGE if ELEMENT_DATA_FILE in start else None
 
 
-def read_volume_file(path: Path, kind: VolumeFormat, start: bytes) -> tuple[NDArray[np.int16], list[str]]:
-    """The volume in the file at `path`, int16 `SHAPE`, and warnings about it.
+def read_volume_file(path: Path, kind: VolumeFormat, start: bytes) -> tuple[NDArray[np.int16], list[str], Reading]:
+    """The volume in the file at `path`, int16 `SHAPE`, warnings about it, and how it was read.
 
     Args:
         path: the file.
@@ -58,7 +59,8 @@ def read_volume_file(path: Path, kind: VolumeFormat, start: bytes) -> tuple[NDAr
         raise ImageError("crashes the program that reads it: save it again.") from None
     if "refused" in answer:
         raise ImageError(answer["refused"])
-    return np.frombuffer(data, dtype=np.int16).reshape(SHAPE), list(answer["warnings"])
+    reading = Reading(**{**answer["reading"], "assumed": tuple(answer["reading"]["assumed"])})
+    return np.frombuffer(data, dtype=np.int16).reshape(SHAPE), list(answer["warnings"]), reading
 
 
 def detached_voxel_file(path: Path, start: bytes) -> Path | None:

@@ -2,13 +2,16 @@
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from dpmed_core.errors import ImageError
 from dpmed_core.imaging.ct.resample import resampled
 from dpmed_core.imaging.ct.simpleitk import VolumeFormat
-from dpmed_core.imaging.ct.warnings import warnings_of_volume
+from dpmed_core.imaging.ct.volume_file import OpenedVolume
+from dpmed_core.imaging.ct.warnings import hounsfield_words, warnings_of_volume
+from dpmed_core.imaging.reading import Reading
 from dpmed_core.imaging.subprocess_server import Answer, serve
 
 MEMORY_BYTES = 6 << 30
@@ -17,9 +20,12 @@ MEMORY_BYTES = 6 << 30
 def volume(request: Mapping[str, Any], _: bytes) -> Answer:
     """The answer to a request for the file at `path` of `format`: the volume on the stored grid with `warnings`, or why it is `refused`."""
     try:
-        slices, geometry = _open(Path(request["path"]), VolumeFormat(request["format"]))
-        values = resampled(slices, geometry)
-        return {"warnings": warnings_of_volume(values, geometry)}, values.data
+        kind = VolumeFormat(request["format"])
+        opened: OpenedVolume = _open(Path(request["path"]), kind)
+        values = resampled(opened.slices, opened.geometry)
+        warnings_ = [*opened.warnings, *warnings_of_volume(values, opened.geometry)]
+        reading = Reading(kind.value, opened.bits, hounsfield_words(values), opened.geometry.words, assumed=opened.assumed)
+        return {"warnings": warnings_, "reading": asdict(reading)}, values.data
     except ImageError as error:
         return {"refused": str(error)}, b""
     except MemoryError:
@@ -27,7 +33,7 @@ def volume(request: Mapping[str, Any], _: bytes) -> Answer:
 
 
 def _open(path: Path, kind: VolumeFormat) -> Any:
-    """Slices and geometry; each library is imported only when it is first needed, since both take long to load."""
+    """The opened volume; each library is imported only when it is first needed, since both take long to load."""
     if kind is VolumeFormat.NIFTI:
         from dpmed_core.imaging.ct.nifti import read_nifti
 

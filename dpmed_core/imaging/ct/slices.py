@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dpmed_core.errors import ImageError
+from dpmed_core.imaging.ct.mixed import KEYWORDS
 from dpmed_core.imaging.ct.planes import Plane, hounsfield
 from dpmed_core.imaging.dicom.frames import MAX_PIXELS, UNREADABLE_DESCRIPTION, fits, stored_values, used_bits
 from dpmed_core.imaging.dicom.header import (
@@ -23,7 +24,7 @@ from dpmed_core.imaging.dicom.header import (
     read_header,
 )
 
-PER_SLICE = ("ImagePositionPatient", "SeriesInstanceUID", "PatientID")
+PER_SLICE = ("ImagePositionPatient", "SeriesInstanceUID", "PatientID", *KEYWORDS)
 """Attributes that distinguish slices, series and patients; the identifiers are held only while the folder is read."""
 SHARED = (
     *IMAGE_ATTRIBUTES,
@@ -49,6 +50,8 @@ NATIVE_HEAD_BYTES = {str(ExplicitVRLittleEndian): 12, str(ImplicitVRLittleEndian
 """Bytes of tag, type and length before uncompressed pixels, by transfer syntax."""
 MONOCHROME = 1
 LOCALIZER = "LOCALIZER"
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+"""SOP class of screenshots, and the beginning of those of screenshots with several frames. Source: DICOM PS3.4 B.5."""
 NEARLY = 1e-2
 PIXEL_DATA_TAG, UNDEFINED_LENGTH = b"\xe0\x7f\x10\x00", 0xFFFFFFFF
 NO_RESCALING = "has neither RescaleSlope nor RescaleIntercept, so its values are not Hounsfield units: export it again."
@@ -61,6 +64,7 @@ class Layout:
     Attributes:
         modality: DICOM's code, e.g. CT.
         is_localizer: the header calls it a localizer.
+        is_screenshot: it is a secondary capture in colour, e.g. a dose report or a three-dimensional view.
         samples: values per voxel.
         frames: of the file.
         shape: numbers of rows and columns.
@@ -74,6 +78,7 @@ class Layout:
 
     modality: str
     is_localizer: bool
+    is_screenshot: bool
     samples: int
     frames: int
     shape: tuple[int, int]
@@ -163,6 +168,7 @@ def layout_of(header: DicomHeader) -> Layout | None:
     return Layout(
         modality=header.text("Modality").upper(),
         is_localizer=LOCALIZER in text_values(header, "ImageType"),
+        is_screenshot=samples > MONOCHROME and header.text("SOPClassUID").startswith(SECONDARY_CAPTURE),
         samples=samples,
         frames=n_frames,
         shape=shape,

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from dpmed_core.errors import ImageError
 from dpmed_core.imaging.ct.geometry import Geometry
+from dpmed_core.imaging.reading import values_words
 from dpmed_core.imaging.stored_format import CONSTANT
 from dpmed_core.imaging.volume_grid import AIR, SHAPE, SPACING_MM
 
@@ -18,10 +19,12 @@ def warnings_of_volume(values: NDArray[np.int16], geometry: Geometry) -> list[st
     """What the user should check in a stored volume.
 
     Raises:
-        ImageError: it has one value everywhere.
+        ImageError: it is thinner than a stored voxel, or has one value everywhere.
     """
     # Voxels outside the scan are exactly `AIR`: they say nothing about the scan.
     covered = values[values > AIR]
+    if not len(covered):
+        refuse_thin(geometry)
     if not len(covered) or covered.min() == covered.max():
         raise ImageError(CONSTANT)
     warnings = []
@@ -31,3 +34,25 @@ def warnings_of_volume(values: NDArray[np.int16], geometry: Geometry) -> list[st
     if covered.min() >= NO_AIR_ABOVE:
         warnings.append(NO_AIR)
     return warnings
+
+
+def hounsfield_words(values: NDArray[np.int16]) -> str:
+    """The range of the Hounsfield units of a stored volume, in words; voxels outside the scan do not count."""
+    covered = values[values > AIR]
+    return f"{values_words(float(covered.min()), float(covered.max()))} HU" if len(covered) else ""
+
+
+def refuse_thin(geometry: Geometry) -> None:
+    """Check that the scan is wide enough along each axis to cover a position of the stored grid.
+
+    Raises:
+        ImageError: it is not.
+    """
+    for axis in range(3):
+        positions, wanted = geometry.positions[axis], SPACING_MM[geometry.axes.index(axis)]
+        # The outermost samples represent half the distance to their neighbours.
+        extent = float(positions[-1] - positions[0]) * len(positions) / max(len(positions) - 1, 1)
+        if extent < wanted:
+            raise ImageError(
+                f"is {extent:.3g} mm thin, and a voxel of the stored volume has {wanted:g} mm: name the whole scan, or correct its spacing."
+            )

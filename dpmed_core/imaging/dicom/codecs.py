@@ -18,6 +18,8 @@ JPEG_2000 = ("90", "91", "92", "93")
 HT_JPEG_2000 = ("201", "202", "203")
 JPEG_XL = ("110", "111", "112")
 RLE = "1.2.840.10008.1.2.5"
+MOST_PADDING = 4
+"""Bytes that may follow a run-length plane: the standard has one, to an even length, and some programs pad to words."""
 UID_PREFIX = "1.2.840.10008.1.2.4."
 
 Decoder = Callable[[bytes, Mapping[str, Any]], NDArray[Any]]
@@ -51,8 +53,21 @@ def _run_length(frame: bytes, request: Mapping[str, Any]) -> NDArray[Any]:
 
 
 def _unpacked(packed: bytes, n_bytes: int) -> NDArray[np.uint8]:
-    """The first `n_bytes` of a PackBits-compressed plane; a padding byte may follow."""
-    return np.frombuffer(imagecodecs.packbits_decode(packed), dtype=np.uint8)[:n_bytes]
+    """The first `n_bytes` of a PackBits-compressed plane.
+
+    Padding of any value may follow, which can look like the beginning of a run that lacks its bytes: it is taken off byte by byte.
+
+    Raises:
+        ValueError: the plane has fewer bytes.
+    """
+    for n_padding in range(MOST_PADDING + 1):
+        try:
+            plane = imagecodecs.packbits_decode(packed[: len(packed) - n_padding])
+        except RuntimeError:  # the decoder's own error, which the library does not export
+            continue
+        if len(plane) >= n_bytes:
+            return np.frombuffer(plane, dtype=np.uint8)[:n_bytes]
+    raise ValueError
 
 
 DECODERS: dict[str, Decoder] = {

@@ -4,35 +4,59 @@ Source: DICOM PS3.3 C.11.1 (modality LUT), C.11.2 (VOI LUT and window), C.7.6.3.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.pixels.processing import apply_color_lut
 
 from dpmed_core.errors import ImageError
 from dpmed_core.imaging.dicom.frames import fits, used_bits
 from dpmed_core.imaging.dicom.header import DAMAGED, TABLE_BITS, DicomHeader
+from dpmed_core.imaging.dicom.palette import is_big_endian, palette_rgb, words
+from dpmed_core.imaging.reading import bits_words, values_words
 from dpmed_core.imaging.stored_format import CONSTANT
+from dpmed_core.imaging.value_range import FLAT, NOT_NUMBERS, TAILS_WORDS, between, is_coloured, tails
 
 GREY = ("MONOCHROME1", "MONOCHROME2")
 LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 """Weights of red, green, blue. Source: ITU-R BT.601, 2.5.1."""
-TAILS_PERCENT = (0.5, 99.5)
-"""Percentiles of the pixel values that become black and white if the file names no usable window."""
-
 BLOCK_ROWS = 32
+DARK = 0.25
+"""Colours of more than 8 bits none of which is brighter use only the lower bits."""
+
+WINDOW_SHOWS_NOTHING = f"its window shows hardly anything of the image, so {TAILS_WORDS}"
+COLOUR = "it is a colour image, perhaps a screenshot; its luminance is stored"
+OWN_COLOUR_RANGE = "its colours use only the lower bits of their values; the brightest one is displayed as white"
 
 Curve = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
-def displayed(stored: NDArray[Any], header: DicomHeader, *, negative: bool = False) -> NDArray[np.float32]:
-    """The displayed image `[rows, columns]` in [0, 1], 0 black and 1 white, padding black.
+@dataclass(frozen=True, eq=False)
+class Displayed:
+    """An image as displayed.
+
+    Attributes:
+        pixels: float32 `[rows, columns]` in [0, 1], 0 black and 1 white, padding black.
+        bits: of a value, in words.
+        values: the least and the greatest value as stored, in words.
+        assumed: what the file does not say, or says of no use.
+        warnings: what the user should check.
+    """
+
+    pixels: NDArray[np.float32]
+    bits: str
+    values: str
+    assumed: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def displayed(stored: NDArray[Any], header: DicomHeader, *, negative: bool = False) -> Displayed:
+    """The displayed image.
 
     The first VOI LUT is used, else the first window, else the range between the percentiles `TAILS_PERCENT`,
-    which also replaces a window in which the image would be constant.
+    which also replaces a window in which the image would be constant, or nearly so.
 
     Args:
         stored: values as stored, `[rows, columns]`, or `[rows, columns, 3]` for RGB.
@@ -45,20 +69,33 @@ def displayed(stored: NDArray[Any], header: DicomHeader, *, negative: bool = Fal
     photometric = header.photometric
     if photometric in GREY and stored.ndim == 2:
         return _grey(stored, header, inverted=(photometric == "MONOCHROME1") != negative)
-    grey = _luminance(_rgb(stored, header, photometric))
-    return 1 - grey if negative else grey
+    rgb = _rgb(stored, header, photometric)
+    warnings = [COLOUR] if is_coloured(rgb, white=1) else []
+    grey = _luminance(rgb)
+    if stored.dtype.itemsize > 1 and photometric != "PALETTE COLOR" and (brightest := float(grey.max())) < DARK:
+        grey /= brightest
+        warnings.append(OWN_COLOUR_RANGE)
+    values = values_words(float(stored.min()), float(stored.max()))
+    return Displayed(1 - grey if negative else grey, _bits(stored, header), values, warnings=tuple(warnings))
 
 
-def negative_of(image: NDArray[np.float32], stored: NDArray[Any], header: DicomHeader) -> NDArray[np.float32]:
+def negative_of(image: Displayed, stored: NDArray[Any], header: DicomHeader) -> Displayed:
     """The negative of `image`, which `displayed` made of `stored`; padding stays black."""
     if header.value("PixelPaddingValue") is None:
-        return 1 - image
+        return replace(image, pixels=1 - image.pixels)
     return displayed(stored, header, negative=True)
 
 
-def _grey(stored: NDArray[Any], header: DicomHeader, *, inverted: bool) -> NDArray[np.float32]:
+def _bits(stored: NDArray[Any], header: DicomHeader) -> str:
+    allocated = stored.dtype.itemsize * 8
+    return f"{allocated} bits, floating point" if stored.dtype.kind == "f" else bits_words(header.bits_stored, allocated)
+
+
+def _grey(stored: NDArray[Any], header: DicomHeader, *, inverted: bool) -> Displayed:
     """The displayed image of grey pixels; each distinct value is transformed once, not each pixel."""
     pixels = _Pixels.of(stored, header)
+    if not np.isfinite(pixels.values).all():
+        raise ImageError(NOT_NUMBERS)
     measured = _modality(header)(pixels.values)
     # Padding counts neither for the range of values nor as image, unless the header declares all pixels padding.
     is_image = ~_padding(pixels.values, header)
@@ -67,13 +104,26 @@ def _grey(stored: NDArray[Any], header: DicomHeader, *, inverted: bool) -> NDArr
         is_image = is_image if is_image.any() else pixels.present
     if _is_constant(measured[is_image]):
         raise ImageError(CONSTANT)
-    shown = _voi(header)(measured)
-    if _is_constant(shown[is_image]):
-        shown = _between_tails(measured, is_image, pixels.counts)
+    shown, assumed, warnings = _shown(measured, is_image, pixels, header)
     if inverted:
         shown = 1 - shown
     shown[~is_image] = 0
-    return pixels.mapped(shown.astype(np.float32))
+    used = pixels.values[is_image & pixels.present] if pixels.counts is not None else pixels.values[is_image]
+    values = values_words(float(used.min()), float(used.max()))
+    return Displayed(pixels.mapped(shown.astype(np.float32)), _bits(stored, header), values, assumed, warnings)
+
+
+def _shown(
+    measured: NDArray[np.float64], is_image: NDArray[np.bool_], pixels: "_Pixels", header: DicomHeader
+) -> tuple[NDArray[np.float64], tuple[str, ...], tuple[str, ...]]:
+    """The measured values in [0, 1], what was assumed for them, and warnings."""
+    voi, counts = _voi(header), None if pixels.counts is None else pixels.counts[is_image]
+    if voi is not None:
+        shown = voi(measured)
+        if np.ptp(shown[is_image]) >= FLAT:
+            return shown, (), ()
+    shown = between(measured, *tails(measured[is_image], counts))
+    return (shown, (f"no window or lookup table: {TAILS_WORDS}",), ()) if voi is None else (shown, (), (WINDOW_SHOWS_NOTHING,))
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,8 +189,8 @@ def _modality(header: DicomHeader) -> Curve:
     return lambda values: values * (slope or 1.0) + intercept  # a slope of 0, which some exports write, would erase the image
 
 
-def _voi(header: DicomHeader) -> Curve:
-    """The VOI transformation, from measured values to [0, 1]; a constant if the file names no usable table or window.
+def _voi(header: DicomHeader) -> Curve | None:
+    """The VOI transformation, from measured values to [0, 1]; None if the file names no usable table or window.
 
     Source: DICOM PS3.3 C.11.2.1.2 (window) and C.11.2.1.3 (functions LINEAR_EXACT, SIGMOID).
     """
@@ -149,7 +199,7 @@ def _voi(header: DicomHeader) -> Curve:
     centre, width = _number(header, "WindowCenter", np.nan), _number(header, "WindowWidth", np.nan)
     function = header.text("VOILUTFunction").upper() or "LINEAR"
     if not np.isfinite([centre, width]).all() or width < (1 if function == "LINEAR" else 1e-12):
-        return np.zeros_like
+        return None
     if function == "SIGMOID":  # clipped: beyond 700, exp overflows
         return lambda values: 1 / (1 + np.exp(np.clip(-4 * (values - centre) / width, -700, 700)))
     if function == "LINEAR_EXACT":
@@ -165,7 +215,7 @@ def _table(header: DicomHeader, keyword: str, *, scaled: bool = False) -> Curve 
     try:
         item = sequence[0]
         n_entries, first, bits = (int(number) for number in item.LUTDescriptor)
-        entries = _entries(item.LUTData, n_entries or 2**TABLE_BITS)
+        entries = words(item.LUTData, n_entries or 2**TABLE_BITS, big_endian=is_big_endian(header)).astype(np.float64)
     except DAMAGED:
         return None
     # The first mapped value is signed where the pixels are, but is often encoded as an unsigned number.
@@ -179,40 +229,6 @@ def _table(header: DicomHeader, keyword: str, *, scaled: bool = False) -> Curve 
         return np.asarray(entries[indices] / top, dtype=np.float64)
 
     return looked_up
-
-
-def _entries(data: Any, n_entries: int) -> NDArray[np.float64]:
-    """The first `n_entries` of a lookup table, which may be stored as numbers or as bytes or words of 16 bits.
-
-    Raises:
-        ValueError: there are fewer than declared.
-    """
-    if isinstance(data, bytes):
-        data = np.frombuffer(data, dtype="<u2" if len(data) >= 2 * n_entries else np.uint8)
-    entries = np.atleast_1d(np.asarray(data, dtype=np.float64))[:n_entries]
-    if len(entries) < n_entries:
-        raise ValueError
-    return entries
-
-
-def _between_tails(values: NDArray[np.float64], is_image: NDArray[np.bool_], counts: NDArray[np.int64] | None) -> NDArray[np.float64]:
-    """`values` scaled linearly so that the percentiles `TAILS_PERCENT` of the image's pixels become 0 and 1.
-
-    Args:
-        values: measured values.
-        is_image: which of them are image rather than padding.
-        counts: pixels with each value; None if `values` are the pixels.
-    """
-    if counts is None:
-        low, high = np.percentile(values[is_image], TAILS_PERCENT)
-    else:
-        order = np.argsort(values[is_image], kind="stable")
-        below = np.cumsum(counts[is_image][order])
-        indices = np.searchsorted(below, np.array(TAILS_PERCENT) / 100 * (below[-1] - 1), side="right")
-        low, high = values[is_image][order][indices]
-    if not high > low:  # nearly all pixels share one value
-        low, high = values[is_image].min(), values[is_image].max()
-    return np.asarray(np.clip((values - low) / (high - low), 0, 1))
 
 
 def _padding(values: NDArray[np.float64], header: DicomHeader) -> NDArray[np.bool_]:
@@ -230,10 +246,9 @@ def _rgb(stored: NDArray[Any], header: DicomHeader, photometric: str) -> NDArray
     """
     if photometric == "PALETTE COLOR" and stored.ndim == 2:
         try:
-            stored = np.asarray(apply_color_lut(stored, header.attributes))
+            return palette_rgb(stored, header)
         except DAMAGED:
             raise ImageError("has a palette that is missing or damaged: export it as a grey image.") from None
-        return stored[..., :3].astype(np.float32) / float(np.iinfo(stored.dtype).max)
     if stored.ndim != 3 or stored.shape[2] != 3 or stored.dtype.kind == "f":
         raise ImageError("has a colour model that cannot be read: export it as a grey image.")
     return stored.astype(np.float32) / float(2**header.bits_stored - 1)

@@ -64,8 +64,12 @@ def warnings_of_header(header: DicomHeader, modality: Modality) -> tuple[str, ..
 
 
 def is_frontal_chest(header: DicomHeader) -> bool:
-    """Whether the header says that this is a chest, and names no view other than PA or AP."""
-    return _body_part(header).startswith(CHEST) and view_of(header) in FRONTAL_VIEWS
+    """Whether the header says that this is a radiograph of a chest, and names no view other than PA or AP.
+
+    CT slices and magnetic resonance images of a chest name no view either.
+    """
+    is_radiograph = header.text("Modality").upper() in MODALITIES[Modality.RADIOGRAPH]
+    return is_radiograph and _body_part(header).startswith(CHEST) and view_of(header) in FRONTAL_VIEWS
 
 
 def _body_part(header: DicomHeader) -> str:

@@ -6,7 +6,7 @@ import zipfile
 import pandas as pd
 import pytest
 
-from dpmed_core.cohort.sources import tables
+from dpmed_core.cohort.sources import workbook
 from dpmed_core.cohort.sources.manifest import read_manifest
 from dpmed_core.cohort.sources.tables import read_table
 from dpmed_core.errors import CohortError
@@ -74,7 +74,7 @@ def test_a_file_that_is_not_a_table_is_refused_in_one_sentence(tmp_path, name):
 
 
 def test_a_workbook_that_decompresses_to_more_than_the_limit_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "LARGEST_WORKBOOK_BYTES", 4 << 20)
+    monkeypatch.setattr(workbook, "LARGEST_WORKBOOK_BYTES", 4 << 20)
     with (
         zipfile.ZipFile(tmp_path / "bomb.xlsx", "w", zipfile.ZIP_DEFLATED) as packed,
         packed.open("xl/worksheets/sheet1.xml", "w") as sheet,

@@ -141,9 +141,10 @@ def test_unknown_values_rows_left_out_and_patients_of_two_sexes_are_reported_wit
     rows = [{} for _ in range(N_IMAGES)]
     rows[0], rows[1], rows[2] = {"age": ""}, {"sex": ""}, {"mass": ""}
     rows[3], rows[4] = {"patient_id": "both", "sex": "F"}, {"patient_id": "both", "sex": "M"}
-    rows[5], rows[6] = {"age": "abc"}, {"mass": "7"}
+    rows[5], rows[6] = {"mass": "7"}, {"age": "abc"}
     found = cohort(pictures, rows)
-    assert (found["unknown_age"].rows, found["unknown_sex"].rows, found["unlabelled_images"].rows) == ((2,), (3,), (4,))
+    assert (found["unknown_age"].rows, found["unknown_sex"].rows, found["unlabelled_images"].rows) == ((2, 8), (3,), (4,))
+    assert found["ages_not_read"].rows == (8,)
     assert found["patients_with_two_sexes"].groups == ((5, 6),)
     assert found["rows_left_out"].rows == (7,)
 

@@ -109,7 +109,8 @@ def test_by_manifest(run, export, data_dir, tmp_path):
         for number, age in ((0, 61), (1, ""), (2, ""), (3, ""), (0, "planted age 19450317"))
     ]
     printed = run("cohort", "add", "radiographs", "--manifest", write_table(tmp_path / "list.csv", rows), "--findings", "mass", "--json")
-    assert '"n_imported": 2' in printed and "burned into the image" in printed and "a modality other than" in printed
+    assert '"n_imported": 3' in printed and "burned into the image" in printed and "a modality other than" in printed
+    assert "1 age is not one from 0 to 120 years" in printed
     printed += run("cohort", "show", "radiographs", "--json") + run("cohort", "list")
     printed += run("cohort", "add", "other", "--manifest", tmp_path / "list.csv", "--findings", "nodule")
     assert_none_is_found(data_dir, printed)
