@@ -1,4 +1,4 @@
-"""Coverage of 95 % intervals on simulated cohorts: of a single AUROC, the mean over findings, and a paired difference."""
+"""Coverage of 95 % intervals on simulated cohorts: of a single AUROC and the mean over findings; of paired differences: `paired_cost`."""
 
 import sys
 from collections.abc import Iterator
@@ -10,44 +10,35 @@ from benchmarks.cohorts import Cohort, separation
 from dpmed_core.evaluation.metrics.auroc import AUROC
 from dpmed_core.evaluation.metrics.measured import Measured, measure
 from dpmed_core.evaluation.scores.design import Design
-from dpmed_core.evaluation.scores.grouping import EVERYBODY, group_cases
+from dpmed_core.evaluation.scores.grouping import group_cases
 from dpmed_core.evaluation.scores.panel import Panel
 from dpmed_core.evaluation.scores.panel_design import PanelDesign
 from dpmed_core.evaluation.statistics.auroc import auroc_by_group
 from dpmed_core.evaluation.statistics.intervals import on_logit
-from dpmed_core.evaluation.tables.cost_of_privacy import cost_rows
 
 N_PATIENTS, CORRELATIONS, PREVALENCES, AUROCS = (264, 53), (0.0, 0.3, 0.6), (0.1, 0.3), (0.75, 0.9, 0.985)
 N_FINDINGS = 3
-SHARED_BY_FINDINGS, SHARED_BY_RUNS = 0.5, 0.8
-"""Shares of a score's noise that the findings of an image, and the private model and its reference, have in common."""
-LOST = 0.3
-"""The private model loses this share of the distance of the AUROC from 1."""
-INTERVALS = ("single", "macro", "difference", "naive")
+SHARED_BY_FINDINGS = 0.5
+"""Share of a score's noise that the findings of an image have in common."""
+INTERVALS = ("single", "macro", "naive")
 
 
 def draw(rng: np.random.Generator, *, n_patients: int, correlation: float, prevalence: float, auroc: float) -> Panel:
-    """A cohort scored by a non-private reference (run 0) and a private model (run 1)."""
+    """A cohort scored by one model."""
     cohort = Cohort.draw(rng, n_patients=n_patients, n_findings=N_FINDINGS, correlation=correlation, prevalence=prevalence)
 
-    def noise() -> np.ndarray:
-        return np.sqrt(SHARED_BY_FINDINGS) * cohort.noise(1) + np.sqrt(1 - SHARED_BY_FINDINGS) * cohort.noise(N_FINDINGS)
-
-    common = noise()
-    both = [np.sqrt(SHARED_BY_RUNS) * common + np.sqrt(1 - SHARED_BY_RUNS) * noise() for _ in range(2)]
-    aurocs = (auroc, auroc - LOST * (1 - auroc))
-    return cohort.panel(np.stack([separation(a) * cohort.labels + n for a, n in zip(aurocs, both, strict=True)]), [np.nan, 1.0])
+    common, own = cohort.noise(1), cohort.noise(N_FINDINGS)
+    noise = np.sqrt(SHARED_BY_FINDINGS) * common + np.sqrt(1 - SHARED_BY_FINDINGS) * own
+    return cohort.panel(np.stack([separation(auroc) * cohort.labels + noise]), [np.nan])
 
 
 def intervals(panel: Panel) -> dict[str, tuple[float, float]]:
     """Each of `INTERVALS`; NaN where the product gives a reason instead of an interval."""
     measured = measure(AUROC, PanelDesign(panel))
     low, high = measured.intervals(0)
-    costs = cost_rows(AUROC, [measured], [EVERYBODY], margin=0.02).iloc[0]
     return {
         "single": (low[0, 0], high[0, 0]),
         "macro": (low[-1, 0], high[-1, 0]),
-        "difference": (costs["difference_low"], costs["difference_high"]),
         "naive": naive(panel, measured),
     }
 
@@ -65,7 +56,7 @@ def naive(panel: Panel, measured: Measured) -> tuple[float, float]:
 
 def coverage_row(n_cohorts: int, **truth: float) -> dict[str, object]:
     """Coverage and mean width of each interval, and the share of cohorts with too few patients."""
-    true = {"single": truth["auroc"], "macro": truth["auroc"], "difference": -LOST * (1 - truth["auroc"]), "naive": truth["auroc"]}
+    true = dict.fromkeys(INTERVALS, truth["auroc"])
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in INTERVALS}
     for number in range(n_cohorts):
         for name, ends in intervals(draw(np.random.default_rng([3, number]), **truth)).items():  # type: ignore[arg-type]
