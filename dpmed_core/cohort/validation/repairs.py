@@ -100,6 +100,7 @@ def printed_fields(report: ImportReport) -> dict[str, object]:
             "severity": check.severity.value,
             "repair": repair_of(check),
             "rows": list(check.rows),
+            "groups": [list(group) for group in check.groups],
         }
         for check in report.checks
     ]

@@ -108,7 +108,7 @@ def _grey(stored: NDArray[Any], header: DicomHeader, *, inverted: bool) -> Displ
     if inverted:
         shown = 1 - shown
     shown[~is_image] = 0
-    used = pixels.values[is_image & pixels.present] if pixels.counts is not None else pixels.values[is_image]
+    used = pixels.values[is_image]  # without padding, the table begins and ends with values that occur; else `is_image` says which do
     values = values_words(float(used.min()), float(used.max()))
     return Displayed(pixels.mapped(shown.astype(np.float32)), _bits(stored, header), values, assumed, warnings)
 
@@ -117,11 +117,12 @@ def _shown(
     measured: NDArray[np.float64], is_image: NDArray[np.bool_], pixels: "_Pixels", header: DicomHeader
 ) -> tuple[NDArray[np.float64], tuple[str, ...], tuple[str, ...]]:
     """The measured values in [0, 1], what was assumed for them, and warnings."""
-    voi, counts = _voi(header), None if pixels.counts is None else pixels.counts[is_image]
+    voi = _voi(header)
     if voi is not None:
         shown = voi(measured)
         if np.ptp(shown[is_image]) >= FLAT:
             return shown, (), ()
+    counts = None if pixels.counts is None else pixels.counts[is_image]
     shown = between(measured, *tails(measured[is_image], counts))
     return (shown, (f"no window or lookup table: {TAILS_WORDS}",), ()) if voi is None else (shown, (), (WINDOW_SHOWS_NOTHING,))
 

@@ -95,8 +95,8 @@ from pathlib import Path
 from dpmed_core.cohort.sources.manifest import read_manifest
 source = read_manifest(Path(sys.argv[1]), images_dir=None, findings=("mass",), comorbidities=())
 n = sum(1 for _ in source.rows)
-peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
-print(n, int(peak.split()[1]) >> 10)
+status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+print(n, int(status["VmHWM"].split()[0]) >> 10)  # not ru_maxrss, which begins with what the parent process had
 """
 
 
