@@ -92,7 +92,7 @@ class ImageFolder:
 
     def _in_another_writing(self, text: str) -> str | None:
         """The real path of the file that `text` names, with each part compared by `_comparable`; None if there is none, or several."""
-        folder = str(self.root)
+        folder = self._real_folder(str(self.root))  # absolute: `locate` joins what is relative to the root again
         for part in text.split("/"):
             if part in ("", "."):
                 continue

@@ -1,6 +1,7 @@
 """Image paths as Windows, macOS and people write them."""
 
 import unicodedata
+from pathlib import Path
 
 import pytest
 
@@ -57,3 +58,11 @@ def test_of_two_names_that_differ_in_capitals_alone_none_is_guessed(root):
     (root / "mixed.png").write_bytes(b"y")
     assert ImageFolder(root).find("MIXED.png").path is None
     assert ImageFolder(root).find("mixed.png").path == str(root.resolve() / "mixed.png")
+
+
+@pytest.mark.parametrize("text", ["sub\\a.png", "SUB/A.PNG", "C:\\scans\\sub\\a.png"])
+def test_a_folder_that_is_named_from_the_working_folder_is_the_same_folder(tmp_path, monkeypatch, text):
+    (tmp_path / "ward" / "sub").mkdir(parents=True)
+    (tmp_path / "ward" / "sub" / "a.png").touch()
+    monkeypatch.chdir(tmp_path)
+    assert ImageFolder(Path("ward")).find(text).path == str((tmp_path / "ward" / "sub" / "a.png").resolve())
