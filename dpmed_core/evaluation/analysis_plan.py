@@ -196,8 +196,10 @@ class PlanRecord:
             return f"{reason[0].upper()}{reason[1:]}. Read these verdicts as exploration."
         last, n_changes = self.written[-1], len(self.written) - 1
         changes = f" (changed {counted(n_changes, 'time', 'times')} before that)" if n_changes else ""
+        # A plan of an earlier version did not say which budgets: the sentence must not claim them.
+        named = "groups, findings and margin" if last.plan.epsilons is None else "groups, findings, budgets and margin"
         return (
-            f"The analysis plan, with groups, findings, budgets and margin, was written on {_when(last.at)}{changes}, before these "
+            f"The analysis plan, with {named}, was written on {_when(last.at)}{changes}, before these "
             f"verdicts were first shown.{f' Seal {last.seal[:8]}.' if last.seal else ''}"
         )
 

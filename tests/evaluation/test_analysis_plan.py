@@ -61,3 +61,12 @@ def test_without_a_plan_before_results_everything_is_exploratory(record, words):
 def test_a_margin_that_no_loss_can_have_is_refused():
     with pytest.raises(SpecError, match="margin"):
         AnalysisPlan.of(["sex"], ["mass"], 0.0)
+
+
+def test_a_plan_that_names_no_budgets_is_not_said_to_name_them() -> None:
+    plan = AnalysisPlan.of(["sex"], ["mass"], 0.02)
+    said = [
+        PlanRecord((WrittenPlan(p, 0.0, after_results=False),), plan).sentence()
+        for p in (plan, AnalysisPlan.of(["sex"], ["mass"], 0.02, recipe="probe", unit="patient", epsilons=[1.0], n_seeds=2))
+    ]
+    assert ["budgets" in sentence for sentence in said] == [False, True]
