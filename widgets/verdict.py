@@ -37,10 +37,13 @@ def show_verdicts(tables: EvaluationTables, plans: PlanRecord, shown: Choice) ->
         rows = at_budget[at_budget["reference"] == reference]
         if len(rows):
             sentence = verdict_sentence(rows, attribute=str(shown.attribute), finding=str(shown.finding))
-            st.markdown(f"**Against {REFERENCE_TITLES[reference].lower()}:** {sentence}")
+            secondary = "" if reference == plans.plan.reference else " (exploratory: not the primary comparison of the analysis plan)"
+            st.markdown(f"**Against {REFERENCE_TITLES[reference].lower()}{secondary}:** {sentence}")
     if at_budget.empty:
         st.markdown("There is no model without privacy to compare with: train one on the page *Train*.")
-    look = Look(recipe=shown.recipe, unit=shown.unit, epsilon=shown.epsilon, attribute=shown.attribute, finding=shown.finding)
+    n_seeds = int(at_budget["n_seeds"].max()) if len(at_budget) else None
+    budgets = () if shown.epsilon is None else (shown.epsilon,)
+    look = Look(shown.recipe, shown.unit, budgets, n_seeds, attribute=shown.attribute, finding=shown.finding)
     # Of groups without a verdict there is nothing to say of margin and multiplicity.
     about = f"Margin: {plans.plan.margin:g} of AUROC. {_judged_together(at_budget)}" if shown.attribute in plans.plan.attributes else ""
     st.caption(f"{about}{plans.sentence()}")

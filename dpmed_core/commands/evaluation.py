@@ -106,7 +106,7 @@ def evaluate(
     )
     _say_left_out(tables)
     of_metric = tables.of(metric)
-    look = Look(margin=margin, operating_point=point or plans.plan.operating_point, metric=metric.name)
+    look = Look(recipe=recipe, margin=margin, operating_point=point or plans.plan.operating_point, metric=metric.name)
     verdicts, costs = _verdicts(tables, chosen, plans), of_metric.costs
     made = {
         "verdicts": verdicts.assign(analysis_plan=planned_or_not(verdicts, plans, replace(look, metric=None))),
@@ -120,7 +120,7 @@ def evaluate(
         **_asked(tables, prevalence, n_draws),
     }
     every = {name: getattr(of_metric, name) for name in OF_METRIC} | {name: getattr(tables, name) for name in OF_ALL} | made
-    plan = _plan_fields(plans, chosen) if attributes else None
+    plan = _plan_fields(plans, chosen, look) if attributes else None
     spent = spent_on(installation, cohort)
     document: dict[str, object] = {name: records(table) for name, table in every.items()}
     # The key "family" is for scripts written for earlier versions.
@@ -168,11 +168,11 @@ def _verdicts(tables: EvaluationTables, chosen: AnalysisPlan, plans: PlanRecord)
     return planned[planned["attribute"].isin(chosen.attributes) & planned["finding"].isin(chosen.findings)].reset_index(drop=True)
 
 
-def _plan_fields(plans: PlanRecord, chosen: AnalysisPlan) -> dict[str, object]:
+def _plan_fields(plans: PlanRecord, chosen: AnalysisPlan, look: Look) -> dict[str, object]:
     """What was chosen, and what the plan says of it; "locked_at" and "is_first" are for scripts written for earlier versions."""
     departures = [phrase for name in chosen.attributes for phrase in plans.plan.departures(Look(attribute=name))]
     departures += [phrase for name in chosen.findings for phrase in plans.plan.departures(Look(finding=name))]
-    departures += plans.plan.departures(Look(margin=chosen.margin))
+    departures += plans.plan.departures(replace(look, metric=None))
     return {
         **{name: chosen.fields()[name] for name in ("attributes", "findings", "margin")},
         "planned": plans.plan.fields() if plans.written else None,

@@ -107,7 +107,7 @@ class AnalysisPlan:
         found = [
             (look.recipe, self.recipe is None or look.recipe == self.recipe, f"the recipe {look.recipe}"),
             (look.unit, self.unit is None or look.unit == self.unit, f"the {look.unit} as unit of privacy"),
-            (look.epsilon, self.epsilons is None or look.epsilon in self.epsilons, f"ε = {look.epsilon or 0:g}"),
+            *((e, self.epsilons is None or e in self.epsilons, f"ε = {e:g}") for e in look.epsilons),
             (look.n_seeds, not self.n_seeds or (look.n_seeds or 0) <= self.n_seeds, _trainings(look.n_seeds, self.n_seeds)),
             (look.attribute, look.attribute in self.attributes, f"groups by {attribute_phrase(look.attribute or 'sex')}"),
             (look.finding, look.finding in (*self.findings, MACRO), f"the finding {finding_phrase(look.finding or MACRO)}"),
@@ -120,16 +120,16 @@ class AnalysisPlan:
 
 
 def _trainings(shown: int | None, planned: int | None) -> str:
-    return f"{counted(shown or 0, 'training run', 'training runs')} for each model where {planned or 0} were planned"
+    return f"{counted(shown or 0, 'training run', 'training runs')} for each model where {counted(planned or 0, 'was', 'were')} planned"
 
 
 @dataclass(frozen=True)
 class Look:
-    """What results are shown of; None for what a look does not depend on."""
+    """What results are shown of; None, or no budget, for what a look does not depend on."""
 
     recipe: str | None = None
     unit: str | None = None
-    epsilon: float | None = None
+    epsilons: tuple[float, ...] = ()
     n_seeds: int | None = None
     attribute: str | None = None
     finding: str | None = None

@@ -332,13 +332,14 @@ def _notes(tables: EvaluationTables, choice: Choice) -> list[str]:
 
 def look_of(name: str, tables: EvaluationTables, choice: Choice) -> Look:
     """What the figure `name` of `choice` shows results of, for comparison with the analysis plan; what is left open stays open."""
-    entry, runs = CATALOGUE[name], tables.runs
-    runs = choice.rows(runs[runs["epsilon"].notna()])
-    n_seeds = runs.groupby(["recipe", "unit", "epsilon"]).size().max() if len(runs) else None
+    entry, runs = CATALOGUE[name], choice.rows(tables.runs)
+    n_seeds = runs.groupby(["recipe", "unit", "epsilon"], dropna=False).size().max() if len(runs) else None
+    # A figure that is not at one budget draws all that were trained.
+    shown = [choice.epsilon] if entry.at_one_budget else sorted(runs["epsilon"].dropna().unique())
     return Look(
         recipe=choice.recipe,
         unit=choice.unit,
-        epsilon=choice.epsilon if entry.at_one_budget else None,
+        epsilons=tuple(float(e) for e in shown if e is not None),
         n_seeds=None if n_seeds is None else int(n_seeds),
         attribute=choice.attribute if entry.by_subgroup else None,
         finding=choice.finding,

@@ -49,15 +49,21 @@ PLANNED = "as planned"
 
 def planned_or_not(table: pd.DataFrame, plans: PlanRecord, look: Look) -> list[str]:
     """For each row of `table`, that it was planned, or why it is exploratory; arguments as in `Provenance.of_table`."""
-    columns = [name for name in ("recipe", "unit", "epsilon", "attribute", "finding", "reference") if name in table.columns]
+    names = ("recipe", "unit", "epsilon", "n_seeds", "attribute", "finding", "reference")
+    columns = [name for name in names if name in table.columns]
     known: dict[tuple[Any, ...], str] = {}
     found = []
     for row in table[columns].itertuples(index=False, name=None):
         if row not in known:
             own = {name: value for name, value in zip(columns, row, strict=True) if pd.notna(value) and value != EVERYBODY}
             # Models without privacy have no budget of their own, and everybody is no group.
-            left_out = {name: None for name in ("epsilon", "attribute") if name in columns and name not in own}
-            known[row] = plans.why_exploratory(replace(look, **left_out, **own)) or PLANNED
+            if "epsilon" in columns:
+                own["epsilons"] = (own.pop("epsilon"),) if "epsilon" in own else ()
+            if "attribute" in columns:
+                own.setdefault("attribute", None)
+            if "n_seeds" in own:
+                own["n_seeds"] = int(own["n_seeds"])
+            known[row] = plans.why_exploratory(replace(look, **own)) or PLANNED
         found.append(known[row])
     return found
 

@@ -6,7 +6,7 @@ from dpmed_core.errors import SpecError
 from dpmed_core.evaluation.analysis_plan import AnalysisPlan, Look, PlanRecord, WrittenPlan
 
 PLANNED = AnalysisPlan.of(["sex", "age"], ["mass", "nodule"], 0.02, recipe="probe", unit="patient", epsilons=[8, 1], n_seeds=3)
-WHOLE = Look("probe", "patient", 1.0, 3, "sex", "mass", 0.02, "sampled alike", "youden", "auroc")
+WHOLE = Look("probe", "patient", (1.0, 8.0), 3, "sex", "mass", 0.02, "sampled alike", "youden", "auroc")
 RECORD = PlanRecord((WrittenPlan(PLANNED, 0.0, after_results=False, seal="0123456789"),), PLANNED)
 
 
@@ -14,7 +14,7 @@ def test_a_plan_is_the_same_whatever_the_order_and_is_read_back_from_its_fields(
     assert AnalysisPlan.of(["age", "sex", "age"], ["nodule", "mass"], 0.02) == AnalysisPlan.of(["sex", "age"], ["mass", "nodule"], 0.02)
     assert AnalysisPlan.from_fields(PLANNED.fields()) == PLANNED and PLANNED.epsilons == (1.0, 8.0)
     earlier = AnalysisPlan.from_fields({"attributes": ["sex"], "findings": ["mass"], "margin": 0.02})
-    assert earlier.recipe is None and earlier.departures(Look(recipe="paper", epsilon=3.0, n_seeds=9, attribute="sex")) == []
+    assert earlier.recipe is None and earlier.departures(Look(recipe="paper", epsilons=(3.0,), n_seeds=9, attribute="sex")) == []
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_a_plan_is_the_same_whatever_the_order_and_is_read_back_from_its_fields(
     [
         ({"recipe": "paper"}, "the recipe paper"),
         ({"unit": "image"}, "the image as unit of privacy"),
-        ({"epsilon": 2.0}, "ε = 2"),
+        ({"epsilons": (1.0, 2.0)}, "ε = 2"),
         ({"n_seeds": 5}, "5 training runs for each model where 3 were planned"),
         ({"attribute": "copd"}, "groups by COPD"),
         ({"finding": "edema"}, "the finding edema"),

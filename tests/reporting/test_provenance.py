@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from dpmed_core.cohort.schema import Cohort
+from dpmed_core.evaluation.analysis_plan import AnalysisPlan, PlanRecord, WrittenPlan
 from dpmed_core.imaging.modality import Modality
-from dpmed_core.reporting.catalogue import CATALOGUE, draw
+from dpmed_core.reporting.catalogue import CATALOGUE, draw, look_of
 from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.export import exported
 from dpmed_core.reporting.provenance import NOT_COVERED, Provenance
@@ -47,3 +48,31 @@ def test_an_export_carries_what_was_spent_and_the_ledgers_seal(make_scored, coho
     assert room[0] == room[1] and exported_alone.layout.height > alone.layout.height
     table = pd.read_csv(pd.io.common.BytesIO(exported("privacy-utility", tables, cohort, Choice(), ".csv", provenance=PROVENANCE)))
     assert set(table["ledger_seal"]) == {"abc123"}
+
+
+@pytest.mark.parametrize("name", list(CATALOGUE))
+def test_every_figure_and_table_with_an_unplanned_budget_is_called_exploratory(make_scored, cohort, name):
+    """Figures over all budgets draw the unplanned one too, and a table has its rows."""
+    planned = AnalysisPlan.of(
+        ["sex"], ["mass", "nodule"], 0.02, recipe="probe", unit="patient", epsilons=[1.0], n_seeds=1, reference="sampled alike"
+    )
+    plans = PlanRecord((WrittenPlan(planned, 0.0, after_results=False),), planned)
+    provenance = Provenance("nothing", "", plans)
+    for runs, expected in (({"r": np.nan, "a": 1.0}, False), ({"r": np.nan, "a": 1.0, "b": 3.0}, True)):
+        tables = evaluation_tables(make_scored(runs, n_patients=200), ["sex"])
+        at = Choice(finding="mass", recipe="probe", unit="patient", epsilon=3.0 if expected else 1.0, attribute="sex")
+        said = draw(name, tables, at, cohort, provenance=provenance).layout.title.subtitle.text.replace("<br>", " ")
+        assert ("does not name ε = 3" in said) is expected
+        table = CATALOGUE[name].table(tables, at)
+        labels = provenance.of_table(table, look_of(name, tables, at))
+        unplanned = labels["epsilon"] == 3.0
+        assert labels.loc[unplanned, "analysis_plan"].str.contains("does not name ε = 3").all() and unplanned.any() == expected
+        assert (labels.loc[~unplanned, "analysis_plan"] == "as planned").all()
+
+
+def test_a_further_training_run_of_the_reference_is_called_exploratory_too(make_scored, cohort):
+    planned = AnalysisPlan.of(["sex"], ["mass", "nodule"], 0.02, recipe="probe", unit="patient", epsilons=[1.0], n_seeds=1)
+    plans = PlanRecord((WrittenPlan(planned, 0.0, after_results=False),), planned)
+    tables = evaluation_tables(make_scored({"r": np.nan, "s": np.nan, "a": 1.0}, n_patients=200), ["sex"])
+    figure = draw("cost", tables, Choice(finding="mass"), cohort, provenance=Provenance("nothing", "", plans))
+    assert "2 training runs for each model where 1 was planned" in figure.layout.title.subtitle.text.replace("<br>", " ")
