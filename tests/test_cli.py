@@ -282,14 +282,14 @@ def test_identifiers_become_one_patient_only_where_the_owner_says_so(dpmed, mixe
 
 
 def test_the_exit_status_of_a_dry_run_says_whether_anything_needs_a_look(dpmed, tmp_path):
-    lines = ["image,patient_id,age,sex,mass", *(f"{i}.png,p{i},{30 + i % 50},{'FM'[i % 2]},{i // 2 % 2}" for i in range(60))]
-    for i in range(60):
+    lines = ["image,patient_id,age,sex,mass", *(f"{i}.png,p{i},{30 + i % 50},{'FM'[i % 2]},{i // 2 % 2}" for i in range(300))]
+    for i in range(300):
         Image.fromarray(np.random.default_rng(i).integers(0, 256, (20, 20), dtype=np.uint8)).save(tmp_path / f"{i}.png")
     (tmp_path / "m.csv").write_text("\n".join(lines))
     (tmp_path / "none.csv").write_text("image,patient_id,mass\nx.png,p,0\ny.png,,0\n")
     clean = dpmed("cohort", "check", "x", "--manifest", str(tmp_path / "m.csv"), "--findings", "mass")
     assert clean.returncode == 0, clean.stderr
-    assert "60 of 60 rows would be imported, of 60 patients. Nothing was stored." in clean.stdout
+    assert "300 of 300 rows would be imported, of 300 patients. Nothing was stored." in clean.stdout
     nothing = dpmed("cohort", "check", "x", "--manifest", str(tmp_path / "none.csv"), "--findings", "mass", "--json")
     report = json.loads(nothing.stdout)
     assert nothing.returncode == 2 and "None of the 2 rows can be used" in nothing.stderr
