@@ -267,7 +267,7 @@ def test_a_reading_of_the_reader_study_is_completed_over_a_reload(served, page):
         said.click()
         asked.get_by_text("Moderate", exact=True).click()
         record.click()
-    expect(page.get_by_text("You and the models on the cases you read")).to_be_visible(timeout=LONGEST)
+    expect(page.get_by_text("You and one model of each kind on the cases you read")).to_be_visible(timeout=LONGEST)
     expect(page.locator(".js-plotly-plot")).to_contain_text(
         wrapped(f"{N_TEST} test patients, one image each, {N_TEST // 2} with the finding")
     )
