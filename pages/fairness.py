@@ -54,7 +54,7 @@ def show_results(cohort: Cohort, choices: Choices, attribute: str, metric: str) 
             plan = plans.plan
             together = None if plans.is_exploratory else plan.epsilons
             of_plan = tables_of(cohort, plan.attributes, margin=plan.margin, findings=plan.findings, epsilons=together)
-            show_verdicts(of_plan, plans, shown)
+            show_verdicts(of_plan, plans, shown, cohort)
         downloads(FIGURES, tables, shown, cohort)
         show_groups(tables, shown)
 

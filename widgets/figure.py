@@ -1,5 +1,6 @@
 """A figure on a page, with a menu that downloads it and its table."""
 
+import re
 from functools import partial
 
 import plotly.graph_objects as go
@@ -57,6 +58,14 @@ def _exported(name: str, tables: EvaluationTables, cohort: Cohort, shown: Choice
     return exported(name, tables, cohort, shown, suffix, provenance=provenance_of(installation().ledger, cohort))
 
 
+def file_name(name: str, cohort: Cohort, shown: Choice, suffix: str) -> str:
+    """The name of a file that says what is in it: figure, cohort, finding, budget and groups, as far as the figure has them."""
+    entry = CATALOGUE[name]
+    parts = [name, cohort.name, shown.finding, f"epsilon-{shown.epsilon:g}" if entry.at_one_budget and shown.epsilon is not None else None]
+    parts += [shown.attribute if entry.by_subgroup else None, shown.metric if entry.of_metric and shown.metric != AUROC.name else None]
+    return re.sub(r"[^\w.-]+", "-", "-".join(part for part in parts if part)) + suffix
+
+
 def downloads(names: list[str], tables: EvaluationTables, shown: Choice, cohort: Cohort) -> None:
     """Show a menu with the figures `names` of `shown` in every format, and their tables; where no picture can be drawn, the reason."""
     menu = st.popover("Download", icon=":material/download:", key=f"download-{names[0]}", on_change="rerun")
@@ -71,7 +80,7 @@ def downloads(names: list[str], tables: EvaluationTables, shown: Choice, cohort:
                     LABELS[suffix],
                     # Called when the button is clicked: nothing is drawn before.
                     partial(_exported, name, tables, cohort, shown, suffix),
-                    f"{name}-{cohort.name}{suffix}",
+                    file_name(name, cohort, shown, suffix),
                     MIME[suffix],
                     key=f"download-{name}{suffix}",
                     on_click="ignore",

@@ -1,15 +1,19 @@
 """The verdict on fairness and the groups it compares, as sentences and tables in a clinician's words."""
 
+from dataclasses import replace
+
 import pandas as pd
 import streamlit as st
 
 from dpmed_core.cohort.display_names import attribute_phrase, attribute_title, finding_title, subgroup_title
+from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.analysis_plan import Look, PlanRecord
 from dpmed_core.evaluation.metrics.metric import Metric
 from dpmed_core.evaluation.scores.arms import CONVENTIONAL, SAMPLED_ALIKE
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.wording.fairness import verdict_sentence
+from widgets.figure import downloads, show_figure
 
 REFERENCE_TITLES = {SAMPLED_ALIKE: "The same recipe without privacy", CONVENTIONAL: "Conventional training, image by image"}
 VERDICT_TITLES = {
@@ -20,7 +24,7 @@ VERDICT_TITLES = {
 }
 
 
-def show_verdicts(tables: EvaluationTables, plans: PlanRecord, shown: Choice) -> None:
+def show_verdicts(tables: EvaluationTables, plans: PlanRecord, shown: Choice, cohort: Cohort) -> None:
     """Show whether privacy widened a difference between groups.
 
     A sentence for each reference, the analysis plan, and a table of every comparison in it.
@@ -29,6 +33,7 @@ def show_verdicts(tables: EvaluationTables, plans: PlanRecord, shown: Choice) ->
         tables: of the plan's attributes, findings and margin, which need not be those of the page.
         plans: the plan.
         shown: the recipe, unit, budget, attribute and finding of the page.
+        cohort: of the tables.
     """
     at_budget = Choice(recipe=shown.recipe, unit=shown.unit).rows(tables.verdicts)
     at_budget = at_budget[at_budget["epsilon"] == shown.epsilon]
@@ -49,6 +54,12 @@ def show_verdicts(tables: EvaluationTables, plans: PlanRecord, shown: Choice) ->
     st.caption(f"{about}{plans.sentence()}")
     if (why := plans.why_exploratory(look)) and not plans.is_exploratory:
         st.caption(f":material/explore: {why}")
+    if shown.attribute in plans.plan.attributes and len(at_budget):
+        picture = st.expander("The verdict as a picture: extra losses beside the margin", key="verdict-figure-open", on_change="rerun")
+        if picture.open:
+            with picture:
+                show_figure("verdict", tables, replace(shown, reference=plans.plan.reference), cohort)
+                downloads(["verdict"], tables, replace(shown, reference=plans.plan.reference), cohort)
     # A closed expander's table is not sent with every move of the slider.
     table = st.expander(f"All {len(at_budget)} comparisons of the analysis plan at this budget", key="verdicts-open", on_change="rerun")
     if table.open:

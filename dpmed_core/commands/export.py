@@ -9,7 +9,6 @@ from dpmed_core.evaluation.metrics.auroc import AUROC
 from dpmed_core.evaluation.metrics.catalogue import OFFERED
 from dpmed_core.evaluation.scores.load_scores import read_scores
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
-from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN
 from dpmed_core.installation import Installation
 from dpmed_core.privacy.provenance import provenance_of
 from dpmed_core.reporting.catalogue import CATALOGUE
@@ -34,7 +33,7 @@ WIDTHS = " or ".join(f"{name} ({width} mm)" for name, width in COLUMN_MILLIMETRE
 @click.option(
     "--attribute", default="sex", show_default=True, help="Subgroups by: sex, age, age:quartiles, age:40/65, a co-morbidity, sex*age."
 )
-@click.option("--margin", type=float, default=DEFAULT_MARGIN, show_default=True, help="The loss that is still acceptable.")
+@click.option("--margin", type=float, help="The loss that is still acceptable. Default: that of the analysis plan.")
 @click.option("--metric", default=AUROC.name, show_default=True, help=f"What is measured: {', '.join(OFFERED)}.")
 @click.option("--column", type=click.Choice(list(COLUMN_MILLIMETRES)), default="double", show_default=True, help=f"Width: {WIDTHS}.")
 @click.option("--published", is_flag=True, help="Draw the paper's PDAC results behind a CT cohort's privacy-utility curve.")
@@ -51,7 +50,7 @@ def export(
     epsilon: float | None,
     delta: float | None,
     attribute: str,
-    margin: float,
+    margin: float | None,
     metric: str,
     column: Column,
     published: bool,
@@ -63,7 +62,17 @@ def export(
     folder = installation.settings.reference_dir if published else None
     choice = Choice(finding=finding, recipe=recipe, unit=unit, epsilon=epsilon, attribute=attribute, metric=metric, published=folder)
     refuse_unknown(figure, cohort, choice, out)  # before any scores are read
-    tables = EvaluationTables(lambda: read_scores(installation.runs, cohort).at_one_delta(delta), [attribute], margin=margin)
     provenance = provenance_of(installation.ledger, cohort)
+    plans = installation.ledger.plan_record(cohort)
+    margin = plans.plan.margin if margin is None else margin
+    # A verdict is judged together with all that the plan names, though one attribute is drawn.
+    of_plan = CATALOGUE[figure].of_plan and attribute in plans.plan.attributes
+    tables = EvaluationTables(
+        lambda: read_scores(installation.runs, cohort).at_one_delta(delta),
+        plans.plan.attributes if of_plan else [attribute],
+        margin=margin,
+        findings=plans.plan.findings if of_plan else None,
+        epsilons=plans.plan.epsilons if of_plan and not plans.is_exploratory else None,
+    )
     export_figure(figure, tables, cohort, choice, out=out, column=column, umask=umask, provenance=provenance)
     say({"figure": figure, "file": str(out)}, f"Written: {out}", as_json=as_json)

@@ -25,6 +25,7 @@ from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.figures.calibration import calibration_figure
 from dpmed_core.reporting.figures.cost import cost_figure
 from dpmed_core.reporting.figures.decision_curve import decision_curve_figure
+from dpmed_core.reporting.figures.equivalence import equivalence_figure
 from dpmed_core.reporting.figures.facts import error_floor_phrase
 from dpmed_core.reporting.figures.forest import forest_figure
 from dpmed_core.reporting.figures.gap import gap_figure
@@ -64,6 +65,7 @@ class CatalogueEntry:
         at_one_budget: whether it needs a budget, and not only marks it.
         with_margin: whether it is judged against a margin.
         of_metric: whether it shows the chosen metric, and not always the same.
+        of_plan: whether it is drawn from the tables of the whole analysis plan, and stands on its page beside the verdict.
     """
 
     title: str
@@ -74,6 +76,7 @@ class CatalogueEntry:
     at_one_budget: bool = False
     with_margin: bool = False
     of_metric: bool = True
+    of_plan: bool = False
 
     def titled(self, choice: Choice) -> str:
         """The title in words."""
@@ -184,6 +187,12 @@ def _draw_forest(tables: EvaluationTables, choice: Choice, cohort: Cohort, canva
     return forest_figure(rows, cohort, metric=choice.measured, **_at_a_budget(choice), canvas=canvas)
 
 
+def _draw_equivalence(tables: EvaluationTables, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
+    # The choice's finding may be the mean over findings, which has no verdict: then each finding has its row.
+    rows = tables.with_guarantee(_of_reference(choice.all_findings().rows(tables.verdicts), choice))
+    return equivalence_figure(rows, cohort, **_at_a_budget(choice), canvas=canvas)
+
+
 def _draw_gap(tables: EvaluationTables, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
     rows = tables.with_guarantee(choice.rows(_of(tables, choice).gaps))
     # This figure only marks the budget: None must stay None and not become 0.
@@ -257,6 +266,17 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         by_subgroup=True,
         at_one_budget=True,
     ),
+    "verdict": CatalogueEntry(
+        "Extra loss by subgroup, with the margin",
+        Page.FAIRNESS,
+        lambda t, c: _of_reference(c.rows(t.with_guarantee(t.verdicts)), c),
+        _draw_equivalence,
+        by_subgroup=True,
+        at_one_budget=True,
+        with_margin=True,
+        of_metric=False,
+        of_plan=True,
+    ),
     "parity": CatalogueEntry(
         "Parity differences",
         Page.FAIRNESS,
@@ -281,8 +301,8 @@ CATALOGUE: dict[str, CatalogueEntry] = {
 
 
 def figures_of(page: Page) -> list[str]:
-    """The names of a page's figures, its main one first."""
-    return [name for name, entry in CATALOGUE.items() if entry.page is page]
+    """The names of a page's figures, its main one first; without that of the verdict, which has tables of its own."""
+    return [name for name, entry in CATALOGUE.items() if entry.page is page and not entry.of_plan]
 
 
 def draw(

@@ -6,10 +6,12 @@ from pathlib import Path
 import pandas as pd
 import plotly.graph_objects as go
 
+from dpmed_core.cohort.display_names import version_alias
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import ExportError
 from dpmed_core.evaluation.metrics.catalogue import metric_called
 from dpmed_core.evaluation.scores.findings import MACRO
+from dpmed_core.evaluation.scores.operating_point import OperatingRule
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.files import creating_with, replacing
 from dpmed_core.reporting.catalogue import CATALOGUE, draw, look_of
@@ -92,6 +94,8 @@ def exported(
         if tables.is_empty:
             raise ExportError(f"No run on {cohort.name} is finished yet: train some with `sweep`.")
         table = CATALOGUE[name].table(tables, choice)
+        rule = (tables.rule or OperatingRule()).sentence()
+        table = table.assign(cohort_version=version_alias(cohort), threshold_rule=rule) if provenance else table
         return table_csv(provenance.of_table(table, look_of(name, tables, choice)) if provenance else table)
     if suffix == ".html":
         return figure_html(draw(name, tables, choice, cohort, provenance=provenance))
