@@ -38,7 +38,7 @@ OF_ALL = ("rates", "practice", "practice_differences", "parity", "disparity", "c
 _ARM = ("recipe", "unit", "epsilon")
 _SUBGROUP = ("attribute", "subgroup", "finding")
 READABLE = {
-    "means": (*_ARM, *_SUBGROUP, "n_seeds", "VALUE", "VALUE_low", "VALUE_high", "n_cases", "n_positive", "n_patients"),
+    "means": (*_ARM, *_SUBGROUP, "n_seeds", "VALUE", "VALUE_low", "VALUE_high", "n_cases", "n_positive", "n_patients", "reason"),
     "costs": (*_ARM, "reference", *_SUBGROUP, "difference", "difference_low", "difference_high", "p_value", "verdict", "covers", "reason"),
     "gaps": (*_ARM, "seed", "attribute", "finding", "gap", "gap_low", "gap_high", "largest", "smallest", "reason"),
     "verdicts": (*_ARM, "reference", *_SUBGROUP, "excess", "excess_low", "excess_high", "p_adjusted", "verdict", "detectable", "reason"),
@@ -109,6 +109,8 @@ def evaluate(
     look = Look(recipe=recipe, margin=margin, operating_point=point or plans.plan.operating_point, metric=metric.name)
     verdicts, costs = _verdicts(tables, chosen, plans), of_metric.costs
     made = {
+        # With a row, and its reason, for what has no mean, whose counts of runs are unknown: Int64 keeps the others whole numbers.
+        "means": of_metric.groups.astype(dict.fromkeys(("n_seeds", "n_distinct", "n_findings"), "Int64")),
         "verdicts": verdicts.assign(analysis_plan=planned_or_not(verdicts, plans, replace(look, metric=None))),
         "costs": costs.assign(analysis_plan=planned_or_not(costs, plans, look)),
         "splits": over_splits(
