@@ -67,4 +67,4 @@ def test_a_hostile_archive_is_refused_and_a_good_one_becomes_a_cohort_though_the
     assert sorted(left) == ["job.lock", "plan.json", "state.json"]
     page.get_by_role("link", name="Train models on this cohort").click()
     expect(page.get_by_role("heading", name="Train", exact=True)).to_be_visible(timeout=LONGEST)
-    expect(page.get_by_text("Plan:")).to_be_visible(timeout=LONGEST)
+    expect(page.get_by_text("Plan:", exact=True)).to_be_visible(timeout=LONGEST)
