@@ -7,6 +7,7 @@ from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.analysis_plan import AnalysisPlan, PlanRecord
 from widgets.attributes import attribute_options
 from widgets.lookup import installation
+from widgets.plain import plain
 
 
 def plans_of(cohort: Cohort) -> PlanRecord:
@@ -32,7 +33,7 @@ def choose_plan(cohort: Cohort) -> None:
             )
         )
         if plans.written:
-            st.caption(plans.sentence())
+            st.caption(plain(plans.sentence()))
         attributes = st.multiselect("Groups by", options, list(now.attributes), format_func=attribute_title)
         findings = st.multiselect("Findings", cohort.findings, list(now.findings), format_func=finding_title)
         margin = st.number_input("Margin: loss of AUROC that is still acceptable", 0.001, 0.499, now.margin, 0.005, format="%.3f")

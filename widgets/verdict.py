@@ -14,6 +14,7 @@ from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.wording.fairness import verdict_sentence
 from widgets.figure import downloads, show_figure
+from widgets.plain import plain
 
 REFERENCE_TITLES = {SAMPLED_ALIKE: "The same recipe without privacy", CONVENTIONAL: "Conventional training, image by image"}
 VERDICT_TITLES = {
@@ -51,9 +52,9 @@ def show_verdicts(tables: EvaluationTables, plans: PlanRecord, shown: Choice, co
     look = Look(shown.recipe, shown.unit, budgets, n_seeds, attribute=shown.attribute, finding=shown.finding)
     # Of groups without a verdict there is nothing to say of margin and multiplicity.
     about = f"Margin: {plans.plan.margin:g} of AUROC. {_judged_together(at_budget)}" if shown.attribute in plans.plan.attributes else ""
-    st.caption(f"{about}{plans.sentence()}")
+    st.caption(f"{about}{plain(plans.sentence())}")
     if (why := plans.why_exploratory(look)) and not plans.is_exploratory:
-        st.caption(f":material/explore: {why}")
+        st.caption(f":material/explore: {plain(why)}")
     if shown.attribute in plans.plan.attributes and len(at_budget):
         picture = st.expander("The verdict as a picture: extra losses beside the margin", key="verdict-figure-open", on_change="rerun")
         if picture.open:

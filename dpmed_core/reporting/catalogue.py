@@ -6,6 +6,7 @@ An entry of `CATALOGUE` puts a figure on its page and makes it available to `exp
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from html import escape
 from typing import Any
 
 import pandas as pd
@@ -337,7 +338,12 @@ def draw(
     not_covered = [NOT_COVERED] if tables.runs["epsilon"].isna().any() else []
     if provenance and provenance.plans:
         exploratory = why_exploratory(name, tables, choice, provenance.plans)
-    notes = [*([exploratory] if exploratory else []), *(_notes(tables, shown) if entry.of_metric else []), *not_covered]
+    # Plotly reads tags in a title, and a plan's reason is what somebody typed.
+    notes = [
+        *([escape(exploratory, quote=False)] if exploratory else []),
+        *(_notes(tables, shown) if entry.of_metric else []),
+        *not_covered,
+    ]
     return with_facts(drawn, [*notes, *(provenance.lines() if provenance else [])], canvas)
 
 

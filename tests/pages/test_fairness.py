@@ -10,6 +10,7 @@ from sqlalchemy import delete
 
 from dpmed_core.cohort.report import ImportReport
 from dpmed_core.imaging.modality import Modality
+from dpmed_core.privacy.ledger.analysis_plans import plan_body
 from dpmed_core.privacy.ledger.book import PLAN
 from dpmed_core.privacy.ledger.chain import ledger_entries
 from dpmed_core.runs.plan import plan_runs
@@ -163,6 +164,16 @@ def test_a_plan_can_be_written_before_the_first_run_and_a_change_needs_a_reason(
     app.text_input[-1].set_value("the clinic asked")
     next(button for button in app.button if button.label == "Change the plan").click().run()
     assert plans().plan.attributes == ("age",) and plans().written[-1].reason == "the clinic asked"
+
+
+def test_the_reason_of_a_change_is_shown_as_text_and_never_as_an_image_or_a_link(trained, empty, cohort, plans, open_page):
+    typed = "![p](http://host/x.png) <a href='http://host'>x</a>"
+    empty.ledger.append(PLAN, lambda book: plan_body(cohort, plans().plan, after_results=True, reason=typed))
+    app = open_page("fairness", attribute="sex", epsilon="8")
+    assert not app.exception
+    shown = [caption.value for caption in app.caption if "host/x.png" in caption.value]
+    assert shown and all("!\\[p\\](" in text and "![p](" not in text for text in shown)
+    assert "&lt;a href=" in figure_text(figures(app)[0]) and "<a href=" not in figure_text(figures(app)[0])
 
 
 def test_one_training_run_of_each_is_not_enough_evidence(asked, finish, open_page):

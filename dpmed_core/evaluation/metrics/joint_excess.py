@@ -17,9 +17,9 @@ from dpmed_core.evaluation.statistics.power import detectable
 
 LEVEL = 0.05
 """The family-wise error of the lower bounds, and again of the upper bounds."""
-WANTED_POWER, NOMINAL_POWER = 0.80, 0.86
-"""What is printed as detectable is found with the first; the noncentral t distribution is asked for the second, since it takes the degrees
-of freedom as known while those of few patients are estimated (chosen by simulation, `benchmarks/verdict.py`)."""
+NOMINAL_POWER = 0.86
+"""What is printed as detectable is found with a probability of 80 %; the noncentral t distribution is asked for this, since it takes the
+degrees of freedom as known while those of few patients are estimated (chosen by simulation, `benchmarks/verdict.py`)."""
 Floats = NDArray[np.float64]
 
 
@@ -37,11 +37,6 @@ class JointExcesses:
     def knows_training(self) -> bool:
         """Whether chance in training is known for all of them."""
         return all(e.pair.knows_training for e in self.each)
-
-    @cached_property
-    def value(self) -> Floats:
-        """The excesses."""
-        return np.array([e.value for e in self.each])
 
     @cached_property
     def bounds(self) -> tuple[Floats, Floats]:

@@ -52,9 +52,7 @@ def plan_record(cohort: Cohort, entries: Sequence[Entry], *, genuine: bool) -> P
     return PlanRecord(tuple(written), default_plan(cohort), genuine and not any(entry.kind == GAP for entry in entries))
 
 
-def body_for_runs(
-    cohort: Cohort, specs: Sequence[RunSpec], chosen: AnalysisPlan | None, book: Book, patients: PatientSet
-) -> dict[str, object] | None:
+def body_for_runs(cohort: Cohort, specs: Sequence[RunSpec], book: Book, patients: PatientSet) -> dict[str, object] | None:
     """The body of the plan's entry that asking for `specs` needs; None where it needs none.
 
     The first runs of a cohort write its plan. While no verdict could be seen, further budgets and training runs are added to it.
@@ -62,13 +60,12 @@ def body_for_runs(
     Args:
         cohort: of the runs.
         specs: what is asked for.
-        chosen: what somebody chose before; None for the default.
         book: what stands in the ledger.
         patients: everybody in the cohort.
     """
     asked, record = default_plan(cohort, specs), plan_record(cohort, book.entries, genuine=True)
     if not record.written:
-        return plan_body(cohort, (chosen or asked).with_models(asked), after_results=could_be_seen(book, patients))
+        return plan_body(cohort, asked, after_results=could_be_seen(book, patients))
     more = record.plan.with_models(asked)
     if more == record.plan or could_be_seen(book, patients):
         return None

@@ -92,7 +92,7 @@ class Ledger:
         only = all_patients(self.cohorts, cohort) if cohort else None
         return totals(book, delta=delta, only=only, planned=extra, budget=budget_of(book.cap) if book.cap else None)
 
-    def ask(self, cohort: Cohort, specs: Sequence[RunSpec], *, plan: AnalysisPlan | None = None) -> list[RunStatus]:
+    def ask(self, cohort: Cohort, specs: Sequence[RunSpec]) -> list[RunStatus]:
         """Queue runs, all or none, with their targets reserved; a run that is known already is left as it is, unless it was withdrawn.
 
         The first that is asked for on a cohort writes the analysis plan.
@@ -100,7 +100,6 @@ class Ledger:
         Args:
             cohort: the data of all `specs`.
             specs: what is to be trained.
-            plan: groups, findings and margin of the analysis plan, where this writes it; None for the default.
 
         Raises:
             LedgerError: together they would carry a patient past the cap.
@@ -111,7 +110,7 @@ class Ledger:
             sets, trained = dict(book.sets), self._trained(cohort, specs)
             bodies = [self._asked(spec, trained[spec.split_seed], sets) for spec in dict.fromkeys(specs) if self._is_new(spec)]
             refuse_past_cap(replace(book, sets=sets), [reservation_of(Entry(0, 0.0, ASKED, body, "")) for body in bodies])
-            if (planned := body_for_runs(cohort, specs, plan, book, all_patients(self.cohorts, cohort))) is not None:
+            if (planned := body_for_runs(cohort, specs, book, all_patients(self.cohorts, cohort))) is not None:
                 appender.append(PLAN, planned)
             for body in bodies:
                 store_set(appender.connection, self.runs.key, sets[str(body["patients"])])
