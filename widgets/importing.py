@@ -36,10 +36,10 @@ def choose_folder(root: Path) -> str | None:
             placeholder="Choose a folder to look into",
         )
     up, use = st.columns([1, 2])
-    if up.button("Up", icon=":material/arrow_upward:", disabled=here == HERE):
+    if up.button("Up", key=f"{FOLDER}-up", icon=":material/arrow_upward:", disabled=here == HERE):
         st.session_state[FOLDER] = parent
         st.rerun()
-    return here if use.button("Use this folder", type="primary", icon=":material/check:") else None
+    return here if use.button("Use this folder", key=f"{FOLDER}-use", type="primary", icon=":material/check:") else None
 
 
 def _open(here: str, key: str) -> None:

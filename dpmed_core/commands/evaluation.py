@@ -35,6 +35,8 @@ OF_METRIC = ("utility", "subgroups", "gaps", "means", "costs", "size_loss", "unk
 """Tables of the chosen metric."""
 OF_ALL = ("rates", "practice", "practice_differences", "parity", "disparity", "calibration", "net_benefit")
 """Tables that do not depend on the chosen metric."""
+ONLY_ASKED = ("predictive_values", "bootstrap", "bootstrap_costs")
+"""Tables that are made where an option asks for them."""
 _ARM = ("recipe", "unit", "epsilon")
 _SUBGROUP = ("attribute", "subgroup", "finding")
 READABLE = {
@@ -107,12 +109,10 @@ def evaluate(
     _say_left_out(tables)
     of_metric = tables.of(metric)
     look = Look(recipe=recipe, margin=margin, operating_point=point or plans.plan.operating_point, metric=metric.name)
-    verdicts, costs = _verdicts(tables, chosen, plans), of_metric.costs
     made = {
         # With a row, and its reason, for what has no mean, whose counts of runs are unknown: Int64 keeps the others whole numbers.
         "means": of_metric.groups.astype(dict.fromkeys(("n_seeds", "n_distinct", "n_findings"), "Int64")),
-        "verdicts": verdicts.assign(analysis_plan=planned_or_not(verdicts, plans, replace(look, metric=None))),
-        "costs": costs.assign(analysis_plan=planned_or_not(costs, plans, look)),
+        "verdicts": _verdicts(tables, chosen, plans),
         "splits": over_splits(
             lambda seed: read_scores(installation.runs, cohort, recipe=recipe, split_seed=seed),
             splits_with_runs(installation.runs, cohort, recipe=recipe),
@@ -122,6 +122,7 @@ def evaluate(
         **_asked(tables, prevalence, n_draws),
     }
     every = {name: getattr(of_metric, name) for name in OF_METRIC} | {name: getattr(tables, name) for name in OF_ALL} | made
+    every |= _with_plan(every, plans, look)
     plan = _plan_fields(plans, chosen, look) if attributes else None
     spent = spent_on(installation, cohort)
     document: dict[str, object] = {name: records(table) for name, table in every.items()}
@@ -168,6 +169,17 @@ def _verdicts(tables: EvaluationTables, chosen: AnalysisPlan, plans: PlanRecord)
         epsilons=None if plans.is_exploratory else plans.plan.epsilons,
     ).verdicts
     return planned[planned["attribute"].isin(chosen.attributes) & planned["finding"].isin(chosen.findings)].reset_index(drop=True)
+
+
+def _with_plan(every: Mapping[str, pd.DataFrame], plans: PlanRecord, look: Look) -> dict[str, pd.DataFrame]:
+    """The tables of results, each row with whether it was planned; `look` is what all of them show."""
+    marked = {}
+    for name in (*OF_METRIC, *OF_ALL, "verdicts", *ONLY_ASKED):
+        if name in every:
+            metric = look.metric if name in OF_METRIC else None
+            own = replace(look, metric=metric, margin=look.margin if name in ("costs", "verdicts") else None)
+            marked[name] = every[name].assign(analysis_plan=planned_or_not(every[name], plans, own))
+    return marked
 
 
 def _plan_fields(plans: PlanRecord, chosen: AnalysisPlan, look: Look) -> dict[str, object]:

@@ -15,14 +15,26 @@ import plotly.graph_objects as go
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import ExportError
 from dpmed_core.evaluation.analysis_plan import Look, PlanRecord
-from dpmed_core.evaluation.metrics.auroc import AUROC
 from dpmed_core.evaluation.metrics.calibration import CALIBRATION_ERROR
 from dpmed_core.evaluation.scores.findings import MACRO
-from dpmed_core.evaluation.scores.grouping import EVERYBODY
-from dpmed_core.evaluation.tables.all_tables import EvaluationTables, MetricTables
-from dpmed_core.evaluation.tables.published_results import pdac_reference, pdac_table
-from dpmed_core.imaging.modality import Modality
+from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.reporting.choice import Choice
+from dpmed_core.reporting.drawn_rows import (
+    Parts,
+    as_table,
+    calibration_parts,
+    cost_parts,
+    decision_curve_parts,
+    everybody,
+    findings_parts,
+    forest_parts,
+    gap_parts,
+    parity_parts,
+    privacy_utility_parts,
+    roc_parts,
+    size_loss_parts,
+    verdict_parts,
+)
 from dpmed_core.reporting.figures.calibration import calibration_figure
 from dpmed_core.reporting.figures.cost import cost_figure
 from dpmed_core.reporting.figures.decision_curve import decision_curve_figure
@@ -49,8 +61,8 @@ class Page(StrEnum):
     FAIRNESS = "fairness"
 
 
-Draw = Callable[[EvaluationTables, Choice, Cohort, Canvas], go.Figure]
-"""The figure of a settled choice (see `settled`)."""
+Draw = Callable[[Parts, Choice, Cohort, Canvas], go.Figure]
+"""The figure of a settled choice (see `settled`), from its rows at every budget: axes stay while the budget is moved."""
 
 
 @dataclass(frozen=True)
@@ -60,28 +72,38 @@ class CatalogueEntry:
     Attributes:
         title: for a button; "{metric}" is replaced by the metric's title.
         page: where it is shown; the first entry of a page is its main figure.
-        table: the rows behind the figure, for a file; it leaves out only what the choice excludes, and is not settled.
+        parts: the rows that it is drawn from, and nothing else.
         draw: the figure.
         by_subgroup: whether it needs an attribute.
         at_one_budget: whether it needs a budget, and not only marks it.
         with_margin: whether it is judged against a margin.
         of_metric: whether it shows the chosen metric, and not always the same.
+        with_threshold: whether it always counts scores above the operating point.
         of_plan: whether it is drawn from the tables of the whole analysis plan, and stands on its page beside the verdict.
     """
 
     title: str
     page: Page
-    table: Callable[[EvaluationTables, Choice], pd.DataFrame]
+    parts: Callable[[EvaluationTables, Choice, Cohort], Parts]
     draw: Draw
     by_subgroup: bool = False
     at_one_budget: bool = False
     with_margin: bool = False
     of_metric: bool = True
+    with_threshold: bool = False
     of_plan: bool = False
 
     def titled(self, choice: Choice) -> str:
         """The title in words."""
         return self.title.format(metric=choice.measured.title)
+
+    def table(self, tables: EvaluationTables, choice: Choice, cohort: Cohort) -> pd.DataFrame:
+        """The rows of the figure of `choice`, for a file; where something was left open, those of the figures of all that it may be."""
+        return as_table(self.parts(tables, choice, cohort), choice.epsilon if self.at_one_budget else None)
+
+    def needs_threshold(self, choice: Choice) -> bool:
+        """Whether what it shows depends on the operating point."""
+        return self.with_threshold or (self.of_metric and choice.measured.needs_threshold)
 
 
 def settled(choice: Choice, tables: EvaluationTables, entry: CatalogueEntry) -> Choice:
@@ -118,151 +140,85 @@ def _not_trained(epsilon: float | None, recipe: str, unit: str, trained: list[fl
     return f"ε = {epsilon:g} is not trained with recipe {recipe} and unit {unit}: choose one of {listed}."
 
 
-def _everybody(table: pd.DataFrame) -> pd.DataFrame:
-    return table[table["attribute"] == EVERYBODY]
-
-
-def _subgroups(table: pd.DataFrame) -> pd.DataFrame:
-    return table[table["attribute"] != EVERYBODY]
-
-
-def _of_reference(table: pd.DataFrame, choice: Choice) -> pd.DataFrame:
-    return table[table["reference"] == choice.reference]
-
-
-def _of(tables: EvaluationTables, choice: Choice) -> MetricTables:
-    """The tables of the metric that was chosen."""
-    return tables.of(choice.measured)
-
-
-def _draw_privacy_utility(tables: EvaluationTables, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
-    """The figure of all recipes trained with the chosen unit, so that they can be compared."""
-    of_metric = _of(tables, choice)
-    utility, means = (table[table["unit"] == choice.unit] for table in (of_metric.utility, of_metric.overall))
+def _draw_privacy_utility(parts: Parts, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
+    tables = {name: part.rows for name, part in parts.items()}
     return privacy_utility_figure(
-        utility,
-        means,
-        cohort,
-        metric=choice.measured,
-        finding=str(choice.finding),
-        epsilon=choice.epsilon,
-        published=_published(cohort, choice),
-        canvas=canvas,
+        **tables, cohort=cohort, metric=choice.measured, finding=str(choice.finding), epsilon=choice.epsilon, canvas=canvas
     )
 
 
-def _published(cohort: Cohort, choice: Choice) -> pd.DataFrame | None:
-    """The paper's results for all patients, where they were chosen.
-
-    Raises:
-        ExportError: the cohort is not of CT, or another metric than AUROC was chosen.
-    """
-    if choice.published is None:
-        return None
-    if cohort.modality is not Modality.CT:
-        raise ExportError(f"The published results are of CT, and {cohort.name} holds radiographs: draw it without --published.")
-    if choice.metric != AUROC.name:
-        raise ExportError("The published results are AUROCs: draw another metric without --published.")
-    return _everybody(pdac_table(pdac_reference(choice.published)))
+def _draw_small_multiples(parts: Parts, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
+    return small_multiples_figure(parts["rows"].rows, cohort, metric=choice.measured, epsilon=choice.epsilon, canvas=canvas)
 
 
-def _draw_small_multiples(tables: EvaluationTables, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
-    every, of_metric = choice.all_findings(), _of(tables, choice)
-    utility, means = every.rows(of_metric.utility), every.rows(of_metric.overall)
-    return small_multiples_figure(utility, means, cohort, metric=choice.measured, epsilon=choice.epsilon, canvas=canvas)
+def _draw_cost(parts: Parts, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
+    costs, finding = parts["costs"].rows, str(choice.finding)
+    return cost_figure(costs, cohort, metric=choice.measured, finding=finding, epsilon=choice.epsilon, canvas=canvas)
 
 
-def _draw_cost(tables: EvaluationTables, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
-    # Costs name no accountant, which a figure must state with its epsilon.
-    costs = _everybody(tables.with_guarantee(choice.rows(_of(tables, choice).costs)))
-    return cost_figure(costs, cohort, metric=choice.measured, finding=str(choice.finding), epsilon=choice.epsilon, canvas=canvas)
+def _draw_roc(parts: Parts, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
+    return roc_figure(parts["curves"].rows, cohort, **_finding_at_a_budget(choice), canvas=canvas)
 
 
-def _at_a_budget(choice: Choice) -> dict[str, Any]:
+def _draw_calibration(parts: Parts, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
+    return calibration_figure(parts["bins"].rows, cohort, **_finding_at_a_budget(choice), canvas=canvas)
+
+
+def _draw_decision_curve(parts: Parts, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
+    return decision_curve_figure(parts["curves"].rows, cohort, **_finding_at_a_budget(choice), canvas=canvas)
+
+
+def _finding_at_a_budget(choice: Choice) -> dict[str, Any]:
+    """The arguments of figures of all patients at one budget, from a settled choice."""
+    return {"finding": str(choice.finding), "epsilon": float(choice.epsilon or 0)}
+
+
+def _groups_at_a_budget(choice: Choice) -> dict[str, Any]:
     """The arguments of figures of subgroups at one budget, from a settled choice."""
-    return {"finding": str(choice.finding), "attribute": str(choice.attribute), "epsilon": float(choice.epsilon or 0)}
+    return {**_finding_at_a_budget(choice), "attribute": str(choice.attribute)}
 
 
-def _draw_forest(tables: EvaluationTables, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
-    rows = choice.rows(_of(tables, choice).groups)
-    return forest_figure(rows, cohort, metric=choice.measured, **_at_a_budget(choice), canvas=canvas)
+def _draw_forest(parts: Parts, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
+    return forest_figure(parts["rows"].rows, cohort, metric=choice.measured, **_groups_at_a_budget(choice), canvas=canvas)
 
 
-def _draw_equivalence(tables: EvaluationTables, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
-    # The choice's finding may be the mean over findings, which has no verdict: then each finding has its row.
-    rows = tables.with_guarantee(_of_reference(choice.all_findings().rows(tables.verdicts), choice))
-    return equivalence_figure(rows, cohort, **_at_a_budget(choice), canvas=canvas)
+def _draw_equivalence(parts: Parts, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
+    return equivalence_figure(parts["rows"].rows, cohort, **_groups_at_a_budget(choice), canvas=canvas)
 
 
-def _draw_gap(tables: EvaluationTables, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
-    rows = tables.with_guarantee(choice.rows(_of(tables, choice).gaps))
+def _draw_parity(parts: Parts, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
+    return parity_figure(parts["rows"].rows, cohort, **_groups_at_a_budget(choice), canvas=canvas)
+
+
+def _draw_gap(parts: Parts, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
     # This figure only marks the budget: None must stay None and not become 0.
-    about = {**_at_a_budget(choice), "epsilon": choice.epsilon}
-    return gap_figure(rows, cohort, metric=choice.measured, **about, canvas=canvas)
+    about = {**_groups_at_a_budget(choice), "epsilon": choice.epsilon}
+    return gap_figure(parts["gaps"].rows, cohort, metric=choice.measured, **about, canvas=canvas)
 
 
-def _draw_parity(tables: EvaluationTables, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
-    rows = tables.with_guarantee(choice.rows(tables.parity))
-    return parity_figure(rows, cohort, **_at_a_budget(choice), canvas=canvas)
-
-
-def _draw_size_loss(tables: EvaluationTables, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
-    of_metric = _of(tables, choice)
-    costs, correlations = (_of_reference(_subgroups(choice.rows(t)), choice) for t in (of_metric.costs, of_metric.size_loss))
-    costs = tables.with_guarantee(costs)  # the choice's rows first: fewer to merge
-    return size_loss_figure(costs, correlations, cohort, metric=choice.measured, **_at_a_budget(choice), canvas=canvas)
-
-
-def _draw_roc(tables: EvaluationTables, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
-    # "macro" draws a panel for each finding, so this figure and the two below filter by finding themselves.
-    curves = choice.all_findings().rows(tables.roc)
-    return roc_figure(curves, cohort, finding=str(choice.finding), epsilon=float(choice.epsilon or 0), canvas=canvas)
-
-
-def _draw_calibration(tables: EvaluationTables, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
-    bins = choice.all_findings().rows(tables.reliability)
-    return calibration_figure(bins, cohort, finding=str(choice.finding), epsilon=float(choice.epsilon or 0), canvas=canvas)
-
-
-def _draw_decision_curve(tables: EvaluationTables, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
-    curves = choice.all_findings().rows(tables.net_benefit)
-    return decision_curve_figure(curves, cohort, finding=str(choice.finding), epsilon=float(choice.epsilon or 0), canvas=canvas)
+def _draw_size_loss(parts: Parts, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
+    costs, correlations = parts["costs"].rows, parts["correlations"].rows
+    return size_loss_figure(costs, correlations, cohort, metric=choice.measured, **_groups_at_a_budget(choice), canvas=canvas)
 
 
 # In the order of the pages; a page's first figure is its main one, the others are offered below it.
 CATALOGUE: dict[str, CatalogueEntry] = {
     "privacy-utility": CatalogueEntry(
-        "{metric} against privacy budget", Page.PRIVACY_UTILITY, lambda t, c: c.rows(_of(t, c).utility), _draw_privacy_utility
+        "{metric} against privacy budget", Page.PRIVACY_UTILITY, privacy_utility_parts, _draw_privacy_utility
     ),
-    "cost": CatalogueEntry(
-        "Cost of privacy",
-        Page.PRIVACY_UTILITY,
-        lambda t, c: _everybody(c.rows(t.with_guarantee(_of(t, c).costs))),
-        _draw_cost,
-        with_margin=True,
-    ),
-    "findings": CatalogueEntry(
-        "{metric} against privacy budget, by finding",
-        Page.PRIVACY_UTILITY,
-        lambda t, c: c.rows(_of(t, c).overall),
-        _draw_small_multiples,
-    ),
-    "roc": CatalogueEntry("ROC curves", Page.PRIVACY_UTILITY, lambda t, c: c.rows(t.roc), _draw_roc, at_one_budget=True, of_metric=False),
+    "cost": CatalogueEntry("Cost of privacy", Page.PRIVACY_UTILITY, cost_parts, _draw_cost, with_margin=True),
+    "findings": CatalogueEntry("{metric} against privacy budget, by finding", Page.PRIVACY_UTILITY, findings_parts, _draw_small_multiples),
+    "roc": CatalogueEntry("ROC curves", Page.PRIVACY_UTILITY, roc_parts, _draw_roc, at_one_budget=True, of_metric=False),
     "calibration": CatalogueEntry(
-        "Calibration", Page.PRIVACY_UTILITY, lambda t, c: c.rows(t.reliability), _draw_calibration, at_one_budget=True, of_metric=False
+        "Calibration", Page.PRIVACY_UTILITY, calibration_parts, _draw_calibration, at_one_budget=True, of_metric=False
     ),
     "decision-curve": CatalogueEntry(
-        "Decision curves",
-        Page.PRIVACY_UTILITY,
-        lambda t, c: c.rows(t.net_benefit),
-        _draw_decision_curve,
-        at_one_budget=True,
-        of_metric=False,
+        "Decision curves", Page.PRIVACY_UTILITY, decision_curve_parts, _draw_decision_curve, at_one_budget=True, of_metric=False
     ),
     "fairness-forest": CatalogueEntry(
         "{metric} by subgroup, with and without privacy",
         Page.FAIRNESS,
-        lambda t, c: c.rows(_of(t, c).groups),
+        forest_parts,
         _draw_forest,
         by_subgroup=True,
         at_one_budget=True,
@@ -270,7 +226,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
     "verdict": CatalogueEntry(
         "Extra loss by subgroup, with the margin",
         Page.FAIRNESS,
-        lambda t, c: _of_reference(c.rows(t.with_guarantee(t.verdicts)), c),
+        verdict_parts,
         _draw_equivalence,
         by_subgroup=True,
         at_one_budget=True,
@@ -281,23 +237,15 @@ CATALOGUE: dict[str, CatalogueEntry] = {
     "parity": CatalogueEntry(
         "Parity differences",
         Page.FAIRNESS,
-        lambda t, c: c.rows(t.with_guarantee(t.parity)),
+        parity_parts,
         _draw_parity,
         by_subgroup=True,
         at_one_budget=True,
         of_metric=False,
+        with_threshold=True,
     ),
-    "gap": CatalogueEntry(
-        "Gap between subgroups", Page.FAIRNESS, lambda t, c: c.rows(t.with_guarantee(_of(t, c).gaps)), _draw_gap, by_subgroup=True
-    ),
-    "size-loss": CatalogueEntry(
-        "Size against loss",
-        Page.FAIRNESS,
-        lambda t, c: _subgroups(c.rows(t.with_guarantee(_of(t, c).costs))),
-        _draw_size_loss,
-        by_subgroup=True,
-        at_one_budget=True,
-    ),
+    "gap": CatalogueEntry("Gap between subgroups", Page.FAIRNESS, gap_parts, _draw_gap, by_subgroup=True),
+    "size-loss": CatalogueEntry("Size against loss", Page.FAIRNESS, size_loss_parts, _draw_size_loss, by_subgroup=True, at_one_budget=True),
 }
 
 
@@ -334,7 +282,7 @@ def draw(
     """
     entry = CATALOGUE[name]
     shown = settled(choice, tables, entry)
-    drawn = entry.draw(tables, shown, cohort, canvas)
+    drawn = entry.draw(entry.parts(tables, shown, cohort), shown, cohort, canvas)
     not_covered = [NOT_COVERED] if tables.runs["epsilon"].isna().any() else []
     if provenance and provenance.plans:
         exploratory = why_exploratory(name, tables, choice, provenance.plans)
@@ -351,7 +299,7 @@ def _notes(tables: EvaluationTables, choice: Choice) -> list[str]:
     """What must be known of the chosen metric to read its values."""
     if choice.measured is not CALIBRATION_ERROR:
         return []
-    rows = (choice.all_findings() if choice.finding == MACRO else choice).rows(_everybody(tables.calibration))
+    rows = (choice.all_findings() if choice.finding == MACRO else choice).rows(everybody(tables.calibration))
     phrase = error_floor_phrase(rows)
     return [phrase] if phrase else []
 

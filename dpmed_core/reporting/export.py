@@ -93,8 +93,9 @@ def exported(
     if suffix == ".csv":
         if tables.is_empty:
             raise ExportError(f"No run on {cohort.name} is finished yet: train some with `sweep`.")
-        table = CATALOGUE[name].table(tables, choice)
-        rule = (tables.rule or OperatingRule()).sentence()
+        entry = CATALOGUE[name]
+        table = entry.table(tables, choice, cohort)
+        rule = (tables.rule or OperatingRule()).sentence() if entry.needs_threshold(choice) else "none"
         table = table.assign(cohort_version=version_alias(cohort), threshold_rule=rule) if provenance else table
         return table_csv(provenance.of_table(table, look_of(name, tables, choice)) if provenance else table)
     if suffix == ".html":

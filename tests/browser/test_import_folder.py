@@ -51,6 +51,8 @@ def test_a_folder_of_1500_images_is_imported_by_clicking_and_the_sidebar_follows
         expect(page.get_by_text("/ archive" + (" / ward 7" if name == "ward 7" else ""))).to_be_visible(timeout=LONGEST)
     expect(page.get_by_text("1 table: list.csv here")).to_be_visible(timeout=LONGEST)
     shoot(page, "folder")
+    # A click while the page is being drawn anew can be lost with the button that it was on.
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=LONGEST)
     page.get_by_role("button", name="Use this folder").click()
     expect(page.get_by_text("1,500 rows.")).to_be_visible(timeout=LONGEST)
     page.get_by_role("button", name="Preview").click()

@@ -44,9 +44,14 @@ def test_every_figure_is_a_page_without_network_and_a_table(tables, cohort, name
 
 def test_a_table_keeps_every_row_that_the_choice_does_not_exclude(tables, cohort):
     whole = read(exported("privacy-utility", tables, cohort, Choice(), ".csv"))
-    assert len(whole) == len(tables.auroc.utility) == 3 * 3
+    runs, means = (
+        whole[whole["estimand"] == f"{what} of {of}"] for what, of in (("AUROC", "one training run"), ("mean AUROC", "the training runs"))
+    )
+    assert (
+        len(runs) == len(tables.auroc.utility) == 3 * 3 and len(means) == len(tables.auroc.overall) and len(runs) + len(means) == len(whole)
+    )
     chosen = read(exported("privacy-utility", tables, cohort, Choice(finding="mass"), ".csv"))
-    assert set(chosen["finding"]) == {"mass"} and len(chosen) == 3
+    assert set(chosen["finding"]) == {"mass"} and len(chosen) == 3 + 3
 
 
 @pytest.mark.parametrize(

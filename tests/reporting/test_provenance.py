@@ -63,7 +63,7 @@ def test_every_figure_and_table_with_an_unplanned_budget_is_called_exploratory(m
         at = Choice(finding="mass", recipe="probe", unit="patient", epsilon=3.0 if expected else 1.0, attribute="sex")
         said = draw(name, tables, at, cohort, provenance=provenance).layout.title.subtitle.text.replace("<br>", " ")
         assert ("does not name ε = 3" in said) is expected
-        table = CATALOGUE[name].table(tables, at)
+        table = CATALOGUE[name].table(tables, at, cohort)
         labels = provenance.of_table(table, look_of(name, tables, at))
         unplanned = labels["epsilon"] == 3.0
         assert labels.loc[unplanned, "analysis_plan"].str.contains("does not name ε = 3").all() and unplanned.any() == expected

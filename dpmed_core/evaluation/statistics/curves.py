@@ -42,18 +42,18 @@ Array = NDArray[np.float64]
 
 
 def roc_table(panels: Sequence[Panel]) -> pd.DataFrame:
-    """The vertices of each ROC curve from (0, 0) to (1, 1), by run and finding, with `ROC_COLUMNS`; findings of one class have no rows.
+    """The vertices of each ROC curve from (0, 0) to (1, 1), by run and finding, with `ROC_COLUMNS`.
 
     Between two vertices the curve is a straight line, so that its area by trapezoids is the Mann-Whitney statistic exactly. Vertices on a
-    straight line between their neighbours are left out. reason: why the finding is not estimable in these patients, so that its curve is
-    not shown; empty where it is.
+    straight line between their neighbours are left out. reason: why the finding is not estimable in these patients; it then has one row
+    without vertices. Empty where it is estimable.
     """
     tables = []
-    for facts, cases in _known(panels):
-        if cases["label"].nunique() == 2:
-            false_positive, sensitivity, _ = roc_curve(cases["label"], cases["score"])
-            curve = {"false_positive_rate": false_positive, "sensitivity": sensitivity}
-            tables.append(pd.DataFrame({**facts, **_counts(cases), **curve}))
+    for facts, cases in _of_findings(panels):
+        curve: dict[str, object] = {"false_positive_rate": [np.nan], "sensitivity": [np.nan]}
+        if not facts["reason"]:
+            curve["false_positive_rate"], curve["sensitivity"], _ = roc_curve(cases["label"], cases["score"])
+        tables.append(pd.DataFrame({**facts, **_counts(cases), **curve}))
     return pd.concat(tables, ignore_index=True)[list(ROC_COLUMNS)] if tables else pd.DataFrame(columns=list(ROC_COLUMNS))
 
 
@@ -84,7 +84,10 @@ def reliability_table(panels: Sequence[Panel]) -> pd.DataFrame:
     a perfectly calibrated model with these scores.
     """
     rows: list[dict[str, object]] = []
-    for facts, cases in _known(panels):
+    for facts, cases in _of_findings(panels):
+        if facts["reason"]:
+            rows.append({**facts, **_counts(cases)})
+            continue
         n_bins = max(1, min(MOST_BINS, len(cases) // SMALLEST_BIN))
         # Tied scores are ranked in the order of the cases, so that bins hold equally many images even where most scores are equal.
         ranks = cases["score"].rank(method="first").to_numpy()
@@ -110,8 +113,8 @@ def wilson_interval(share: float, n: float) -> tuple[float, float]:
     return max(centre - reach, 0.0), min(centre + reach, 1.0)
 
 
-def _known(panels: Sequence[Panel]) -> Iterator[tuple[dict[str, object], pd.DataFrame]]:
-    """Each run and finding that has one: the facts of its rows, and label, score and patient of its cases of known label."""
+def _of_findings(panels: Sequence[Panel]) -> Iterator[tuple[dict[str, object], pd.DataFrame]]:
+    """Each run and finding: the facts of its rows, and label, score and patient of its cases of known label."""
     for panel in panels:
         everybody = group_cases(panel.cases, (), panel.patients, n_patients=panel.n_patients)
         reasons = [Design.of(labels, everybody).counts.reasons()[0] for labels in panel.labels]
@@ -119,11 +122,8 @@ def _known(panels: Sequence[Panel]) -> Iterator[tuple[dict[str, object], pd.Data
             for finding_index, finding in enumerate(panel.findings):
                 label, score = panel.labels[finding_index], panel.scores[run, finding_index]
                 cases = pd.DataFrame({"label": label, "score": score, "patient_id": panel.patients})
-                if (known := cases["label"].notna()).any():
-                    yield (
-                        {**{str(name): fact for name, fact in facts.items()}, "finding": finding, "reason": reasons[finding_index]},
-                        cases[known],
-                    )
+                about = {**{str(name): fact for name, fact in facts.items()}, "finding": finding, "reason": reasons[finding_index]}
+                yield about, cases[cases["label"].notna()]
 
 
 def _counts(cases: pd.DataFrame) -> dict[str, int]:

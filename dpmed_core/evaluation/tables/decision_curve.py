@@ -37,6 +37,17 @@ def benefit_rows(panels: Sequence[PanelDesign], thresholds: Sequence[float] = TH
     return pd.DataFrame(rows, columns=list(BENEFIT_COLUMNS))
 
 
+def mean_benefit(curves: pd.DataFrame) -> pd.DataFrame:
+    """The mean of an arm's curves over its training runs at each threshold, without interval.
+
+    Args:
+        curves: rows of `benefit_rows` that have a value.
+    """
+    by = ["recipe", "unit", "epsilon", "delta", "accountant", "finding", "threshold", *COUNT_COLUMNS]
+    grouped = curves.groupby(by, dropna=False, sort=False, as_index=False)
+    return grouped.agg(net_benefit=("net_benefit", "mean"), treat_all=("treat_all", "first"), n_seeds=("run_id", "nunique"))
+
+
 def _rows(design: PanelDesign, thresholds: Sequence[float]) -> Iterator[dict[str, object]]:
     """Finding by finding and run by run; a finding that is not estimable has one row with its reason."""
     # Each threshold is a metric of its own, measured once for all runs and findings.

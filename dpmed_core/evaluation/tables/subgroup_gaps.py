@@ -39,6 +39,17 @@ def gap_rows(measured: Sequence[Measured], attributes: Sequence[str]) -> pd.Data
     return pd.DataFrame(rows, columns=list(GAP_COLUMNS))
 
 
+def mean_gaps(gaps: pd.DataFrame) -> pd.DataFrame:
+    """The mean gap over the training runs of an arm, without interval: each run's two groups may be others.
+
+    Args:
+        gaps: rows of `gap_rows` with delta and accountant; those without a gap are left out.
+    """
+    by = ["recipe", "unit", "epsilon", "delta", "accountant", "attribute", "finding"]
+    grouped = gaps[gaps["gap"].notna()].groupby(by, dropna=False, sort=False, as_index=False)
+    return grouped.agg(gap=("gap", "mean"), n_seeds=("run_id", "nunique"))
+
+
 def _gaps(measured: Measured, attribute: str) -> Iterator[dict[str, object]]:
     groups = measured.known_groups(attribute)
     for run, facts in enumerate(measured.runs.to_dict("records")):

@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 from dpmed_core.cohort.display_names import finding_title
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.metrics.net_benefit import NET_BENEFIT
+from dpmed_core.evaluation.tables.decision_curve import mean_benefit
 from dpmed_core.reporting.figures.facts import guarantee_phrase, nothing_trained, require_rows, scored_by_finding
 from dpmed_core.reporting.figures.forest import arms_at
 from dpmed_core.reporting.figures.grid import ABOVE_PANELS, arm_curves, drawable, findings_shown, first_with_rows, panels
@@ -45,7 +46,9 @@ def decision_curve_figure(curves: pd.DataFrame, cohort: Cohort, *, finding: str,
         for trace in _without_model(of_finding, with_legend=name == first):
             grid.figure.add_trace(trace, **place)
         for arm, of_arm in arms_at(of_finding, epsilon).items():
-            for trace in arm_curves(of_arm, "threshold", "net_benefit", arm, canvas, hover=HOVER, with_legend=name == first):
+            for trace in arm_curves(
+                of_arm, "threshold", "net_benefit", arm, canvas, hover=HOVER, with_legend=name == first, mean=mean_benefit
+            ):
                 grid.figure.add_trace(trace, **place)
     facts = [scored_by_finding(curves, cohort, shown), guarantee_phrase(curves, epsilon), EXPLAINED]
     title = f"{finding_title(finding)}: decision curves" if len(shown) == 1 else "Decision curves by finding"

@@ -6,12 +6,16 @@ import plotly.graph_objects as go
 from dpmed_core.cohort.display_names import attribute_phrase, finding_title, subgroup_title
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.metrics.metric import Metric
+from dpmed_core.evaluation.tables.subgroup_gaps import mean_gaps
 from dpmed_core.reporting.figures.facts import guarantee_phrases, nothing_trained, require_rows, who
 from dpmed_core.reporting.figures.style import (
+    ARM_NAMES,
     ARM_STYLES,
     DIFFERENCE_TICKS,
     LIGHT,
+    Arm,
     Canvas,
+    arm_phrase,
     epsilon_axis,
     error_bars,
     faint,
@@ -19,6 +23,7 @@ from dpmed_core.reporting.figures.style import (
     level_line,
     mark_epsilon,
     new_figure,
+    right_edge,
 )
 
 DESCRIPTIVE = "Descriptive only: the two groups were picked because they differ most, so a gap above 0 is no proof of unfairness."
@@ -53,7 +58,8 @@ def gap_figure(
     known = gaps[gaps["gap"].notna()]
     private, reference = known[known["epsilon"].notna()], known[known["epsilon"].isna()]
     _add_reference(figure, reference, canvas)
-    _add_private(figure, private, attribute, canvas)
+    _add_mean(figure, private, canvas)
+    _add_runs(figure, known, attribute, canvas)
     mark_epsilon(figure, epsilon, canvas)
     lay_out(
         figure,
@@ -75,39 +81,58 @@ def gap_figure(
 def _add_reference(figure: go.Figure, reference: pd.DataFrame, canvas: Canvas) -> None:
     if reference.empty:
         return
-    mean, colour = float(reference["gap"].mean()), canvas.colour(ARM_STYLES["non_private"])
+    mean, colour = float(mean_gaps(reference)["gap"].iloc[0]), canvas.colour(ARM_STYLES["non_private"])
     name = f"without privacy, mean of {len(reference)}" if len(reference) > 1 else "without privacy"
     line = {"color": colour, "dash": "dash", "width": 1.6}
     figure.add_trace(level_line(mean, line, name=name, hover=f"Without privacy: gap {mean:.3f}<extra></extra>"))
 
 
-def _add_private(figure: go.Figure, private: pd.DataFrame, attribute: str, canvas: Canvas) -> None:
-    """The gap of every private run, with the groups it is between, and the mean over the runs of each budget."""
+def _add_mean(figure: go.Figure, private: pd.DataFrame, canvas: Canvas) -> None:
+    """The mean over the runs of each budget."""
     if private.empty:
         return
     colour = canvas.colour(ARM_STYLES["private"])
-    mean = private.groupby("epsilon", as_index=False)["gap"].mean()
+    mean = mean_gaps(private).sort_values("epsilon")
     figure.add_trace(
         go.Scatter(
-            x=mean["epsilon"], y=mean["gap"], mode="lines", line={"color": colour, "width": 2}, name="private, mean", hoverinfo="skip"
+            x=mean["epsilon"],
+            y=mean["gap"],
+            mode="lines",
+            line={"color": colour, "width": 2},
+            name="private, mean",
+            hovertemplate="Mean gap %{y:.3f}<extra></extra>",
         )
     )
+
+
+def _add_runs(figure: go.Figure, known: pd.DataFrame, attribute: str, canvas: Canvas) -> None:
+    """The gap of every run, with the groups it is between; those without privacy at the right edge."""
+    budgets = known["epsilon"].dropna()
+    arms: dict[Arm, pd.DataFrame] = {"private": known[known["epsilon"].notna()], "non_private": known[known["epsilon"].isna()]}
+    for arm, runs in arms.items():
+        if len(runs):
+            _add_runs_of_arm(figure, runs, right_edge(list(budgets)), attribute, arm, canvas)
+
+
+def _add_runs_of_arm(figure: go.Figure, runs: pd.DataFrame, edge: float, attribute: str, arm: Arm, canvas: Canvas) -> None:
+    """The gaps of one arm; `edge` is where those without privacy stand."""
+    colour = canvas.colour(ARM_STYLES[arm])
     # Runs of one budget are drawn side by side: a factor is a distance on the logarithmic axis.
-    beside = 1 + 0.03 * (private["seed"] - private["seed"].mean())
-    groups = private[["largest", "smallest"]].map(lambda subgroup: subgroup_title(attribute, subgroup))
+    beside = 1 + 0.03 * (runs["seed"] - runs["seed"].mean())
+    groups = runs[["largest", "smallest"]].map(lambda subgroup: subgroup_title(attribute, subgroup))
     figure.add_trace(
         go.Scatter(
-            x=private["epsilon"] * beside,
-            y=private["gap"],
+            x=runs["epsilon"].fillna(edge) * beside,
+            y=runs["gap"],
             # A gap is never below 0, though its symmetric interval may be.
             error_y={
-                **error_bars(private["gap"], private["gap_low"].clip(lower=0), private["gap_high"])["error_y"],
+                **error_bars(runs["gap"], runs["gap_low"].clip(lower=0), runs["gap_high"])["error_y"],
                 "color": faint(colour, 0.35),
             },
             mode="markers",
-            marker={"color": colour, "symbol": "circle-open", "size": 7},
-            name="private, single training runs, 95 % interval",
-            customdata=pd.concat([private[["epsilon", "seed"]], groups], axis=1),
-            hovertemplate="ε = %{customdata[0]:g}: gap %{y:.3f}<br>best %{customdata[2]}, worst %{customdata[3]}<extra></extra>",
+            marker={"color": colour, "symbol": f"{ARM_STYLES[arm][2].removesuffix('-open')}-open", "size": 7},
+            name=f"{ARM_NAMES[arm]}, single training runs, 95 % interval",
+            customdata=pd.concat([runs["epsilon"].map(arm_phrase), groups], axis=1),
+            hovertemplate="%{customdata[0]}: gap %{y:.3f}<br>largest %{customdata[1]}, smallest %{customdata[2]}<extra></extra>",
         )
     )

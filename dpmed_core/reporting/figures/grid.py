@@ -106,7 +106,7 @@ def diagonal(canvas: Canvas) -> go.Scatter:
 
 
 def arm_curves(
-    curves: pd.DataFrame, x: str, y: str, arm: Arm, canvas: Canvas, *, hover: str, with_legend: bool, mean: Mean | None = None
+    curves: pd.DataFrame, x: str, y: str, arm: Arm, canvas: Canvas, *, hover: str, with_legend: bool, mean: Mean
 ) -> list[go.Scatter]:
     """One finding's curves of an arm: every training run thin, and their mean thick; nothing without runs.
 
@@ -118,7 +118,7 @@ def arm_curves(
         canvas: what they are drawn on.
         hover: Plotly's template for a point of the mean.
         with_legend: whether the mean has an entry in the legend; in panels only the first has, since all have the same.
-        mean: gives the mean curve; None to average `y` at each `x`, which all runs then share.
+        mean: gives the mean curve.
     """
     colour = canvas.colour(ARM_STYLES[arm])
     # Trainings that repeat each other exactly have one curve, and are one.
@@ -130,7 +130,7 @@ def arm_curves(
         for _, run in curves.groupby("run_id", sort=False)
         if n_runs > 1
     ]
-    middle = mean(curves) if mean else curves.groupby(x, as_index=False)[y].mean()
+    middle = mean(curves)
     thick = go.Scatter(
         x=middle[x],
         y=middle[y],

@@ -13,6 +13,7 @@ from dpmed_core.reporting.figures.published import CITATION, add_published
 from dpmed_core.reporting.figures.style import (
     LIGHT,
     Canvas,
+    arm_phrase,
     epsilon_axis,
     error_bars,
     lay_out,
@@ -20,6 +21,7 @@ from dpmed_core.reporting.figures.style import (
     mark_epsilon,
     new_figure,
     recipe_style,
+    right_edge,
 )
 
 SEED_SPREAD = 0.018
@@ -115,21 +117,21 @@ def _add_curve(figure: go.Figure, mean: pd.DataFrame, metric: Metric, recipe: st
 
 
 def _add_runs(figure: go.Figure, runs: pd.DataFrame, metric: Metric, recipe: str, canvas: Canvas) -> None:
-    """Every private run of one recipe as a point; nothing where each arm has one, which is its mean."""
-    private = runs[runs["epsilon"].notna()]
-    if private.empty or private["seed"].nunique() < 2:
+    """Every run of one recipe as a point, those without privacy at the right edge; nothing where each arm has one, which is its mean."""
+    if runs.empty or runs["seed"].nunique() < 2:
         return
-    beside = 1 + SEED_SPREAD * (private["seed"] - private["seed"].mean())
+    budgets = runs["epsilon"].fillna(right_edge(list(runs["epsilon"].dropna())))
+    beside = 1 + SEED_SPREAD * (runs["seed"] - runs["seed"].mean())
     colour = canvas.colour(recipe_style(recipe))
     figure.add_trace(
         go.Scatter(
-            x=private["epsilon"] * beside,
-            y=private[metric.name],
+            x=budgets * beside,
+            y=runs[metric.name],
             mode="markers",
             marker={"color": colour, "symbol": f"{recipe_style(recipe)[2]}-open", "size": 6, "opacity": 0.75},
             name=f"{recipe}, single training runs",
-            customdata=private[["epsilon", "seed"]],
-            hovertemplate=f"ε = %{{customdata[0]:g}}, seed %{{customdata[1]}}: {metric.title} %{{y:.3f}}<extra></extra>",
+            customdata=pd.DataFrame({"arm": runs["epsilon"].map(arm_phrase), "seed": runs["seed"]}),
+            hovertemplate=f"%{{customdata[0]}}, seed %{{customdata[1]}}: {metric.title} %{{y:.3f}}<extra></extra>",
         )
     )
 

@@ -24,13 +24,12 @@ from dpmed_core.reporting.figures.style import (
 
 
 def small_multiples_figure(
-    utility: pd.DataFrame, means: pd.DataFrame, cohort: Cohort, *, metric: Metric, epsilon: float | None = None, canvas: Canvas = LIGHT
+    rows: pd.DataFrame, cohort: Cohort, *, metric: Metric, epsilon: float | None = None, canvas: Canvas = LIGHT
 ) -> go.Figure:
     """A metric against epsilon, one panel a finding, all on the same axes.
 
     Args:
-        utility: `MetricTables.utility` of one recipe and unit.
-        means: `MetricTables.overall` of the same.
+        rows: everybody's rows of `MetricTables.groups`, of one recipe and unit.
         metric: whose columns are drawn.
         cohort: named, with its version's alias, in the figure.
         epsilon: marked, where given.
@@ -39,20 +38,22 @@ def small_multiples_figure(
     Raises:
         ExportError: there are no rows, or they are of another metric.
     """
-    require_rows(utility, metric.columns, otherwise=nothing_trained(metric, "any finding"))
+    require_rows(rows, metric.columns, otherwise=nothing_trained(metric, "any finding"))
+    value, low, high = metric.columns
+    means = rows[rows[value].notna()]
     shown = findings_shown(MACRO, cohort)
     # The first panel with a curve has the legend for all.
     first = next((finding for finding in shown if (means["finding"] == finding).any()), None)
     axis = epsilon_axis(list(means["epsilon"].dropna()))
     # All panels share one axis title, which belongs to the grid and not to an axis.
-    grid = panels(shown, utility, canvas, x_title=axis.pop("title_text"), y_title=metric.title)
+    grid = panels(shown, rows, canvas, x_title=axis.pop("title_text"), y_title=metric.title)
     for finding, place in grid.places.items():
         mean = means[means["finding"] == finding]
         _add_panel(grid.figure, mean, metric, place, canvas, with_legend=finding == first)
         if mean.empty:
-            write_in_panel(grid, finding, _reason(utility, finding))
+            write_in_panel(grid, finding, _reason(rows, finding))
     mark_epsilon(grid.figure, epsilon, canvas)
-    facts = [scored_by_finding(utility, cohort, shown), guarantee_phrases(utility)]
+    facts = [scored_by_finding(rows, cohort, shown), guarantee_phrases(rows)]
     lay_out(
         grid.figure,
         f"{metric.title} against privacy budget, by finding",
@@ -63,16 +64,15 @@ def small_multiples_figure(
         below=96,
     )
     grid.figure.update_xaxes(**axis)
-    value, low, high = metric.columns
     # Where a metric has no interval, the values themselves must be on the axis.
     lowest, highest = (means[end].fillna(means[value]) for end in (low, high))
     grid.figure.update_yaxes(tickformat=".2f", range=axis_range(metric, lowest.min(), highest.max()))
     return grid.figure
 
 
-def _reason(utility: pd.DataFrame, finding: str) -> str:
+def _reason(rows: pd.DataFrame, finding: str) -> str:
     """Why a panel is empty, in lines that fit into it."""
-    reasons = utility.loc[(utility["finding"] == finding) & (utility["reason"] != ""), "reason"]
+    reasons = rows.loc[(rows["finding"] == finding) & (rows["reason"] != ""), "reason"]
     return not_estimable_text(reasons.iloc[0]) if len(reasons) else "not trained yet"
 
 

@@ -6,7 +6,7 @@ Source: Okabe & Ito 2008, "Color Universal Design"; some are darkened on light g
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import log10
+from math import isnan, log10
 from typing import Any, Literal
 
 import plotly.graph_objects as go
@@ -154,6 +154,16 @@ def epsilon_axis(epsilons: Sequence[float]) -> dict[str, Any]:
         "ticktext": [f"{epsilon:g}" for epsilon in ticks],
         "title_text": "Privacy budget ε (log scale; smaller is more private)",
     }
+
+
+def arm_phrase(epsilon: float) -> str:
+    """The budget of a run in a tooltip; NaN for one without privacy."""
+    return f"ε = {epsilon:g}" if not isnan(epsilon) else "Without privacy"
+
+
+def right_edge(epsilons: Sequence[float]) -> float:
+    """Where runs without privacy, which have no budget, stand on `epsilon_axis`: right of the largest budget."""
+    return (max(epsilons) if len(epsilons) else 10.0) * 1.3
 
 
 def mark_epsilon(figure: go.Figure, epsilon: float | None, canvas: Canvas) -> None:

@@ -45,10 +45,16 @@ def test_a_worthless_score_is_drawn_with_an_area_of_one_half(scored):
     assert np.trapezoid(mean["sensitivity"], mean["false_positive_rate"]) == 0.5
 
 
-def test_a_finding_of_one_class_has_no_roc_curve(scored):
-    one_class = scored.assign(label=scored["label"].where(scored["finding"] != "mass", 1.0))
-    assert set(roc_table(panels_of(one_class))["finding"]) == {"nodule"}
-    assert roc_table(panels_of(one_class[one_class["finding"] == "mass"])).empty
+@pytest.mark.parametrize("label", [1.0, np.nan])
+def test_a_finding_of_one_class_or_without_labels_has_its_reason_and_no_curve(scored, label):
+    panels = panels_of(scored.assign(label=scored["label"].where(scored["finding"] != "mass", label)))
+    for table, values in (
+        (roc_table(panels), ["false_positive_rate", "sensitivity"]),
+        (reliability_table(panels), ["predicted", "observed"]),
+    ):
+        mass, nodule = (table[table["finding"] == finding] for finding in ("mass", "nodule"))
+        assert mass["run_id"].is_unique and len(mass) == 2 and (mass["reason"] != "").all() and mass[values].isna().all(axis=None)
+        assert (nodule["reason"] == "").all() and nodule[values].notna().all(axis=None)
 
 
 def test_calibration_bins_are_scikit_learns_quantile_bins(scored):

@@ -3,10 +3,11 @@ import pytest
 
 from dpmed_core.evaluation.metrics.auroc import AUROC
 from dpmed_core.evaluation.scores.findings import MACRO
+from dpmed_core.reporting.catalogue import draw
+from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.figures.privacy_utility import privacy_utility_figure
-from dpmed_core.reporting.figures.small_multiples import small_multiples_figure
 from dpmed_core.reporting.figures.style import DARK, LIGHT, paper_column
-from tests.scored import utility_means, utility_table
+from tests.scored import evaluation_tables, utility_means, utility_table
 
 RUNS = {"reference": np.nan, "low": 0.3, "low-again": 0.3, "high": 8.0}
 
@@ -35,9 +36,10 @@ def test_the_figure_says_what_epsilon_means_and_who_was_scored(utility, cohort, 
     assert f"{utility['n_patients'].iloc[0]} patients" in text
 
 
-def test_small_multiples_have_a_panel_for_every_finding_with_its_positives(utility, cohort, points, words):
-    means = utility_means(utility)
-    figure = small_multiples_figure(utility, means, cohort, metric=AUROC, epsilon=0.3)
+def test_small_multiples_have_a_panel_for_every_finding_with_its_positives(make_scored, cohort, points, words):
+    tables = evaluation_tables(make_scored(RUNS))
+    means = tables.auroc.overall
+    figure = draw("findings", tables, Choice(epsilon=0.3), cohort)
     of_findings = means[(means["finding"] != MACRO) & means["epsilon"].notna()]
     assert {(row.epsilon, round(row.auroc, 9)) for row in of_findings.itertuples()} <= points(figure)
     for row in of_findings.itertuples():
@@ -48,6 +50,6 @@ def test_small_multiples_have_a_panel_for_every_finding_with_its_positives(utili
 
 def test_a_finding_that_is_not_estimable_keeps_its_panel_with_the_reason(make_scored, cohort, words):
     scored = make_scored(RUNS)
-    utility = utility_table(scored.assign(label=scored["label"].where(scored["finding"] != "nodule", 0.0)))
-    text = words(small_multiples_figure(utility, utility_means(utility), cohort, metric=AUROC))
+    tables = evaluation_tables(scored.assign(label=scored["label"].where(scored["finding"] != "nodule", 0.0)))
+    text = words(draw("findings", tables, Choice(), cohort))
     assert "Nodule" in text and "not estimable: only one class" in text
