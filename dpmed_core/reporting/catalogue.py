@@ -35,6 +35,7 @@ from dpmed_core.reporting.drawn_rows import (
     size_loss_parts,
     verdict_parts,
 )
+from dpmed_core.reporting.figures.axes import hide_empty_axes
 from dpmed_core.reporting.figures.calibration import calibration_figure
 from dpmed_core.reporting.figures.cost import cost_figure
 from dpmed_core.reporting.figures.decision_curve import decision_curve_figure
@@ -283,6 +284,7 @@ def draw(
     entry = CATALOGUE[name]
     shown = settled(choice, tables, entry)
     drawn = entry.draw(entry.parts(tables, shown, cohort), shown, cohort, canvas)
+    hide_empty_axes(drawn)
     not_covered = [NOT_COVERED] if tables.runs["epsilon"].isna().any() else []
     if provenance and provenance.plans:
         exploratory = why_exploratory(name, tables, choice, provenance.plans)

@@ -55,6 +55,25 @@ def test_no_guarantee_is_stated_where_no_private_run_is(tables, images_cohort):
         forest_figure(tables.auroc.groups.query("epsilon.isna()"), images_cohort, metric=AUROC, **AT_A_BUDGET)
 
 
+@pytest.mark.parametrize("finding", ["mass", "macro"])
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_where_nothing_is_estimable_there_is_no_scale_but_a_reason(make_scored, images_cohort, words, name, finding):
+    scored = make_scored(RUNS, n_patients=60, validation=True)
+    few = scored.assign(label=scored["label"].where(scored["finding"] != "mass", 0.0))
+    nothing = evaluation_tables(few.assign(label=0.0) if finding == "macro" else few, ["sex"])
+    try:
+        figure = draw(name, nothing, Choice(finding=finding, attribute="sex", epsilon=1.0), images_cohort)
+    except ExportError as refused:
+        assert "not estimable" in str(refused) or "No finished run has" in str(refused)
+        return
+    is_drawn = [trace for trace in figure.data if len(trace.x) and not np.isnan(np.asarray(trace.x, dtype=float)).all()]
+    if name != "findings" or finding == "macro":  # the panel of the other finding has its curve
+        assert is_drawn == [] or name == "parity"  # of which one difference is estimable without positives
+    if not is_drawn:
+        assert "estimable" in words(figure)
+        assert all(axis.visible is False or axis.showgrid is False for axis in figure.select_xaxes()) and not figure.layout.shapes
+
+
 @pytest.mark.parametrize("name", CATALOGUE)
 @pytest.mark.parametrize("metric", ["auprc", "sensitivity", "brier", "calibration_slope"])
 def test_every_figure_is_drawn_for_metrics_of_every_scale(tables, images_cohort, words, name, metric):

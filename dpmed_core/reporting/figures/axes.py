@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 from dpmed_core.evaluation.metrics.metric import PREVALENCE, Metric
 from dpmed_core.reporting.figures.style import CHANCE_LINE
 
-HELD_OUT = "held-out test patients"
+HELD_OUT, CHANCE = "held-out test patients", "chance"
 
 
 def axis_title(metric: Metric) -> str:
@@ -50,11 +50,32 @@ def chance_level(metric: Metric, row: pd.Series | None) -> float | None:
     return float(row["n_positive"]) / float(row["n_cases"]) if row is not None and row["n_cases"] else None
 
 
+def hide_empty_axes(figure: go.Figure) -> None:
+    """Take axes, grid and marked levels from every panel in which nothing is drawn: a scale without data would suggest values.
+
+    Names of groups stay, and the labels of a scale that other panels share.
+
+    Args:
+        figure: changed in place.
+    """
+    filled = {str(trace.yaxis or "y") for trace in figure.data if pd.Series(trace.x, dtype=float).notna().any()}
+    upright = {str(axis.plotly_name).replace("axis", ""): axis for axis in figure.select_yaxes()}
+    for across in figure.select_xaxes():
+        name = str(across.anchor or "y")
+        if name in filled:
+            continue
+        across.update(showgrid=False, zeroline=False, showline=False, visible=None if filled else False)
+        upright[name].update(showgrid=False, zeroline=False, showline=False, visible=None if filled or upright[name].ticktext else False)
+        levels = {name, f"{name} domain"}
+        figure.layout.shapes = tuple(shape for shape in figure.layout.shapes if shape.yref not in levels)
+        figure.layout.annotations = tuple(n for n in figure.layout.annotations if n.text != CHANCE or n.yref not in levels)
+
+
 def mark_chance(figure: go.Figure, level: float | None, *, along: str = "y", text: bool = True) -> None:
     """A thin line at the chance level, where there is one."""
     if level is None:
         return
-    label = {"annotation_text": "chance", "annotation_position": "top right"} if text else {}
+    label = {"annotation_text": CHANCE, "annotation_position": "top right"} if text else {}
     if along == "y":
         figure.add_hline(y=level, line=CHANCE_LINE, **label)
     else:

@@ -111,7 +111,7 @@ def add_reasons(figure: go.Figure, arms: dict[Arm, pd.DataFrame], metric: Metric
         reasons = {arm: reason for arm, reason in of_arms.items() if reason}
         same = len(reasons) == len(arms) and len(set(reasons.values())) == 1
         for arm, reason in list(reasons.items())[: 1 if same else None]:
-            text = "<br>".join(textwrap.wrap(f"not estimable: {reason}", 26 if _is_narrow(canvas) else 60))
+            text = "<br>".join(textwrap.wrap(f"not estimable: {reason}", 26 if _is_narrow(canvas) else 40))
             y = height if same else height + (APART if arm == "non_private" else -APART)
             font = {"size": 0.9 * canvas.font_size, "color": canvas.text if same else canvas.colour(ARM_STYLES[arm])}
             figure.add_annotation(x=0.02, xref="x domain", xanchor="left", y=y, text=text, showarrow=False, align="left", font=font)

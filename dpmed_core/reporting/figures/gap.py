@@ -24,6 +24,7 @@ from dpmed_core.reporting.figures.style import (
     mark_epsilon,
     new_figure,
     right_edge,
+    say_instead,
 )
 
 DESCRIPTIVE = "Descriptive only: the two groups were picked because they differ most, so a gap above 0 is no proof of unfairness."
@@ -70,11 +71,8 @@ def gap_figure(
     )
     figure.update_xaxes(**epsilon_axis(list(private["epsilon"])))
     figure.update_yaxes(title_text=f"Largest minus smallest {metric.title}", tickformat=DIFFERENCE_TICKS, rangemode="tozero")
-    # The range that Plotly gives an axis without data would suggest values.
     if known.empty:
-        why = f"Not estimable: {gaps['reason'].iloc[0]}"
-        figure.add_annotation(x=0.5, y=0.5, xref="paper", yref="paper", text=why, showarrow=False)
-        figure.update_yaxes(range=[0, 0.5])
+        say_instead(figure, f"Not estimable: {gaps['reason'].iloc[0]}")
     return figure
 
 

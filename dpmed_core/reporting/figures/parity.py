@@ -14,8 +14,8 @@ from dpmed_core.reporting.figures.forest import add_reasons, arm_trace, arms_at,
 from dpmed_core.reporting.figures.style import DIFFERENCE_TICKS, LIGHT, Canvas, lay_out, new_figure
 
 PANELS: dict[Metric, tuple[str, str]] = {
-    PAPER_PARITY: ("As in the paper", "Accuracy minus<br>that of all others"),
-    PARITY: ("Textbook:<br>demographic parity", "Share called positive<br>minus that of all others"),
+    PAPER_PARITY: ("As in the paper", "Accuracy minus<br>that of all<br>others"),
+    PARITY: ("Textbook:<br>demographic parity", "Share called<br>positive minus that<br>of all others"),
 }
 """For each difference that is drawn: the panel's title and its axis."""
 THRESHOLD = "Positive: a score at or above the threshold with the largest sum of sensitivity and specificity in the validation patients."
@@ -55,5 +55,5 @@ def parity_figure(rows: pd.DataFrame, cohort: Cohort, *, finding: str, attribute
     set_rows(figure, labels)
     facts = [f"{who(cohort)} · {guarantee_phrase(rows, epsilon)}", runs_phrase(arms), THRESHOLD]
     title = f"{finding_title(finding)} by {attribute_phrase(attribute)}: parity differences"
-    lay_out(figure, title, facts, canvas, plot_height=ROW_HEIGHT * len(heights) + 20, above=34, below=110)
+    lay_out(figure, title, facts, canvas, plot_height=ROW_HEIGHT * len(heights) + 20, above=34, below=126)
     return figure

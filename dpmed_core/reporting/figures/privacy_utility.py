@@ -22,6 +22,7 @@ from dpmed_core.reporting.figures.style import (
     new_figure,
     recipe_style,
     right_edge,
+    say_instead,
 )
 
 SEED_SPREAD = 0.018
@@ -71,6 +72,8 @@ def privacy_utility_figure(
         shown = pd.concat([mean, published])
     lay_out(figure, f"{finding_title(finding)}: {metric.title} against privacy budget", facts, canvas, plot_height=290)
     _scale(figure, shown, runs, metric)
+    if shown.empty and len(runs):
+        say_instead(figure, f"Not estimable: {runs['reason'].iloc[0]}")
     return figure
 
 

@@ -8,7 +8,7 @@ from dpmed_core.cohort.groups import UNKNOWN
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.metrics.metric import Metric
 from dpmed_core.reporting.figures.facts import NO_REFERENCE, guarantee_phrase, require_rows, who
-from dpmed_core.reporting.figures.style import ARM_STYLES, DIFFERENCE_TICKS, LIGHT, Canvas, error_bars, lay_out, new_figure
+from dpmed_core.reporting.figures.style import ARM_STYLES, DIFFERENCE_TICKS, LIGHT, Canvas, error_bars, lay_out, new_figure, say_instead
 
 
 def size_loss_figure(
@@ -53,8 +53,7 @@ def size_loss_figure(
     figure.update_yaxes(title_text=f"Loss of {metric.title} through privacy", tickformat=DIFFERENCE_TICKS)
     figure.update_layout(showlegend=False)
     if known.empty:
-        figure.add_annotation(x=0.5, y=0.5, xref="paper", yref="paper", text="No group's loss is estimable", showarrow=False)
-        figure.update_yaxes(range=[-0.5, 0.5])
+        say_instead(figure, "No group's loss is estimable")
     return figure
 
 

@@ -166,6 +166,11 @@ def right_edge(epsilons: Sequence[float]) -> float:
     return (max(epsilons) if len(epsilons) else 10.0) * 1.3
 
 
+def say_instead(figure: go.Figure, text: str) -> None:
+    """Write in the middle of the figure why nothing is drawn."""
+    figure.add_annotation(x=0.5, y=0.5, xref="paper", yref="paper", text="<br>".join(textwrap.wrap(text, 40)), showarrow=False)
+
+
 def mark_epsilon(figure: go.Figure, epsilon: float | None, canvas: Canvas) -> None:
     """A dotted line at the chosen budget, where there is one."""
     if epsilon is not None:
