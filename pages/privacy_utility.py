@@ -22,12 +22,14 @@ from dpmed_core.reporting.wording.utility import REFERENCE, utility_sentence
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.runs.status import OPEN_STATES, RunState
 from dpmed_core.training.spec import RunSpec
+from widgets.analysis_plan import plans_of
 from widgets.budget import DEFAULT_EPSILON, choose_epsilon, show_guarantee, show_left_out
 from widgets.choices import Choices, choice, current_choices
 from widgets.cohort import chosen_cohort
 from widgets.figure import choose_metric, downloads, show_figure
 from widgets.lookup import installation, live, runs_of
 from widgets.practice import show_practice
+from widgets.random_splits import show_random_splits
 from widgets.spending import total_of
 from widgets.tables import tables_of
 
@@ -75,6 +77,7 @@ def show_results(cohort: Cohort, choices: Choices, metric: str) -> None:
         show_table(of_metric, choices, IMAGE_WORDS[cohort.modality].several)
         if epsilon is not None:
             show_practice(tables, shown, IMAGE_WORDS[cohort.modality].several)
+            show_random_splits(cohort, choices, plans_of(cohort).plan.margin)
             show_detail(cohort, shown)
 
     live(cohort, part)

@@ -8,7 +8,7 @@ from dpmed_core.engine.process import ensure_engine
 from dpmed_core.errors import DpmedError, LedgerError
 from dpmed_core.phrases import counted, delta_text, duration_in_words
 from dpmed_core.privacy.total_sentence import total_sentence
-from dpmed_core.runs.plan import estimate_seconds, n_train_units, parse_delta, parse_epsilons, plan_runs
+from dpmed_core.runs.plan import MOST_SPLITS, estimate_seconds, n_train_units, parse_delta, parse_epsilons, plan_runs
 from dpmed_core.runs.status import OPEN_STATES, RunState, RunStatus
 from dpmed_core.training.recipes.catalogue import RECIPES
 from dpmed_core.training.spec import PrivacyUnit, RunSpec, default_delta
@@ -42,7 +42,7 @@ def choose_runs(cohort: Cohort) -> list[RunSpec]:
     words = IMAGE_WORDS[cohort.modality]
     st.markdown(RECIPES[choices.recipe].summary)
     units = n_train_units(cohort, key=installation().key, unit=choices.unit)
-    left, middle, right = st.columns([2, 1, 1])
+    left, middle, right, last = st.columns([2, 1, 1, 1])
     epsilons = left.text_input(
         "Privacy budgets ε, comma-separated", "0.3, 1, 8", help="A smaller ε protects more. Each budget is trained separately."
     )
@@ -53,6 +53,15 @@ def choose_runs(cohort: Cohort) -> list[RunSpec]:
         "δ",
         delta_text(default_delta(units)),
         help="Roughly the probability that the bound ε fails. Choose it far below 1 / number of patients.",
+    )
+    splits = last.number_input(
+        "Random splits",
+        1,
+        MOST_SPLITS,
+        1,
+        help="For small cohorts, whose one test part is too little: the patients are split anew so many times, and models are trained on each "
+        "split. Each is a spend of its own.",
+        disabled=cohort.has_own_split,
     )
     if not cohort.patients_known:
         st.warning(
@@ -73,6 +82,7 @@ def choose_runs(cohort: Cohort) -> list[RunSpec]:
         n_seeds=int(seeds),
         delta=parse_delta(delta),
         unit=choices.unit,
+        n_splits=int(splits),
     )
 
 

@@ -15,7 +15,7 @@ from dpmed_core.engine.process import ensure_engine
 from dpmed_core.errors import RunError, SpecError
 from dpmed_core.evaluation.planning.held_out import not_judgeable
 from dpmed_core.installation import Installation
-from dpmed_core.runs.plan import parse_delta, parse_epsilons, plan_runs
+from dpmed_core.runs.plan import MOST_SPLITS, parse_delta, parse_epsilons, plan_runs
 from dpmed_core.runs.status import RunState, RunStatus
 from dpmed_core.training.recipes.catalogue import PROBE, RECIPES
 from dpmed_core.training.result import PrivacyGuarantee
@@ -99,7 +99,9 @@ def train(
 @run_options
 @click.option("--epsilons", required=True, help="Privacy budgets, comma-separated.")
 @click.option("--seeds", default=1, show_default=True, type=click.IntRange(1, 100), help="Training runs of each budget.")
-@click.option("--splits", default=1, show_default=True, type=click.IntRange(1, 50), help="Random splits, for small cohorts; each spends.")
+@click.option(
+    "--splits", default=1, show_default=True, type=click.IntRange(1, MOST_SPLITS), help="Random splits, for small cohorts; each spends."
+)
 def sweep(
     cohort_name: str, recipe: str, delta: float | None, unit: str, wait: bool, as_json: bool, epsilons: str, seeds: int, splits: int
 ) -> None:

@@ -12,6 +12,7 @@ from dpmed_core.training.result import RunResult
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec, default_delta
 
 TRAIN_SHARE = dict(SHARES)[Part.TRAIN]
+MOST_SPLITS = 50
 
 
 def n_train_units(cohort: Cohort, *, key: bytes, unit: PrivacyUnit) -> int:

@@ -1,0 +1,72 @@
+"""What privacy costs over repeated random splits of the patients, where a small cohort was trained on several."""
+
+import pandas as pd
+import streamlit as st
+
+from dpmed_core.cohort.display_names import finding_title
+from dpmed_core.cohort.schema import Cohort
+from dpmed_core.evaluation.scores.load_scores import read_scores
+from dpmed_core.evaluation.scores.scored_runs import splits_with_runs
+from dpmed_core.evaluation.tables.over_splits import over_splits
+from dpmed_core.phrases import counted, delta_text
+from widgets.choices import Choices
+from widgets.lookup import installation, runs_of
+
+EXPLAINED = (
+    "Mean over the splits, with the corrected resampled t interval (Nadeau & Bengio 2003). The figures above are of the first split alone, "
+    "since one split's test patients are another's training patients. Each split was a spend of its own, and counts in the total."
+)
+
+
+def show_random_splits(cohort: Cohort, choices: Choices, margin: float) -> None:
+    """Show private minus non-private AUROC over the splits that were trained; nothing where there is one.
+
+    Args:
+        cohort: whose runs.
+        choices: of the page.
+        margin: the loss that is still acceptable.
+    """
+    if len({status.spec.split_seed for status in runs_of(cohort)}) < 2:
+        return  # asked first: reading the scores of every split takes time
+    table = _over_splits(cohort, choices, margin)
+    if table.empty:
+        return
+    st.subheader("Over random splits")
+    most = int(table["n_splits"].max())
+    known = table[table["reason"] == ""]
+    st.markdown(f"The patients were split anew {counted(most, 'time', 'times')}, and models were trained on each split.")
+    st.dataframe(_in_words(table), hide_index=True)
+    if len(known):
+        deltas = " or ".join(sorted({delta_text(delta) for delta in known["delta"]}))
+        st.caption(f"ε at δ = {deltas} for each {choices.unit} and each model alone. Margin: {margin:g} of AUROC. {EXPLAINED}")
+
+
+def _over_splits(cohort: Cohort, choices: Choices, margin: float) -> pd.DataFrame:
+    runs, recipe = installation().runs, choices.recipe
+    table = over_splits(
+        lambda seed: read_scores(runs, cohort, recipe=recipe, split_seed=seed),
+        splits_with_runs(runs, cohort, recipe=recipe),
+        margin=margin,
+    )
+    return table[(table["unit"] == choices.unit) & table["finding"].isin(list(cohort.findings))]
+
+
+def _in_words(table: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "Finding": table["finding"].map(finding_title),
+            "ε": table["epsilon"].map("{:g}".format),
+            "Splits": table["n_splits"],
+            "AUROC, private": table["auroc"].map(_digits),
+            "AUROC, without privacy": table["auroc_reference"].map(_digits),
+            "Difference (95 % interval)": [
+                f"{d:+.3f} ({low:+.3f} to {high:+.3f})" if pd.notna(d) else f"not estimable: {reason}"
+                for d, low, high, reason in table[["difference", "difference_low", "difference_high", "reason"]].itertuples(index=False)
+            ],
+            "Verdict": table["verdict"],
+        }
+    )
+
+
+def _digits(value: float) -> str:
+    return f"{value:.3f}" if pd.notna(value) else "–"
