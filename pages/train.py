@@ -59,8 +59,8 @@ def choose_runs(cohort: Cohort) -> list[RunSpec]:
         1,
         MOST_SPLITS,
         1,
-        help="For small cohorts, whose one test part is too little: the patients are split anew so many times, and models are trained on each "
-        "split. Each is a spend of its own.",
+        help="For small cohorts, whose one test part is too little: the patients are split anew so many times, and models are trained on "
+        "each split. Each is a spend of its own.",
         disabled=cohort.has_own_split,
     )
     if not cohort.patients_known:
