@@ -1,6 +1,5 @@
 """The first start of an empty installation: the demo cohort is made and trained automatically."""
 
-import json
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
@@ -10,7 +9,7 @@ from filelock import FileLock, Timeout
 
 from dpmed_core.cohort.demo.radiograph import add_demo_radiograph
 from dpmed_core.engine.process import ensure_engine
-from dpmed_core.files import write_json
+from dpmed_core.files import UnreadableFileError, check_fields, make_way, read_object, write_json
 from dpmed_core.installation import Installation
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.settings import Settings, settings_environment
@@ -53,9 +52,13 @@ def start_if_empty(settings: Settings) -> None:
 
 
 def progress(settings: Settings) -> DemoProgress | None:
-    """How far the first start is; None where there was none."""
-    path = settings.data_dir / PROGRESS_FILE
-    return DemoProgress(**json.loads(path.read_text())) if path.exists() else None
+    """How far the first start is; None where there was none, or where that cannot be read."""
+    try:
+        fields = read_object(settings.data_dir / PROGRESS_FILE)
+        check_fields(fields, {"stage": str, "done": int, "total": int})
+    except UnreadableFileError:
+        return None
+    return DemoProgress(**fields)
 
 
 def make_demo(settings: Settings) -> None:
@@ -104,4 +107,5 @@ def _queue_demo_runs(installation: Installation) -> None:
 
 
 def _record_progress(settings: Settings, reached: DemoProgress) -> None:
+    make_way(settings.data_dir / PROGRESS_FILE)
     write_json(settings.data_dir / PROGRESS_FILE, asdict(reached))

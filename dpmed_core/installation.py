@@ -3,14 +3,15 @@
 import logging
 import secrets
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from dpmed_core.cohort.store import CohortStore
 from dpmed_core.database import Database
+from dpmed_core.errors import CohortError
 from dpmed_core.files import restrict_to_owner
 from dpmed_core.keyed_hash import KEY_BYTES, KEY_FILE, installation_key
 from dpmed_core.privacy.ledger.chain import Chain
@@ -69,24 +70,47 @@ class Installation:
         """Remove cohort `name` and give the run_ids that were withdrawn with it.
 
         Of the runs, the specification and the ledger's entries of what they spent stay. Readers' answers are removed. Where another cohort
-        holds the same data under another name, runs and answers stay.
+        holds the same data under another name, runs and answers stay. A cohort that cannot be read is removed too.
 
         Raises:
             CohortError: there is no such cohort.
         """
-        fingerprint = self.cohorts.load(name).fingerprint
-        others = [other for other in self.cohorts.names() if other != name]
+        others = self._fingerprints(other for other in self.cohorts.names() if other != name)
         withdrawn: list[str] = []
-        if not any(self.cohorts.load(other).fingerprint == fingerprint for other in others):
+        for fingerprint in self._fingerprints_to_remove(name) - others:
             self.reader_study.forget(fingerprint)
             self.ledger.settle()  # while the cohort is here, runs of earlier versions are told whom they were trained on
-            withdrawn = [s.run_id for s in self.runs.statuses() if s.spec.cohort_fingerprint == fingerprint]
-            for run_id in withdrawn:
+            of_cohort = [run_id for run_id in self.runs.ids() if self._is_on(run_id, fingerprint)]
+            for run_id in of_cohort:
                 self.runs.withdraw(run_id)
-            self.ledger.settle(*withdrawn)
+            self.ledger.settle(*of_cohort)
+            withdrawn += of_cohort
         # The cohort last: after an interruption it is still there by name, and removing it again removes the rest.
         self.cohorts.remove(name)
         return withdrawn
+
+    def _fingerprints(self, names: Iterable[str]) -> set[str]:
+        """The fingerprints of the cohorts called `names`, as far as they can be read."""
+        found: set[str] = set()
+        for name in names:
+            with suppress(CohortError):
+                found.add(self.cohorts.fingerprint(name))
+        return found
+
+    def _fingerprints_to_remove(self, name: str) -> set[str]:
+        """The fingerprint of cohort `name`; where it cannot be read, those of the runs that were asked for on a cohort of this name.
+
+        Raises:
+            CohortError: there is no such cohort.
+        """
+        self.cohorts.folder(name)
+        return self._fingerprints([name]) or {s.spec.cohort_fingerprint for s in self.runs.statuses() if s.cohort_name == name}
+
+    def _is_on(self, run_id: str, fingerprint: str) -> bool:
+        """Whether a run is on the data with this fingerprint: by its request, or else by the ledger."""
+        if (spec := self.runs.look(run_id).spec) is not None:
+            return spec.cohort_fingerprint == fingerprint
+        return any(entry.body.get("run") == run_id and entry.body.get("cohort") == fingerprint for entry in self.ledger.chain.entries())
 
 
 @contextmanager

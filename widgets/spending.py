@@ -26,7 +26,8 @@ def _spent(name: str, planned: tuple[RunSpec, ...] = ()) -> tuple[PatientTotals,
     """The total on the patients of the cohort called `name`, and the cap."""
     # The key of the cache holds all that the total depends on: the ledger's last entry, which runs there are, and where they stand.
     here = installation()
-    state = tuple((status.run_id, status.state) for status in here.runs.statuses())
+    state = tuple((status.run_id, status.state.value) for status in here.runs.statuses())
+    state += tuple((run.run_id, run.message) for run in here.runs.unreadable())
     head = here.ledger.chain.head()
     return _computed(name, here.cohorts.fingerprint(name), head.digest if head else "", state, planned)
 
