@@ -63,15 +63,28 @@ def read_request(folder: Path, key: bytes) -> Request:
     Raises:
         UnreadableFileError: it cannot be read.
     """
+    request = _request(folder)
+    if run_id_of(request.spec, key) != folder.name:
+        raise UnreadableFileError("was changed, or is another run's")
+    return request
+
+
+def read_spec(folder: Path) -> RunSpec | None:
+    """What the request in `folder` asks for, whatever run it is of; None where it cannot be read."""
+    try:
+        return _request(folder).spec
+    except UnreadableFileError:
+        return None
+
+
+def _request(folder: Path) -> Request:
     fields = read_object(folder / REQUEST)
     check_fields(fields, {"spec": dict, "cohort": str, "asked_at": float})
     try:
         spec = RunSpec.from_json(json.dumps(fields["spec"]))
-        is_own = run_id_of(spec, key) == folder.name
+        spec.canonical_json()
     except (DpmedError, KeyError, TypeError, ValueError):
         raise UnreadableFileError("holds what this version of DPMed does not know (it may be a later version's)") from None
-    if not is_own:
-        raise UnreadableFileError("was changed, or is another run's")
     return Request(spec, fields["cohort"], fields["asked_at"])
 
 

@@ -53,6 +53,7 @@ from dpmed_core.runs.folder import (
     read_progress,
     read_record,
     read_request,
+    read_spec,
     run_id_of,
 )
 from dpmed_core.runs.results import SCORES, WEIGHTS, checked, checksums, damage, digest_of, read_result, read_score_table, read_weights
@@ -77,6 +78,11 @@ class RunStore:
     def run_id(self, spec: RunSpec) -> str:
         """The keyed name of a run: equal specifications have equal names, within one installation only."""
         return run_id_of(spec, self.key)
+
+    def is_named_by_key(self, run_id: str) -> bool | None:
+        """Whether a run's name is the hash of its request under the key; None where the request cannot be read under any key."""
+        spec = read_spec(self.root / run_id)
+        return None if spec is None else self.run_id(spec) == run_id
 
     def ask(self, spec: RunSpec, *, cohort_name: str) -> RunStatus:
         """Queue a run and give its status; a run that is in the store already is left as it is, unless it was withdrawn.
