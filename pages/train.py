@@ -13,6 +13,7 @@ from dpmed_core.phrases import counted, delta_text, duration_in_words
 from dpmed_core.privacy.total_sentence import total_sentence
 from dpmed_core.runs.plan import estimate_seconds, n_train_units, parse_delta, parse_epsilons, plan_runs
 from dpmed_core.runs.status import OPEN_STATES, RunState, RunStatus, UnreadableRun
+from dpmed_core.runs.store import SECONDS_OLD
 from dpmed_core.training.recipes.catalogue import RECIPES
 from dpmed_core.training.result import RunResult
 from dpmed_core.training.spec import PrivacyUnit, RunSpec, default_delta
@@ -24,6 +25,8 @@ from widgets.lookup import installation, live, runs_of, unreadable_of
 from widgets.release import open_release, show_release
 from widgets.spending import total_of
 
+NEWEST = 50
+"""How many of the newest finished runs tell how long others will take, and are listed before somebody asks for all."""
 ICONS = {
     RunState.QUEUED: ":material/schedule:",
     RunState.TRAINING: ":material/model_training:",
@@ -96,7 +99,8 @@ def show_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
     known = {s.run_id for s in runs_of(cohort) if s.state != RunState.WITHDRAWN} | {run.run_id for run in unreadable_of(cohort) if run.spec}
     new = [spec for spec in specs if runs.run_id(spec) not in known]
     # Damaged results are skipped here, since one of them must not keep anybody from planning runs.
-    results = readable_results(s.run_id for s in runs.statuses() if s.state == RunState.FINISHED)
+    finished = [s.run_id for s in runs.listing(at_most_seconds_old=SECONDS_OLD).statuses if s.state == RunState.FINISHED]
+    results = readable_results(finished[-NEWEST:])
     seconds = estimate_seconds(new, cohort, results, workers=installation().settings.workers)
     st.markdown(
         f"**Plan:** {counted(len(specs), 'model', 'models')}, {len(specs) - len(new)} of them already queued or trained"
@@ -180,7 +184,10 @@ def show_runs(cohort: Cohort) -> None:
             show_run(status)
         if finished:
             with st.expander(f"{len(finished)} finished", expanded=not under_way):
-                for status in reversed(finished):
+                newest = finished if len(finished) <= NEWEST or st.toggle("Show all", key="all-finished") else finished[-NEWEST:]
+                if len(newest) < len(finished):
+                    st.caption(f"The newest {NEWEST}; `python -m dpmed_core runs --cohort {cohort.name}` lists all.")
+                for status in reversed(newest):
                     show_run(status)
 
     live(cohort, list_of_runs)

@@ -4,6 +4,7 @@ Each is read by itself, and says in words why it cannot be read; `RunStore` make
 """
 
 import json
+import shutil
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dpmed_core.errors import DpmedError
-from dpmed_core.files import UnreadableFileError, check_fields, read_object, read_whole
+from dpmed_core.files import UnreadableFileError, check_fields, make_way, read_object, read_whole, write_json
 from dpmed_core.keyed_hash import keyed_hex
 from dpmed_core.runs.status import Progress, RunStatus, UnreadableRun
 from dpmed_core.training.spec import RunSpec
@@ -175,3 +176,19 @@ def was_trained(folder: Path) -> bool:
     except UnreadableFileError:
         return True
     return progress.attempt > 0 or progress.total_steps > 0
+
+
+def write_file(folder: Path, name: str, fields: Mapping[str, object]) -> None:
+    """Replace a small file of a run, durably and whatever stands there."""
+    make_way(folder / name)
+    write_json(folder / name, fields)
+
+
+def drop(folder: Path, *names: str) -> None:
+    """Remove files of a run, and folders that stand in their places."""
+    for name in names:
+        path = folder / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

@@ -21,9 +21,7 @@ state that depends on the state before. Where both are needed, the training lock
 """
 
 import json
-import shutil
 import time
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -32,11 +30,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from filelock import FileLock
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from dpmed_core.errors import DamagedRunError, RunError
-from dpmed_core.files import UnreadableFileError, append_line, make_way, replacing, write_json
+from dpmed_core.files import UnreadableFileError, append_line, make_way, replacing
+from dpmed_core.runs.checkpoint_file import contiguous, read_checkpoint, write_checkpoint
 from dpmed_core.runs.folder import (
     ATTEMPTS,
     CANCEL,
@@ -48,6 +46,7 @@ from dpmed_core.runs.folder import (
     REQUEST,
     Record,
     Request,
+    drop,
     is_run,
     look_at,
     read_progress,
@@ -55,12 +54,17 @@ from dpmed_core.runs.folder import (
     read_request,
     read_spec,
     run_id_of,
+    write_file,
 )
-from dpmed_core.runs.results import SCORES, WEIGHTS, checked, checksums, damage, digest_of, read_result, read_score_table, read_weights
+from dpmed_core.runs.index import Listing, RunIndex, index_of, touch_mark
+from dpmed_core.runs.results import SCORES, WEIGHTS, checked, checksums, digest_of, read_result, read_score_table, read_weights
 from dpmed_core.runs.status import OPEN_STATES, Progress, RunState, RunStatus, UnreadableRun
 from dpmed_core.training.result import RunResult, TrainedModel
 from dpmed_core.training.session import Checkpoint
 from dpmed_core.training.spec import RunSpec
+
+SECONDS_OLD = 10.0
+"""How old the look at the files of all runs may be for whoever looks often; the runs of its own cohort are always looked at."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +85,7 @@ class RunStore:
 
     def is_named_by_key(self, run_id: str) -> bool | None:
         """Whether a run's name is the hash of its request under the key; None where the request cannot be read under any key."""
-        spec = read_spec(self.root / run_id)
-        return None if spec is None else self.run_id(spec) == run_id
+        return None if (spec := read_spec(self.root / run_id)) is None else self.run_id(spec) == run_id
 
     def ask(self, spec: RunSpec, *, cohort_name: str) -> RunStatus:
         """Queue a run and give its status; a run that is in the store already is left as it is, unless it was withdrawn.
@@ -108,7 +111,8 @@ class RunStore:
             else:
                 # In this order: with request.json the run becomes visible to others, who then read its progress.
                 self.set_progress(run_id, Progress(RunState.QUEUED))
-                self._write(run_id, REQUEST, Request(spec, cohort_name, time.time()).to_fields())
+                write_file(self.root / run_id, REQUEST, Request(spec, cohort_name, time.time()).to_fields())
+                touch_mark(self.root)  # once more, since a run is one only now
         return self.status(run_id)
 
     def restore_request(self, spec: RunSpec, *, cohort_name: str) -> None:
@@ -117,7 +121,8 @@ class RunStore:
         try:
             read_request(self.root / run_id, self.key)
         except UnreadableFileError:
-            self._write(run_id, REQUEST, Request(spec, cohort_name, time.time()).to_fields())
+            write_file(self.root / run_id, REQUEST, Request(spec, cohort_name, time.time()).to_fields())
+            touch_mark(self.root)
 
     def ids(self) -> list[str]:
         """The run_id of every run, sorted; of those too that cannot be read."""
@@ -129,15 +134,23 @@ class RunStore:
 
     def statuses(self) -> list[RunStatus]:
         """The status of every run that can be read, in the order in which they were queued."""
-        found = [run for run in self._all() if isinstance(run, RunStatus)]
-        return sorted(found, key=lambda status: (status.asked_at, status.run_id))
+        return list(self.listing().statuses)
 
     def unreadable(self) -> list[UnreadableRun]:
         """The runs whose request or progress cannot be read, by run_id."""
-        return [run for run in self._all() if isinstance(run, UnreadableRun)]
+        return list(self.listing().unreadable)
 
-    def _all(self) -> list[RunStatus | UnreadableRun]:
-        return [look_at(self.root / run_id, self.key) for run_id in self.ids()]
+    def listing(self, *, at_most_seconds_old: float = 0.0) -> Listing:
+        """All runs. Whoever looks often says how old a look at all files may be: changes through a store, of any process, show at once."""
+        return self._index.listing(at_most_seconds_old=at_most_seconds_old)
+
+    def of_cohort(self, fingerprint: str) -> list[RunStatus]:
+        """The status of every run on the data with this fingerprint that can be read, in the order in which they were queued."""
+        return self._index.of_cohort(fingerprint, at_most_seconds_old=SECONDS_OLD)
+
+    @property
+    def _index(self) -> RunIndex:
+        return index_of(self.root, self.key)
 
     def look(self, run_id: str) -> RunStatus | UnreadableRun:
         """The status of a run, or why it cannot be read.
@@ -172,7 +185,10 @@ class RunStore:
 
     def set_progress(self, run_id: str, progress: Progress) -> None:
         """Replace the changing part of a run's status."""
-        self._write(run_id, PROGRESS, asdict(replace(progress, updated_at=time.time())))
+        before = self._state(run_id)
+        write_file(self.root / run_id, PROGRESS, asdict(replace(progress, updated_at=time.time())))
+        if before is not progress.state:  # steps within a state are looked up by whoever shows them
+            touch_mark(self.root)
 
     def attempts(self, run_id: str) -> list[dict[str, Any]]:
         """What every attempt did, oldest first; a line that a power cut broke off is left out."""
@@ -200,17 +216,11 @@ class RunStore:
 
         A checkpoint beyond all that the record tells of shows that the record lost events: that is recorded too.
         """
-        path = self.root / run_id / CHECKPOINT
-        if not path.exists():
+        if not (path := self.root / run_id / CHECKPOINT).exists():
             return None
         try:
-            with safe_open(path, framework="numpy") as file:
-                facts = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            if facts.get("run", run_id) != run_id:
-                raise ValueError("another run's")
-            found = Checkpoint(step=int(facts["step"]), tensors=tensors, elapsed_seconds=float(facts["elapsed_seconds"]))
-        except (SafetensorError, OSError, KeyError, ValueError, TypeError):
+            found = read_checkpoint(path, run_id)
+        except UnreadableFileError:
             self.record(run_id, "checkpoint-unreadable")
             return None
         told = (event.get("step") for event in self.attempts_record(run_id).events if event["event"] == "checkpoint")
@@ -220,10 +230,7 @@ class RunStore:
 
     def save_checkpoint(self, run_id: str, checkpoint: Checkpoint) -> None:
         """Replace the run's checkpoint, durably."""
-        facts = {"run": run_id, "step": str(checkpoint.step), "elapsed_seconds": repr(checkpoint.elapsed_seconds)}
-        make_way(self.root / run_id / CHECKPOINT)
-        with replacing(self.root / run_id / CHECKPOINT) as draft:
-            save_file(_contiguous(checkpoint.tensors), draft, metadata=facts)
+        write_checkpoint(self.root / run_id / CHECKPOINT, run_id, checkpoint)
 
     def finish(self, run_id: str, model: TrainedModel) -> None:
         """Store a finished run; its result counts as complete once the checksums, written last, are there."""
@@ -236,9 +243,9 @@ class RunStore:
             result, scores, weights = (drafts.enter_context(replacing(folder / name)) for name in FINISHED_FILES)
             result.write_text(json.dumps(model.result.to_fields(), indent=1, allow_nan=False, sort_keys=True))
             model.scores.to_parquet(scores, index=False)
-            save_file(_contiguous(model.weights), weights)
-        self._write(run_id, CHECKSUMS, {name: digest_of(folder / name) for name in FINISHED_FILES})
-        self._drop(run_id, CHECKPOINT)
+            save_file(contiguous(model.weights), weights)
+        write_file(self.root / run_id, CHECKSUMS, {name: digest_of(folder / name) for name in FINISHED_FILES})
+        drop(self.root / run_id, CHECKPOINT)
 
     def is_complete(self, run_id: str) -> bool:
         """Whether all of the run's result is stored."""
@@ -331,7 +338,7 @@ class RunStore:
                 return
             # Without the checksums the damaged result no longer counts as complete, so a worker does not skip the run.
             self.record(run_id, "retry-asked")
-            self._drop(run_id, CANCEL, CHECKSUMS)
+            drop(self.root / run_id, CANCEL, CHECKSUMS)
             self.set_progress(run_id, Progress(RunState.QUEUED, attempt=attempt))
 
     def _as_finished(self, run_id: str, attempt: int) -> Progress:
@@ -347,7 +354,11 @@ class RunStore:
 
     def damage(self, run_id: str) -> str | None:
         """What is wrong with the result of a finished run, and what to do; None where nothing is."""
-        return damage(self._folder(run_id), self.key)
+        return self._index.damage(self._folder(run_id).name)
+
+    def remember(self) -> None:
+        """Hand on to other processes what this one had to read; to be called after many runs were looked at."""
+        self._index.hand_on()
 
     def withdraw(self, run_id: str) -> None:
         """Remove a run's scores, weights and checkpoint; its specification and the record of what it spent stay.
@@ -362,7 +373,7 @@ class RunStore:
         with self.worker_lock(run_id), self._state_lock(run_id):
             # First, while the other files show that the run was trained: a record that lost events is then known to have lost them.
             self.record(run_id, "withdrawn")
-            self._drop(run_id, CHECKSUMS, SCORES, WEIGHTS, CHECKPOINT, CANCEL)
+            drop(self.root / run_id, CHECKSUMS, SCORES, WEIGHTS, CHECKPOINT, CANCEL)
             self.set_progress(run_id, Progress(RunState.WITHDRAWN))
 
     def _folder(self, run_id: str) -> Path:
@@ -378,22 +389,12 @@ class RunStore:
             raise RunError(f"Run {run_id} has no result: it is {state.value}.")
         return folder
 
+    def _state(self, run_id: str) -> RunState | None:
+        """The stored state of a run; None where there is none that can be read."""
+        try:
+            return read_progress(self.root / run_id).state
+        except UnreadableFileError:
+            return None
+
     def _state_lock(self, run_id: str) -> FileLock:
         return FileLock(self.root / run_id / ".state.lock", timeout=30)
-
-    def _write(self, run_id: str, name: str, fields: Mapping[str, object]) -> None:
-        """Replace a small file of a run, whatever stands there."""
-        make_way(self.root / run_id / name)
-        write_json(self.root / run_id / name, fields)
-
-    def _drop(self, run_id: str, *names: str) -> None:
-        for name in names:
-            path = self.root / run_id / name
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
-
-
-def _contiguous(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name: np.ascontiguousarray(value) for name, value in tensors.items()}
