@@ -14,7 +14,6 @@ from dpmed_core.errors import DpmedError
 from dpmed_core.files import keep_files_to_owner
 from dpmed_core.inference.store import InferenceRequests
 from dpmed_core.installation import Installation
-from dpmed_core.runs.status import OPEN_STATES
 from dpmed_core.settings import Settings, load_settings
 from dpmed_core.uploads.single_case import remove_left_behind
 from widgets.viewer.routes import ROUTES
@@ -22,7 +21,7 @@ from widgets.viewer.sessions import pixel_tokens
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_SECONDS = 2.0
+LOOK_EVERY_SECONDS, LOOK_AT_ALL_SECONDS = 2.0, 30.0
 
 
 @asynccontextmanager
@@ -58,7 +57,7 @@ def _tidy_and_start_engine(settings: Settings) -> None:
     requests = InferenceRequests(installation)
     requests.clear_old()
     remove_left_behind(settings)
-    if requests.open_names() or any(status.state in OPEN_STATES for status in installation.runs.statuses()):
+    if requests.open_names() or installation.runs.listing(at_most_seconds_old=LOOK_AT_ALL_SECONDS).open:
         ensure_engine(settings)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, Engine, MetaData, create_engine, event, inspect
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
@@ -23,6 +23,24 @@ class Database:
     def __init__(self, settings: Settings) -> None:
         """Remember the settings; nothing is opened yet."""
         self._settings = settings
+
+    def is_empty(self) -> bool:
+        """Whether no table holds a row; nothing is created.
+
+        Raises:
+            SettingsError: the database cannot be reached or used.
+        """
+        if self._settings.database_url is None and not self._settings.database_path.exists():
+            return True
+        engine = self._engine()
+        try:
+            with engine.connect() as connection:
+                there = set(inspect(connection).get_table_names()) & set(metadata.tables)
+                return not any(connection.execute(select(metadata.tables[name]).limit(1)).first() for name in there)
+        except SQLAlchemyError as error:
+            raise SettingsError(f"The database cannot be used ({type(error).__name__}): restore it from a backup.") from None
+        finally:
+            engine.dispose()
 
     @contextmanager
     def transaction(self, *, exclusive: bool = False) -> Iterator[Connection]:

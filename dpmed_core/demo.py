@@ -1,6 +1,6 @@
 """The first start of an empty installation: the demo cohort is made and trained automatically."""
 
-import json
+import logging
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
@@ -10,12 +10,15 @@ from filelock import FileLock, Timeout
 
 from dpmed_core.cohort.demo.radiograph import add_demo_radiograph
 from dpmed_core.engine.process import ensure_engine
-from dpmed_core.files import write_json
+from dpmed_core.errors import DpmedError
+from dpmed_core.files import UnreadableFileError, check_fields, make_way, read_object, write_json
 from dpmed_core.installation import Installation
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.settings import Settings, settings_environment
 from dpmed_core.training.recipes.catalogue import PAPER, PROBE
 from dpmed_core.training.spec import PrivacyUnit
+
+log = logging.getLogger(__name__)
 
 DEMO_NAME = "demo-radiograph"
 PROBE_EPSILONS = (0.3, 0.6, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0)
@@ -40,7 +43,11 @@ def start_if_empty(settings: Settings) -> None:
     progress_so_far = progress(settings)
     if not settings.demo or (progress_so_far and progress_so_far.stage == "done"):
         return
-    if progress_so_far is None and Installation.open(settings).cohorts.names():
+    try:
+        if Installation.open(settings).cohorts.names() and progress_so_far is None:
+            return
+    except DpmedError as error:  # pages say it too
+        log.error("%s", error)
         return
     subprocess.Popen(
         [sys.executable, "-m", "dpmed_core", "first-start"],
@@ -53,9 +60,13 @@ def start_if_empty(settings: Settings) -> None:
 
 
 def progress(settings: Settings) -> DemoProgress | None:
-    """How far the first start is; None where there was none."""
-    path = settings.data_dir / PROGRESS_FILE
-    return DemoProgress(**json.loads(path.read_text())) if path.exists() else None
+    """How far the first start is; None where there was none, or where that cannot be read."""
+    try:
+        fields = read_object(settings.data_dir / PROGRESS_FILE)
+        check_fields(fields, {"stage": str, "done": int, "total": int})
+    except UnreadableFileError:
+        return None
+    return DemoProgress(**fields)
 
 
 def make_demo(settings: Settings) -> None:
@@ -104,4 +115,5 @@ def _queue_demo_runs(installation: Installation) -> None:
 
 
 def _record_progress(settings: Settings, reached: DemoProgress) -> None:
+    make_way(settings.data_dir / PROGRESS_FILE)
     write_json(settings.data_dir / PROGRESS_FILE, asdict(reached))

@@ -9,7 +9,7 @@
     ├── UploadError           an uploaded archive, or a folder chosen for import, is refused
     ├── SpecError             the requested training run cannot be trained as specified
     ├── RunError              a run is unknown, or not in a state that allows the request
-    │   └── DamagedRunError   the stored files of a run fail their check
+    │   └── DamagedRunError   stored files of a run cannot be read, or fail their check
     ├── LedgerError           the ledger refuses what was asked: it would pass the cap, or may not leave the house
     ├── EngineError           the training engine cannot be started or reached
     └── ExportError           a figure or table cannot be written as requested
@@ -56,7 +56,7 @@ class RunError(DpmedError):
 
 
 class DamagedRunError(RunError):
-    """The stored files of a run fail their check."""
+    """Stored files of a run cannot be read, or fail their check."""
 
 
 class LedgerError(DpmedError):

@@ -1,15 +1,20 @@
-"""Durable, atomic writes, and files that nobody but their owner can read.
+"""Durable, atomic writes, reading what may be damaged, and files that nobody but their owner can read.
 
-Neither a concurrent reader nor a power cut leaves a half-written file in use.
+Neither a concurrent reader nor a power cut leaves a half-written file in use. What something else did to a small file, `read_object`
+says in words: whoever lists things names that one, and goes on with the others.
 """
 
 import json
+import math
 import os
 import secrets
 import stat
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 """The bits of a mode that let group and others in, 0o077. As a umask: new files get mode 0600, new folders 0700."""
@@ -75,6 +80,119 @@ def write_json(path: Path, value: Mapping[str, object]) -> None:
     """Replace `path` by `value` as JSON, durably."""
     with replacing(path) as draft:
         draft.write_text(json.dumps(value, indent=1, allow_nan=False, sort_keys=True))
+
+
+class UnreadableFileError(ValueError):
+    """A file does not hold what was written there; the text goes on after the file's name: "is empty", "is not JSON".
+
+    Attributes:
+        is_missing: there is no such file.
+    """
+
+    def __init__(self, what: str, *, is_missing: bool = False) -> None:
+        """Say `what` is wrong."""
+        super().__init__(what)
+        self.is_missing = is_missing
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in `path`.
+
+    Raises:
+        UnreadableFileError: it is missing, a folder, empty, not UTF-8, not JSON or no object.
+    """
+    content = read_whole(path)
+    try:
+        fields = json.loads(content.decode())
+    except UnicodeDecodeError:
+        raise UnreadableFileError("is not UTF-8 text") from None
+    except (ValueError, RecursionError):
+        raise UnreadableFileError("is not JSON" if content.strip() else "is empty") from None
+    if not isinstance(fields, dict):
+        raise UnreadableFileError("does not hold a JSON object")
+    return fields
+
+
+def read_whole(path: Path) -> bytes:
+    """The bytes in `path`.
+
+    Raises:
+        UnreadableFileError: it is missing, a folder, or cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise UnreadableFileError("is missing", is_missing=True) from None
+    except IsADirectoryError:
+        raise UnreadableFileError("is a folder") from None
+    except OSError as error:
+        raise UnreadableFileError(f"cannot be read ({type(error).__name__})") from None
+
+
+def check_fields(fields: Mapping[str, Any], kinds: Mapping[str, type], *, optional: frozenset[str] = frozenset()) -> None:
+    """Check that an object that was read has these fields and no others.
+
+    Args:
+        fields: as read.
+        kinds: the type of each; a `float` may be written as a whole number, and is finite.
+        optional: names of fields that may be missing, or null.
+
+    Raises:
+        UnreadableFileError: it has others, which a later version of DPMed may know, lacks one, or one is of another type.
+    """
+    if unknown := sorted(set(fields) - set(kinds)):
+        raise UnreadableFileError(f"holds {unknown[0][:40]!r}, which this version of DPMed does not know (it may be a later version's)")
+    for name, kind in kinds.items():
+        value = fields.get(name)
+        if value is None and name in optional:
+            continue
+        allowed = (int, float) if kind is float else (kind,)
+        fits = isinstance(value, allowed) and isinstance(value, bool) == (kind is bool)
+        if not fits or (isinstance(value, float) and not math.isfinite(value)):
+            raise UnreadableFileError(f"has no usable {name!r}" if name in fields else f"lacks {name!r}")
+
+
+Signature = tuple[int, int, int, int]
+"""Size, times of the last change of content and of the entry in nanoseconds, and inode: equal ones mean an unchanged file."""
+SETTLED_NANOSECONDS = 2_000_000_000
+"""A file that changed this short a time ago may change again within the same tick of the file system's clock, with an equal signature."""
+_digests: dict[str, tuple[Signature, str]] = {}
+
+
+def signature_of(path: Path) -> Signature:
+    """The signature of a file or folder.
+
+    Raises:
+        OSError: it is missing.
+    """
+    facts = path.stat()
+    return facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino
+
+
+def is_settled(signature: Signature) -> bool:
+    """Whether what is remembered under a signature can be trusted until the signature changes."""
+    return time.time_ns() - max(signature[1], signature[2]) > SETTLED_NANOSECONDS
+
+
+def unchanged_digest(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal digits; remembered in this process until the file changes.
+
+    Raises:
+        OSError: it is missing, or a folder.
+    """
+    before = signature_of(path)
+    if (known := _digests.get(str(path))) is not None and known[0] == before:
+        return known[1]
+    digest = sha256(path.read_bytes()).hexdigest()
+    if is_settled(before):
+        _digests[str(path)] = before, digest
+    return digest
+
+
+def make_way(path: Path) -> None:
+    """Set a folder that stands where the file `path` belongs aside, under a hidden name beside it: nothing in it is lost."""
+    if path.is_dir() and not path.is_symlink():
+        path.rename(path.with_name(f".damaged-{path.name}-{secrets.token_hex(4)}"))
 
 
 def append_line(path: Path, value: Mapping[str, object]) -> None:

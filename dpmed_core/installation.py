@@ -3,17 +3,19 @@
 import logging
 import secrets
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from dpmed_core.cohort.store import CohortStore
 from dpmed_core.database import Database
+from dpmed_core.errors import CohortError, SettingsError
 from dpmed_core.files import restrict_to_owner
 from dpmed_core.keyed_hash import KEY_BYTES, KEY_FILE, installation_key
-from dpmed_core.privacy.ledger.chain import Chain
+from dpmed_core.privacy.ledger.analysis_plans import EARLIER_FOLDER
+from dpmed_core.privacy.ledger.chain import HEAD_FILE, Chain
 from dpmed_core.privacy.ledger.ledger import Ledger
 from dpmed_core.reader_study.store import ReaderStudyStore
 from dpmed_core.runs.store import RunStore
@@ -43,10 +45,13 @@ class Installation:
         """The installation that `settings`, or else the environment, names.
 
         A data folder that group or others can enter is closed to them, with all in it.
+
+        Raises:
+            SettingsError: the key is missing in a folder that is not empty, or is another one.
         """
         settings = settings or load_settings()
         _restrict_once(settings.data_dir)
-        key = installation_key(settings.data_dir)
+        key = installation_key(settings.data_dir, is_empty=partial(_is_empty, settings), proves=partial(_proves, settings))
         return cls(
             settings=settings,
             key=key,
@@ -69,24 +74,77 @@ class Installation:
         """Remove cohort `name` and give the run_ids that were withdrawn with it.
 
         Of the runs, the specification and the ledger's entries of what they spent stay. Readers' answers are removed. Where another cohort
-        holds the same data under another name, runs and answers stay.
+        holds the same data under another name, runs and answers stay. A cohort that cannot be read is removed too.
 
         Raises:
             CohortError: there is no such cohort.
         """
-        fingerprint = self.cohorts.load(name).fingerprint
-        others = [other for other in self.cohorts.names() if other != name]
+        others = self._fingerprints(other for other in self.cohorts.names() if other != name)
         withdrawn: list[str] = []
-        if not any(self.cohorts.load(other).fingerprint == fingerprint for other in others):
+        for fingerprint in self._fingerprints_to_remove(name) - others:
             self.reader_study.forget(fingerprint)
             self.ledger.settle()  # while the cohort is here, runs of earlier versions are told whom they were trained on
-            withdrawn = [s.run_id for s in self.runs.statuses() if s.spec.cohort_fingerprint == fingerprint]
-            for run_id in withdrawn:
+            of_cohort = [run_id for run_id in self.runs.ids() if self._is_on(run_id, fingerprint)]
+            for run_id in of_cohort:
                 self.runs.withdraw(run_id)
-            self.ledger.settle(*withdrawn)
+            self.ledger.settle(*of_cohort)
+            withdrawn += of_cohort
         # The cohort last: after an interruption it is still there by name, and removing it again removes the rest.
         self.cohorts.remove(name)
         return withdrawn
+
+    def _fingerprints(self, names: Iterable[str]) -> set[str]:
+        """The fingerprints of the cohorts called `names`, as far as they can be read."""
+        found: set[str] = set()
+        for name in names:
+            with suppress(CohortError):
+                found.add(self.cohorts.fingerprint(name))
+        return found
+
+    def _fingerprints_to_remove(self, name: str) -> set[str]:
+        """The fingerprint of cohort `name`; where it cannot be read, those of the runs that were asked for on a cohort of this name.
+
+        Raises:
+            CohortError: there is no such cohort.
+        """
+        self.cohorts.folder(name)
+        return self._fingerprints([name]) or {s.spec.cohort_fingerprint for s in self.runs.statuses() if s.cohort_name == name}
+
+    def _is_on(self, run_id: str, fingerprint: str) -> bool:
+        """Whether a run is on the data with this fingerprint: by its request, or else by the ledger."""
+        if (spec := self.runs.look(run_id).spec) is not None:
+            return spec.cohort_fingerprint == fingerprint
+        return any(entry.body.get("run") == run_id and entry.body.get("cohort") == fingerprint for entry in self.ledger.chain.entries())
+
+
+def _is_empty(settings: Settings) -> bool:
+    """Whether the data folder and the database hold nothing that was stored under a key.
+
+    Raises:
+        SettingsError: the database cannot be reached or used, which may hold something.
+    """
+    runs, cohorts = RunStore(settings.runs_dir, b""), CohortStore(settings.cohorts_dir, b"")
+    of_ledger = (settings.data_dir / name for name in (HEAD_FILE, EARLIER_FOLDER))
+    return not (runs.ids() or cohorts.names() or any(path.exists() for path in of_ledger)) and Database(settings).is_empty()
+
+
+def _proves(settings: Settings, key: bytes) -> bool | None:
+    """Whether what is stored was hashed under `key`: the name of a run, or the seal of an entry of the ledger; None where nothing tells."""
+    told = False
+    runs = RunStore(settings.runs_dir, key)
+    for run_id in runs.ids():
+        if (named := runs.is_named_by_key(run_id)) is not None:
+            told = True
+            if named:
+                return True
+    with suppress(SettingsError):  # a database that cannot be used tells nothing
+        if not Database(settings).is_empty():
+            chain = Chain(Database(settings), key, settings.data_dir)
+            entries = chain.entries()
+            if entries and chain.broken_at(entries) != 1:
+                return True
+            told = told or bool(entries)
+    return False if told else None
 
 
 @contextmanager

@@ -9,10 +9,10 @@ from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
 from dpmed_core.cohort.summary import counts_table
 from dpmed_core.imaging.header_warnings import attributes_sentence
 from dpmed_core.imaging.stored_format import picture_of, scan_caption
-from dpmed_core.runs.status import RunState
+from dpmed_core.runs.status import UNREADABLE, RunState
 from widgets.cohort import chosen_cohort
 from widgets.cohort_counts import show_findings, show_numbers, show_patients, shows_training_counts
-from widgets.lookup import installation, live, runs_of
+from widgets.lookup import installation, live, runs_of, unreadable_of
 from widgets.report import show_report
 from widgets.spending import show_total
 
@@ -56,12 +56,15 @@ def show_queue(cohort: Cohort) -> None:
     """The number of runs in each state; refreshes itself."""
 
     def states_of_runs() -> None:
-        states = pd.Series([s.state.value for s in runs_of(cohort)], dtype=object).value_counts()
+        unreadable = unreadable_of(cohort)
+        states = pd.Series([s.state.value for s in runs_of(cohort)] + [UNREADABLE] * len(unreadable), dtype=object).value_counts()
         if states.empty:
             st.info("No training run on this cohort yet: plan some on the page *Train*.")
             return
-        words = ", ".join(f"{states[state.value]} {state.value}" for state in RunState if state.value in states)
+        words = ", ".join(f"{states[state]} {state}" for state in (*(state.value for state in RunState), UNREADABLE) if state in states)
         st.markdown(f"**Training runs on this cohort:** {words}.")
+        for run in unreadable:
+            st.error(run.message, icon=":material/error:")
 
     live(cohort, states_of_runs)
 

@@ -27,7 +27,7 @@ from widgets.budget import DEFAULT_EPSILON, choose_epsilon, show_guarantee, show
 from widgets.choices import Choices, choice, current_choices
 from widgets.cohort import chosen_cohort
 from widgets.figure import choose_metric, downloads, show_figure
-from widgets.lookup import installation, live, runs_of
+from widgets.lookup import installation, live, runs_of, unreadable_of
 from widgets.practice import show_practice
 from widgets.random_splits import show_random_splits
 from widgets.spending import total_of
@@ -198,7 +198,7 @@ def planned_at(cohort: Cohort, choices: Choices, epsilon: float, n_seeds: int) -
 
 def known_runs(cohort: Cohort) -> set[str]:
     """The run_ids that are queued or trained; a withdrawn run can be queued again."""
-    return {s.run_id for s in runs_of(cohort) if s.state != RunState.WITHDRAWN}
+    return {s.run_id for s in runs_of(cohort) if s.state != RunState.WITHDRAWN} | {run.run_id for run in unreadable_of(cohort) if run.spec}
 
 
 def train_all(cohort: Cohort, specs: list[RunSpec]) -> None:

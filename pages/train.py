@@ -1,25 +1,32 @@
 """Train: a plan with its duration and cumulative privacy loss, then the training runs with their state."""
 
+from collections.abc import Iterable
+from contextlib import suppress
+
 import streamlit as st
 
 from dpmed_core.cohort.display_names import IMAGE_WORDS, spelled_out
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.engine.process import ensure_engine
-from dpmed_core.errors import DpmedError, LedgerError
+from dpmed_core.errors import DamagedRunError, DpmedError, LedgerError
 from dpmed_core.phrases import counted, delta_text, duration_in_words
 from dpmed_core.privacy.total_sentence import total_sentence
 from dpmed_core.runs.plan import MOST_SPLITS, estimate_seconds, n_train_units, parse_delta, parse_epsilons, plan_runs
-from dpmed_core.runs.status import OPEN_STATES, RunState, RunStatus
+from dpmed_core.runs.status import OPEN_STATES, RunState, RunStatus, UnreadableRun
+from dpmed_core.runs.store import SECONDS_OLD
 from dpmed_core.training.recipes.catalogue import RECIPES
+from dpmed_core.training.result import RunResult
 from dpmed_core.training.spec import PrivacyUnit, RunSpec, default_delta
 from widgets.analysis_plan import choose_plan
 from widgets.choices import current_choices
 from widgets.cohort import chosen_cohort
 from widgets.cohort_plan import show_cohort_plan, show_not_judgeable
-from widgets.lookup import installation, live, runs_of
+from widgets.lookup import installation, live, runs_of, unreadable_of
 from widgets.release import open_release, show_release
 from widgets.spending import total_of
 
+NEWEST = 50
+"""How many of the newest finished runs tell how long others will take, and are listed before somebody asks for all."""
 ICONS = {
     RunState.QUEUED: ":material/schedule:",
     RunState.TRAINING: ":material/model_training:",
@@ -86,14 +93,24 @@ def choose_runs(cohort: Cohort) -> list[RunSpec]:
     )
 
 
+def readable_results(run_ids: Iterable[str]) -> list[RunResult]:
+    """The results of runs, without those that are damaged."""
+    found = []
+    for run_id in run_ids:
+        with suppress(DamagedRunError):
+            found.append(installation().runs.result(run_id))
+    return found
+
+
 def show_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
     """The plan's size, duration and cumulative privacy loss, and the button that queues it."""
     runs = installation().runs
     # A withdrawn run has lost its model and can be queued again; a failed or cancelled one is retried below, with a decision of its own.
-    known = {s.run_id for s in runs_of(cohort) if s.state != RunState.WITHDRAWN}
+    known = {s.run_id for s in runs_of(cohort) if s.state != RunState.WITHDRAWN} | {run.run_id for run in unreadable_of(cohort) if run.spec}
     new = [spec for spec in specs if runs.run_id(spec) not in known]
     # Damaged results are skipped here, since one of them must not keep anybody from planning runs.
-    results = [runs.result(s.run_id) for s in runs.statuses() if s.state == RunState.FINISHED and not runs.is_damaged(s.run_id)]
+    finished = [s.run_id for s in runs.listing(at_most_seconds_old=SECONDS_OLD).statuses if s.state == RunState.FINISHED]
+    results = readable_results(finished[-NEWEST:])
     seconds = estimate_seconds(new, cohort, results, workers=installation().settings.workers)
     st.markdown(
         f"**Plan:** {counted(len(specs), 'model', 'models')}, {len(specs) - len(new)} of them already queued or trained"
@@ -147,15 +164,29 @@ def show_run(status: RunStatus) -> None:
         st.rerun(scope="fragment")
 
 
+def show_unreadable(run: UnreadableRun) -> None:
+    """A run that cannot be read: what is wrong and what to do, with a button that does it where the dashboard can."""
+    what, action = st.columns([9, 2], vertical_alignment="center")
+    what.error(run.message, icon=":material/error:")
+    if run.spec and action.button("Mend", key=f"retry-{run.run_id}"):
+        installation().runs.retry(run.run_id)
+        ensure_engine(installation().settings)
+        st.rerun(scope="fragment")
+
+
 def show_runs(cohort: Cohort) -> None:
     """All runs on the cohort: open ones first, then those that have ended, newest first; refreshes itself."""
 
     def list_of_runs() -> None:
+        """The list; what cannot be read comes first."""
         runs = runs_of(cohort)
         under_way = [s for s in runs if s.state in OPEN_STATES]
         finished = [s for s in runs if s.state == RunState.FINISHED]
         others = [s for s in runs if s not in under_way and s not in finished]
-        if not runs:
+        unreadable = unreadable_of(cohort)
+        for run in unreadable:
+            show_unreadable(run)
+        if not runs and not unreadable:
             st.info("No training run yet: press the button above.")
         elif not under_way:
             st.caption("The queue is empty.")
@@ -163,7 +194,10 @@ def show_runs(cohort: Cohort) -> None:
             show_run(status)
         if finished:
             with st.expander(f"{len(finished)} finished", expanded=not under_way):
-                for status in reversed(finished):
+                newest = finished if len(finished) <= NEWEST or st.toggle("Show all", key="all-finished") else finished[-NEWEST:]
+                if len(newest) < len(finished):
+                    st.caption(f"The newest {NEWEST}; `python -m dpmed_core runs --cohort {cohort.name}` lists all.")
+                for status in reversed(newest):
                     show_run(status)
 
     live(cohort, list_of_runs)

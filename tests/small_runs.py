@@ -63,8 +63,13 @@ def installation(settings: Settings) -> Installation:
 
 @pytest.fixture
 def cohort(installation: Installation) -> Cohort:
+    """The cohort of `make_cohort`."""
+    return make_cohort(installation)
+
+
+def make_cohort(installation: Installation, name: str = "images", seed: int = 0) -> Cohort:
     """Thirty-two patients of two images each; the first half of an image is brighter where the finding is present."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     n_images = 64
     labels = rng.integers(0, 2, n_images).astype(float)
     images = rng.integers(0, 120, (n_images, 64, 64), dtype=np.uint8)
@@ -80,7 +85,7 @@ def cohort(installation: Installation) -> Cohort:
         }
     )
     return installation.cohorts.write(
-        "images",
+        name,
         modality=Modality.RADIOGRAPH,
         synthetic=False,
         findings=("mass",),

@@ -47,7 +47,5 @@ def show_left_out(tables: EvaluationTables) -> None:
             len(tables.superseded), "run with an older version of its recipe is", "runs with older versions of their recipes are"
         )
         st.caption(f"{left_out} left out, because runs with different versions are not averaged. Train missing budgets again.")
-    for run_id in tables.damaged:
-        st.error(
-            f"The stored files of run {run_id} are damaged, so it is left out. Train it again: `python -m dpmed_core runs retry {run_id}`"
-        )
+    for message in tables.left_out.values():
+        st.error(message)

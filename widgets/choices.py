@@ -1,12 +1,14 @@
 """The choices that define a view: shared ones in the sidebar, all of them in the address, so that a copied address shows the same view."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import streamlit as st
 
 from dpmed_core.cohort.display_names import IMAGE_WORDS, finding_title
 from dpmed_core.cohort.schema import Cohort
+from dpmed_core.errors import CohortError
 from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.training.recipes.catalogue import RECIPES, recipes_for
@@ -32,8 +34,9 @@ class Choices:
 def shared_choices() -> Choices:
     """The sidebar's choices, kept in the address and across pages."""
     with st.sidebar:
-        name = choice("cohort", "Cohort", installation().cohorts.names())
-        cohort = installation().cohorts.load(name) if name else None
+        names = installation().cohorts.names()
+        name = choice("cohort", "Cohort", names, default=_first_readable(names))
+        cohort, name = _loaded(name)
         findings = _findings(cohort) if cohort else ()
         finding = choice("finding", "Finding", findings, title=finding_title)
         recipes = recipes_for(cohort.modality) if cohort else list(RECIPES)
@@ -50,6 +53,23 @@ def shared_choices() -> Choices:
     chosen = Choices(name, finding, recipe, PrivacyUnit(unit) if unit else None)
     st.session_state["choices"] = chosen
     return chosen
+
+
+def _first_readable(names: Sequence[str]) -> str | None:
+    """The first cohort that can be read: one that cannot is shown when somebody chooses it, not to everybody who opens a page."""
+    for name in names:
+        with suppress(CohortError):
+            return installation().cohorts.load(name).name
+    return None
+
+
+def _loaded(name: str | None) -> tuple[Cohort | None, str | None]:
+    """The chosen cohort and its name; neither where it cannot be read, which is then said."""
+    try:
+        return (installation().cohorts.load(name), name) if name else (None, None)
+    except CohortError as error:
+        st.error(str(error), icon=":material/error:")
+        return None, None
 
 
 def _findings(cohort: Cohort) -> tuple[str, ...]:

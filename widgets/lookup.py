@@ -10,7 +10,8 @@ from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import DpmedError
 from dpmed_core.installation import Installation
 from dpmed_core.reporting.figures.style import DARK, LIGHT, Canvas
-from dpmed_core.runs.status import OPEN_STATES, RunStatus
+from dpmed_core.runs.status import OPEN_STATES, RunStatus, UnreadableRun
+from dpmed_core.runs.store import SECONDS_OLD
 
 BUSY_SECONDS, IDLE_SECONDS = 1.5, 10.0
 P = ParamSpec("P")
@@ -29,7 +30,13 @@ def canvas() -> Canvas:
 
 def runs_of(cohort: Cohort) -> list[RunStatus]:
     """The runs on the data of `cohort`, in the order in which they were queued."""
-    return [s for s in installation().runs.statuses() if s.spec.cohort_fingerprint == cohort.fingerprint]
+    return installation().runs.of_cohort(cohort.fingerprint)
+
+
+def unreadable_of(cohort: Cohort) -> list[UnreadableRun]:
+    """The runs that cannot be read, on the data of `cohort` or on data that nothing tells any more."""
+    found = installation().runs.listing(at_most_seconds_old=SECONDS_OLD).unreadable
+    return [run for run in found if run.may_be_on(cohort.fingerprint)]
 
 
 def refresh_seconds(cohort: Cohort) -> float:

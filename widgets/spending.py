@@ -12,6 +12,7 @@ from dpmed_core.privacy.ledger.book import Cap
 from dpmed_core.privacy.ledger.cap import cap_sentence
 from dpmed_core.privacy.ledger.totals import PatientTotals
 from dpmed_core.privacy.total_sentence import total_in_short, total_sentence
+from dpmed_core.runs.store import SECONDS_OLD
 from dpmed_core.training.spec import RunSpec
 from widgets.choices import current_choices
 from widgets.lookup import installation, live
@@ -26,15 +27,13 @@ def _spent(name: str, planned: tuple[RunSpec, ...] = ()) -> tuple[PatientTotals,
     """The total on the patients of the cohort called `name`, and the cap."""
     # The key of the cache holds all that the total depends on: the ledger's last entry, which runs there are, and where they stand.
     here = installation()
-    state = tuple((status.run_id, status.state) for status in here.runs.statuses())
+    state = here.runs.listing(at_most_seconds_old=SECONDS_OLD).states_digest
     head = here.ledger.chain.head()
     return _computed(name, here.cohorts.fingerprint(name), head.digest if head else "", state, planned)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _computed(
-    name: str, fingerprint: str, head: str, state: tuple[tuple[str, str], ...], planned: tuple[RunSpec, ...]
-) -> tuple[PatientTotals, Cap | None]:
+def _computed(name: str, fingerprint: str, head: str, state: str, planned: tuple[RunSpec, ...]) -> tuple[PatientTotals, Cap | None]:
     del fingerprint, head, state  # key of the cache
     here = installation()
     cohort = here.cohorts.load(name)

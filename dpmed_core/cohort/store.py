@@ -4,28 +4,29 @@ import json
 import re
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
 
 from dpmed_core.cohort.drafts import LOCK, PREFIX, resumable_draft, temporary_draft
+from dpmed_core.cohort.facts import CASES, FACTS, FORMAT, IMAGES, REPORT, CohortFacts, check_table, damaged, read_facts, read_report
 from dpmed_core.cohort.image_blocks import read_images
+from dpmed_core.cohort.persons import FILE as PERSONS
 from dpmed_core.cohort.persons import persons_of_images, pixel_digests, read_persons, write_persons
 from dpmed_core.cohort.report import ImportReport
 from dpmed_core.cohort.schema import CASE_COLUMNS, Cohort
 from dpmed_core.errors import CohortError
-from dpmed_core.files import replacing, sync_file, sync_folder, write_json
+from dpmed_core.files import replacing, sync_file, sync_folder, unchanged_digest, write_json
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.imaging.stored_format import FORMS
 from dpmed_core.keyed_hash import keyed_hex
 
-FORMAT = 1
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 BLOCK_BYTES = 1 << 22
 HASHING_THREADS = 2
@@ -46,8 +47,8 @@ class CohortStore:
     key: bytes
 
     def names(self) -> list[str]:
-        """The names of the stored cohorts, sorted."""
-        return sorted(path.parent.name for path in self.root.glob("*/cohort.json") if NAME.fullmatch(path.parent.name))
+        """The names of the stored cohorts, sorted; of those too that cannot be read."""
+        return sorted(path.name for path in self.root.glob("*") if NAME.fullmatch(path.name) and _is_cohort(path))
 
     def folder(self, name: str) -> Path:
         """The folder of cohort `name`.
@@ -56,7 +57,7 @@ class CohortStore:
             CohortError: there is no such cohort.
         """
         # The pattern also keeps names such as ".." from leading out of the root.
-        if not NAME.fullmatch(name) or not (self.root / name / "cohort.json").exists():
+        if not NAME.fullmatch(name) or not _is_cohort(self.root / name):
             known = ", ".join(self.names())
             advice = f"choose one of {known}" if known else "import one with `cohort add`"
             raise CohortError(f"There is no cohort {name!r}: {advice}.")
@@ -77,48 +78,69 @@ class CohortStore:
             CohortError: there is no such cohort, or its files are damaged.
         """
         folder = self.folder(name)
-        try:
-            facts = json.loads((folder / "cohort.json").read_text())
-            blocking = self.report(name).blocking
-            cases = pd.read_parquet(folder / "cases.parquet")
-            # Never unpickled: a pickle in a damaged or forged file could run code.
-            images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise CohortError(f"Cohort {name!r} cannot be read ({type(error).__name__}): remove it and import it again.") from None
-        if facts.get("format") != FORMAT or len(cases) != len(images) or len(cases) != facts["n_cases"]:
-            raise CohortError(f"Cohort {name!r} is damaged, or was stored by another version of DPMed: remove it and import it again.")
+        facts, report = read_facts(folder), read_report(folder)
+        check_table(folder, facts, CASES)
+        cases, images = _read_cases(folder), _read_images(folder)
+        missing = [column for column in (*CASE_COLUMNS, *facts.findings, *facts.comorbidities) if column not in cases.columns]
+        if missing or len(cases) != facts.n_cases:
+            raise damaged(folder, CASES, "is not the table that belongs to the cohort")
+        if len(images) != facts.n_cases or images.ndim < 3:
+            raise damaged(folder, IMAGES, "does not hold the images that belong to the cohort")
         return Cohort(
             name=name,
-            modality=Modality(facts["modality"]),
-            synthetic=facts["synthetic"],
-            findings=tuple(facts["findings"]),
-            comorbidities=tuple(facts["comorbidities"]),
+            modality=facts.modality,
+            synthetic=facts.synthetic,
+            findings=facts.findings,
+            comorbidities=facts.comorbidities,
             cases=cases,
             images=images,
-            fingerprint=facts["fingerprint"],
-            patients_known=facts.get("patients_known", True),
-            blocking=blocking,
-            spacing_mm=_spacing(facts),
+            fingerprint=facts.fingerprint,
+            patients_known=facts.patients_known,
+            blocking=report.blocking,
+            spacing_mm=facts.spacing_mm,
         )
 
+    def readable(self) -> Iterator[Cohort]:
+        """The cohorts that can be read, by name."""
+        for name in self.names():
+            with suppress(CohortError):
+                yield self.load(name)
+
     def fingerprint(self, name: str) -> str:
-        """The fingerprint of cohort `name`, without loading it."""
-        return str(json.loads((self.folder(name) / "cohort.json").read_text())["fingerprint"])
+        """The fingerprint of cohort `name`, without loading it.
+
+        Raises:
+            CohortError: there is no such cohort, or it cannot be read.
+        """
+        return read_facts(self.folder(name)).fingerprint
 
     def with_fingerprint(self, fingerprint: str) -> Cohort:
         """A stored cohort with this fingerprint, i.e. with exactly these data.
 
         Raises:
-            CohortError: there is none.
+            CohortError: there is none that can be read.
         """
+        unreadable = []
         for name in self.names():
-            if self.fingerprint(name) == fingerprint:
-                return self.load(name)
+            try:
+                if self.fingerprint(name) == fingerprint:
+                    return self.load(name)
+            except CohortError:
+                unreadable.append(name)
+        if unreadable:
+            raise CohortError(
+                f"The cohort of this run has been removed, or is one that cannot be read ({', '.join(unreadable)}): `cohort list` says "
+                "what to do; then retry the run."
+            )
         raise CohortError("The cohort of this run has been removed: import it again, then retry the run.")
 
     def report(self, name: str) -> ImportReport:
-        """The import report of cohort `name`."""
-        return ImportReport.from_fields(json.loads((self.folder(name) / "report.json").read_text()))
+        """The import report of cohort `name`.
+
+        Raises:
+            CohortError: there is no such cohort, or the report cannot be read.
+        """
+        return read_report(self.folder(name))
 
     def persons(self, name: str) -> dict[str, str]:
         """patient_id -> person for every patient of cohort `name`, both as keyed hashes of 16 hexadecimal digits.
@@ -136,9 +158,13 @@ class CohortStore:
             CohortError: there is no such cohort, or its files are damaged.
         """
         folder = self.folder(name)
+        facts = read_facts(folder)
+        by_image = facts.synthetic or not facts.patients_known
+        if not by_image or (folder / PERSONS).exists():  # persons by image can be computed again
+            check_table(folder, facts, PERSONS)
         try:
             patients = pd.read_parquet(folder / "cases.parquet", columns=["patient_id"])["patient_id"]
-            persons = read_persons(folder) or self._persons_without_file(folder, patients)
+            persons = read_persons(folder) or self._persons_without_file(folder, facts, patients)
             # What cannot be charged to its patient would be lost, so gaps in the file are refused.
             complete = persons.keys() == set(patients)
         except (OSError, ValueError):
@@ -147,9 +173,8 @@ class CohortStore:
             raise CohortError(f"Who the patients of cohort {name!r} are cannot be read: remove the cohort and import it again.")
         return persons
 
-    def _persons_without_file(self, folder: Path, patients: "pd.Series[str]") -> dict[str, str]:
-        facts = json.loads((folder / "cohort.json").read_text())
-        if facts.get("patients_known", True) and not facts["synthetic"]:
+    def _persons_without_file(self, folder: Path, facts: CohortFacts, patients: "pd.Series[str]") -> dict[str, str]:
+        if facts.patients_known and not facts.synthetic:
             return {patient: patient for patient in patients.unique()}
         return persons_of_images(patients, pixel_digests(folder / "images.npy"), key=self.key)
 
@@ -226,8 +251,10 @@ class CohortStore:
             cases.to_parquet(table, index=False)
         if persons is not None:
             write_persons(draft, persons)
-        write_json(draft / "report.json", report.to_fields())
-        write_json(draft / "cohort.json", facts)
+        write_json(draft / REPORT, report.to_fields())
+        # Not part of the fingerprint, which is known by now: it is of what the tables hold, this of their files.
+        facts["files"] = {name: unchanged_digest(draft / name) for name in (CASES, PERSONS) if (draft / name).exists()}
+        write_json(draft / FACTS, facts)
         for file in DRAFT_FILES:
             (draft / file).unlink(missing_ok=True)
         sync_file(draft / "images.npy")
@@ -279,12 +306,27 @@ class CohortStore:
         shutil.rmtree(removed)
 
 
-def _spacing(facts: dict[str, Any]) -> tuple[float, float, float] | None:
-    """Millimetres between slices, rows and columns; None if the cohort has no spacing."""
-    if (spacing := facts.get("spacing_mm")) is None:
-        return None
-    slices, rows, columns = map(float, spacing)
-    return slices, rows, columns
+def _is_cohort(folder: Path) -> bool:
+    """Whether a folder is a cohort's, as any of its files shows; a cache of features alone is none."""
+    return any((folder / name).exists() for name in (FACTS, CASES, IMAGES, REPORT, PERSONS))
+
+
+def _read_cases(folder: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(folder / CASES)
+    except (OSError, ValueError, KeyError):
+        raise damaged(folder, CASES, "is missing, damaged or no table") from None
+
+
+def _read_images(folder: Path) -> np.ndarray:
+    try:
+        # Never unpickled: a pickle in a damaged or forged file could run code.
+        images = np.load(folder / IMAGES, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError, BadZipFile):
+        raise damaged(folder, IMAGES, "is missing, damaged or no array") from None
+    if not isinstance(images, np.ndarray):
+        raise damaged(folder, IMAGES, "is no array")
+    return images
 
 
 def _fingerprint(facts: dict[str, object], cases: pd.DataFrame, images: Path, *, key: bytes) -> str:

@@ -28,6 +28,7 @@ from dpmed_core.imaging.modality import Modality
 from dpmed_core.installation import Installation, dry_run
 from dpmed_core.phrases import counted, duration_in_words
 from dpmed_core.progress import peak_memory_mib
+from dpmed_core.runs.status import UNREADABLE
 from dpmed_core.settings import load_settings
 
 CLEAN, SOMETHING, NOTHING = 0, 1, 2
@@ -268,9 +269,13 @@ def _check_words(name: str, checked: CheckedImport) -> str:
 def list_cohorts(as_json: bool) -> None:
     """List the cohorts."""
     installation = Installation.open()
-    facts = []
+    facts, unreadable = [], []
     for name in installation.cohorts.names():
-        one = installation.cohorts.load(name)
+        try:
+            one = installation.cohorts.load(name)
+        except CohortError as error:
+            unreadable.append({"name": name, "state": UNREADABLE, "message": str(error)})
+            continue
         facts.append(
             {
                 "name": name,
@@ -283,8 +288,9 @@ def list_cohorts(as_json: bool) -> None:
             }
         )
     lines = [f"{f['name']}: {_counts(f)}{' (synthetic)' if f['synthetic'] else ''}" for f in facts]
+    lines += [f"{one['name']}: {UNREADABLE}. {one['message']}" for one in unreadable]
     say(
-        {"cohorts": facts},
+        {"cohorts": facts, **({"unreadable": unreadable} if unreadable else {})},
         "\n".join(lines) or "No cohorts yet: import one with `cohort add`, or make one with `cohort add-demo`.",
         as_json=as_json,
     )
@@ -333,7 +339,7 @@ def show(name: str, as_json: bool) -> None:
 def remove(name: str, yes: bool, as_json: bool) -> None:
     """Remove a cohort with its features, scores and models; the record of the privacy loss is kept."""
     installation = Installation.open()
-    installation.cohorts.load(name)
+    installation.cohorts.folder(name)
     if not yes:
         click.confirm(f"Remove {name}, its scores and its models permanently?", abort=True, err=True)
     withdrawn = installation.remove_cohort(name)

@@ -128,6 +128,7 @@ def evaluate(
     document: dict[str, object] = {name: records(table) for name, table in every.items()}
     # The key "family" is for scripts written for earlier versions.
     document |= {"spent": spent.fields, "metric": metric.name, "operating_point": rule.sentence(), "analysis_plan": plan, "family": plan}
+    document["left_out"] = [{"run_id": run_id, "message": message} for run_id, message in tables.left_out.items()]
     readable = _readable(tables, of_metric, made, plans) + _over_splits_text(made["splits"])
     nothing = f"No finished run on {cohort_name} yet: train some with `sweep`."
     say(document, f"{readable}\n\n{spent.sentence}" if readable else nothing, as_json=as_json)
@@ -135,8 +136,8 @@ def evaluate(
 
 def _say_left_out(tables: EvaluationTables) -> None:
     """Name the runs that are left out, where progress goes."""
-    for run_id in tables.damaged:
-        click.echo(f"Run {run_id} is damaged and left out: train it again with `runs retry {run_id}`.", err=True)
+    for message in tables.left_out.values():
+        click.echo(message, err=True)
     if tables.superseded:
         n_older = counted(len(tables.superseded), "run is", "runs are")
         click.echo(f"{n_older} by an older version of their recipe and left out.", err=True)

@@ -74,5 +74,7 @@ def export(
         findings=plans.plan.findings if of_plan else None,
         epsilons=plans.plan.epsilons if of_plan and not plans.is_exploratory else None,
     )
+    for message in tables.left_out.values():
+        click.echo(message, err=True)
     export_figure(figure, tables, cohort, choice, out=out, column=column, umask=umask, provenance=provenance)
     say({"figure": figure, "file": str(out)}, f"Written: {out}", as_json=as_json)

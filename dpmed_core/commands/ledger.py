@@ -11,7 +11,7 @@ from dpmed_core.commands.output import json_option, say
 from dpmed_core.errors import LedgerError, SpecError
 from dpmed_core.installation import Installation
 from dpmed_core.phrases import counted, delta_text, epsilon_text
-from dpmed_core.privacy.ledger.book import ACCEPTED, PLANNED, Book
+from dpmed_core.privacy.ledger.book import ACCEPTED, PLANNED, Book, is_usable
 from dpmed_core.privacy.ledger.cap import cap_sentence
 from dpmed_core.privacy.ledger.chain import Entry
 from dpmed_core.privacy.ledger.check import check_ledger
@@ -60,6 +60,7 @@ def show(cohort_name: str | None, delta: float | None, as_json: bool) -> None:
         "open": total.n_open,
         "image_level": total.n_image_level,
         "of_unknown_patients": total.n_of_unknown_patients,
+        "unknown": list(total.unknown),
         "cap": book.cap.to_fields() if book.cap else None,
         "head": head.digest if head else None,
         "entries": [entry.to_fields() for entry in entries],
@@ -107,13 +108,13 @@ def cap(epsilon: float | None, delta: float, lift: bool, name: str | None, reaso
 @click.option("--reason", required=True, help="What happened.")
 @json_option
 def accept(name: str, reason: str, as_json: bool) -> None:
-    """Answer for the gaps that `ledger check` found, such as a backup that was restored on purpose."""
+    """Answer for the gaps that `ledger check` found, such as a backup that was restored on purpose, or a record that is lost."""
     chosen = Installation.open().ledger
 
     def decide(book: Book) -> dict[str, object]:
-        if not book.open_gaps:
+        if not book.open_gaps and not book.unanswered:
             raise LedgerError("There is no gap to answer for.")
-        return {"name": name, "reason": reason, "gaps": [gap.seq for gap in book.open_gaps]}
+        return {"name": name, "reason": reason, "gaps": [gap.seq for gap in book.open_gaps], "unknown": list(book.unanswered)}
 
     entry = chosen.append(ACCEPTED, decide)
     say(entry.to_fields(), entry_line(entry), as_json=as_json)
@@ -144,6 +145,8 @@ def entry_line(entry: Entry) -> str:
     """An entry in one line."""
     body = entry.body
     start = f"{entry.seq:>5}  {entry.kind:<10}"
+    if not is_usable(entry):
+        return f"{start} cannot be read: it was changed from outside. Restore the database from a backup."
     match entry.kind:
         case "asked" | "planned":
             target = f"ε {body['epsilon']:g}, δ {delta_text(body['delta'])}" if body["epsilon"] is not None else "without privacy, no bound"

@@ -16,7 +16,7 @@ from dpmed_core.errors import RunError, SpecError
 from dpmed_core.evaluation.planning.held_out import not_judgeable
 from dpmed_core.installation import Installation
 from dpmed_core.runs.plan import MOST_SPLITS, parse_delta, parse_epsilons, plan_runs
-from dpmed_core.runs.status import RunState, RunStatus
+from dpmed_core.runs.status import UNREADABLE, RunState, RunStatus, UnreadableRun
 from dpmed_core.training.recipes.catalogue import PROBE, RECIPES
 from dpmed_core.training.result import PrivacyGuarantee
 from dpmed_core.training.spec import PrivacyUnit, RunSpec
@@ -133,12 +133,13 @@ def runs(context: click.Context, cohort_name: str | None, as_json: bool) -> None
     if context.invoked_subcommand is not None:
         return
     installation = Installation.open()
-    statuses = installation.runs.statuses()
+    found: list[RunStatus | UnreadableRun] = [*installation.runs.statuses(), *installation.runs.unreadable()]
     if cohort_name is not None:
-        fingerprint = installation.cohorts.load(cohort_name).fingerprint
-        statuses = [s for s in statuses if s.spec.cohort_fingerprint == fingerprint]
-    lines = "\n".join(map(run_line, statuses)) or "No runs yet: queue some with `train` or `sweep`."
-    say({"runs": [run_facts(installation, s) for s in statuses]}, lines, as_json=as_json)
+        fingerprint = installation.cohorts.fingerprint(cohort_name)
+        found = [run for run in found if run.may_be_on(fingerprint)]
+    facts = [run_facts(installation, run) for run in found]
+    lines = [run_line(run, one["message"] if one["state"] == UNREADABLE else None) for run, one in zip(found, facts, strict=True)]
+    say({"runs": facts}, "\n".join(lines) or "No runs yet: queue some with `train` or `sweep`.", as_json=as_json)
 
 
 @runs.command("show")
@@ -149,7 +150,7 @@ def show_run(run_id: str, as_json: bool) -> None:
     installation = Installation.open()
     status = installation.runs.status(run_id)
     facts = run_facts(installation, status)
-    if status.state == RunState.FINISHED:
+    if facts["state"] == RunState.FINISHED:
         facts["scores"] = str(installation.runs.scores_path(run_id).absolute())
     facts["attempts"] = events = [_as_proven(event) for event in installation.runs.attempts(run_id)]
     readable = [run_line(status), *(f"  {event}" for event in events)]
@@ -167,12 +168,28 @@ def cancel(run_id: str, as_json: bool) -> None:
     say(run_facts(installation, status), run_line(status), as_json=as_json)
 
 
+@runs.command("withdraw")
+@click.argument("run_id")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+def withdraw(run_id: str, yes: bool, as_json: bool) -> None:
+    """Give a run up, also one that cannot be read: its scores, weights and checkpoint go, the record of what it spent stays."""
+    installation = Installation.open()
+    installation.runs.look(run_id)
+    if not yes:
+        click.confirm(f"Remove the scores, weights and checkpoint of run {run_id} permanently?", abort=True, err=True)
+    installation.runs.withdraw(run_id)
+    installation.ledger.settle(run_id)
+    run = installation.runs.look(run_id)
+    say(run_facts(installation, run), f"Withdrawn. {run_line(run)}", as_json=as_json)
+
+
 @runs.command("retry")
 @click.argument("run_id")
 @click.option("--wait", is_flag=True)
 @json_option
 def retry(run_id: str, wait: bool, as_json: bool) -> None:
-    """Train a failed or cancelled run again, from its last checkpoint."""
+    """Train a failed, cancelled, damaged or unreadable run again, from its last checkpoint; a whole result is kept."""
     installation = Installation.open()
     installation.runs.retry(run_id)
     ensure_engine(installation.settings)
@@ -181,12 +198,17 @@ def retry(run_id: str, wait: bool, as_json: bool) -> None:
     _exit_with_failures([status])
 
 
-def run_facts(installation: Installation, status: RunStatus) -> dict[str, object]:
-    """The facts of a run as JSON values; those of its result that may be handed out, with `guarantee`, once it is finished."""
-    facts = status.to_fields()
-    if status.state == RunState.FINISHED:
-        facts |= {k: v for k, v in installation.runs.result(status.run_id).to_fields().items() if k not in NOT_PRINTED}
-    return facts
+def run_facts(installation: Installation, run: RunStatus | UnreadableRun) -> dict[str, object]:
+    """The facts of a run as JSON values; those of its result that may be handed out, with `guarantee`, once it is finished.
+
+    A run that cannot be read, or whose result is damaged, has the state "unreadable", with what to do as its message.
+    """
+    facts = run.to_fields()
+    if isinstance(run, UnreadableRun) or run.state != RunState.FINISHED:
+        return facts
+    if (message := installation.runs.damage(run.run_id)) is not None:
+        return facts | {"state": UNREADABLE, "message": message}
+    return facts | {k: v for k, v in installation.runs.result(run.run_id).to_fields().items() if k not in NOT_PRINTED}
 
 
 def _as_proven(event: dict[str, Any]) -> dict[str, Any]:
@@ -194,12 +216,17 @@ def _as_proven(event: dict[str, Any]) -> dict[str, Any]:
     return event | {"guarantee": asdict(PrivacyGuarantee.from_fields(event["guarantee"]))} if event.get("guarantee") else event
 
 
-def run_line(status: RunStatus) -> str:
-    """A run in one line."""
+def run_line(run: RunStatus | UnreadableRun, damage: object = None) -> str:
+    """A run in one line; `damage` says what is wrong with its result."""
+    if isinstance(run, UnreadableRun):
+        return f"{run.run_id}  {UNREADABLE}: {run.message}"
+    status = run
     target = f"epsilon {status.spec.privacy.epsilon:g}, delta {status.spec.privacy.delta:g}" if status.spec.privacy else "non-private"
     state = f"{status.state.value} {status.step}/{status.total_steps}" if status.state == RunState.TRAINING else status.state.value
     split = f", split {status.spec.split_seed}" if status.spec.split_seed else ""  # the usual one, 0, goes without saying
     line = f"{status.run_id}  {status.spec.recipe}  {target}, unit {status.spec.unit.value}, seed {status.spec.seed}{split}  {state}"
+    if damage is not None:
+        return f"{line}, {UNREADABLE}: {damage}"
     return f"{line}: {status.message}" if status.message else line
 
 

@@ -18,7 +18,7 @@ from dpmed_core.engine.inference_queue import INFERENCE, InferenceQueue
 from dpmed_core.engine.process import engine_lock
 from dpmed_core.files import keep_files_to_owner, write_json
 from dpmed_core.installation import Installation
-from dpmed_core.runs.status import OPEN_STATES, RunStatus
+from dpmed_core.runs.status import RunStatus
 from dpmed_core.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-POLL_SECONDS = 0.15
+POLL_SECONDS, IDLE_POLL_SECONDS, IDLE_AFTER_SECONDS = 0.15, 1.0, 20.0
+LOOK_AT_ALL_SECONDS = 30.0
+"""How old the look at the files of all runs may be; what a store changes, in whatever process, shows at once."""
 QUEUED_AHEAD = 2
 """Runs submitted beyond those that train, so that a worker that becomes free has its next run at once."""
 NICENESS, INFERENCE_NICENESS = 15, 5
@@ -172,12 +174,14 @@ def _run_loop(installation: Installation, client: "Client") -> None:
             futures[status.run_id] = client.submit(train_run, settings, status.run_id, **options)
         if inference_queue.submit_new() or futures:
             busy_at = time.monotonic()
-        time.sleep(POLL_SECONDS)
+        # Inference requests are looked for as often as ever for some seconds; after that nobody is likely to be working.
+        idle = time.monotonic() - busy_at
+        time.sleep(POLL_SECONDS if idle < IDLE_AFTER_SECONDS else IDLE_POLL_SECONDS)
 
 
 def _runs_to_submit(installation: Installation, futures: "dict[str, Future[None]]") -> list[RunStatus]:
     """The open runs that are not at the scheduler; among them any whose worker died, which then continue from their checkpoint."""
-    return [s for s in installation.runs.statuses() if s.state in OPEN_STATES and s.run_id not in futures]
+    return [s for s in installation.runs.listing(at_most_seconds_old=LOOK_AT_ALL_SECONDS).open if s.run_id not in futures]
 
 
 def _is_done(run_id: str, future: "Future[None]") -> bool:

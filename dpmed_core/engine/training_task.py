@@ -135,8 +135,9 @@ class StoredSession:
 
     def plan(self, planned: PrivacyGuarantee | None, total_steps: int) -> None:
         """See `TrainingSession.plan`."""
-        self._settle()  # an earlier attempt that was killed left no end of its own
+        # The checkpoint first: one that the record does not tell of shows that the record lost events, and the attempt then counts whole.
         self._checkpoint = self._runs.checkpoint(self._run_id)
+        self._settle()  # an earlier attempt that was killed left no end of its own
         resumed = self._checkpoint.step if self._checkpoint else 0
         # The ledger first: killed between the two, an attempt that took no step is charged whole; the other way round one could be missed.
         draw = self._ledger.begin(self._runs.status(self._run_id), planned, total_steps=total_steps, resumed=resumed)

@@ -12,10 +12,11 @@ state.json and pixels.npy are written before request.json, which makes a request
 A page may remove a request at any moment, so a worker treats a missing folder as a request that was withdrawn, never as an error.
 """
 
-import json
 import secrets
 import shutil
 import time
+import zipfile
+import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,8 +27,8 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from dpmed_core.errors import CohortError
-from dpmed_core.files import replacing, write_json
+from dpmed_core.errors import CohortError, EngineError
+from dpmed_core.files import UnreadableFileError, check_fields, read_object, replacing, write_json
 from dpmed_core.inference.requests import InferenceRequest, from_json, to_json
 from dpmed_core.inference.status import NO_ANSWER, RequestState, Stage
 from dpmed_core.installation import Installation
@@ -38,6 +39,8 @@ LOCK_SECONDS = 30.0
 LIFETIME_SECONDS = 240.0
 """A request whose answer has not been fetched after this time is removed, with everything stored with it."""
 
+UNREADABLE = "What the server stored of this request cannot be read: ask again."
+_UNREADABLE = RequestState(Stage.FAILED, message=UNREADABLE)
 Answer = Mapping[str, NDArray[np.generic]]
 
 
@@ -86,8 +89,15 @@ class InferenceRequests:
         return [path.parent.name for path in requests if self.state(path.parent.name).is_open]
 
     def request(self, name: str) -> InferenceRequest:
-        """The request called `name`."""
-        return self._request(name).request
+        """The request called `name`.
+
+        Raises:
+            EngineError: it is gone, or cannot be read.
+        """
+        try:
+            return self._request(name).request
+        except (ValueError, TypeError, KeyError):
+            raise EngineError(UNREADABLE) from None
 
     def pixels(self, name: str) -> NDArray[np.generic]:
         """The uploaded image that belongs to the request."""
@@ -97,11 +107,13 @@ class InferenceRequests:
         """How far a request is; one that is not there was cancelled, or its answer was not fetched in time."""
         try:
             request = self._request(name)
-            fields = json.loads((self._folder(name) / "state.json").read_text())
-        except FileNotFoundError:
-            return RequestState(Stage.CANCELLED, message="The request was cancelled.")
-        waited = time.time() - request.asked_at
-        state = RequestState(**{**fields, "stage": Stage(fields["stage"]), "waited_seconds": waited})
+            fields = read_object(self._folder(name) / "state.json")
+            waited = time.time() - request.asked_at
+            state = RequestState(**{**fields, "stage": Stage(fields["stage"]), "waited_seconds": waited})
+        except UnreadableFileError as error:
+            return RequestState(Stage.CANCELLED, message="The request was cancelled.") if error.is_missing else _UNREADABLE
+        except (ValueError, TypeError, KeyError):
+            return _UNREADABLE
         # Expiry is computed, not stored: an engine that is not running cannot write it.
         if state.is_open and waited > request.limit_seconds:
             return RequestState(Stage.EXPIRED, message=NO_ANSWER, waited_seconds=waited)
@@ -188,7 +200,8 @@ class InferenceRequests:
         return self.root / name
 
     def _request(self, name: str) -> _Request:
-        fields = json.loads((self._folder(name) / "request.json").read_text())
+        fields = read_object(self._folder(name) / "request.json")
+        check_fields(fields, {"request": str, "asked_at": float, "limit_seconds": float})
         return _Request(from_json(fields["request"]), fields["asked_at"], fields["limit_seconds"])
 
 
@@ -200,7 +213,9 @@ def _changed_at(path: Path) -> float:
 
 
 def _load(path: Path) -> Answer | None:
-    if not path.exists():
+    """The stored answer; None where there is none, or where it cannot be read, so that it is computed again."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:  # a pickle could run code
+            return {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error):
         return None
-    with np.load(path, allow_pickle=False) as arrays:  # a pickle could run code
-        return {name: arrays[name] for name in arrays.files}

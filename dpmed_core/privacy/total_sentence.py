@@ -22,6 +22,9 @@ def total_sentence(total: PatientTotals) -> str:
     if total.n_non_private:
         have = counted(total.n_non_private, "training without privacy on them has", "trainings without privacy on them have")
         parts.append(f"{have} {NO_GUARANTEE}.")
+    if total.unknown:
+        shown = ", ".join(total.unknown[:3]) + (" and others" if len(total.unknown) > 3 else "")
+        parts.append(f"What {shown} spent cannot be told, since its record cannot be read: it is not in these numbers. See `ledger check`.")
     return " ".join(parts)
 
 
@@ -30,12 +33,12 @@ def total_in_short(total: PatientTotals) -> str:
 
     The long form, a click away, names unit, accountant and neighbouring relation.
     """
+    beside = f"; {_without(total)}" if total.n_non_private else ""
+    if total.unknown:
+        beside += f"; of {counted(len(total.unknown), 'further record', 'further records')} it cannot be told"
     if not total.n_draws:
-        return "nothing spent yet" + (f"; {_without(total)}" if total.n_non_private else "")
-    bound = _bound(total.epsilon, total.delta)
-    return f"{bound} from {counted(total.n_draws, 'private training', 'private trainings')}" + (
-        f"; {_without(total)}" if total.n_non_private else ""
-    )
+        return f"nothing {'known to be spent' if total.unknown else 'spent yet'}{beside}"
+    return f"{_bound(total.epsilon, total.delta)} from {counted(total.n_draws, 'private training', 'private trainings')}{beside}"
 
 
 def _without(total: PatientTotals) -> str:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from dpmed_core.files import UnreadableFileError, check_fields
 from dpmed_core.training.result import PrivacyGuarantee
 from dpmed_core.training.spec import RunSpec
 
@@ -20,6 +21,8 @@ class RunState(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+UNREADABLE = "unreadable"
+"""What lists say in the place of a state where a run cannot be read."""
 OPEN_STATES = (RunState.QUEUED, RunState.TRAINING)
 
 
@@ -49,9 +52,27 @@ class Progress:
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> "Progress":
-        """The progress whose fields `dataclasses.asdict` wrote."""
-        planned = PrivacyGuarantee.from_fields(fields["planned"]) if fields["planned"] else None
+        """The progress whose fields `dataclasses.asdict` wrote.
+
+        Raises:
+            UnreadableFileError: a field is missing, of another type, or not known.
+            ValueError: the state or the unit is not known.
+        """
+        check_fields(fields, _KINDS, optional=_OPTIONAL)
+        if fields["state"] not in set(RunState):
+            raise UnreadableFileError(f"holds the state {fields['state'][:40]!r}, which this version of DPMed does not know")
+        planned = PrivacyGuarantee.from_fields(fields["planned"]) if fields.get("planned") else None
         return cls(**{**fields, "state": RunState(fields["state"]), "planned": planned})
+
+
+_KINDS: Mapping[str, type] = {
+    **dict.fromkeys(("state", "message"), str),
+    **dict.fromkeys(("step", "total_steps", "attempt"), int),
+    **dict.fromkeys(("seconds_left", "updated_at"), float),
+    "planned": dict,
+}
+"""The stored fields of a progress."""
+_OPTIONAL = frozenset({"seconds_left", "planned"})
 
 
 @dataclass(frozen=True)
@@ -71,6 +92,10 @@ class RunStatus:
     cohort_name: str
     asked_at: float
     progress: Progress
+
+    def may_be_on(self, fingerprint: str) -> bool:
+        """Whether the run is on the data with this fingerprint."""
+        return self.spec.cohort_fingerprint == fingerprint
 
     @property
     def state(self) -> RunState:
@@ -97,3 +122,31 @@ class RunStatus:
         spec = asdict(self.spec)
         privacy = spec.pop("privacy") or {"epsilon": None, "delta": None}
         return {"run_id": self.run_id, "cohort": self.cohort_name, "asked_at": self.asked_at, **spec, **privacy, **asdict(self.progress)}
+
+
+@dataclass(frozen=True)
+class UnreadableRun:
+    """A run whose request or progress cannot be read; its other files are as they are, and what it spent stays counted.
+
+    Attributes:
+        run_id: the run's keyed name.
+        message: what is wrong and what to do.
+        spec: what was to be trained; None where the request is what cannot be read.
+        cohort_name: the cohort's name when the run was queued first; empty where that cannot be read.
+    """
+
+    run_id: str
+    message: str
+    spec: RunSpec | None = None
+    cohort_name: str = ""
+
+    def may_be_on(self, fingerprint: str) -> bool:
+        """Whether the run is on the data with this fingerprint, as far as can be told."""
+        return self.spec is None or self.spec.cohort_fingerprint == fingerprint
+
+    def to_fields(self) -> dict[str, object]:
+        """The run as plain values for JSON; null where something is not known."""
+        spec: dict[str, object] = asdict(self.spec) if self.spec else dict.fromkeys(RunSpec.__dataclass_fields__)
+        privacy = spec.pop("privacy") or {"epsilon": None, "delta": None}
+        known = {"run_id": self.run_id, "cohort": self.cohort_name or None, **spec, **dict(privacy)}  # type: ignore[call-overload]
+        return {**known, "state": UNREADABLE, "message": self.message}

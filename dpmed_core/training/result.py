@@ -1,12 +1,15 @@
 """The result of a training run: its guarantee, its facts, its scores and weights."""
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from dpmed_core.files import check_fields
 from dpmed_core.phrases import delta_text, epsilon_text
 from dpmed_core.training.spec import PrivacyUnit, RunSpec
 
@@ -60,10 +63,24 @@ class PrivacyGuarantee:
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, object]) -> "PrivacyGuarantee":
-        """The guarantee from what `dataclasses.asdict` made of it, here or in an earlier version."""
+        """The guarantee from what `dataclasses.asdict` made of it, here or in an earlier version.
+
+        Raises:
+            UnreadableFileError: a field is missing, of another type, or not known.
+            ValueError: the unit is not known.
+        """
+        check_fields(fields, _KINDS)
         # Earlier versions stored "add-or-remove-one" for the same mechanisms and the same numbers; what is proven of them is this relation.
         proven = {"unit": PrivacyUnit(str(fields["unit"])), "neighboring_relation": NEIGHBORING_RELATION}
         return cls(**{**fields, **proven})  # type: ignore[arg-type]
+
+
+_KINDS: Mapping[str, type] = {
+    **dict.fromkeys(("unit", "accountant", "neighboring_relation", "check_accountant"), str),
+    **dict.fromkeys(("epsilon", "delta", "noise_multiplier", "max_grad_norm", "sample_rate", "check_epsilon"), float),
+    **dict.fromkeys(("steps", "n_units"), int),
+}
+"""The stored fields of a guarantee."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +115,19 @@ class RunResult:
     def to_fields(self) -> dict[str, object]:
         """The result as plain values for JSON."""
         return asdict(self)
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> "RunResult":
+        """The result from what `to_fields` made of it.
+
+        Raises:
+            SpecError, UnreadableFileError, ValueError, KeyError, TypeError: it is no result of this version's.
+        """
+        numbers = {"elapsed_seconds": float, "n_parameters": int, "n_train_cases": int, "n_train_units": int}
+        check_fields(fields, {"spec": dict, "guarantee": dict, "notes": list, **numbers}, optional=frozenset({"guarantee"}))
+        guarantee = PrivacyGuarantee.from_fields(fields["guarantee"]) if fields["guarantee"] else None
+        spec = RunSpec.from_json(json.dumps(fields["spec"]))
+        return cls(**{**fields, "spec": spec, "guarantee": guarantee, "notes": tuple(map(str, fields["notes"]))})
 
 
 SCORE_COLUMNS = ("case_id", "patient_id", "split", "finding", "label", "score")

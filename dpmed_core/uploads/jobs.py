@@ -3,7 +3,6 @@
 A job's folder (mode 0700, in the data folder) holds the upload and the unpacked files until the import is done or a day has passed.
 """
 
-import json
 import re
 import secrets
 import shutil
@@ -12,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -19,8 +19,8 @@ from typing import IO, Any
 
 from filelock import FileLock, Timeout
 
-from dpmed_core.errors import UploadError
-from dpmed_core.files import write_json
+from dpmed_core.errors import DpmedError, UploadError
+from dpmed_core.files import check_fields, make_way, read_object, write_json
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.settings import Settings, settings_environment
 from dpmed_core.uploads.columns import ColumnMap
@@ -28,6 +28,7 @@ from dpmed_core.uploads.limits import MIB
 
 LIFETIME_SECONDS = 24 * 3600
 JOB_ID = re.compile(r"[0-9a-f]{16}")
+UNREADABLE = "What the server stored of this import cannot be read: cancel it and start it again. Cohorts are not touched by this."
 STARTING_SECONDS = 20.0
 """A process that has not taken the job's lock after this time is assumed to have failed to start."""
 
@@ -67,6 +68,14 @@ class JobState:
     seconds_left: float | None = None
     message: str = ""
     changed_at: float = 0.0
+
+
+_KINDS: Mapping[str, type] = {
+    **dict.fromkeys(("stage", "message"), str),
+    **dict.fromkeys(("done", "total"), int),
+    **dict.fromkeys(("seconds_left", "changed_at"), float),
+}
+"""The stored fields of a state."""
 
 
 @dataclass(frozen=True)
@@ -137,17 +146,30 @@ class Job:
         return FileLock(self.folder / "job.lock", timeout=0)
 
     def plan(self) -> JobPlan:
-        """The job's plan."""
-        return JobPlan.from_fields(json.loads((self.folder / "plan.json").read_text()))
+        """The job's plan.
+
+        Raises:
+            UploadError: it cannot be read.
+        """
+        try:
+            return JobPlan.from_fields(read_object(self.folder / "plan.json"))
+        except (ValueError, TypeError, KeyError, AttributeError, DpmedError):
+            raise UploadError(UNREADABLE) from None
 
     def set_plan(self, plan: JobPlan) -> None:
         """Replace the job's plan."""
+        make_way(self.folder / "plan.json")
         write_json(self.folder / "plan.json", asdict(plan))
 
     def state(self) -> JobState:
-        """The job's state; INTERRUPTED if its process ended before the work was done."""
-        fields = json.loads((self.folder / "state.json").read_text())
-        state = JobState(**{**fields, "stage": Stage(fields["stage"])})
+        """The job's state; INTERRUPTED if its process ended before the work was done, FAILED if the job cannot be read."""
+        try:
+            fields = read_object(self.folder / "state.json")
+            check_fields(fields, _KINDS, optional=frozenset({"seconds_left"}))
+            state = JobState(**{**fields, "stage": Stage(fields["stage"])})
+            self.plan()
+        except (ValueError, TypeError, KeyError, UploadError):
+            return JobState(Stage.FAILED, message=UNREADABLE, changed_at=_changed_at(self.folder))
         if state.stage in UNDER_WAY and time.time() - state.changed_at > STARTING_SECONDS and not self._has_process():
             return replace(
                 state, stage=Stage.INTERRUPTED, message="The server stopped the import; images already read are kept: resume it."
@@ -156,6 +178,7 @@ class Job:
 
     def set_state(self, state: JobState) -> None:
         """Replace the job's state, with the current time."""
+        make_way(self.folder / "state.json")
         write_json(self.folder / "state.json", asdict(replace(state, changed_at=time.time())))
 
     def is_cancelled(self) -> bool:
@@ -177,6 +200,14 @@ class Job:
             return True
 
 
+def _changed_at(folder: Path) -> float:
+    """When the state of the job in `folder` last changed, by the clock of the file system; 0 where nothing tells."""
+    for path in (folder / "state.json", folder):
+        with suppress(OSError):
+            return path.stat().st_mtime
+    return 0.0
+
+
 @dataclass(frozen=True)
 class Jobs:
     """The jobs of an installation."""
@@ -185,7 +216,8 @@ class Jobs:
 
     def all(self) -> list[Job]:
         """All jobs, the most recently changed first."""
-        return [Job(path.parent) for path in sorted(self._root.glob("*/state.json"), key=lambda p: -p.stat().st_mtime)]
+        folders = [path for path in self._root.glob("*") if self.exists(path.name)]
+        return [Job(folder) for folder in sorted(folders, key=lambda folder: -_changed_at(folder))]
 
     def job(self, job_id: str) -> Job:
         """The job `job_id`.
@@ -199,7 +231,8 @@ class Jobs:
 
     def exists(self, job_id: str) -> bool:
         """Whether there is a job `job_id`."""
-        return bool(JOB_ID.fullmatch(job_id)) and (self._root / job_id / "state.json").exists()
+        folder = self._root / job_id
+        return bool(JOB_ID.fullmatch(job_id)) and any((folder / name).exists() for name in ("state.json", "plan.json"))
 
     def begin_upload(self, *streams: IO[bytes]) -> Job:
         """A new job for the archives in `streams`, which are unpacked into one folder; the unpacking has started.
@@ -254,7 +287,11 @@ class Jobs:
 
     def resume(self, job: Job) -> None:
         """Repeat the step of `job` that was interrupted."""
-        self.start(job, Stage(json.loads((job.folder / "state.json").read_text())["stage"]))
+        try:
+            stage = Stage(read_object(job.folder / "state.json")["stage"])
+        except (ValueError, KeyError):
+            raise UploadError(UNREADABLE) from None
+        self.start(job, stage)
 
     def cancel(self, job: Job) -> None:
         """Cancel `job`: remove it, or have its process do so as soon as it notices."""

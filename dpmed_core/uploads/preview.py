@@ -1,6 +1,5 @@
 """The preview of an import: counts of its rows, from the table alone, and some of its images."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +16,8 @@ from dpmed_core.cohort.persons import patients_of_one_person
 from dpmed_core.cohort.report import Problem
 from dpmed_core.cohort.sources.remarks import remark_sentence
 from dpmed_core.cohort.sources.rows import Source
+from dpmed_core.errors import UploadError
+from dpmed_core.files import read_object
 from dpmed_core.imaging.modality import Modality, Sex
 from dpmed_core.imaging.stored_format import FORMS, picture_of
 
@@ -67,8 +68,15 @@ class ImportPreview:
 
     @classmethod
     def read(cls, path: Path) -> "ImportPreview":
-        """The preview that was written to `path`."""
-        return cls.from_fields(json.loads(path.read_text()))
+        """The preview that was written to `path`.
+
+        Raises:
+            UploadError: it cannot be read.
+        """
+        try:
+            return cls.from_fields(read_object(path))
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise UploadError("What the server stored of this preview cannot be read: cancel the import and start it again.") from None
 
     @classmethod
     def from_fields(cls, fields: dict[str, Any]) -> "ImportPreview":

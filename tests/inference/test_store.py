@@ -13,6 +13,7 @@ from dpmed_core.errors import EngineError
 from dpmed_core.inference.requests import Explanation, PublicFeatures, UploadedCase, from_json, to_json
 from dpmed_core.inference.status import Stage
 from dpmed_core.inference.store import LIFETIME_SECONDS, InferenceRequests
+from tests.damage import ANY
 
 MODELS = (("a" * 16, "1" * 16),)
 EXPLANATION = Explanation("images", "0" * 16, MODELS, "mass", "occlusion")
@@ -102,3 +103,15 @@ def test_a_request_whose_answer_is_not_fetched_is_removed_in_time(requests, coho
     os.utime(requests.root / name, (past, past))
     requests.ask(EXPLANATION)
     assert not (requests.root / name).exists() and requests.state(name).stage is Stage.CANCELLED
+
+
+@pytest.mark.parametrize("file", ["state.json", "request.json"])
+@pytest.mark.parametrize("how", [how for how in ANY if how not in ("another's", "deleted")])
+def test_a_request_that_cannot_be_read_has_failed_and_the_others_go_on(requests, cohort, file, how):
+    damaged, other = requests.ask(UPLOADED), requests.ask(EXPLANATION)
+    ANY[how](requests.root / damaged / file, requests.root / other / file)
+    assert requests.open_names() == [other]
+    assert requests.state(damaged).stage is Stage.FAILED and "ask again" in requests.state(damaged).message
+    assert requests.fetch(damaged) is None
+    requests.withdraw(damaged)
+    assert requests.state(damaged).stage is Stage.CANCELLED

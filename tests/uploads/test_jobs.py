@@ -17,6 +17,7 @@ from dpmed_core.uploads.folders import FolderContents, contents_of, folder_under
 from dpmed_core.uploads.jobs import JobPlan, Jobs, JobState, Stage
 from dpmed_core.uploads.preview import ImportPreview
 from dpmed_core.uploads.steps import work_on
+from tests.damage import ANY
 
 N_IMAGES = 30
 
@@ -188,3 +189,18 @@ def test_a_step_runs_in_a_process_of_the_command_line(images, data_dir):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert job.state().stage is Stage.MAPPING
+
+
+@pytest.mark.parametrize("file", ["state.json", "plan.json"])
+@pytest.mark.parametrize("how", list(ANY))
+def test_a_job_that_cannot_be_read_is_listed_as_failed_and_can_be_cancelled(settings, file, how):
+    jobs = Jobs(settings)
+    damaged, other = jobs.begin_folder("ward"), jobs.begin_folder("ward")
+    ANY[how](damaged.folder / file, other.folder / file)
+    assert {job.job_id for job in jobs.all()} == {damaged.job_id, other.job_id}
+    if how != "another's":
+        assert damaged.state().stage is Stage.FAILED and "cancel it and start it again" in damaged.state().message
+    assert other.state().stage is not Stage.FAILED
+    jobs.clear_old()
+    jobs.cancel(damaged)
+    assert [job.job_id for job in jobs.all()] == [other.job_id]

@@ -44,7 +44,7 @@ def series(tmp_path):
 
 
 def is_empty(settings):
-    return [path for path in settings.data_dir.rglob("*") if path.is_file() and path.name != "secret.key"] == []
+    return [path for path in settings.data_dir.rglob("*") if path.is_file() and not path.name.startswith("secret.key")] == []
 
 
 def test_an_image_is_read_exactly_as_an_import_reads_it(settings, radiograph):

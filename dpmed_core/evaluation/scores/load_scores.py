@@ -13,7 +13,7 @@ from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED
 from dpmed_core.errors import DamagedRunError
 from dpmed_core.evaluation.scores.panel import Panel
 from dpmed_core.evaluation.scores.scored_runs import RUN_COLUMNS, finished_runs, run_facts, superseded_runs
-from dpmed_core.runs.status import RunStatus
+from dpmed_core.runs.status import RunStatus, UnreadableRun
 from dpmed_core.runs.store import RunStore
 
 LAYOUT_COLUMNS = ["case_id", "split", "finding"]
@@ -30,6 +30,8 @@ class Scores:
         damaged: runs that are left out because their files fail their check.
         superseded: runs that are left out because a newer version of their recipe has runs.
         deltas: the deltas of the budgets that were trained at several, in rising order; empty where none was.
+        unreadable: runs that are left out because their request or progress cannot be read, and what to do; where that is the request, they
+            may be on another cohort.
     """
 
     test: tuple[Panel, ...]
@@ -37,6 +39,7 @@ class Scores:
     damaged: tuple[str, ...]
     superseded: tuple[str, ...]
     deltas: tuple[float, ...] = ()
+    unreadable: tuple[UnreadableRun, ...] = ()
 
     def at_one_delta(self, wanted: float | None) -> "Scores":
         """The runs of one delta for each recipe, unit and epsilon: an epsilon at another delta is another guarantee, and is not averaged.
@@ -94,11 +97,13 @@ def read_scores(runs: RunStore, cohort: Cohort, *, recipe: str | None = None, sp
             # Runs on one cohort mostly store the same rows in the same order, so their places in the arrays are looked up once.
             layout = layout if layout is not None and table[LAYOUT_COLUMNS].equals(layout.rows) else _layout(table, cohort)
             read.append(_run(runs, status, table, layout))
-        except DamagedRunError:
+        except (DamagedRunError, KeyError, IndexError, TypeError, ValueError):  # the table holds other things than a run's scores
             damaged.append(status.run_id)
     test, validation = (tuple(_panels(read, cohort, part)) for part in (Part.TEST, Part.VALIDATION))
     superseded = tuple(status.run_id for status in superseded_runs(runs, cohort, recipe=recipe))
-    return Scores(test, validation, tuple(damaged), superseded)
+    unreadable = (run for run in runs.unreadable() if run.may_be_on(cohort.fingerprint))
+    unreadable = (run for run in unreadable if run.spec is None or recipe in (None, run.spec.recipe))
+    return Scores(test, validation, tuple(damaged), superseded, unreadable=tuple(unreadable))
 
 
 def _layout(table: pd.DataFrame, cohort: Cohort) -> _Layout:

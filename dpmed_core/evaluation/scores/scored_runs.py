@@ -45,10 +45,8 @@ def superseded_runs(runs: RunStore, cohort: Cohort, *, recipe: str | None = None
 def _all_finished(runs: RunStore, cohort: Cohort, recipe: str | None) -> list[RunStatus]:
     return [
         status
-        for status in runs.statuses()
-        if status.state == RunState.FINISHED
-        and status.spec.cohort_fingerprint == cohort.fingerprint
-        and recipe in (None, status.spec.recipe)
+        for status in runs.of_cohort(cohort.fingerprint)
+        if status.state == RunState.FINISHED and recipe in (None, status.spec.recipe)
     ]
 
 

@@ -182,6 +182,14 @@ class EvaluationTables:
         return list(self.scores.damaged)
 
     @cached_property
+    def left_out(self) -> dict[str, str]:
+        """Runs that are left out because something of them cannot be read, by run_id, and what to do."""
+        damaged = {
+            run_id: f"Run {run_id} is damaged and left out: train it again with `runs retry {run_id}`." for run_id in self.scores.damaged
+        }
+        return damaged | {run.run_id: f"Left out: {run.message}" for run in self.scores.unreadable}
+
+    @cached_property
     def superseded(self) -> list[str]:
         """Runs that are left out because a newer version of their recipe has runs."""
         return list(self.scores.superseded)

@@ -15,10 +15,15 @@ from dpmed_core.privacy.ledger.book import ENDED, PLANNED, draw_of
 from dpmed_core.privacy.ledger.chain import Entry
 from dpmed_core.privacy.ledger.charges import ended_body, facts_of, planned_body
 from dpmed_core.privacy.ledger.patients import EVERYBODY, PatientSet, TrainingPatients, set_id_of, training_patients
-from dpmed_core.runs.charged_attempts import attempts_of
+from dpmed_core.runs.charged_attempts import Attempt, recorded_attempts
+from dpmed_core.runs.status import UnreadableRun
 from dpmed_core.runs.store import RunStore
+from dpmed_core.training.accounting.gaussian_dp import gaussian_mu
+from dpmed_core.training.result import NEIGHBORING_RELATION, PrivacyGuarantee
 from dpmed_core.training.spec import RunSpec
 
+RECORD_LOST = "record lost"
+"""How an attempt ended of which the run's record no longer tells."""
 UNREADABLE = {"cohort": None, "recipe": "unknown", "unit": "patient", "epsilon": None, "delta": None, "seed": None}
 """What is said of a run whose specification cannot be read."""
 
@@ -37,15 +42,26 @@ class Adopter:
     cohorts: CohortStore
     calibrations_dir: Path | None
 
-    def entries_of(self, run_id: str, sets: dict[str, PatientSet], *, known: Collection[str] = ()) -> list[tuple[str, dict[str, object]]]:
-        """Kind and body of the entries of a run, in their order; the set of its patients is added to `sets`.
+    def entries_of(
+        self, run_id: str, sets: dict[str, PatientSet], *, known: Collection[str] = ()
+    ) -> list[tuple[str, dict[str, object]]] | None:
+        """Kind and body of the entries of a run, in their order; None where nothing tells what it spent.
+
+        The set of its patients is added to `sets`. Where the run's record lost events, the attempts that it must have had are entered too,
+        each whole: with the guarantee that another file of the run tells, or else with the run's target.
 
         Args:
             run_id: the run.
             sets: the sets of patients by name.
-            known: draws that have entries already.
+            known: draws of this run that have entries already.
         """
-        attempts = [attempt for attempt in attempts_of(self.runs, run_id) if attempt.draw not in known]
+        recorded, is_whole = recorded_attempts(self.runs, run_id)
+        attempts = [attempt for attempt in recorded if attempt.draw not in known]
+        if not is_whole:
+            lost = self._lost(run_id, recorded, {*known, *(attempt.draw for attempt in recorded)})
+            if lost is None:
+                return None
+            attempts += lost
         if not attempts:
             return []
         facts, set_id, most_images = self._facts(run_id, sets)
@@ -73,9 +89,7 @@ class Adopter:
 
     def _facts(self, run_id: str, sets: dict[str, PatientSet]) -> tuple[Mapping[str, object], str, int]:
         """What is known of a run: facts of its specification, the name of its set of patients, images of the patient who has most."""
-        try:
-            spec = self.runs.status(run_id).spec
-        except (DpmedError, OSError, ValueError, KeyError, TypeError):
+        if (spec := self.runs.look(run_id).spec) is None:
             return UNREADABLE, EVERYBODY, 1
         trained = self._patients(spec)
         if trained is None:
@@ -87,12 +101,56 @@ class Adopter:
     def _patients(self, spec: RunSpec) -> TrainingPatients | None:
         try:
             cohort = self.cohorts.with_fingerprint(spec.cohort_fingerprint)
+            return training_patients(self.cohorts, cohort, split_seed=spec.split_seed)
         except DpmedError:
             return None
-        return training_patients(self.cohorts, cohort, split_seed=spec.split_seed)
+
+    def _lost(self, run_id: str, recorded: list[Attempt], told: Collection[str]) -> list[Attempt] | None:
+        """The attempts that a run must have had beyond those in `told`; None where nothing tells what they spent."""
+        run = self.runs.look(run_id)
+        n_attempts = 1 if isinstance(run, UnreadableRun) else max(run.progress.attempt, 1)
+        missing = range(n_attempts - len(told))
+        if not missing:
+            return []
+        guarantee = next((attempt.guarantee for attempt in reversed(recorded) if attempt.guarantee), None)
+        if guarantee is None and not isinstance(run, UnreadableRun):
+            guarantee = run.progress.planned
+        if guarantee is None:
+            guarantee = self._of_result(run_id) or _of_target(run.spec)
+        if guarantee is None and (run.spec is None or run.spec.privacy):
+            return None
+        steps = guarantee.steps if guarantee else 1
+        ends = {"end": steps, "how": RECORD_LOST}
+        return [Attempt(f"{run_id}-lost-{number}", guarantee, steps, **ends) for number in missing]  # type: ignore[arg-type]
+
+    def _of_result(self, run_id: str) -> PrivacyGuarantee | None:
+        try:
+            return self.runs.result(run_id).guarantee
+        except DpmedError:
+            return None
 
     def _weights(self, run_id: str) -> str | None:
         try:
             return self.runs.weights_digest(run_id)
-        except (DpmedError, OSError, ValueError, KeyError):
+        except DpmedError:
             return None
+
+
+def _of_target(spec: RunSpec | None) -> PrivacyGuarantee | None:
+    """A guarantee that spends the target of a run exactly, as one Gaussian step; None without a target."""
+    if spec is None or (target := spec.privacy) is None:
+        return None
+    return PrivacyGuarantee(
+        epsilon=target.epsilon,
+        delta=target.delta,
+        unit=spec.unit,
+        accountant="target",
+        neighboring_relation=NEIGHBORING_RELATION,
+        noise_multiplier=1 / gaussian_mu(target),
+        max_grad_norm=1.0,
+        sample_rate=1.0,
+        steps=1,
+        n_units=1,
+        check_epsilon=target.epsilon,
+        check_accountant="target",
+    )

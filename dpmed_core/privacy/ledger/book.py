@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from dpmed_core.errors import DpmedError
 from dpmed_core.privacy.ledger.chain import Entry
 from dpmed_core.privacy.ledger.patients import EVERYBODY, Membership, PatientSet
 from dpmed_core.training.accounting.pld import Mechanism
@@ -113,17 +114,36 @@ class Book:
         entries: of the chain, in their order.
         sets: the sets of patients by name.
         queued: run_ids that the run store holds as queued or training, of those that were asked for and have not planned.
+        lost: run_ids of which neither an entry nor any file of theirs tells what they spent.
     """
 
     entries: Sequence[Entry]
     sets: Mapping[str, PatientSet]
     queued: frozenset[str] = frozenset()
+    lost: tuple[str, ...] = ()
+
+    @cached_property
+    def usable(self) -> list[Entry]:
+        """The entries that can be read; one that was changed from outside is left out here, and stands in `unknown`."""
+        return [entry for entry in self.entries if is_usable(entry)]
+
+    @cached_property
+    def unknown(self) -> tuple[str, ...]:
+        """What was spent and cannot be told, in phrases: runs that left nothing to tell it, and entries that cannot be read."""
+        changed = [entry.seq for entry in self.entries if not is_usable(entry)]
+        return (*(f"run {run_id}" for run_id in self.lost), *(f"entry {seq} of the ledger" for seq in changed))
+
+    @cached_property
+    def unanswered(self) -> tuple[str, ...]:
+        """Of `unknown`, what nobody has answered for yet."""
+        answered = {str(what) for entry in self.usable if entry.kind == ACCEPTED for what in entry.body.get("unknown", ())}
+        return tuple(what for what in self.unknown if what not in answered)
 
     @cached_property
     def draws(self) -> list[Draw]:
         """All draws, with models that have no privacy, oldest first."""
         found: dict[str, Draw] = {}
-        for entry in self.entries:
+        for entry in self.usable:
             if entry.kind == PLANNED:
                 found[entry.body["draw"]] = draw_of(entry)
             elif entry.kind == ENDED and (known := found.get(entry.body["draw"])):
@@ -139,7 +159,7 @@ class Book:
     @cached_property
     def reserved(self) -> list[Reservation]:
         """What was asked for and is still to come."""
-        return [r for r in self.pending_by_entries(self.entries) if r.run_id in self.queued]
+        return [r for r in self.pending_by_entries(self.usable) if r.run_id in self.queued]
 
     @staticmethod
     def pending_by_entries(entries: Iterable[Entry]) -> list[Reservation]:
@@ -156,7 +176,7 @@ class Book:
     @cached_property
     def cap(self) -> Cap | None:
         """The cap that holds; None where none was set, or it was lifted."""
-        for entry in reversed(self.entries):
+        for entry in reversed(self.usable):
             if entry.kind == CAP:
                 body = entry.body
                 return None if body["epsilon"] is None else Cap(body["epsilon"], body["delta"], body["name"], body["reason"], entry.at)
@@ -171,7 +191,7 @@ class Book:
     @cached_property
     def runs(self) -> frozenset[str]:
         """The runs that any entry is about."""
-        return frozenset(entry.body["run"] for entry in self.entries if "run" in entry.body)
+        return frozenset(str(entry.body["run"]) for entry in self.entries if "run" in entry.body)
 
     @property
     def head(self) -> Entry | None:
@@ -187,13 +207,31 @@ class Book:
         named = {str(entry.body["patients"]) for entry in self.entries if entry.body.get("patients")}
         members = Membership.among(self.sets, named, only=patients)
         concerned = {name for name, present in members.of_set.items() if present.any()}
-        of_runs = [entry.body for entry in self.entries if entry.kind in (ASKED, PLANNED)]
+        of_runs = [entry.body for entry in self.usable if entry.kind in (ASKED, PLANNED)]
         runs = {body["run"] for body in of_runs if body["patients"] in (*concerned, EVERYBODY)}
         return [entry for entry in self.entries if "run" not in entry.body or entry.body["run"] in runs]
 
     def unsettled(self, run_id: str) -> list[Draw]:
         """The draws of a run whose end has not been written down."""
         return [draw for draw in self.draws if draw.run_id == run_id and draw.is_open]
+
+
+def is_usable(entry: Entry) -> bool:
+    """Whether an entry says what its kind says; one that does not was changed from outside, which its seal shows too."""
+    body: Mapping[str, Any] = entry.body
+    try:
+        match entry.kind:
+            case "asked":
+                reservation_of(entry)
+            case "planned":
+                draw_of(entry)
+            case "ended":
+                return all(isinstance(body[name], str) for name in ("draw", "run")) and int(body["steps"]) >= 0 <= float(body["squared_mu"])
+            case "cap":
+                return body["epsilon"] is None or bool(PrivacyTarget(body["epsilon"], body["delta"]) and body["name"] and body["reason"])
+    except (DpmedError, KeyError, TypeError, ValueError):
+        return False
+    return True
 
 
 def draw_of(entry: Entry) -> Draw:

@@ -49,12 +49,13 @@ def refuse_past_cap(book: Book, new: Sequence[Draw | Reservation], *, replacing:
         replacing: runs whose reservations `new` takes the place of.
 
     Raises:
-        LedgerError: it would; the message says what would fit.
+        LedgerError: it would, and the message says what would fit; or what was spent before cannot be told.
     """
     cap = book.cap
     private: list[Draw | Reservation] = [one for one in new if one.private]
     if cap is None or not private:
         return
+    refuse_unknown(book)
     before: list[Draw | Reservation] = [*book.draws, *(r for r in book.reserved if r.run_id not in replacing)]
     members = Membership.among(book.sets, {one.patients for one in (*before, *private)})
     spent, after = spent_by(before, members), spent_by([*before, *private], members)
@@ -83,6 +84,20 @@ def refuse_past_cap(book: Book, new: Sequence[Draw | Reservation], *, replacing:
             else "Nothing more fits: the privacy officer can raise the cap with `ledger cap`."
         )
     )
+
+
+def refuse_unknown(book: Book) -> None:
+    """Refuse what a cap limits, where a part of what was spent cannot be told: it may have been anything.
+
+    Raises:
+        LedgerError: nobody has answered for it yet.
+    """
+    if book.unanswered:
+        named = ", ".join(book.unanswered[:3]) + (" and others" if len(book.unanswered) > 3 else "")
+        raise LedgerError(
+            f"What was spent cannot be told of {named}, so nothing private is trained or released under the cap: "
+            "restore the data folder from a backup, or answer for it with `ledger accept`."
+        )
 
 
 def _largest(values: NDArray[np.float64]) -> float:

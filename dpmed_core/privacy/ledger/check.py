@@ -7,7 +7,7 @@ from dpmed_core.privacy.ledger.book import ENDED, Book, Draw
 from dpmed_core.privacy.ledger.chain import read_entries
 from dpmed_core.privacy.ledger.ledger import Ledger
 from dpmed_core.privacy.ledger.patients import read_sets, set_id_of
-from dpmed_core.runs.charged_attempts import Attempt, attempts_of
+from dpmed_core.runs.charged_attempts import Attempt, attempts_of, recorded_attempts
 from dpmed_core.training.accounting.dominating_gaussian import squared_mu
 
 SAME = 1e-6
@@ -41,6 +41,7 @@ def check_ledger(ledger: Ledger, *, expected_head: str | None = None) -> LedgerC
     with ledger.chain.database.transaction() as connection:
         entries, sets = read_entries(connection), read_sets(connection)
     problems: list[str] = []
+    notes: list[str] = []
     broken = ledger.chain.broken_at(entries)
     if broken is not None:
         problems.append(
@@ -67,12 +68,15 @@ def check_ledger(ledger: Ledger, *, expected_head: str | None = None) -> LedgerC
     used = {str(entry.body.get("patients")) for entry in entries if entry.body.get("patients")}
     if used - set(sets):
         problems.append(f"{len(used - set(sets))} of {len(used)} sets of patients are missing; their runs count for everybody.")
+    seen = ledger.book()
+    problems += [
+        f"What {what} spent cannot be told: restore it from a backup, or answer for it with `ledger accept`." for what in seen.unanswered
+    ]
     if broken is None:
         book = Book(tuple(entries), sets)
         problems += _prices(ledger, book)
-        problems += _records(ledger, book)
+        problems += _records(ledger, book, notes)
     waiting = len([run_id for run_id in ledger.runs.ids() if run_id not in Book(entries, sets).runs and attempts_of(ledger.runs, run_id)])
-    notes = []
     if waiting:
         notes.append(
             f"{waiting} runs have no entries, being of an earlier version or newer than a restored copy; they are counted all the same."
@@ -96,8 +100,8 @@ def _prices(ledger: Ledger, book: Book) -> list[str]:
     return problems
 
 
-def _records(ledger: Ledger, book: Book) -> list[str]:
-    """Differences between the entries and the records that the runs keep."""
+def _records(ledger: Ledger, book: Book, notes: list[str]) -> list[str]:
+    """Differences between the entries and the records that the runs keep; records that lost events are added to `notes`."""
     problems = []
     by_run: dict[str, list[Draw]] = {}
     for draw in book.draws:
@@ -107,7 +111,13 @@ def _records(ledger: Ledger, book: Book) -> list[str]:
         if run_id not in ledger.runs:
             problems.append(f"Run {run_id} stands in the ledger, and its folder is gone; what it spent stays counted.")
             continue
-        recorded = {attempt.draw: attempt for attempt in attempts_of(ledger.runs, run_id)}
+        attempts, is_whole = recorded_attempts(ledger.runs, run_id)
+        recorded = {attempt.draw: attempt for attempt in attempts}
+        if not is_whole:
+            notes.append(
+                f"The record of run {run_id} lost events; what the ledger holds stays counted, whole where no end was written down."
+            )
+            continue
         drawn = {draw.draw: draw for draw in by_run.get(run_id, [])}
         if missing := len(set(recorded) - set(drawn)):
             problems.append(f"Run {run_id} has {missing} attempts that the ledger lacks: an older copy of the database was restored.")

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.cohort.store import CohortStore
-from dpmed_core.errors import DpmedError
+from dpmed_core.errors import DamagedRunError, DpmedError
 from dpmed_core.evaluation.analysis_plan import AnalysisPlan, PlanRecord
 from dpmed_core.privacy.ledger.adoption import Adopter
 from dpmed_core.privacy.ledger.analysis_plans import body_for_runs, could_be_seen, not_taken_over, plan_body, plan_record
-from dpmed_core.privacy.ledger.book import ASKED, CAP, ENDED, GAP, PLAN, PLANNED, Book, Cap, Draw, draw_of, reservation_of
+from dpmed_core.privacy.ledger.book import ASKED, CAP, ENDED, GAP, PLAN, PLANNED, Book, Cap, Draw, draw_of, is_usable, reservation_of
 from dpmed_core.privacy.ledger.cap import budget_of, refuse_past_cap
 from dpmed_core.privacy.ledger.chain import Appender, Chain, Entry, read_entries
 from dpmed_core.privacy.ledger.charges import asked_body, ended_body, facts_of, planned_body
@@ -62,9 +62,10 @@ class Ledger:
         """What stands in the ledger, and what runs of earlier versions will have there with the next entry."""
         with self.chain.database.transaction() as connection:
             entries, sets = read_entries(connection), read_sets(connection)
-        for kind, body in self._missing(entries, sets, behind=self.chain.is_behind(entries)):
+        missing, lost = self._missing(entries, sets, behind=self.chain.is_behind(entries))
+        for kind, body in missing:
             entries.append(Entry(len(entries) + 1, 0.0, kind, body, ""))
-        return self._book(entries, sets)
+        return self._book(entries, sets, lost)
 
     def total(
         self, cohort: Cohort | None, *, delta: float | None = None, planned: Sequence[RunSpec] = (), noise: Noise = lambda _: None
@@ -103,7 +104,11 @@ class Ledger:
 
         Raises:
             LedgerError: together they would carry a patient past the cap.
+            DamagedRunError: one of them is in the store, and cannot be read.
         """
+        for spec in specs:
+            if self.runs.run_id(spec) in self.runs:
+                self.runs.restore_request(spec, cohort_name=cohort.name)
         if not any(self._is_new(spec) for spec in specs):
             return [self.runs.status(self.runs.run_id(spec)) for spec in specs]
         with self._writing() as (appender, book):
@@ -216,14 +221,19 @@ class Ledger:
             if behind:
                 seq, digest = self.chain.noted_head()
                 appender.append(GAP, {"noted_seq": seq, "noted_digest": digest})
-            for kind, body in self._missing(appender.entries, sets, behind=behind):
+            missing, lost = self._missing(appender.entries, sets, behind=behind)
+            for kind, body in missing:
                 if (patients := sets.get(str(body.get("patients")))) is not None:
                     store_set(appender.connection, self.runs.key, patients)
                 appender.append(kind, body)
-            yield appender, self._book(appender.entries, sets)
+            yield appender, self._book(appender.entries, sets, lost)
 
-    def _missing(self, entries: Sequence[Entry], sets: dict[str, PatientSet], *, behind: bool) -> list[tuple[str, dict[str, object]]]:
-        """Kind and body of entries that are missing; sets of their patients are added to `sets`.
+    def _missing(
+        self, entries: Sequence[Entry], sets: dict[str, PatientSet], *, behind: bool
+    ) -> tuple[list[tuple[str, dict[str, object]]], list[str]]:
+        """Kind and body of entries that are missing, and runs of which nothing tells what they spent.
+
+        Sets of their patients are added to `sets`.
 
         Args:
             entries: that there are.
@@ -232,26 +242,35 @@ class Ledger:
         """
         book, adopter = Book(entries, sets), Adopter(self.runs, self.cohorts, self.calibrations_dir)
         suspect = self.runs.ids() if behind else [run_id for run_id in self.runs.ids() if run_id not in book.runs]
-        known = {draw.draw for draw in book.draws} if behind else set()
+        known: dict[str, set[str]] = {}
+        for draw in book.draws if behind else ():
+            known.setdefault(draw.run_id, set()).add(draw.draw)
+        made = {run_id: adopter.entries_of(run_id, sets, known=known.get(run_id, ())) for run_id in suspect}
         plans = [(PLAN, body) for body in not_taken_over(entries, self.chain.data_dir, self.chain.key)]
-        return [made for run_id in suspect for made in adopter.entries_of(run_id, sets, known=known)] + plans
+        return [one for found in made.values() for one in found or ()] + plans, [run_id for run_id, found in made.items() if found is None]
 
-    def _book(self, entries: Sequence[Entry], sets: Mapping[str, PatientSet]) -> Book:
-        pending = {reservation.run_id for reservation in Book.pending_by_entries(entries)}
-        return Book(tuple(entries), sets, frozenset(run_id for run_id in pending if self._is_open(run_id)))
+    def _book(self, entries: Sequence[Entry], sets: Mapping[str, PatientSet], lost: Sequence[str]) -> Book:
+        pending = {reservation.run_id for reservation in Book.pending_by_entries(filter(is_usable, entries))}
+        return Book(tuple(entries), sets, frozenset(run_id for run_id in pending if self._is_open(run_id)), tuple(lost))
 
     def _is_open(self, run_id: str) -> bool:
         """Whether the run store holds the run as queued or training; a run that cannot be read may be."""
         try:
-            return self.runs.status(run_id).state in OPEN_STATES
+            return self.runs.progress(run_id).state in OPEN_STATES
+        except DamagedRunError:
+            return True
         except DpmedError:  # it never came to be queued
             return False
-        except (OSError, ValueError, KeyError, TypeError):
-            return True
 
     def _is_new(self, spec: RunSpec) -> bool:
+        """Whether asking for a run queues it: it is not in the store, or it was withdrawn. One that cannot be read is not new."""
         run_id = self.runs.run_id(spec)
-        return run_id not in self.runs or self.runs.progress(run_id).state is RunState.WITHDRAWN
+        if run_id not in self.runs:
+            return True
+        try:
+            return self.runs.progress(run_id).state is RunState.WITHDRAWN
+        except DamagedRunError:
+            return False
 
     def _trained(self, cohort: Cohort, specs: Sequence[RunSpec]) -> dict[int | None, TrainingPatients]:
         """The training patients of `specs` by split seed: a grid of runs shares them, and finding them takes a hash for each patient."""

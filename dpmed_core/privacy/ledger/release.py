@@ -18,6 +18,7 @@ from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import LedgerError
 from dpmed_core.phrases import counted, delta_text, epsilon_text
 from dpmed_core.privacy.ledger.book import REGISTERED, RELEASED, Book, Draw
+from dpmed_core.privacy.ledger.cap import refuse_unknown
 from dpmed_core.privacy.ledger.charges import facts_of
 from dpmed_core.privacy.ledger.ledger import Ledger
 from dpmed_core.privacy.ledger.patients import EVERYBODY, Membership, PatientSet, all_patients, set_id_of, training_patients
@@ -206,6 +207,8 @@ def _refuse(book: Book, charge: Charge, *, without_guarantee: bool, private: boo
         raise LedgerError(WITHOUT_BOUND)
     if not private and cap and not figure:
         raise LedgerError(f"It has no bound, and a cap of ε = {epsilon_text(cap.epsilon)} is set: it cannot be released.")
+    if cap and (private or figure):
+        refuse_unknown(book)
     if (private or figure) and cap and charge.released_epsilon > cap.epsilon * (1 + 1e-9):
         raise LedgerError(
             f"With it, what was released would come to ε = {epsilon_text(charge.released_epsilon)} at δ = {delta_text(charge.delta)} for "

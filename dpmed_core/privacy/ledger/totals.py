@@ -40,6 +40,7 @@ class PatientTotals:
         n_open: trainings among `n_draws` that are queued or under way, counted with all their steps.
         n_of_unknown_patients: trainings among `n_draws` of which no record tells the patients, so that they count for everybody.
         accountant: how epsilon was composed, in words.
+        unknown: what was spent and cannot be told, in phrases; not in the other numbers.
     """
 
     epsilon: float
@@ -53,6 +54,7 @@ class PatientTotals:
     n_open: int
     n_of_unknown_patients: int
     accountant: str
+    unknown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +123,7 @@ def totals(
         n_open=n_draws([c for c in private if c not in planned and (isinstance(c, Reservation) or c.is_open)]),
         n_of_unknown_patients=n_draws([c for c in private if c.patients not in book.sets]),
         accountant=accountant_of(private),
+        unknown=book.unknown,
     )
 
 

@@ -1,0 +1,122 @@
+"""What cohort.json says of a stored cohort, read with all checks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dpmed_core.cohort.report import ImportReport
+from dpmed_core.errors import CohortError
+from dpmed_core.files import UnreadableFileError, check_fields, read_object, unchanged_digest
+from dpmed_core.imaging.modality import Modality
+
+FORMAT = 1
+FACTS, REPORT, CASES, IMAGES = "cohort.json", "report.json", "cases.parquet", "images.npy"
+_KINDS: Mapping[str, type] = {
+    **dict.fromkeys(("format", "n_cases"), int),
+    **dict.fromkeys(("modality", "fingerprint"), str),
+    **dict.fromkeys(("synthetic", "patients_known"), bool),
+    **dict.fromkeys(("findings", "comorbidities", "spacing_mm"), list),
+    "files": dict,
+}
+
+
+@dataclass(frozen=True)
+class CohortFacts:
+    """The content of cohort.json; see `Cohort` for what the fields mean.
+
+    Attributes:
+        files: SHA-256 of the cohort's tables by file name; none of a cohort that an earlier version stored.
+    """
+
+    modality: Modality
+    synthetic: bool
+    findings: tuple[str, ...]
+    comorbidities: tuple[str, ...]
+    n_cases: int
+    fingerprint: str
+    patients_known: bool = True
+    spacing_mm: tuple[float, float, float] | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> "CohortFacts":
+        """The facts that were written.
+
+        Raises:
+            UnreadableFileError: a field is missing, of another type or not known, or the format is another one.
+            ValueError, TypeError: a value cannot be used.
+        """
+        check_fields(fields, _KINDS, optional=frozenset({"patients_known", "spacing_mm", "files"}))
+        if fields["format"] != FORMAT:
+            raise UnreadableFileError("was stored by another version of DPMed")
+        spacing = None if fields.get("spacing_mm") is None else tuple(map(float, fields["spacing_mm"]))
+        if spacing is not None and len(spacing) != 3:
+            raise ValueError("not a spacing")
+        return cls(
+            modality=Modality(fields["modality"]),
+            synthetic=fields["synthetic"],
+            findings=tuple(map(str, fields["findings"])),
+            comorbidities=tuple(map(str, fields["comorbidities"])),
+            n_cases=fields["n_cases"],
+            fingerprint=fields["fingerprint"],
+            patients_known=fields.get("patients_known", True),
+            spacing_mm=spacing,
+            files=dict(fields.get("files") or {}),
+        )
+
+
+def read_facts(folder: Path) -> CohortFacts:
+    """What cohort.json in `folder` says.
+
+    Raises:
+        CohortError: it cannot be read.
+    """
+    try:
+        return CohortFacts.from_fields(read_object(folder / FACTS))
+    except UnreadableFileError as error:
+        raise damaged(folder, FACTS, str(error)) from None
+    except (ValueError, TypeError):
+        raise damaged(folder, FACTS, "holds what this version of DPMed does not know") from None
+
+
+def read_report(folder: Path) -> ImportReport:
+    """The import report in `folder`.
+
+    Raises:
+        CohortError: it cannot be read.
+    """
+    try:
+        fields = read_object(folder / REPORT)
+        counts = ("n_rows", "n_imported", "n_patients", "n_unknown_age", "n_unknown_sex")
+        check_fields({name: fields.get(name) for name in counts}, dict.fromkeys(counts, int))
+        return ImportReport.from_fields(fields)
+    except UnreadableFileError as error:
+        raise damaged(folder, REPORT, str(error)) from None
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise damaged(folder, REPORT, "holds what this version of DPMed does not know") from None
+
+
+def check_table(folder: Path, facts: CohortFacts, name: str) -> None:
+    """Check that a table of the cohort in `folder` is the one that was stored with it, where its facts tell.
+
+    Raises:
+        CohortError: it is missing, or another one.
+    """
+    if (expected := facts.files.get(name)) is None:
+        return
+    try:
+        is_own = unchanged_digest(folder / name) == expected
+    except OSError:
+        raise damaged(folder, name, "is missing or cannot be read") from None
+    if not is_own:
+        raise damaged(folder, name, "was changed, or is another cohort's")
+
+
+def damaged(folder: Path, name: str, what: str) -> CohortError:
+    """The error that names a cohort that cannot be read, and says what to do."""
+    cohort = folder.name
+    return CohortError(
+        f"Cohort {cohort!r} cannot be read: its {name} {what}. Restore that file from a backup, or remove the cohort with "
+        f"`cohort remove {cohort}` and import it again. Its runs and the record of what they spent are not touched by this."
+    )

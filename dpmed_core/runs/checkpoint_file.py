@@ -1,0 +1,41 @@
+"""The file of a run's last checkpoint; it names its run, so that another run's in its place is never continued from."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from dpmed_core.files import UnreadableFileError, make_way, replacing
+from dpmed_core.training.session import Checkpoint
+
+
+def read_checkpoint(path: Path, run_id: str) -> Checkpoint:
+    """The checkpoint of run `run_id` in `path`.
+
+    Raises:
+        UnreadableFileError: it cannot be read, or is another run's.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            facts = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        if facts.get("run", run_id) != run_id:
+            raise UnreadableFileError("is another run's")
+        return Checkpoint(step=int(facts["step"]), tensors=tensors, elapsed_seconds=float(facts["elapsed_seconds"]))
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError):
+        raise UnreadableFileError("cannot be read") from None
+
+
+def write_checkpoint(path: Path, run_id: str, checkpoint: Checkpoint) -> None:
+    """Replace the checkpoint in `path`, durably."""
+    facts = {"run": run_id, "step": str(checkpoint.step), "elapsed_seconds": repr(checkpoint.elapsed_seconds)}
+    make_way(path)
+    with replacing(path) as draft:
+        save_file(contiguous(checkpoint.tensors), draft, metadata=facts)
+
+
+def contiguous(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """`tensors` as safetensors can store them."""
+    return {name: np.ascontiguousarray(value) for name, value in tensors.items()}

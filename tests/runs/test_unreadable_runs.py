@@ -1,0 +1,263 @@
+"""Every small file of a run, damaged in every way: the others go on, what was spent stays counted, and there is a way out."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dpmed_core.engine.training_task import work_on
+from dpmed_core.errors import DamagedRunError, LedgerError, RunError
+from dpmed_core.evaluation.scores.load_scores import read_scores
+from dpmed_core.installation import Installation
+from dpmed_core.runs.status import RunState, RunStatus
+from dpmed_core.settings import Settings
+from dpmed_core.training.accounting.full_batch import guarantee_full_batch
+from dpmed_core.training.result import SCORE_COLUMNS, RunResult, TrainedModel
+from dpmed_core.training.session import Checkpoint, TrainingSession
+from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
+from tests.conftest import KEY
+from tests.damage import ANY, OBJECT
+from tests.small_runs import make_cohort
+
+STEPS = 20
+FILES = {
+    "request.json": ANY | OBJECT,
+    "progress.json": ANY | OBJECT,
+    "attempts.jsonl": ANY,
+    "checksums.json": ANY,
+    "result.json": ANY | OBJECT,
+    "scores.parquet": ANY,
+    "checkpoint.safetensors": ANY,
+}
+CASES = [(file, damage) for file, damages in FILES.items() for damage in damages]
+SEVERE = [(file, how) for file, how in CASES if how in ("emptied", "deleted", "a folder", "another's", "unknown field")]
+STATES = ("finished", "cancelled")
+
+
+@dataclass
+class PrivateTrainer:
+    """Counts to `STEPS` under a guarantee, with a checkpoint after every fifth step; cancels itself at `stop`."""
+
+    stop: int | None = None
+
+    def __call__(self, installation: Installation, status: RunStatus, session: TrainingSession) -> TrainedModel:
+        target = status.spec.privacy
+        assert target is not None
+        guarantee = guarantee_full_batch(
+            target, noise_multiplier=12.0, steps=STEPS, max_grad_norm=0.3, unit=PrivacyUnit.PATIENT, n_units=22
+        )
+        session.plan(guarantee, STEPS)
+        kept = session.latest()
+        for done in range(kept.step if kept else 0, STEPS):
+            if done == self.stop:
+                installation.runs.cancel(status.run_id)
+            session.step(done, STEPS)
+            if (done + 1) % 5 == 0:
+                session.save(Checkpoint(done + 1, {"w": np.full(3, done, np.float32)}, float(done)))
+        result = RunResult(status.spec, guarantee, elapsed_seconds=1.0, n_parameters=3, n_train_cases=9, n_train_units=22)
+        row = ("0" * 16, "0" * 16, "test", "mass", 1.0, 0.1 * status.spec.seed)
+        return TrainedModel(result, pd.DataFrame([row], columns=list(SCORE_COLUMNS)), {"w": np.full(3, status.spec.seed, np.float32)})
+
+
+@dataclass(frozen=True)
+class Runs:
+    """An installation with a run of each of `STATES`, the same twice more for seeds that nothing happens to, and the specifications."""
+
+    installation: Installation
+    specs: dict[str, RunSpec]
+
+    def run_id(self, name: str) -> str:
+        return self.installation.runs.run_id(self.specs[name])
+
+    def file(self, name: str, file: str) -> Path:
+        return self.installation.runs.root / self.run_id(name) / file
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory, calibrations: Path) -> tuple[Path, dict[str, RunSpec]]:
+    folder = tmp_path_factory.mktemp("runs") / "data"
+    folder.mkdir(mode=0o700)
+    (folder / "secret.key").write_bytes(KEY)
+    installation = Installation.open(Settings(data_dir=folder, workers=1))
+    cohort = make_cohort(installation)
+    specs = {}
+    for seed, name in enumerate([*STATES, *(f"other {state}" for state in STATES)]):
+        specs[name] = RunSpec(cohort.fingerprint, 0, "probe", 1, PrivacyUnit.PATIENT, PrivacyTarget(2.0 + seed, 1e-5), seed=seed)
+        installation.ledger.ask(cohort, [specs[name]])
+        work_on(installation.settings, installation.runs.run_id(specs[name]), trainer=PrivateTrainer(12 if "cancelled" in name else None))
+    return folder, specs
+
+
+@pytest.fixture
+def runs(template: tuple[Path, dict[str, RunSpec]], tmp_path: Path, calibrations: Path) -> Runs:
+    folder = shutil.copytree(template[0], tmp_path / "data")
+    (folder / "calibrations").symlink_to(calibrations) if not (folder / "calibrations").exists() else None
+    return Runs(Installation.open(Settings(data_dir=folder, workers=1)), template[1])
+
+
+def where(file: str) -> str:
+    """The run that has the file and is damaged."""
+    return "cancelled" if file == "checkpoint.safetensors" else "finished"
+
+
+def damage(runs: Runs, file: str, how: str) -> str:
+    """Damage a file and give the run."""
+    FILES[file][how](runs.file(where(file), file), runs.file(f"other {where(file)}", file))
+    return runs.run_id(where(file))
+
+
+def finish(runs: Runs, run_id: str) -> None:
+    """Train what is queued."""
+    work_on(runs.installation.settings, run_id, trainer=PrivateTrainer())
+
+
+@pytest.mark.parametrize(("file", "how"), CASES)
+def test_the_others_go_on_and_nothing_is_counted_less(runs: Runs, file: str, how: str) -> None:
+    here, cohort = runs.installation, runs.installation.cohorts.load("images")
+    before, states = here.ledger.total(cohort), {s.run_id: s.state for s in here.runs.statuses()}
+    content = {path: path.read_bytes() for path in here.runs.root.rglob("*") if path.is_file()}
+    run_id = damage(runs, file, how)
+    content = {path: path.read_bytes() for path in content if path.is_file()}
+    listed = {s.run_id: s.state for s in here.runs.statuses()}
+    assert {*listed, *(run.run_id for run in here.runs.unreadable())} == set(states)
+    assert all(listed[other] is states[other] for other in states if other != run_id)
+    assert all(run_id in run.message and f"its {file}" in run.message for run in here.runs.unreadable())
+    scores = read_scores(here.runs, cohort)
+    assert runs.run_id("other finished") not in (*scores.damaged, *(run.run_id for run in scores.unreadable))
+    if file in ("request.json", "progress.json"):
+        assert [run.run_id for run in scores.unreadable] == ([run_id] if run_id not in listed else [])
+    elif file in ("checksums.json", "result.json", "scores.parquet"):
+        assert scores.damaged == (run_id,) and here.runs.damage(run_id)
+    after = here.ledger.total(cohort)
+    assert after.epsilon >= before.epsilon and after.n_draws >= before.n_draws
+    assert {path: path.read_bytes() for path in content} == content, "looking changes nothing"
+
+
+@pytest.mark.parametrize(("file", "how"), SEVERE)
+def test_there_is_a_way_back_or_out(runs: Runs, file: str, how: str) -> None:
+    here, cohort = runs.installation, runs.installation.cohorts.load("images")
+    spent = here.ledger.total(cohort)
+    run_id = damage(runs, file, how)
+    lost = here.runs.unreadable()
+    if lost and lost[0].spec is None:
+        with pytest.raises(RunError, match="cannot be trained again"):
+            here.runs.retry(run_id)
+        here.ledger.ask(cohort, [runs.specs[where(file)]])  # asking for the same restores the request, and asks for nothing new
+        assert here.runs.status(run_id).state is RunState.FINISHED
+    elif lost or file == "checkpoint.safetensors" or here.runs.is_damaged(run_id):
+        here.runs.retry(run_id)
+        finish(runs, run_id)
+    assert here.runs.status(run_id).state in (RunState.FINISHED, RunState.QUEUED, RunState.CANCELLED)
+    if here.runs.status(run_id).state is RunState.FINISHED:
+        assert not here.runs.is_damaged(run_id) and here.runs.result(run_id).spec == runs.specs[where(file)]
+    total = here.ledger.total(cohort)
+    assert total.epsilon >= spent.epsilon * (1 - 1e-9) and total.n_draws >= spent.n_draws
+    here.runs.withdraw(run_id)
+    assert not any(runs.file(where(file), name).exists() for name in ("scores.parquet", "weights.safetensors", "checkpoint.safetensors"))
+    assert here.ledger.total(cohort).epsilon >= spent.epsilon * (1 - 1e-9)
+
+
+@pytest.mark.parametrize(("file", "how"), [case for case in SEVERE if case[0] in ("request.json", "progress.json")])
+def test_a_cohort_is_removed_with_its_unreadable_run(runs: Runs, file: str, how: str) -> None:
+    run_id = damage(runs, file, how)
+    assert run_id in runs.installation.remove_cohort("images")
+    assert not runs.file(where(file), "scores.parquet").exists() and runs.installation.cohorts.names() == []
+
+
+def test_a_whole_result_is_kept_where_only_the_progress_is_lost(runs: Runs) -> None:
+    run_id = damage(runs, "progress.json", "emptied")
+    weights = runs.file("finished", "weights.safetensors").read_bytes()
+    runs.installation.runs.retry(run_id)
+    status = runs.installation.runs.status(run_id)
+    assert (status.state, status.step, status.total_steps) == (RunState.FINISHED, STEPS, STEPS)
+    assert runs.file("finished", "weights.safetensors").read_bytes() == weights
+
+
+def test_a_state_of_a_later_version_is_unreadable_and_says_so(runs: Runs) -> None:
+    path = runs.file("finished", "progress.json")
+    path.write_text(path.read_text().replace('"finished"', '"archived"'))
+    [run] = runs.installation.runs.unreadable()
+    assert "'archived', which this version of DPMed does not know" in run.message
+    with pytest.raises(DamagedRunError, match="archived"):
+        runs.installation.runs.status(run.run_id)
+
+
+@pytest.fixture
+def without_ledger(runs: Runs) -> Callable[[], None]:
+    """Forgets all entries, as if the runs were of a version that had no ledger."""
+
+    def forget() -> None:
+        for path in runs.installation.settings.data_dir.glob("dpmed.db*"):
+            path.unlink()
+        (runs.installation.settings.data_dir / "ledger-head.json").unlink()
+
+    return forget
+
+
+@pytest.mark.parametrize("how", list(ANY))
+def test_a_lost_record_without_entries_is_charged_whole_from_what_is_left(runs: Runs, without_ledger: Callable[[], None], how: str) -> None:
+    here, cohort = runs.installation, runs.installation.cohorts.load("images")
+    spent = here.ledger.total(cohort)
+    without_ledger()
+    damage(runs, "attempts.jsonl", how)
+    total = here.ledger.total(cohort)
+    # Only what another run's whole record says in its place, and a cut that leaves whole lines, cannot be told from the truth.
+    if how not in ("another's", "truncated"):
+        assert total.epsilon >= spent.epsilon * (1 - 1e-9) and total.n_draws == spent.n_draws
+
+
+@pytest.mark.parametrize("progress", ["emptied", "deleted"])
+def test_with_no_guarantee_left_the_target_counts_and_without_a_target_nothing_private_is_trained(
+    runs: Runs, without_ledger: Callable[[], None], progress: str
+) -> None:
+    here, cohort = runs.installation, runs.installation.cohorts.load("images")
+    without_ledger()
+    for name in ("attempts.jsonl", "result.json"):
+        damage(runs, name, "emptied")
+    damage(runs, "progress.json", progress)
+    book = here.ledger.book()
+    [draw] = [draw for draw in book.draws if draw.run_id == runs.run_id("finished")]
+    assert draw.private and not draw.is_open and book.unknown == ()
+    damage(runs, "request.json", "emptied")
+    assert here.ledger.book().unknown == (f"run {runs.run_id('finished')}",)
+    here.ledger.set_cap(epsilon=100.0, delta=1e-5, name="Officer", reason="test")
+    new = replace(runs.specs["finished"], seed=9)
+    with pytest.raises(LedgerError, match=r"cannot be told of run .* answer for it with `ledger accept`"):
+        here.ledger.ask(cohort, [new])
+    unanswered = {"name": "Officer", "reason": "known", "gaps": [], "unknown": [f"run {runs.run_id('finished')}"]}
+    here.ledger.append("accepted", lambda book: unanswered)
+    assert here.ledger.ask(cohort, [new])[0].state is RunState.QUEUED
+    assert here.ledger.total(cohort).unknown, "answered for, it is still said"
+
+
+def test_another_runs_checkpoint_is_never_continued_from(runs: Runs) -> None:
+    run_id = damage(runs, "checkpoint.safetensors", "another's")
+    assert runs.installation.runs.checkpoint(run_id) is None
+    assert runs.installation.runs.attempts(run_id)[-1]["event"] == "checkpoint-unreadable"
+
+
+def test_a_record_cut_before_its_checkpoints_gives_nothing_back(runs: Runs) -> None:
+    """A run was killed after step 12; its record then lost all that follows its plan, and the next attempt resumes at 10."""
+    here, spec = runs.installation, replace(runs.specs["finished"], seed=7)
+    run_id = here.ledger.ask(here.cohorts.load("images"), [spec])[0].run_id
+
+    class Killed(BaseException):
+        pass
+
+    def killed(installation: Installation, status: RunStatus, session: TrainingSession) -> TrainedModel:
+        original = session.step
+        session.step = lambda done, total: original(done, total) if done < 12 else (_ for _ in ()).throw(Killed)  # type: ignore[method-assign]
+        return PrivateTrainer()(installation, status, session)
+
+    with pytest.raises(Killed):
+        work_on(here.settings, run_id, trainer=killed)
+    path = here.runs.root / run_id / "attempts.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[: next(i for i, line in enumerate(lines) if "planned" in line) + 1]))
+    finish(runs, run_id)
+    draws = [draw for draw in here.ledger.book().draws if draw.run_id == run_id]
+    assert sum(draw.mechanism.steps for draw in draws) >= STEPS + 10
