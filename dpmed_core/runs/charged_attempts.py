@@ -66,8 +66,10 @@ def attempts_of(runs: RunStore, run_id: str) -> list[Attempt]:
                 if last:
                     last.ended(last.reached, "killed")
                 attempts.append(_planned(run_id, len(attempts), event))
-            case "started" | "withdrawn" if last:  # the training lock was free, so that whoever held it had died
-                last.ended(last.reached, "killed")
+            # The training lock was free, so that whoever held it had died; or the disk took nothing, and of the last checkpoint it is told
+            # whether it was stored.
+            case "started" | "withdrawn" | "waiting" if last:
+                last.ended(int(event.get("stored", last.reached)), "killed")
             case "resumed" if last:
                 last.resumed = last.reached = int(event["step"])
             case "checkpoint" if last:

@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
@@ -271,6 +271,19 @@ class RunStore:
             self._drop(run_id, "checksums.json", "scores.parquet", "weights.safetensors", "checkpoint.safetensors", "cancel")
             self.set_progress(run_id, Progress(RunState.WITHDRAWN))
             self.record(run_id, "withdrawn")
+
+    def checkpoint_bytes(self, run_id: str) -> int:
+        """The size of the run's checkpoint, in bytes; 0 where there is none."""
+        path = self.root / run_id / "checkpoint.safetensors"
+        return path.stat().st_size if path.exists() else 0
+
+    def set_waiting(self, run_id: str, message: str) -> None:
+        """Give an open run back to the queue with the reason why it waits, if the disk takes even that."""
+        with suppress(OSError, Timeout), self._state_lock(run_id):
+            progress = self.progress(run_id)
+            waits = progress.state is RunState.QUEUED and progress.message == message
+            if progress.state in OPEN_STATES and not waits:
+                self.set_progress(run_id, replace(progress, state=RunState.QUEUED, seconds_left=None, message=message))
 
     def _request(self, run_id: str) -> dict[str, Any]:
         path = self.root / run_id / "request.json"
