@@ -4,24 +4,32 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import cache, partial
 from pathlib import Path
 
 import streamlit as st
 
 from dpmed_core.demo import start_if_empty
-from dpmed_core.engine.process import ensure_engine
-from dpmed_core.errors import DpmedError
+from dpmed_core.engine.duties import Duties
+from dpmed_core.engine.keeper import LOOK_EVERY_SECONDS, keeper
+from dpmed_core.errors import SettingsError, in_words
 from dpmed_core.files import keep_files_to_owner
-from dpmed_core.inference.store import InferenceRequests
-from dpmed_core.installation import Installation
-from dpmed_core.settings import Settings, load_settings
+from dpmed_core.logs import log_to_file
+from dpmed_core.settings import load_settings
 from dpmed_core.uploads.single_case import remove_left_behind
+from widgets.health import health_routes
 from widgets.viewer.routes import ROUTES
 from widgets.viewer.sessions import pixel_tokens
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_SECONDS, LOOK_AT_ALL_SECONDS = 2.0, 30.0
+
+@cache
+def duties() -> Duties:
+    """What this server does again and again."""
+    settings = load_settings()
+    # Sessions end without notice, and images that are only in memory with them.
+    return keeper(settings, uploads=partial(remove_left_behind, settings), pixels=lambda: pixel_tokens().purge())
 
 
 @asynccontextmanager
@@ -30,8 +38,14 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
     del app
     keep_files_to_owner()
     settings = load_settings()
-    await asyncio.to_thread(start_if_empty, settings)
-    watch = asyncio.create_task(_watch(settings))
+    log_to_file(settings.logs_dir, "server", echo=True)
+    try:
+        await asyncio.to_thread(start_if_empty, settings)
+    except SettingsError:
+        raise  # nothing can be done with this data folder
+    except Exception as error:  # noqa: BLE001 (pages then say what is wrong with the data folder, which a server that does not start cannot)
+        log.warning("the demo cohort is not made: %s", in_words(error))
+    watch = asyncio.create_task(_watch(duties()))
     try:
         yield
     finally:
@@ -40,25 +54,15 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
             await watch
 
 
-async def _watch(settings: Settings) -> None:
+async def _watch(again: Duties) -> None:
+    """Do the duties until the server ends, whatever happens to them."""
     while True:
         try:
-            # In a thread: it reads files, and this event loop serves the pages and their pixels.
-            await asyncio.to_thread(_tidy_and_start_engine, settings)
-        except DpmedError as error:
-            log.warning("%s", error)
-        pixel_tokens().purge()  # sessions end without notice, and images that are only in memory with them
+            # In a thread: they read files, and this event loop serves the pages and their pixels.
+            await asyncio.to_thread(again.look)
+        except Exception as error:  # noqa: BLE001 (no thread could be started: the next look may find one)
+            log.warning("the keeper could not look: %s", in_words(error))
         await asyncio.sleep(LOOK_EVERY_SECONDS)
 
 
-def _tidy_and_start_engine(settings: Settings) -> None:
-    """Remove inference requests and uploads that were left behind, and start an engine where there is work and none is running."""
-    installation = Installation.open(settings)
-    requests = InferenceRequests(installation)
-    requests.clear_old()
-    remove_left_behind(settings)
-    if requests.open_names() or installation.runs.listing(at_most_seconds_old=LOOK_AT_ALL_SECONDS).open:
-        ensure_engine(settings)
-
-
-app = st.App(Path(__file__).parent / "pages" / "frame.py", lifespan=lifespan, routes=ROUTES)
+app = st.App(Path(__file__).parent / "pages" / "frame.py", lifespan=lifespan, routes=[*ROUTES, *health_routes(duties)])

@@ -1,18 +1,25 @@
 """The installation's database of the ledger and of readers' answers: SQLite in the data folder, or PostgreSQL for teams."""
 
+import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from dpmed_core.errors import SettingsError
+from dpmed_core.errors import DpmedError, SettingsError, StorageError
 from dpmed_core.settings import Settings
 
 BUSY_MILLISECONDS = 30_000
 WRITERS_LOCK = 7_224_651
 """Names the lock among PostgreSQL's advisory locks; any number that no other program uses in this database."""
+REFUSED = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR")
+"""How SQLite's names of errors begin where the disk takes nothing. Source: sqlite.org/rescode.html."""
+CLOSED = "the disk of the data folder is full or read-only, or closed to the account that runs DPMed"
 metadata = MetaData()
 """Every table; the module that uses a table defines it here."""
 
@@ -46,28 +53,39 @@ class Database:
     def transaction(self, *, exclusive: bool = False) -> Iterator[Connection]:
         """A connection whose changes are committed when the block ends without an error, and rolled back otherwise.
 
+        Looking needs no writable disk: where the SQLite file cannot be opened for writing, because its disk is full or read-only, the
+        connection reads it, and a change is refused.
+
         Args:
             exclusive: wait until no other exclusive transaction is open, and keep others waiting: for decisions that depend on what is
                 stored, such as whether one more model fits under a cap.
 
         Raises:
             SettingsError: the database cannot be reached or used.
+            StorageError: a change cannot be stored, because the disk is full or read-only.
         """
-        engine = self._engine()
         try:
-            _create_missing_tables(engine)
-            with engine.begin() as connection:
-                if exclusive:
-                    _wait_for_other_writers(connection)
-                yield connection
+            with ExitStack() as opened:
+                engine = self._opened(opened, writing=exclusive)
+                with engine.begin() as connection:
+                    if exclusive:
+                        _wait_for_other_writers(connection)
+                    yield connection
         except SQLAlchemyError as error:
-            # The error's own message may hold parameters of the statement, hence answers of readers: only its type is shown.
-            raise SettingsError(
-                f"The database cannot be used ({type(error).__name__}): check DPMED_DATABASE_URL, that the database server runs, and that "
-                "its disk is not full."
-            ) from None
-        finally:
-            engine.dispose()
+            raise _told(error) from None
+
+    def _opened(self, opened: ExitStack, *, writing: bool) -> Engine:
+        """The SQLAlchemy engine, with all tables; it reads alone where nothing can be written and `writing` is not needed."""
+        try:
+            engine = self._engine()
+            opened.callback(engine.dispose)
+            _create_missing_tables(engine)
+            return engine
+        except (OSError, SQLAlchemyError) as error:
+            told = StorageError(f"The database cannot be written: {CLOSED}.") if isinstance(error, OSError) else _told(error)
+            if writing or self._settings.database_url is not None or not isinstance(told, StorageError):
+                raise told from None
+        return _reading(self._settings.database_path, opened)
 
     def _engine(self) -> Engine:
         """The SQLAlchemy engine for PostgreSQL as configured, else for the SQLite file (mode 0600)."""
@@ -88,11 +106,52 @@ class Database:
         return engine
 
 
+def _reading(path: Path, opened: ExitStack) -> Engine:
+    """The SQLAlchemy engine that reads the SQLite file `path` and changes nothing beside it.
+
+    SQLite reads a file on a read-only disk as long as nothing waits in its write-ahead log; with a log, or with tables that are missing
+    because an earlier version made the file, a temporary copy is read.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    if path.exists() and path.stat().st_size and not (log.exists() and log.stat().st_size):
+        engine = create_engine(f"sqlite:///file:{quote(str(path.absolute()))}?mode=ro&immutable=1&uri=true", poolclass=NullPool)
+        if not _missing_tables(engine):
+            return engine
+    try:
+        folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="dpmed-")))  # mode 0700
+        for part in (path, log):
+            if part.exists():
+                shutil.copyfile(part, folder / part.name)
+    except OSError:
+        raise StorageError(
+            "The database can be read in a temporary copy alone, and there is no space for one: free some for temporary files."
+        ) from None
+    engine = create_engine(f"sqlite:///{folder / path.name}", poolclass=NullPool, hide_parameters=True)
+    _create_missing_tables(engine)
+    # What is written into the copy would be lost: refused, as in the file itself.
+    event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA query_only=ON"))
+    return engine
+
+
+def _told(error: SQLAlchemyError) -> DpmedError:
+    """The error for a user; its own message may hold parameters of the statement, hence answers of readers: only its type is shown."""
+    name = str(getattr(getattr(error, "orig", None), "sqlite_errorname", ""))
+    if name.startswith(REFUSED):
+        return StorageError(f"The database cannot be written: {CLOSED}.")
+    return SettingsError(
+        f"The database cannot be used ({type(error).__name__}): check DPMED_DATABASE_URL, that the database server runs, and that "
+        "its disk is not full."
+    )
+
+
+def _missing_tables(engine: Engine) -> bool:
+    with engine.connect() as connection:
+        return not set(metadata.tables) <= set(inspect(connection).get_table_names())
+
+
 def _create_missing_tables(engine: Engine) -> None:
     """Create the tables that are missing; processes that find them missing at once create them one after another."""
-    with engine.connect() as connection:
-        there = set(inspect(connection).get_table_names())
-    if not set(metadata.tables) <= there:
+    if _missing_tables(engine):
         with engine.begin() as connection:
             _wait_for_other_writers(connection)
             metadata.create_all(connection)

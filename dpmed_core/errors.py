@@ -12,6 +12,7 @@
     │   └── DamagedRunError   stored files of a run cannot be read, or fail their check
     ├── LedgerError           the ledger refuses what was asked: it would pass the cap, or may not leave the house
     ├── EngineError           the training engine cannot be started or reached
+    ├── StorageError          the data folder takes nothing: its disk is full or read-only, or closed to this account
     └── ExportError           a figure or table cannot be written as requested
 
 Any other exception is a defect of DPMed. The command line turns a `DpmedError` into one line
@@ -67,5 +68,25 @@ class EngineError(DpmedError):
     """The training engine cannot be started or reached."""
 
 
+class StorageError(DpmedError):
+    """The data folder takes nothing: its disk is full or read-only, or closed to this account."""
+
+
 class ExportError(DpmedError):
     """A figure or table cannot be written as requested."""
+
+
+def in_words(error: BaseException) -> str:
+    """`error` for a log or a page: the message of a `DpmedError`, of any other its class and place.
+
+    Never the text of another exception, which may hold values from patients' data.
+    """
+    return str(error) if isinstance(error, DpmedError) else f"{type(error).__name__} at {place_of(error)}"
+
+
+def place_of(error: BaseException) -> str:
+    """File and line of the innermost frame that raised `error`."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}" if trace else "an unknown place"

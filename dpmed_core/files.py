@@ -1,13 +1,16 @@
-"""Durable, atomic writes, reading what may be damaged, and files that nobody but their owner can read.
+"""Durable, atomic writes, reading what may be damaged, files for their owner alone, and what a disk that takes nothing says.
 
 Neither a concurrent reader nor a power cut leaves a half-written file in use. What something else did to a small file, `read_object`
 says in words: whoever lists things names that one, and goes on with the others.
 """
 
+import errno
 import json
 import math
 import os
+import re
 import secrets
+import shutil
 import stat
 import time
 from collections.abc import Iterator, Mapping
@@ -18,6 +21,52 @@ from typing import Any
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 """The bits of a mode that let group and others in, 0o077. As a umask: new files get mode 0600, new folders 0700."""
+
+RESERVE_BYTES = 8 << 20
+"""Space that is left alone on the data folder's disk, so that the record of what was spent can be written to the end."""
+REFUSALS = {
+    errno.ENOSPC: "the disk of the data folder is full",
+    errno.EDQUOT: "the disk quota of the data folder is used up",
+    errno.EROFS: "the data folder is on a disk that is read-only",
+    errno.EACCES: "the data folder may not be written by the account that runs DPMed",
+    errno.EPERM: "the data folder may not be written by the account that runs DPMed",
+}
+"""What it means where a write fails with one of these numbers (errno(3))."""
+NUMBER = re.compile(r"(?:errno|os error) (\d+)", re.IGNORECASE)
+SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
+
+
+def storage_reason(error: BaseException) -> str | None:
+    """Why a disk took nothing, where that is what `error` is about; None where it is another error.
+
+    Libraries that write through other languages hide the number in their text: safetensors as "(os error 28)", Arrow as "[errno 28]"; NumPy
+    tells only how much was written.
+    """
+    if isinstance(error, OSError) and error.errno is not None:
+        return REFUSALS.get(error.errno)
+    text = str(error)
+    if (number := NUMBER.search(text)) is not None:
+        return REFUSALS.get(int(number.group(1)))
+    return REFUSALS[errno.ENOSPC] if isinstance(error, OSError) and SHORT_WRITE.search(text) else None
+
+
+def space_reason(folder: Path, needed_bytes: int = 0) -> str | None:
+    """Why nothing more can be written to `folder`; None where it takes `needed_bytes` and leaves the reserve.
+
+    Args:
+        folder: on the disk in question; where it does not exist, the nearest folder above it.
+        needed_bytes: what is to be written.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if os.statvfs(there).f_flag & os.ST_RDONLY:
+        return REFUSALS[errno.EROFS]
+    if not os.access(there, os.W_OK):
+        return REFUSALS[errno.EACCES]
+    free, needed = shutil.disk_usage(there).free, needed_bytes + RESERVE_BYTES
+    mib = 1 << 20
+    if free < needed:
+        return f"the disk of the data folder has {free // mib:,} MiB left, of {-(-needed // mib):,} MiB that are needed"
+    return None
 
 
 def keep_files_to_owner() -> int:
@@ -42,7 +91,7 @@ def restrict_to_owner(folder: Path) -> int:
     """Take the data folder of an earlier version, and all in it, from group and others; how many modes were changed.
 
     A folder that is closed to others (mode 0700) is taken as done, and costs one look. Links are neither followed nor changed. What
-    cannot be changed, because it belongs to another user or was removed meanwhile, stays as it is.
+    cannot be changed, because it belongs to another user, was removed meanwhile or is on a read-only disk, stays as it is.
     """
     if not folder.is_dir() or not folder.stat().st_mode & OTHERS:
         return 0
@@ -53,7 +102,7 @@ def restrict_to_owner(folder: Path) -> int:
 
 def _close_to_others(path: Path) -> bool:
     """Whether the mode of `path` let others in and was changed."""
-    with suppress(PermissionError, FileNotFoundError):
+    with suppress(OSError):  # on a disk that is read-only too
         mode = path.lstat().st_mode
         if not stat.S_ISLNK(mode) and mode & OTHERS:
             path.chmod(stat.S_IMODE(mode) & ~OTHERS)

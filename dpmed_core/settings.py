@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     show_training_counts: bool = Field(
         False, description="pages show exact counts of training images, findings and subgroups too; no guarantee covers them"
     )
+    stall_seconds: float = Field(
+        300, gt=0, description="seconds after which a worker process that uses no processor time and takes no step is ended"
+    )
     engine_idle_seconds: float = Field(300, gt=0, description="seconds without work after which the engine ends itself")
 
     @property
@@ -74,6 +77,11 @@ class Settings(BaseSettings):
     def engine_dir(self) -> Path:
         """Where the engine writes its address, credentials and log."""
         return self.data_dir / "engine"
+
+    @property
+    def logs_dir(self) -> Path:
+        """Where the server writes its log; the engine and its workers write theirs into `engine_dir`."""
+        return self.data_dir / "logs"
 
     @property
     def calibrations_dir(self) -> Path:

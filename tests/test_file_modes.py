@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dpmed_core.engine import cluster, inference_queue
+from dpmed_core.engine import inference_queue, training_queue
 from dpmed_core.engine.process import engine_is_alive
 from dpmed_core.files import OTHERS, append_line, creating_with, restrict_to_owner
 from dpmed_core.installation import Installation
@@ -79,7 +79,7 @@ def test_the_dashboard_creates_nothing_for_others() -> None:
 
 @pytest.mark.parametrize(
     ("task", "inner"),
-    [(cluster.train_run, "engine.training_task.work_on"), (inference_queue.answer_request, "engine.inference_task.answer")],
+    [(training_queue.train_run, "engine.training_task.work_on"), (inference_queue.answer_request, "engine.inference_task.answer")],
 )
 def test_a_worker_that_the_engine_did_not_start_creates_nothing_for_others(task, inner, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(f"dpmed_core.{inner}", lambda settings, name: (tmp_path / name).write_text(""))

@@ -4,6 +4,7 @@ import ctypes
 import logging
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -11,29 +12,29 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from filelock import Timeout
+from filelock import FileLock, Timeout
 
 from dpmed_core.engine.credentials import Credentials, make_credentials
+from dpmed_core.engine.duties import Duties
 from dpmed_core.engine.inference_queue import INFERENCE, InferenceQueue
-from dpmed_core.engine.process import engine_lock
-from dpmed_core.files import keep_files_to_owner, write_json
+from dpmed_core.engine.process import START_SECONDS, accepting_lock, bound_stderr, engine_accepts, engine_lock
+from dpmed_core.engine.training_queue import TRAINING, TrainingQueue
+from dpmed_core.engine.watchdog import Watchdog
+from dpmed_core.engine.worker_tasks import forget_ended_tasks, worker_tasks
+from dpmed_core.errors import in_words
+from dpmed_core.files import write_json
 from dpmed_core.installation import Installation
-from dpmed_core.runs.status import RunStatus
+from dpmed_core.logs import log_to_file
 from dpmed_core.settings import Settings
 
 if TYPE_CHECKING:
-    from distributed import Client, Future, SpecCluster, Worker
+    from distributed import Client, SpecCluster, Worker
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS, IDLE_POLL_SECONDS, IDLE_AFTER_SECONDS = 0.15, 1.0, 20.0
-LOOK_AT_ALL_SECONDS = 30.0
-"""How old the look at the files of all runs may be; what a store changes, in whatever process, shows at once."""
-QUEUED_AHEAD = 2
-"""Runs submitted beyond those that train, so that a worker that becomes free has its next run at once."""
+WATCH_SECONDS = 2.0
 NICENESS, INFERENCE_NICENESS = 15, 5
-TRAINING = "training"
-"""The Dask resource of the engine's own training workers."""
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
 NO_HTTP: dict[str, list[dict[str, object]]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
 """Dask opens HTTP ports on the loopback interface even without its dashboard. Without routes they show other users nothing."""
@@ -46,16 +47,46 @@ class _StopRequested(Exception):  # noqa: N818 (a request, not an error)
 
 def serve(settings: Settings) -> None:
     """Run the engine of this data folder until there is nothing to do; returns at once if another engine runs."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    log_to_file(settings.engine_dir, "engine")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _raise_stop)
     try:
-        with engine_lock(settings), _scheduler(settings) as client:
-            _run_loop(Installation.open(settings), client)
+        with _alone(settings), _scheduler(settings) as client, accepting_lock(settings) as accepting:
+            # Last, because `process.ensure_engine` takes this file with our pid in it as the sign that the engine is ready.
+            facts = {"pid": os.getpid(), "host": socket.gethostname(), "scheduler": client.scheduler_info(n_workers=0)["address"]}
+            write_json(settings.engine_dir / "address.json", facts)
+            log.info("started")
+            _run_loop(Installation.open(settings), client, accepting)
+            log.info("ends: nothing to do")
     except Timeout:
         log.info("another engine is running for this data folder")
     except _StopRequested:
         log.info("stopped by a signal")
+    except Exception as error:
+        log.error("the engine ended: %s", in_words(error))
+        raise
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Hold the engine's lock; one that is ending is waited for, one that takes work is not.
+
+    Raises:
+        Timeout: another engine takes work, or does not end.
+    """
+    deadline, lock = time.monotonic() + START_SECONDS, engine_lock(settings)
+    while True:
+        try:
+            lock.acquire(timeout=1.0)
+            break
+        except Timeout:
+            if engine_accepts(settings) or time.monotonic() > deadline:
+                raise
+    try:
+        forget_ended_tasks(settings)
+        yield
+    finally:
+        lock.release()
 
 
 def _raise_stop(*_: object) -> None:
@@ -64,14 +95,13 @@ def _raise_stop(*_: object) -> None:
 
 @contextmanager
 def _scheduler(settings: Settings) -> "Iterator[Client]":
-    """A client of the scheduler that `settings` names, or of one started here; its address is written into the data folder."""
+    """A client of the scheduler that `settings` names, or of one started here."""
     import dask.config
     from distributed import Client
 
     for name in ("distributed", "distributed.scheduler", "distributed.core", "distributed.nanny", "distributed.worker"):
         logging.getLogger(name).setLevel(logging.WARNING)  # importing distributed has set them to INFO
     if settings.scheduler:
-        write_json(settings.engine_dir / "address.json", {"pid": os.getpid(), "scheduler": settings.scheduler})
         with Client(settings.scheduler) as client:
             yield client
         return
@@ -79,15 +109,22 @@ def _scheduler(settings: Settings) -> "Iterator[Client]":
     dask.config.set(NO_HTTP)
     credentials = make_credentials(settings.engine_dir / "tls")
     with _local_cluster(settings, credentials) as cluster, Client(cluster, security=credentials.security()) as client:
-        client.register_plugin(_worker_setup(), name="worker-setup")
-        # Last, because `process.ensure_engine` takes this file with our pid in it as the sign that the engine is ready.
-        write_json(settings.engine_dir / "address.json", {"pid": os.getpid(), "scheduler": cluster.scheduler_address})
+        client.register_plugin(_worker_setup(settings), name="worker-setup")
         yield client
 
 
 def _local_cluster(settings: Settings, credentials: Credentials) -> "SpecCluster":
     """A scheduler and its workers on this machine: those that train, and one that is kept free for inference requests."""
     from distributed import Nanny, Scheduler, SpecCluster
+
+    class Parent(Nanny):
+        """The parent of a worker process, which ends it at once: a worker holds nothing that is not stored."""
+
+        async def kill(self, timeout: float = 5, reason: str = "nanny-kill") -> None:
+            # Asked to end itself, Python with torch loaded takes many seconds at low priority on a busy machine.
+            if self.pid is not None:
+                os.kill(self.pid, signal.SIGKILL)
+            await super().kill(timeout=timeout, reason=reason)
 
     security, no_dashboard = credentials.security(), {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
     common = {"host": "tls://127.0.0.1", "protocol": "tls://", "security": security, **no_dashboard}
@@ -101,18 +138,19 @@ def _local_cluster(settings: Settings, credentials: Credentials) -> "SpecCluster
     resources = [{TRAINING: 1}] * settings.workers + [{INFERENCE: 1}]
     return SpecCluster(
         scheduler={"cls": Scheduler, "options": {**common, "port": 0}},
-        workers={number: {"cls": Nanny, "options": {**options, "resources": one}} for number, one in enumerate(resources)},
+        workers={number: {"cls": Parent, "options": {**options, "resources": one}} for number, one in enumerate(resources)},
         security=security,
         silence_logs=logging.WARNING,
     )
 
 
-def _worker_setup() -> object:
-    """A plugin that gives workers low priority, ends them with the engine, and loads torch before it is needed."""
+def _worker_setup(settings: Settings) -> object:
+    """A plugin that gives workers a log and low priority, ends them with the engine, and loads torch before it is needed."""
     from distributed import WorkerPlugin
 
     class WorkerSetup(WorkerPlugin):
         def setup(self, worker: "Worker") -> None:
+            log_to_file(settings.engine_dir, f"worker-{worker.name}")
             if worker.state.total_resources.get(INFERENCE):
                 prepare_inference_worker()
             else:
@@ -147,47 +185,61 @@ def _prepare_worker(niceness: int, module: str) -> None:
     threading.Thread(target=load, daemon=True).start()
 
 
-def train_run(settings: Settings, run_id: str) -> None:
-    """Train one run; what is sent to a worker, and imports torch only there."""
-    from dpmed_core.engine.training_task import work_on
+def _run_loop(installation: Installation, client: "Client", accepting: FileLock) -> None:
+    """Submit inference requests and runs, each in the order in which they were queued, until none has been open for the idle time.
 
-    keep_files_to_owner()  # a worker of one's own cluster was not started by the engine
-    work_on(settings, run_id)
+    Before it ends it says that it takes no more work, and then looks once more: what was stored before that is not left behind
+    (`engine.process`).
 
-
-def _run_loop(installation: Installation, client: "Client") -> None:
-    """Submit inference requests and runs, each in the order in which they were queued, until none has been open for the idle time."""
-    settings = installation.settings
-    inference_queue = InferenceQueue(installation, client)
-    resources = {} if settings.scheduler else {TRAINING: 1}
-    capacity = settings.workers + QUEUED_AHEAD
-    futures: dict[str, Future[None]] = {}
-    submissions = 0
-    busy_at = time.monotonic()
-    while time.monotonic() - busy_at < settings.engine_idle_seconds:
-        futures = {run_id: future for run_id, future in futures.items() if not _is_done(run_id, future)}
-        for status in _runs_to_submit(installation, futures)[: capacity - len(futures)]:
-            submissions += 1
-            # Dask returns the known result of a key that it has seen, so a run that is submitted again needs a key of its own.
-            key = f"{status.run_id}-{status.progress.attempt}-{submissions}"
-            options = {"key": key, "priority": -submissions, "pure": False, "resources": resources}
-            futures[status.run_id] = client.submit(train_run, settings, status.run_id, **options)
-        if inference_queue.submit_new() or futures:
-            busy_at = time.monotonic()
-        # Inference requests are looked for as often as ever for some seconds; after that nobody is likely to be working.
-        idle = time.monotonic() - busy_at
-        time.sleep(POLL_SECONDS if idle < IDLE_AFTER_SECONDS else IDLE_POLL_SECONDS)
+    Args:
+        installation: whose requests and runs.
+        client: of the scheduler.
+        accepting: held; the engine takes work as long as it is.
+    """
+    loop = _Loop(installation, client)
+    while True:
+        busy_at = time.monotonic()
+        while time.monotonic() - busy_at < installation.settings.engine_idle_seconds:
+            if loop.turn():
+                busy_at = time.monotonic()
+            # Requests are looked for as often as ever for some seconds; after that nobody is likely to be working.
+            time.sleep(POLL_SECONDS if time.monotonic() - busy_at < IDLE_AFTER_SECONDS else IDLE_POLL_SECONDS)
+        accepting.release()
+        if not loop.turn(at_once=True):
+            return
+        accepting.acquire()
 
 
-def _runs_to_submit(installation: Installation, futures: "dict[str, Future[None]]") -> list[RunStatus]:
-    """The open runs that are not at the scheduler; among them any whose worker died, which then continue from their checkpoint."""
-    return [s for s in installation.runs.listing(at_most_seconds_old=LOOK_AT_ALL_SECONDS).open if s.run_id not in futures]
+class _Loop:
+    """What the engine does again and again; a fault is logged once, and tried again after a delay that doubles up to a minute."""
 
+    def __init__(self, installation: Installation, client: "Client") -> None:
+        self._settings = installation.settings
+        self._inference, self._training = InferenceQueue(installation, client), TrainingQueue(installation, client)
+        self._duties = Duties({"inference": self._submit_requests, "training": self._submit_runs, "watchdog": self._watch})
+        self._watchdog, self._watched_at = Watchdog(installation), 0.0
+        self._at_once = False
 
-def _is_done(run_id: str, future: "Future[None]") -> bool:
-    if not future.done():
-        return False
-    if future.status == "error":
-        # The class alone: an exception's text may hold values from patients' data.
-        log.error("run %s: its worker ended with %s", run_id, type(future.exception()).__name__)
-    return True
+    def turn(self, *, at_once: bool = False) -> bool:
+        """Submit what is due and look at the workers; whether there is work.
+
+        Args:
+            at_once: look at everything now, though it may have been looked at a moment ago.
+        """
+        self._at_once = at_once
+        self._busy = False
+        self._duties.look(at_once=at_once)
+        return self._busy
+
+    def _submit_requests(self) -> None:
+        self._busy |= self._inference.submit_new()
+
+    def _submit_runs(self) -> None:
+        self._busy |= self._training.look_now() if self._at_once else self._training.submit_new()
+
+    def _watch(self) -> None:
+        now = time.monotonic()
+        if now - self._watched_at >= WATCH_SECONDS:
+            self._watched_at = now
+            self._watchdog.look(worker_tasks(self._settings))
+            bound_stderr()

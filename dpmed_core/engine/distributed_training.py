@@ -74,9 +74,11 @@ def _lead(installation: Installation, run_id: str) -> bool:
         return train_with_recipe(here, status, session)
 
     installation.runs.status(run_id)
-    work_on(installation.settings, run_id, trainer=train)
-    if not sent:  # the run was not begun, and the other ranks still wait
-        process_group().broadcast_value(SKIP)
+    try:
+        work_on(installation.settings, run_id, trainer=train)
+    finally:
+        if not sent:  # the run was not begun, and the other ranks still wait
+            process_group().broadcast_value(SKIP)
     return installation.runs.status(run_id).state is RunState.FINISHED
 
 

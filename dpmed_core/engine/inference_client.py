@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpmed_core.engine.process import ensure_engine
-from dpmed_core.errors import DpmedError
+from dpmed_core.errors import DpmedError, in_words
 from dpmed_core.inference.requests import InferenceRequest
 from dpmed_core.inference.status import Stage
 from dpmed_core.inference.store import LIMIT_SECONDS, InferenceRequests
@@ -51,7 +51,7 @@ def _start_engine(requests: InferenceRequests) -> str:
     """Why no engine could be started; empty where one is running."""
     try:
         ensure_engine(requests.installation.settings)
-    except DpmedError as error:
-        log.warning("%s", error)
-        return str(error)
+    except Exception as error:  # noqa: BLE001 (in a thread of its own: the page asks for the state of its request)
+        log.warning("%s", in_words(error))
+        return str(error) if isinstance(error, DpmedError) else f"The engine could not be started ({type(error).__name__}): see its log."
     return ""

@@ -4,6 +4,8 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from dpmed_core.engine.training_queue import has_nanny
+from dpmed_core.engine.worker_tasks import TaskKind, working_on
 from dpmed_core.files import keep_files_to_owner
 from dpmed_core.inference.status import Stage
 from dpmed_core.inference.store import InferenceRequests
@@ -26,7 +28,11 @@ def answer_request(settings: Settings, name: str) -> None:
     from dpmed_core.engine.inference_task import answer
 
     keep_files_to_owner()  # a worker of one's own cluster was not started by the engine
-    answer(settings, name)
+    if not has_nanny():
+        answer(settings, name)
+        return
+    with working_on(settings, TaskKind.REQUEST, name):
+        answer(settings, name)
 
 
 @dataclass(eq=False)

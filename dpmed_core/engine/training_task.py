@@ -7,13 +7,17 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, replace
 
 from filelock import Timeout
 
 from dpmed_core.cohort.split import assign_parts
-from dpmed_core.errors import DpmedError
+from dpmed_core.engine.worker_tasks import worker_tasks
+from dpmed_core.errors import DpmedError, StorageError, in_words, place_of
+from dpmed_core.files import space_reason, storage_reason
 from dpmed_core.installation import Installation
+from dpmed_core.runs.space import in_a_sentence
 from dpmed_core.runs.status import Progress, RunState, RunStatus
 from dpmed_core.settings import Settings
 from dpmed_core.training.result import PrivacyGuarantee, TrainedModel
@@ -27,24 +31,59 @@ MAX_FRUITLESS_ATTEMPTS = 3
 """Attempts in a row that end with the worker's death and without a new checkpoint; a run that exceeds the memory would try for ever."""
 
 GIVEN_UP = "Its worker process died three times without reaching a new checkpoint: check the available memory, then retry."
+GIVEN_UP_HUNG = "Its worker process hung and was ended three times without a new checkpoint: check the disk, see the log, then retry."
 
 Trainer = Callable[[Installation, RunStatus, TrainingSession], TrainedModel]
 
 
-def work_on(settings: Settings, run_id: str, *, trainer: Trainer | None = None) -> None:
+def work_on(settings: Settings, run_id: str, *, trainer: Trainer | None = None, lock_seconds: float = LOCK_WAIT_SECONDS) -> None:
     """Train a run, unless another process is training it or it has ended.
 
     Args:
         settings: the installation's.
         run_id: the run.
         trainer: trains it; None for `train_with_recipe`.
+        lock_seconds: how long to wait for another process to let go of the run.
+
+    Raises:
+        StorageError: the data folder takes nothing; the run stays open.
     """
     installation = Installation.open(settings)
     try:
-        with installation.runs.worker_lock(run_id).acquire(timeout=LOCK_WAIT_SECONDS):
+        with installation.runs.worker_lock(run_id).acquire(timeout=lock_seconds):
             _work_locked(installation, run_id, trainer or train_with_recipe)
     except Timeout:
         log.info("run %s is being trained by another process", run_id)
+    except OSError as error:
+        if (reason := storage_reason(error)) is None:
+            raise
+        raise StorageError(in_a_sentence(reason)) from None
+
+
+def cancel_run(installation: Installation, run_id: str, *, lock_seconds: float = 0.0) -> None:
+    """Stop an open run: at once where no process works on it or that process has been stopped, otherwise at its next step.
+
+    What it spent stays recorded. A worker that takes no step after that is ended by the engine's watchdog.
+
+    Args:
+        installation: whose run.
+        run_id: the run.
+        lock_seconds: how long to wait for its worker to let go of it.
+
+    Raises:
+        RunError: there is no such run, or it has ended.
+        StorageError: the data folder takes nothing.
+    """
+    installation.runs.cancel(run_id)
+    if any([task.end() for task in worker_tasks(installation.settings) if task.name == run_id and task.is_stopped()]):
+        lock_seconds = max(lock_seconds, LOCK_WAIT_SECONDS)
+    # A worker that begins a cancelled run ends it: this process is that worker, where no other is.
+    work_on(installation.settings, run_id, trainer=_trains_nothing, lock_seconds=lock_seconds)
+
+
+def _trains_nothing(installation: Installation, status: RunStatus, session: TrainingSession) -> TrainedModel:
+    """Leaves the run as it is: somebody asked for it again between its cancelling and this."""
+    raise Cancelled
 
 
 def train_with_recipe(installation: Installation, status: RunStatus, session: TrainingSession) -> TrainedModel:
@@ -74,9 +113,9 @@ def _work_locked(installation: Installation, run_id: str, trainer: Trainer) -> N
         runs.set_progress(run_id, replace(status.progress, state=RunState.FINISHED, seconds_left=0.0))
         return
     session = StoredSession(installation, run_id)
-    if not session.begin():
-        return
     try:
+        if not session.begin():
+            return
         model = trainer(installation, status, session)
         session.charge_all()
         # The result before the end is recorded: a finished run always has its result, and an interruption between the two is mended above.
@@ -84,20 +123,18 @@ def _work_locked(installation: Installation, run_id: str, trainer: Trainer) -> N
         session.end(RunState.FINISHED, elapsed_seconds=model.result.elapsed_seconds)
     except Cancelled:
         session.end(RunState.CANCELLED)
+    except StorageError as error:
+        session.wait(str(error))
+        raise
     except DpmedError as error:
         session.end(RunState.FAILED, message=str(error))
     except Exception as error:  # noqa: BLE001 (the one place where any failure of a run becomes its state)
-        log.error("run %s failed with %s at %s", run_id, type(error).__name__, _error_location(error))
-        message = f"Stopped by an unexpected {type(error).__name__} at {_error_location(error)}: retry it, or report this message."
+        if (reason := storage_reason(error)) is not None:
+            session.wait(in_a_sentence(reason))
+            raise StorageError(in_a_sentence(reason)) from None
+        log.error("run %s failed with %s", run_id, in_words(error))
+        message = f"Stopped by an unexpected {type(error).__name__} at {place_of(error)}: retry it, or report this message."
         session.end(RunState.FAILED, message=message)
-
-
-def _error_location(error: BaseException) -> str:
-    """File and line of the innermost frame; never the error's text, which may hold values from patients' data."""
-    trace = error.__traceback__
-    while trace and trace.tb_next:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}" if trace else "an unknown location"
 
 
 class StoredSession:
@@ -126,7 +163,8 @@ class StoredSession:
             self.end(RunState.CANCELLED)
             return False
         if self._fruitless_attempts() >= MAX_FRUITLESS_ATTEMPTS:
-            self.end(RunState.FAILED, message=GIVEN_UP)
+            hung = any(event["event"] == "hung" for event in self._runs.attempts(self._run_id)[-MAX_FRUITLESS_ATTEMPTS:])
+            self.end(RunState.FAILED, message=GIVEN_UP_HUNG if hung else GIVEN_UP)
             return False
         self._progress = Progress(RunState.TRAINING, attempt=self._progress.attempt + 1)
         self._runs.record(self._run_id, "started", attempt=self._progress.attempt, parent=os.getppid())
@@ -183,7 +221,24 @@ class StoredSession:
             raise Cancelled
         if now - self._shown_at >= PROGRESS_EVERY_SECONDS:
             self._shown_at = now
+            # Before the disk is full: the end of this attempt, and all that others have to record, still finds its place.
+            if (reason := space_reason(self._runs.root)) is not None:
+                raise StorageError(in_a_sentence(reason))
             self._runs.set_progress(self._run_id, replace(self._progress, seconds_left=self._seconds_left(now)))
+
+    def wait(self, message: str) -> None:
+        """Give the run back to the queue, because the disk takes nothing: the attempt ends at its last checkpoint, as if it was killed.
+
+        The last is the one that is stored: that another was about to be is recorded, and what it held is gone. What can be written of this
+        is written.
+        """
+        with suppress(OSError, DpmedError):
+            checkpoint = self._runs.checkpoint(self._run_id)
+            there = checkpoint is not None or not self._runs.checkpoint_bytes(self._run_id)  # otherwise it is there and cannot be read
+            stored = {"stored": checkpoint.step if checkpoint else 0} if there else {}
+            self._runs.record(self._run_id, "waiting", attempt=self._progress.attempt, message=message, **stored)
+        self._runs.set_waiting(self._run_id, message)
+        self._settle()
 
     def end(self, state: RunState, *, message: str = "", **facts: object) -> None:
         """Record how this attempt ended and what it had spent.
@@ -219,6 +274,6 @@ class StoredSession:
         for event in reversed(self._runs.attempts(self._run_id)):
             if event["event"] == "started":
                 count += event.get("parent") == os.getppid()
-            elif event["event"] not in ("planned", "resumed", "charged", "checkpoint-unreadable"):
+            elif event["event"] not in ("planned", "resumed", "charged", "checkpoint-unreadable", "hung"):
                 break
         return count

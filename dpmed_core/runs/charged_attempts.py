@@ -88,8 +88,10 @@ def _apply(event: Mapping[str, Any], attempts: list[Attempt], run_id: str) -> No
             if last:
                 last.ended(last.reached, "killed")
             attempts.append(planned)
-        case "started" | "withdrawn" if last:  # the training lock was free, so that whoever held it had died
-            last.ended(last.reached, "killed")
+        # The training lock was free, so that whoever held it had died; or the disk took nothing, and of the last checkpoint it is told
+        # whether it was stored.
+        case "started" | "withdrawn" | "waiting" if last:
+            last.ended(int(event.get("stored", last.reached)), "killed")
         case "resumed" if last:
             last.resumed = last.reached = int(event["step"])
         case "checkpoint" if last:

@@ -22,14 +22,14 @@ state that depends on the state before. Where both are needed, the training lock
 
 import json
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from safetensors.numpy import save_file
 
 from dpmed_core.errors import DamagedRunError, RunError
@@ -375,6 +375,20 @@ class RunStore:
             self.record(run_id, "withdrawn")
             drop(self.root / run_id, CHECKSUMS, SCORES, WEIGHTS, CHECKPOINT, CANCEL)
             self.set_progress(run_id, Progress(RunState.WITHDRAWN))
+
+    def checkpoint_bytes(self, run_id: str) -> int:
+        """The size of the run's checkpoint, in bytes; 0 where there is none."""
+        with suppress(OSError):
+            return (self.root / run_id / CHECKPOINT).stat().st_size
+        return 0
+
+    def set_waiting(self, run_id: str, message: str) -> None:
+        """Give an open run back to the queue with the reason why it waits, if the disk takes even that."""
+        with suppress(OSError, Timeout), self._state_lock(run_id):
+            progress = self.progress(run_id)
+            waits = progress.state is RunState.QUEUED and progress.message == message
+            if progress.state in OPEN_STATES and not waits:
+                self.set_progress(run_id, replace(progress, state=RunState.QUEUED, seconds_left=None, message=message))
 
     def _folder(self, run_id: str) -> Path:
         # A run_id may come from an address or a command line: letters and digits alone name no other folder.

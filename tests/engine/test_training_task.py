@@ -1,17 +1,33 @@
+import shutil
 import threading
 
 import pytest
+from safetensors import SafetensorError
 
-from dpmed_core.engine.training_task import MAX_FRUITLESS_ATTEMPTS, work_on
-from dpmed_core.errors import SpecError
+from dpmed_core.engine.training_task import GIVEN_UP_HUNG, MAX_FRUITLESS_ATTEMPTS, cancel_run, work_on
+from dpmed_core.errors import SpecError, StorageError
+from dpmed_core.files import RESERVE_BYTES
 from dpmed_core.privacy.ledger.ledger import Ledger
+from dpmed_core.runs.charged_attempts import attempts_of
 from dpmed_core.runs.status import Progress, RunState
 from dpmed_core.runs.store import FINISHED_FILES
 from tests.small_runs import N_STEPS
 
+FULL = "Waiting: the disk of the data folder is full. The run goes on by itself when that is mended."
+
 
 class Killed(BaseException):
     """Stands for the death of a worker: nothing of DPMed's catches it."""
+
+
+def full_disk(*_: object, **__: object) -> None:
+    """As the library says it that writes weights."""
+    raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+
+def leave_free(monkeypatch: pytest.MonkeyPatch, n_bytes: int) -> None:
+    """Disks have `n_bytes` left."""
+    monkeypatch.setattr("dpmed_core.files.shutil.disk_usage", lambda _: shutil._ntuple_diskusage(1 << 40, 0, n_bytes))
 
 
 @pytest.fixture
@@ -48,17 +64,79 @@ def test_a_run_that_has_ended_is_not_trained_again(settings, run_id, trainer):
 def test_a_full_disk_at_the_last_file_leaves_no_output_and_is_charged(installation, settings, run_id, trainer, monkeypatch):
     """Scores written before the weights could not be must not be readable; the attempt counts whole all the same."""
 
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("dpmed_core.runs.store.save_file", full)
+    monkeypatch.setattr("dpmed_core.runs.store.save_file", full_disk)
     trainer.at = lambda step: None
     trainer.keeps_checkpoints = False
-    work_on(settings, run_id, trainer=trainer)
-    assert installation.runs.status(run_id).state is RunState.FAILED
+    with pytest.raises(StorageError):
+        work_on(settings, run_id, trainer=trainer)
+    status = installation.runs.status(run_id)
+    assert (status.state, status.message) == (RunState.QUEUED, FULL)
     assert not [path.name for path in (installation.settings.runs_dir / run_id).iterdir() if path.name in FINISHED_FILES]
-    charged = [event["steps"] for event in installation.runs.attempts(run_id) if event["event"] in ("charged", "failed")]
-    assert charged == [N_STEPS, N_STEPS]
+    assert [attempt.steps for attempt in attempts_of(installation.runs, run_id)] == [N_STEPS]
+    assert [draw.is_open for draw in installation.ledger.book().draws] == [False]
+
+
+def test_a_disk_that_is_full_at_a_checkpoint_gives_the_run_back_and_charges_what_is_stored(
+    installation, settings, run_id, trainer, monkeypatch
+):
+    """The library that writes checkpoints hides the number of the error in its text; with space again the run goes on."""
+    trainer.at = lambda step: monkeypatch.setattr("dpmed_core.runs.store.save_file", full_disk) if step == 4 else None
+    for _ in range(2):
+        with pytest.raises(StorageError):
+            work_on(settings, run_id, trainer=trainer)
+    status = installation.runs.status(run_id)
+    assert (status.state, status.message) == (RunState.QUEUED, FULL)
+    assert [attempt.steps for attempt in attempts_of(installation.runs, run_id)] == [4, 0]
+    monkeypatch.undo()
+    trainer.at = lambda step: None
+    work_on(settings, run_id, trainer=trainer)
+    assert trainer.started_from == [0, 4, 4]
+    assert installation.runs.status(run_id).state is RunState.FINISHED
+    assert sum(attempt.steps for attempt in attempts_of(installation.runs, run_id)) == N_STEPS
+    assert not installation.ledger.book().unsettled(run_id)
+
+
+def test_training_stops_before_the_reserve_on_the_disk_is_used_up(installation, settings, run_id, trainer, monkeypatch):
+    trainer.at = lambda step: leave_free(monkeypatch, RESERVE_BYTES - 1) if step == 2 else None
+    monkeypatch.setattr("dpmed_core.engine.training_task.PROGRESS_EVERY_SECONDS", 0)
+    with pytest.raises(StorageError):
+        work_on(settings, run_id, trainer=trainer)
+    status = installation.runs.status(run_id)
+    assert status.state is RunState.QUEUED
+    assert "has 7 MiB left, of 8 MiB that are needed" in status.message
+    assert events(installation, run_id)[-1] == "waiting"
+
+
+def test_a_run_that_waits_for_its_disk_can_be_cancelled_and_owes_only_what_is_stored(installation, settings, run_id, trainer, monkeypatch):
+    trainer.at = lambda step: monkeypatch.setattr("dpmed_core.runs.store.save_file", full_disk) if step == 2 else None
+    with pytest.raises(StorageError):
+        work_on(settings, run_id, trainer=trainer)
+    monkeypatch.undo()
+    cancel_run(installation, run_id)
+    assert installation.runs.status(run_id).state is RunState.CANCELLED
+    assert [attempt.steps for attempt in attempts_of(installation.runs, run_id)] == [2]
+
+
+def test_a_training_run_without_a_worker_is_cancelled_at_once(installation, settings, run_id, trainer):
+    """Its worker died, and no engine is there to notice."""
+    trainer.at = raise_at(3, Killed())
+    with pytest.raises(Killed):
+        work_on(settings, run_id, trainer=trainer)
+    assert installation.runs.status(run_id).state is RunState.TRAINING
+    cancel_run(installation, run_id)
+    assert installation.runs.status(run_id).state is RunState.CANCELLED
+    assert [attempt.is_open for attempt in attempts_of(installation.runs, run_id)] == [False]
+    assert not installation.ledger.book().unsettled(run_id)
+
+
+def test_a_worker_that_hung_again_and_again_is_said_to_have_hung(installation, settings, run_id, trainer):
+    trainer.at = raise_at(0, Killed())
+    for _ in range(MAX_FRUITLESS_ATTEMPTS):
+        with pytest.raises(Killed):
+            work_on(settings, run_id, trainer=trainer)
+        installation.runs.record(run_id, "hung")
+    work_on(settings, run_id, trainer=trainer)
+    assert installation.runs.status(run_id).message == GIVEN_UP_HUNG
 
 
 def test_an_error_that_a_person_can_mend_is_told_in_its_words(installation, settings, run_id, trainer):

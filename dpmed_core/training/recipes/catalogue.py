@@ -21,6 +21,7 @@ class RecipeCard:
         title: a few words for a menu.
         summary: one sentence on what is trained and what is public.
         seconds_per_image: a first estimate of training seconds per training image or volume on one core, until runs have been timed.
+        n_parameters: the trained parameters, with fourteen findings; more findings add a few to the head.
         modalities: the modalities that it takes.
         uses_encoder: whether it starts from the public encoder, which was trained on synthetic images.
     """
@@ -31,6 +32,7 @@ class RecipeCard:
     title: str
     summary: str
     seconds_per_image: float
+    n_parameters: int
     modalities: tuple[Modality, ...]
     uses_encoder: bool = False
 
@@ -43,6 +45,7 @@ PROBE = RecipeCard(
     summary="Fixed features from wavelet scattering and from an encoder that was trained on synthetic images only; "
     "a linear head is trained privately on them. Seconds per run.",
     seconds_per_image=0.002,
+    n_parameters=60_000,
     modalities=(Modality.RADIOGRAPH, Modality.CT),
     uses_encoder=True,
 )
@@ -54,6 +57,7 @@ PAPER = RecipeCard(
     summary="The published architecture (ResNet9 with group normalisation and Mish, NAdam, clipping at 1.5), "
     "narrowed for a small machine; every weight is trained privately. Minutes per run.",
     seconds_per_image=0.2,
+    n_parameters=104_070,
     modalities=(Modality.RADIOGRAPH,),
 )
 FINETUNE = RecipeCard(
@@ -64,6 +68,7 @@ FINETUNE = RecipeCard(
     summary="An encoder that was trained on synthetic images only; the normalisation of its last block and a new head are trained "
     "privately, and all else stays public. Minutes per run.",
     seconds_per_image=0.2,
+    n_parameters=413_182,
     modalities=(Modality.RADIOGRAPH,),
     uses_encoder=True,
 )
@@ -75,6 +80,7 @@ PAPER3D = RecipeCard(
     summary="The published architecture in three dimensions, over volumes of 32 x 48 x 48 voxels in a soft-tissue window (40 ± 200 HU), "
     "narrowed for a small machine; every weight is trained privately. Minutes per run.",
     seconds_per_image=0.5,
+    n_parameters=310_782,
     modalities=(Modality.CT,),
 )
 SLICES = RecipeCard(
@@ -85,6 +91,7 @@ SLICES = RecipeCard(
     summary="Each of 32 slices of 48 x 48 pixels, in a soft-tissue window (40 ± 200 HU), is encoded by a ResNet9 in two dimensions, and "
     "attention weighs the slices; every weight is trained privately. Minutes per run.",
     seconds_per_image=0.8,
+    n_parameters=106_991,
     modalities=(Modality.CT,),
 )
 RECIPES: dict[str, RecipeCard] = {card.name: card for card in (PROBE, PAPER, FINETUNE, PAPER3D, SLICES)}

@@ -1,0 +1,41 @@
+"""The space that a run needs on the disk, and what is said of one that waits for it."""
+
+from dpmed_core.files import space_reason
+from dpmed_core.runs.status import OPEN_STATES, RunStatus
+from dpmed_core.runs.store import RunStore
+from dpmed_core.training.recipes.catalogue import RECIPES
+
+BYTES_PER_PARAMETER = 4 * (1 + 2 * 3)
+"""Of float32: the stored weights, and twice, while one checkpoint replaces another, weights with the optimizer's two moments."""
+SCORES_BYTES = 2 << 20
+"""For scores and records; scores take some 50 bytes a case and finding, compressed to a tenth."""
+
+
+def needed_bytes(runs: RunStore, status: RunStatus) -> int:
+    """The most that the rest of a run writes at once, in bytes: checkpoints, weights and scores.
+
+    By its checkpoint, where it has one, otherwise by the number of parameters on its recipe's card.
+    """
+    if (checkpoint := runs.checkpoint_bytes(status.run_id)) > 0:
+        return 2 * checkpoint + SCORES_BYTES
+    card = RECIPES.get(status.spec.recipe)
+    return (card.n_parameters if card else 0) * BYTES_PER_PARAMETER + SCORES_BYTES
+
+
+def waiting_sentence(runs: RunStore, status: RunStatus, *, times: float = 1.0) -> str | None:
+    """Why an open run waits for its disk, in one sentence; None where it does not.
+
+    Args:
+        runs: the store.
+        status: of the run.
+        times: as many times the space that the run should need.
+    """
+    if status.state not in OPEN_STATES:
+        return None
+    reason = space_reason(runs.root, round(times * needed_bytes(runs, status)))
+    return None if reason is None else in_a_sentence(reason)
+
+
+def in_a_sentence(reason: str) -> str:
+    """What is said of a run that waits for its disk."""
+    return f"Waiting: {reason}. The run goes on by itself when that is mended."
