@@ -11,11 +11,14 @@ import click
 from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
 from dpmed_core.commands.output import json_option, say
 from dpmed_core.commands.spent import spent_on
+from dpmed_core.engine.engine_watch import EngineWatch
 from dpmed_core.engine.process import ensure_engine
+from dpmed_core.engine.training_task import cancel_run
 from dpmed_core.errors import RunError, SpecError
 from dpmed_core.evaluation.planning.held_out import not_judgeable
 from dpmed_core.installation import Installation
 from dpmed_core.runs.plan import parse_delta, parse_epsilons, plan_runs
+from dpmed_core.runs.space import what_holds_up
 from dpmed_core.runs.status import RunState, RunStatus
 from dpmed_core.training.recipes.catalogue import PROBE, RECIPES
 from dpmed_core.training.result import PrivacyGuarantee
@@ -91,7 +94,7 @@ def train(
     )
     status = _queue(installation, specs, cohort_name, wait=wait)[0]
     spent = spent_on(installation, installation.cohorts.load(cohort_name))
-    say(run_facts(installation, status), f"{run_line(status)}\n{spent.sentence}", as_json=as_json)
+    say(run_facts(installation, status), f"{run_line(installation, status)}\n{spent.sentence}", as_json=as_json)
     _exit_with_failures([status])
 
 
@@ -117,7 +120,7 @@ def sweep(
     )
     statuses = _queue(installation, specs, cohort_name, wait=wait)
     spent = spent_on(installation, installation.cohorts.load(cohort_name))
-    readable = "\n".join([*map(run_line, statuses), spent.sentence])
+    readable = "\n".join([*(run_line(installation, s) for s in statuses), spent.sentence])
     say({"runs": [run_facts(installation, s) for s in statuses], "spent": spent.fields}, readable, as_json=as_json)
     _exit_with_failures(statuses)
 
@@ -135,7 +138,7 @@ def runs(context: click.Context, cohort_name: str | None, as_json: bool) -> None
     if cohort_name is not None:
         fingerprint = installation.cohorts.load(cohort_name).fingerprint
         statuses = [s for s in statuses if s.spec.cohort_fingerprint == fingerprint]
-    lines = "\n".join(map(run_line, statuses)) or "No runs yet: queue some with `train` or `sweep`."
+    lines = "\n".join(run_line(installation, s) for s in statuses) or "No runs yet: queue some with `train` or `sweep`."
     say({"runs": [run_facts(installation, s) for s in statuses]}, lines, as_json=as_json)
 
 
@@ -150,7 +153,7 @@ def show_run(run_id: str, as_json: bool) -> None:
     if status.state == RunState.FINISHED:
         facts["scores"] = str(installation.runs.scores_path(run_id).absolute())
     facts["attempts"] = events = [_as_proven(event) for event in installation.runs.attempts(run_id)]
-    readable = [run_line(status), *(f"  {event}" for event in events)]
+    readable = [run_line(installation, status), *(f"  {event}" for event in events)]
     say(facts, "\n".join(readable), as_json=as_json)
 
 
@@ -158,11 +161,11 @@ def show_run(run_id: str, as_json: bool) -> None:
 @click.argument("run_id")
 @json_option
 def cancel(run_id: str, as_json: bool) -> None:
-    """Stop a run at its next step; what it spent stays recorded."""
+    """Stop a run: at its next step, or at once where no process trains it; what it spent stays recorded."""
     installation = Installation.open()
-    installation.runs.cancel(run_id)
+    cancel_run(installation, run_id)
     status = installation.runs.status(run_id)
-    say(run_facts(installation, status), run_line(status), as_json=as_json)
+    say(run_facts(installation, status), run_line(installation, status), as_json=as_json)
 
 
 @runs.command("retry")
@@ -175,13 +178,13 @@ def retry(run_id: str, wait: bool, as_json: bool) -> None:
     installation.runs.retry(run_id)
     ensure_engine(installation.settings)
     status = _wait_for(installation, [run_id])[0] if wait else installation.runs.status(run_id)
-    say(run_facts(installation, status), run_line(status), as_json=as_json)
+    say(run_facts(installation, status), run_line(installation, status), as_json=as_json)
     _exit_with_failures([status])
 
 
 def run_facts(installation: Installation, status: RunStatus) -> dict[str, object]:
     """The facts of a run as JSON values; those of its result that may be handed out, with `guarantee`, once it is finished."""
-    facts = status.to_fields()
+    facts = status.to_fields() | {"message": what_holds_up(installation.runs, status)}
     if status.state == RunState.FINISHED:
         facts |= {k: v for k, v in installation.runs.result(status.run_id).to_fields().items() if k not in NOT_PRINTED}
     return facts
@@ -192,13 +195,14 @@ def _as_proven(event: dict[str, Any]) -> dict[str, Any]:
     return event | {"guarantee": asdict(PrivacyGuarantee.from_fields(event["guarantee"]))} if event.get("guarantee") else event
 
 
-def run_line(status: RunStatus) -> str:
+def run_line(installation: Installation, status: RunStatus) -> str:
     """A run in one line."""
     target = f"epsilon {status.spec.privacy.epsilon:g}, delta {status.spec.privacy.delta:g}" if status.spec.privacy else "non-private"
     state = f"{status.state.value} {status.step}/{status.total_steps}" if status.state == RunState.TRAINING else status.state.value
     split = f", split {status.spec.split_seed}" if status.spec.split_seed else ""  # the usual one, 0, goes without saying
     line = f"{status.run_id}  {status.spec.recipe}  {target}, unit {status.spec.unit.value}, seed {status.spec.seed}{split}  {state}"
-    return f"{line}: {status.message}" if status.message else line
+    message = what_holds_up(installation.runs, status)
+    return f"{line}: {message}" if message else line
 
 
 def _queue(installation: Installation, specs: Sequence[RunSpec], cohort_name: str, *, wait: bool) -> list[RunStatus]:
@@ -214,15 +218,18 @@ def _queue(installation: Installation, specs: Sequence[RunSpec], cohort_name: st
 
 def _wait_for(installation: Installation, run_ids: Sequence[str]) -> list[RunStatus]:
     shown: dict[str, str] = {}
+    watch = EngineWatch(installation.settings)
     while True:
         statuses = [installation.runs.status(run_id) for run_id in run_ids]
         for status in statuses:
-            if shown.get(status.run_id) != status.state.value:
-                shown[status.run_id] = status.state.value
-                click.echo(run_line(status), err=True)
+            waits = what_holds_up(installation.runs, status) if status.state is RunState.QUEUED else ""
+            if shown.get(status.run_id) != (seen := f"{status.state.value}{bool(waits)}"):  # the sentence itself counts free space
+                shown[status.run_id] = seen
+                click.echo(run_line(installation, status), err=True)
         if all(s.state not in (RunState.QUEUED, RunState.TRAINING) for s in statuses):
             return statuses
-        ensure_engine(installation.settings)  # starts another one where the engine has died
+        watch.look()
+        ensure_engine(installation.settings)  # starts another one where the engine has died, or stood still and was ended
         time.sleep(POLL_SECONDS)
 
 

@@ -236,7 +236,9 @@ class StoredSession:
             there = checkpoint is not None or not self._runs.checkpoint_bytes(self._run_id)  # otherwise it is there and cannot be read
             stored = {"stored": checkpoint.step if checkpoint else 0} if there else {}
             self._runs.record(self._run_id, "waiting", attempt=self._progress.attempt, message=message, **stored)
-        self._runs.set_waiting(self._run_id, message)
+            # Only then: the end of an attempt of a queued run would be looked for by nobody.
+            self._progress = replace(self._progress, state=RunState.QUEUED, seconds_left=None, message=message)
+            self._runs.set_progress(self._run_id, self._progress)
         self._settle()
 
     def end(self, state: RunState, *, message: str = "", **facts: object) -> None:

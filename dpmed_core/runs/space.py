@@ -1,6 +1,7 @@
 """The space that a run needs on the disk, and what is said of one that waits for it."""
 
 from dpmed_core.files import space_reason
+from dpmed_core.phrases import duration_in_words
 from dpmed_core.runs.status import OPEN_STATES, RunStatus
 from dpmed_core.runs.store import RunStore
 from dpmed_core.training.recipes.catalogue import RECIPES
@@ -34,6 +35,18 @@ def waiting_sentence(runs: RunStore, status: RunStatus, *, times: float = 1.0) -
         return None
     reason = space_reason(runs.root, round(times * needed_bytes(runs, status)))
     return None if reason is None else in_a_sentence(reason)
+
+
+def what_holds_up(runs: RunStore, status: RunStatus) -> str:
+    """What is to be said of a run beside its state: why it ended or waits, or that it has taken no step for a while; or nothing.
+
+    That the disk takes nothing is looked up now: a worker could not write it down.
+    """
+    if (waits := waiting_sentence(runs, status)) is not None:
+        return waits
+    if status.message or not status.is_slow:
+        return status.message
+    return f"no step for {duration_in_words(status.seconds_without_progress or 0.0)}"
 
 
 def in_a_sentence(reason: str) -> str:

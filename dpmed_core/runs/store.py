@@ -278,12 +278,11 @@ class RunStore:
         return path.stat().st_size if path.exists() else 0
 
     def set_waiting(self, run_id: str, message: str) -> None:
-        """Give an open run back to the queue with the reason why it waits, if the disk takes even that."""
+        """Write down why a queued run waits, if the disk takes even that."""
         with suppress(OSError, Timeout), self._state_lock(run_id):
             progress = self.progress(run_id)
-            waits = progress.state is RunState.QUEUED and progress.message == message
-            if progress.state in OPEN_STATES and not waits:
-                self.set_progress(run_id, replace(progress, state=RunState.QUEUED, seconds_left=None, message=message))
+            if progress.state is RunState.QUEUED and not progress.message:
+                self.set_progress(run_id, replace(progress, message=message))
 
     def _request(self, run_id: str) -> dict[str, Any]:
         path = self.root / run_id / "request.json"
