@@ -79,7 +79,6 @@ def alone(settings: Settings) -> Iterator[None]:
             if engine_accepts(settings) or time.monotonic() > deadline:
                 raise
     try:
-        forget_ended_tasks(settings)
         yield
     finally:
         lock.release()
@@ -240,4 +239,5 @@ class _Loop:
         if now - self._watched_at >= WATCH_SECONDS:
             self._watched_at = now
             self._watchdog.look(worker_tasks(self._settings))
+            forget_ended_tasks(self._settings)
             bound_stderr()
