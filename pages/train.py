@@ -8,10 +8,12 @@ import streamlit as st
 from dpmed_core.cohort.display_names import IMAGE_WORDS, spelled_out
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.engine.process import ensure_engine
+from dpmed_core.engine.training_task import cancel_run
 from dpmed_core.errors import DamagedRunError, DpmedError, LedgerError
 from dpmed_core.phrases import counted, delta_text, duration_in_words
 from dpmed_core.privacy.total_sentence import total_sentence
 from dpmed_core.runs.plan import MOST_SPLITS, estimate_seconds, n_train_units, parse_delta, parse_epsilons, plan_runs
+from dpmed_core.runs.space import what_holds_up
 from dpmed_core.runs.status import OPEN_STATES, RunState, RunStatus, UnreadableRun
 from dpmed_core.runs.store import SECONDS_OLD
 from dpmed_core.training.recipes.catalogue import RECIPES
@@ -146,15 +148,18 @@ def show_run(status: RunStatus) -> None:
     )
     split = f", split {status.spec.split_seed}" if status.spec.split_seed else ""
     what.markdown(f"**{status.spec.recipe}**, {about}, seed {status.spec.seed}{split}")
+    held_up = what_holds_up(installation().runs, status)
     if status.state == RunState.TRAINING and status.total_steps:
-        left = f", {duration_in_words(status.progress.seconds_left)} left" if status.progress.seconds_left else ""
+        left = f", {duration_in_words(status.progress.seconds_left)} left" if status.progress.seconds_left and not held_up else ""
         state.progress(status.step / status.total_steps, f"step {status.step} of {status.total_steps}{left}")
+        if held_up:
+            state.caption(f"{held_up[0].upper()}{held_up[1:]}")
     else:
-        state.markdown(f"{ICONS[status.state]} {status.state.value}" + (f": {status.message}" if status.message else ""))
+        state.markdown(f"{ICONS[status.state]} {status.state.value}" + (f": {held_up}" if held_up else ""))
     if status.progress.planned and status.state in OPEN_STATES:
         state.caption(f"will spend {status.progress.planned.sentence()}")
     if status.state in OPEN_STATES and action.button("Cancel", key=f"cancel-{status.run_id}"):
-        installation().runs.cancel(status.run_id)
+        cancel_run(installation(), status.run_id)
         st.rerun(scope="fragment")
     if status.state is RunState.FINISHED and action.button("Release…", key=f"release-{status.run_id}"):
         open_release(status.run_id)

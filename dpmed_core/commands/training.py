@@ -11,11 +11,14 @@ import click
 from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
 from dpmed_core.commands.output import json_option, say
 from dpmed_core.commands.spent import spent_on
+from dpmed_core.engine.engine_watch import EngineWatch
 from dpmed_core.engine.process import ensure_engine
+from dpmed_core.engine.training_task import cancel_run
 from dpmed_core.errors import RunError, SpecError
 from dpmed_core.evaluation.planning.held_out import not_judgeable
 from dpmed_core.installation import Installation
 from dpmed_core.runs.plan import MOST_SPLITS, parse_delta, parse_epsilons, plan_runs
+from dpmed_core.runs.space import what_holds_up
 from dpmed_core.runs.status import UNREADABLE, RunState, RunStatus, UnreadableRun
 from dpmed_core.training.recipes.catalogue import PROBE, RECIPES
 from dpmed_core.training.result import PrivacyGuarantee
@@ -91,7 +94,7 @@ def train(
     )
     status = _queue(installation, specs, cohort_name, wait=wait)[0]
     spent = spent_on(installation, installation.cohorts.load(cohort_name))
-    say(run_facts(installation, status), f"{run_line(status)}\n{spent.sentence}", as_json=as_json)
+    say(run_facts(installation, status), f"{run_line(installation, status)}\n{spent.sentence}", as_json=as_json)
     _exit_with_failures([status])
 
 
@@ -119,7 +122,7 @@ def sweep(
     )
     statuses = _queue(installation, specs, cohort_name, wait=wait)
     spent = spent_on(installation, installation.cohorts.load(cohort_name))
-    readable = "\n".join([*map(run_line, statuses), spent.sentence])
+    readable = "\n".join([*(run_line(installation, s) for s in statuses), spent.sentence])
     say({"runs": [run_facts(installation, s) for s in statuses], "spent": spent.fields}, readable, as_json=as_json)
     _exit_with_failures(statuses)
 
@@ -138,7 +141,8 @@ def runs(context: click.Context, cohort_name: str | None, as_json: bool) -> None
         fingerprint = installation.cohorts.fingerprint(cohort_name)
         found = [run for run in found if run.may_be_on(fingerprint)]
     facts = [run_facts(installation, run) for run in found]
-    lines = [run_line(run, one["message"] if one["state"] == UNREADABLE else None) for run, one in zip(found, facts, strict=True)]
+    said = [one["message"] if one["state"] == UNREADABLE else None for one in facts]
+    lines = [run_line(installation, run, damage) for run, damage in zip(found, said, strict=True)]
     say({"runs": facts}, "\n".join(lines) or "No runs yet: queue some with `train` or `sweep`.", as_json=as_json)
 
 
@@ -153,7 +157,7 @@ def show_run(run_id: str, as_json: bool) -> None:
     if facts["state"] == RunState.FINISHED:
         facts["scores"] = str(installation.runs.scores_path(run_id).absolute())
     facts["attempts"] = events = [_as_proven(event) for event in installation.runs.attempts(run_id)]
-    readable = [run_line(status), *(f"  {event}" for event in events)]
+    readable = [run_line(installation, status), *(f"  {event}" for event in events)]
     say(facts, "\n".join(readable), as_json=as_json)
 
 
@@ -161,11 +165,11 @@ def show_run(run_id: str, as_json: bool) -> None:
 @click.argument("run_id")
 @json_option
 def cancel(run_id: str, as_json: bool) -> None:
-    """Stop a run at its next step; what it spent stays recorded."""
+    """Stop a run: at its next step, or at once where no process trains it; what it spent stays recorded."""
     installation = Installation.open()
-    installation.runs.cancel(run_id)
+    cancel_run(installation, run_id)
     status = installation.runs.status(run_id)
-    say(run_facts(installation, status), run_line(status), as_json=as_json)
+    say(run_facts(installation, status), run_line(installation, status), as_json=as_json)
 
 
 @runs.command("withdraw")
@@ -181,7 +185,7 @@ def withdraw(run_id: str, yes: bool, as_json: bool) -> None:
     installation.runs.withdraw(run_id)
     installation.ledger.settle(run_id)
     run = installation.runs.look(run_id)
-    say(run_facts(installation, run), f"Withdrawn. {run_line(run)}", as_json=as_json)
+    say(run_facts(installation, run), f"Withdrawn. {run_line(installation, run)}", as_json=as_json)
 
 
 @runs.command("retry")
@@ -194,7 +198,7 @@ def retry(run_id: str, wait: bool, as_json: bool) -> None:
     installation.runs.retry(run_id)
     ensure_engine(installation.settings)
     status = _wait_for(installation, [run_id])[0] if wait else installation.runs.status(run_id)
-    say(run_facts(installation, status), run_line(status), as_json=as_json)
+    say(run_facts(installation, status), run_line(installation, status), as_json=as_json)
     _exit_with_failures([status])
 
 
@@ -204,7 +208,10 @@ def run_facts(installation: Installation, run: RunStatus | UnreadableRun) -> dic
     A run that cannot be read, or whose result is damaged, has the state "unreadable", with what to do as its message.
     """
     facts = run.to_fields()
-    if isinstance(run, UnreadableRun) or run.state != RunState.FINISHED:
+    if isinstance(run, UnreadableRun):
+        return facts
+    facts |= {"message": what_holds_up(installation.runs, run)}
+    if run.state != RunState.FINISHED:
         return facts
     if (message := installation.runs.damage(run.run_id)) is not None:
         return facts | {"state": UNREADABLE, "message": message}
@@ -216,7 +223,7 @@ def _as_proven(event: dict[str, Any]) -> dict[str, Any]:
     return event | {"guarantee": asdict(PrivacyGuarantee.from_fields(event["guarantee"]))} if event.get("guarantee") else event
 
 
-def run_line(run: RunStatus | UnreadableRun, damage: object = None) -> str:
+def run_line(installation: Installation, run: RunStatus | UnreadableRun, damage: object = None) -> str:
     """A run in one line; `damage` says what is wrong with its result."""
     if isinstance(run, UnreadableRun):
         return f"{run.run_id}  {UNREADABLE}: {run.message}"
@@ -227,7 +234,8 @@ def run_line(run: RunStatus | UnreadableRun, damage: object = None) -> str:
     line = f"{status.run_id}  {status.spec.recipe}  {target}, unit {status.spec.unit.value}, seed {status.spec.seed}{split}  {state}"
     if damage is not None:
         return f"{line}, {UNREADABLE}: {damage}"
-    return f"{line}: {status.message}" if status.message else line
+    message = what_holds_up(installation.runs, status)
+    return f"{line}: {message}" if message else line
 
 
 def _queue(installation: Installation, specs: Sequence[RunSpec], cohort_name: str, *, wait: bool) -> list[RunStatus]:
@@ -243,15 +251,18 @@ def _queue(installation: Installation, specs: Sequence[RunSpec], cohort_name: st
 
 def _wait_for(installation: Installation, run_ids: Sequence[str]) -> list[RunStatus]:
     shown: dict[str, str] = {}
+    watch = EngineWatch(installation.settings)
     while True:
         statuses = [installation.runs.status(run_id) for run_id in run_ids]
         for status in statuses:
-            if shown.get(status.run_id) != status.state.value:
-                shown[status.run_id] = status.state.value
-                click.echo(run_line(status), err=True)
+            waits = what_holds_up(installation.runs, status) if status.state is RunState.QUEUED else ""
+            if shown.get(status.run_id) != (seen := f"{status.state.value}{bool(waits)}"):  # the sentence itself counts free space
+                shown[status.run_id] = seen
+                click.echo(run_line(installation, status), err=True)
         if all(s.state not in (RunState.QUEUED, RunState.TRAINING) for s in statuses):
             return statuses
-        ensure_engine(installation.settings)  # starts another one where the engine has died
+        watch.look()
+        ensure_engine(installation.settings)  # starts another one where the engine has died, or stood still and was ended
         time.sleep(POLL_SECONDS)
 
 

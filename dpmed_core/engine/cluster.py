@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from dpmed_core.engine.credentials import Credentials, make_credentials
 from dpmed_core.engine.duties import Duties
@@ -51,12 +51,9 @@ def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _raise_stop)
     try:
-        with _alone(settings), _scheduler(settings) as client, accepting_lock(settings) as accepting:
-            # Last, because `process.ensure_engine` takes this file with our pid in it as the sign that the engine is ready.
-            facts = {"pid": os.getpid(), "host": socket.gethostname(), "scheduler": client.scheduler_info(n_workers=0)["address"]}
-            write_json(settings.engine_dir / "address.json", facts)
+        with alone(settings), _scheduler(settings) as client:
             log.info("started")
-            _run_loop(Installation.open(settings), client, accepting)
+            work_until_idle(settings, client)
             log.info("ends: nothing to do")
     except Timeout:
         log.info("another engine is running for this data folder")
@@ -68,7 +65,7 @@ def serve(settings: Settings) -> None:
 
 
 @contextmanager
-def _alone(settings: Settings) -> Iterator[None]:
+def alone(settings: Settings) -> Iterator[None]:
     """Hold the engine's lock; one that is ending is waited for, one that takes work is not.
 
     Raises:
@@ -83,7 +80,6 @@ def _alone(settings: Settings) -> Iterator[None]:
             if engine_accepts(settings) or time.monotonic() > deadline:
                 raise
     try:
-        forget_ended_tasks(settings)
         yield
     finally:
         lock.release()
@@ -185,29 +181,32 @@ def _prepare_worker(niceness: int, module: str) -> None:
     threading.Thread(target=load, daemon=True).start()
 
 
-def _run_loop(installation: Installation, client: "Client", accepting: FileLock) -> None:
+def work_until_idle(settings: Settings, client: "Client") -> None:
     """Submit inference requests and runs, each in the order in which they were queued, until none has been open for the idle time.
 
     Before it ends it says that it takes no more work, and then looks once more: what was stored before that is not left behind
     (`engine.process`).
 
     Args:
-        installation: whose requests and runs.
+        settings: of the data folder, whose lock this process holds.
         client: of the scheduler.
-        accepting: held; the engine takes work as long as it is.
     """
-    loop = _Loop(installation, client)
-    while True:
-        busy_at = time.monotonic()
-        while time.monotonic() - busy_at < installation.settings.engine_idle_seconds:
-            if loop.turn():
-                busy_at = time.monotonic()
-            # Requests are looked for as often as ever for some seconds; after that nobody is likely to be working.
-            time.sleep(POLL_SECONDS if time.monotonic() - busy_at < IDLE_AFTER_SECONDS else IDLE_POLL_SECONDS)
-        accepting.release()
-        if not loop.turn(at_once=True):
-            return
-        accepting.acquire()
+    loop = _Loop(Installation.open(settings), client)
+    with accepting_lock(settings) as accepting:
+        # Last, because `process.ensure_engine` takes this file with our pid in it as the sign that the engine is ready.
+        facts = {"pid": os.getpid(), "host": socket.gethostname(), "scheduler": client.scheduler_info(n_workers=0)["address"]}
+        write_json(settings.engine_dir / "address.json", facts)
+        while True:
+            busy_at = time.monotonic()
+            while time.monotonic() - busy_at < settings.engine_idle_seconds:
+                if loop.turn():
+                    busy_at = time.monotonic()
+                # Requests are looked for as often as ever for some seconds; after that nobody is likely to be working.
+                time.sleep(POLL_SECONDS if time.monotonic() - busy_at < IDLE_AFTER_SECONDS else IDLE_POLL_SECONDS)
+            accepting.release()
+            if not loop.turn(at_once=True):
+                return
+            accepting.acquire()
 
 
 class _Loop:
@@ -242,4 +241,5 @@ class _Loop:
         if now - self._watched_at >= WATCH_SECONDS:
             self._watched_at = now
             self._watchdog.look(worker_tasks(self._settings))
+            forget_ended_tasks(self._settings)
             bound_stderr()

@@ -11,7 +11,7 @@ from dpmed_core.errors import StorageError, in_words
 from dpmed_core.files import keep_files_to_owner
 from dpmed_core.installation import Installation
 from dpmed_core.runs.index import LOOK_AT_ALL_SECONDS
-from dpmed_core.runs.space import waiting_sentence
+from dpmed_core.runs.space import set_waiting, waiting_sentence
 from dpmed_core.runs.status import RunStatus
 from dpmed_core.settings import Settings
 
@@ -122,7 +122,7 @@ class TrainingQueue:
             sentence = waiting_sentence(self.installation.runs, status, times=self._times.get(status.run_id, 1.0))
             if sentence is not None:
                 self._tell(status.run_id, sentence)
-                self.installation.runs.set_waiting(status.run_id, sentence)
+                set_waiting(self.installation.runs, status.run_id, sentence)
                 self._delay(status.run_id)
             else:
                 self._submit(status)

@@ -17,6 +17,8 @@ from dpmed_core.engine.worker_tasks import worker_tasks
 from dpmed_core.errors import DpmedError, StorageError, in_words, place_of
 from dpmed_core.files import space_reason, storage_reason
 from dpmed_core.installation import Installation
+from dpmed_core.runs.checkpoint_file import checkpoint_bytes
+from dpmed_core.runs.folder import CHECKPOINT
 from dpmed_core.runs.space import in_a_sentence
 from dpmed_core.runs.status import Progress, RunState, RunStatus
 from dpmed_core.settings import Settings
@@ -234,10 +236,12 @@ class StoredSession:
         """
         with suppress(OSError, DpmedError):
             checkpoint = self._runs.checkpoint(self._run_id)
-            there = checkpoint is not None or not self._runs.checkpoint_bytes(self._run_id)  # otherwise it is there and cannot be read
-            stored = {"stored": checkpoint.step if checkpoint else 0} if there else {}
+            is_unreadable = checkpoint is None and checkpoint_bytes(self._runs.root / self._run_id / CHECKPOINT) > 0
+            stored = {} if is_unreadable else {"stored": checkpoint.step if checkpoint else 0}
             self._runs.record(self._run_id, "waiting", attempt=self._progress.attempt, message=message, **stored)
-        self._runs.set_waiting(self._run_id, message)
+            # Only then: the end of an attempt of a queued run would be looked for by nobody.
+            self._progress = replace(self._progress, state=RunState.QUEUED, seconds_left=None, message=message)
+            self._runs.set_progress(self._run_id, self._progress)
         self._settle()
 
     def end(self, state: RunState, *, message: str = "", **facts: object) -> None:

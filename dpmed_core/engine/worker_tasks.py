@@ -108,10 +108,11 @@ def worker_tasks(settings: Settings) -> list[WorkerTask]:
 
 
 def forget_ended_tasks(settings: Settings) -> None:
-    """Remove what killed workers have left; an engine calls it when it starts."""
-    for path in _folder(settings).glob("*.json"):
-        with suppress(OSError):
-            path.unlink()
+    """Remove what workers of this machine have left that were killed; the engine calls it, which is no worker itself."""
+    for task in worker_tasks(settings):
+        if task.host == socket.gethostname() and task.processor_seconds() is None:
+            with suppress(OSError):
+                (_folder(settings) / f"{task.pid}.json").unlink(missing_ok=True)
 
 
 def _folder(settings: Settings) -> Path:

@@ -1,6 +1,7 @@
 """The file of a run's last checkpoint; it names its run, so that another run's in its place is never continued from."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -39,3 +40,10 @@ def write_checkpoint(path: Path, run_id: str, checkpoint: Checkpoint) -> None:
 def contiguous(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """`tensors` as safetensors can store them."""
     return {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+
+
+def checkpoint_bytes(path: Path) -> int:
+    """The size of the checkpoint in `path`, in bytes; 0 where there is none."""
+    with suppress(OSError):
+        return path.stat().st_size
+    return 0

@@ -1,7 +1,15 @@
 """The space that a run needs on the disk, and what is said of one that waits for it."""
 
+from contextlib import suppress
+from dataclasses import replace
+
+from filelock import Timeout
+
 from dpmed_core.files import space_reason
-from dpmed_core.runs.status import OPEN_STATES, RunStatus
+from dpmed_core.phrases import duration_in_words
+from dpmed_core.runs.checkpoint_file import checkpoint_bytes
+from dpmed_core.runs.folder import CHECKPOINT
+from dpmed_core.runs.status import OPEN_STATES, RunState, RunStatus
 from dpmed_core.runs.store import RunStore
 from dpmed_core.training.recipes.catalogue import RECIPES
 
@@ -16,7 +24,7 @@ def needed_bytes(runs: RunStore, status: RunStatus) -> int:
 
     By its checkpoint, where it has one, otherwise by the number of parameters on its recipe's card.
     """
-    if (checkpoint := runs.checkpoint_bytes(status.run_id)) > 0:
+    if (checkpoint := checkpoint_bytes(runs.root / status.run_id / CHECKPOINT)) > 0:
         return 2 * checkpoint + SCORES_BYTES
     card = RECIPES.get(status.spec.recipe)
     return (card.n_parameters if card else 0) * BYTES_PER_PARAMETER + SCORES_BYTES
@@ -34,6 +42,27 @@ def waiting_sentence(runs: RunStore, status: RunStatus, *, times: float = 1.0) -
         return None
     reason = space_reason(runs.root, round(times * needed_bytes(runs, status)))
     return None if reason is None else in_a_sentence(reason)
+
+
+def what_holds_up(runs: RunStore, status: RunStatus) -> str:
+    """What is to be said of a run beside its state: why it ended or waits, or that it has taken no step for a while; or nothing.
+
+    That the disk takes nothing is looked up now: a worker could not write it down.
+    """
+    if (waits := waiting_sentence(runs, status)) is not None:
+        return waits
+    if status.message or not status.is_slow:
+        return status.message
+    return f"no step for {duration_in_words(status.seconds_without_progress or 0.0)}"
+
+
+def set_waiting(runs: RunStore, run_id: str, message: str) -> None:
+    """Give an open run back to the queue with the reason why it waits, if the disk takes even that."""
+    with suppress(OSError, Timeout), runs.state_lock(run_id):
+        progress = runs.progress(run_id)
+        waits = progress.state is RunState.QUEUED and progress.message == message
+        if progress.state in OPEN_STATES and not waits:
+            runs.set_progress(run_id, replace(progress, state=RunState.QUEUED, seconds_left=None, message=message))
 
 
 def in_a_sentence(reason: str) -> str:

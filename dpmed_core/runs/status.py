@@ -1,5 +1,6 @@
 """The status of a training run."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -24,6 +25,7 @@ class RunState(StrEnum):
 UNREADABLE = "unreadable"
 """What lists say in the place of a state where a run cannot be read."""
 OPEN_STATES = (RunState.QUEUED, RunState.TRAINING)
+SLOW_SECONDS, SLOW_STEPS = 60.0, 3
 
 
 @dataclass(frozen=True)
@@ -117,11 +119,26 @@ class RunStatus:
         """Why the run failed."""
         return self.progress.message
 
+    @property
+    def seconds_without_progress(self) -> float | None:
+        """Seconds, by the clock on the wall, since a run in training last took a step or said anything; None for the others."""
+        if self.state is not RunState.TRAINING or not self.progress.updated_at:
+            return None
+        return max(time.time() - self.progress.updated_at, 0.0)  # the clock may have been set back
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether a run in training has said nothing for longer than a minute, and than three of its steps take."""
+        quiet, left, steps_left = self.seconds_without_progress, self.progress.seconds_left, self.total_steps - self.step
+        step_seconds = left / steps_left if left and steps_left > 0 else 0.0
+        return quiet is not None and quiet > max(SLOW_SECONDS, SLOW_STEPS * step_seconds)
+
     def to_fields(self) -> dict[str, object]:
         """The status as plain values for JSON; a non-private run's epsilon is null."""
         spec = asdict(self.spec)
         privacy = spec.pop("privacy") or {"epsilon": None, "delta": None}
-        return {"run_id": self.run_id, "cohort": self.cohort_name, "asked_at": self.asked_at, **spec, **privacy, **asdict(self.progress)}
+        about = {"run_id": self.run_id, "cohort": self.cohort_name, "asked_at": self.asked_at}
+        return {**about, **spec, **privacy, **asdict(self.progress), "seconds_without_progress": self.seconds_without_progress}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ RUN_ID/request.json            the run's specification; written once
        progress.json           how far it is; replaced
        attempts.jsonl          what every attempt did and spent; appended, never removed
        cancel                  present while the run is asked to stop
-       checkpoint.safetensors  the last durable step boundary
+       checkpoint.safetensors  the last durable step
        result.json, scores.parquet, weights.safetensors
        checksums.json          SHA-256 of these three; written last, so its presence means that the result is complete
 
@@ -22,14 +22,14 @@ state that depends on the state before. Where both are needed, the training lock
 
 import json
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from safetensors.numpy import save_file
 
 from dpmed_core.errors import DamagedRunError, RunError
@@ -103,7 +103,7 @@ class RunStore:
         run_id = self.run_id(spec)
         folder = self.root / run_id
         folder.mkdir(parents=True, exist_ok=True)
-        with self._state_lock(run_id):
+        with self.state_lock(run_id):
             if is_run(folder):
                 self.restore_request(spec, cohort_name=cohort_name)
                 if self.status(run_id).state == RunState.WITHDRAWN:
@@ -211,6 +211,10 @@ class RunStore:
         """The lock that the process training the run holds; the operating system releases it when that process dies."""
         return FileLock(self.root / run_id / ".training.lock")
 
+    def state_lock(self, run_id: str) -> FileLock:
+        """The lock that is held around a change of state that depends on the state before."""
+        return FileLock(self.root / run_id / ".state.lock", timeout=30)
+
     def checkpoint(self, run_id: str) -> Checkpoint | None:
         """The last durable checkpoint; None where there is none, or where it cannot be read or is another run's, which is then recorded.
 
@@ -306,7 +310,7 @@ class RunStore:
             raise RunError(f"Run {run_id} is {status.state.value}; only a queued or training run can be cancelled.")
         # The mark first: a worker that starts the run between the two lines finds it and stops.
         (self.root / run_id / CANCEL).touch()
-        with self._state_lock(run_id):
+        with self.state_lock(run_id):
             if self.progress(run_id).state == RunState.QUEUED:
                 self.set_progress(run_id, Progress(RunState.CANCELLED, attempt=status.progress.attempt))
 
@@ -332,7 +336,7 @@ class RunStore:
             if run.state not in (RunState.FAILED, RunState.CANCELLED) and not damaged:
                 raise RunError(f"Run {run_id} is {run.state.value}; only a failed, cancelled or damaged run can be trained again.")
             attempt = run.progress.attempt
-        with self._state_lock(run_id):
+        with self.state_lock(run_id):
             if self.is_complete(run_id) and not self.is_damaged(run_id):
                 self.set_progress(run_id, self._as_finished(run_id, attempt))
                 return
@@ -370,25 +374,11 @@ class RunStore:
         # The mark makes a worker that trains the run stop at its next step and release the lock that is waited for here. Without the lock
         # it could write a checkpoint after the removal.
         (folder / CANCEL).touch()
-        with self.worker_lock(run_id), self._state_lock(run_id):
+        with self.worker_lock(run_id), self.state_lock(run_id):
             # First, while the other files show that the run was trained: a record that lost events is then known to have lost them.
             self.record(run_id, "withdrawn")
             drop(self.root / run_id, CHECKSUMS, SCORES, WEIGHTS, CHECKPOINT, CANCEL)
             self.set_progress(run_id, Progress(RunState.WITHDRAWN))
-
-    def checkpoint_bytes(self, run_id: str) -> int:
-        """The size of the run's checkpoint, in bytes; 0 where there is none."""
-        with suppress(OSError):
-            return (self.root / run_id / CHECKPOINT).stat().st_size
-        return 0
-
-    def set_waiting(self, run_id: str, message: str) -> None:
-        """Give an open run back to the queue with the reason why it waits, if the disk takes even that."""
-        with suppress(OSError, Timeout), self._state_lock(run_id):
-            progress = self.progress(run_id)
-            waits = progress.state is RunState.QUEUED and progress.message == message
-            if progress.state in OPEN_STATES and not waits:
-                self.set_progress(run_id, replace(progress, state=RunState.QUEUED, seconds_left=None, message=message))
 
     def _folder(self, run_id: str) -> Path:
         # A run_id may come from an address or a command line: letters and digits alone name no other folder.
@@ -409,6 +399,3 @@ class RunStore:
             return read_progress(self.root / run_id).state
         except UnreadableFileError:
             return None
-
-    def _state_lock(self, run_id: str) -> FileLock:
-        return FileLock(self.root / run_id / ".state.lock", timeout=30)

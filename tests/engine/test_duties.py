@@ -62,17 +62,17 @@ def test_a_bad_file_does_not_end_the_keeper_and_runs_asked_for_later_get_an_engi
     """The file stands for anything that a page or the engine cannot foresee."""
     started = []
     monkeypatch.setattr(keeper_module, "ensure_engine", started.append)
-    statuses = type(installation.runs).statuses
+    listing = type(installation.runs).listing
 
-    def unreadable(_):
+    def unreadable(_, **__):
         raise KeyError("state")
 
     duties = keeper(settings)
-    monkeypatch.setattr(type(installation.runs), "statuses", unreadable)
+    monkeypatch.setattr(type(installation.runs), "listing", unreadable)
     duties.look()
     assert duties.faults().keys() == {"engine"} and not started
     assert "duty: engine" in {check.name for check in ready_checks(settings, duties) if not check.ok}
-    monkeypatch.setattr(type(installation.runs), "statuses", statuses)
+    monkeypatch.setattr(type(installation.runs), "listing", listing)
     installation.runs.ask(spec, cohort_name="images")
     duties.look(at_once=True)
     assert started == [settings] and duties.faults() == {}

@@ -80,7 +80,7 @@ def test_a_disk_that_is_full_at_a_checkpoint_gives_the_run_back_and_charges_what
     installation, settings, run_id, trainer, monkeypatch
 ):
     """The library that writes checkpoints hides the number of the error in its text; with space again the run goes on."""
-    trainer.at = lambda step: monkeypatch.setattr("dpmed_core.runs.store.save_file", full_disk) if step == 4 else None
+    trainer.at = lambda step: monkeypatch.setattr("dpmed_core.runs.checkpoint_file.save_file", full_disk) if step == 4 else None
     for _ in range(2):
         with pytest.raises(StorageError):
             work_on(settings, run_id, trainer=trainer)
@@ -108,7 +108,7 @@ def test_training_stops_before_the_reserve_on_the_disk_is_used_up(installation, 
 
 
 def test_a_run_that_waits_for_its_disk_can_be_cancelled_and_owes_only_what_is_stored(installation, settings, run_id, trainer, monkeypatch):
-    trainer.at = lambda step: monkeypatch.setattr("dpmed_core.runs.store.save_file", full_disk) if step == 2 else None
+    trainer.at = lambda step: monkeypatch.setattr("dpmed_core.runs.checkpoint_file.save_file", full_disk) if step == 2 else None
     with pytest.raises(StorageError):
         work_on(settings, run_id, trainer=trainer)
     monkeypatch.undo()

@@ -16,7 +16,7 @@ from dpmed_core.engine.engine_watch import LONGEST_QUIET_SECONDS, EngineWatch
 from dpmed_core.engine.process import accepting_lock, engine_lock
 from dpmed_core.engine.training_task import cancel_run
 from dpmed_core.engine.watchdog import CANCEL_SECONDS, STEPS_WITHOUT_A_STEP, Watchdog
-from dpmed_core.engine.worker_tasks import TaskKind, WorkerTask, worker_tasks, working_on
+from dpmed_core.engine.worker_tasks import TaskKind, WorkerTask, forget_ended_tasks, worker_tasks, working_on
 from dpmed_core.files import write_json
 from dpmed_core.runs.status import Progress, RunState
 
@@ -87,8 +87,8 @@ def test_a_worker_that_does_nothing_is_ended_after_the_time_that_is_set(scene, i
     assert not scene.ended
     scene.pass_time(2 * LOOK_SECONDS)
     assert scene.ended == [scene.task]
-    assert [event["event"] for event in installation.runs.attempts(scene.run_id)] == ["hung"]
-    assert "had done nothing for 5 minutes" in installation.runs.attempts(scene.run_id)[0]["message"]
+    last = installation.runs.attempts(scene.run_id)[-1]
+    assert last["event"] == "hung" and "had done nothing for 5 minutes" in last["message"]
 
 
 def test_a_long_computation_before_the_first_step_is_left_alone(scene):
@@ -161,6 +161,17 @@ def test_what_a_worker_works_on_is_known_as_long_as_it_does(settings):
     with working_on(settings, TaskKind.REQUEST, "0123"):
         [task] = worker_tasks(settings)
     assert (task.kind, task.name, task.pid, task.parent) == (TaskKind.REQUEST, "0123", os.getpid(), os.getppid())
+    assert worker_tasks(settings) == []
+
+
+def test_what_a_killed_worker_has_left_is_removed(settings, process):
+    child, thread = process(IDLE)
+    write_json(settings.engine_dir / "working" / f"{child.pid}.json", vars(task_of(child, thread)))
+    forget_ended_tasks(settings)
+    assert [task.pid for task in worker_tasks(settings)] == [child.pid]
+    child.kill()
+    child.wait()
+    forget_ended_tasks(settings)
     assert worker_tasks(settings) == []
 
 
