@@ -12,10 +12,10 @@ from dpmed_core.engine.training_task import cancel_run
 from dpmed_core.errors import DamagedRunError, DpmedError, LedgerError
 from dpmed_core.phrases import counted, delta_text, duration_in_words
 from dpmed_core.privacy.total_sentence import total_sentence
+from dpmed_core.runs.index import SECONDS_OLD
 from dpmed_core.runs.plan import MOST_SPLITS, estimate_seconds, n_train_units, parse_delta, parse_epsilons, plan_runs
 from dpmed_core.runs.space import what_holds_up
 from dpmed_core.runs.status import OPEN_STATES, RunState, RunStatus, UnreadableRun
-from dpmed_core.runs.store import SECONDS_OLD
 from dpmed_core.training.recipes.catalogue import RECIPES
 from dpmed_core.training.result import RunResult
 from dpmed_core.training.spec import PrivacyUnit, RunSpec, default_delta

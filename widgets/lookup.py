@@ -10,8 +10,8 @@ from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import DpmedError
 from dpmed_core.installation import Installation
 from dpmed_core.reporting.figures.style import DARK, LIGHT, Canvas
+from dpmed_core.runs.index import SECONDS_OLD
 from dpmed_core.runs.status import OPEN_STATES, RunStatus, UnreadableRun
-from dpmed_core.runs.store import SECONDS_OLD
 
 BUSY_SECONDS, IDLE_SECONDS = 1.5, 10.0
 P = ParamSpec("P")

@@ -12,7 +12,7 @@ from dpmed_core.privacy.ledger.book import Cap
 from dpmed_core.privacy.ledger.cap import cap_sentence
 from dpmed_core.privacy.ledger.totals import PatientTotals
 from dpmed_core.privacy.total_sentence import total_in_short, total_sentence
-from dpmed_core.runs.store import SECONDS_OLD
+from dpmed_core.runs.index import SECONDS_OLD
 from dpmed_core.training.spec import RunSpec
 from widgets.choices import current_choices
 from widgets.lookup import installation, live

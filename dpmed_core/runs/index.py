@@ -27,8 +27,8 @@ from dpmed_core.training.spec import RunSpec
 
 CHANGED, INDEX = ".changed", ".index.json"
 VERSION = 1
-LOOK_AT_ALL_SECONDS = 30.0
-"""How old the look at the files of all runs may be for who looks often; what a store changes, in whatever process, shows at once."""
+LOOK_AT_ALL_SECONDS, SECONDS_OLD = 30.0, 10.0
+"""How old the look at the files of all runs may be, for the engine and for pages; what a store changes shows at once."""
 WORTH_HANDING_ON = 50
 """Runs that a process had to read before it writes the index file: fewer are read again as fast."""
 CLOCK_TICK_SECONDS = 0.05

@@ -56,15 +56,12 @@ from dpmed_core.runs.folder import (
     run_id_of,
     write_file,
 )
-from dpmed_core.runs.index import Listing, RunIndex, index_of, touch_mark
+from dpmed_core.runs.index import SECONDS_OLD, Listing, RunIndex, index_of, touch_mark
 from dpmed_core.runs.results import SCORES, WEIGHTS, checked, checksums, digest_of, read_result, read_score_table, read_weights
 from dpmed_core.runs.status import OPEN_STATES, Progress, RunState, RunStatus, UnreadableRun
 from dpmed_core.training.result import RunResult, TrainedModel
 from dpmed_core.training.session import Checkpoint
 from dpmed_core.training.spec import RunSpec
-
-SECONDS_OLD = 10.0
-"""How old the look at the files of all runs may be for whoever looks often; the runs of its own cohort are always looked at."""
 
 
 @dataclass(frozen=True)
