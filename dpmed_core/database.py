@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from dpmed_core.errors import DpmedError, SettingsError, StorageError
+from dpmed_core.files import Signature, is_settled, signature_of
 from dpmed_core.settings import Settings
 
 BUSY_MILLISECONDS = 30_000
@@ -48,6 +49,16 @@ class Database:
             raise SettingsError(f"The database cannot be used ({type(error).__name__}): restore it from a backup.") from None
         finally:
             engine.dispose()
+
+    def signature(self) -> tuple[Signature, ...] | None:
+        """Changes with every commit, of any process; None where that cannot be told: of a server, and shortly after a commit."""
+        if self._settings.database_url is not None:
+            return None
+        path, found = self._settings.database_path, []
+        for file in (path, path.with_name(f"{path.name}-wal")):
+            with suppress(OSError):
+                found.append(signature_of(file))
+        return tuple(found) if found and all(map(is_settled, found)) else None
 
     @contextmanager
     def transaction(self, *, exclusive: bool = False) -> Iterator[Connection]:
@@ -95,7 +106,8 @@ class Database:
                 return create_engine(self._settings.database_url, poolclass=NullPool, hide_parameters=True)
             self._settings.data_dir.mkdir(parents=True, exist_ok=True)
             path = self._settings.database_path
-            path.touch(mode=0o600)
+            if not path.exists():  # touching it at each look would look like a commit
+                path.touch(mode=0o600)
             engine = create_engine(f"sqlite:///{path.absolute()}", poolclass=NullPool, hide_parameters=True)
         except (SQLAlchemyError, ImportError) as error:
             raise SettingsError(

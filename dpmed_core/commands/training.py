@@ -17,14 +17,17 @@ from dpmed_core.engine.training_task import cancel_run
 from dpmed_core.errors import RunError, SpecError
 from dpmed_core.evaluation.planning.held_out import not_judgeable
 from dpmed_core.installation import Installation
+from dpmed_core.phrases import counted
 from dpmed_core.runs.plan import MOST_SPLITS, parse_delta, parse_epsilons, plan_runs
 from dpmed_core.runs.space import what_holds_up
-from dpmed_core.runs.status import UNREADABLE, RunState, RunStatus, UnreadableRun
+from dpmed_core.runs.status import OPEN_STATES, UNREADABLE, RunState, RunStatus, UnreadableRun
 from dpmed_core.training.recipes.catalogue import PROBE, RECIPES
 from dpmed_core.training.result import PrivacyGuarantee
 from dpmed_core.training.spec import PrivacyUnit, RunSpec
 
 POLL_SECONDS = 0.3
+NEWEST = 50
+"""How many of the runs that have ended `runs` shows a reader who does not ask for all."""
 NOT_PRINTED = ("spec", "n_train_cases")
 """Fields of a result: the specification is a run's before it is finished, and the number of training images is outside the guarantee."""
 
@@ -129,21 +132,34 @@ def sweep(
 
 @click.group(invoke_without_command=True)
 @click.option("--cohort", "cohort_name", help="Only this cohort's runs.")
+@click.option("--all", "show_all", is_flag=True, help=f"All runs, not only the newest {NEWEST} and those that are open or cannot be read.")
 @json_option
 @click.pass_context
-def runs(context: click.Context, cohort_name: str | None, as_json: bool) -> None:
-    """List the training runs, or show, cancel or retry one."""
+def runs(context: click.Context, cohort_name: str | None, show_all: bool, as_json: bool) -> None:
+    """List the training runs (with --json always all of them), or show, cancel or retry one."""
     if context.invoked_subcommand is not None:
         return
     installation = Installation.open()
-    found: list[RunStatus | UnreadableRun] = [*installation.runs.statuses(), *installation.runs.unreadable()]
+    listing = installation.runs.listing()
+    found: list[RunStatus | UnreadableRun] = [*listing.statuses, *listing.unreadable]
     if cohort_name is not None:
         fingerprint = installation.cohorts.fingerprint(cohort_name)
         found = [run for run in found if run.may_be_on(fingerprint)]
-    facts = [run_facts(installation, run) for run in found]
-    said = [one["message"] if one["state"] == UNREADABLE else None for one in facts]
-    lines = [run_line(installation, run, damage) for run, damage in zip(found, said, strict=True)]
-    say({"runs": facts}, "\n".join(lines) or "No runs yet: queue some with `train` or `sweep`.", as_json=as_json)
+    document = {"runs": [run_facts(installation, run) for run in found]} if as_json else {}
+    readable = "" if as_json else _run_lines(installation, found, show_all=show_all)
+    installation.runs.remember()
+    say(document, readable, as_json=as_json)
+
+
+def _run_lines(installation: Installation, found: Sequence[RunStatus | UnreadableRun], *, show_all: bool) -> str:
+    """The runs for a reader; of those that have ended and can be read, the newest unless `show_all`."""
+    damage = {run.run_id: installation.runs.damage(run.run_id) for run in found if run.state == RunState.FINISHED}
+    ended = [run for run in found if run.state not in (*OPEN_STATES, UNREADABLE) and damage.get(run.run_id) is None]
+    left_out = set() if show_all else {run.run_id for run in ended[:-NEWEST]}
+    lines = [run_line(installation, run, damage.get(run.run_id)) for run in found if run.run_id not in left_out]
+    if left_out:
+        lines.insert(0, f"{counted(len(left_out), 'older run', 'older runs')} of {len(found):,} not shown: `runs --all` lists all.")
+    return "\n".join(lines) or "No runs yet: queue some with `train` or `sweep`."
 
 
 @runs.command("show")
@@ -223,7 +239,7 @@ def _as_proven(event: dict[str, Any]) -> dict[str, Any]:
     return event | {"guarantee": asdict(PrivacyGuarantee.from_fields(event["guarantee"]))} if event.get("guarantee") else event
 
 
-def run_line(installation: Installation, run: RunStatus | UnreadableRun, damage: object = None) -> str:
+def run_line(installation: Installation, run: RunStatus | UnreadableRun, damage: str | None = None) -> str:
     """A run in one line; `damage` says what is wrong with its result."""
     if isinstance(run, UnreadableRun):
         return f"{run.run_id}  {UNREADABLE}: {run.message}"

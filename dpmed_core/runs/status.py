@@ -157,6 +157,11 @@ class UnreadableRun:
     spec: RunSpec | None = None
     cohort_name: str = ""
 
+    @property
+    def state(self) -> str:
+        """What lists say in the place of a state."""
+        return UNREADABLE
+
     def may_be_on(self, fingerprint: str) -> bool:
         """Whether the run is on the data with this fingerprint, as far as can be told."""
         return self.spec is None or self.spec.cohort_fingerprint == fingerprint

@@ -66,6 +66,12 @@ class Entry:
         return {"seq": self.seq, "at": self.at, "kind": self.kind, **self.body, "digest": self.digest}
 
 
+_verified: dict[tuple[str, bytes], tuple[object, list["Entry"], int | None]] = {}
+"""By data folder and key: the database's signature, its entries, and the place of the first that is not genuine."""
+_of_kinds: dict[tuple[object, ...], tuple[object, list["Entry"], bool, "Entry | None"]] = {}
+"""By data folder, key and kinds: the database's signature, the entries, whether the chain is genuine, and its last entry."""
+
+
 @dataclass(frozen=True)
 class Chain:
     """The chain of an installation.
@@ -82,11 +88,44 @@ class Chain:
 
     def entries(self) -> list[Entry]:
         """All entries in their order, as they stand in the database; `broken_at` tells whether they are genuine."""
-        with self.database.transaction() as connection:
-            return read_entries(connection)
+        return self.verified()[0]
+
+    def verified(self) -> tuple[list[Entry], int | None]:
+        """All entries in their order, and the place of the first that is not genuine, None where all are.
+
+        Both are remembered in this process until the database changes.
+        """
+        signature, place = self.database.signature(), (str(self.data_dir), self.key)
+        known = _verified.get(place)
+        if signature is None or known is None or known[0] != signature:
+            with self.database.transaction() as connection:
+                entries = read_entries(connection)
+            known = (signature, entries, self.broken_at(entries))
+            if signature is not None and signature == self.database.signature():  # nobody has written meanwhile
+                _verified[place] = known
+        return list(known[1]), known[2]
+
+    def of_kinds(self, *kinds: str) -> tuple[list[Entry], bool]:
+        """The entries of some kinds in their order, and whether all entries are genuine and none is missing at the end."""
+        signature, place = self.database.signature(), (str(self.data_dir), self.key, *kinds)
+        known = _of_kinds.get(place)
+        if signature is None or known is None or known[0] != signature:
+            entries, broken = self.verified()
+            last = entries[-1] if entries else None
+            known = (signature, [entry for entry in entries if entry.kind in kinds], broken is None, last)
+            if signature is not None:
+                _of_kinds[place] = known
+        _, found, genuine, last = known
+        seq, digest = self.noted_head()
+        # Noted before the end is what another process has appended to since; noted elsewhere is looked up in all of them.
+        at_end = seq == 0 or (last is not None and (seq, digest) == (last.seq, last.digest))
+        return list(found), genuine and (at_end or not self.is_behind(self.entries()))
 
     def head(self) -> Entry | None:
         """The last entry; None where there is none."""
+        known = _verified.get((str(self.data_dir), self.key))
+        if known is not None and known[0] == self.database.signature():
+            return known[1][-1] if known[1] else None
         with self.database.transaction() as connection:
             row = connection.execute(select(ledger_entries).order_by(ledger_entries.c.seq.desc()).limit(1)).first()
         return _entry(row) if row else None

@@ -184,9 +184,7 @@ class Ledger:
 
     def plan_record(self, cohort: Cohort) -> PlanRecord:
         """What was planned for `cohort`; nothing is written."""
-        with self.chain.database.transaction() as connection:
-            stored = read_entries(connection)
-        genuine = self.chain.broken_at(stored) is None and not self.chain.is_behind(stored)
+        stored, genuine = self.chain.of_kinds(PLAN, GAP)
         waiting = [Entry(0, 0.0, PLAN, body, "") for body in not_taken_over(stored, self.chain.data_dir, self.chain.key)]
         return plan_record(cohort, [*stored, *waiting], genuine=genuine)
 
