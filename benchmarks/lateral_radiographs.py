@@ -1,7 +1,8 @@
 """Synthetic radiographs of a chest seen from the side, for the detector of negatives: no real lateral radiograph is at hand.
 
-The thickness that each ray crosses from one flank to the other, of shapes chosen by eye; x runs from the breastbone (-1) to the back (1), y from
-neck (-1) to abdomen (1), in the unit of `dpmed_core/phantoms/chest/anatomy.py`. Both lungs lie behind each other, the arms are raised.
+The thickness that each ray crosses from one flank to the other, of shapes chosen by eye; x runs from the breastbone (-1) to the back
+(1), y from neck (-1) to abdomen (1), in the unit of `dpmed_core/phantoms/chest/anatomy.py`. One lung lies behind the other, the arms
+are raised.
 """
 
 import numpy as np
@@ -26,9 +27,8 @@ def _lateral_radiograph(grid: Grid, rng: np.random.Generator) -> NDArray[np.floa
     diaphragm, curve = rng.uniform(0.2, 0.5), rng.uniform(-0.1, 0.1)
     x, y = grid.x - curve * grid.y**2, grid.y
     total = _wall(grid, x, y, front, back, diaphragm, fat=rng.uniform(0.2, 2.0)) + _bones(x, y, front, back, rng)
-    heart = ellipsoid(
-        grid, (front + rng.uniform(0.3, 0.42), diaphragm - 0.2), (rng.uniform(0.24, 0.36), rng.uniform(0.22, 0.3), rng.uniform(0.25, 0.4)), 0.5
-    )
+    centre = (front + rng.uniform(0.3, 0.42), diaphragm - 0.2)
+    heart = ellipsoid(grid, centre, (rng.uniform(0.24, 0.36), rng.uniform(0.22, 0.3), rng.uniform(0.25, 0.4)), 0.5)
     vessels = ellipsoid(grid, (0.0, -0.3), (0.13, 0.4, 0.15)) + ellipsoid(grid, (0.05, -0.1), (0.12, 0.12, 0.12))
     trachea = ellipsoid(grid, (0.06, -0.65), (0.05, 0.35, 0.1))
     air = rng.uniform(0.75, 1.15) * _lungs(x, y, front, back, diaphragm, apex=rng.uniform(-0.82, -0.65))

@@ -1,11 +1,11 @@
-"""The detector of negatives on whole, cropped, turned, framed and windowed radiographs: how many correct ones it takes for negatives, how many
-negatives it finds.
+"""The detector of negatives on whole, cropped, turned, framed and windowed radiographs.
 
     python -m benchmarks polarity            # the table; needs DPMED_REAL_COHORTS
 
-None of the radiographs was used to fit the weights (`benchmarks/polarity_fit.py`): the patients of one half of the part of ChestX-ray14, a hash
-of whose number says so; the children of PneumoniaMNIST's test part; synthetic radiographs of other seeds. The negative of a view with a black
-frame is one with a white frame, and so on: both are in the table.
+How many correct ones it takes for negatives, and how many negatives it finds. None of the radiographs was used to fit the weights
+(`benchmarks/polarity_fit.py`): the patients of one half of the part of ChestX-ray14, a hash of whose number says so; the children of
+PneumoniaMNIST's test part; synthetic radiographs of other seeds. The negative of a view with a black frame has a white one, and the
+reverse: both are in the table.
 """
 
 import hashlib

@@ -1,15 +1,16 @@
 """Whether a chest radiograph is displayed as a negative, with bright lungs, because its header is wrong or was altered.
 
-The image, less a frame of one grey level, is reduced to `SIDE` x `SIDE` pixels of mean zero and standard deviation one. Three convolutions
-with some ten thousand weights look for what tells bright bone, vessels and letters from dark lung wherever it lies, and add up its mean and its
-maximum. The score is what they say of the image less what they say of its negative, so the score of the negative is the same with the other
-sign, whatever the weights: nothing about the detector prefers one answer.
+The image, less a frame of one grey level, is reduced to `SIDE` x `SIDE` pixels of mean zero and standard deviation one. Three
+convolutions with some nineteen thousand weights look for what tells bright bone, vessels and letters from dark lung wherever it lies; their
+means and maxima are added up. The score is what they say of the image less what they say of its negative: the negative has the same score
+with the other sign, whatever the weights, so nothing about the detector prefers one answer.
 
-A radiograph counts as a negative only below `-CERTAIN`; between, nothing is certain and nothing is changed. What the weights were fitted on
-stands in `polarity.json` beside them; `python -m benchmarks.polarity_fit` fits them, `python -m benchmarks polarity` measures them on patients
-that they were not fitted on.
+A radiograph counts as a negative only below `-CERTAIN`; between that and 0 it is doubtful, which changes nothing but asks for a look. What
+the weights were fitted on stands in `polarity.json` beside them; `python -m benchmarks.polarity_fit` fits them, and
+`python -m benchmarks polarity` measures them on patients that they were not fitted on.
 """
 
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
@@ -23,7 +24,7 @@ SIDE, SAMPLED_SIDE = 48, 256
 CERTAIN = 1.0
 """Size of the score, in logits, from which on it counts."""
 FRAME, LEAST_SIDE = 0.02, 8
-"""Outer rows and columns whose grey values differ by no more than this are a frame; an image with fewer pixels a side within it is left whole."""
+"""Outer rows and columns whose grey values differ by at most this are a frame, unless less than `LEAST_SIDE` pixels a side remain."""
 FARTHEST = 4.0
 """Grey values farther from the mean, in standard deviations, count as this far."""
 STRIDE = 2
@@ -33,9 +34,23 @@ WEIGHTS = Path(__file__).with_suffix(".safetensors")
 Weights = dict[str, NDArray[np.float32]]
 
 
+class Polarity(StrEnum):
+    """What a chest radiograph looks like: displayed as usual, with dark lungs; rather a negative than not; a negative."""
+
+    USUAL = "usual"
+    DOUBTFUL = "doubtful"
+    NEGATIVE = "negative"
+
+
+def polarity_of(image: NDArray[np.float32]) -> Polarity:
+    """What `image` `[rows, columns]` in [0, 1], a chest radiograph, looks like."""
+    score = polarity_score(image)
+    return Polarity.NEGATIVE if score < -CERTAIN else Polarity.DOUBTFUL if score < 0 else Polarity.USUAL
+
+
 def is_negative(image: NDArray[np.float32]) -> bool:
-    """Whether `image` `[rows, columns]` in [0, 1], a chest radiograph, certainly shows bright lungs beside a dark mediastinum."""
-    return polarity_score(image) < -CERTAIN
+    """Whether `image` `[rows, columns]` in [0, 1], a chest radiograph, looks like a negative, beyond doubt as `CERTAIN` draws it."""
+    return polarity_of(image) is Polarity.NEGATIVE
 
 
 def polarity_score(image: NDArray[np.float32], weights: Weights | None = None) -> float:
@@ -58,14 +73,14 @@ def shipped_weights() -> Weights:
 
 
 def reduced(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The image without its frame at `SIDE` x `SIDE` pixels, with mean zero and standard deviation one; zero everywhere if it is constant."""
+    """The image without its frame, `[SIDE, SIDE]`, of mean zero and standard deviation one; zero everywhere if it is constant."""
     step = max(1, min(image.shape) // SAMPLED_SIDE)  # thinned out first: the reduction then costs the same for every size
     sampled = np.ascontiguousarray(_without_frame(image[::step, ::step]))
     way = Image.Resampling.BOX if min(sampled.shape) >= 2 * SIDE else Image.Resampling.BILINEAR
     small = np.asarray(Image.fromarray(sampled).resize((SIDE, SIDE), way), dtype=np.float32)
     if np.ptp(small) < 1e-5:
         return np.zeros_like(small)
-    return np.clip((small - small.mean()) / (small.std() + 1e-6), -FARTHEST, FARTHEST)
+    return np.asarray(np.clip((small - small.mean()) / (small.std() + 1e-6), -FARTHEST, FARTHEST), dtype=np.float32)
 
 
 def _without_frame(image: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -87,7 +102,7 @@ def _evidence(images: NDArray[np.float32], weights: Weights) -> NDArray[np.float
 
 
 def _convolved(maps: NDArray[np.float32], kernels: NDArray[np.float32], bias: NDArray[np.float32]) -> NDArray[np.float32]:
-    """`maps` `[n, channels, rows, columns]`, zero beyond their edges, convolved with `kernels` `[out, channels, k, k]` at every second pixel."""
+    """`maps` `[n, channels, rows, columns]`, zero beyond their edges, convolved with `kernels` `[out, channels, k, k]`."""
     size = kernels.shape[-1]
     padded = np.pad(maps, ((0, 0), (0, 0), (size // 2, size // 2), (size // 2, size // 2)))
     windows = sliding_window_view(padded, (size, size), axis=(2, 3))[:, :, ::STRIDE, ::STRIDE]

