@@ -23,9 +23,9 @@ from dpmed_core.imaging.polarity import CERTAIN, Weights, polarity_score
 from dpmed_core.phantoms.chest.population import draw_population
 from dpmed_core.phantoms.chest.radiograph import render_radiographs
 
-Film = NDArray[np.float32]
-Images = list[Film]
-View = Callable[[Film], Film]
+Pixels = NDArray[np.float32]
+Images = list[Pixels]
+View = Callable[[Pixels], Pixels]
 FIT_HALF, MEASURED_HALF = 0, 1
 N_DEMO, DEMO_SEED, N_LATERAL = 400, 0, 200
 FRAME = 0.12
@@ -33,7 +33,7 @@ FRAME = 0.12
 
 
 def _crop(top: float, bottom: float, left: float, right: float) -> View:
-    def cut(image: Film) -> Film:
+    def cut(image: Pixels) -> Pixels:
         rows, columns = image.shape
         return np.ascontiguousarray(image[int(top * rows) : int(bottom * rows), int(left * columns) : int(right * columns)])
 
@@ -49,14 +49,14 @@ def _framed(grey: float) -> View:
 
 
 def _beside(grey: float) -> View:
-    """The image with an empty strip on one side, as of a narrow film on a wide plate."""
+    """The image with an empty strip on one side, as of a narrow exposure on a wide detector."""
     return lambda image: np.pad(image, ((0, 0), (0, round(0.4 * image.shape[1]))), constant_values=grey)
 
 
 def _lettered(grey: float) -> View:
     """The image with an L and an I in its upper left corner, an eighth of its height."""
 
-    def written(image: Film) -> Film:
+    def written(image: Pixels) -> Pixels:
         rows, columns = image.shape
         tall, wide, start, left = rows // 8, columns // 24 + 1, rows // 16, columns // 16
         shown = image.copy()
@@ -71,7 +71,7 @@ def _lettered(grey: float) -> View:
 def _windowed(low: float, high: float) -> View:
     """The image between two quantiles of its grey values, black below and white above."""
 
-    def shown(image: Film) -> Film:
+    def shown(image: Pixels) -> Pixels:
         darkest, brightest = np.quantile(image, (low, high))
         return np.asarray(np.clip((image - darkest) / max(brightest - darkest, 1e-3), 0, 1), dtype=np.float32)
 
@@ -135,7 +135,7 @@ def rows_of(name: str, images: Images, weights: Weights | None = None) -> Iterat
         yield {"radiographs": name, "view": view, "n": len(images), "false_positives": round(false, 4), "negatives_found": round(found, 4)}
 
 
-def shares(images: Iterable[Film], view: str, weights: Weights | None = None) -> tuple[float, float]:
+def shares(images: Iterable[Pixels], view: str, weights: Weights | None = None) -> tuple[float, float]:
     """The shares of correct images taken for negatives and of negatives found, in one of the `VIEWS`."""
     correct = [VIEWS[view](image) for image in images]
     scores = [np.array([polarity_score(image, weights) for image in shown]) for shown in (correct, [1 - one for one in correct])]

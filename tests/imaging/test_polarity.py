@@ -61,15 +61,15 @@ def test_what_the_fit_sees_are_images():
 @pytest.mark.slow
 @pytest.mark.parametrize("view", VIEWS)
 def test_of_real_radiographs_whole_or_not_one_in_a_hundred_at_most_is_taken_for_a_negative(real_cohorts, monkeypatch, view):
-    """The patients that the weights were not fitted on."""
+    """Every second one of the patients that the weights were not fitted on; all of them: `python -m benchmarks polarity`."""
     monkeypatch.setenv("DPMED_REAL_COHORTS", str(real_cohorts))
-    false, found = shares(adults(MEASURED_HALF), view)
+    false, found = shares(adults(MEASURED_HALF)[::2], view)
     assert false <= MOST_FALSE and found >= LEAST_FOUND
 
 
 @pytest.mark.slow
 def test_so_is_it_of_the_demos():
-    images = synthetic(0)[:80]
+    images = synthetic(0)[:40]
     for view in VIEWS:
         false, found = shares(images, view)
         assert false <= MOST_FALSE and found >= LEAST_FOUND, view
