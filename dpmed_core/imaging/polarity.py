@@ -1,102 +1,110 @@
 """Whether a chest radiograph is displayed as a negative, with bright lungs, because its header is wrong or was altered.
 
-The image is reduced to `SIDE` x `SIDE` pixels with mean zero and standard deviation one. `features` measures what does not depend on where
-the lungs lie: whether the grey levels have a long dark or a long bright tail, over the whole image and in thin structures of three
-sizes (ribs, vessels and letters are bright), whether dark regions have more structure than bright ones, and how bright edges, middle, rows
-and columns are. Every feature of the negative is the feature of the image with the other sign, and so is the score, their weighted sum.
+The image, less a frame of one grey level, is reduced to `SIDE` x `SIDE` pixels of mean zero and standard deviation one. Three
+convolutions with some nineteen thousand weights look for what tells bright bone, vessels and letters from dark lung wherever it lies; their
+means and maxima are added up. The score is what they say of the image less what they say of its negative: the negative has the same score
+with the other sign, whatever the weights, so nothing about the detector prefers one answer.
 
-A radiograph counts as a negative only below `-CERTAIN`; between, nothing is certain and nothing is changed. The weights are those of a
-logistic regression without intercept (`python -m benchmarks.polarity --fit`) on whole, cropped and turned radiographs: of children
-(PneumoniaMNIST, CC BY 4.0), of half the patients of a part of ChestX-ray14, and synthetic ones. `python -m benchmarks polarity` measures it
-on the other half.
-
-Source: Yang et al. 2023, doi 10.1038/s41597-022-01721-8; Wang et al. 2017, doi 10.1109/CVPR.2017.369.
+A radiograph counts as a negative only below `-CERTAIN`; between that and 0 it is doubtful, which changes nothing but asks for a look. What
+the weights were fitted on stands in `polarity.json` beside them; `python -m benchmarks.polarity_fit` fits them, and
+`python -m benchmarks polarity` measures them on patients that they were not fitted on.
 """
 
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from PIL import Image
+from safetensors.numpy import load_file
 
-SIDE, SAMPLED_SIDE = 32, 256
-CERTAIN = 2.2
+SIDE, SAMPLED_SIDE = 48, 256
+CERTAIN = 1.0
 """Size of the score, in logits, from which on it counts."""
-QUANTILES = (0.02, 0.1, 0.25, 0.75, 0.9, 0.98)
-FINE_SIGMAS, COARSER = (0.7, 1.5, 3.0), 1.6
-"""Standard deviations, in reduced pixels, of the structures that are measured, and the ratio of both Gaussians of a difference."""
-EDGE_ROWS, EDGE_COLUMNS, MIDDLE = 4, 3, slice(10, 22)
-LARGEST_SKEWNESS = 8.0
-# fmt: off
-WEIGHTS = np.array(
-    (
-        -8.129, -5.841, 3.155, -1.552, -5.397, -1.539, -31.01, 0.04894,
-        -7.819, -4.286, 3.978, -2.895, 4.212, -0.6572, 1.942, -3.439,
-        2.466, 2.433, -2.516, 0.05408, -0.008891, 8.113, 2.38,
-    )
-)
-# fmt: on
+FRAME, LEAST_SIDE = 0.02, 8
+"""Outer rows and columns whose grey values differ by at most this are a frame, unless less than `LEAST_SIDE` pixels a side remain."""
+FARTHEST = 4.0
+"""Grey values farther from the mean, in standard deviations, count as this far."""
+STRIDE = 2
+LAYERS = ("first", "second", "third")
+WEIGHTS = Path(__file__).with_suffix(".safetensors")
+
+Weights = dict[str, NDArray[np.float32]]
+
+
+class Polarity(StrEnum):
+    """What a chest radiograph looks like: displayed as usual, with dark lungs; rather a negative than not; a negative."""
+
+    USUAL = "usual"
+    DOUBTFUL = "doubtful"
+    NEGATIVE = "negative"
+
+
+def polarity_of(image: NDArray[np.float32]) -> Polarity:
+    """What `image` `[rows, columns]` in [0, 1], a chest radiograph, looks like."""
+    score = polarity_score(image)
+    return Polarity.NEGATIVE if score < -CERTAIN else Polarity.DOUBTFUL if score < 0 else Polarity.USUAL
 
 
 def is_negative(image: NDArray[np.float32]) -> bool:
-    """Whether `image` `[rows, columns]` in [0, 1], a chest radiograph, certainly shows bright lungs beside a dark mediastinum."""
-    return polarity_score(image) < -CERTAIN
+    """Whether `image` `[rows, columns]` in [0, 1], a chest radiograph, looks like a negative, beyond doubt as `CERTAIN` draws it."""
+    return polarity_of(image) is Polarity.NEGATIVE
 
 
-def polarity_score(image: NDArray[np.float32]) -> float:
-    """The weighted sum of the features: above 0 for a correct image, below 0 for a negative, 0 for a constant one."""
-    return float(features(image) @ WEIGHTS)
+def polarity_score(image: NDArray[np.float32], weights: Weights | None = None) -> float:
+    """The log-odds that `image` is no negative: above 0 for a correct image, below 0 for a negative, 0 for a constant one.
+
+    Args:
+        image: `[rows, columns]` in [0, 1].
+        weights: other ones than those that ship with DPMed.
+    """
+    small = reduced(image)
+    both = np.stack([small, small[:, ::-1]])[:, None]
+    said = _evidence(np.concatenate([both, -both]), shipped_weights() if weights is None else weights)
+    return float((said[:2] - said[2:]).mean())
 
 
-def features(image: NDArray[np.float32]) -> NDArray[np.float64]:
-    """What the score is made of `[23]`; the features of `1 - image` are those of `image` with the other sign."""
-    small = _reduced(image)
-    low, lower, quarter, upper, higher, high = np.quantile(small, QUANTILES)
-    found = [_skewness(small), float(np.median(small)), low + high, lower + higher, quarter + upper]
-    for sigma in FINE_SIGMAS:
-        fine = _blurred(small, sigma) - _blurred(small, sigma * COARSER)
-        found += [_skewness(fine), _agreement(np.abs(fine), _blurred(small, 2 * sigma))]
-    rises = np.hypot(*np.gradient(_blurred(small, FINE_SIGMAS[0])))
-    edge = np.concatenate([small[0], small[-1], small[:, 0], small[:, -1]])
-    columns, rows = small.mean(axis=0), small.mean(axis=1)
-    found += [
-        _agreement(rises, small),
-        -edge.mean(),
-        small[MIDDLE, MIDDLE].mean(),
-        -small[:EDGE_ROWS].mean(),
-        -small[-EDGE_ROWS:].mean(),
-        -small[:, :EDGE_COLUMNS].mean(),
-        -small[:, -EDGE_COLUMNS:].mean(),
-        -edge.min() - edge.max(),
-        _skewness(columns),
-        _skewness(rows),
-        columns.max() + columns.min(),
-        rows.max() + rows.min(),
-    ]
-    return np.array(found, dtype=np.float64)
+@cache
+def shipped_weights() -> Weights:
+    """The weights that ship with DPMed, by layer and name."""
+    return dict(load_file(WEIGHTS))
 
 
-def _reduced(image: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The image at `SIDE` x `SIDE` pixels, with mean zero and standard deviation one; zero everywhere if it is constant."""
+def reduced(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The image without its frame, `[SIDE, SIDE]`, of mean zero and standard deviation one; zero everywhere if it is constant."""
     step = max(1, min(image.shape) // SAMPLED_SIDE)  # thinned out first: the reduction then costs the same for every size
-    sampled = np.ascontiguousarray(image[::step, ::step])
-    way = Image.Resampling.BOX if min(sampled.shape) >= SIDE else Image.Resampling.BILINEAR
-    small = np.asarray(Image.fromarray(sampled).resize((SIDE, SIDE), way), dtype=np.float64)
-    return np.asarray((small - small.mean()) / (small.std() + 1e-6))
+    sampled = np.ascontiguousarray(_without_frame(image[::step, ::step]))
+    way = Image.Resampling.BOX if min(sampled.shape) >= 2 * SIDE else Image.Resampling.BILINEAR
+    small = np.asarray(Image.fromarray(sampled).resize((SIDE, SIDE), way), dtype=np.float32)
+    if np.ptp(small) < 1e-5:
+        return np.zeros_like(small)
+    return np.asarray(np.clip((small - small.mean()) / (small.std() + 1e-6), -FARTHEST, FARTHEST), dtype=np.float32)
 
 
-def _blurred(small: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
-    """`small` convolved with a Gaussian, whose weights sum to one at the edges too."""
-    distance = np.arange(SIDE)[:, None] - np.arange(SIDE)[None, :]
-    kernel = np.exp(-0.5 * (distance / sigma) ** 2)
-    kernel /= kernel.sum(axis=1, keepdims=True)
-    return np.asarray(kernel @ small @ kernel.T)
+def _without_frame(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The image within its outer rows and columns of one grey level: padding and collimators say nothing about the lungs."""
+    rows, columns = (np.flatnonzero(np.ptp(image, axis=axis) > FRAME) for axis in (1, 0))
+    if len(rows) == 0 or len(columns) == 0:
+        return image
+    within = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return within if min(within.shape) >= LEAST_SIDE else image
 
 
-def _skewness(values: NDArray[np.float64]) -> float:
-    """The third standardised moment, within `LARGEST_SKEWNESS`."""
-    centred = values - values.mean()
-    return float(np.clip((centred**3).mean() / (values.std() + 1e-6) ** 3, -LARGEST_SKEWNESS, LARGEST_SKEWNESS))
+def _evidence(images: NDArray[np.float32], weights: Weights) -> NDArray[np.float32]:
+    """What the network says of each of `images` `[n, 1, SIDE, SIDE]`: `[n]`."""
+    maps = images
+    for layer in LAYERS:
+        maps = np.maximum(_convolved(maps, weights[f"{layer}.weight"], weights[f"{layer}.bias"]), 0)
+    pooled = np.concatenate([maps.mean(axis=(2, 3)), maps.max(axis=(2, 3))], axis=1)
+    return np.asarray(pooled @ weights["last.weight"][0])
 
 
-def _agreement(structure: NDArray[np.float64], brightness: NDArray[np.float64]) -> float:
-    """How much brighter the image is where it has more structure: their covariance in standard deviations of the structure."""
-    return float(((structure - structure.mean()) * brightness).mean() / (structure.std() + 1e-6))
+def _convolved(maps: NDArray[np.float32], kernels: NDArray[np.float32], bias: NDArray[np.float32]) -> NDArray[np.float32]:
+    """`maps` `[n, channels, rows, columns]`, zero beyond their edges, convolved with `kernels` `[out, channels, k, k]`."""
+    size = kernels.shape[-1]
+    padded = np.pad(maps, ((0, 0), (0, 0), (size // 2, size // 2), (size // 2, size // 2)))
+    windows = sliding_window_view(padded, (size, size), axis=(2, 3))[:, :, ::STRIDE, ::STRIDE]
+    found = np.tensordot(windows, kernels, axes=((1, 4, 5), (1, 2, 3))) + bias
+    return np.asarray(np.moveaxis(found, -1, 1))

@@ -25,6 +25,10 @@ WARNINGS = {
         "negative_inverted",
         "look at these images in the preview; correct PhotometricInterpretation if they are wrong now",
     ),
+    patient.POLARITY_DOUBTFUL: (
+        "negative_doubtful",
+        "look at these images in the preview; correct PhotometricInterpretation where the lungs are bright",
+    ),
     patient.BURNED_IN: ("burned_in", "look at these images, and export them without names and dates in the picture"),
     patient.OTHER_MODALITY: ("other_modality", "take these images out of the column image, or import them with another --modality"),
     patient.OTHER_BODY_PART: ("other_body_part", "take these images out of the column image"),

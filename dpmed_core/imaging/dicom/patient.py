@@ -21,6 +21,7 @@ LATERAL_VIEWS = ("LL", "RL", "LAT", "LATERAL", "LLD", "RLD")
 
 LATERAL = "the header says that the radiograph is a lateral view"
 POLARITY_INVERTED = "the lungs were bright, so the image was a negative, whatever its header says, and was inverted"
+POLARITY_DOUBTFUL = "the image may be a negative, with bright lungs, but that is not certain, so it was left as its header says"
 BURNED_IN = "the header says that text is burned into the image"
 OTHER_MODALITY = "the header names a modality other than the cohort's"
 OTHER_BODY_PART = "the header names a body part other than the chest"

@@ -12,11 +12,20 @@ from dpmed_core.errors import ImageError
 from dpmed_core.imaging.dicom.display import Displayed, displayed, negative_of
 from dpmed_core.imaging.dicom.frames import stored_values
 from dpmed_core.imaging.dicom.header import DAMAGED, DicomHeader, read_header, silenced_warnings
-from dpmed_core.imaging.dicom.patient import POLARITY_INVERTED, age_years, is_frontal_chest, sex_of, view_of, warnings_of_header
+from dpmed_core.imaging.dicom.patient import (
+    POLARITY_DOUBTFUL,
+    POLARITY_INVERTED,
+    age_years,
+    is_frontal_chest,
+    sex_of,
+    view_of,
+    warnings_of_header,
+)
 from dpmed_core.imaging.modality import Modality, Sex
-from dpmed_core.imaging.polarity import is_negative
+from dpmed_core.imaging.polarity import Polarity, polarity_of
 from dpmed_core.imaging.reading import Reading
 
+POLARITY_WARNINGS = {Polarity.USUAL: (), Polarity.DOUBTFUL: (POLARITY_DOUBTFUL,), Polarity.NEGATIVE: (POLARITY_INVERTED,)}
 PHOTOMETRIC = re.compile(r"MONOCHROME[12]|RGB|PALETTE COLOR|YBR_[A-Z0-9_]{3,20}")
 
 
@@ -25,7 +34,7 @@ class DicomImage:
     """One image.
 
     Attributes:
-        pixels: float32 `[rows, columns]` in [0, 1]; 0 black, 1 white, as displayed; a frontal chest that `is_negative` is inverted.
+        pixels: float32 `[rows, columns]` in [0, 1]; 0 black, 1 white, as displayed; a frontal chest that looks like a negative is inverted.
         age: years; None if the header does not say.
         sex: from the header.
         view: in capitals, e.g. "PA"; empty if the header does not say.
@@ -54,8 +63,9 @@ def read_dicom(path: Path, *, modality: Modality = Modality.RADIOGRAPH) -> Dicom
         try:
             stored = stored_values(header)
             image = displayed(stored, header)
-            inverted = modality is Modality.RADIOGRAPH and is_frontal_chest(header) and is_negative(image.pixels)
-            if inverted:
+            is_judged = modality is Modality.RADIOGRAPH and is_frontal_chest(header)
+            polarity = polarity_of(image.pixels) if is_judged else Polarity.USUAL
+            if polarity is Polarity.NEGATIVE:
                 image = negative_of(image, stored, header)
         except DAMAGED:
             raise ImageError("has pixel data that contradicts its header: export it again.") from None
@@ -65,7 +75,7 @@ def read_dicom(path: Path, *, modality: Modality = Modality.RADIOGRAPH) -> Dicom
             sex=sex_of(header),
             reading=_reading(image, header),
             view=view_of(header),
-            warnings=(*warnings_of_header(header, modality), *image.warnings, *([POLARITY_INVERTED] if inverted else [])),
+            warnings=(*warnings_of_header(header, modality), *image.warnings, *POLARITY_WARNINGS[polarity]),
             identifying=header.identifying,
         )
 
