@@ -1,12 +1,17 @@
 """Figures as static pictures, drawn by the Chrome or Chromium that is installed; nothing is downloaded and no network is used."""
 
+import json
 import os
 import re
 import shutil
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
 import plotly.graph_objects as go
+import psutil
 
 from dpmed_core.errors import ExportError
 
@@ -18,7 +23,9 @@ PNG_SCALE = 300 / 96
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge")
 BROWSER_VARIABLE = "BROWSER_PATH"
 PAGE_WIDTH = 900
-LONGEST_SECONDS = 60
+LONGEST_SECONDS, STARTING_SECONDS = 60, 20
+"""For drawing, and for the process that draws to start."""
+IMPORT_ROOT = str(Path(__file__).resolve().parents[2])
 REPEATED_SHIFT = re.compile(rb'(<text[^>]*?) dy="[^"]*"([^>]*><tspan class="line" dy=)')
 """The vertical shift of a text whose lines have shifts of their own: browsers apply the lines' alone, other viewers add the two."""
 NO_BROWSER = (
@@ -45,10 +52,6 @@ def picture(figure: go.Figure, kind: PictureFormat) -> bytes:
     path = browser()
     if path is None:
         raise ExportError(NO_BROWSER)
-    # Imported here, since most processes draw no picture.
-    import kaleido
-    from kaleido.errors import BrowserClosedError, BrowserFailedError, ChromeNotFoundError, JavascriptError, KaleidoError
-
     # A figure for a page has no width of its own.
     options = {
         "format": kind,
@@ -56,11 +59,42 @@ def picture(figure: go.Figure, kind: PictureFormat) -> bytes:
         "height": figure.layout.height,
         "scale": PNG_SCALE if kind == "png" else 1,
     }
-    # Without MathJax, which Kaleido would load from the network; with a limit, since a browser that cannot start may hang.
+    about = {"options": options, "browser": str(path), "seconds": LONGEST_SECONDS}
+    drawn = _drawn(json.dumps({"figure": json.loads(figure.to_json()), **about}))
+    if isinstance(drawn, str):
+        raise ExportError(f"The browser {path.name} could not draw the picture ({drawn}): try again, or save the figure as *.html.")
+    return REPEATED_SHIFT.sub(rb"\1\2", drawn) if kind == "svg" else drawn
+
+
+def _drawn(asked: str) -> bytes | str:
+    """The picture that a process of its own draws, or the class of the error that kept it from that.
+
+    A browser that hangs while it starts hangs whoever waits for it: process and browser are then ended together.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dpmed_core.reporting.drawing"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([IMPORT_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])])},
+        start_new_session=True,
+    )
     try:
-        drawn = kaleido.calc_fig_sync(figure.to_dict(), opts=options, kopts={"mathjax": False, "path": path, "timeout": LONGEST_SECONDS})
-    except (BrowserClosedError, BrowserFailedError, ChromeNotFoundError, JavascriptError, KaleidoError, TimeoutError) as error:
-        raise ExportError(
-            f"The browser {path.name} could not draw the picture ({type(error).__name__}): try again, or save the figure as *.html."
-        ) from None
-    return REPEATED_SHIFT.sub(rb"\1\2", drawn) if kind == "svg" else bytes(drawn)
+        drawn, said = process.communicate(asked.encode(), timeout=LONGEST_SECONDS + STARTING_SECONDS)
+    except subprocess.TimeoutExpired:
+        return "TimeoutError"
+    finally:
+        _end_with_children(process)
+    if process.returncode or not drawn:
+        name = said.decode(errors="replace").rpartition("\n")[2]
+        return name if name.isidentifier() else "BrowserFailedError"
+    return drawn
+
+
+def _end_with_children(process: "subprocess.Popen[bytes]") -> None:
+    """End a process and all that it has started: a browser is in a session of its own."""
+    with suppress(psutil.NoSuchProcess):
+        for started in (*psutil.Process(process.pid).children(recursive=True), process):
+            with suppress(psutil.NoSuchProcess):
+                started.kill()
+    process.communicate()

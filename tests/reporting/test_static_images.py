@@ -1,6 +1,8 @@
 import struct
+import time
 
 import plotly.graph_objects as go
+import psutil
 import pytest
 
 from dpmed_core.errors import ExportError
@@ -43,6 +45,22 @@ def test_a_browser_that_cannot_draw_is_an_error_not_a_hang(figure, monkeypatch, 
     monkeypatch.setenv("BROWSER_PATH", str(broken))
     with pytest.raises(ExportError, match="chromium could not draw"):
         picture(figure, "png")
+
+
+def test_a_browser_that_hangs_is_ended_and_said_to_have_hung(figure, monkeypatch, tmp_path):
+    hung, pid = tmp_path / "chromium", tmp_path / "pid"
+    hung.write_text(f"#!/bin/sh\necho $$ > {pid}\nexec sleep 600\n")
+    hung.chmod(0o755)
+    monkeypatch.setenv("BROWSER_PATH", str(hung))
+    monkeypatch.setattr("dpmed_core.reporting.static_images.LONGEST_SECONDS", 1)
+    monkeypatch.setattr("dpmed_core.reporting.static_images.STARTING_SECONDS", 4)
+    with pytest.raises(ExportError, match=r"chromium could not draw the picture \(TimeoutError\)"):
+        picture(figure, "png")
+    if pid.exists():
+        deadline = time.monotonic() + 10
+        while psutil.pid_exists(int(pid.read_text())):
+            assert time.monotonic() < deadline, "the browser goes on"
+            time.sleep(0.05)
 
 
 def test_a_figure_on_a_page_is_as_wide_as_the_page():
