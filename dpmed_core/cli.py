@@ -10,6 +10,7 @@ import click
 
 from dpmed_core.commands.analysis_plan import analysis_plan
 from dpmed_core.commands.cohort import cohort
+from dpmed_core.commands.doctor import doctor
 from dpmed_core.commands.evaluation import evaluate, reference
 from dpmed_core.commands.export import export
 from dpmed_core.commands.ledger import ledger
@@ -28,7 +29,22 @@ def dpmed() -> None:
     """Train private and non-private classifiers on a cohort of images and measure what privacy costs. Research use only."""
 
 
-for command in (cohort, plan, analysis_plan, train, sweep, runs, evaluate, export, ledger, reference, engine, first_start, import_job):
+for command in (
+    cohort,
+    plan,
+    analysis_plan,
+    train,
+    sweep,
+    runs,
+    evaluate,
+    export,
+    ledger,
+    reference,
+    doctor,
+    engine,
+    first_start,
+    import_job,
+):
     dpmed.add_command(command)
 
 

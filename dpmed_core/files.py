@@ -13,7 +13,7 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
@@ -98,6 +98,25 @@ def restrict_to_owner(folder: Path) -> int:
     paths = [Path(parent, name) for parent, folders, files in os.walk(folder) for name in (*folders, *files)]
     # The folder last: where this is interrupted, the next start finds it open and does the rest.
     return sum(_close_to_others(path) for path in (*paths, folder.resolve()))
+
+
+def open_to_others(folder: Path) -> list[Path]:
+    """The folder and everything in it that group or others can reach by its mode; links are not followed."""
+    paths = [folder, *(Path(parent, name) for parent, folders, files in os.walk(folder) for name in (*folders, *files))]
+    return [path for path in paths if _is_open_to_others(path)]
+
+
+def close_to_others(paths: Iterable[Path]) -> None:
+    """Take `paths` from group and others; what cannot be changed stays as it is."""
+    for path in paths:
+        _close_to_others(path)
+
+
+def _is_open_to_others(path: Path) -> bool:
+    with suppress(OSError):
+        mode = path.lstat().st_mode
+        return not stat.S_ISLNK(mode) and bool(mode & OTHERS)
+    return False
 
 
 def _close_to_others(path: Path) -> bool:

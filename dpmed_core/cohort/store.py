@@ -22,7 +22,7 @@ from dpmed_core.cohort.persons import persons_of_images, pixel_digests, read_per
 from dpmed_core.cohort.report import ImportReport
 from dpmed_core.cohort.schema import CASE_COLUMNS, Cohort
 from dpmed_core.errors import CohortError
-from dpmed_core.files import replacing, sync_file, sync_folder, unchanged_digest, write_json
+from dpmed_core.files import read_object, replacing, sync_file, sync_folder, unchanged_digest, write_json
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.imaging.stored_format import FORMS
 from dpmed_core.keyed_hash import keyed_hex
@@ -113,6 +113,18 @@ class CohortStore:
             CohortError: there is no such cohort, or it cannot be read.
         """
         return read_facts(self.folder(name)).fingerprint
+
+    def is_intact(self, name: str) -> bool:
+        """Whether table and images of cohort `name` are those that were imported: all are read and hashed again.
+
+        Raises:
+            CohortError: there is no such cohort, or it cannot be read.
+        """
+        folder = self.folder(name)
+        facts = dict(read_object(folder / FACTS)) if read_facts(folder) else {}
+        expected = facts.pop("fingerprint")
+        facts.pop("files", None)
+        return _fingerprint(facts, self.load(name).cases, folder / IMAGES, key=self.key) == str(expected)
 
     def with_fingerprint(self, fingerprint: str) -> Cohort:
         """A stored cohort with this fingerprint, i.e. with exactly these data.

@@ -49,10 +49,10 @@ def ready_checks(settings: Settings, duties: Duties) -> list[Check]:
     """Whether work that is asked for now would be done: data folder, key, database and engine, and whether the keeper does its duties."""
     return [
         _checked(
-            "data folder", lambda: _can_write(settings), "Free space on its disk, or make it writable for the account that runs DPMed."
+            "data folder", lambda: can_write(settings), "Free space on its disk, or make it writable for the account that runs DPMed."
         ),
         _checked("key", lambda: _open(settings), "Restore secret.key from a backup."),
-        _checked("database", lambda: _database_answers(settings), "See DPMED_DATABASE_URL, and that the database server runs."),
+        _checked("database", lambda: database_answers(settings), "See DPMED_DATABASE_URL, and that the database server runs."),
         _checked("engine", lambda: _engine_or_nothing_to_do(settings), "See engine/engine.log in the data folder."),
         *live_checks(duties),
         *(Check(f"duty: {name}", False, fault) for name, fault in duties.faults().items()),
@@ -69,7 +69,8 @@ def _checked(name: str, look: Callable[[], None], repair: str) -> Check:
     return Check(name, True)
 
 
-def _can_write(settings: Settings) -> None:
+def can_write(settings: Settings) -> None:
+    """Raise where nothing can be written to the data folder, or its disk is full."""
     if (reason := space_reason(settings.data_dir)) is not None:
         raise StorageError(f"{reason[0].upper()}{reason[1:]}.")
     with tempfile.TemporaryFile(dir=settings.data_dir) as file:
@@ -80,7 +81,8 @@ def _open(settings: Settings) -> None:
     Installation.open(settings)
 
 
-def _database_answers(settings: Settings) -> None:
+def database_answers(settings: Settings) -> None:
+    """Raise where the database cannot be used for changes."""
     with Database(settings).transaction() as connection:
         connection.execute(text("SELECT 1"))
 

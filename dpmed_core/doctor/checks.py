@@ -1,0 +1,149 @@
+"""The checks of the doctor: each looks at one part of an installation and names all in it that is not as it should be.
+
+A check stores nothing. What `mend` does is safe: it costs no result, no record of what was spent, and nothing that a person entered.
+"""
+
+import os
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from dpmed_core.engine.health import Check, can_write, database_answers
+from dpmed_core.engine.keeper import has_work
+from dpmed_core.engine.process import engine_is_alive
+from dpmed_core.errors import CohortError, in_words
+from dpmed_core.files import close_to_others, open_to_others, storage_reason
+from dpmed_core.installation import Installation
+from dpmed_core.phrases import counted
+from dpmed_core.privacy.ledger.check import check_ledger
+from dpmed_core.reporting.static_images import NO_BROWSER, browser
+from dpmed_core.runs.status import RunState, RunStatus
+from dpmed_core.settings import Settings
+from dpmed_core.uploads.jobs import UNREADABLE as UNREADABLE_JOB
+from dpmed_core.uploads.jobs import Jobs
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A check, and how to mend what it found.
+
+    Attributes:
+        check: what was found.
+        mend: does what is safe; None where a person has to decide.
+    """
+
+    check: Check
+    mend: Callable[[], None] | None = None
+
+
+Look = Callable[[], Iterator[Finding]]
+
+
+def guarded(name: str, look: Look, repair: str) -> Iterator[Finding]:
+    """What `look` finds; whatever else goes wrong while it looks is a finding too.
+
+    Args:
+        name: of the check.
+        look: the check.
+        repair: what to do where it cannot be made.
+    """
+    try:
+        yield from look()
+    except Exception as error:  # noqa: BLE001 (whatever it is, it is what the check found)
+        reason = storage_reason(error)
+        yield Finding(Check(name, False, in_words(error) if reason is None else f"{reason[0].upper()}{reason[1:]}.", repair))
+
+
+def look_at_folder(settings: Settings) -> Iterator[Finding]:
+    """Whether the data folder is there, has space, can be written, and is closed to other users."""
+    if not settings.data_dir.is_dir():
+        yield Finding(Check("data folder", True, "It does not exist yet: it is made at the first start."))
+        return
+    can_write(settings)
+    yield Finding(Check("data folder", True, "It can be read and written, and has space."))
+    exposed = open_to_others(settings.data_dir)
+    if exposed:
+        message = f"{counted(len(exposed), 'file or folder is', 'files and folders are')} open to other users of this machine."
+        repair = "Close them with `doctor --repair`."
+        yield Finding(Check("modes", False, message, repair), lambda: close_to_others(exposed))
+    else:
+        yield Finding(Check("modes", True, "Everything in it is its owner's alone."))
+
+
+def look_at_database(here: Installation) -> Iterator[Finding]:
+    """Whether the database answers, and the ledger in it is whole and agrees with the runs' own records."""
+    database_answers(here.settings)
+    found = check_ledger(here.ledger)
+    yield Finding(Check("database", True, "It answers."))
+    if not found.problems:
+        yield Finding(Check("ledger", True, f"{counted(found.n_entries, 'entry', 'entries')}, unbroken."))
+    for problem in found.problems:
+        yield Finding(Check("ledger", False, problem, "See `ledger check`, and docs/operations.md for restoring a backup."))
+
+
+def look_at_cohorts(here: Installation) -> Iterator[Finding]:
+    """Every cohort that cannot be read."""
+    names = here.cohorts.names()
+    damaged = 0
+    for name in names:
+        try:
+            here.cohorts.load(name)
+            here.cohorts.persons(name)
+            if not here.cohorts.is_intact(name):
+                raise CohortError(f"The table or the images of cohort {name!r} are not the ones that were imported.")
+        except CohortError as error:
+            damaged += 1
+            repair = f"Restore cohorts/{name} from a backup, or remove it with `cohort remove {name}` and import it again."
+            yield Finding(Check(f"cohort {name}", False, str(error), repair))
+    yield Finding(Check("cohorts", True, f"{counted(len(names) - damaged, 'cohort', 'cohorts')} can be read."))
+
+
+def look_at_runs(here: Installation) -> Iterator[Finding]:
+    """Every run that cannot be read, whose result is damaged, or whose record lost events."""
+    ids, damaged = here.runs.ids(), 0
+    for run_id in ids:
+        run = here.runs.look(run_id)
+        message = None if isinstance(run, RunStatus) else run.message
+        if message is None and run.state == RunState.FINISHED:
+            message = here.runs.damage(run_id)
+        if message is None and not here.runs.attempts_record(run_id).is_whole:
+            message = (
+                f"The record of what run {run_id} spent (attempts.jsonl) lost events: all that is known to have begun counts whole. "
+                "Restore that file from a backup; nothing else has to be done."
+            )
+        if message is not None:
+            damaged += 1
+            yield Finding(Check(f"run {run_id}", False, message, _way_out(run_id)))
+    yield Finding(Check("runs", True, f"{counted(len(ids) - damaged, 'run', 'runs')} can be read."))
+
+
+def _way_out(run_id: str) -> str:
+    return f"See `runs show {run_id}`; `runs retry` trains it again, `runs withdraw` gives it up."
+
+
+def look_at_imports(settings: Settings) -> Iterator[Finding]:
+    """Every import of the page that cannot be read."""
+    jobs = Jobs(settings)
+    for job in jobs.all():
+        if job.state().message == UNREADABLE_JOB:
+            found = Check(f"import {job.job_id}", False, UNREADABLE_JOB, "Cancel it on the page Import, or with `doctor --repair`.")
+            yield Finding(found, partial(jobs.cancel, job))
+    yield Finding(Check("imports", True, f"{counted(len(jobs.all()), 'import is', 'imports are')} kept."))
+
+
+def look_at_engine(settings: Settings, here: Installation) -> Iterator[Finding]:
+    """Whether there is work that no engine does."""
+    if has_work(here) and not engine_is_alive(settings):
+        message = "Runs or requests are open, and no engine is running: a server starts one within seconds."
+        yield Finding(Check("engine", True, message, "Without a server: `python -m dpmed_core engine`."))
+    else:
+        yield Finding(Check("engine", True, "It is running." if engine_is_alive(settings) else "There is nothing to do."))
+
+
+def look_at_machine() -> Iterator[Finding]:
+    """What the machine has: it is said, and is no fault."""
+    found = browser()
+    message = f"Pictures are drawn by {found.name}." if found else NO_BROWSER
+    yield Finding(Check("browser", True, message))
+    yield Finding(Check("machine", True, f"Python {platform.python_version()}, {os.cpu_count()} processors."))
