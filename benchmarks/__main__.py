@@ -19,6 +19,7 @@ MODULES = {
     "import-kills": "import_kills",
     "kills": "kills",
     "manifest": "manifest",
+    "many-runs": "many_runs",
     "ledger": "ledger_total",
     "page": "page",
     "planner": "planner",

@@ -37,6 +37,8 @@ OF_ALL = ("rates", "practice", "practice_differences", "parity", "disparity", "c
 """Tables that do not depend on the chosen metric."""
 ONLY_ASKED = ("predictive_values", "bootstrap", "bootstrap_costs")
 """Tables that are made where an option asks for them."""
+MOST_ROWS = 200
+"""Rows of a table that a terminal shows: tables with a row for each training run grow without bound."""
 _ARM = ("recipe", "unit", "epsilon")
 _SUBGROUP = ("attribute", "subgroup", "finding")
 READABLE = {
@@ -121,17 +123,20 @@ def evaluate(
         "guarantees": guarantees(tables),
         **_asked(tables, prevalence, n_draws),
     }
+    spent = spent_on(installation, cohort)
+    if not as_json:  # without the tables that only the document holds
+        readable = _readable(tables, of_metric, made, plans) + _over_splits_text(made["splits"])
+        nothing = f"No finished run on {cohort_name} yet: train some with `sweep`."
+        say({}, f"{readable}\n\n{spent.sentence}" if readable else nothing, as_json=False)
+        return
     every = {name: getattr(of_metric, name) for name in OF_METRIC} | {name: getattr(tables, name) for name in OF_ALL} | made
     every |= _with_plan(every, plans, look)
     plan = _plan_fields(plans, chosen, look) if attributes else None
-    spent = spent_on(installation, cohort)
     document: dict[str, object] = {name: records(table) for name, table in every.items()}
     # The key "family" is for scripts written for earlier versions.
     document |= {"spent": spent.fields, "metric": metric.name, "operating_point": rule.sentence(), "analysis_plan": plan, "family": plan}
     document["left_out"] = [{"run_id": run_id, "message": message} for run_id, message in tables.left_out.items()]
-    readable = _readable(tables, of_metric, made, plans) + _over_splits_text(made["splits"])
-    nothing = f"No finished run on {cohort_name} yet: train some with `sweep`."
-    say(document, f"{readable}\n\n{spent.sentence}" if readable else nothing, as_json=as_json)
+    say(document, "", as_json=True)
 
 
 def _say_left_out(tables: EvaluationTables) -> None:
@@ -233,7 +238,9 @@ def _readable(tables: EvaluationTables, of_metric: MetricTables, made: Mapping[s
             table = table.assign(epsilon=[f"{epsilon:g}" if pd.notna(epsilon) else "none" for epsilon in table["epsilon"]])
             note = f"\n{plans.sentence()}" if name == "verdicts" else ""
             shown = [column.replace("VALUE", of_metric.metric.name) for column in columns]
-            parts.append(f"{name}{note}\n{table[shown].to_string(index=False, float_format=lambda value: f'{value:.3f}')}")
+            written = table[shown].head(MOST_ROWS).to_string(index=False, float_format=lambda value: f"{value:.3f}")
+            more = f"\n{len(table) - MOST_ROWS:,} further rows of {name}: --json gives all" if len(table) > MOST_ROWS else ""
+            parts.append(f"{name}{note}\n{written}{more}")
     return "\n\n".join(parts)
 
 

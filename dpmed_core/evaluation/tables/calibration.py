@@ -45,14 +45,15 @@ def _of_panel(design: PanelDesign) -> pd.DataFrame:
     measured = measure(CALIBRATION_ERROR, design)
     n_runs, groups = len(measured.runs), measured.grouping.groups
     arrays |= {"ece": list(measured.values), "ece_floor": [_floors(design, run) for run in range(n_runs)]}
+    # One table a finding, its runs one after another: a table of their own for each run would take longer than its numbers.
+    facts = measured.runs.iloc[np.repeat(np.arange(n_runs), len(groups))].reset_index(drop=True)
+    place = {"attribute": [of for of, _ in groups] * n_runs, "subgroup": [name for _, name in groups] * n_runs}
     tables = []
     for finding_index, finding in enumerate(design.panel.findings):
-        for run in range(n_runs):
-            numbers = {name: by_run[run][finding_index] for name, by_run in arrays.items()}
-            counts = {name: of_all[finding_index] for name, of_all in measured.counts.items()}
-            place = {"attribute": [of for of, _ in groups], "subgroup": [name for _, name in groups]}
-            table = pd.DataFrame({**place, **numbers, **counts, "reason": measured.reasons[finding_index]})
-            tables.append(table.assign(**{str(name): fact for name, fact in measured.runs.iloc[run].items()}, finding=finding))
+        numbers = {name: np.concatenate([of_run[finding_index] for of_run in by_run]) for name, by_run in arrays.items()}
+        counts = {name: np.tile(of_all[finding_index], n_runs) for name, of_all in measured.counts.items()}
+        reasons = np.tile(np.asarray(measured.reasons[finding_index], dtype=object), n_runs)
+        tables.append(pd.concat([facts, pd.DataFrame({**place, **numbers, **counts, "reason": reasons, "finding": finding})], axis=1))
     return pd.concat(tables, ignore_index=True)[list(CALIBRATION_COLUMNS)] if tables else pd.DataFrame(columns=list(CALIBRATION_COLUMNS))
 
 

@@ -52,10 +52,11 @@ def run_rows(metric: Metric, measured: Sequence[Measured], attributes: Sequence[
 
 
 def _run_tables(measured: Measured, attributes: Sequence[str]) -> Iterator[pd.DataFrame]:
-    """Each run's rows, subgroup by subgroup."""
-    metric = measured.metric
+    """The rows of all runs, run by run and subgroup by subgroup, as one table: one for each run would take longer than its numbers."""
+    metric, n_runs = measured.metric, len(measured.runs)
     groups = [group for of in attributes for group in measured.groups_of(of).values()]
-    for run in range(len(measured.runs)):
+    columns: dict[str, list[NDArray[Any]]] = {}
+    for run in range(n_runs):
         limits = measured.limits(run)
         low, high = limits.at()
         arrays = {
@@ -68,10 +69,22 @@ def _run_tables(measured: Measured, attributes: Sequence[str]) -> Iterator[pd.Da
             "n_findings": measured.n_findings,
             "reason": _reasons(measured, run),
         }
-        table = by_place(measured, groups, arrays)
-        table["n_distinct"] = next(arm.n_distinct for arm in measured.design.arms if run in arm.runs)
-        facts = measured.runs.iloc[[run] * len(table)].reset_index(drop=True)
-        yield pd.concat([facts, table], axis=1)[[*run_columns(metric), *PLACE]]
+        for name, array in arrays.items():
+            columns.setdefault(name, []).append(array.T[groups].ravel())
+    if not columns:
+        return
+    places = by_place(measured, groups, {})
+    n_distinct = {run: arm.n_distinct for arm in measured.design.arms for run in arm.runs}
+    of_run = np.repeat(np.arange(n_runs), len(places))
+    table = pd.DataFrame(
+        {
+            **{name: np.tile(places[name].to_numpy(), n_runs) for name in places},
+            **{name: np.concatenate(arrays_of_runs) for name, arrays_of_runs in columns.items()},
+            "n_distinct": np.array([n_distinct[run] for run in range(n_runs)])[of_run],
+        }
+    )
+    facts = measured.runs.iloc[of_run].reset_index(drop=True)
+    yield pd.concat([facts, table], axis=1)[[*run_columns(metric), *PLACE]]
 
 
 def by_place(measured: Measured, groups: Sequence[int], arrays: Mapping[str, NDArray[Any]]) -> pd.DataFrame:
