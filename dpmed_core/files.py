@@ -12,6 +12,7 @@ import re
 import secrets
 import shutil
 import stat
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -66,6 +67,21 @@ def space_reason(folder: Path, needed_bytes: int = 0) -> str | None:
     mib = 1 << 20
     if free < needed:
         return f"the disk of the data folder has {free // mib:,} MiB left, of {-(-needed // mib):,} MiB that are needed"
+    return None
+
+
+def allocation_reason(folder: Path, n_bytes: int) -> str | None:
+    """Why `folder` does not take a file of `n_bytes`, found by making one; None where it does.
+
+    Quotas and permissions do not show in the free space of a disk.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            os.posix_fallocate(file.fileno(), 0, n_bytes)
+    except OSError as error:
+        if (reason := storage_reason(error)) is None:
+            raise
+        return reason
     return None
 
 

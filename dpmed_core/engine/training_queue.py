@@ -11,7 +11,7 @@ from dpmed_core.errors import StorageError, in_words
 from dpmed_core.files import keep_files_to_owner
 from dpmed_core.installation import Installation
 from dpmed_core.runs.index import LOOK_AT_ALL_SECONDS
-from dpmed_core.runs.space import set_waiting, waiting_sentence
+from dpmed_core.runs.space import set_waiting, waiting_again_sentence, waiting_sentence
 from dpmed_core.runs.status import RunStatus
 from dpmed_core.settings import Settings
 
@@ -26,6 +26,8 @@ TRAINING = "training"
 """The Dask resource of the engine's own training workers."""
 FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 1.0, 60.0
 """Before a run that came back without having ended is submitted again; the delay doubles each time."""
+MOST_TIMES = 8.0
+"""The most times the space that a run should need for which it waits after its disk took nothing."""
 LOOK_SECONDS, IDLE_LOOK_SECONDS = 0.15, 1.0
 LOOK_SHARE = 1 / 20
 """Of the engine's time, the most that looking at the runs takes, up to one look in `IDLE_LOOK_SECONDS`."""
@@ -119,13 +121,18 @@ class TrainingQueue:
         self._told = {run_id: told for run_id, told in self._told.items() if run_id in still_open or run_id in self.futures}
         due = [s for s in runs if s.run_id not in self._delays or self._delays[s.run_id].until <= self.clock()]
         for status in due[: max(self.installation.settings.workers + QUEUED_AHEAD - len(self.futures), 0)]:
-            sentence = waiting_sentence(self.installation.runs, status, times=self._times.get(status.run_id, 1.0))
-            if sentence is not None:
+            if (sentence := self._waiting(status)) is not None:
                 self._tell(status.run_id, sentence)
                 set_waiting(self.installation.runs, status.run_id, sentence)
                 self._delay(status.run_id)
             else:
                 self._submit(status)
+
+    def _waiting(self, status: RunStatus) -> str | None:
+        """Why the run waits for its disk; None where it does not."""
+        times = self._times.get(status.run_id)
+        runs = self.installation.runs
+        return waiting_sentence(runs, status) if times is None else waiting_again_sentence(runs, status, times)
 
     def _submit(self, status: RunStatus) -> None:
         self._submissions += 1
@@ -144,7 +151,7 @@ class TrainingQueue:
             error = _exception(future)
             self._tell(run_id, in_words(error))
             if isinstance(error, StorageError):  # it needed more than was thought: the next attempt waits for twice as much
-                self._times[run_id] = 2 * self._times.get(run_id, 1.0)
+                self._times[run_id] = min(2 * self._times.get(run_id, 1.0), MOST_TIMES)
         if seconds > LONGEST_DELAY_SECONDS:  # it worked for a while: what holds it up now is something new
             self._delays.pop(run_id, None)
         self._delay(run_id)

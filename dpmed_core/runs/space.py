@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from filelock import Timeout
 
-from dpmed_core.files import space_reason
+from dpmed_core.files import allocation_reason, space_reason
 from dpmed_core.phrases import duration_in_words
 from dpmed_core.runs.checkpoint_file import checkpoint_bytes
 from dpmed_core.runs.folder import CHECKPOINT
@@ -30,17 +30,24 @@ def needed_bytes(runs: RunStore, status: RunStatus) -> int:
     return (card.n_parameters if card else 0) * BYTES_PER_PARAMETER + SCORES_BYTES
 
 
-def waiting_sentence(runs: RunStore, status: RunStatus, *, times: float = 1.0) -> str | None:
-    """Why an open run waits for its disk, in one sentence; None where it does not.
+def waiting_sentence(runs: RunStore, status: RunStatus) -> str | None:
+    """Why an open run waits for its disk, in one sentence; None where it does not."""
+    if status.state not in OPEN_STATES:
+        return None
+    reason = space_reason(runs.root, needed_bytes(runs, status))
+    return None if reason is None else in_a_sentence(reason)
+
+
+def waiting_again_sentence(runs: RunStore, status: RunStatus, times: float) -> str | None:
+    """Why an open run waits whose last attempt ended because its disk took nothing; None where it is to be tried again.
 
     Args:
         runs: the store.
         status: of the run.
-        times: as many times the space that the run should need.
+        times: as many times the space that it should need is tried now.
     """
-    if status.state not in OPEN_STATES:
-        return None
-    reason = space_reason(runs.root, round(times * needed_bytes(runs, status)))
+    n_bytes = round(times * needed_bytes(runs, status))
+    reason = space_reason(runs.root, n_bytes) or allocation_reason(runs.root / status.run_id, n_bytes)
     return None if reason is None else in_a_sentence(reason)
 
 

@@ -18,6 +18,8 @@ from dpmed_core.engine.training_task import cancel_run
 from dpmed_core.engine.watchdog import CANCEL_SECONDS, STEPS_WITHOUT_A_STEP, Watchdog
 from dpmed_core.engine.worker_tasks import TaskKind, WorkerTask, forget_ended_tasks, worker_tasks, working_on
 from dpmed_core.files import write_json
+from dpmed_core.inference.requests import PublicFeatures
+from dpmed_core.inference.store import InferenceRequests
 from dpmed_core.runs.status import Progress, RunState
 
 LOOK_SECONDS = 2.0
@@ -133,6 +135,18 @@ def test_a_cancelled_run_is_given_a_moment_to_stop_by_itself(scene, installation
     scene.pass_time(2 * LOOK_SECONDS, share=0.9)
     assert len(scene.ended) == 1
     assert not installation.runs.attempts(scene.run_id), "it was asked to end: nothing hung"
+
+
+def test_an_inference_worker_that_hangs_is_ended_when_its_request_has_expired_and_one_that_computes_is_not(scene, installation):
+    """The next request would wait for it in vain; what computes, as features of a cohort, is stored for the next who asks."""
+    requests = InferenceRequests(installation)
+    name = requests.ask(PublicFeatures("images", "1"), limit_seconds=0.0)
+    scene.task = FakeTask(TaskKind.REQUEST, name, 1, 1, 1, "here", 0.0)
+    assert not requests.state(name).is_open
+    scene.pass_time(3600, share=0.9)
+    assert not scene.ended
+    scene.pass_time(CANCEL_SECONDS + LOOK_SECONDS)
+    assert scene.ended == [scene.task]
 
 
 def test_a_thread_that_computes_is_told_from_one_that_waits(process):
