@@ -129,13 +129,17 @@ def evaluate(
         nothing = f"No finished run on {cohort_name} yet: train some with `sweep`."
         say({}, f"{readable}\n\n{spent.sentence}" if readable else nothing, as_json=False)
         return
-    every = {name: getattr(of_metric, name) for name in OF_METRIC} | {name: getattr(tables, name) for name in OF_ALL} | made
     plan = _plan_fields(plans, chosen, look) if attributes else None
-    document: dict[str, object] = {name: records(table) for name, table in every.items()}
     # The key "family" is for scripts written for earlier versions.
-    document |= {"spent": spent.fields, "metric": metric.name, "operating_point": rule.sentence(), "analysis_plan": plan, "family": plan}
-    document["left_out"] = [{"run_id": run_id, "message": message} for run_id, message in tables.left_out.items()]
-    say(document, "", as_json=True)
+    about = {"spent": spent.fields, "metric": metric.name, "operating_point": rule.sentence(), "analysis_plan": plan, "family": plan}
+    say(_tables_as_values(tables, of_metric, made) | about, "", as_json=True)
+
+
+def _tables_as_values(tables: EvaluationTables, of_metric: MetricTables, made: Mapping[str, pd.DataFrame]) -> dict[str, object]:
+    """All tables as JSON values by name, and the runs that are left out of them."""
+    every = {name: getattr(of_metric, name) for name in OF_METRIC} | {name: getattr(tables, name) for name in OF_ALL} | dict(made)
+    left_out = [{"run_id": run_id, "message": message} for run_id, message in tables.left_out.items()]
+    return {**{name: records(table) for name, table in every.items()}, "left_out": left_out}
 
 
 def _say_left_out(tables: EvaluationTables) -> None:
