@@ -115,11 +115,7 @@ def evaluate(
         # With a row, and its reason, for what has no mean, whose counts of runs are unknown: Int64 keeps the others whole numbers.
         "means": of_metric.groups.astype(dict.fromkeys(("n_seeds", "n_distinct", "n_findings"), "Int64")),
         "verdicts": _verdicts(tables, chosen, plans),
-        "splits": over_splits(
-            lambda seed: read_scores(installation.runs, cohort, recipe=recipe, split_seed=seed),
-            splits_with_runs(installation.runs, cohort, recipe=recipe),
-            margin=margin,
-        ),
+        "splits": _splits(installation, cohort, recipe, margin),
         "guarantees": guarantees(tables),
         **_asked(tables, prevalence, n_draws),
     }
@@ -129,14 +125,19 @@ def evaluate(
         nothing = f"No finished run on {cohort_name} yet: train some with `sweep`."
         say({}, f"{readable}\n\n{spent.sentence}" if readable else nothing, as_json=False)
         return
-    every = {name: getattr(of_metric, name) for name in OF_METRIC} | {name: getattr(tables, name) for name in OF_ALL} | made
-    every |= _with_plan(every, plans, look)
     plan = _plan_fields(plans, chosen, look) if attributes else None
-    document: dict[str, object] = {name: records(table) for name, table in every.items()}
     # The key "family" is for scripts written for earlier versions.
-    document |= {"spent": spent.fields, "metric": metric.name, "operating_point": rule.sentence(), "analysis_plan": plan, "family": plan}
-    document["left_out"] = [{"run_id": run_id, "message": message} for run_id, message in tables.left_out.items()]
-    say(document, "", as_json=True)
+    about = {"spent": spent.fields, "metric": metric.name, "operating_point": rule.sentence(), "analysis_plan": plan, "family": plan}
+    every = {name: getattr(of_metric, name) for name in OF_METRIC} | {name: getattr(tables, name) for name in OF_ALL} | made
+    left_out = {"left_out": [{"run_id": run_id, "message": message} for run_id, message in tables.left_out.items()]}
+    values = {name: records(table) for name, table in {**every, **_with_plan(every, plans, look)}.items()}
+    say(values | left_out | about, "", as_json=True)
+
+
+def _splits(installation: Installation, cohort: Cohort, recipe: str | None, margin: float) -> pd.DataFrame:
+    """The table over random splits."""
+    seeds = splits_with_runs(installation.runs, cohort, recipe=recipe)
+    return over_splits(lambda seed: read_scores(installation.runs, cohort, recipe=recipe, split_seed=seed), seeds, margin=margin)
 
 
 def _say_left_out(tables: EvaluationTables) -> None:

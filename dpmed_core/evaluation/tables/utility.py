@@ -78,7 +78,7 @@ def _run_tables(measured: Measured, attributes: Sequence[str]) -> Iterator[pd.Da
     of_run = np.repeat(np.arange(n_runs), len(places))
     table = pd.DataFrame(
         {
-            **{name: np.tile(places[name].to_numpy(), n_runs) for name in places},
+            **{str(name): np.tile(places[name].to_numpy(), n_runs) for name in places},
             **{name: np.concatenate(arrays_of_runs) for name, arrays_of_runs in columns.items()},
             "n_distinct": np.array([n_distinct[run] for run in range(n_runs)])[of_run],
         }
