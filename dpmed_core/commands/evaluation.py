@@ -131,7 +131,7 @@ def evaluate(
     every = {name: getattr(of_metric, name) for name in OF_METRIC} | {name: getattr(tables, name) for name in OF_ALL} | made
     left_out = {"left_out": [{"run_id": run_id, "message": message} for run_id, message in tables.left_out.items()]}
     values = {name: records(table) for name, table in {**every, **_with_plan(every, plans, look)}.items()}
-    say(values | left_out | about, "", as_json=True)
+    say({**values, **left_out, **about}, "", as_json=True)
 
 
 def _splits(installation: Installation, cohort: Cohort, recipe: str | None, margin: float) -> pd.DataFrame:
