@@ -32,12 +32,25 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-POLL_SECONDS, IDLE_POLL_SECONDS, IDLE_AFTER_SECONDS = 0.15, 1.0, 20.0
+POLL_SECONDS, IDLE_POLL_SECONDS, LONG_IDLE_POLL_SECONDS, LONG_IDLE_SECONDS = 0.15, 0.4, 1.0, 20.0
 WATCH_SECONDS = 2.0
 NICENESS, INFERENCE_NICENESS = 15, 5
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-NO_HTTP: dict[str, list[dict[str, object]]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
-"""Dask opens HTTP ports on the loopback interface even without its dashboard. Without routes they show other users nothing."""
+QUIET: dict[str, object] = {
+    # Dask opens HTTP ports on the loopback interface even without its dashboard. Without routes they show other users nothing.
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+    # What Dask measures of itself, up to a hundred times a second, for a dashboard that nobody has.
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "5s",
+    "distributed.admin.system-monitor.gil.enabled": False,
+    "distributed.worker.memory.monitor-interval": "1s",
+    "distributed.client.scheduler-info-interval": "10s",
+    "distributed.scheduler.work-stealing": False,
+    "distributed.scheduler.active-memory-manager.start": False,
+}
+"""How Dask is set up, so that an engine with nothing to do uses little of the processor."""
 PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl(2)
 
 
@@ -102,7 +115,7 @@ def _scheduler(settings: Settings) -> "Iterator[Client]":
             yield client
         return
     os.environ.update(ONE_THREAD)  # before the workers start: numerical libraries read it when they are loaded
-    dask.config.set(NO_HTTP)
+    dask.config.set(QUIET)
     credentials = make_credentials(settings.engine_dir / "tls")
     with _local_cluster(settings, credentials) as cluster, Client(cluster, security=credentials.security()) as client:
         client.register_plugin(_worker_setup(settings), name="worker-setup")
@@ -199,10 +212,11 @@ def work_until_idle(settings: Settings, client: "Client") -> None:
         while True:
             busy_at = time.monotonic()
             while time.monotonic() - busy_at < settings.engine_idle_seconds:
-                if loop.turn():
+                if busy := loop.turn():
                     busy_at = time.monotonic()
-                # Requests are looked for as often as ever for some seconds; after that nobody is likely to be working.
-                time.sleep(POLL_SECONDS if time.monotonic() - busy_at < IDLE_AFTER_SECONDS else IDLE_POLL_SECONDS)
+                # Requests are looked for often for some seconds; after that nobody is likely to be working.
+                pause = LONG_IDLE_POLL_SECONDS if time.monotonic() - busy_at > LONG_IDLE_SECONDS else IDLE_POLL_SECONDS
+                time.sleep(POLL_SECONDS if busy else min(pause, settings.engine_idle_seconds / 4))
             accepting.release()
             if not loop.turn(at_once=True):
                 return

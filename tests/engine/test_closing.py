@@ -80,6 +80,7 @@ def test_a_run_that_is_asked_for_while_the_engine_ends_is_not_left_queued(settin
 
     monkeypatch.setattr(process, "_start", start)
     monkeypatch.setattr(cluster, "POLL_SECONDS", 0.005)
+    monkeypatch.setattr(cluster, "IDLE_POLL_SECONDS", 0.005)
     monkeypatch.setattr("dpmed_core.engine.training_queue.IDLE_LOOK_SECONDS", 0.02)
     for number in range(N_ASKS):
         run_id = installation.runs.ask(replace(spec, seed=number), cohort_name="images").run_id
