@@ -12,6 +12,7 @@ from dpmed_core.demo import start_if_empty
 from dpmed_core.engine.process import ensure_engine
 from dpmed_core.errors import DpmedError
 from dpmed_core.files import keep_files_to_owner
+from dpmed_core.foreign_text import keep_logs_plain
 from dpmed_core.inference.store import InferenceRequests
 from dpmed_core.installation import Installation
 from dpmed_core.runs.status import OPEN_STATES
@@ -30,6 +31,7 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
     """Make the demo cohort in an empty installation; while the server runs, keep an engine running as long as there is work."""
     del app
     keep_files_to_owner()
+    keep_logs_plain()
     settings = load_settings()
     await asyncio.to_thread(start_if_empty, settings)
     watch = asyncio.create_task(_watch(settings))

@@ -8,12 +8,16 @@ import streamlit as st
 from dpmed_core.cohort.display_names import IMAGE_WORDS, finding_title
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.scores.findings import MACRO
+from dpmed_core.foreign_text import LONGEST_NAME, plain
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.training.recipes.catalogue import RECIPES, recipes_for
 from dpmed_core.training.spec import PrivacyUnit
 from widgets.lookup import installation
 
 UNIT_TITLES = {PrivacyUnit.PATIENT: "Patient (all {} together)", PrivacyUnit.IMAGE: "Image (each {} alone)"}
+
+PLAIN_OPTIONS = (st.selectbox, st.select_slider)
+"""Widgets that show their options as they are; all others read them as Markdown."""
 
 DELTA = "delta"
 """Name of the choice of delta in addresses."""
@@ -93,9 +97,9 @@ def choice(
 
     Args:
         name: its name in the address.
-        label: what the reader sees.
+        label: what the reader sees, as text.
         options: what can be chosen.
-        title: an option in words.
+        title: an option in words, as text.
         default: chosen where the address has no value; None for the first option.
         widget: the Streamlit widget, such as `st.selectbox` or `st.select_slider`.
     """
@@ -107,7 +111,10 @@ def choice(
     wanted = asked if asked is not None and asked != st.session_state.get(f"address-{name}") else kept
     wanted = wanted or asked or default or (options[0] if options else None)
     if wanted is not None and wanted not in options:
-        st.error(f"{label} “{wanted}” does not exist here" + (": choose another." if options else "."), icon=":material/link_off:")
+        st.error(
+            f"{plain(label)} “{plain(wanted, most=LONGEST_NAME)}” does not exist here" + (": choose another." if options else "."),
+            icon=":material/link_off:",
+        )
         _remember(name, wanted)
         wanted = None
     if not options:
@@ -115,7 +122,8 @@ def choice(
     if wanted is None and widget is st.select_slider:
         return None
     _set_where_needed(name, key, wanted, options)
-    chosen = widget(label, options, key=key, format_func=title, on_change=_changed, args=(name, key))
+    as_text = title if widget in PLAIN_OPTIONS else lambda option: plain(title(option))
+    chosen = widget(plain(label), options, key=key, format_func=as_text, on_change=_changed, args=(name, key))
     if chosen is not None:
         _remember(name, chosen)
     return chosen

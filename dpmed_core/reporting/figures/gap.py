@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 from dpmed_core.cohort.display_names import attribute_phrase, finding_title, subgroup_title
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.metrics.metric import Metric
+from dpmed_core.foreign_text import plain_html
 from dpmed_core.reporting.figures.facts import guarantee_phrases, nothing_trained, require_rows, who
 from dpmed_core.reporting.figures.style import (
     ARM_STYLES,
@@ -66,7 +67,7 @@ def gap_figure(
     figure.update_yaxes(title_text=f"Largest minus smallest {metric.title}", tickformat=DIFFERENCE_TICKS, rangemode="tozero")
     # The range that Plotly gives an axis without data would suggest values.
     if known.empty:
-        why = f"Not estimable: {gaps['reason'].iloc[0]}"
+        why = plain_html(f"Not estimable: {gaps['reason'].iloc[0]}")
         figure.add_annotation(x=0.5, y=0.5, xref="paper", yref="paper", text=why, showarrow=False)
         figure.update_yaxes(range=[0, 0.5])
     return figure
@@ -94,7 +95,7 @@ def _add_private(figure: go.Figure, private: pd.DataFrame, attribute: str, canva
     )
     # Runs of one budget are drawn side by side: a factor is a distance on the logarithmic axis.
     beside = 1 + 0.03 * (private["seed"] - private["seed"].mean())
-    groups = private[["largest", "smallest"]].map(lambda subgroup: subgroup_title(attribute, subgroup))
+    groups = private[["largest", "smallest"]].map(lambda subgroup: plain_html(subgroup_title(attribute, subgroup)))
     figure.add_trace(
         go.Scatter(
             x=private["epsilon"] * beside,
