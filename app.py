@@ -14,6 +14,7 @@ from dpmed_core.engine.duties import Duties
 from dpmed_core.engine.keeper import LOOK_EVERY_SECONDS, keeper
 from dpmed_core.errors import SettingsError, in_words
 from dpmed_core.files import keep_files_to_owner
+from dpmed_core.foreign_text import keep_logs_plain
 from dpmed_core.logs import log_to_file
 from dpmed_core.settings import load_settings
 from dpmed_core.uploads.single_case import remove_left_behind
@@ -37,6 +38,7 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
     """Make the demo cohort in an empty installation; while the server runs, keep an engine running as long as there is work."""
     del app
     keep_files_to_owner()
+    keep_logs_plain()
     settings = load_settings()
     log_to_file(settings.logs_dir, "server", echo=True)
     try:

@@ -14,11 +14,13 @@ from dpmed_core.commands.doctor import doctor
 from dpmed_core.commands.evaluation import evaluate, reference
 from dpmed_core.commands.export import export
 from dpmed_core.commands.ledger import ledger
+from dpmed_core.commands.output import tell
 from dpmed_core.commands.planning import plan
 from dpmed_core.commands.processes import engine, first_start, import_job
 from dpmed_core.commands.training import runs, sweep, train
 from dpmed_core.errors import DpmedError
 from dpmed_core.files import keep_files_to_owner
+from dpmed_core.foreign_text import keep_logs_plain
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -51,6 +53,7 @@ for command in (
 def main() -> None:
     """Run one command and end the process with its exit status."""
     umask = keep_files_to_owner()
+    keep_logs_plain()
     try:
         # The user's own umask goes along for files that are written where the user says (`export --out`).
         # Without Click's standalone mode, whose errors print usage over several lines: every error here is one line with one exit status.
@@ -64,5 +67,5 @@ def main() -> None:
 
 
 def _end(message: str, status: int) -> None:
-    click.echo(" ".join(message.split()), err=True)
+    tell(message)
     sys.exit(status)

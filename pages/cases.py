@@ -5,6 +5,7 @@ from functools import partial
 import streamlit as st
 
 from dpmed_core.cohort.schema import Cohort
+from dpmed_core.foreign_text import plain
 from dpmed_core.imaging.modality import Modality
 from widgets.cached import links_of
 from widgets.cases.choice import (
@@ -74,7 +75,7 @@ def show_selected_case(case_list: CaseList, context: ModelContext) -> None:
         show_patient(case)
         show_answers(case)
         # Written last: once the position has changed on the page, patient and answers have too.
-        between.markdown(where, text_alignment="center")
+        between.markdown(plain(where), text_alignment="center")
     show_list(case_list, current, context.cohort)
     show_budgets(case)
     show_explanations(case)

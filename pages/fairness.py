@@ -4,6 +4,7 @@ import streamlit as st
 
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
+from dpmed_core.foreign_text import plain
 from dpmed_core.phrases import counted
 from dpmed_core.reporting.catalogue import CATALOGUE, Page, figures_of
 from dpmed_core.reporting.choice import Choice
@@ -65,7 +66,7 @@ def show_results(cohort: Cohort, choices: Choices, attribute: str, metric: str) 
 
 def show_summary(tables: EvaluationTables, shown: Choice) -> None:
     """Show what privacy cost, in a sentence to quote."""
-    st.markdown(f"##### {fairness_sentence(tables.of(shown.measured).costs, **shown.of_subgroups())}")
+    st.markdown(f"##### {plain(fairness_sentence(tables.of(shown.measured).costs, **shown.of_subgroups()))}")
 
 
 def show_figures(tables: EvaluationTables, shown: Choice, cohort: Cohort) -> None:
@@ -73,7 +74,7 @@ def show_figures(tables: EvaluationTables, shown: Choice, cohort: Cohort) -> Non
     show_figure(FIGURES[0], tables, shown, cohort)
     others = FIGURES[1:]
     for name, tab in zip(
-        others, st.tabs([CATALOGUE[name].titled(shown) for name in others], key="figure-tab", on_change="rerun"), strict=True
+        others, st.tabs([plain(CATALOGUE[name].titled(shown)) for name in others], key="figure-tab", on_change="rerun"), strict=True
     ):
         if tab.open:
             with tab:

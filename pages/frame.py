@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from dpmed_core.errors import DpmedError
+from dpmed_core.foreign_text import LONGEST_SENTENCE, plain
 from widgets.choices import shared_choices
 from widgets.spending import show_total_in_short
 
@@ -24,4 +25,4 @@ try:
     show_total_in_short()
     page.run()
 except DpmedError as error:
-    st.error(str(error), icon=":material/error:")
+    st.error(plain(str(error), most=LONGEST_SENTENCE), icon=":material/error:")

@@ -11,6 +11,7 @@ from dpmed_core.cohort.display_names import IMAGE_WORDS, column_title
 from dpmed_core.cohort.schema import Part
 from dpmed_core.cohort.sources.values import Uncertain
 from dpmed_core.errors import UploadError
+from dpmed_core.foreign_text import plain
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.imaging.stored_format import FORMS, scan_caption
 from dpmed_core.phrases import counted, duration_in_words
@@ -95,7 +96,7 @@ def show_others() -> None:
     for job in there:
         what, action = st.columns([5, 1], vertical_alignment="center")
         plan, state = job.plan(), job.state()
-        what.markdown(f"{plan.cohort or 'Not named yet'}: {STEPS.get(state.stage, state.stage.value).lower()}")
+        what.markdown(f"{plain(plan.cohort or 'Not named yet')}: {plain(STEPS.get(state.stage, state.stage.value).lower())}")
         if action.button("Show", key=f"show-{job.job_id}"):
             go_to(job)
 
@@ -152,7 +153,7 @@ def _column_form(facts: TableFacts, guess: ColumnMap, modality: Modality) -> tup
 
     def one(container: st.delta_generator.DeltaGenerator, label: str, guessed: str | None, meaning: str) -> str | None:
         options = [NOT_THERE, *facts.columns]
-        picked = container.selectbox(label, options, index=options.index(guessed) if guessed in options else 0, help=meaning)
+        picked = container.selectbox(plain(label), options, index=options.index(guessed) if guessed in options else 0, help=plain(meaning))
         return None if picked == NOT_THERE else picked
 
     with st.form("columns", border=True):
@@ -194,7 +195,7 @@ def _uncertain(facts: TableFacts) -> Uncertain | None:
     if not facts.uncertain:
         return None
     picked: Uncertain | None = st.selectbox(
-        f"Uncertain labels (-1) of {', '.join(facts.uncertain)} become",
+        f"Uncertain labels (-1) of {plain(', '.join(facts.uncertain))} become",
         [None, *Uncertain],
         format_func=lambda one: "nothing: their rows are left out" if one is None else UNCERTAIN_WORDS[one],
     )
@@ -215,12 +216,12 @@ def show_preview_summary(job: Job) -> None:
         ),
         strict=True,
     ):
-        column.metric(label, value)
+        column.metric(plain(label), plain(value))
     counts = pd.DataFrame(summary.findings, columns=["Finding or co-morbidity", "Present", "Absent", "Unknown"])
     counts["Finding or co-morbidity"] = counts["Finding or co-morbidity"].map(column_title)
     st.dataframe(counts, hide_index=True)
     for sentence in summary.remarks:
-        st.info(sentence, icon=":material/info:")
+        st.info(plain(sentence), icon=":material/info:")
     if summary.n_problems:
         with st.expander(f"{counted(sum(summary.n_problems.values()), 'row', 'rows')} will be left out"):
             st.dataframe(pd.DataFrame([asdict(problem) for problem in summary.problems]), hide_index=True)
@@ -238,9 +239,9 @@ def show_preview(job: Job, summary: ImportPreview) -> None:
     for start in range(0, len(images), PREVIEWS_A_ROW):
         for column, place in zip(st.columns(PREVIEWS_A_ROW), range(start, start + PREVIEWS_A_ROW), strict=True):
             if place < len(images):
-                column.image(images[place], caption=summary.captions[place], width="stretch")
+                column.image(images[place], caption=plain(summary.captions[place]), width="stretch")
     for problem in summary.unreadable:
-        st.warning(problem.sentence())
+        st.warning(plain(problem.sentence()))
 
 
 def confirm(job: Job, summary: ImportPreview) -> None:
@@ -265,7 +266,7 @@ def confirm(job: Job, summary: ImportPreview) -> None:
 def _same_patients(summary: ImportPreview) -> str | None:
     """Whether identifiers that differ only in writing are one patient's; None until the reader says."""
     groups = counted(len(summary.one_person), "group of patient identifiers differs", "groups of patient identifiers differ")
-    rows = "; ".join(f"rows {', '.join(map(str, group[:ROWS_NAMED]))}" for group in summary.one_person[:GROUPS_NAMED])
+    rows = plain("; ".join(f"rows {', '.join(map(str, group[:ROWS_NAMED]))}" for group in summary.one_person[:GROUPS_NAMED]))
     more = ", ..." if len(summary.one_person) > GROUPS_NAMED else ""
     return st.radio(
         f"{groups} only in writing (capital letters, spaces, separators, leading zeros): {rows}{more}. Who are they?",
@@ -283,12 +284,12 @@ def show_finished(job: Job) -> None:
         follow_cohort(str(name))
         st.rerun()
     if name not in installation().cohorts.names():
-        st.info(f"Cohort {name} was imported, and was removed later.")
+        st.info(f"Cohort {plain(str(name))} was imported, and was removed later.")
     else:
         report = installation().cohorts.report(str(name))
         images, patients = counted(report.n_imported, "image", "images"), counted(report.n_patients, "patient", "patients")
         st.success(
-            f"Cohort **{name}** is imported: {images} of {patients}.",
+            f"Cohort **{plain(str(name))}** is imported: {images} of {patients}.",
             icon=":material/check_circle:",
         )
         show_report(report, name=str(name))
@@ -301,7 +302,7 @@ def show_finished(job: Job) -> None:
 def show_stopped(job: Job) -> None:
     """Why the import stopped, and the buttons that continue it or start over."""
     state = job.state()
-    st.error(state.message, icon=":material/error:")
+    st.error(plain(state.message), icon=":material/error:")
     if state.stage is Stage.INTERRUPTED and st.button("Continue", type="primary", icon=":material/play_arrow:"):
         jobs().resume(job)
         st.rerun()

@@ -7,6 +7,7 @@ from dpmed_core.cohort.display_names import IMAGE_WORDS
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
 from dpmed_core.cohort.summary import counts_table
+from dpmed_core.foreign_text import plain
 from dpmed_core.imaging.header_warnings import attributes_sentence
 from dpmed_core.imaging.stored_format import picture_of, scan_caption
 from dpmed_core.runs.status import UNREADABLE, RunState
@@ -37,7 +38,7 @@ def show_identifying(cohort: Cohort) -> None:
     attributes = installation().cohorts.report(cohort.name).identifying_attributes
     if sentence := attributes_sentence(attributes, with_numbers=shows_training_counts(cohort)):
         with st.expander("De-identification: identifying attributes in the imported files"):
-            st.markdown(sentence)
+            st.markdown(plain(sentence))
 
 
 def show_samples(cohort: Cohort) -> None:
@@ -62,9 +63,9 @@ def show_queue(cohort: Cohort) -> None:
             st.info("No training run on this cohort yet: plan some on the page *Train*.")
             return
         words = ", ".join(f"{states[state]} {state}" for state in (*(state.value for state in RunState), UNREADABLE) if state in states)
-        st.markdown(f"**Training runs on this cohort:** {words}.")
+        st.markdown(f"**Training runs on this cohort:** {plain(words)}.")
         for run in unreadable:
-            st.error(run.message, icon=":material/error:")
+            st.error(plain(run.message), icon=":material/error:")
 
     live(cohort, states_of_runs)
 
@@ -79,7 +80,7 @@ if (chosen := chosen_cohort()) is not None:
     table = counts_table(chosen, assign_parts(chosen, seed=DEFAULT_SPLIT_SEED, key=installation().key))
     show_queue(chosen)
     for reason in chosen.blocking:
-        st.error(f"**Training is not possible.** {reason}", icon=":material/block:")
+        st.error(f"**Training is not possible.** {plain(reason)}", icon=":material/block:")
     show_total(chosen)
     show_numbers(chosen, table)
     if chosen.synthetic:

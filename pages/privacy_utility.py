@@ -13,6 +13,7 @@ from dpmed_core.evaluation.metrics.auroc import AUROC
 from dpmed_core.evaluation.metrics.catalogue import metric_called
 from dpmed_core.evaluation.tables.all_tables import MetricTables
 from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN
+from dpmed_core.foreign_text import plain
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.phrases import counted, delta_text
 from dpmed_core.privacy.total_sentence import total_sentence
@@ -61,7 +62,7 @@ def show_results(cohort: Cohort, choices: Choices, metric: str) -> None:
         if epsilon is not None:
             about = {"recipe": choices.recipe, "unit": choices.unit, "finding": choices.finding, "epsilon": epsilon}
             sentence = utility_sentence(of_metric.overall, metric=of_metric.metric, **about)
-            st.markdown(f"##### {sentence}")
+            st.markdown(f"##### {plain(sentence)}")
             show_guarantee(list(of_choice.loc[of_choice["epsilon"] == epsilon, "run_id"]))
             st.caption(REFERENCE)
         shown = Choice(
@@ -143,7 +144,7 @@ def show_table(of_metric: MetricTables, choices: Choices, images: str) -> None:
         }
     )
     three = {name: st.column_config.NumberColumn(format="%.3f") for name in (title, "95 % from", "to", "ε, spent")}
-    with st.expander(f"Table: {finding_title(choices.finding or '')}, {counted(len(table), 'training run', 'training runs')}"):
+    with st.expander(f"Table: {plain(finding_title(choices.finding or ''))}, {counted(len(table), 'training run', 'training runs')}"):
         st.dataframe(table, hide_index=True, column_config=three)
 
 
@@ -161,9 +162,9 @@ def train_between(cohort: Cohort, choices: Choices) -> None:
         new = [s for s in planned_at(cohort, choices, epsilon, int(n_seeds)) if installation().runs.run_id(s) not in known_runs(cohort)]
         private = [spec for spec in new if spec.privacy]
         now, then = total_of(cohort), total_of(cohort, tuple(private))
-        st.markdown(f"**So far:** {total_sentence(now)}")
+        st.markdown(f"**So far:** {plain(total_sentence(now))}")
         st.markdown(
-            f"**With these {len(private)} private models:** {total_sentence(then)}"
+            f"**With these {len(private)} private models:** {plain(total_sentence(then))}"
             if private
             else "Models of this ε are already queued or trained."
         )

@@ -10,6 +10,7 @@ from dpmed_core.cohort.schema import Cohort
 from dpmed_core.engine.process import ensure_engine
 from dpmed_core.engine.training_task import cancel_run
 from dpmed_core.errors import DamagedRunError, DpmedError, LedgerError
+from dpmed_core.foreign_text import plain
 from dpmed_core.phrases import counted, delta_text, duration_in_words
 from dpmed_core.privacy.total_sentence import total_sentence
 from dpmed_core.runs.index import SECONDS_OLD
@@ -117,12 +118,13 @@ def show_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
     st.markdown(
         f"**Plan:** {counted(len(specs), 'model', 'models')}, {len(specs) - len(new)} of them already queued or trained"
         f"{f'; about {duration_in_words(seconds)} for the others' if new else ''}. "
-        f"Findings: {', '.join(map(spelled_out, cohort.findings))}."
+        f"Findings: {plain(', '.join(map(spelled_out, cohort.findings)))}."
     )
     private = tuple(spec for spec in new if spec.privacy)
-    st.caption(f"So far: {total_sentence(total_of(cohort))}")
+    st.caption(f"So far: {plain(total_sentence(total_of(cohort)))}")
     if private:
-        st.caption(f"With {counted(len(private), 'new private model', 'new private models')}: {total_sentence(total_of(cohort, private))}")
+        then = plain(total_sentence(total_of(cohort, private)))
+        st.caption(f"With {counted(len(private), 'new private model', 'new private models')}: {then}")
     st.caption("Models without privacy have no privacy guarantee; internal comparison only.")
     show_not_judgeable(cohort)
     with st.expander("Analysis plan: what the models will be compared on"):
@@ -131,7 +133,7 @@ def show_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
         try:
             installation().ledger.ask(cohort, new)
         except LedgerError as error:  # here, and not in the frame: the runs below stay in sight
-            st.error(str(error), icon=":material/block:")
+            st.error(plain(str(error)), icon=":material/block:")
             return
         ensure_engine(installation().settings)
         st.rerun()
@@ -147,17 +149,17 @@ def show_run(status: RunStatus) -> None:
         else f"without privacy, sampled by {status.spec.unit.value}"
     )
     split = f", split {status.spec.split_seed}" if status.spec.split_seed else ""
-    what.markdown(f"**{status.spec.recipe}**, {about}, seed {status.spec.seed}{split}")
+    what.markdown(f"**{plain(status.spec.recipe)}**, {plain(f'{about}, seed {status.spec.seed}{split}')}")
     held_up = what_holds_up(installation().runs, status)
     if status.state == RunState.TRAINING and status.total_steps:
         left = f", {duration_in_words(status.progress.seconds_left)} left" if status.progress.seconds_left and not held_up else ""
         state.progress(status.step / status.total_steps, f"step {status.step} of {status.total_steps}{left}")
         if held_up:
-            state.caption(f"{held_up[0].upper()}{held_up[1:]}")
+            state.caption(plain(f"{held_up[0].upper()}{held_up[1:]}"))
     else:
-        state.markdown(f"{ICONS[status.state]} {status.state.value}" + (f": {held_up}" if held_up else ""))
+        state.markdown(f"{ICONS[status.state]} {plain(status.state.value)}" + (f": {plain(held_up)}" if held_up else ""))
     if status.progress.planned and status.state in OPEN_STATES:
-        state.caption(f"will spend {status.progress.planned.sentence()}")
+        state.caption(f"will spend {plain(status.progress.planned.sentence())}")
     if status.state in OPEN_STATES and action.button("Cancel", key=f"cancel-{status.run_id}"):
         cancel_run(installation(), status.run_id)
         st.rerun(scope="fragment")
@@ -172,7 +174,7 @@ def show_run(status: RunStatus) -> None:
 def show_unreadable(run: UnreadableRun) -> None:
     """A run that cannot be read: what is wrong and what to do, with a button that does it where the dashboard can."""
     what, action = st.columns([9, 2], vertical_alignment="center")
-    what.error(run.message, icon=":material/error:")
+    what.error(plain(run.message), icon=":material/error:")
     if run.spec and action.button("Mend", key=f"retry-{run.run_id}"):
         installation().runs.retry(run.run_id)
         ensure_engine(installation().settings)
@@ -201,7 +203,7 @@ def show_runs(cohort: Cohort) -> None:
             with st.expander(f"{len(finished)} finished", expanded=not under_way):
                 newest = finished if len(finished) <= NEWEST or st.toggle("Show all", key="all-finished") else finished[-NEWEST:]
                 if len(newest) < len(finished):
-                    st.caption(f"The newest {NEWEST}; `python -m dpmed_core runs --cohort {cohort.name}` lists all.")
+                    st.caption(f"The newest {NEWEST}; `python -m dpmed_core runs --cohort {plain(cohort.name)}` lists all.")
                 for status in reversed(newest):
                     show_run(status)
 
@@ -213,7 +215,7 @@ if (chosen := chosen_cohort()) is not None:
     try:
         planned = choose_runs(chosen)
     except DpmedError as error:
-        st.error(str(error))
+        st.error(plain(str(error)))
         planned = []
     show_cohort_plan(chosen, planned)
     if planned:

@@ -5,9 +5,9 @@ import streamlit as st
 from dpmed_core.cohort.display_names import attribute_title, finding_title
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.analysis_plan import AnalysisPlan, PlanRecord
+from dpmed_core.foreign_text import plain
 from widgets.attributes import attribute_options
 from widgets.lookup import installation
-from widgets.plain import plain
 
 
 def plans_of(cohort: Cohort) -> PlanRecord:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
+from dpmed_core.foreign_text import plain
 from dpmed_core.phrases import counted
 from dpmed_core.training.accounting.together import together_sentence
 from widgets.choices import choice, choose_delta
@@ -35,7 +36,7 @@ def show_guarantee(run_ids: Sequence[str]) -> None:
     guarantees = [guarantee for run_id in run_ids if (guarantee := here.runs.result(run_id).guarantee) is not None]
     if guarantees:
         alone = f"{guarantees[0].sentence()}. It holds for training patients and for each model alone."
-        st.caption(f"{alone} {together_sentence(guarantees, cache_dir=here.settings.calibrations_dir)}".strip())
+        st.caption(plain(f"{alone} {together_sentence(guarantees, cache_dir=here.settings.calibrations_dir)}"))
 
 
 def show_left_out(tables: EvaluationTables) -> None:
@@ -48,4 +49,4 @@ def show_left_out(tables: EvaluationTables) -> None:
         )
         st.caption(f"{left_out} left out, because runs with different versions are not averaged. Train missing budgets again.")
     for message in tables.left_out.values():
-        st.error(message)
+        st.error(plain(message))

@@ -10,12 +10,16 @@ from dpmed_core.cohort.display_names import IMAGE_WORDS, finding_title
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import CohortError
 from dpmed_core.evaluation.scores.findings import MACRO
+from dpmed_core.foreign_text import LONGEST_NAME, LONGEST_SENTENCE, plain
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.training.recipes.catalogue import RECIPES, recipes_for
 from dpmed_core.training.spec import PrivacyUnit
 from widgets.lookup import installation
 
 UNIT_TITLES = {PrivacyUnit.PATIENT: "Patient (all {} together)", PrivacyUnit.IMAGE: "Image (each {} alone)"}
+
+PLAIN_OPTIONS = (st.selectbox, st.select_slider)
+"""Widgets that show their options as they are; all others read them as Markdown."""
 
 DELTA = "delta"
 """Name of the choice of delta in addresses."""
@@ -68,7 +72,7 @@ def _loaded(name: str | None) -> tuple[Cohort | None, str | None]:
     try:
         return (installation().cohorts.load(name), name) if name else (None, None)
     except CohortError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(str(error), LONGEST_SENTENCE), icon=":material/error:")
         return None, None
 
 
@@ -113,9 +117,9 @@ def choice(
 
     Args:
         name: its name in the address.
-        label: what the reader sees.
+        label: what the reader sees, as text.
         options: what can be chosen.
-        title: an option in words.
+        title: an option in words, as text.
         default: chosen where the address has no value; None for the first option.
         widget: the Streamlit widget, such as `st.selectbox` or `st.select_slider`.
     """
@@ -127,7 +131,10 @@ def choice(
     wanted = asked if asked is not None and asked != st.session_state.get(f"address-{name}") else kept
     wanted = wanted or asked or default or (options[0] if options else None)
     if wanted is not None and wanted not in options:
-        st.error(f"{label} “{wanted}” does not exist here" + (": choose another." if options else "."), icon=":material/link_off:")
+        st.error(
+            f"{plain(label)} “{plain(wanted, most=LONGEST_NAME)}” does not exist here" + (": choose another." if options else "."),
+            icon=":material/link_off:",
+        )
         _remember(name, wanted)
         wanted = None
     if not options:
@@ -135,7 +142,8 @@ def choice(
     if wanted is None and widget is st.select_slider:
         return None
     _set_where_needed(name, key, wanted, options)
-    chosen = widget(label, options, key=key, format_func=title, on_change=_changed, args=(name, key))
+    as_text = title if widget in PLAIN_OPTIONS else lambda option: plain(title(option))
+    chosen = widget(plain(label), options, key=key, format_func=as_text, on_change=_changed, args=(name, key))
     if chosen is not None:
         _remember(name, chosen)
     return chosen

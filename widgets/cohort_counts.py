@@ -10,6 +10,7 @@ import streamlit as st
 from dpmed_core.cohort.display_names import IMAGE_WORDS, attribute_title, spelled_out, subgroup_title, version_alias
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.cohort.summary import ALL_PARTS, HELD_OUT, share_positive
+from dpmed_core.foreign_text import plain
 from widgets.lookup import installation
 
 
@@ -23,18 +24,18 @@ def show_numbers(cohort: Cohort, counts: pd.DataFrame) -> None:
     words = IMAGE_WORDS[cohort.modality]
     whole = counts[counts["attribute"] == "all"].set_index("part")
     for column, part in zip(st.columns(len(ALL_PARTS)), ALL_PARTS, strict=True):
-        row, images = whole.loc[part], words.counted(whole.loc[part, "n_cases"])
+        row = whole.loc[part]
+        images = words.counted(row["n_cases"])
         with_images = part in HELD_OUT or shows_training_counts(cohort)
-        title = "All" if part == "all" else part.capitalize()
+        title = "All" if part == "all" else plain(part.capitalize())
         if cohort.patients_known:
             said = {"value": f"{row['n_patients']:,} patients", "delta": images if with_images else None}
         else:  # each image is a unit of privacy, and the number of units is public
             said = {"value": images, "delta": "patients not known"}
         column.metric(title, **said, delta_color="off", delta_arrow="off")
     split = "the source's own split" if cohort.has_own_split else "patients assigned to the parts by a keyed hash"
-    st.caption(
-        f"Cohort {cohort.name}, version {version_alias(cohort)}; {split}. Validation and test patients are outside the privacy guarantee."
-    )
+    name = plain(cohort.name)
+    st.caption(f"Cohort {name}, version {version_alias(cohort)}; {split}. Validation and test patients are outside the privacy guarantee.")
     if not shows_training_counts(cohort):
         st.caption(
             f"Findings and subgroups are counted in held-out {words.several}, those of validation and test patients: the privacy guarantee "

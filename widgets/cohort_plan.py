@@ -9,6 +9,7 @@ from dpmed_core.evaluation.planning.cohort_plan import PlanRequest, plan_rows
 from dpmed_core.evaluation.planning.held_out import not_judgeable
 from dpmed_core.evaluation.planning.plan_sentences import accountant_of, plan_sentence, splits_sentence
 from dpmed_core.evaluation.scores.grouping import EVERYBODY
+from dpmed_core.foreign_text import plain
 from dpmed_core.phrases import counted, delta_text
 from dpmed_core.runs.plan import n_train_units
 from dpmed_core.training.spec import RunSpec
@@ -28,7 +29,7 @@ EXPLAINED = (
 def show_not_judgeable(cohort: Cohort) -> None:
     """Say which findings nobody will be able to judge, whatever is trained."""
     if sentence := not_judgeable(cohort, split_of(cohort)):
-        st.warning(sentence, icon=":material/visibility_off:")
+        st.warning(plain(sentence), icon=":material/visibility_off:")
 
 
 def show_cohort_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
@@ -49,14 +50,15 @@ def show_cohort_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
         )
         rows = _rows(cohort, private, tuple(chosen))
         for sentence in filter(None, (plan_sentence(rows, cohort.findings), splits_sentence(rows))):
-            st.markdown(sentence)
+            st.markdown(plain(sentence))
         everybody, groups = rows[rows["attribute"] == EVERYBODY], rows[rows["attribute"] != EVERYBODY]
         st.dataframe(_everybody_in_words(everybody), hide_index=True, column_config=REMARKS_LAST)
         if len(groups):
             st.markdown("**Groups:** the smallest loss beyond that of all other patients that would be found.")
             st.dataframe(_groups_in_words(groups), hide_index=True, column_config=REMARKS_LAST)
-        first, shared = everybody.iloc[0], counted(int(rows["comparisons"].max()), "planned comparison", "planned comparisons")
-        guarantee = f"δ = {delta_text(first['delta'])} for each {first['unit']} ({accountant_of(str(first['recipe']))})"
+        first = everybody.iloc[0]
+        shared = counted(int(rows["comparisons"].max()), "planned comparison", "planned comparisons")
+        guarantee = plain(f"δ = {delta_text(first['delta'])} for each {first['unit']} ({accountant_of(str(first['recipe']))})")
         st.caption(
             f"{EXPLAINED} ε at {guarantee}. The level of 5 % is shared out over {shared}. Read from validation and test patients alone; "
             "nothing is spent."

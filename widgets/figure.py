@@ -11,6 +11,7 @@ from dpmed_core.errors import ExportError
 from dpmed_core.evaluation.metrics.auroc import AUROC
 from dpmed_core.evaluation.metrics.catalogue import OFFERED
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
+from dpmed_core.foreign_text import plain
 from dpmed_core.privacy.provenance import provenance_of
 from dpmed_core.reporting.catalogue import CATALOGUE, draw, why_exploratory
 from dpmed_core.reporting.choice import Choice
@@ -40,7 +41,7 @@ def show_figure(name: str, tables: EvaluationTables, shown: Choice, cohort: Coho
         exploratory = why_exploratory(name, tables, shown, plans_of(cohort))
         figure = _drawn(name, tables.token, shown, canvas(), exploratory, _tables=tables, _cohort=cohort)
     except ExportError as error:
-        st.info(str(error))
+        st.info(plain(str(error)))
         return
     # Streamlit's own theme would replace the figure's colours, which stand for models.
     st.plotly_chart(figure, theme=None, key=f"figure-{name}", config=PLOTLY_SETTINGS)
@@ -74,7 +75,7 @@ def downloads(names: list[str], tables: EvaluationTables, shown: Choice, cohort:
     no_pictures = browser() is None
     with menu:
         for name in names:
-            st.markdown(f"**{CATALOGUE[name].titled(shown)}**")
+            st.markdown(f"**{plain(CATALOGUE[name].titled(shown))}**")
             for column, suffix in zip(st.columns(len(SUFFIXES)), SUFFIXES, strict=True):
                 column.download_button(
                     LABELS[suffix],

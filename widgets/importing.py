@@ -5,6 +5,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 import streamlit as st
 
+from dpmed_core.foreign_text import plain
 from dpmed_core.phrases import counted
 from dpmed_core.uploads.folders import contents_of
 from dpmed_core.uploads.preview import ImportPreview
@@ -19,8 +20,10 @@ def choose_folder(root: Path) -> str | None:
     here = str(st.session_state.get(FOLDER, HERE))
     contents = contents_of(root, here)
     parent = str(PurePosixPath(here).parent)
-    st.markdown(f":material/folder_open: **{root.name}**" + ("" if here == HERE else f" / {' / '.join(PurePosixPath(here).parts)}"))
-    tables = f": {', '.join(contents.tables[:TABLES_NAMED])}" if contents.tables else ""
+    st.markdown(
+        f":material/folder_open: **{plain(root.name)}**" + ("" if here == HERE else f" / {plain(' / '.join(PurePosixPath(here).parts))}")
+    )
+    tables = f": {plain(', '.join(contents.tables[:TABLES_NAMED]))}" if contents.tables else ""
     st.caption(
         f"{counted(len(contents.folders), 'folder', 'folders')}, {counted(contents.n_files, 'file', 'files')} and "
         f"{counted(len(contents.tables), 'table', 'tables')}{tables} here. The table may also lie in a folder below."

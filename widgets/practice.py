@@ -6,6 +6,7 @@ import streamlit as st
 from dpmed_core.evaluation.scores.operating_point import OperatingRule
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.evaluation.tables.practice import OWN
+from dpmed_core.foreign_text import plain
 from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.wording.practice import practice_sentence, predictive_sentence
 from widgets.choices import choice
@@ -24,7 +25,7 @@ def show_practice(tables: EvaluationTables, shown: Choice, images: str) -> None:
     """
     st.subheader("In practice")
     about = {"recipe": str(shown.recipe), "unit": str(shown.unit), "finding": str(shown.finding), "epsilon": float(shown.epsilon or 0)}
-    st.markdown(practice_sentence(tables.practice, tables.practice_differences, **about, images=images))
+    st.markdown(plain(practice_sentence(tables.practice, tables.practice_differences, **about, images=images)))
     picked = choice(
         "prevalence",
         "How many of the patients to come have it (prevalence)",
@@ -33,9 +34,9 @@ def show_practice(tables: EvaluationTables, shown: Choice, images: str) -> None:
         default=DEFAULT_PREVALENCE,
     )
     prevalence = float(picked or DEFAULT_PREVALENCE)
-    st.markdown(predictive_sentence(tables.predictive_values(prevalence), **about))
+    st.markdown(plain(predictive_sentence(tables.predictive_values(prevalence), **about)))
     st.caption(
-        f"Positive: a score at or above the threshold, {OperatingRule().sentence()}. Intervals: by patient, thresholds included. "
+        f"Positive: a score at or above the threshold, {plain(OperatingRule().sentence())}. Intervals: by patient, thresholds included. "
         "Predictive values: from sensitivity and specificity by Bayes' rule."
     )
     table = st.expander("Table: missed, false alarms and predictive values", key="practice-open", on_change="rerun")

@@ -8,6 +8,7 @@ from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.scores.load_scores import read_scores
 from dpmed_core.evaluation.scores.scored_runs import splits_with_runs
 from dpmed_core.evaluation.tables.over_splits import over_splits
+from dpmed_core.foreign_text import plain
 from dpmed_core.phrases import counted, delta_text
 from widgets.choices import Choices
 from widgets.lookup import installation, runs_of
@@ -38,7 +39,9 @@ def show_random_splits(cohort: Cohort, choices: Choices, margin: float) -> None:
     st.dataframe(_in_words(table), hide_index=True)
     if len(known):
         deltas = " or ".join(sorted({delta_text(delta) for delta in known["delta"]}))
-        st.caption(f"ε at δ = {deltas} for each {choices.unit} and each model alone. Margin: {margin:g} of AUROC. {EXPLAINED}")
+        st.caption(
+            f"ε at δ = {plain(deltas)} for each {plain(str(choices.unit))} and each model alone. Margin: {margin:g} of AUROC. {EXPLAINED}"
+        )
 
 
 def _over_splits(cohort: Cohort, choices: Choices, margin: float) -> pd.DataFrame:

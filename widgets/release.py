@@ -6,6 +6,7 @@ import zipfile
 import streamlit as st
 
 from dpmed_core.errors import DpmedError
+from dpmed_core.foreign_text import plain
 from dpmed_core.privacy.ledger.cap import cap_sentence
 from dpmed_core.privacy.ledger.release import WITHOUT_BOUND, charge_of, release_run
 from dpmed_core.runs.status import RunStatus
@@ -37,18 +38,18 @@ def _dialogue(status: RunStatus) -> None:
     ledger, private = installation().ledger, status.spec.privacy is not None
     book = ledger.book()
     guarantee = installation().runs.result(status.run_id).guarantee
-    st.markdown(f"**{status.spec.recipe}**, seed {status.spec.seed}, run `{status.run_id}`")
-    st.markdown(f"Alone: {guarantee.sentence() if guarantee else 'without privacy'}.")
+    st.markdown(f"**{plain(status.spec.recipe)}**, seed {status.spec.seed:d}, run `{plain(status.run_id)}`")
+    st.markdown(f"Alone: {plain(guarantee.sentence() if guarantee else 'without privacy')}.")
     try:
         charge = charge_of(book, status.run_id)
     except DpmedError as error:
-        st.error(str(error))
+        st.error(plain(str(error)))
         return
     if private:
-        st.markdown(charge.sentence())
+        st.markdown(plain(charge.sentence()))
     else:
-        st.warning(WITHOUT_BOUND.removesuffix(", and say so with --without-guarantee.") + ".")
-    st.caption(cap_sentence(book.cap) if book.cap else "No cap is set.")
+        st.warning(plain(WITHOUT_BOUND.removesuffix(", and say so with --without-guarantee.") + "."))
+    st.caption(plain(cap_sentence(book.cap)) if book.cap else "No cap is set.")
     name = st.text_input("Who decides", key=f"release-name-{status.run_id}")
     reason = st.text_input("Why, and to whom", key=f"release-reason-{status.run_id}")
     scores = st.checkbox("With the scores of validation and test cases, whose patients no guarantee covers", key=f"scores-{status.run_id}")
@@ -60,7 +61,7 @@ def _dialogue(status: RunStatus) -> None:
                 ledger, status.run_id, name=name.strip(), reason=reason.strip(), scores=scores, without_guarantee=not private
             )
         except DpmedError as error:
-            st.error(str(error))
+            st.error(plain(str(error)))
             return
         st.session_state[_files(status.run_id)] = _zipped(files)
     if (made := st.session_state.get(_files(status.run_id))) is not None:

@@ -9,6 +9,7 @@ import streamlit as st
 from dpmed_core.cohort.report import ImportReport
 from dpmed_core.cohort.validation.repairs import printed_fields
 from dpmed_core.cohort.validation.table import checks_table, rows_text
+from dpmed_core.foreign_text import plain
 
 REPORT_ROW_HEIGHT = 72
 """In pixels: high enough that sentences wrap instead of being cut off."""
@@ -17,7 +18,7 @@ REPORT_ROW_HEIGHT = 72
 def show_report(report: ImportReport, *, name: str) -> None:
     """The findings of the import: what prevents training, what to check, what was left out; a selected line shows all its rows."""
     for sentence in report.blocking:
-        st.error(f"**Training is not possible.** {sentence}", icon=":material/block:")
+        st.error(f"**Training is not possible.** {plain(sentence)}", icon=":material/block:")
     st.subheader("Validation report")
     if not report.checks:
         st.caption("No check found a problem: no repeated or contradictory images, no finding too rare, no row left out.")
@@ -39,7 +40,7 @@ def show_report(report: ImportReport, *, name: str) -> None:
         key=f"checks-{name}",
     )
     for line in picked["selection"]["rows"]:
-        st.markdown(f"**{report.checks[line].sentence}** All its rows:")
+        st.markdown(f"**{plain(report.checks[line].sentence)}** All its rows:")
         st.code(rows_text(report.checks[line]) or "none", language=None, wrap_lines=True)
     st.caption(
         "Select a line to see all its rows. “Outside” the guarantee: if images were removed or merged for this reason, one patient's "

@@ -7,6 +7,7 @@ import streamlit as st
 
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.engine.inline_training import foreseen_guarantee
+from dpmed_core.foreign_text import plain
 from dpmed_core.phrases import counted, epsilon_text
 from dpmed_core.privacy.ledger.book import Cap
 from dpmed_core.privacy.ledger.cap import cap_sentence
@@ -47,7 +48,7 @@ def show_total_in_short() -> None:
         return
     total, _ = _spent(name)
     with st.sidebar:
-        st.caption(f"**Spent on these patients:** {total_in_short(total)}", help=total_sentence(total))
+        st.caption(f"**Spent on these patients:** {plain(total_in_short(total))}", help=plain(total_sentence(total)))
 
 
 def show_total(cohort: Cohort) -> None:
@@ -63,8 +64,8 @@ def show_total(cohort: Cohort) -> None:
             largest.metric("ε of the patient with the most", _epsilon(total.epsilon))
             median.metric("ε of the median patient", _epsilon(total.median))
             limit.metric("Cap", f"ε = {epsilon_text(cap.epsilon)}" if cap else "none", above, delta_color="off", delta_arrow="off")
-            st.markdown(total_sentence(total))
-            st.caption(cap_sentence(cap) if cap else "No cap is set: the privacy officer can set one with `ledger cap`.")
+            st.markdown(plain(total_sentence(total)))
+            st.caption(plain(cap_sentence(cap)) if cap else "No cap is set: the privacy officer can set one with `ledger cap`.")
 
     live(cohort, spent)
 

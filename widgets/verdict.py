@@ -11,10 +11,10 @@ from dpmed_core.evaluation.analysis_plan import Look, PlanRecord
 from dpmed_core.evaluation.metrics.metric import Metric
 from dpmed_core.evaluation.scores.arms import CONVENTIONAL, SAMPLED_ALIKE
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
+from dpmed_core.foreign_text import plain
 from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.wording.fairness import verdict_sentence
 from widgets.figure import downloads, show_figure
-from widgets.plain import plain
 
 REFERENCE_TITLES = {SAMPLED_ALIKE: "The same recipe without privacy", CONVENTIONAL: "Conventional training, image by image"}
 VERDICT_TITLES = {
@@ -44,7 +44,7 @@ def show_verdicts(tables: EvaluationTables, plans: PlanRecord, shown: Choice, co
         if len(rows):
             sentence = verdict_sentence(rows, attribute=str(shown.attribute), finding=str(shown.finding))
             secondary = "" if reference == plans.plan.reference else " (exploratory: not the primary comparison of the analysis plan)"
-            st.markdown(f"**Against {REFERENCE_TITLES[reference].lower()}{secondary}:** {sentence}")
+            st.markdown(f"**Against {REFERENCE_TITLES[reference].lower()}{secondary}:** {plain(sentence)}")
     if at_budget.empty:
         st.markdown("There is no model without privacy to compare with: train one on the page *Train*.")
     n_seeds = int(at_budget["n_seeds"].max()) if len(at_budget) else None
@@ -52,7 +52,7 @@ def show_verdicts(tables: EvaluationTables, plans: PlanRecord, shown: Choice, co
     look = Look(shown.recipe, shown.unit, budgets, n_seeds, attribute=shown.attribute, finding=shown.finding)
     # Of groups without a verdict there is nothing to say of margin and multiplicity.
     about = f"Margin: {plans.plan.margin:g} of AUROC. {_judged_together(at_budget)}" if shown.attribute in plans.plan.attributes else ""
-    st.caption(f"{about}{plain(plans.sentence())}")
+    st.caption(plain(about + plans.sentence()))
     if (why := plans.why_exploratory(look)) and not plans.is_exploratory:
         st.caption(f":material/explore: {plain(why)}")
     if shown.attribute in plans.plan.attributes and len(at_budget):
@@ -85,7 +85,7 @@ def show_groups(tables: EvaluationTables, shown: Choice) -> None:
     metric = shown.measured
     rows = shown.rows(tables.of(metric).groups)
     rows = rows[rows["epsilon"].isna() | (rows["epsilon"] == shown.epsilon)]
-    title = f"Table: {finding_title(str(shown.finding))} by {attribute_phrase(str(shown.attribute))}"
+    title = plain(f"Table: {finding_title(str(shown.finding))} by {attribute_phrase(str(shown.attribute))}")
     table = st.expander(title, key="groups-open", on_change="rerun")
     if table.open:
         table.dataframe(_sizes_and_values(rows, metric), hide_index=True, column_config=_three_digits(metric.title, "95 % from", "to"))

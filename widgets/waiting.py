@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from dpmed_core.engine import inference_client
+from dpmed_core.foreign_text import plain
 from dpmed_core.inference.requests import InferenceRequest
 from dpmed_core.inference.status import RequestState, Stage
 from dpmed_core.inference.store import Answer, InferenceRequests
@@ -76,7 +77,7 @@ def show_failure(key: str) -> None:
     """Show once why the last request under `key` has no answer."""
     message = st.session_state.pop(f"failed-{key}", None)
     if message:
-        st.error(message, icon=":material/error:")
+        st.error(plain(message), icon=":material/error:")
 
 
 def stop_waiting(key: str) -> None:
@@ -89,9 +90,9 @@ def stop_waiting(key: str) -> None:
 
 def _show_progress(state: RequestState, what: str) -> None:
     if state.stage is Stage.WORKING:
-        st.progress(state.done / max(state.total, 1), f"{what}: {state.done} of {state.total} parts")
+        st.progress(state.done / max(state.total, 1), f"{plain(what)}: {state.done} of {state.total} parts")
         return
-    st.progress(0.0, f"{what}: waiting for the engine")
+    st.progress(0.0, f"{plain(what)}: waiting for the engine")
     if state.waited_seconds > PATIENCE_SECONDS:
         st.caption("The engine is starting, or other requests are answered first. Requests go ahead of training.")
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from dpmed_core.cohort.groups import BESIDE, TOGETHER
 from dpmed_core.cohort.schema import Cohort
+from dpmed_core.foreign_text import LONGEST_NAME, plain_line
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.phrases import counted
 
@@ -106,8 +107,8 @@ def sentence_start(text: str) -> str:
 
 
 def _words(name: str) -> str:
-    """A column's name in words, capitalised: "heart_failure" is "Heart failure", "copd" is "COPD"."""
-    words = name.replace("covid_19", "covid19").split("_")
+    """A column's name in words, capitalised, in one line of bounded length: "heart_failure" is "Heart failure", "copd" is "COPD"."""
+    words = plain_line(name, most=LONGEST_NAME).replace("covid_19", "covid19").split("_")
     return sentence_start(" ".join(ABBREVIATIONS.get(word.lower(), word) for word in words).strip())
 
 

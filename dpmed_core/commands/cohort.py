@@ -21,7 +21,7 @@ from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
 from dpmed_core.cohort.summary import counts_table
 from dpmed_core.cohort.validation.repairs import REPORT, is_clean, printed_fields, repair_of
 from dpmed_core.cohort.validation.table import WORDS
-from dpmed_core.commands.output import json_option, progress_line, records, say
+from dpmed_core.commands.output import json_option, progress_line, records, say, tell
 from dpmed_core.errors import CohortError
 from dpmed_core.imaging.header_warnings import attributes_sentence
 from dpmed_core.imaging.modality import Modality
@@ -147,7 +147,7 @@ def check(
     _say_problems(checked.report)
     say(document, _check_words(name, checked), as_json=as_json)
     if checked.refusal:
-        click.echo(checked.refusal, err=True)
+        tell(checked.refusal)
         return NOTHING
     return CLEAN if is_clean(checked.report) else SOMETHING
 
@@ -223,24 +223,22 @@ def add_demo(modality: str, name: str | None, cases: int | None, seed: int, as_j
         workers=installation.settings.workers,
         progress=progress_line("Making and reading images"),
     )
-    click.echo(
-        f"This took {duration_in_words(time.monotonic() - began)} and at most {peak_memory_mib():,.0f} MiB of memory per process.", err=True
-    )
+    tell(f"This took {duration_in_words(time.monotonic() - began)} and at most {peak_memory_mib():,.0f} MiB of memory per process.")
     _say_imported(installation, name, report, as_json=as_json)
 
 
 def _say_problems(report: ImportReport) -> None:
     """Print on stderr what was left out, what prevents training, and what to know."""
     for problem in report.left_out:
-        click.echo(problem.sentence(), err=True)
+        tell(problem.sentence())
     for sentence in (f"Training is not possible: {reason}" for reason in report.blocking):
-        click.echo(sentence, err=True)
+        tell(sentence)
     repairs = {check.sentence: repair_of(check) for check in report.checks}
     for warning in report.warnings:
         if warning not in report.blocking:
-            click.echo(f"Note: {warning} What to do: {repairs.get(warning, REPORT)}.", err=True)
+            tell(f"Note: {warning} What to do: {repairs.get(warning, REPORT)}.")
     if identifying := attributes_sentence(report.identifying_attributes):
-        click.echo(f"Note: {identifying}", err=True)
+        tell(f"Note: {identifying}")
 
 
 def _say_imported(installation: Installation, name: str, report: ImportReport, *, as_json: bool) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 from dpmed_core.cohort.groups import subgroups
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.commands.cohort import names
-from dpmed_core.commands.output import json_option, records, say
+from dpmed_core.commands.output import json_option, records, say, tell
 from dpmed_core.commands.spent import spent_on
 from dpmed_core.errors import CohortError
 from dpmed_core.evaluation.analysis_plan import AnalysisPlan, Look, PlanRecord
@@ -143,10 +143,10 @@ def _splits(installation: Installation, cohort: Cohort, recipe: str | None, marg
 def _say_left_out(tables: EvaluationTables) -> None:
     """Name the runs that are left out, where progress goes."""
     for message in tables.left_out.values():
-        click.echo(message, err=True)
+        tell(message)
     if tables.superseded:
         n_older = counted(len(tables.superseded), "run is", "runs are")
-        click.echo(f"{n_older} by an older version of their recipe and left out.", err=True)
+        tell(f"{n_older} by an older version of their recipe and left out.")
 
 
 def _check(cohort: Cohort, attributes: Sequence[str], findings: Sequence[str]) -> None:

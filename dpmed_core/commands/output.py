@@ -9,6 +9,7 @@ import click
 import numpy as np
 import pandas as pd
 
+from dpmed_core.foreign_text import plain_line, plain_lines
 from dpmed_core.phrases import duration_in_words
 from dpmed_core.progress import Pace
 
@@ -17,7 +18,13 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 def say(document: Mapping[str, object] | Sequence[Mapping[str, object]], readable: str, *, as_json: bool) -> None:
     """Print `document` as JSON, or `readable`."""
-    click.echo(json.dumps(document, indent=1, allow_nan=False) if as_json else readable)
+    # In JSON whatever a terminal could act upon is escaped.
+    click.echo(json.dumps(document, indent=1, allow_nan=False) if as_json else plain_lines(readable))
+
+
+def tell(text: str) -> None:
+    """Print a sentence on stderr, in one line, where progress, problems and errors go."""
+    click.echo(plain_line(text), err=True)
 
 
 def records(table: pd.DataFrame) -> list[dict[str, object]]:
@@ -46,6 +53,6 @@ def progress_line(what: str) -> Callable[[int, int], None]:
             click.echo(f"\r{words:<70}", err=True, nl=done >= total)
         elif tenths > shown:
             shown = tenths
-            click.echo(words, err=True)
+            tell(words)
 
     return show

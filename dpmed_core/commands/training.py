@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
-from dpmed_core.commands.output import json_option, say
+from dpmed_core.commands.output import json_option, say, tell
 from dpmed_core.commands.spent import spent_on
 from dpmed_core.engine.engine_watch import EngineWatch
 from dpmed_core.engine.process import ensure_engine
@@ -258,7 +258,7 @@ def _queue(installation: Installation, specs: Sequence[RunSpec], cohort_name: st
     """The status of `specs` after they were queued and, with `wait`, ended; says first which findings nobody will be able to judge."""
     cohort = installation.cohorts.load(cohort_name)
     if not_judged := not_judgeable(cohort, assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=installation.key)):
-        click.echo(not_judged, err=True)
+        tell(not_judged)
     statuses = installation.ledger.ask(cohort, specs)
     if any(s.state in (RunState.QUEUED, RunState.TRAINING) for s in statuses):
         ensure_engine(installation.settings)
@@ -274,7 +274,7 @@ def _wait_for(installation: Installation, run_ids: Sequence[str]) -> list[RunSta
             waits = what_holds_up(installation.runs, status) if status.state is RunState.QUEUED else ""
             if shown.get(status.run_id) != (seen := f"{status.state.value}{bool(waits)}"):  # the sentence itself counts free space
                 shown[status.run_id] = seen
-                click.echo(run_line(installation, status), err=True)
+                tell(run_line(installation, status))
         if all(s.state not in (RunState.QUEUED, RunState.TRAINING) for s in statuses):
             return statuses
         watch.look()

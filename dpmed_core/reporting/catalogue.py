@@ -6,7 +6,6 @@ An entry of `CATALOGUE` puts a figure on its page and makes it available to `exp
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from html import escape
 from typing import Any
 
 import pandas as pd
@@ -288,9 +287,8 @@ def draw(
     not_covered = [NOT_COVERED] if tables.runs["epsilon"].isna().any() else []
     if provenance and provenance.plans:
         exploratory = why_exploratory(name, tables, choice, provenance.plans)
-    # Plotly reads tags in a title, and a plan's reason is what somebody typed.
     notes = [
-        *([escape(exploratory, quote=False)] if exploratory else []),
+        *([exploratory] if exploratory else []),
         *(_notes(tables, shown) if entry.of_metric else []),
         *not_covered,
     ]

@@ -14,6 +14,7 @@ from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.evaluation.scores.operating_point import OperatingRule
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.files import creating_with, replacing
+from dpmed_core.foreign_text import plain_csv
 from dpmed_core.reporting.catalogue import CATALOGUE, draw, look_of
 from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.figures.style import Column, paper_column
@@ -110,5 +111,5 @@ def figure_html(figure: go.Figure) -> bytes:
 
 
 def table_csv(table: pd.DataFrame) -> bytes:
-    """The table as CSV in UTF-8; missing values are blank."""
-    return bytes(table.to_csv(index=False), "utf-8")
+    """The table as CSV in UTF-8; missing values are blank, and no cell is a formula."""
+    return bytes(plain_csv(table), "utf-8")

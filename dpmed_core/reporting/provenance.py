@@ -1,6 +1,5 @@
 """What a figure says of itself: that no guarantee covers it, whether it was planned, what was spent on its patients, the ledger's seal."""
 
-import textwrap
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,7 +8,7 @@ import plotly.graph_objects as go
 
 from dpmed_core.evaluation.analysis_plan import Look, PlanRecord
 from dpmed_core.evaluation.scores.grouping import EVERYBODY
-from dpmed_core.reporting.figures.style import LINE_HEIGHT, Canvas
+from dpmed_core.reporting.figures.style import LINE_HEIGHT, Canvas, fact_lines
 
 NOT_COVERED = "Shows models without privacy: no privacy guarantee."
 
@@ -75,10 +74,10 @@ def with_facts(figure: go.Figure, facts: list[str], canvas: Canvas) -> go.Figure
 
     Args:
         figure: laid out by `style.lay_out`; changed in place.
-        facts: short ones first.
+        facts: text, short ones first.
         canvas: what the figure is drawn on.
     """
-    lines = [line for fact in facts for line in textwrap.wrap(fact, canvas.line_characters, break_on_hyphens=False)]
+    lines = fact_lines(facts, canvas)
     if not lines:
         return figure
     before, more = float(figure.layout.height), round(0.95 * canvas.font_size * LINE_HEIGHT * len(lines))

@@ -11,6 +11,7 @@ from dpmed_core.evaluation.scores.arms import Arm
 from dpmed_core.explanations.map_similarity import sanity_sentence
 from dpmed_core.explanations.methods import CAUTION, METHODS, MethodCard, methods_of
 from dpmed_core.explanations.overlay import overlay
+from dpmed_core.foreign_text import plain
 from dpmed_core.imaging.stored_format import picture_of
 from dpmed_core.inference.requests import Explanation
 from dpmed_core.inference.store import Answer
@@ -74,7 +75,9 @@ def _show_maps(case: SelectedCase, explained: ExplainedModels) -> None:
         method=method.name,
     )
     answer = requests().known_answer(request)  # kept answers are shown without a request, also to other readers
-    if answer is None and right.button(f"Explain: {finding_title(case.finding)}", icon=":material/lightbulb:", disabled=is_waiting(KEY)):
+    if answer is None and right.button(
+        f"Explain: {plain(finding_title(case.finding))}", icon=":material/lightbulb:", disabled=is_waiting(KEY)
+    ):
         ask(request, key=KEY)
     st.caption(method.summary)
     show_failure(KEY)
@@ -102,7 +105,7 @@ def _draw(case: SelectedCase, explained: ExplainedModels, method: MethodCard, an
     )
     st.plotly_chart(figure, theme=None, key="figure-explanation", config=PLOTLY_SETTINGS)
     for name, value in zip(explained.titles, answer["with_random"], strict=True):
-        st.markdown(f"**{name}.** {sanity_sentence(float(value))}")
+        st.markdown(f"**{plain(name)}.** {plain(sanity_sentence(float(value)))}")
     st.warning(CAUTION, icon=":material/warning:")
     st.caption(f"{method.source}. Sanity check: Adebayo et al. 2018, arXiv 1810.03292. One model of each; others may give different maps.")
 
@@ -135,7 +138,7 @@ def _show_similar_case(column: "st.delta_generator.DeltaGenerator", case: Select
     label = TRUTH_TITLES[str(truth(np.array([who[case.finding]], dtype=float))[0])]
     same = ", same patient" if who["patient_id"] == selected["patient_id"] else ""
     column.image(picture_of(cohort.images[row]), width="stretch")
-    column.caption(f"{finding_title(case.finding)}: {label.lower()}{same}. Distance {distance:.2f}")
+    column.caption(f"{plain(finding_title(case.finding))}: {plain(label.lower())}{same}. Distance {distance:.2f}")
     link = links_of(cohort).of_case[str(who["case_id"])]
     if column.button("Open", key=f"open-{link}", width="stretch"):
         st.query_params["case"] = link

@@ -12,6 +12,7 @@ from dpmed_core.cohort.display_names import finding_title
 from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.evaluation.cases.worklist import truth
 from dpmed_core.evaluation.scores.findings import MACRO
+from dpmed_core.foreign_text import plain, plain_csv
 from dpmed_core.reader_study.case_selection import cases_to_read
 from dpmed_core.reader_study.reader_vs_model import PRIVATE, READER, model_raters, pair_table, rater_table, reader_rater
 from dpmed_core.reader_study.store import CONFIDENCES, Reading
@@ -41,7 +42,7 @@ def show_reader_study(cohort: Cohort, finding: str, context_of: ContextOf) -> No
     answers = installation().reader_study.answers(reading)
     # Where the reading is follows from the stored answers alone, so a reload or another browser continues at the same case.
     n_read, label_shown = len(answers), st.session_state.get(LABEL_SHOWN)
-    st.markdown(f"**{finding_title(reading.finding)}**, read by {reading.reader}: {n_read} of {len(rows)} cases answered")
+    st.markdown(f"**{plain(finding_title(reading.finding))}**, read by {plain(reading.reader)}: {n_read} of {len(rows)} cases answered")
     st.progress(n_read / len(rows))
     if label_shown == (reading.reading_id, n_read - 1):
         _show_label(cohort, reading, rows, answers, context_of)
@@ -121,8 +122,8 @@ def _show_case(cohort: Cohort, reading: Reading, rows: np.ndarray, place: int) -
     with answer, st.form(f"answer-{reading.reading_id}-{place}", border=True):
         who = cohort.cases.iloc[rows[place]]
         age = f"{who['age']:.0f} years" if pd.notna(who["age"]) else "Age unknown"
-        st.markdown(f"{age}, {who['sex'] if who['sex'] != 'unknown' else 'sex unknown'}")
-        present = st.radio(f"{finding_title(reading.finding)}?", ["Present", "Absent"], index=None, horizontal=True)
+        st.markdown(plain(f"{age}, {who['sex'] if who['sex'] != 'unknown' else 'sex unknown'}"))
+        present = st.radio(f"{plain(finding_title(reading.finding))}?", ["Present", "Absent"], index=None, horizontal=True)
         confidence = st.radio("How confident are you?", list(CONFIDENCES), index=None, format_func=CONFIDENCES.__getitem__)
         # The case's number is on the last element of the form: once it is on the page, all of the form belongs to this case.
         if st.form_submit_button(f"Record answer {place + 1} of {len(rows)}", type="primary", icon=":material/check:"):
@@ -158,7 +159,7 @@ def _show_label(cohort: Cohort, reading: Reading, rows: np.ndarray, answers: pd.
         if context is not None and context.scores is not None:
             raters = model_raters(context.scores, [str(last["case_id"])], finding=reading.finding, epsilon=context.epsilon)
             for name, rater in raters.items():
-                st.markdown(f"Score {'with privacy' if name == PRIVATE else name}: {rater.score[0]:.3f}")
+                st.markdown(f"Score {plain('with privacy' if name == PRIVATE else name)}: {rater.score[0]:.3f}")
         if st.button("Next", type="primary", icon=":material/chevron_right:"):
             st.session_state.pop(LABEL_SHOWN, None)
             st.rerun()
@@ -175,7 +176,7 @@ def _show_comparison(cohort: Cohort, reading: Reading, rows: np.ndarray, answers
     if context.scores is not None:
         raters |= model_raters(context.scores, list(answers["case_id"]), finding=reading.finding, epsilon=context.epsilon)
     table, pairs = rater_table(raters, labels), pair_table(raters, labels)
-    st.markdown(f"##### {comparison_sentence(table, pairs, finding=reading.finding)}")
+    st.markdown(f"##### {plain(comparison_sentence(table, pairs, finding=reading.finding))}")
     facts = [_how_read(cohort, reading, labels), *_guarantee(context), "Lines: 95 % intervals."]
     figure = readers_figure(table, title=f"{finding_title(reading.finding)}: reader and models", facts=facts, canvas=canvas())
     st.plotly_chart(figure, theme=None, key="figure-readers", config=PLOTLY_SETTINGS)
@@ -213,4 +214,4 @@ def _how_read(cohort: Cohort, reading: Reading, labels: np.ndarray) -> str:
 
 def _csv(cohort: Cohort, answers: pd.DataFrame, labels: np.ndarray) -> str:
     named = answers.assign(case=[links_of(cohort).of_case[case_id] for case_id in answers["case_id"]], label=labels)
-    return named.drop(columns="case_id").to_csv(index=False)
+    return plain_csv(named.drop(columns="case_id"))

@@ -7,6 +7,7 @@ import streamlit as st
 
 from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.explanations.similar_cases import ReferenceCases
+from dpmed_core.foreign_text import plain
 from dpmed_core.inference.requests import PublicFeatures
 from dpmed_core.training.encoders.card import read_card
 from dpmed_core.training.encoders.features import are_cached, cached_features
@@ -27,7 +28,7 @@ def features_are_cached(cohort: Cohort) -> bool:
 def offer_features(cohort: Cohort, label: str) -> None:
     """A button, called `label`, that has them computed."""
     show_failure(KEY)
-    if st.button(label, icon=":material/image_search:", disabled=is_waiting(KEY)):
+    if st.button(plain(label), icon=":material/image_search:", disabled=is_waiting(KEY)):
         ask(PublicFeatures(cohort.name, _encoder(cohort)), key=KEY)
     if is_waiting(KEY):
         wait(KEY, what="Computing the public features of all cases", take=lambda _: None)

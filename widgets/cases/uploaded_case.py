@@ -16,6 +16,7 @@ from dpmed_core.errors import UploadError
 from dpmed_core.evaluation.cases.case_answers import answers_of_case
 from dpmed_core.evaluation.cases.case_scores import CaseScores, trainings_table
 from dpmed_core.evaluation.cases.worklist import UNKNOWN
+from dpmed_core.foreign_text import plain, plain_csv
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.inference.requests import UploadedCase
 from dpmed_core.inference.store import Answer
@@ -98,10 +99,12 @@ def _show_upload(cohort: Cohort, scores: CaseScores) -> None:
     get_ready()
     many = cohort.modality is Modality.CT
     largest = f"at most {LARGEST_BYTES[cohort.modality] // MIB} MiB"
-    st.markdown(f"Upload {FILE_KINDS[cohort.modality]} ({largest}) to see the scores of all models trained on cohort **{cohort.name}**.")
+    st.markdown(
+        f"Upload {FILE_KINDS[cohort.modality]} ({largest}) to see the scores of all models trained on cohort **{plain(cohort.name)}**."
+    )
     refused = st.session_state.pop("upload-refused", None)
     if refused:
-        st.error(refused, icon=":material/error:")
+        st.error(plain(refused), icon=":material/error:")
     round_ = st.session_state.setdefault("upload-round", 0)
     uploaded = st.file_uploader(
         "Image to upload",
@@ -151,7 +154,7 @@ def _take(upload: SessionUpload, answer: Answer) -> None:
 def _show_image(upload: SessionUpload, cohort: Cohort) -> None:
     show_array(upload.image.pixels, cohort.modality, link=upload.name, key="upload-viewer", spacing_mm=cohort.spacing_mm)
     for remark in upload.image.warnings:
-        st.caption(f"Note: {remark}.")
+        st.caption(f"Note: {plain(remark)}.")
 
 
 def _show_answers(upload: SessionUpload, context: ModelContext, scores: CaseScores) -> None:
@@ -169,13 +172,11 @@ def _show_answers(upload: SessionUpload, context: ModelContext, scores: CaseScor
         findings = list(context.cohort.findings)
         asked = context.finding if context.finding in findings else findings[0]
         finding = choice("upload-finding", "Finding", findings, title=finding_title, default=asked) or asked
-        st.markdown(f"##### {case_sentence(trainings, finding=finding, truth=UNKNOWN, epsilon=context.epsilon)}")
+        st.markdown(f"##### {plain(case_sentence(trainings, finding=finding, truth=UNKNOWN, epsilon=context.epsilon))}")
         st.table(answers_in_words(answers_of_case(trainings, labels, context.epsilon), finding))
     figure = case_figure(trainings, context.cohort, finding=finding, epsilon=context.epsilon, canvas=canvas())
     st.plotly_chart(figure, theme=None, key="figure-upload", config=PLOTLY_SETTINGS)
-    st.download_button(
-        "Scores (CSV)", lambda: trainings.drop(columns="run_id").to_csv(index=False), "scores.csv", "text/csv", on_click="ignore"
-    )
+    st.download_button("Scores (CSV)", lambda: plain_csv(trainings.drop(columns="run_id")), "scores.csv", "text/csv", on_click="ignore")
 
 
 def _show_out_of_distribution(upload: SessionUpload, cohort: Cohort) -> None:

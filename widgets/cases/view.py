@@ -7,6 +7,7 @@ from dpmed_core.cohort.display_names import attribute_phrase, finding_title
 from dpmed_core.evaluation.cases.case_answers import answers_of_case
 from dpmed_core.evaluation.cases.worklist import truth
 from dpmed_core.evaluation.scores.operating_point import OperatingRule
+from dpmed_core.foreign_text import plain
 from dpmed_core.imaging.modality import Sex
 from dpmed_core.reporting.figures.case_scores import case_figure
 from dpmed_core.reporting.wording.cases import case_sentence, case_spread, spread_sentence
@@ -23,7 +24,7 @@ def show_patient(case: SelectedCase) -> None:
     age = f"{who['age']:.0f} years" if pd.notna(who["age"]) else "Age unknown"
     sex = str(who["sex"]) if who["sex"] != Sex.UNKNOWN else "sex unknown"
     comorbidities = [f"with {attribute_phrase(name)}" for name in case.cohort.comorbidities if who[name] == 1]
-    st.markdown(f"**{', '.join([age, sex, *comorbidities])}**")
+    st.markdown(f"**{plain(', '.join([age, sex, *comorbidities]))}**")
 
 
 def show_answers(case: SelectedCase) -> None:
@@ -34,13 +35,13 @@ def show_answers(case: SelectedCase) -> None:
         st.table(_labels(case))
         return
     known = str(truth(case.labels[[case.finding]].to_numpy())[0])
-    st.markdown(f"##### {case_sentence(trainings, finding=case.finding, truth=known, epsilon=case.epsilon)}")
+    st.markdown(f"##### {plain(case_sentence(trainings, finding=case.finding, truth=known, epsilon=case.epsilon))}")
     if case.epsilon is not None and case.context.scores is not None:
         show_guarantee(case.context.scores.runs_at(case.epsilon))
     st.table(answers_in_words(answers_of_case(trainings, case.labels, case.epsilon), case.finding))
     st.caption(
         "Score: mean over the models with or without privacy. Positive: how many of these models call the finding present, each at its own "
-        f"threshold, {OperatingRule().sentence()}. Trainings that give the same scores count as one model."
+        f"threshold, {plain(OperatingRule().sentence())}. Trainings that give the same scores count as one model."
     )
 
 
@@ -52,12 +53,14 @@ def show_budgets(case: SelectedCase) -> None:
     figure = case_figure(trainings, case.cohort, finding=case.finding, epsilon=case.epsilon, canvas=canvas())
     st.plotly_chart(figure, theme=None, key="figure-case", config=PLOTLY_SETTINGS)
     if case.epsilon is not None:
-        st.markdown(spread_sentence(case_spread(trainings, finding=case.finding, epsilon=case.epsilon)))
+        st.markdown(plain(spread_sentence(case_spread(trainings, finding=case.finding, epsilon=case.epsilon))))
 
 
 def answers_in_words(table: pd.DataFrame, finding: str) -> pd.DataFrame:
     """The rows of `answers_of_case` for display, with `finding` in bold."""
-    names = [f"**{finding_title(name)}**" if name == finding else finding_title(name) for name in table["finding"]]
+    # A table's cells are Markdown.
+    titles = {name: plain(finding_title(name)) for name in table["finding"]}
+    names = [f"**{title}**" if name == finding else title for name, title in titles.items()]
     return pd.DataFrame(
         {
             "Label": [TRUTH_TITLES[value] for value in truth(table["label"].to_numpy())],
@@ -73,7 +76,7 @@ def answers_in_words(table: pd.DataFrame, finding: str) -> pd.DataFrame:
 
 def _labels(case: SelectedCase) -> pd.DataFrame:
     words = [TRUTH_TITLES[value] for value in truth(case.labels.to_numpy())]
-    return pd.DataFrame({"Label": words}, index=pd.Index([finding_title(name) for name in case.labels.index], name="Finding"))
+    return pd.DataFrame({"Label": words}, index=pd.Index([plain(finding_title(name)) for name in case.labels.index], name="Finding"))
 
 
 def _digits(values: pd.Series, form: str = ".3f") -> list[str]:

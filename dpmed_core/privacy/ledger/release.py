@@ -16,6 +16,7 @@ from safetensors.numpy import save
 
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import LedgerError
+from dpmed_core.foreign_text import plain, plain_csv
 from dpmed_core.phrases import counted, delta_text, epsilon_text
 from dpmed_core.privacy.ledger.book import REGISTERED, RELEASED, Book, Draw
 from dpmed_core.privacy.ledger.cap import refuse_unknown
@@ -151,7 +152,7 @@ def release_run(
         "guarantee.json": json.dumps(facts, indent=1, ensure_ascii=False, default=str).encode(),
         "card.md": _card(run_id, status.spec, own, says, entry.digest, name, reason).encode(),
     }
-    return files if table is None else {**files, "scores.csv": table.to_csv(index=False).encode()}
+    return files if table is None else {**files, "scores.csv": plain_csv(table).encode()}
 
 
 def release_figure(ledger: Ledger, file: Path, cohort: Cohort, *, name: str, reason: str, without_guarantee: bool = False) -> Charge:
@@ -278,7 +279,7 @@ def _card(run_id: str, spec: RunSpec, own: str, says: str, seal: str, name: str,
 - This model alone: {own}
 - This release: {says}
 - Covered: the patients it was trained on. Not covered: patients for validation and test, on whom thresholds and accuracy were measured.
-- Released by {name}: {reason}
+- Released by {plain(name)}: {plain(reason)}
 - Ledger seal: {seal}
 
 Research use only. Not a medical device.

@@ -1,7 +1,5 @@
 """Verdicts on fairness as a picture: each subgroup's extra loss with its bounds for all comparisons at once, beside the margin."""
 
-import textwrap
-
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -10,6 +8,7 @@ from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.evaluation.tables.cost_of_privacy import NOT_ENOUGH
 from dpmed_core.evaluation.tables.fairness_verdict import NOT_WIDENED, WIDENED
+from dpmed_core.foreign_text import plain_html
 from dpmed_core.reporting.figures.facts import guarantee_phrase, require_rows, who
 from dpmed_core.reporting.figures.forest import set_rows
 from dpmed_core.reporting.figures.style import (
@@ -18,6 +17,7 @@ from dpmed_core.reporting.figures.style import (
     DIFFERENCE_TICKS,
     LIGHT,
     Canvas,
+    broken,
     error_bars,
     faint,
     lay_out,
@@ -59,7 +59,7 @@ def equivalence_figure(
     for verdict, symbol in SYMBOLS.items():
         _add_points(figure, at[at["verdict"] == verdict], NAMES[verdict], symbol, canvas)
     for height, row in at[at["excess"].isna()].iterrows():
-        text = "<br>".join(textwrap.wrap(f"not estimable: {row['reason']}", 46))
+        text = "<br>".join(broken(f"not estimable: {row['reason']}", 46))
         font = {"size": 0.9 * canvas.font_size, "color": canvas.text}
         figure.add_annotation(x=0.02, xref="x domain", xanchor="left", y=height, text=text, showarrow=False, align="left", font=font)
     together = at["n_comparisons"].max()
@@ -104,6 +104,8 @@ def _add_points(figure: go.Figure, rows: pd.DataFrame, name: str, symbol: str, c
 
 def _label(row: pd.Series, *, named: bool) -> str:
     """A subgroup's name over its size, with the finding where there are several."""
-    finding = f", {finding_title(row['finding'])}" if named else ""
+    finding = f", {plain_html(finding_title(row['finding']))}" if named else ""
     size = f"{row['n_cases']:,} images, {row['n_positive']:,} positive, {row['n_patients']:,} patients"
-    return f"<b>{subgroup_title(row['attribute'], row['subgroup'])}</b>{finding}<br><span style='font-size:0.85em'>{size}</span>"
+    return (
+        f"<b>{plain_html(subgroup_title(row['attribute'], row['subgroup']))}</b>{finding}<br><span style='font-size:0.85em'>{size}</span>"
+    )

@@ -1,7 +1,5 @@
 """Forest plot: a metric in each subgroup, private beside non-private, with its interval and its size."""
 
-import textwrap
-
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -9,9 +7,21 @@ from dpmed_core.cohort.display_names import attribute_phrase, finding_title, sub
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.metrics.metric import PREVALENCE, Metric
 from dpmed_core.evaluation.scores.findings import MACRO
+from dpmed_core.foreign_text import plain_html
 from dpmed_core.reporting.figures.axes import axis_range, axis_title, chance_level, mark_chance
 from dpmed_core.reporting.figures.facts import guarantee_phrase, nothing_trained, require_rows, runs_phrase, who
-from dpmed_core.reporting.figures.style import ARM_NAMES, ARM_STYLES, CHANCE_LINE, LIGHT, Arm, Canvas, error_bars, lay_out, new_figure
+from dpmed_core.reporting.figures.style import (
+    ARM_NAMES,
+    ARM_STYLES,
+    CHANCE_LINE,
+    LIGHT,
+    Arm,
+    Canvas,
+    broken,
+    error_bars,
+    lay_out,
+    new_figure,
+)
 
 ROW_HEIGHT, HIGHER_ROW = 46, 58
 """Pixels of a row, and of one on a narrow canvas, whose label takes three lines."""
@@ -111,7 +121,7 @@ def add_reasons(figure: go.Figure, arms: dict[Arm, pd.DataFrame], metric: Metric
         reasons = {arm: reason for arm, reason in of_arms.items() if reason}
         same = len(reasons) == len(arms) and len(set(reasons.values())) == 1
         for arm, reason in list(reasons.items())[: 1 if same else None]:
-            text = "<br>".join(textwrap.wrap(f"not estimable: {reason}", 26 if _is_narrow(canvas) else 40))
+            text = "<br>".join(broken(f"not estimable: {reason}", 26 if _is_narrow(canvas) else 40))
             y = height if same else height + (APART if arm == "non_private" else -APART)
             font = {"size": 0.9 * canvas.font_size, "color": canvas.text if same else canvas.colour(ARM_STYLES[arm])}
             figure.add_annotation(x=0.02, xref="x domain", xanchor="left", y=y, text=text, showarrow=False, align="left", font=font)
@@ -180,7 +190,7 @@ def set_rows(figure: go.Figure, labels: list[str]) -> None:
 
 def size_label(key: tuple[str, str], row: pd.Series | None, canvas: Canvas) -> str:
     """A subgroup's name over its size."""
-    name = f"<b>{subgroup_title(*key)}</b>"
+    name = f"<b>{plain_html(subgroup_title(*key))}</b>"
     if row is None:
         return name
     comma = ",<br>" if _is_narrow(canvas) else ", "

@@ -7,6 +7,7 @@ from dpmed_core.cohort.display_names import attribute_phrase, finding_title, sub
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.metrics.metric import Metric
 from dpmed_core.evaluation.tables.subgroup_gaps import mean_gaps
+from dpmed_core.foreign_text import plain_html
 from dpmed_core.reporting.figures.facts import guarantee_phrases, nothing_trained, require_rows, who
 from dpmed_core.reporting.figures.style import (
     ARM_NAMES,
@@ -117,7 +118,7 @@ def _add_runs_of_arm(figure: go.Figure, runs: pd.DataFrame, edge: float, attribu
     colour = canvas.colour(ARM_STYLES[arm])
     # Runs of one budget are drawn side by side: a factor is a distance on the logarithmic axis.
     beside = 1 + 0.03 * (runs["seed"] - runs["seed"].mean())
-    groups = runs[["largest", "smallest"]].map(lambda subgroup: subgroup_title(attribute, subgroup))
+    groups = runs[["largest", "smallest"]].map(lambda subgroup: plain_html(subgroup_title(attribute, subgroup)))
     figure.add_trace(
         go.Scatter(
             x=runs["epsilon"].fillna(edge) * beside,

@@ -10,6 +10,7 @@ from plotly.subplots import make_subplots
 from dpmed_core.cohort.display_names import finding_title
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.scores.findings import MACRO
+from dpmed_core.foreign_text import plain_html
 from dpmed_core.reporting.figures.style import ARM_NAMES, ARM_STYLES, Arm, Canvas, new_figure
 
 Mean = Callable[[pd.DataFrame], pd.DataFrame]
@@ -63,7 +64,7 @@ def _panel_title(finding: str, table: pd.DataFrame) -> str:
     size = (
         f"{rows.iloc[0]['n_positive']:,} positive of {rows.iloc[0]['n_cases']:,} images" if len(rows) else "not estimable: only one class"
     )
-    return f"{finding_title(finding)}<br><span style='font-size:0.85em'>{size}</span>"
+    return f"{plain_html(finding_title(finding))}<br><span style='font-size:0.85em'>{size}</span>"
 
 
 def findings_shown(finding: str, cohort: Cohort) -> list[str]:
@@ -92,7 +93,7 @@ def drawable(table: pd.DataFrame, panels: Panels) -> pd.DataFrame:
 
 def not_estimable_text(reason: str) -> str:
     """Why a panel is empty, in lines that fit into it."""
-    return f"not estimable:<br>{reason.replace(': ', ':<br>').replace(' patients', '<br>patients')}"
+    return f"not estimable:<br>{plain_html(reason).replace(': ', ':<br>').replace(' patients', '<br>patients')}"
 
 
 def first_with_rows(table: pd.DataFrame, panels: Panels) -> str | None:

@@ -7,6 +7,7 @@ from dpmed_core.cohort.display_names import attribute_phrase, finding_title, sub
 from dpmed_core.cohort.groups import UNKNOWN
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.metrics.metric import Metric
+from dpmed_core.foreign_text import plain_html
 from dpmed_core.reporting.figures.facts import NO_REFERENCE, guarantee_phrase, require_rows, who
 from dpmed_core.reporting.figures.style import ARM_STYLES, DIFFERENCE_TICKS, LIGHT, Canvas, error_bars, lay_out, new_figure, say_instead
 
@@ -78,7 +79,7 @@ def _points(rows: pd.DataFrame, metric: Metric, attribute: str, canvas: Canvas) 
         y=loss,
         **error_bars(loss, low, high),
         mode="markers+text",
-        text=[subgroup_title(attribute, name) for name in rows["subgroup"]],
+        text=[plain_html(subgroup_title(attribute, name)) for name in rows["subgroup"]],
         textposition=_beside(rows["n_cases"]),
         textfont={"size": 0.9 * canvas.font_size},
         marker={"size": 9, "color": canvas.colour(ARM_STYLES["private"])},

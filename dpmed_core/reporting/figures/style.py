@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import plotly.graph_objects as go
 
+from dpmed_core.foreign_text import plain_html, plain_line
+
 Column = Literal["single", "double"]
 Arm = Literal["private", "non_private", "conventional"]
 
@@ -87,8 +89,8 @@ def lay_out(
 
     Args:
         figure: to change.
-        title: one line.
-        facts: what a reader must know to read the figure alone; broken into lines.
+        title: one line of text, which is shown as it is.
+        facts: what a reader must know to read the figure alone, as text; broken into lines.
         canvas: what it is drawn on.
         plot_height: pixels between title and horizontal axis.
         above: pixels between the facts and the plot, for the titles of panels.
@@ -97,8 +99,8 @@ def lay_out(
     size = canvas.font_size
     # Plotly neither breaks lines nor makes room for them: both is done here, from the mean width of a letter. The title's letters are 1.3
     # times as large as the text's, so that fewer fit in a line.
-    titles = textwrap.wrap(title, int(canvas.line_characters * 0.72)) or [""]
-    lines = [line for fact in facts for line in textwrap.wrap(fact, canvas.line_characters, break_on_hyphens=False)]
+    titles = broken(title, int(canvas.line_characters * 0.72)) or [""]
+    lines = fact_lines(facts, canvas)
     top = round(12 + 1.3 * size * LINE_HEIGHT * len(titles) + 0.95 * size * LINE_HEIGHT * len(lines) + 14) + above
     height = top + plot_height + below
     figure.update_layout(
@@ -122,6 +124,17 @@ def lay_out(
         legend={"orientation": "h", "yref": "container", "yanchor": "bottom", "y": 0.005, "x": 0, "xanchor": "left"},
         dragmode=False,
     )
+
+
+def broken(text: str, characters: int, *, on_hyphens: bool = True) -> list[str]:
+    """`text` in lines of at most so many characters, each as HTML that shows it as it is."""
+    # Escaped after it is broken: an escaped character must neither count as several nor be broken itself.
+    return [plain_html(line) for line in textwrap.wrap(plain_line(text), characters, break_on_hyphens=on_hyphens)]
+
+
+def fact_lines(facts: Sequence[str], canvas: Canvas) -> list[str]:
+    """The facts under a title in lines of the width of `canvas`, as HTML."""
+    return [line for fact in facts for line in broken(fact, canvas.line_characters, on_hyphens=False)]
 
 
 def _template(canvas: Canvas) -> dict[str, Any]:
@@ -168,7 +181,7 @@ def right_edge(epsilons: Sequence[float]) -> float:
 
 def say_instead(figure: go.Figure, text: str) -> None:
     """Write in the middle of the figure why nothing is drawn."""
-    figure.add_annotation(x=0.5, y=0.5, xref="paper", yref="paper", text="<br>".join(textwrap.wrap(text, 40)), showarrow=False)
+    figure.add_annotation(x=0.5, y=0.5, xref="paper", yref="paper", text="<br>".join(broken(text, 40)), showarrow=False)
 
 
 def mark_epsilon(figure: go.Figure, epsilon: float | None, canvas: Canvas) -> None:
