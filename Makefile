@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-fast check check-style check-format check-types check-imports bench encoder viewer clean
+.PHONY: run test test-fast check check-style check-format check-types check-imports bench encoder viewer lock bill-of-materials clean
 
 run: $(VENV)/.run-ready
 	$(BIN)/streamlit run app.py
@@ -43,11 +43,19 @@ encoder: $(VENV)/.run-ready
 viewer:
 	cd viewer && npm ci --ignore-scripts && npm test && npm run build
 
+# The lock files, resolved anew, and what the packages in them are, need and are licensed under. Needs a package index.
+lock: $(VENV)-tools/.ready
+	$(VENV)-tools/bin/python -m tools.lock
+	$(VENV)-tools/bin/python -m tools.bill_of_materials
+
+bill-of-materials: $(VENV)-tools/.ready
+	$(VENV)-tools/bin/python -m tools.bill_of_materials
+
 bench: $(VENV)/.dev-ready
 	$(BIN)/python -m benchmarks all
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(VENV)-tools
 
 $(VENV)/.run-ready: requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -58,3 +66,8 @@ $(VENV)/.dev-ready: requirements.txt requirements-dev.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@ $(VENV)/.run-ready
+
+$(VENV)-tools/.ready: tools/requirements.txt
+	test -x $(VENV)-tools/bin/python || $(PYTHON) -m venv $(VENV)-tools
+	$(VENV)-tools/bin/python -m pip install --quiet --disable-pip-version-check -r tools/requirements.txt
+	touch $@
