@@ -69,6 +69,7 @@ def _refuse_another(check: Path, key: bytes, proves: Callable[[bytes], bool | No
     # A folder of an earlier version has no check value yet. One that cannot be written to is looked at all the same.
     with suppress(OSError):
         draft = check.with_name(f".{CHECK_FILE}-{secrets.token_hex(8)}")
+        draft.touch(mode=0o600)
         draft.write_text(expected)
         draft.replace(check)
 

@@ -134,6 +134,7 @@ class RunIndex:
         draft = self.root / f"{INDEX}-{secrets.token_hex(4)}"
         with suppress(OSError):
             try:
+                draft.touch(mode=0o600)
                 draft.write_text(json.dumps(document, separators=(",", ":")))
                 draft.replace(self.root / INDEX)
             finally:
