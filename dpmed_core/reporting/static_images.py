@@ -8,6 +8,7 @@ from typing import Literal
 
 import plotly.graph_objects as go
 
+from dpmed_core.child_environment import bare_environment
 from dpmed_core.errors import ExportError
 
 PictureFormat = Literal["png", "svg", "pdf"]
@@ -47,7 +48,14 @@ def picture(figure: go.Figure, kind: PictureFormat) -> bytes:
         raise ExportError(NO_BROWSER)
     # Imported here, since most processes draw no picture.
     import kaleido
+    from choreographer.browsers.chromium import Chromium
     from kaleido.errors import BrowserClosedError, BrowserFailedError, ChromeNotFoundError, JavascriptError, KaleidoError
+
+    class Drawer(Chromium):
+        """Chrome with no variable but those that it needs: what it draws holds other people's text."""
+
+        def get_env(self) -> dict[str, str]:
+            return bare_environment()
 
     # A figure for a page has no width of its own.
     options = {
@@ -57,8 +65,9 @@ def picture(figure: go.Figure, kind: PictureFormat) -> bytes:
         "scale": PNG_SCALE if kind == "png" else 1,
     }
     # Without MathJax, which Kaleido would load from the network; with a limit, since a browser that cannot start may hang.
+    settings = {"mathjax": False, "path": path, "timeout": LONGEST_SECONDS, "browser_cls": Drawer}
     try:
-        drawn = kaleido.calc_fig_sync(figure.to_dict(), opts=options, kopts={"mathjax": False, "path": path, "timeout": LONGEST_SECONDS})
+        drawn = kaleido.calc_fig_sync(figure.to_dict(), opts=options, kopts=settings)
     except (BrowserClosedError, BrowserFailedError, ChromeNotFoundError, JavascriptError, KaleidoError, TimeoutError) as error:
         raise ExportError(
             f"The browser {path.name} could not draw the picture ({type(error).__name__}): try again, or save the figure as *.html."
