@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from dpmed_core.child_environment import bare_environment
 from dpmed_core.errors import SettingsError
 
 PRODUCT_DATA_DIR = Path(__file__).resolve().parents[1] / "data"
@@ -113,6 +114,20 @@ def settings_environment(settings: Settings) -> dict[str, str]:
 
     The data folder becomes an absolute path, since a child process may run in another working directory.
     """
+    return {**os.environ, **_variables(settings)}
+
+
+def import_environment(settings: Settings) -> dict[str, str]:
+    """The environment of a process that imports other people's files: what programs need, and `settings` without the database's address.
+
+    The address may hold a password, and an import never asks the database.
+    """
+    given = _variables(settings)
+    given.pop("DPMED_DATABASE_URL", None)
+    return {**bare_environment(), **given}
+
+
+def _variables(settings: Settings) -> dict[str, str]:
     given = {f"DPMED_{name.upper()}": str(value) for name, value in settings.model_dump().items() if value is not None}
     given["DPMED_DATA_DIR"] = str(settings.data_dir.absolute())
-    return {**os.environ, **given}
+    return given

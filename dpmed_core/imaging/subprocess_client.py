@@ -4,20 +4,18 @@ Decoders are written in C and C++ and get files of unknown origin. A crash, an e
 subprocess alone, and the next request starts another. `subprocess_server` is the other side.
 """
 
-import json
-import os
 import socket
 import subprocess
 import sys
 import threading
 import weakref
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from dpmed_core.child_environment import decoder_environment
+from dpmed_core.imaging.messages import receive, send
+
 STARTING_SECONDS = 60.0
-IMPORT_ROOT = str(Path(__file__).resolve().parents[2])
-ENVIRONMENT = {"PYTHONPATH": IMPORT_ROOT, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 def ask_subprocess(module: str, head: Mapping[str, object], body: bytes = b"", *, seconds: float) -> tuple[dict[str, Any], bytes]:
@@ -26,7 +24,7 @@ def ask_subprocess(module: str, head: Mapping[str, object], body: bytes = b"", *
     Args:
         module: the program, which calls `subprocess_server.serve`.
         head: the request, as JSON.
-        body: bytes that belong to it; `head` must say how many, as `n_bytes`.
+        body: bytes that belong to it.
         seconds: how long the answer may take.
 
     Raises:
@@ -39,7 +37,7 @@ def ask_subprocess(module: str, head: Mapping[str, object], body: bytes = b"", *
     except TimeoutError:
         end_subprocess(module)
         raise
-    except (OSError, ValueError):
+    except (OSError, EOFError):
         end_subprocess(module)
         raise ConnectionError from None
 
@@ -63,9 +61,9 @@ class _Process:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                env={**os.environ, **ENVIRONMENT},
+                env=decoder_environment(),
             )
-        self._answers = self._socket.makefile("rb")
+        self._requests, self._answers = self._socket.makefile("wb"), self._socket.makefile("rb")
         # `finalize` also runs at the interpreter's exit, where `__del__` may not.
         self.end = weakref.finalize(self, _end, self._process, self._socket, self._answers)
         self._socket.settimeout(STARTING_SECONDS)
@@ -77,13 +75,8 @@ class _Process:
 
     def ask(self, head: Mapping[str, object], body: bytes, *, seconds: float) -> tuple[dict[str, Any], bytes]:
         self._socket.settimeout(seconds)
-        self._socket.sendall(json.dumps(head).encode() + b"\n")
-        self._socket.sendall(body)
-        answer = json.loads(self._answers.readline())
-        data = self._answers.read(answer.get("n_bytes", 0))
-        if len(data) != answer.get("n_bytes", 0):  # it died while it answered
-            raise ConnectionError
-        return answer, data
+        send(self._requests, head, body)
+        return receive(self._answers)
 
 
 def _end(process: "subprocess.Popen[bytes]", *connections: Any) -> None:

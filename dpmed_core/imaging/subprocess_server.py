@@ -1,16 +1,17 @@
 """The main loop of a subprocess that reads files for `subprocess_client`: requests arrive on a socket, answers return on it.
 
-A request is one line of JSON and then as many bytes as its field `n_bytes` says; an answer has the same form. An empty line says that the
-process is ready.
+Both are `messages`. An empty line says that the process is ready.
 """
 
 import io
-import json
 import resource
 import socket
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
+
+from dpmed_core.imaging.messages import receive, send
 
 Answer = tuple[Mapping[str, object], bytes | memoryview]
 """Head and body of an answer."""
@@ -35,10 +36,7 @@ def serve(handle: Handler, *, memory_bytes: int) -> None:
 
 def answer_all(stream: io.BufferedRWPair, handle: Handler) -> None:
     """Answer the requests on `stream` one after the other."""
-    while line := stream.readline():
-        request = json.loads(line)
-        head, body = handle(request, stream.read(request.get("n_bytes", 0)))
-        n_bytes = memoryview(body).nbytes
-        stream.write(json.dumps({**head, "n_bytes": n_bytes}).encode() + b"\n")
-        stream.write(body)
-        stream.flush()
+    with suppress(EOFError, ConnectionError):  # the other side is closed
+        while True:
+            head, body = handle(*receive(stream))
+            send(stream, head, body)

@@ -13,6 +13,7 @@ from typing import Literal
 import plotly.graph_objects as go
 import psutil
 
+from dpmed_core.child_environment import decoder_environment
 from dpmed_core.errors import ExportError
 
 PictureFormat = Literal["png", "svg", "pdf"]
@@ -25,7 +26,6 @@ BROWSER_VARIABLE = "BROWSER_PATH"
 PAGE_WIDTH = 900
 LONGEST_SECONDS, STARTING_SECONDS = 60, 20
 """For drawing, and for the process that draws to start."""
-IMPORT_ROOT = str(Path(__file__).resolve().parents[2])
 REPEATED_SHIFT = re.compile(rb'(<text[^>]*?) dy="[^"]*"([^>]*><tspan class="line" dy=)')
 """The vertical shift of a text whose lines have shifts of their own: browsers apply the lines' alone, other viewers add the two."""
 NO_BROWSER = (
@@ -76,7 +76,7 @@ def _drawn(asked: str) -> bytes | str:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([IMPORT_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])])},
+        env=decoder_environment(),  # what it draws holds other people's text
         start_new_session=True,
     )
     try:

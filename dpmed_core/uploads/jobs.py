@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from dpmed_core.errors import DpmedError, UploadError
 from dpmed_core.files import check_fields, make_way, read_object, write_json
 from dpmed_core.imaging.modality import Modality
-from dpmed_core.settings import Settings, settings_environment
+from dpmed_core.settings import Settings, import_environment
 from dpmed_core.uploads.columns import ColumnMap
 from dpmed_core.uploads.limits import MIB
 
@@ -273,7 +273,7 @@ class Jobs:
         job.set_state(JobState(stage))
         process = subprocess.Popen(
             [sys.executable, "-m", "dpmed_core", "import-job", job.job_id],
-            env=settings_environment(self.settings),
+            env=import_environment(self.settings),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

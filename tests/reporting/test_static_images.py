@@ -5,6 +5,7 @@ import plotly.graph_objects as go
 import psutil
 import pytest
 
+from dpmed_core.child_environment import KEPT
 from dpmed_core.errors import ExportError
 from dpmed_core.reporting.figures.style import LIGHT, lay_out, paper_column
 from dpmed_core.reporting.static_images import PNG_SCALE, REPEATED_SHIFT, browser, picture
@@ -27,6 +28,20 @@ def test_pictures_have_the_width_of_a_papers_column_and_keep_their_words(figure)
     assert height / width == pytest.approx(figure.layout.height / figure.layout.width, abs=0.01)
     assert svg.startswith(b"<svg") and "ε = 1 at δ = 1e-05".encode() in svg
     assert b"a second line" in svg and REPEATED_SHIFT.search(svg) is None
+
+
+@pytest.mark.browser
+def test_the_browser_gets_the_listed_variables_and_no_other(figure, monkeypatch, tmp_path):
+    if (real := browser()) is None:
+        pytest.skip("no Chrome or Chromium is installed")
+    monkeypatch.setenv("DPMED_DATABASE_URL", "postgresql://dpmed:secret@db/dpmed")
+    named = tmp_path / "chromium"
+    named.write_text(f'#!/bin/sh\nenv > {tmp_path}/variables\nexec {real} "$@"\n')
+    named.chmod(0o755)
+    monkeypatch.setenv("BROWSER_PATH", str(named))
+    assert picture(figure, "svg").startswith(b"<svg")
+    given = {line.split("=")[0] for line in (tmp_path / "variables").read_text().splitlines()}
+    assert given - {"PWD", "SHLVL", "_", "OLDPWD"} <= set(KEPT), "those of a shell are its own"
 
 
 def test_without_a_browser_one_sentence_says_what_to_do(figure, monkeypatch, tmp_path):

@@ -1,16 +1,18 @@
-"""Worker processes that read images: chunks arrive on a socket, results return on it, both pickled.
+"""Worker processes that read images: chunks arrive on a socket, results return on it (`wire`).
 
 The program is started with one or several sockets and forks into one process per socket, so that imports are loaded only once. Each process
 ends when the other end of its socket is closed, so no worker outlives the process that started it, even if that was killed.
 """
 
 import os
-import pickle
 import socket
 import sys
-from contextlib import suppress
+from collections.abc import Mapping
+from typing import Any
 
 from dpmed_core.cohort.intake.read_result import read_one
+from dpmed_core.cohort.intake.wire import answer_of, requested
+from dpmed_core.imaging.subprocess_server import Answer, answer_all
 
 
 def main(sockets: list[int]) -> None:
@@ -32,11 +34,13 @@ def main(sockets: list[int]) -> None:
 
 def serve(connection: socket.socket) -> None:
     """Read every chunk that arrives on `connection`, until its other end is closed."""
-    with connection, connection.makefile("rwb") as channel, suppress(EOFError, ConnectionError):  # the other end is closed
-        while True:
-            modality, chunk = pickle.load(channel)  # noqa: S301 - from the process that started this one
-            pickle.dump([(index, read_one(image, modality)) for index, image in chunk], channel, pickle.HIGHEST_PROTOCOL)
-            channel.flush()
+    with connection, connection.makefile("rwb") as channel:
+        answer_all(channel, _read)
+
+
+def _read(head: Mapping[str, Any], _: bytes) -> Answer:
+    chunk, modality = requested(head)
+    return answer_of([(index, read_one(image, modality)) for index, image in chunk])
 
 
 if __name__ == "__main__":

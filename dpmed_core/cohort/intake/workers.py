@@ -3,29 +3,26 @@
 `multiprocessing` is not used: it would import the main module again in every worker, and its workers could survive a killed parent.
 """
 
-import os
-import pickle
 import socket
 import subprocess
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
 
+from dpmed_core.child_environment import decoder_environment
 from dpmed_core.cohort.intake.read_result import Chunk, ReadChunk, ReadResult, signature_of
+from dpmed_core.cohort.intake.wire import answered, request_of
+from dpmed_core.imaging.messages import receive, send
 from dpmed_core.imaging.modality import Modality
 
 HALTED = "crashes the program that reads it: export it again."
-IMPORT_ROOT = Path(__file__).resolve().parents[3]
 KEPT_BYTES = str(1 << 28)
 ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
     "MALLOC_MMAP_THRESHOLD_": KEPT_BYTES,
     "MALLOC_TRIM_THRESHOLD_": KEPT_BYTES,
 }
-"""One thread per worker, and memory kept for the next image: otherwise glibc returns it, and every image causes page faults again."""
+"""Memory is kept for the next image: otherwise glibc returns it, and every image causes page faults again."""
 
 
 class Workers:
@@ -76,15 +73,13 @@ class Workers:
             self._idle.put(channel)
 
     def _answer(self, channel: socket.socket, chunk: Chunk) -> ReadChunk | None:
-        """The answer of the worker at `channel`; None if it crashed."""
+        """The answer of the worker at `channel`; None if it crashed, or answers something else."""
         try:
             with channel.makefile("rwb") as messages:
-                pickle.dump((self._modality, chunk), messages, pickle.HIGHEST_PROTOCOL)
-                messages.flush()
-                read: ReadChunk = pickle.load(messages)  # noqa: S301 - from a process that this one started
-        except (OSError, EOFError, pickle.UnpicklingError):
+                send(messages, request_of(chunk, self._modality))
+                return answered(*receive(messages), chunk, self._modality)
+        except (OSError, EOFError, ValueError):
             return None
-        return read
 
     def _replaced(self, channel: socket.socket) -> socket.socket:
         """The channel to a new worker in place of the crashed one at `channel`."""
@@ -94,12 +89,11 @@ class Workers:
 
     def _start(self, count: int) -> list[socket.socket]:
         """Channels to `count` new workers, which run in a session of their own so that Ctrl-C interrupts this process alone."""
-        paths = [str(IMPORT_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         pairs = [socket.socketpair() for _ in range(count)]
         theirs = [their_end.fileno() for _, their_end in pairs]
         process = subprocess.Popen(
             [sys.executable, "-m", "dpmed_core.cohort.intake.worker", *map(str, theirs)],
-            env={**os.environ, **ENVIRONMENT, "PYTHONPATH": os.pathsep.join(paths)},
+            env=decoder_environment(**ENVIRONMENT),
             pass_fds=theirs,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,  # decoders print warnings that may hold header values

@@ -23,7 +23,6 @@ class FrameRequest:
         samples: values per pixel, 1 or 3.
         bits_allocated: bits per value.
         rgb: the header says that the colours are RGB, not luminance and chrominance.
-        n_bytes: length of the frame.
     """
 
     syntax: str
@@ -32,7 +31,6 @@ class FrameRequest:
     samples: int
     bits_allocated: int
     rgb: bool
-    n_bytes: int
 
 
 def decode_frame(frame: bytes, request: FrameRequest) -> NDArray[Any]:

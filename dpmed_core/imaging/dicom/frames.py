@@ -129,7 +129,6 @@ def _decompressed(frame: bytes, header: DicomHeader) -> NDArray[Any]:
         samples=samples,
         bits_allocated=header.integer("BitsAllocated"),
         rgb=header.photometric == "RGB",
-        n_bytes=len(frame),
     )
     try:
         values = decode_frame(frame, request)
