@@ -1,10 +1,10 @@
 """Checking the ledger: its chain, its agreement with the run store, and its totals, computed again."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dpmed_core.privacy.ledger.book import ENDED, Book, Draw
-from dpmed_core.privacy.ledger.chain import read_entries
+from dpmed_core.privacy.ledger.chain import HEAD_FILE, Entry, read_entries
 from dpmed_core.privacy.ledger.ledger import Ledger
 from dpmed_core.privacy.ledger.patients import read_sets, set_id_of
 from dpmed_core.runs.charged_attempts import Attempt, attempts_of, recorded_attempts
@@ -47,14 +47,7 @@ def check_ledger(ledger: Ledger, *, expected_head: str | None = None) -> LedgerC
         problems.append(
             f"Entry {broken} is not the one that was written there: an entry was changed, removed or moved, or the key is another one."
         )
-    noted_seq, noted_digest = ledger.chain.noted_head()
-    if noted_seq > len(entries):
-        problems.append(
-            f"The database ends with entry {len(entries)}, and entry {noted_seq} was written: an older copy was restored, or entries were "
-            "removed."
-        )
-    elif noted_seq and entries[noted_seq - 1].digest != noted_digest:
-        problems.append(f"Entry {noted_seq} is another one than was noted in the data folder: an older copy was restored and continued.")
+    problems += _against_noted_head(ledger, entries)
     problems += [
         f"Entry {gap.seq}: the database was older than entry {gap.body['noted_seq']}, which had been written; what the runs' own records "
         "held beyond it was entered again. Answer for it with `ledger accept`."
@@ -82,6 +75,24 @@ def check_ledger(ledger: Ledger, *, expected_head: str | None = None) -> LedgerC
             f"{waiting} runs have no entries, being of an earlier version or newer than a restored copy; they are counted all the same."
         )
     return LedgerCheck(len(entries), entries[-1].digest if entries else None, tuple(problems), tuple(notes))
+
+
+def _against_noted_head(ledger: Ledger, entries: Sequence[Entry]) -> list[str]:
+    """Whether the chain ends where the data folder says that it does."""
+    noted_seq, noted_digest = ledger.chain.noted_head()
+    if noted_seq > len(entries):
+        return [
+            f"The database ends with entry {len(entries)}, and entry {noted_seq} was written: an older copy was restored, or entries were "
+            "removed."
+        ]
+    if entries and not noted_seq:
+        return [
+            f"{HEAD_FILE}, which notes the last entry in the data folder, is missing or cannot be read: whether the database is an older "
+            "copy cannot be told. The next entry writes it anew."
+        ]
+    if noted_seq and entries[noted_seq - 1].digest != noted_digest:
+        return [f"Entry {noted_seq} is another one than was noted in the data folder: an older copy was restored and continued."]
+    return []
 
 
 def _prices(ledger: Ledger, book: Book) -> list[str]:

@@ -110,3 +110,16 @@ def test_there_must_be_a_gap_to_answer_for(installation):
 
     with pytest.raises(LedgerError):
         installation.ledger.append(ACCEPTED, decide)
+
+
+@pytest.mark.parametrize("content", [None, "", "{}"])
+def test_a_lost_note_of_the_last_entry_is_found(installation, cohort, begin, content):
+    begin(0)
+    note = installation.settings.data_dir / "ledger-head.json"
+    note.unlink()
+    if content is not None:
+        note.write_text(content)
+    (problem,) = check_ledger(installation.ledger).problems
+    assert "ledger-head.json" in problem and "cannot be told" in problem
+    begin(1)
+    assert check_ledger(installation.ledger).problems == ()
