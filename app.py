@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import streamlit as st
+from starlette.middleware import Middleware
 
 from dpmed_core.demo import start_if_empty
 from dpmed_core.engine.process import ensure_engine
@@ -20,9 +22,12 @@ from dpmed_core.settings import Settings, load_settings
 from dpmed_core.uploads.single_case import remove_left_behind
 from widgets.viewer.routes import ROUTES
 from widgets.viewer.sessions import pixel_tokens
+from widgets.web_security import GuardedServer, refuse_open_address
 
 log = logging.getLogger(__name__)
 
+USER_ERROR = 2
+"""Exit status, as of the command line, of an error that the user can correct."""
 LOOK_EVERY_SECONDS = 2.0
 
 
@@ -64,4 +69,20 @@ def _tidy_and_start_engine(settings: Settings) -> None:
         ensure_engine(settings)
 
 
-app = st.App(Path(__file__).parent / "pages" / "frame.py", lifespan=lifespan, routes=ROUTES)
+def _settings() -> Settings:
+    """The settings, which must allow the address on which Streamlit will listen; otherwise one sentence ends the process."""
+    try:
+        settings = load_settings()
+        refuse_open_address(st.get_option("server.address"), settings)
+    except DpmedError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(USER_ERROR)
+    return settings
+
+
+app = st.App(
+    Path(__file__).parent / "pages" / "frame.py",
+    lifespan=lifespan,
+    routes=ROUTES,
+    middleware=[Middleware(GuardedServer, settings=_settings())],
+)

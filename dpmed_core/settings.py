@@ -34,6 +34,8 @@ class Settings(BaseSettings):
     show_training_counts: bool = Field(
         False, description="pages show exact counts of training images, findings and subgroups too; no guarantee covers them"
     )
+    hosts: str = Field("", description="names under which the dashboard is reached beside localhost, comma-separated: those of a proxy")
+    open_to_network: bool = Field(False, description="the dashboard may listen where other machines reach it, though it has no sign-on")
     engine_idle_seconds: float = Field(300, gt=0, description="seconds without work after which the engine ends itself")
 
     @property
