@@ -2,27 +2,33 @@
 
 import asyncio
 import logging
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
 
 import streamlit as st
+from starlette.middleware import Middleware
 
 from dpmed_core.demo import start_if_empty
 from dpmed_core.engine.duties import Duties
 from dpmed_core.engine.keeper import LOOK_EVERY_SECONDS, keeper
-from dpmed_core.errors import SettingsError, in_words
+from dpmed_core.errors import DpmedError, SettingsError, in_words
 from dpmed_core.files import keep_files_to_owner
 from dpmed_core.foreign_text import keep_logs_plain
 from dpmed_core.logs import log_to_file
-from dpmed_core.settings import load_settings
+from dpmed_core.settings import Settings, load_settings
 from dpmed_core.uploads.single_case import remove_left_behind
 from widgets.health import health_routes
 from widgets.viewer.routes import ROUTES
 from widgets.viewer.sessions import pixel_tokens
+from widgets.web_security import GuardedServer, refuse_open_address
 
 log = logging.getLogger(__name__)
+
+USER_ERROR = 2
+"""Exit status, as of the command line, of an error that the user can correct."""
 
 
 @cache
@@ -67,4 +73,20 @@ async def _watch(again: Duties) -> None:
         await asyncio.sleep(LOOK_EVERY_SECONDS)
 
 
-app = st.App(Path(__file__).parent / "pages" / "frame.py", lifespan=lifespan, routes=[*ROUTES, *health_routes(duties)])
+def _settings() -> Settings:
+    """The settings, which must allow the address on which Streamlit will listen; otherwise one sentence ends the process."""
+    try:
+        settings = load_settings()
+        refuse_open_address(st.get_option("server.address"), settings)
+    except DpmedError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(USER_ERROR)
+    return settings
+
+
+app = st.App(
+    Path(__file__).parent / "pages" / "frame.py",
+    lifespan=lifespan,
+    routes=[*ROUTES, *health_routes(duties)],
+    middleware=[Middleware(GuardedServer, settings=_settings())],
+)

@@ -106,14 +106,22 @@ def creating_with(umask: int) -> Iterator[None]:
 def restrict_to_owner(folder: Path) -> int:
     """Take the data folder of an earlier version, and all in it, from group and others; how many modes were changed.
 
-    A folder that is closed to others (mode 0700) is taken as done, and costs one look. Links are neither followed nor changed. What
-    cannot be changed, because it belongs to another user, was removed meanwhile or is on a read-only disk, stays as it is.
+    Of a folder that is closed to others (mode 0700) only what stands directly in it is looked at, and what is open there is closed with
+    all in it. Links are neither followed nor changed. What cannot be changed, because it belongs to another user, was removed meanwhile or
+    is on a read-only disk, stays as it is.
     """
-    if not folder.is_dir() or not folder.stat().st_mode & OTHERS:
+    if not folder.is_dir():
         return 0
-    paths = [Path(parent, name) for parent, folders, files in os.walk(folder) for name in (*folders, *files)]
+    if folder.stat().st_mode & OTHERS:
+        return _close_with_content(folder.resolve())
+    return sum(map(_close_with_content, sorted(filter(_is_open_to_others, folder.iterdir()))))
+
+
+def _close_with_content(path: Path) -> int:
+    """Close `path` and all under it; how many modes were changed."""
+    paths = [Path(parent, name) for parent, folders, files in os.walk(path) for name in (*folders, *files)]
     # The folder last: where this is interrupted, the next start finds it open and does the rest.
-    return sum(_close_to_others(path) for path in (*paths, folder.resolve()))
+    return sum(map(_close_to_others, (*paths, path)))
 
 
 def open_to_others(folder: Path) -> list[Path]:

@@ -37,6 +37,8 @@ class Settings(BaseSettings):
     stall_seconds: float = Field(
         300, gt=0, description="seconds after which a worker process that uses no processor time and takes no step is ended"
     )
+    hosts: str = Field("", description="names under which the dashboard is reached beside localhost, comma-separated: those of a proxy")
+    open_to_network: bool = Field(False, description="the dashboard may listen where other machines reach it, though it has no sign-on")
     engine_idle_seconds: float = Field(300, gt=0, description="seconds without work after which the engine ends itself")
 
     @property

@@ -96,8 +96,16 @@ def test_an_open_data_folder_of_an_earlier_version_is_closed_with_all_in_it(old_
     ]
 
 
-def test_a_closed_data_folder_is_not_walked(old_folder, monkeypatch) -> None:
+def test_what_is_open_in_a_closed_data_folder_is_closed(old_folder) -> None:
+    """A process with another umask, or a copy from elsewhere, may have made it."""
     old_folder.chmod(0o700)
+    (old_folder / "link").symlink_to(old_folder / "runs")
+    assert restrict_to_owner(old_folder) == 4
+    assert open_to_others(old_folder) == [] and restrict_to_owner(old_folder) == 0
+
+
+def test_a_closed_data_folder_is_not_walked(old_folder, monkeypatch) -> None:
+    restrict_to_owner(old_folder)
     monkeypatch.setattr(os, "walk", lambda folder: pytest.fail("it was walked"))
     assert restrict_to_owner(old_folder) == 0
 
