@@ -54,7 +54,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
 )
 HARMLESS = (
     *(".lock", "secret.key.check", "engine/", "calibrations/", "features/", "inference/", "imports/", "cache/", "logs/"),
-    *(".log", "-wal", "-shm", ".index.json", ".changed"),
+    *(".log", "-wal", "-shm", ".index.json", ".changed", "/cancel"),
 )
 """Files whose loss costs nothing: they are made anew, or tell only of what was."""
 

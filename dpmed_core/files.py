@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -275,7 +275,8 @@ def unchanged_digest(path: Path) -> str:
     before = signature_of(path)
     if (known := _digests.get(str(path))) is not None and known[0] == before:
         return known[1]
-    digest = sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        digest = file_digest(file, "sha256").hexdigest()
     if is_settled(before):
         _digests[str(path)] = before, digest
     return digest

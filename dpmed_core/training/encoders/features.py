@@ -10,7 +10,8 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from dpmed_core.cohort.schema import Cohort
-from dpmed_core.files import replacing
+from dpmed_core.errors import CohortError
+from dpmed_core.files import make_way, replacing, unchanged_digest
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.training.encoders.card import COMPONENTS, read_card
 
@@ -40,16 +41,45 @@ def public_features(cohort: Cohort, *, features_dir: Path, encoders_dir: Path) -
     features_dir.mkdir(parents=True, exist_ok=True)
     # Pages, engine and commands may ask at the same time; only one computes, and a half-written file is never seen.
     with FileLock(features_dir / ".computing.lock"):
-        if not cached.exists():
+        if _read(cached) is None:
             features = compute_features(cohort.images, cohort.modality, encoders_dir)
+            for path in (cached, _digest_of(cached)):
+                make_way(path)
             with replacing(cached) as draft, draft.open("wb") as file:
                 np.save(file, features)
+            with replacing(_digest_of(cached)) as draft:
+                draft.write_text(unchanged_digest(cached))
     return cached_features(cohort.modality, features_dir=features_dir, encoders_dir=encoders_dir)
 
 
 def cached_features(modality: Modality, *, features_dir: Path, encoders_dir: Path) -> NDArray[np.float32]:
-    """Features `[n_cases, n_features]` from the cache, memory-mapped; see `are_cached`."""
-    return np.load(_cache(features_dir, encoders_dir, modality), mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+    """Features `[n_cases, n_features]` from the cache, memory-mapped; see `are_cached`.
+
+    Raises:
+        CohortError: they are not in the cache, or damaged there.
+    """
+    if (features := _read(_cache(features_dir, encoders_dir, modality))) is None:
+        raise CohortError("The features of this cohort were removed or damaged meanwhile: try again, which computes them anew.")
+    return features
+
+
+def _read(cached: Path) -> NDArray[np.float32] | None:
+    """The features in a file of the cache, memory-mapped; None where there are none, or other ones than were written.
+
+    A file of an earlier version has no digest beside it, and is taken where it can be read.
+    """
+    try:
+        features = np.load(cached, mmap_mode="r", allow_pickle=False)
+        written = _digest_of(cached).read_text() if _digest_of(cached).exists() else None
+        is_whole = features.ndim == 2 and features.dtype == np.float32 and (written is None or written == unchanged_digest(cached))
+    except (OSError, ValueError, EOFError, AttributeError):
+        return None
+    return features if is_whole else None
+
+
+def _digest_of(cached: Path) -> Path:
+    """The file beside a file of the cache that holds its SHA-256."""
+    return cached.with_name(f"{cached.name}.sha256")
 
 
 def compute_features(images: NDArray[np.generic], modality: Modality, encoders_dir: Path) -> NDArray[np.float32]:
@@ -81,7 +111,7 @@ def _encoder(encoders_dir: Path, modality: Modality, version: str) -> "PublicEnc
 
 def are_cached(modality: Modality, *, features_dir: Path, encoders_dir: Path) -> bool:
     """Whether the features of a cohort of `modality` are in the cache."""
-    return _cache(features_dir, encoders_dir, modality).exists()
+    return _read(_cache(features_dir, encoders_dir, modality)) is not None
 
 
 def leading_components(features: NDArray[np.float32], components: Mapping[str, int]) -> NDArray[np.float32]:

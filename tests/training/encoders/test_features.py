@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from dpmed_core.cohort.schema import Cohort
-from dpmed_core.errors import SettingsError
+from dpmed_core.errors import CohortError, SettingsError
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.phantoms.abdomen.population import draw_scans
 from dpmed_core.settings import PRODUCT_DATA_DIR
 from dpmed_core.training.encoders.card import COMPONENTS, NAMES, card_file, read_card, weights_file
-from dpmed_core.training.encoders.features import are_cached, compute_features, public_features
+from dpmed_core.training.encoders.features import are_cached, cached_features, compute_features, public_features
 from dpmed_core.training.encoders.radiograph_encoder import load_encoder
+from tests.damage import ANY
 from tests.image_files import render_volumes
 
 SHIPPED = PRODUCT_DATA_DIR / "encoders"
@@ -54,6 +55,25 @@ def test_features_are_computed_once_and_depend_on_their_own_image_alone(images, 
     written_at = cached.stat().st_mtime_ns
     public_features(images, **folders)
     assert cached.stat().st_mtime_ns == written_at
+
+
+@pytest.mark.usefixtures("one_torch_thread")
+@pytest.mark.parametrize("how", ["emptied", "truncated", "deleted", "a folder", "a bit"])
+def test_damaged_features_are_computed_anew(make_cohort, tmp_path, how):
+    cohort, _ = make_cohort(n_patients=2)
+    folders = {"features_dir": tmp_path / "features", "encoders_dir": SHIPPED}
+    whole = np.array(public_features(cohort, **folders))
+    (cached,) = folders["features_dir"].glob("*.npy")
+    if how == "a bit":
+        content = bytearray(cached.read_bytes())
+        content[-1] ^= 1
+        cached.write_bytes(bytes(content))
+    else:
+        ANY[how](cached, cached)
+    assert not are_cached(cohort.modality, **folders)
+    with pytest.raises(CohortError, match="removed or damaged"):
+        cached_features(cohort.modality, **folders)
+    assert np.array_equal(public_features(cohort, **folders), whole)
 
 
 def test_each_modality_has_its_own_encoder():
