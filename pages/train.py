@@ -28,8 +28,7 @@ from widgets.lookup import installation, live, runs_of, unreadable_of
 from widgets.release import open_release, show_release
 from widgets.spending import total_of
 
-NEWEST = 50
-"""How many of the newest finished runs tell how long others will take, and are listed before somebody asks for all."""
+NEWEST = 50  # finished runs that tell how long others will take, and that are listed before somebody asks for all
 ICONS = {
     RunState.QUEUED: ":material/schedule:",
     RunState.TRAINING: ":material/model_training:",

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from streamlit import get_option
 
 from dpmed_core.errors import EngineError
 from dpmed_core.imaging.modality import Modality
@@ -206,3 +207,10 @@ def test_errors_per_hundred_and_predictive_values_at_a_prevalence_of_the_address
     (predictive,) = [text for text in said if text.startswith("If 1 % of the patients have it")]
     assert "a positive answer is right in" in predictive and "without" in predictive
     assert any("but not the same training" in caption.value for caption in page.caption)
+
+
+def test_no_value_is_shown_that_no_call_shows(cohort, open_page):
+    """Streamlit can print every expression that stands alone in a page, a comment in quotation marks among them."""
+    shown = open_page("train").markdown
+    assert not any("newest finished runs" in text.value for text in shown)
+    assert get_option("runner.magicEnabled") is False
