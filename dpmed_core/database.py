@@ -94,7 +94,9 @@ class Database:
             return engine
         except (OSError, SQLAlchemyError) as error:
             told = StorageError(f"The database cannot be written: {CLOSED}.") if isinstance(error, OSError) else _told(error)
-            if writing or self._settings.database_url is not None or not isinstance(told, StorageError):
+            if self._settings.database_url is not None and isinstance(told, StorageError):
+                told = SettingsError("The database that DPMED_DATABASE_URL names cannot be opened or written: check its path and its disk.")
+            if writing or not isinstance(told, StorageError):
                 raise told from None
         return _reading(self._settings.database_path, opened)
 

@@ -39,6 +39,7 @@ def data_dir(tmp_path: Path, fixed_key: bytes, calibrations: Path) -> Path:
     folder = tmp_path / "data"
     folder.mkdir(mode=0o700)
     (folder / KEY_FILE).write_bytes(fixed_key)
+    (folder / KEY_FILE).chmod(0o600)
     (folder / "calibrations").symlink_to(calibrations)
     return folder
 

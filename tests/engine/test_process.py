@@ -7,6 +7,8 @@ import pytest
 
 from dpmed_core.cohort.schema import Part
 from dpmed_core.engine.process import address, engine_is_alive, ensure_engine
+from dpmed_core.runs.checkpoint_file import checkpoint_bytes
+from dpmed_core.runs.folder import CHECKPOINT
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.runs.status import RunState
 from dpmed_core.training.spec import PrivacyUnit
@@ -53,7 +55,7 @@ def test_one_engine_trains_what_was_asked_survives_its_killing_and_ends_when_not
     ensure_engine(engine_settings)
     assert address(engine_settings)["pid"] == killed
     # The file, and not the event, which is recorded before it: a kill between the two leaves nothing to resume from.
-    wait_until(lambda: installation.runs.checkpoint_bytes(paper) > 0, "a checkpoint")
+    wait_until(lambda: checkpoint_bytes(installation.runs.root / paper / CHECKPOINT) > 0, "a checkpoint")
     assert_is_trained(installation, probe)
     os.kill(killed, signal.SIGKILL)
     wait_until(lambda: not engine_is_alive(engine_settings), "the engine's death")
