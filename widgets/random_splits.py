@@ -5,13 +5,16 @@ import streamlit as st
 
 from dpmed_core.cohort.display_names import finding_title
 from dpmed_core.cohort.schema import Cohort
+from dpmed_core.evaluation.planning.plan_sentences import accountant_of
 from dpmed_core.evaluation.scores.load_scores import read_scores
 from dpmed_core.evaluation.scores.scored_runs import splits_with_runs
 from dpmed_core.evaluation.tables.over_splits import over_splits
 from dpmed_core.foreign_text import plain
 from dpmed_core.phrases import counted, delta_text
+from dpmed_core.runs.status import RunState
 from widgets.choices import Choices
 from widgets.lookup import installation, runs_of
+from widgets.tables import MOST_KEPT, Finished
 
 EXPLAINED = (
     "Mean over the splits, with the corrected resampled t interval (Nadeau & Bengio 2003). The figures above are of the first split alone, "
@@ -29,7 +32,9 @@ def show_random_splits(cohort: Cohort, choices: Choices, margin: float) -> None:
     """
     if len({status.spec.split_seed for status in runs_of(cohort)}) < 2:
         return  # asked first: reading the scores of every split takes time
-    table = _over_splits(cohort, choices, margin)
+    finished = tuple((s.run_id, s.progress.updated_at) for s in runs_of(cohort) if s.state == RunState.FINISHED)
+    table = _over_splits(cohort.fingerprint, finished, choices.recipe, margin, _cohort=cohort)
+    table = table[(table["unit"] == choices.unit) & table["finding"].isin(list(cohort.findings))]
     if table.empty:
         return
     st.subheader("Over random splits")
@@ -39,19 +44,16 @@ def show_random_splits(cohort: Cohort, choices: Choices, margin: float) -> None:
     st.dataframe(_in_words(table), hide_index=True)
     if len(known):
         deltas = " or ".join(sorted({delta_text(delta) for delta in known["delta"]}))
-        st.caption(
-            f"ε at δ = {plain(deltas)} for each {plain(str(choices.unit))} and each model alone. Margin: {margin:g} of AUROC. {EXPLAINED}"
-        )
+        guarantee = f"ε at δ = {deltas} for each {choices.unit} and each model alone ({accountant_of(str(choices.recipe))})"
+        st.caption(f"{plain(guarantee)}. Margin: {margin:g} of AUROC. {EXPLAINED}")
 
 
-def _over_splits(cohort: Cohort, choices: Choices, margin: float) -> pd.DataFrame:
-    runs, recipe = installation().runs, choices.recipe
-    table = over_splits(
-        lambda seed: read_scores(runs, cohort, recipe=recipe, split_seed=seed),
-        splits_with_runs(runs, cohort, recipe=recipe),
-        margin=margin,
-    )
-    return table[(table["unit"] == choices.unit) & table["finding"].isin(list(cohort.findings))]
+@st.cache_data(max_entries=MOST_KEPT, show_spinner=False)
+def _over_splits(fingerprint: str, finished: Finished, recipe: str | None, margin: float, _cohort: Cohort) -> pd.DataFrame:
+    del fingerprint, finished  # they are the cache key: Streamlit leaves out arguments with an underscore
+    runs = installation().runs
+    seeds = splits_with_runs(runs, _cohort, recipe=recipe)
+    return over_splits(lambda seed: read_scores(runs, _cohort, recipe=recipe, split_seed=seed), seeds, margin=margin)
 
 
 def _in_words(table: pd.DataFrame) -> pd.DataFrame:

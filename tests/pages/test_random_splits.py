@@ -38,6 +38,8 @@ def test_the_difference_over_splits_is_shown_with_its_interval(over_three_splits
     row = computed[known].iloc[0]
     words = f"{row['difference']:+.3f} ({row['difference_low']:+.3f} to {row['difference_high']:+.3f})"
     assert words in set(shown["Difference (95 % interval)"])
+    said = next(text.value for text in page.caption if "Nadeau" in text.value)
+    assert "δ = 1e-05 for each patient" in said and "analytic-gaussian accountant" in said.replace("\\", "").replace("\u2060", "")
 
 
 def test_with_one_split_nothing_is_added(empty, cohort, asked, finish, open_page):
