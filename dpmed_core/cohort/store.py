@@ -121,7 +121,8 @@ class CohortStore:
             CohortError: there is no such cohort, or it cannot be read.
         """
         folder = self.folder(name)
-        facts = dict(read_object(folder / FACTS)) if read_facts(folder) else {}
+        read_facts(folder)  # refuses what cannot be read
+        facts = dict(read_object(folder / FACTS))
         expected = facts.pop("fingerprint")
         facts.pop("files", None)
         return _fingerprint(facts, self.load(name).cases, folder / IMAGES, key=self.key) == str(expected)

@@ -1,6 +1,7 @@
 """The checks of the doctor: each looks at one part of an installation and names all in it that is not as it should be.
 
-A check stores nothing. What `mend` does is safe: it costs no result, no record of what was spent, and nothing that a person entered.
+A check changes nothing of what it looks at. What `mend` does is safe: it costs no result, no record of what was spent, and nothing that a
+person entered.
 """
 
 import os
@@ -9,11 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from dpmed_core.engine.health import Check, can_write, database_answers
+from dpmed_core.engine.health import Check, can_write, database_answers, failed
 from dpmed_core.engine.keeper import has_work
 from dpmed_core.engine.process import engine_is_alive
-from dpmed_core.errors import CohortError, in_words
-from dpmed_core.files import close_to_others, open_to_others, storage_reason
+from dpmed_core.errors import CohortError
+from dpmed_core.files import close_to_others, open_to_others
 from dpmed_core.installation import Installation
 from dpmed_core.phrases import counted
 from dpmed_core.privacy.ledger.check import check_ledger
@@ -51,8 +52,7 @@ def guarded(name: str, look: Look, repair: str) -> Iterator[Finding]:
     try:
         yield from look()
     except Exception as error:  # noqa: BLE001 (whatever it is, it is what the check found)
-        reason = storage_reason(error)
-        yield Finding(Check(name, False, in_words(error) if reason is None else f"{reason[0].upper()}{reason[1:]}.", repair))
+        yield Finding(failed(name, error, repair))
 
 
 def look_at_folder(settings: Settings) -> Iterator[Finding]:
@@ -88,10 +88,9 @@ def look_at_cohorts(here: Installation) -> Iterator[Finding]:
     damaged = 0
     for name in names:
         try:
-            here.cohorts.load(name)
-            here.cohorts.persons(name)
             if not here.cohorts.is_intact(name):
                 raise CohortError(f"The table or the images of cohort {name!r} are not the ones that were imported.")
+            here.cohorts.persons(name)
         except CohortError as error:
             damaged += 1
             repair = f"Restore cohorts/{name} from a backup, or remove it with `cohort remove {name}` and import it again."
@@ -134,11 +133,13 @@ def look_at_imports(settings: Settings) -> Iterator[Finding]:
 
 def look_at_engine(settings: Settings, here: Installation) -> Iterator[Finding]:
     """Whether there is work that no engine does."""
-    if has_work(here) and not engine_is_alive(settings):
+    if engine_is_alive(settings):
+        yield Finding(Check("engine", True, "It is running."))
+    elif has_work(here):
         message = "Runs or requests are open, and no engine is running: a server starts one within seconds."
         yield Finding(Check("engine", True, message, "Without a server: `python -m dpmed_core engine`."))
     else:
-        yield Finding(Check("engine", True, "It is running." if engine_is_alive(settings) else "There is nothing to do."))
+        yield Finding(Check("engine", True, "There is nothing to do."))
 
 
 def look_at_machine() -> Iterator[Finding]:

@@ -1,6 +1,6 @@
 """The doctor's examination: all checks, one after another, and the mending of what is safe to mend."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -28,18 +28,24 @@ def examine(settings: Settings, *, repair: bool = False) -> list[Check]:
     """What every check of the installation of `settings` found, in the order of what depends on what.
 
     Args:
-        settings: of the installation; where its data folder does not exist, nothing is created.
+        settings: of the installation; where its data folder does not exist or is empty, nothing is created.
         repair: mend what is safe to mend; a check that was mended says so and is as it should be.
     """
-    return [_mended(finding) if repair and finding.mend and not finding.check.ok else finding.check for finding in _findings(settings)]
+    found = list(_findings(settings))
+    mended = [finding.check for finding in found if repair and finding.mend and _is_done(finding.mend)]
+    if not mended:
+        return [finding.check for finding in found]
+    # Looked at again: what belongs to another account, say, cannot be mended, and nothing tells but looking.
+    now = [finding.check for finding in _findings(settings)]
+    return [*now, *(replace(check, ok=True, message=f"{check.message} Mended.", repair="") for check in mended if check not in now)]
 
 
 def _findings(settings: Settings) -> Iterator[Finding]:
     """What the checks find; those of what is stored only where the key is right."""
     yield from guarded("data folder", partial(look_at_folder, settings), "Free space on its disk, or make it writable for this account.")
     yield from guarded("machine", look_at_machine, "")
-    if not settings.data_dir.is_dir():
-        return
+    if not settings.data_dir.is_dir() or not any(settings.data_dir.iterdir()):
+        return  # to open it would make its key
     try:
         here = Installation.open(settings)
     except DpmedError as error:
@@ -51,13 +57,12 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield from guarded("cohorts", partial(look_at_cohorts, here), RESTORE)
     yield from guarded("runs", partial(look_at_runs, here), RESTORE)
     yield from guarded("imports", partial(look_at_imports, settings), "Cancel them on the page Import.")
-    yield from guarded("engine", partial(look_at_engine, settings, here), "See logs/ in the data folder.")
+    yield from guarded("engine", partial(look_at_engine, settings, here), "See engine/engine.log in the data folder.")
 
 
-def _mended(finding: Finding) -> Check:
-    """The check after what it found was mended; as it was where that does not work."""
-    assert finding.mend is not None
+def _is_done(mend: Callable[[], None]) -> bool:
+    """Whether `mend` could be called to its end."""
     with suppress(OSError, DpmedError):
-        finding.mend()
-        return replace(finding.check, ok=True, message=f"{finding.check.message} Mended.", repair="")
-    return finding.check
+        mend()
+        return True
+    return False

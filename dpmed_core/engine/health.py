@@ -64,9 +64,14 @@ def _checked(name: str, look: Callable[[], None], repair: str) -> Check:
     try:
         look()
     except Exception as error:  # noqa: BLE001 (whatever it is, it is what the check found)
-        reason = storage_reason(error)
-        return Check(name, False, in_words(error) if reason is None else f"{reason[0].upper()}{reason[1:]}.", repair)
+        return failed(name, error, repair)
     return Check(name, True)
+
+
+def failed(name: str, error: Exception, repair: str) -> Check:
+    """The check that ended in `error`."""
+    reason = storage_reason(error)
+    return Check(name, False, in_words(error) if reason is None else f"{reason[0].upper()}{reason[1:]}.", repair)
 
 
 def can_write(settings: Settings) -> None:

@@ -4,8 +4,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dpmed_core.engine.training_queue import has_nanny
-from dpmed_core.engine.worker_tasks import TaskKind, working_on
+from dpmed_core.engine.worker_tasks import TaskKind, watched
 from dpmed_core.files import keep_files_to_owner
 from dpmed_core.inference.status import Stage
 from dpmed_core.inference.store import InferenceRequests
@@ -28,10 +27,7 @@ def answer_request(settings: Settings, name: str) -> None:
     from dpmed_core.engine.inference_task import answer
 
     keep_files_to_owner()  # a worker of one's own cluster was not started by the engine
-    if not has_nanny():
-        answer(settings, name)
-        return
-    with working_on(settings, TaskKind.REQUEST, name):
+    with watched(settings, TaskKind.REQUEST, name):
         answer(settings, name)
 
 

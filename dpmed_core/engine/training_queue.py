@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dpmed_core.engine.worker_tasks import TaskKind, working_on
+from dpmed_core.engine.worker_tasks import TaskKind, watched
 from dpmed_core.errors import StorageError, in_words
 from dpmed_core.files import keep_files_to_owner
 from dpmed_core.installation import Installation
@@ -38,21 +38,8 @@ def train_run(settings: Settings, run_id: str) -> None:
     from dpmed_core.engine.training_task import work_on
 
     keep_files_to_owner()  # a worker of one's own cluster was not started by the engine
-    if not has_nanny():
+    with watched(settings, TaskKind.RUN, run_id):
         work_on(settings, run_id)
-        return
-    with working_on(settings, TaskKind.RUN, run_id):
-        work_on(settings, run_id)
-
-
-def has_nanny() -> bool:
-    """Whether this process is a Dask worker that is started again when it ends, so that the watchdog may end it."""
-    from distributed import get_worker
-
-    try:
-        return get_worker().nanny is not None
-    except ValueError:
-        return False
 
 
 @dataclass

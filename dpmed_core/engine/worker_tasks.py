@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -81,6 +81,21 @@ class WorkerTask:
             return None
         process = psutil.Process(self.pid)
         return process if process.ppid() == self.parent else None
+
+
+def watched(settings: Settings, kind: TaskKind, name: str) -> AbstractContextManager[None]:
+    """Work that the watchdog looks at, as `working_on`; not watched where nothing would start this process again after it was ended."""
+    return working_on(settings, kind, name) if _has_nanny() else nullcontext()
+
+
+def _has_nanny() -> bool:
+    """Whether this process is a Dask worker that is started again when it ends."""
+    from distributed import get_worker
+
+    try:
+        return get_worker().nanny is not None
+    except ValueError:
+        return False
 
 
 @contextmanager

@@ -40,6 +40,17 @@ def test_a_folder_that_does_not_exist_is_not_made_by_looking(tmp_path):
     assert all(check.ok for check in examine(nowhere)) and not nowhere.data_dir.exists()
 
 
+def test_an_empty_folder_gets_no_key_by_looking(tmp_path):
+    (tmp_path / "data").mkdir(mode=0o700)
+    assert all(check.ok for check in examine(Settings(data_dir=tmp_path / "data"), repair=True)) and not list((tmp_path / "data").iterdir())
+
+
+def test_what_cannot_be_mended_is_not_called_mended(settings, asked, monkeypatch):
+    (settings.runs_dir / asked / "request.json").chmod(0o644)
+    monkeypatch.setattr("dpmed_core.doctor.checks.close_to_others", lambda paths: None)  # as of files of another account
+    assert [check.name for check in examine(settings, repair=True) if not check.ok] == ["modes"]
+
+
 @pytest.mark.parametrize("how", ["emptied", "truncated", "deleted", "a folder", "not UTF-8"])
 @pytest.mark.parametrize(
     "file", ["cohorts/images/cohort.json", "cohorts/images/cases.parquet", "cohorts/images/images.npy", "runs/RUN/progress.json"]
