@@ -20,6 +20,7 @@ from dpmed_core.imaging.modality import Modality
 from dpmed_core.installation import Installation
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.training.spec import PrivacyUnit
+from tests.browser.waiting import settle
 
 pytestmark = pytest.mark.browser
 LONGEST = 120_000
@@ -181,7 +182,7 @@ def test_planes_show_hounsfield_units_and_sides_where_they_belong(served, page):
 def test_slices_windows_and_values_need_no_request_to_the_server(served, page):
     open_case(page, served, "scans", 0)
     page.set_viewport_size(TALL)
-    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for(timeout=LONGEST)
+    settle(page)
     page.wait_for_load_state("networkidle")
     asked, sent = [], []
     page.on("request", lambda request: asked.append(request.url))

@@ -9,6 +9,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from dpmed_core.installation import Installation
+from tests.browser.waiting import settle
 
 pytestmark = [pytest.mark.browser]
 LONGEST = 120_000
@@ -38,22 +39,28 @@ def test_a_hostile_archive_is_refused_and_a_good_one_becomes_a_cohort_though_the
     with zipfile.ZipFile(tmp_path / "bad.zip", "w") as packed:
         packed.writestr("../../x.png", b"1")
     page.locator("input[type=file]").set_input_files(tmp_path / "bad.zip")
+    settle(page)
     page.get_by_role("button", name="Use this archive").click()
     expect(page.get_by_text("leads out of it")).to_be_visible(timeout=LONGEST)
+    settle(page)
     page.get_by_role("button", name="Start over").click()
 
     page.locator("input[type=file]").set_input_files(archive)
+    settle(page)
     page.get_by_role("button", name="Use this archive").click()
     expect(page.get_by_text("What do the table's columns mean?")).to_be_visible(timeout=LONGEST)
     expect(page.get_by_text("30 rows.")).to_be_visible(timeout=LONGEST)
     age = page.get_by_role("combobox", name=re.compile("Age"))
+    settle(page)
     age.click()
     page.get_by_role("option", name="Years").click()
+    settle(page)
     page.get_by_role("button", name="Preview").click()
     expect(page.get_by_text("What would be imported")).to_be_visible(timeout=LONGEST)
     expect(page.get_by_text("30 of 30 rows")).to_be_visible(timeout=LONGEST)
     expect(page.get_by_test_id("stImage")).to_have_count(24, timeout=LONGEST)
     page.get_by_label("Name of the new cohort").fill("ward")
+    settle(page)
     page.get_by_role("button", name="Import", exact=True).click()
     expect(page.get_by_text(re.compile("You may close this page|is imported"))).to_be_visible(timeout=LONGEST)
     address = page.url

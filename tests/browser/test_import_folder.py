@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 
 from dpmed_core.cohort.intake.importer import import_manifest
 from dpmed_core.installation import Installation
+from tests.browser.waiting import settle
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 LONGEST = 120_000
@@ -46,21 +47,24 @@ def test_a_folder_of_1500_images_is_imported_by_clicking_and_the_sidebar_follows
     chosen = page.get_by_test_id("stSidebar").get_by_role("combobox", name=re.compile("Cohort"))
     expect(chosen).to_have_value("a-first-one", timeout=LONGEST)
     for name in ("archive", "ward 7"):
+        settle(page)
         page.get_by_role("combobox", name="Open a folder").click()
         page.get_by_role("option", name=name).click()
         expect(page.get_by_text("/ archive" + (" / ward 7" if name == "ward 7" else ""))).to_be_visible(timeout=LONGEST)
     expect(page.get_by_text("1 table: list.csv here")).to_be_visible(timeout=LONGEST)
     shoot(page, "folder")
-    # A click while the page is being drawn anew can be lost with the button that it was on.
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=LONGEST)
+    settle(page)
     page.get_by_role("button", name="Use this folder").click()
     expect(page.get_by_text("1,500 rows.")).to_be_visible(timeout=LONGEST)
+    settle(page)
     page.get_by_role("button", name="Preview").click()
     expect(page.get_by_text("1,500 of 1,500 rows")).to_be_visible(timeout=LONGEST)
     expect(page.get_by_text("What will be read")).to_be_visible(timeout=LONGEST)
     page.wait_for_timeout(3000 if os.environ.get("DPMED_SCREENSHOTS") else 0)
     shoot(page, "preview")
+    settle(page)
     page.get_by_label("Name of the new cohort").fill("ward-7")
+    settle(page)
     page.get_by_role("button", name="Import", exact=True).click()
     expect(page.get_by_text("is imported: 1,500 images of 750 patients")).to_be_visible(timeout=LONGEST)
     # The cohort just imported is chosen in the sidebar, in the address, and on the next page.

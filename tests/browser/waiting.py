@@ -1,0 +1,8 @@
+"""What a test waits for before it clicks."""
+
+from playwright.sync_api import Page
+
+
+def settle(page: Page) -> None:
+    """Waits until the page is drawn to its end: a click while it is drawn anew can be lost with the control that it was on."""
+    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
