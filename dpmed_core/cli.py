@@ -17,6 +17,7 @@ from dpmed_core.commands.ledger import ledger
 from dpmed_core.commands.output import tell
 from dpmed_core.commands.planning import plan
 from dpmed_core.commands.processes import engine, first_start, import_job
+from dpmed_core.commands.starts import pretrain, starts
 from dpmed_core.commands.training import runs, sweep, train
 from dpmed_core.errors import DpmedError
 from dpmed_core.files import keep_files_to_owner
@@ -37,6 +38,8 @@ for command in (
     analysis_plan,
     train,
     sweep,
+    pretrain,
+    starts,
     runs,
     evaluate,
     export,

@@ -20,6 +20,7 @@ from dpmed_core.privacy.ledger.ledger import Ledger
 from dpmed_core.reader_study.store import ReaderStudyStore
 from dpmed_core.runs.store import RunStore
 from dpmed_core.settings import Settings, load_settings
+from dpmed_core.training.starts.start_store import StartStore
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,11 @@ class Installation:
             cohorts=CohortStore(settings.cohorts_dir, key),
             runs=RunStore(settings.runs_dir, key),
         )
+
+    @property
+    def starts(self) -> StartStore:
+        """The public starts."""
+        return StartStore(self.settings.starts_dir)
 
     @property
     def reader_study(self) -> ReaderStudyStore:

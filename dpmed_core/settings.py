@@ -57,6 +57,11 @@ class Settings(BaseSettings):
         return PRODUCT_DATA_DIR / "reference"
 
     @property
+    def starts_dir(self) -> Path:
+        """Where public starts are stored."""
+        return self.data_dir / "starts"
+
+    @property
     def imports_dir(self) -> Path:
         """Where the import page keeps the files of an import; they are removed when it is done, or after a day."""
         return self.data_dir / "imports"

@@ -1,7 +1,7 @@
 """`evaluate` and `reference`: tables of the trained models, and of published results."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import click
@@ -16,11 +16,12 @@ from dpmed_core.errors import CohortError
 from dpmed_core.evaluation.analysis_plan import AnalysisPlan, Look, PlanRecord
 from dpmed_core.evaluation.metrics.auroc import AUROC
 from dpmed_core.evaluation.metrics.catalogue import OFFERED, metric_called
+from dpmed_core.evaluation.metrics.metric import Metric
 from dpmed_core.evaluation.metrics.predictive_values import predictive_values
 from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.evaluation.scores.load_scores import read_scores
 from dpmed_core.evaluation.scores.operating_point import OperatingRule
-from dpmed_core.evaluation.scores.scored_runs import splits_with_runs
+from dpmed_core.evaluation.scores.scored_runs import splits_with_runs, starts_with_runs
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables, MetricTables
 from dpmed_core.evaluation.tables.bootstrap import check_draws
 from dpmed_core.evaluation.tables.over_splits import over_splits
@@ -31,7 +32,7 @@ from dpmed_core.reporting.provenance import planned_or_not
 from dpmed_core.settings import load_settings
 from dpmed_core.training.result import NEIGHBORING_RELATION
 
-OF_METRIC = ("utility", "subgroups", "gaps", "means", "costs", "size_loss", "unknowns")
+OF_METRIC = ("utility", "subgroups", "gaps", "means", "costs", "added", "size_loss", "unknowns")
 """Tables of the chosen metric."""
 OF_ALL = ("rates", "practice", "practice_differences", "parity", "disparity", "calibration", "net_benefit")
 """Tables that do not depend on the chosen metric."""
@@ -44,6 +45,7 @@ _SUBGROUP = ("attribute", "subgroup", "finding")
 READABLE = {
     "means": (*_ARM, *_SUBGROUP, "n_seeds", "VALUE", "VALUE_low", "VALUE_high", "n_cases", "n_positive", "n_patients", "reason"),
     "costs": (*_ARM, "reference", *_SUBGROUP, "difference", "difference_low", "difference_high", "p_value", "verdict", "covers", "reason"),
+    "added": (*_ARM, "reference", *_SUBGROUP, "difference", "difference_low", "difference_high", "p_value", "covers", "reason"),
     "gaps": (*_ARM, "seed", "attribute", "finding", "gap", "gap_low", "gap_high", "largest", "smallest", "reason"),
     "verdicts": (*_ARM, "reference", *_SUBGROUP, "excess", "excess_low", "excess_high", "p_adjusted", "verdict", "detectable", "reason"),
     "rates": (*_ARM, *_SUBGROUP, "threshold", "sensitivity", "specificity", "ppv", "npv", "accuracy", "reason"),
@@ -105,39 +107,89 @@ def evaluate(
     if n_draws is not None:
         check_draws(n_draws)
     chosen = AnalysisPlan.of(attributes, judged, margin)
-    tables = EvaluationTables(
-        partial(read_scores, installation.runs, cohort, recipe=recipe), attributes, margin=margin, findings=judged, rule=rule
-    )
-    _say_left_out(tables)
-    of_metric = tables.of(metric)
-    look = Look(recipe=recipe, margin=margin, operating_point=point or plans.plan.operating_point, metric=metric.name)
-    made = {
-        # With a row, and its reason, for what has no mean, whose counts of runs are unknown: Int64 keeps the others whole numbers.
-        "means": of_metric.groups.astype(dict.fromkeys(("n_seeds", "n_distinct", "n_findings"), "Int64")),
-        "verdicts": _verdicts(tables, chosen, plans),
-        "splits": _splits(installation, cohort, recipe, margin),
-        "guarantees": guarantees(tables),
-        **_asked(tables, prevalence, n_draws),
-    }
+    question = _Question(installation, cohort, recipe, attributes, margin, judged, rule, metric, chosen, plans, prevalence, n_draws)
+    found = [_tables_of(question, start) for start in (None, *starts_with_runs(installation.runs, cohort, recipe=recipe))]
+    # Tables with rows from a start are there only where something was trained from one.
+    found = [one for one in found if one.start is None or not one.tables.is_empty]
+    for one in found:
+        _say_left_out(one.tables)
     spent = spent_on(installation, cohort)
     if not as_json:  # without the tables that only the document holds
-        readable = _readable(tables, of_metric, made, plans) + _over_splits_text(made["splits"])
+        readable = "\n\n".join(filter(None, (_all_readable(one, question) for one in found)))
         nothing = f"No finished run on {cohort_name} yet: train some with `sweep`."
         say({}, f"{readable}\n\n{spent.sentence}" if readable else nothing, as_json=False)
         return
+    look = Look(recipe=recipe, margin=margin, operating_point=point or plans.plan.operating_point, metric=metric.name)
     plan = _plan_fields(plans, chosen, look) if attributes else None
     # The key "family" is for scripts written for earlier versions.
     about = {"spent": spent.fields, "metric": metric.name, "operating_point": rule.sentence(), "analysis_plan": plan, "family": plan}
-    every = {name: getattr(of_metric, name) for name in OF_METRIC} | {name: getattr(tables, name) for name in OF_ALL} | made
-    left_out = {"left_out": [{"run_id": run_id, "message": message} for run_id, message in tables.left_out.items()]}
-    values = {name: records(table) for name, table in {**every, **_with_plan(every, plans, look)}.items()}
-    say({**values, **left_out, **about}, "", as_json=True)
+    left_out = {run_id: message for one in found for run_id, message in one.tables.left_out.items()}
+    values: dict[str, list[dict[str, object]]] = {}
+    for one in found:
+        for name, rows in one.records(plans, look).items():
+            values.setdefault(name, []).extend(rows)
+    said = {"left_out": [{"run_id": run_id, "message": message} for run_id, message in left_out.items()]}
+    say({**values, **said, **about}, "", as_json=True)
 
 
-def _splits(installation: Installation, cohort: Cohort, recipe: str | None, margin: float) -> pd.DataFrame:
-    """The table over random splits."""
-    seeds = splits_with_runs(installation.runs, cohort, recipe=recipe)
-    return over_splits(lambda seed: read_scores(installation.runs, cohort, recipe=recipe, split_seed=seed), seeds, margin=margin)
+@dataclass(frozen=True, eq=False)
+class _Question:
+    """What `evaluate` was asked for."""
+
+    installation: Installation
+    cohort: Cohort
+    recipe: str | None
+    attributes: tuple[str, ...]
+    margin: float
+    judged: tuple[str, ...]
+    rule: OperatingRule
+    metric: Metric
+    chosen: AnalysisPlan
+    plans: PlanRecord
+    prevalence: float | None
+    n_draws: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """The tables of the runs from one public start; None: from scratch."""
+
+    start: str | None
+    tables: EvaluationTables
+    of_metric: MetricTables
+    made: Mapping[str, pd.DataFrame]
+
+    def records(self, plans: PlanRecord, look: Look) -> dict[str, list[dict[str, object]]]:
+        """The rows of all tables, each with its start and with whether it was planned."""
+        every = {name: getattr(self.of_metric, name) for name in OF_METRIC} | {name: getattr(self.tables, name) for name in OF_ALL}
+        every |= self.made
+        return {name: records(table.assign(start=self.start)) for name, table in {**every, **_with_plan(every, plans, look)}.items()}
+
+
+def _tables_of(question: _Question, start: str | None) -> _Found:
+    """The tables of the runs from `start`."""
+    runs, cohort, recipe = question.installation.runs, question.cohort, question.recipe
+    read = partial(read_scores, runs, cohort, recipe=recipe, start=start)
+    tables = EvaluationTables(read, question.attributes, margin=question.margin, findings=question.judged, rule=question.rule)
+    of_metric = tables.of(question.metric)
+    seeds = splits_with_runs(runs, cohort, recipe=recipe, start=start)
+    made = {
+        # With a row, and its reason, for what has no mean, whose counts of runs are unknown: Int64 keeps the others whole numbers.
+        "means": of_metric.groups.astype(dict.fromkeys(("n_seeds", "n_distinct", "n_findings"), "Int64")),
+        "verdicts": _verdicts(tables, question.chosen, question.plans),
+        "splits": over_splits(
+            lambda seed: read_scores(runs, cohort, recipe=recipe, split_seed=seed, start=start), seeds, margin=question.margin
+        ),
+        "guarantees": guarantees(tables),
+        **_asked(tables, question.prevalence, question.n_draws),
+    }
+    return _Found(start, tables, of_metric, made)
+
+
+def _all_readable(found: _Found, question: _Question) -> str:
+    """The tables of the runs from one start, for a terminal."""
+    readable = _readable(found.tables, found.of_metric, found.made, question.plans) + _over_splits_text(found.made["splits"])
+    return f"from start {found.start}\n\n{readable}" if readable and found.start else readable
 
 
 def _say_left_out(tables: EvaluationTables) -> None:

@@ -8,9 +8,11 @@ from typing import Any
 
 import click
 
+from dpmed_core.cohort.schema import Cohort
 from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
 from dpmed_core.commands.output import json_option, say, tell
 from dpmed_core.commands.spent import spent_on
+from dpmed_core.commands.starts import start_options
 from dpmed_core.engine.engine_watch import EngineWatch
 from dpmed_core.engine.process import ensure_engine
 from dpmed_core.engine.training_task import cancel_run
@@ -18,12 +20,14 @@ from dpmed_core.errors import RunError, SpecError
 from dpmed_core.evaluation.planning.held_out import not_judgeable
 from dpmed_core.installation import Installation
 from dpmed_core.phrases import counted
+from dpmed_core.public_starts import start_for
 from dpmed_core.runs.plan import MOST_SPLITS, parse_delta, parse_epsilons, plan_runs
 from dpmed_core.runs.space import what_holds_up
 from dpmed_core.runs.status import OPEN_STATES, UNREADABLE, RunState, RunStatus, UnreadableRun
 from dpmed_core.training.recipes.catalogue import PROBE, RECIPES
 from dpmed_core.training.result import PrivacyGuarantee
-from dpmed_core.training.spec import PrivacyUnit, RunSpec
+from dpmed_core.training.spec import NOTHING_LEARNT, PrivacyUnit, RunSpec, StartChoice
+from dpmed_core.training.starts.choosing import in_words, parse_map
 
 POLL_SECONDS = 0.3
 NEWEST = 50
@@ -66,6 +70,7 @@ def run_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.command()
 @run_options
+@start_options
 @click.option("--epsilon", type=float, help="Privacy budget of the model.")
 @click.option("--non-private", is_flag=True, help="Train the non-private reference.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the training run.")
@@ -79,13 +84,16 @@ def train(
     epsilon: float | None,
     non_private: bool,
     seed: int,
+    start_name: str | None,
+    pairs: tuple[str, ...],
 ) -> None:
     """Queue one training run."""
     if (epsilon is None) != non_private:
         raise SpecError("Give either --epsilon E or --non-private.")
     installation = Installation.open()
+    cohort = installation.cohorts.load(cohort_name)
     specs = plan_runs(
-        installation.cohorts.load(cohort_name),
+        cohort,
         key=installation.key,
         recipe=recipe,
         epsilons=[] if epsilon is None else [epsilon],
@@ -94,8 +102,10 @@ def train(
         delta=delta,
         unit=PrivacyUnit(unit),
         non_private=non_private,
+        start=_start(installation, cohort, start_name, pairs),
     )
-    status = _queue(installation, specs, cohort_name, wait=wait)[0]
+    wanted = [spec for spec in specs if spec.privacy != NOTHING_LEARNT or epsilon == 0]
+    status = _queue(installation, wanted, cohort_name, wait=wait)[0]
     spent = spent_on(installation, installation.cohorts.load(cohort_name))
     say(run_facts(installation, status), f"{run_line(installation, status)}\n{spent.sentence}", as_json=as_json)
     _exit_with_failures([status])
@@ -103,18 +113,30 @@ def train(
 
 @click.command()
 @run_options
+@start_options
 @click.option("--epsilons", required=True, help="Privacy budgets, comma-separated.")
 @click.option("--seeds", default=1, show_default=True, type=click.IntRange(1, 100), help="Training runs of each budget.")
 @click.option(
     "--splits", default=1, show_default=True, type=click.IntRange(1, MOST_SPLITS), help="Random splits, for small cohorts; each spends."
 )
 def sweep(
-    cohort_name: str, recipe: str, delta: float | None, unit: str, wait: bool, as_json: bool, epsilons: str, seeds: int, splits: int
+    cohort_name: str,
+    recipe: str,
+    delta: float | None,
+    unit: str,
+    wait: bool,
+    as_json: bool,
+    epsilons: str,
+    seeds: int,
+    splits: int,
+    start_name: str | None,
+    pairs: tuple[str, ...],
 ) -> None:
-    """Queue training runs at several privacy budgets, with their non-private references."""
+    """Queue training runs at several privacy budgets, with their non-private references; from a start, that start alone as well."""
     installation = Installation.open()
+    cohort = installation.cohorts.load(cohort_name)
     specs = plan_runs(
-        installation.cohorts.load(cohort_name),
+        cohort,
         key=installation.key,
         recipe=recipe,
         epsilons=parse_epsilons(epsilons),
@@ -122,6 +144,7 @@ def sweep(
         delta=delta,
         unit=PrivacyUnit(unit),
         n_splits=splits,
+        start=_start(installation, cohort, start_name, pairs),
     )
     statuses = _queue(installation, specs, cohort_name, wait=wait)
     spent = spent_on(installation, installation.cohorts.load(cohort_name))
@@ -247,11 +270,23 @@ def run_line(installation: Installation, run: RunStatus | UnreadableRun, damage:
     target = f"epsilon {status.spec.privacy.epsilon:g}, delta {status.spec.privacy.delta:g}" if status.spec.privacy else "non-private"
     state = f"{status.state.value} {status.step}/{status.total_steps}" if status.state == RunState.TRAINING else status.state.value
     split = f", split {status.spec.split_seed}" if status.spec.split_seed else ""  # the usual one, 0, goes without saying
-    line = f"{status.run_id}  {status.spec.recipe}  {target}, unit {status.spec.unit.value}, seed {status.spec.seed}{split}  {state}"
+    begun = f" from {status.spec.start.name}" if status.spec.start else ""
+    line = f"{status.run_id}  {status.spec.recipe}{begun}  {target}, unit {status.spec.unit.value}, seed {status.spec.seed}{split}  {state}"
     if damage is not None:
         return f"{line}, {UNREADABLE}: {damage}"
     message = what_holds_up(installation.runs, status)
     return f"{line}: {message}" if message else line
+
+
+def _start(installation: Installation, cohort: Cohort, name: str | None, pairs: Sequence[str]) -> StartChoice | None:
+    """The start that was asked for, which findings begin there being said; None for none."""
+    if name is None:
+        if pairs:
+            raise SpecError("--map says which findings of a start stand for which: give the start with --start.")
+        return None
+    start = start_for(installation, cohort, name, parse_map(pairs))
+    tell(in_words(start, cohort.findings))
+    return start
 
 
 def _queue(installation: Installation, specs: Sequence[RunSpec], cohort_name: str, *, wait: bool) -> list[RunStatus]:

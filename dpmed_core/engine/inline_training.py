@@ -19,7 +19,7 @@ from dpmed_core.runs.status import OPEN_STATES, RunState, RunStatus
 from dpmed_core.training.encoders.features import are_cached, public_features
 from dpmed_core.training.privacy_units import training_units
 from dpmed_core.training.recipes.catalogue import PROBE
-from dpmed_core.training.recipes.train_probe import ProbePlan, accounted_steps, plan_probe, train_as_planned
+from dpmed_core.training.recipes.train_probe import ProbePlan, accounted_steps, plan_probe, start_of, train_as_planned
 from dpmed_core.training.result import PrivacyGuarantee
 from dpmed_core.training.spec import RunSpec
 
@@ -39,7 +39,7 @@ def train_inline(installation: Installation, cohort: Cohort, specs: Sequence[Run
     Args:
         installation: where the runs are stored.
         cohort: the data.
-        specs: runs with the same cohort, split and unit.
+        specs: runs with the same cohort, split, unit and start.
     """
     runs = installation.runs
     installation.ledger.ask(cohort, specs)
@@ -94,7 +94,9 @@ def _train(installation: Installation, cohort: Cohort, specs: list[RunSpec]) -> 
     )
     for _, _, session in begun:
         session.charge_all()
-    models = train_as_planned([b[0] for b in begun], [b[1] for b in begun], cohort, split, features=features, units=units)
+    of_runs = [b[0] for b in begun], [b[1] for b in begun]
+    start = start_of(specs[0], cohort, installation.starts)
+    models = train_as_planned(*of_runs, cohort, split, features=features, units=units, start=start)
     for (_, _, session), model in zip(begun, models, strict=True):
         installation.runs.finish(installation.runs.run_id(model.result.spec), model)
         session.end(RunState.FINISHED, elapsed_seconds=model.result.elapsed_seconds)

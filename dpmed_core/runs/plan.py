@@ -7,9 +7,9 @@ from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, SHARES, assign_parts
 from dpmed_core.errors import SpecError
 from dpmed_core.phrases import counted
-from dpmed_core.training.recipes.catalogue import recipe_card, require_modality
+from dpmed_core.training.recipes.catalogue import recipe_card, require_modality, require_start
 from dpmed_core.training.result import RunResult
-from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec, default_delta
+from dpmed_core.training.spec import NOTHING_LEARNT, PrivacyTarget, PrivacyUnit, RunSpec, StartChoice, default_delta
 
 TRAIN_SHARE = dict(SHARES)[Part.TRAIN]
 MOST_SPLITS = 50
@@ -33,6 +33,7 @@ def plan_runs(
     first_seed: int = 0,
     non_private: bool = True,
     n_splits: int = 1,
+    start: StartChoice | None = None,
 ) -> list[RunSpec]:
     """The runs of a grid, by split and seed; for each seed the non-private reference first, then the budgets in increasing order.
 
@@ -47,6 +48,7 @@ def plan_runs(
         first_seed: the first seed.
         non_private: whether to train the non-private references too.
         n_splits: random splits of the patients, the usual one first; each is trained on with every budget and seed.
+        start: the public start, from `starts.choosing`; it is scored alone too, once a split, as epsilon 0.
 
     Raises:
         SpecError: the grid is empty, a value cannot be trained, the recipe is for images of another modality, or the training part has
@@ -63,21 +65,27 @@ def plan_runs(
         there = counted(units, unit.value, f"{unit.value}s")
         raise SpecError(f"The training part has {there}, and training needs two or more: import more patients.")
     delta = default_delta(units) if delta is None else delta
-    targets: list[PrivacyTarget | None] = [PrivacyTarget(epsilon, delta) for epsilon in sorted(set(map(float, epsilons)))]
+    chosen = sorted(set(map(float, epsilons)))
+    targets: list[PrivacyTarget | None] = [PrivacyTarget(epsilon, delta) for epsilon in chosen if epsilon != 0]
+    alone = [NOTHING_LEARNT] if start is not None or 0.0 in chosen else []
+    for target in (*targets, *alone):
+        require_start(card, start, target)
     if non_private:
         targets.insert(0, None)
-    if not targets:
+    if not (targets or alone):
         raise SpecError("No epsilon was given: give at least one privacy budget.")
     # A cohort with its source's own split has one split only, so no seed may make two runs on it look different.
     splits = [None] if cohort.has_own_split else list(range(DEFAULT_SPLIT_SEED, DEFAULT_SPLIT_SEED + n_splits))
     if cohort.has_own_split and n_splits > 1:
         raise SpecError(f"Cohort {cohort.name!r} has its source's own split: it cannot be split again. Leave out the number of splits.")
     # Seed by seed, so that a queue that is stopped half-way leaves complete comparisons of private and non-private runs.
+    of_seed = [(first_seed, target) for target in alone] + [
+        (seed, target) for seed in range(first_seed, first_seed + n_seeds) for target in targets
+    ]
     return [
-        RunSpec(cohort.fingerprint, split_seed, card.name, card.version, unit, target, seed)
+        RunSpec(cohort.fingerprint, split_seed, card.name, card.version, unit, target, seed, start)
         for split_seed in splits
-        for seed in range(first_seed, first_seed + n_seeds)
-        for target in targets
+        for seed, target in of_seed
     ]
 
 

@@ -22,6 +22,10 @@ would say more than is proven. Source: Kairouz et al. 2021, "Practical and priva
 """
 
 
+NO_TRAINING = "no-training"
+"""In place of an accountant where no patient of the cohort was trained on, so that there is nothing to account for."""
+
+
 @dataclass(frozen=True)
 class PrivacyGuarantee:
     """What a private run spends over all of its steps, and by which accountant.
@@ -30,7 +34,8 @@ class PrivacyGuarantee:
         epsilon: at `delta`; at most the target's.
         delta: the delta at which epsilon holds.
         unit: what one record is: a patient with all images, or an image.
-        accountant: the accountant of `epsilon` ("analytic-gaussian", "prv" or "rdp"; with "prv" it is the larger of that and the check).
+        accountant: the accountant of `epsilon` ("analytic-gaussian", "prv" or "rdp"; with "prv" it is the larger of that and the check);
+            `NO_TRAINING` where nothing was learnt from the cohort.
         neighboring_relation: which data sets count as neighbours; always `NEIGHBORING_RELATION`, whatever word an earlier version stored.
         noise_multiplier: standard deviation of the noise over the clipping bound.
         max_grad_norm: the clipping bound.

@@ -5,13 +5,14 @@ from pathlib import Path
 
 from dpmed_core.cohort.schema import Cohort, Split
 from dpmed_core.errors import SpecError
-from dpmed_core.training.recipes.catalogue import PROBE, recipe_card, require_modality
+from dpmed_core.training.recipes.catalogue import PROBE, recipe_card, require_modality, require_start
 from dpmed_core.training.recipes.networks import NETWORKS
 from dpmed_core.training.recipes.train_network import train_network
 from dpmed_core.training.recipes.train_probe import train_probe
 from dpmed_core.training.result import TrainedModel
 from dpmed_core.training.session import TrainingSession
 from dpmed_core.training.spec import RunSpec
+from dpmed_core.training.starts.start_store import StartStore
 
 RDP_NOTE = (
     "The PRV accountant could not count this training in time, so the RDP accountant (Rényi differential privacy) did: "
@@ -28,6 +29,7 @@ def train(
     features_dir: Path,
     encoders_dir: Path,
     calibrations_dir: Path | None,
+    starts: StartStore,
 ) -> TrainedModel:
     """The model that `spec` asks for, trained on the training part of `cohort`.
 
@@ -39,9 +41,11 @@ def train(
         features_dir: cache of the cohort's public features.
         encoders_dir: folder of the public encoders.
         calibrations_dir: cache of calibrated noise multipliers; None for no cache.
+        starts: the public starts.
 
     Raises:
-        SpecError: the recipe is unknown, of another version, or for another modality, or the privacy target cannot be met.
+        SpecError: the recipe is unknown, of another version, or for another modality, or takes no public start; the start is gone or
+            damaged; or the privacy target cannot be met.
         Cancelled: the session was asked to stop.
     """
     # The version is part of the run's name: a model must not be stored under a version that did not train it.
@@ -49,8 +53,9 @@ def train(
     if spec.recipe_version != card.version:
         raise SpecError(f"Recipe {card.name} is at version {card.version}, the run asks for {spec.recipe_version}: request the run again.")
     require_modality(card, cohort.modality)
+    require_start(card, spec.start, spec.privacy)
     if spec.recipe == PROBE.name:
-        return train_probe(spec, cohort, split, session=session, features_dir=features_dir, encoders_dir=encoders_dir)
+        return train_probe(spec, cohort, split, session=session, features_dir=features_dir, encoders_dir=encoders_dir, starts=starts)
     recipe = NETWORKS[spec.recipe]
     model = train_network(recipe, spec, cohort, split, session=session, encoders_dir=encoders_dir, calibrations_dir=calibrations_dir)
     return with_accountant_note(model)

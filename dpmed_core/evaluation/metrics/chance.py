@@ -110,8 +110,9 @@ def chance_in_training(measured: Measured) -> TrainingChance:
 
 
 def alike_arms(arms: Sequence[ArmMeasured]) -> list[list[ArmMeasured]]:
-    """The arms whose chance in training is of one kind: the private budgets of a recipe and unit, and each reference alone."""
-    found: dict[tuple[str, str, bool], list[ArmMeasured]] = {}
-    for arm in arms:
-        found.setdefault((arm.arm.recipe, arm.arm.unit, arm.arm.is_private), []).append(arm)
+    """The arms whose chance in training is of one kind: the private budgets of a recipe and unit; each reference, and each start, alone."""
+    found: dict[tuple[str, str, bool, bool], list[ArmMeasured]] = {}
+    for one in arms:
+        arm = one.arm
+        found.setdefault((arm.recipe, arm.unit, arm.is_private, arm.learns_nothing), []).append(one)
     return list(found.values())

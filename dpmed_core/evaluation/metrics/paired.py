@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dpmed_core.evaluation.metrics.chance import TrainingChance, chance_in_training
 from dpmed_core.evaluation.metrics.limits import PairedLimits
 from dpmed_core.evaluation.metrics.measured import ArmMeasured, Measured
-from dpmed_core.evaluation.scores.arms import CONVENTIONAL, SAMPLED_ALIKE
+from dpmed_core.evaluation.scores.arms import CONVENTIONAL, SAMPLED_ALIKE, START_ALONE
 from dpmed_core.evaluation.statistics.combination import Combination
 from dpmed_core.evaluation.statistics.intervals import added
 from dpmed_core.training.spec import PrivacyUnit
@@ -25,7 +25,7 @@ class PairedDifference:
     Attributes:
         private: the private arm.
         non_private: the reference.
-        reference: which reference it is, `SAMPLED_ALIKE` or `CONVENTIONAL`.
+        reference: which reference it is, `SAMPLED_ALIKE`, `CONVENTIONAL` or `START_ALONE`.
         chance: how much training moves the means of all arms, with what the arms say of one another.
     """
 
@@ -54,8 +54,8 @@ class PairedDifference:
 
     @property
     def knows_training(self) -> bool:
-        """Whether both arms have two runs or more, so that the variance between training runs is known; 0 where they are all the same."""
-        return min(len(self.private.by_run), len(self.non_private.by_run)) > 1
+        """Whether the variance between training runs is known of both arms: from two runs or more, and 0 of a start alone."""
+        return all(len(one.by_run) > 1 or one.arm.learns_nothing for one in (self.private, self.non_private))
 
     @property
     def reasons(self) -> NDArray[np.object_]:
@@ -120,6 +120,16 @@ def paired_differences(measured: Measured) -> Iterator[PairedDifference]:
                     yield PairedDifference(private, other, SAMPLED_ALIKE, chance)
                 elif other.arm.unit == PrivacyUnit.IMAGE:
                     yield PairedDifference(private, other, CONVENTIONAL, chance)
+
+
+def differences_from_start(measured: Measured) -> Iterator[PairedDifference]:
+    """Every private arm against the public start alone that it began at: what private training adds."""
+    chance = chance_in_training(measured)
+    for alone in (arm for arm in measured.arms if arm.arm.learns_nothing):
+        for private in measured.arms:
+            alike = (private.arm.recipe, private.arm.unit) == (alone.arm.recipe, alone.arm.unit)
+            if alike and private.arm.is_private and not private.arm.learns_nothing:
+                yield PairedDifference(private, alone, START_ALONE, chance)
 
 
 def training_variance(private: Floats, non_private: Floats) -> tuple[Floats, Floats]:

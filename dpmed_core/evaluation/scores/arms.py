@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 SAMPLED_ALIKE = "sampled alike"
 """The non-private reference that samples and averages the private model's unit."""
+START_ALONE = "start alone"
+"""The public start that the private model began at, with nothing learnt from the cohort."""
 CONVENTIONAL = "conventional"
 """The reference that is trained without privacy in mind: every image by itself."""
 ARM_COLUMNS = ("recipe", "unit", "epsilon", "delta", "n_seeds", "n_distinct")
@@ -23,7 +25,7 @@ class Arm:
     Attributes:
         recipe: name.
         unit: "patient" or "image".
-        epsilon: target; NaN without privacy.
+        epsilon: target; NaN without privacy, 0 for a public start alone.
         delta: NaN without privacy.
         runs: indices of its training runs in the panel, in the panel's order.
         repeats: whether each of them gives the same scores as an earlier one, `[n_runs]`: a recipe without chance in it, trained again.
@@ -45,6 +47,11 @@ class Arm:
     def is_private(self) -> bool:
         """Whether it has a guarantee."""
         return not math.isnan(self.epsilon)
+
+    @property
+    def learns_nothing(self) -> bool:
+        """Whether it is a public start alone: there is no chance in what does not train."""
+        return self.epsilon == 0
 
     def facts(self) -> dict[str, str | float]:
         """What a table says of the arm, the values of `ARM_COLUMNS`."""

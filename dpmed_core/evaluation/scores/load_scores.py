@@ -86,12 +86,14 @@ class _Layout:
     parts: NDArray[np.object_] = field(repr=False)
 
 
-def read_scores(runs: RunStore, cohort: Cohort, *, recipe: str | None = None, split_seed: int = DEFAULT_SPLIT_SEED) -> Scores:
-    """The scores of every finished run on one split of `cohort`, or of one recipe's."""
+def read_scores(
+    runs: RunStore, cohort: Cohort, *, recipe: str | None = None, split_seed: int = DEFAULT_SPLIT_SEED, start: str | None = None
+) -> Scores:
+    """The scores of every finished run on one split of `cohort` from one public start (None: from scratch), or of one recipe's."""
     read: list[_Run] = []
     damaged: list[str] = []
     layout: _Layout | None = None
-    for status in finished_runs(runs, cohort, recipe=recipe, split_seed=split_seed):
+    for status in finished_runs(runs, cohort, recipe=recipe, split_seed=split_seed, start=start):
         try:
             table = runs.scores(status.run_id)
             # Runs on one cohort mostly store the same rows in the same order, so their places in the arrays are looked up once.
@@ -100,7 +102,7 @@ def read_scores(runs: RunStore, cohort: Cohort, *, recipe: str | None = None, sp
         except (DamagedRunError, KeyError, IndexError, TypeError, ValueError):  # the table holds other things than a run's scores
             damaged.append(status.run_id)
     test, validation = (tuple(_panels(read, cohort, part)) for part in (Part.TEST, Part.VALIDATION))
-    superseded = tuple(status.run_id for status in superseded_runs(runs, cohort, recipe=recipe))
+    superseded = tuple(status.run_id for status in superseded_runs(runs, cohort, recipe=recipe, start=start))
     unreadable = (run for run in runs.unreadable() if run.may_be_on(cohort.fingerprint))
     unreadable = (run for run in unreadable if run.spec is None or recipe in (None, run.spec.recipe))
     return Scores(test, validation, tuple(damaged), superseded, unreadable=tuple(unreadable))

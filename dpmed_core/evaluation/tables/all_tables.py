@@ -17,7 +17,7 @@ from dpmed_core.evaluation.scores.scored_runs import RUN_COLUMNS
 from dpmed_core.evaluation.statistics.curves import reliability_table, roc_table
 from dpmed_core.evaluation.tables.bootstrap import bootstrap_columns
 from dpmed_core.evaluation.tables.calibration import calibration_rows
-from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN, cost_rows
+from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN, added_rows, cost_rows
 from dpmed_core.evaluation.tables.decision_curve import benefit_rows
 from dpmed_core.evaluation.tables.fairness_verdict import verdict_rows
 from dpmed_core.evaluation.tables.parity import disparity_rows, parity_rows
@@ -87,6 +87,11 @@ class MetricTables:
     def costs(self) -> pd.DataFrame:
         """Private minus non-private, for everybody and each subgroup (`evaluation.tables.cost_of_privacy`)."""
         return cost_rows(self.metric, self.measured, [EVERYBODY, *self.by], margin=self.margin)
+
+    @cached_property
+    def added(self) -> pd.DataFrame:
+        """Private minus the public start alone (`evaluation.tables.cost_of_privacy.added_rows`); empty for runs from scratch."""
+        return added_rows(self.metric, self.measured, [EVERYBODY, *self.by], margin=self.margin)
 
     @cached_property
     def size_loss(self) -> pd.DataFrame:

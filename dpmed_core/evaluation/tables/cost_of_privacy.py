@@ -1,6 +1,6 @@
 """What privacy costs: paired differences of a metric between private models and their non-private references, overall and by subgroup."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from dpmed_core.errors import SpecError
 from dpmed_core.evaluation.metrics.measured import Measured
 from dpmed_core.evaluation.metrics.metric import Metric
-from dpmed_core.evaluation.metrics.paired import PairedDifference, paired_differences
+from dpmed_core.evaluation.metrics.paired import PairedDifference, differences_from_start, paired_differences
 
 COMPARED_COLUMNS = ("recipe", "unit", "epsilon", "delta", "reference", "n_seeds", "n_seeds_reference")
 PLACE = ("attribute", "subgroup", "finding")
@@ -44,8 +44,27 @@ def cost_rows(metric: Metric, measured: Sequence[Measured], attributes: Sequence
     Raises:
         SpecError: the margin cannot be used.
     """
+    return _tables(metric, measured, paired_differences, attributes, margin)
+
+
+def added_rows(metric: Metric, measured: Sequence[Measured], attributes: Sequence[str], *, margin: float) -> pd.DataFrame:
+    """What private training adds to the public start alone: private minus start, on the same cases, with `cost_columns`.
+
+    The start's value stands in the reference's column. A start alone has no chance in training. See `cost_rows` for arguments and errors.
+    """
+    return _tables(metric, measured, differences_from_start, attributes, margin)
+
+
+def _tables(
+    metric: Metric,
+    measured: Sequence[Measured],
+    pairs: Callable[[Measured], Iterator[PairedDifference]],
+    attributes: Sequence[str],
+    margin: float,
+) -> pd.DataFrame:
+    """The rows of all comparisons that `pairs` makes."""
     check_margin(margin)
-    tables = [_rows(one, pair, attributes, margin) for one in measured for pair in paired_differences(one)]
+    tables = [_rows(one, pair, attributes, margin) for one in measured for pair in pairs(one)]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=cost_columns(metric))
 
 

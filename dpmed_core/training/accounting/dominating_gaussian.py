@@ -40,8 +40,10 @@ def squared_mu(mechanism: Mechanism, *, cache_dir: Path | None = None) -> float:
         mechanism: Gaussian steps.
         cache_dir: folder of the calibration cache; None for no cache.
     """
+    if not mechanism.steps:
+        return 0.0
     without_sampling = mechanism.steps * (mechanism.images_per_patient / mechanism.noise_multiplier) ** 2
-    if not mechanism.steps or not _is_sampled(mechanism):
+    if not _is_sampled(mechanism):
         return without_sampling
     request = {
         "dominating": [mechanism.noise_multiplier, mechanism.sample_rate, mechanism.steps, mechanism.images_per_patient],

@@ -5,7 +5,7 @@ import math
 from dpmed_core.errors import SpecError
 from dpmed_core.training.accounting.gaussian_dp import gaussian_epsilon
 from dpmed_core.training.accounting.pld import check_full_batch
-from dpmed_core.training.result import NEIGHBORING_RELATION, PrivacyGuarantee
+from dpmed_core.training.result import NEIGHBORING_RELATION, NO_TRAINING, PrivacyGuarantee
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit
 
 
@@ -43,6 +43,29 @@ def guarantee_full_batch(
         n_units=n_units,
         check_epsilon=check,
         check_accountant="pld",
+    )
+
+
+def nothing_spent(unit: PrivacyUnit, *, n_units: int) -> PrivacyGuarantee:
+    """The guarantee of a model that no training patient enters: its output is the same whatever their records are.
+
+    Args:
+        unit: that the other models of the cohort protect.
+        n_units: training units.
+    """
+    return PrivacyGuarantee(
+        epsilon=0.0,
+        delta=0.0,
+        unit=unit,
+        accountant=NO_TRAINING,
+        neighboring_relation=NEIGHBORING_RELATION,
+        noise_multiplier=0.0,
+        max_grad_norm=0.0,
+        sample_rate=0.0,
+        steps=0,
+        n_units=n_units,
+        check_epsilon=0.0,
+        check_accountant=NO_TRAINING,
     )
 
 

@@ -67,7 +67,11 @@ def gaussian_mu(target: PrivacyTarget) -> float:
 
     >>> round(1 / gaussian_mu(PrivacyTarget(1.0, 1e-5)), 4)
     3.7306
+
+    It is 0 where nothing may be learnt.
     """
+    if target.learns_nothing:
+        return 0.0
     # delta grows with mu, over many orders of magnitude: the root is sought in log(mu)
     log_mu = brentq(lambda x: gaussian_delta(target.epsilon, math.exp(x)) - target.delta, *map(math.log, MU_RANGE), xtol=1e-13, rtol=1e-13)
     return math.exp(log_mu) / ROUND_UP

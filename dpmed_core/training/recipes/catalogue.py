@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from dpmed_core.errors import SpecError
 from dpmed_core.imaging.modality import Modality
+from dpmed_core.training.spec import PrivacyTarget, StartChoice
 
 PLURALS = {Modality.RADIOGRAPH: "radiographs", Modality.CT: "CT volumes"}
 
@@ -24,6 +25,7 @@ class RecipeCard:
         n_parameters: the trained parameters, with fourteen findings; more findings add a few to the head.
         modalities: the modalities that it takes.
         uses_encoder: whether it starts from the public encoder, which was trained on synthetic images.
+        takes_start: whether it can begin at a public start, a head that was trained on a public cohort.
     """
 
     name: str
@@ -35,6 +37,7 @@ class RecipeCard:
     n_parameters: int
     modalities: tuple[Modality, ...]
     uses_encoder: bool = False
+    takes_start: bool = False
 
 
 PROBE = RecipeCard(
@@ -48,6 +51,7 @@ PROBE = RecipeCard(
     n_parameters=60_000,
     modalities=(Modality.RADIOGRAPH, Modality.CT),
     uses_encoder=True,
+    takes_start=True,
 )
 PAPER = RecipeCard(
     name="paper",
@@ -111,6 +115,19 @@ def recipe_card(name: str) -> RecipeCard:
 def recipes_for(modality: Modality) -> list[str]:
     """The names of the recipes that take `modality`."""
     return [card.name for card in RECIPES.values() if modality in card.modalities]
+
+
+def require_start(card: RecipeCard, start: StartChoice | None, privacy: PrivacyTarget | None) -> None:
+    """Refuse a public start that `card` does not take, and an epsilon of 0 without a start.
+
+    Raises:
+        SpecError: names what can be done.
+    """
+    if start is not None and not card.takes_start:
+        fitting = " or ".join(other.name for other in RECIPES.values() if other.takes_start)
+        raise SpecError(f"Recipe {card.name} cannot begin at a public start: choose {fitting}.")
+    if start is None and privacy is not None and privacy.learns_nothing:
+        raise SpecError("At epsilon 0 nothing can be learnt from the cohort, so that it needs a public start: give one with --start.")
 
 
 def require_modality(card: RecipeCard, modality: Modality) -> None:

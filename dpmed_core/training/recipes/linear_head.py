@@ -23,6 +23,10 @@ unit's gradient is clipped after them, so that it moves the sum by at most C wha
 of an image depends on the training data through released numbers alone.
 
 The norm of a gradient needs no G_u: |G_u|^2 is the sum over pairs i, j of the unit's images of (z_i . z_j)(r_i . r_j).
+
+A finding may have a feature of its own, o_ik in [-1, 1], from a public start (`start_scale`): one more entry of z_i for that finding alone,
+a public function of the image. G_u then has one more row, the sum of o_ik r_ik, which is clipped and noised with the others, so that
+sensitivity and accounting stay as they are. The weight of that row begins at what the public start says and follows the noisy sums.
 """
 
 from collections.abc import Sequence
@@ -35,6 +39,7 @@ from dpmed_core.training.dpsgd.secure_random import SecureRandom
 from dpmed_core.training.encoders.features import SMALLEST_NORM, Features, unit_norm
 from dpmed_core.training.recipes.head_rounding import HeadRounding, sum_of_products
 from dpmed_core.training.recipes.probe_settings import PREVALENCE_RANGE, HeadSettings, finding_weights
+from dpmed_core.training.recipes.start_scale import StartScale
 
 Array = NDArray[np.float64]
 
@@ -67,6 +72,7 @@ class HeadData:
         pairs: images (i, j), i <= j, of the same unit; for units with at most MAX_IMAGES_IN_PAIRS images.
         products: x_i . x_j of each pair.
         large_units: (unit, its images) for the other units.
+        own: o_ik, each finding's own feature, `[n_images, n_findings]`, at most 1 in size; None without a public start.
     """
 
     features: Features
@@ -77,6 +83,7 @@ class HeadData:
     pairs: tuple[NDArray[np.intp], NDArray[np.intp]]
     products: Array
     large_units: tuple[tuple[int, slice], ...]
+    own: Array | None = None
 
     @property
     def n_units(self) -> int:
@@ -97,26 +104,47 @@ class Head:
         weights: `[n_features, n_findings]`.
         offset: `[n_findings]`, added to the logits.
         centre: `[n_features]`, subtracted from an image's features before they are scaled to norm 1.
+        own: weights of the findings' own features, `[n_findings]`; None without a public start.
     """
 
     weights: Array = field(repr=False)
     offset: Array = field(repr=False)
     centre: Array = field(repr=False)
+    own: Array | None = field(default=None, repr=False)
 
-    def probabilities(self, features: NDArray[np.floating]) -> Array:
-        """Probabilities `[n_images, n_findings]` of images with `features` `[n_images, n_features]`, each of norm 1."""
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers were trained; the centre is released, not trained."""
+        n_own = 0 if self.own is None else self.own.size
+        return int(self.weights.size + self.offset.size + n_own)
+
+    def probabilities(self, features: NDArray[np.floating], own: Array | None = None) -> Array:
+        """Probabilities `[n_images, n_findings]` of images.
+
+        Args:
+            features: `[n_images, n_features]`, each of norm 1.
+            own: the findings' own features `[n_images, n_findings]`; for heads with a public start.
+        """
+        return sigmoid(self.logits(features, own))
+
+    def logits(self, features: NDArray[np.floating], own: Array | None = None) -> Array:
+        """Logits `[n_images, n_findings]`; the arguments are those of `probabilities`."""
         centred = np.asarray(features, dtype=np.float64) - self.centre
         norms = np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), SMALLEST_NORM)
-        return sigmoid(centred @ self.weights / norms + self.offset)
+        logits = np.asarray(centred @ self.weights / norms + self.offset)
+        return logits if own is None or self.own is None else logits + own * self.own
 
 
-def head_data(features: NDArray[np.floating], labels: NDArray[np.floating], units: Sequence[NDArray[np.intp]]) -> HeadData:
+def head_data(
+    features: NDArray[np.floating], labels: NDArray[np.floating], units: Sequence[NDArray[np.intp]], *, own: Array | None = None
+) -> HeadData:
     """The images of `units`, ready for training.
 
     Args:
         features: `[n, n_features]`; an image whose features are not finite counts as zero.
         labels: `[n, n_findings]`, NaN = unknown.
         units: for each unit, the rows of its images.
+        own: each finding's own feature `[n, n_findings]`, cut off at -1 and 1; one that is not finite counts as 0.
     """
     rows, sizes = np.concatenate(units), np.array([len(unit) for unit in units])
     unit_of_image = np.repeat(np.arange(len(units)), sizes)
@@ -136,28 +164,49 @@ def head_data(features: NDArray[np.floating], labels: NDArray[np.floating], unit
         pairs=(first, second),
         products=_pair_products(x, first, second),
         large_units=tuple((int(u), slice(first_images[u], first_images[u] + sizes[u])) for u in large),
+        own=None if own is None else np.clip(np.nan_to_num(own[rows], posinf=0.0, neginf=0.0), -1, 1),
     )
 
 
-def train_heads(data: HeadData, settings: HeadSettings, noise_multipliers: Sequence[float], random: SecureRandom) -> list[Head]:
-    """One head for each of `noise_multipliers` (0 without privacy), each with noise of its own."""
+def train_heads(
+    data: HeadData,
+    settings: HeadSettings,
+    noise_multipliers: Sequence[float],
+    random: SecureRandom,
+    *,
+    start_weights: Array | None = None,
+) -> list[Head]:
+    """One head for each of `noise_multipliers` (0 without privacy), each with noise of its own.
+
+    Args:
+        data: the training images.
+        settings: how to train.
+        noise_multipliers: one for each head.
+        random: source of the noise.
+        start_weights: weights of the findings' own features before training, `[n_findings]`, 0 for none; needed where `data` has them.
+    """
     # Runs that differ in noise alone share the features: one matrix product serves all of them.
     at_once = max(1, MAX_RESIDUALS // data.labels.size)
     heads: list[Head] = []
     for start in range(0, len(noise_multipliers), at_once):
-        heads += _train(data, settings, np.array(noise_multipliers[start : start + at_once], dtype=np.float64), random)
+        noise = np.array(noise_multipliers[start : start + at_once], dtype=np.float64)
+        heads += _train(data, settings, noise, random, start_weights)
     return heads
 
 
-def _train(data: HeadData, settings: HeadSettings, noise: Array, random: SecureRandom) -> list[Head]:
+def _train(data: HeadData, settings: HeadSettings, noise: Array, random: SecureRandom, start_weights: Array | None) -> list[Head]:
     """`train_heads` for runs that fit into one product; arrays are `[..., n_findings, n_runs]`."""
     n_features, n_findings, n_runs = data.features.shape[1], data.labels.shape[1], len(noise)
     # Noise of s / sqrt(w) makes the release cost as much as w steps of s: mu^2 = 1 / (s / sqrt(w))^2 = w / s^2.
     centres, prevalences = release_means(data, noise / np.sqrt(max(settings.mean_release_steps, 1)), random)
     centred = CentredFeatures.of(data, centres, settings.bias)
     start, balance = np.log(prevalences / (1 - prevalences)), finding_weights(prevalences)
-    # W starts at 0, that is, at the released prevalences for every image.
-    weights, average = np.zeros((2, n_features + 1, n_findings, n_runs))
+    # W starts at 0, that is, at the released prevalences for every image, and where the public start says.
+    weights, average = np.zeros((2, centred.n_rows, n_findings, n_runs))
+    rate = settings.learning_rate / data.n_units
+    scale = None if start_weights is None else StartScale(start_weights, noise * (settings.max_grad_norm or 0.0), rate)
+    if scale is not None:
+        weights[-1] = scale.weights
     averaged_from = int(AVERAGING_START * settings.steps)
     labels, shares = data.labels[:, :, None], data.weights[:, :, None]
     for step in range(settings.steps):
@@ -167,11 +216,17 @@ def _train(data: HeadData, settings: HeadSettings, noise: Array, random: SecureR
         if settings.max_grad_norm is not None:
             # One unit moves `total` by at most max_grad_norm, over all features and findings together.
             total += noise * settings.max_grad_norm * random.normal(total.shape)
-        weights -= settings.learning_rate / data.n_units * total
+        if scale is None:
+            weights -= rate * total
+        else:
+            weights[:-1] -= rate * scale.pace * total[:-1]
+            weights[-1] = scale.after(total[-1])
         if step >= averaged_from:
             average += weights / (settings.steps - averaged_from)
-    offsets = start + settings.bias * average[-1]
-    return [Head(average[:-1, :, run].copy(), offsets[:, run].copy(), centres[:, run].copy()) for run in range(n_runs)]
+    offsets = start + settings.bias * average[n_features]
+    own = [None] * n_runs if scale is None else list(average[-1].T.copy())
+    weights = average[:n_features]
+    return [Head(weights[..., run].copy(), offsets[:, run].copy(), centres[:, run].copy(), own[run]) for run in range(n_runs)]
 
 
 def release_means(data: HeadData, noise_multipliers: Array, random: SecureRandom) -> tuple[Array, Array]:
@@ -223,7 +278,8 @@ class CentredFeatures:
         scales: 1 / |x_i - centre|, `[n_images, n_runs]`.
         products: z_i . z_j of each pair, doubled where i < j, `[n_pairs, n_runs]`.
         bias: the constant entry.
-        reaches: (1 + |centre|) / |x_i - centre| + bias, `[n_images, n_runs]`: what an image's terms have in norm for a residual of 1.
+        reaches: (1 + |centre|) / |x_i - centre| + bias, and 1 for own features, `[n_images, n_runs]`: what an image's terms have in norm for
+            a residual of 1.
         rounding: what rounding can add to norms and contributions.
     """
 
@@ -247,25 +303,32 @@ class CentredFeatures:
         centred = data.products[:, None] - towards[first] - towards[second] + square
         doubled = np.where(first == second, 1.0, 2.0)[:, None]
         products = doubled * (centred * scales[first] * scales[second] + bias**2)
-        # A millionth more than 1: features in single precision may be longer than 1 by rounding.
-        reaches = (1 + 1e-6 + np.sqrt(square)) * scales + bias
+        # A millionth more than 1: features in single precision may be longer than 1 by rounding. A finding's own feature is at most 1.
+        reaches = (1 + 1e-6 + np.sqrt(square)) * scales + bias + (0.0 if data.own is None else 1.0)
         large = np.array([unit for unit, _ in data.large_units], dtype=np.intp)
         rounding = HeadRounding.of(data.sizes, large, n_features=data.features.shape[1], n_findings=data.labels.shape[1])
         return cls(data, centres, scales, products, bias, reaches, rounding)
 
+    @property
+    def n_rows(self) -> int:
+        """Rows of the weights: one for each feature, one for the constant entry, and one for own features where there are any."""
+        return self.data.features.shape[1] + (1 if self.data.own is None else 2)
+
     def logits(self, weights: Array) -> Array:
-        """z_i . W, `[n_images, n_findings, n_runs]`, for weights W `[n_features + 1, n_findings, n_runs]`."""
-        n_images, (_, n_findings, n_runs) = len(self.data.features), weights.shape
+        """z_i . W, `[n_images, n_findings, n_runs]`, for weights W `[n_rows, n_findings, n_runs]`."""
+        (n_images, n_features), (_, n_findings, n_runs) = self.data.features.shape, weights.shape
         # Single precision may round logits, and so residuals; the norm that is clipped is that of the gradient of those same residuals.
-        columns = weights[:-1].reshape(-1, n_findings * n_runs).astype(np.float32)
+        columns = weights[:n_features].reshape(-1, n_findings * n_runs).astype(np.float32)
         logits = (self.data.features @ columns).astype(np.float64).reshape(n_images, n_findings, n_runs)
-        logits -= np.einsum("dr,dkr->kr", self.centres, weights[:-1])
+        logits -= np.einsum("dr,dkr->kr", self.centres, weights[:n_features])
         logits *= self.scales[:, None, :]
-        logits += self.bias * weights[-1]
+        logits += self.bias * weights[n_features]
+        if self.data.own is not None:
+            logits += self.data.own[:, :, None] * weights[-1]
         return logits
 
     def clipped_sum(self, residuals: Array, max_grad_norm: float | None) -> Array:
-        """The sum over units of clipped gradients, `[n_features + 1, n_findings, n_runs]`.
+        """The sum over units of clipped gradients, `[n_rows, n_findings, n_runs]`.
 
         A unit's gradient is linear in its residuals, so that they are scaled in its place. Each unit contributes a matrix of Frobenius norm
         at most `max_grad_norm`, rounding included; one whose gradient is not finite contributes 0.
@@ -286,7 +349,10 @@ class CentredFeatures:
         exact = None if in_double is None else in_double[self.data.unit_of_image]
         total = sum_of_products(self.data.features, scaled, exact)
         total -= self.centres[:, None, :] * scaled.sum(0)
-        return np.concatenate([total, self.bias * residuals.sum(0)[None]])
+        rows = [total, self.bias * residuals.sum(0)[None]]
+        if self.data.own is not None:
+            rows.append((self.data.own[:, :, None] * residuals).sum(0)[None])
+        return np.concatenate(rows)
 
     def _norms(self, residuals: Array) -> tuple[Array, NDArray[np.bool_]]:
         """What units are clipped by, and whether they must be added in double precision, `[n_units, n_runs]`; see `head_rounding`."""
@@ -310,6 +376,8 @@ class CentredFeatures:
             squares[units[begins]] = np.add.reduceat(by_pair, begins, axis=0)
         for unit, images in self.data.large_units:
             squares[unit] = self._squared_norm_written_out(images, residuals[images])
+        if self.data.own is not None:
+            squares += np.square(np.add.reduceat(self.data.own[:, :, None] * residuals, self.data.first_images, axis=0)).sum(1)
         return squares
 
     def _squared_norm_written_out(self, images: slice, residuals: Array) -> Array:

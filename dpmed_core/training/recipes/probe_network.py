@@ -13,6 +13,7 @@ from dpmed_core.training.encoders.features import SMALLEST_NORM
 from dpmed_core.training.encoders.radiograph_encoder import PublicEncoder, load_encoder
 from dpmed_core.training.fitted import Explainable
 from dpmed_core.training.recipes.linear_head import Head
+from dpmed_core.training.starts.public_head import PublicHead
 
 
 class ProbeNetwork(nn.Module):
@@ -21,8 +22,10 @@ class ProbeNetwork(nn.Module):
     Its logits are those of `Head.probabilities` on `features.leading_components`, to rounding.
     """
 
-    def __init__(self, encoder: PublicEncoder, components: Mapping[str, int], head: Head) -> None:
+    def __init__(self, encoder: PublicEncoder, components: Mapping[str, int], head: Head, start: PublicHead | None = None) -> None:
         super().__init__()
+        self.start = {name: torch.from_numpy(array).float() for name, array in start.to_tensors().items()} if start else None
+        self.own = torch.from_numpy(np.array(head.own)).float() if head.own is not None else None
         self.encoder, self.components = encoder, dict(components)
         # As a submodule, so that explanation methods find the encoder's layers.
         self.networks = nn.ModuleDict(encoder.networks)
@@ -30,27 +33,52 @@ class ProbeNetwork(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits `[n, n_findings]` for the encoder's input `[n, 1, *positions]`."""
-        centred = self._leading_components(self.encoder.of_inputs(inputs)) - self.centre
-        logits: Tensor = centred @ self.weights / centred.norm(dim=1, keepdim=True).clamp(min=SMALLEST_NORM) + self.offset
-        return logits
+        features = self.encoder.of_inputs(inputs)
+        logits = _linear(_leading_components(features, self.components), self.centre, self.weights) + self.offset
+        return logits + self.own * self._own_features(features) if self.start and self.own is not None else logits
 
-    def _leading_components(self, features: Tensor) -> Tensor:
-        """`features.leading_components` in PyTorch."""
-        kinds, begin = [], 0
-        for kind, most in COMPONENTS.items():
-            kinds.append(nn.functional.normalize(features[:, begin : begin + self.components[kind]], dim=1))
-            begin += most
-        leading: Tensor = torch.cat(kinds, dim=1) * float(len(kinds) ** -0.5)
-        return leading
+    def _own_features(self, features: Tensor) -> Tensor:
+        """`PublicHead.own_features` in PyTorch."""
+        assert self.start is not None
+        spread, logits = (
+            self.start["spread"],
+            _linear(_leading_components(features, COMPONENTS), self.start["centre"], self.start["weights"]),
+        )
+        scaled = (logits - self.start["zero"]) / (2 * torch.where(spread > 0, spread, torch.ones_like(spread)))
+        return torch.where(spread > 0, torch.tanh(scaled), torch.zeros_like(scaled))
 
 
-def explainable_probe(encoders_dir: Path, modality: Modality, components: Mapping[str, int], head: Head) -> Explainable:
+def _linear(features: Tensor, centre: Tensor, weights: Tensor) -> Tensor:
+    """Logits `[n, n_findings]` of features, centred and at norm 1, without an offset."""
+    centred = features - centre
+    logits: Tensor = centred @ weights / centred.norm(dim=1, keepdim=True).clamp(min=SMALLEST_NORM)
+    return logits
+
+
+def _leading_components(features: Tensor, components: Mapping[str, int]) -> Tensor:
+    """`features.leading_components` in PyTorch."""
+    kinds, begin = [], 0
+    for kind, most in COMPONENTS.items():
+        kinds.append(nn.functional.normalize(features[:, begin : begin + components[kind]], dim=1))
+        begin += most
+    leading: Tensor = torch.cat(kinds, dim=1) * float(len(kinds) ** -0.5)
+    return leading
+
+
+def explainable_probe(
+    encoders_dir: Path, modality: Modality, components: Mapping[str, int], head: Head, start: PublicHead | None = None
+) -> Explainable:
     """A head with its encoder; without a layer for Grad-CAM, since the head reads several layers of two networks and scattering besides."""
     encoder = load_encoder(encoders_dir, modality)
-    return Explainable(ProbeNetwork(encoder, components, head).eval(), encoder.to_input, cam_layer=None)
+    return Explainable(ProbeNetwork(encoder, components, head, start).eval(), encoder.to_input, cam_layer=None)
 
 
 def random_head(head: Head, seed: int) -> Head:
     """A head of random weights with the shape and norm of `head`'s, for the sanity check of explanation maps."""
     drawn = np.random.default_rng(seed).normal(size=head.weights.shape)
-    return Head(drawn * np.linalg.norm(head.weights) / np.linalg.norm(drawn), np.zeros_like(head.offset), head.centre)
+    return Head(
+        drawn * np.linalg.norm(head.weights) / np.linalg.norm(drawn),
+        np.zeros_like(head.offset),
+        head.centre,
+        None if head.own is None else np.zeros_like(head.own),
+    )

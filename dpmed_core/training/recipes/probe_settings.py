@@ -63,6 +63,10 @@ class HeadSettings:
         return self.steps + self.mean_release_steps
 
 
+NO_STEPS = HeadSettings(steps=0, learning_rate=0.0, max_grad_norm=0.0, mean_release_steps=0, bias=BIAS_ENTRY)
+"""Of a public start alone: nothing is released and no step is taken."""
+
+
 def signal_to_noise(mu: float, *, n_units: int, n_findings: int) -> float:
     """Signal-to-noise ratio of a finding's gradient over a whole private training; a function of public numbers.
 

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpmed_core.cohort.schema import Cohort, Part, Split
-from dpmed_core.training.accounting.full_batch import guarantee_full_batch
+from dpmed_core.errors import SpecError
+from dpmed_core.training.accounting.full_batch import guarantee_full_batch, nothing_spent
 from dpmed_core.training.accounting.gaussian_dp import gaussian_mu
 from dpmed_core.training.dpsgd.secure_random import SecureRandom
 from dpmed_core.training.encoders.card import COMPONENTS
@@ -25,11 +26,23 @@ from dpmed_core.training.encoders.features import compute_features, leading_comp
 from dpmed_core.training.fitted import Explainable, FittedModel, StoredModel
 from dpmed_core.training.privacy_units import training_units
 from dpmed_core.training.recipes.linear_head import Head, head_data, train_heads
-from dpmed_core.training.recipes.probe_settings import HeadSettings, components_for, private_settings, reference_settings, signal_to_noise
+from dpmed_core.training.recipes.probe_settings import (
+    NO_STEPS,
+    HeadSettings,
+    components_for,
+    private_settings,
+    reference_settings,
+    signal_to_noise,
+)
 from dpmed_core.training.result import PrivacyGuarantee, RunResult, TrainedModel
 from dpmed_core.training.scores import held_out_rows, scores_table
 from dpmed_core.training.session import TrainingSession
 from dpmed_core.training.spec import RunSpec
+from dpmed_core.training.starts.public_head import PublicHead
+from dpmed_core.training.starts.start_store import StartStore
+
+START_PREFIX = "start."
+"""Names of the tensors of a public start among a model's weights."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +63,14 @@ class ProbePlan:
 
 
 def train_probe(
-    spec: RunSpec, cohort: Cohort, split: Split, *, session: TrainingSession, features_dir: Path, encoders_dir: Path
+    spec: RunSpec,
+    cohort: Cohort,
+    split: Split,
+    *,
+    session: TrainingSession,
+    features_dir: Path,
+    encoders_dir: Path,
+    starts: StartStore,
 ) -> TrainedModel:
     """The head that `spec` asks for, trained privately or not; see `train.train` for the arguments."""
     units = training_units(cohort, split, spec.unit)
@@ -60,13 +80,16 @@ def train_probe(
     features = public_features(cohort, features_dir=features_dir, encoders_dir=encoders_dir)
     session.step(0, accounted_steps(plan))
     session.charge_all()  # all steps are taken at once and no checkpoint is kept
-    return train_as_planned([spec], [plan], cohort, split, features=features, units=units)[0]
+    start = start_of(spec, cohort, starts)
+    return train_as_planned([spec], [plan], cohort, split, features=features, units=units, start=start)[0]
 
 
 def plan_probe(spec: RunSpec, *, n_units: int, n_findings: int) -> ProbePlan:
     """The plan of a run; it depends on the specification and the public numbers of units and findings alone."""
     if spec.privacy is None:
         return ProbePlan(reference_settings(n_units), components_of(spec, n_units=n_units, n_findings=n_findings), 0.0, None)
+    if spec.privacy.learns_nothing:
+        return ProbePlan(NO_STEPS, tuple(COMPONENTS.items()), 0.0, nothing_spent(spec.unit, n_units=n_units))
     mu = gaussian_mu(spec.privacy)
     settings = private_settings(signal_to_noise(mu, n_units=n_units, n_findings=n_findings))
     steps = round(settings.accounted_steps)
@@ -85,7 +108,7 @@ def plan_probe(spec: RunSpec, *, n_units: int, n_findings: int) -> ProbePlan:
 
 def components_of(spec: RunSpec, *, n_units: int, n_findings: int) -> tuple[tuple[str, int], ...]:
     """The components that a run's head reads, from its specification and public counts; all of them without privacy."""
-    if spec.privacy is None:
+    if spec.privacy is None or spec.privacy.learns_nothing:
         return tuple(COMPONENTS.items())
     return components_for(signal_to_noise(gaussian_mu(spec.privacy), n_units=n_units, n_findings=n_findings))
 
@@ -93,6 +116,20 @@ def components_of(spec: RunSpec, *, n_units: int, n_findings: int) -> tuple[tupl
 def accounted_steps(plan: ProbePlan) -> int:
     """Full-batch steps that cost as much as the whole training: the steps it takes, and the cost of the release of means."""
     return round(plan.settings.accounted_steps)
+
+
+def start_of(spec: RunSpec, cohort: Cohort, starts: StartStore) -> PublicHead | None:
+    """The public start of a run, for the cohort's findings; None for one from scratch.
+
+    Raises:
+        SpecError: it is gone, damaged or another one than was asked for.
+    """
+    if spec.start is None:
+        return None
+    card = starts.card(spec.start.name)
+    if card.digest != spec.start.digest:
+        raise SpecError(f"Start {card.name!r} is not the one that was asked for any more: ask for the run again.")
+    return starts.head(card.name).of(cohort.findings, spec.start.findings, card.findings)
 
 
 def train_as_planned(
@@ -103,55 +140,60 @@ def train_as_planned(
     *,
     features: NDArray[np.float32],
     units: list[NDArray[np.intp]],
+    start: PublicHead | None = None,
 ) -> list[TrainedModel]:
     """The models of `specs`, in their order; those whose plans differ in noise alone are trained in one matrix product.
 
     Args:
-        specs: specifications that share cohort, split and unit.
+        specs: specifications that share cohort, split, unit and start.
         plans: their plans, from `plan_probe`.
         cohort: the data.
         split: says which cases are held out.
         features: public features of all of the cohort's images, `[n_cases, n_features]`.
         units: for each training unit, the rows of its images.
+        start: the public start, from `start_of`.
     """
     models: dict[int, TrainedModel] = {}  # by position in `specs`, which groups of equal plans do not follow
+    own = None if start is None else start.own_features(features)
+    rows = held_out_rows(split)
     for settings, components in {(plan.settings, plan.components) for plan in plans}:
         chosen = [i for i, plan in enumerate(plans) if (plan.settings, plan.components) == (settings, components)]
         began = time.monotonic()
         read = leading_components(features, dict(components))
-        data = head_data(read, cohort.labels, units)
-        heads = train_heads(data, settings, [plans[i].noise_multiplier for i in chosen], SecureRandom())
+        if start is not None and settings.steps == 0:
+            heads = [_alone(start)] * len(chosen)
+        else:
+            data = head_data(read, cohort.labels, units, own=own)
+            noise, start_weights = [plans[i].noise_multiplier for i in chosen], None if start is None else start.start_weights
+            heads = train_heads(data, settings, noise, SecureRandom(), start_weights=start_weights)
         seconds = (time.monotonic() - began) / len(chosen)  # an equal share: the runs of a product cannot be timed separately
-        held_out = read[held_out_rows(split)]
+        held_out, own_held_out = read[rows], None if own is None else own[rows]
         for i, head in zip(chosen, heads, strict=True):
-            models[i] = _model(specs[i], plans[i], head, cohort, split, held_out, n_units=len(units), seconds=seconds)
+            models[i] = TrainedModel(
+                result=RunResult(
+                    spec=specs[i],
+                    guarantee=plans[i].guarantee,
+                    elapsed_seconds=seconds,
+                    n_parameters=head.n_parameters if settings.steps else 0,
+                    n_train_cases=int((split.parts == Part.TRAIN.value).sum()) if settings.steps else 0,
+                    n_train_units=len(units),
+                ),
+                scores=scores_table(cohort, split, head.probabilities(held_out, own_held_out)),
+                weights=_tensors(head, start),
+            )
     return [models[i] for i in range(len(specs))]
 
 
-def _model(
-    spec: RunSpec,
-    plan: ProbePlan,
-    head: Head,
-    cohort: Cohort,
-    split: Split,
-    held_out: NDArray[np.float32],
-    *,
-    n_units: int,
-    seconds: float,
-) -> TrainedModel:
-    """One run's model, with scores of the held-out cases from their features `held_out`."""
-    return TrainedModel(
-        result=RunResult(
-            spec=spec,
-            guarantee=plan.guarantee,
-            elapsed_seconds=seconds,
-            n_parameters=head.weights.size + head.offset.size,
-            n_train_cases=int((split.parts == Part.TRAIN.value).sum()),
-            n_train_units=n_units,
-        ),
-        scores=scores_table(cohort, split, head.probabilities(held_out)),
-        weights={"weights": head.weights, "offset": head.offset, "centre": head.centre},
-    )
+def _alone(start: PublicHead) -> Head:
+    """The start as a head of its own: what it gives before anything is learnt from the cohort."""
+    n_features, n_findings = start.weights.shape
+    return Head(np.zeros((n_features, n_findings)), start.middle, np.zeros(n_features), start.start_weights)
+
+
+def _tensors(head: Head, start: PublicHead | None) -> dict[str, np.ndarray]:
+    """What a run stores: with the head its start, so that the model outlives the start's removal."""
+    stored = {"weights": head.weights, "offset": head.offset, "centre": head.centre}
+    return stored if start is None or head.own is None else {**stored, "own": head.own, **start.to_tensors(START_PREFIX)}
 
 
 def rebuild_probe(stored: StoredModel) -> FittedModel:
@@ -159,12 +201,15 @@ def rebuild_probe(stored: StoredModel) -> FittedModel:
 
     Torch is loaded where features or explanations are computed, and not for scores from public features.
     """
-    head = Head(*(np.asarray(stored.weights[name], dtype=np.float64) for name in ("weights", "offset", "centre")))
+    names = ("weights", "offset", "centre", "own")
+    head = Head(*(np.asarray(stored.weights[name], dtype=np.float64) for name in names if name in stored.weights))
+    start = PublicHead.from_tensors(stored.weights, START_PREFIX) if head.own is not None else None
     n_findings = len(head.offset)
     components = dict(components_of(stored.spec, n_units=stored.result.n_train_units, n_findings=n_findings))
 
     def score_features(features: NDArray[np.floating]) -> NDArray[np.float64]:
-        return head.probabilities(leading_components(np.asarray(features, dtype=np.float32), components))
+        features = np.asarray(features, dtype=np.float32)
+        return head.probabilities(leading_components(features, components), start.own_features(features) if start else None)
 
     def score(images: NDArray[np.generic]) -> NDArray[np.float64]:
         return score_features(compute_features(images, stored.modality, stored.encoders_dir))
@@ -172,11 +217,11 @@ def rebuild_probe(stored: StoredModel) -> FittedModel:
     def explainable() -> Explainable:
         from dpmed_core.training.recipes.probe_network import explainable_probe  # loads torch
 
-        return explainable_probe(stored.encoders_dir, stored.modality, components, head)
+        return explainable_probe(stored.encoders_dir, stored.modality, components, head, start)
 
     def untrained(seed: int) -> Explainable:
         from dpmed_core.training.recipes.probe_network import explainable_probe, random_head
 
-        return explainable_probe(stored.encoders_dir, stored.modality, components, random_head(head, seed))
+        return explainable_probe(stored.encoders_dir, stored.modality, components, random_head(head, seed), start)
 
     return FittedModel(score, explainable, untrained, score_features)

@@ -1,0 +1,81 @@
+"""How a public start does on a cohort before anything is spent: its AUROC on the validation patients, also within subgroups.
+
+Validation patients stand outside the guarantee, and test patients are left for the trained models. A start that was right for the wrong
+reason shows here: its AUROC falls within the groups that the reason tells apart, such as radiographs of one view.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dpmed_core.cohort.schema import Cohort, Part, Split
+from dpmed_core.evaluation.metrics.auroc import AUROC
+from dpmed_core.evaluation.metrics.measured import measure
+from dpmed_core.evaluation.scores.findings import MACRO
+from dpmed_core.evaluation.scores.grouping import EVERYBODY
+from dpmed_core.evaluation.scores.panel import Panel
+from dpmed_core.evaluation.scores.panel_design import PanelDesign
+from dpmed_core.evaluation.scores.scored_runs import RUN_COLUMNS
+from dpmed_core.evaluation.tables.utility import run_rows
+from dpmed_core.training.starts.public_head import PublicHead
+
+LOW_AUROC = 0.6
+"""Below it a start is warned of."""
+COLUMNS = ("finding", "attribute", "subgroup", "auroc", "auroc_low", "auroc_high", "n_cases", "n_positive", "n_patients", "reason")
+
+
+def start_check(head: PublicHead, own: NDArray[np.float64], cohort: Cohort, split: Split, by: Sequence[str] = ()) -> pd.DataFrame:
+    """The AUROC of a start alone on the validation patients, with `COLUMNS`: of each finding that begins there, overall and by subgroup.
+
+    Args:
+        head: for the cohort's findings (`PublicHead.of`).
+        own: its features of the cohort's images, `[n_cases, n_findings]`.
+        cohort: the cohort.
+        split: its parts.
+        by: attributes of the subgroups.
+
+    Raises:
+        CohortError: there is no such attribute.
+    """
+    begun = [k for k, spread in enumerate(head.spread) if spread > 0]
+    rows = split.rows(Part.VALIDATION)
+    if not len(rows) or not begun:
+        return pd.DataFrame(columns=list(COLUMNS))
+    cases = cohort.cases.iloc[rows][["case_id", "patient_id", "age", "sex", *cohort.comorbidities]].reset_index(drop=True)
+    patients, ids = pd.factorize(cases["patient_id"])
+    facts = dict.fromkeys(RUN_COLUMNS, "") | {"epsilon": 0.0, "epsilon_spent": 0.0, "delta": 0.0, "seed": 0}
+    panel = Panel(
+        runs=pd.DataFrame([facts]),
+        findings=tuple(cohort.findings[k] for k in begun),
+        cases=cases,
+        patients=patients.astype(np.intp),
+        n_patients=len(ids),
+        labels=cohort.labels[rows][:, begun].T.astype(np.float64),
+        scores=own[rows][:, begun].T[None],
+    )
+    table = run_rows(AUROC, [measure(AUROC, PanelDesign(panel, tuple(by)))], [EVERYBODY, *by])
+    return table[table["finding"] != MACRO][list(COLUMNS)].reset_index(drop=True)
+
+
+def warnings_of(table: pd.DataFrame) -> list[str]:
+    """What a reader must know of `start_check` before spending anything, in sentences."""
+    overall = table[table["attribute"] == EVERYBODY]
+    said = []
+    for row in overall[overall["auroc"] < LOW_AUROC].to_dict("records"):
+        said.append(
+            f"{row['finding']}: the start alone has an AUROC of {row['auroc']:.3f} on the validation patients, below {LOW_AUROC:g}. "
+            "It may not fit this cohort; the training can give it up, which costs accuracy where epsilon is small."
+        )
+    for row in overall[overall["auroc"].isna()].to_dict("records"):
+        said.append(f"{row['finding']}: how the start does here is not known ({row['reason']} among the validation patients).")
+    for row in table[table["attribute"] != EVERYBODY].to_dict("records"):
+        whole = float(overall.loc[overall["finding"] == row["finding"], "auroc"].iloc[0])
+        if row["auroc_high"] < whole:
+            said.append(
+                f"{row['finding']}: among {row['attribute']} {row['subgroup']} the start's AUROC is {row['auroc']:.3f} "
+                f"({row['auroc_low']:.3f} to {row['auroc_high']:.3f}), against {whole:.3f} over all: part of what it knows may be "
+                "that attribute."
+            )
+    return said

@@ -1,0 +1,87 @@
+"""Public starts of an installation: made from a cohort whose data are public, and chosen for a cohort that is to be protected."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from dpmed_core.cohort.persons import pixel_digests
+from dpmed_core.cohort.schema import Cohort
+from dpmed_core.errors import SpecError
+from dpmed_core.installation import Installation
+from dpmed_core.training.encoders.card import read_card
+from dpmed_core.training.encoders.features import public_features
+from dpmed_core.training.recipes.train_public_head import train_public_head
+from dpmed_core.training.spec import StartChoice
+from dpmed_core.training.starts.choosing import choose_start, refuse_overlap, suggested
+from dpmed_core.training.starts.seen import Seen, seen_of
+from dpmed_core.training.starts.start_card import StartCard
+
+LONGEST_TEXT = 500
+"""Characters of the source and of the licence."""
+
+
+def make_start(installation: Installation, cohort_name: str, name: str, *, source: str, licence: str) -> StartCard:
+    """Train a head on all labelled images of a public cohort, without privacy, and store it as start `name`.
+
+    Args:
+        installation: where the cohort is, and where the start is stored.
+        cohort_name: of the public cohort.
+        name: of the start.
+        source: where the images are from; with the licence, the statement that they are public.
+        licence: under which they are public.
+
+    Raises:
+        SpecError: source or licence is empty or too long, the name cannot be used, or nothing can be learnt from the cohort.
+        CohortError: there is no such cohort.
+    """
+    for what, text in (("source", source), ("licence", licence)):
+        if not text.strip() or len(text) > LONGEST_TEXT:
+            raise SpecError(f"Say in 1 to {LONGEST_TEXT} characters what the {what} of the public images is (--{what}).")
+    installation.starts.require_free(name)
+    cohort = installation.cohorts.load(cohort_name)
+    encoders_dir = installation.settings.encoders_dir
+    features = public_features(cohort, features_dir=installation.cohorts.features_dir(cohort.name), encoders_dir=encoders_dir)
+    head, findings, told = train_public_head(cohort, features)
+    card = StartCard(
+        name=name,
+        modality=cohort.modality,
+        source=source.strip(),
+        licence=licence.strip(),
+        synthetic=cohort.synthetic,
+        findings=findings,
+        auroc=tuple(told[finding].auroc for finding in findings),
+        n_positive=tuple(told[finding].n_positive for finding in findings),
+        n_patients=int(cohort.cases["patient_id"].nunique()),
+        n_images=len(cohort.cases),
+        patients_known=cohort.patients_known,
+        encoder=read_card(encoders_dir, cohort.modality).digest,
+        public=True,
+        digest="",
+    )
+    return installation.starts.add(card, head, _seen(installation, cohort))
+
+
+def start_for(installation: Installation, cohort: Cohort, name: str, given: Mapping[str, str] | None = None) -> StartChoice:
+    """Start `name` for runs on `cohort`.
+
+    Args:
+        installation: where both are.
+        cohort: to be trained on.
+        name: of the start.
+        given: finding of the cohort -> finding of the start, "" to begin that one at 0; the others begin where both have one name.
+
+    Raises:
+        SpecError: there is no such start, it does not fit, or it has seen any image or patient of the cohort.
+        CohortError: the cohort's files are damaged.
+    """
+    card = installation.starts.card(name)
+    encoder = read_card(installation.settings.encoders_dir, cohort.modality).digest
+    choice = choose_start(card, cohort, {**suggested(cohort.findings, card), **(given or {})}, encoder=encoder)
+    refuse_overlap(card, installation.starts.seen(name), _seen(installation, cohort))
+    return choice
+
+
+def _seen(installation: Installation, cohort: Cohort) -> Seen:
+    """What a cohort is compared by: the pixels of its images, and its patients under the names that any cohort may know them by."""
+    digests = pixel_digests(Path(installation.cohorts.folder(cohort.name)) / "images.npy")
+    persons = installation.cohorts.persons(cohort.name)
+    return seen_of(digests, {*persons, *persons.values()}, key=installation.key)

@@ -1,0 +1,95 @@
+"""Choosing a public start for a cohort: which findings stand for which, and what refuses it."""
+
+from collections.abc import Mapping, Sequence
+
+from dpmed_core.cohort.schema import Cohort
+from dpmed_core.errors import SpecError
+from dpmed_core.phrases import counted
+from dpmed_core.training.spec import StartChoice
+from dpmed_core.training.starts.seen import Seen
+from dpmed_core.training.starts.start_card import StartCard
+
+
+def suggested(findings: Sequence[str], card: StartCard) -> dict[str, str]:
+    """Finding of the cohort -> finding of the start, where both have one name; a suggestion, since a name may mean something else."""
+    public = {_plain(name): name for name in card.findings}
+    return {finding: public[_plain(finding)] for finding in findings if _plain(finding) in public}
+
+
+def parse_map(pairs: Sequence[str]) -> dict[str, str]:
+    """Finding of the cohort -> finding of the start, from texts "finding of the start=finding of the cohort".
+
+    Raises:
+        SpecError: a text has no equals sign, or a finding of the cohort stands in two.
+    """
+    chosen: dict[str, str] = {}
+    for pair in pairs:
+        public, found, own = pair.partition("=")
+        if not found or not own:
+            raise SpecError("--map takes the start's finding, an equals sign and the cohort's finding: --map pneumonia=consolidation.")
+        if own in chosen:
+            raise SpecError(f"--map names finding {own!r} twice: one finding of the start can stand for it.")
+        chosen[own] = public
+    return chosen
+
+
+def choose_start(card: StartCard, cohort: Cohort, given: Mapping[str, str], *, encoder: str) -> StartChoice:
+    """The start of a run on `cohort`.
+
+    Args:
+        card: of the start.
+        cohort: to be trained on.
+        given: finding of the cohort -> finding of the start; "" to start at 0.
+        encoder: digest of the encoder that the run will stand on.
+
+    Raises:
+        SpecError: the start is for other images or another encoder, a finding does not exist, or none is left.
+    """
+    if card.modality is not cohort.modality:
+        raise SpecError(
+            f"Start {card.name!r} is for {card.modality.value} images, and cohort {cohort.name!r} holds others: choose another start."
+        )
+    if card.encoder != encoder:
+        raise SpecError(f"Start {card.name!r} stands on another version of the public encoder: make it again with `pretrain`.")
+    for own, public in given.items():
+        if own not in cohort.findings:
+            raise SpecError(f"Cohort {cohort.name!r} has no finding {own!r}: choose among {', '.join(cohort.findings)}.")
+        if public and public not in card.findings:
+            raise SpecError(f"Start {card.name!r} has no finding {public!r}: choose among {', '.join(card.findings)}.")
+    pairs = tuple(sorted((own, public) for own, public in given.items() if public))
+    if not pairs:
+        raise SpecError(
+            f"No finding of cohort {cohort.name!r} begins at start {card.name!r}, which knows {', '.join(card.findings)}: "
+            "say which stands for which with --map."
+        )
+    return StartChoice(card.name, card.digest, pairs)
+
+
+def refuse_overlap(card: StartCard, seen: Seen, of_cohort: Seen) -> None:
+    """Refuse a start that has seen any of a cohort: its patients would be protected by nothing, and held-out ones were trained on.
+
+    Raises:
+        SpecError: images or patients stand in both.
+    """
+    if shared := len(seen.images & of_cohort.images):
+        raise SpecError(
+            f"Start {card.name!r} was trained on {counted(shared, 'image', 'images')} of this cohort, so that no guarantee would hold: "
+            "make one of other images."
+        )
+    if shared := len(seen.persons & of_cohort.persons):
+        raise SpecError(
+            f"Start {card.name!r} was trained on {counted(shared, 'patient', 'patients')} with an identifier of this cohort's, so that no "
+            "guarantee would hold. If they are other people, import the public cohort again with identifiers of its own."
+        )
+
+
+def in_words(choice: StartChoice, findings: Sequence[str]) -> str:
+    """Which findings begin where, in one sentence."""
+    taken = dict(choice.findings)
+    begun = [own if taken[own] == own else f"{own} (from {taken[own]})" for own in findings if own in taken]
+    rest = [own for own in findings if own not in taken]
+    return f"From start {choice.name}: {', '.join(begun)}." + (f" From scratch: {', '.join(rest)}." if rest else "")
+
+
+def _plain(name: str) -> str:
+    return name.casefold().replace("_", " ").strip()

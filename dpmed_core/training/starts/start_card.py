@@ -1,0 +1,86 @@
+"""The card of a public start: what it is, known without loading it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from dpmed_core.errors import SpecError
+from dpmed_core.files import check_fields
+from dpmed_core.imaging.modality import Modality
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class StartCard:
+    """What a start is, known without loading it.
+
+    Attributes:
+        name: in this installation.
+        modality: the images that it reads.
+        source: where its public images are from, in the words of who made it.
+        licence: under which they are public.
+        synthetic: whether they were drawn by phantoms.
+        findings: its findings, in the order of the head's columns.
+        auroc: of each finding by cross-validation on its own images.
+        n_positive: images with each finding.
+        n_patients: patients; images where patients are not known.
+        n_images: images.
+        patients_known: whether it is known which images are one patient's.
+        encoder: SHA-256 of the weights of the encoder that it stands on.
+        digest: SHA-256 of the head's file.
+        public: whether who made it stated that its data are public.
+    """
+
+    name: str
+    modality: Modality
+    source: str
+    licence: str
+    synthetic: bool
+    findings: tuple[str, ...]
+    auroc: tuple[float, ...]
+    n_positive: tuple[int, ...]
+    n_patients: int
+    n_images: int
+    patients_known: bool
+    encoder: str
+    digest: str = ""
+    public: bool = True
+
+    def require_public(self) -> None:
+        """Refuse a card that does not state which public data the start was trained on.
+
+        A start is outside the guarantee: it must not depend on any protected patient's data.
+
+        Raises:
+            SpecError: it does not.
+        """
+        if self.public is not True or not self.source.strip() or not self.licence.strip():
+            raise SpecError(
+                f"The card of start {self.name!r} does not say which public data it was trained on; without that the guarantee may not "
+                "hold. Make it again with `pretrain`."
+            )
+
+    def to_fields(self) -> dict[str, Any]:
+        """The card as plain values for JSON."""
+        return {"format": FORMAT, **asdict(self)}
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> "StartCard":
+        """The card that `to_fields` wrote, after a round trip through JSON.
+
+        Raises:
+            UnreadableFileError, ValueError: it is none.
+        """
+        check_fields(fields, _KINDS)
+        rest = {name: value for name, value in fields.items() if name != "format"}
+        lists = {name: tuple(rest[name]) for name in ("findings", "auroc", "n_positive")}
+        return cls(**{**rest, **lists, "modality": Modality(rest["modality"])})
+
+
+_KINDS: Mapping[str, type] = {
+    **dict.fromkeys(("name", "modality", "source", "licence", "encoder", "digest"), str),
+    **dict.fromkeys(("format", "n_patients", "n_images"), int),
+    **dict.fromkeys(("synthetic", "patients_known", "public"), bool),
+    **dict.fromkeys(("findings", "auroc", "n_positive"), list),
+}

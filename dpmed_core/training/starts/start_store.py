@@ -1,0 +1,134 @@
+"""The public starts of an installation: a folder each, with the head, its card, and keyed hashes of whom and what it was trained on."""
+
+import re
+import shutil
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+
+import pandas as pd
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from dpmed_core.errors import SpecError
+from dpmed_core.files import UnreadableFileError, read_object, read_whole, replacing, write_json
+from dpmed_core.training.starts.public_head import PublicHead
+from dpmed_core.training.starts.seen import Seen
+from dpmed_core.training.starts.start_card import StartCard
+
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+HEAD, CARD, SEEN = "head.safetensors", "card.json", "seen.parquet"
+
+
+@dataclass(frozen=True)
+class StartStore:
+    """Public starts by name under one folder.
+
+    Attributes:
+        root: the folder, created by the first start.
+    """
+
+    root: Path
+
+    def names(self) -> list[str]:
+        """The names of the stored starts, sorted; of those too that cannot be read."""
+        return sorted(path.name for path in self.root.glob("*") if NAME.fullmatch(path.name) and (path / CARD).exists())
+
+    def card(self, name: str) -> StartCard:
+        """The card of start `name`.
+
+        Raises:
+            SpecError: there is no such start, its card is damaged, or does not state that its data are public.
+        """
+        if name not in self.names():
+            known = ", ".join(self.names())
+            advice = f"choose one of {known}" if known else "make one with `pretrain`"
+            raise SpecError(f"There is no start {name!r}: {advice}.")
+        try:
+            card = StartCard.from_fields(read_object(self.root / name / CARD))
+        except (UnreadableFileError, ValueError, TypeError):
+            raise _damaged(name) from None
+        if card.name != name or len(card.findings) != len(card.auroc) or len(card.findings) != len(card.n_positive):
+            raise _damaged(name)
+        card.require_public()
+        return card
+
+    def head(self, name: str) -> PublicHead:
+        """The head of start `name`.
+
+        Raises:
+            SpecError: there is no such start, or its files are damaged.
+        """
+        card = self.card(name)
+        try:
+            stored = read_whole(self.root / name / HEAD)
+            if sha256(stored).hexdigest() != card.digest:
+                raise _damaged(name)
+            head = PublicHead.from_tensors(load(stored))
+        except (UnreadableFileError, SafetensorError, KeyError, ValueError, OSError):
+            raise _damaged(name) from None
+        if head.weights.shape[1:] != (len(card.findings),):
+            raise _damaged(name)
+        return head
+
+    def seen(self, name: str) -> Seen:
+        """Whom and what start `name` was trained on.
+
+        Raises:
+            SpecError: there is no such start, or its files are damaged.
+        """
+        card = self.card(name)
+        try:
+            table = pd.read_parquet(self.root / name / SEEN)
+            kinds, hashes = table["kind"].to_numpy(str), table["hash"].to_numpy(str)
+        except (OSError, ValueError, KeyError):
+            raise _damaged(name) from None
+        seen = Seen(*(frozenset(hashes[kinds == kind].tolist()) for kind in ("image", "person")))
+        if len(kinds) != len(seen.images) + len(seen.persons) or not seen.images or len(seen.images) > card.n_images:
+            raise _damaged(name)
+        return seen
+
+    def add(self, card: StartCard, head: PublicHead, seen: Seen) -> StartCard:
+        """Store a start, complete or not at all; the card with its digest.
+
+        Raises:
+            SpecError: the name cannot be used, or is taken; or the card does not state that its data are public.
+        """
+        card.require_public()
+        self.require_free(card.name)
+        stored, folder = save(head.to_tensors()), self.root / card.name
+        card = replace(card, digest=sha256(stored).hexdigest())
+        with replacing(folder / HEAD) as draft:
+            draft.write_bytes(stored)
+        kinds = ["image"] * len(seen.images) + ["person"] * len(seen.persons)
+        with replacing(folder / SEEN) as draft:
+            pd.DataFrame({"kind": kinds, "hash": [*sorted(seen.images), *sorted(seen.persons)]}).to_parquet(draft, index=False)
+        write_json(folder / CARD, card.to_fields())  # last: its presence means a complete start
+        return card
+
+    def require_free(self, name: str) -> None:
+        """Refuse a name for a new start that cannot be used.
+
+        Raises:
+            SpecError: it is taken, or no name.
+        """
+        if not NAME.fullmatch(name):
+            raise SpecError("The name of a start has up to 40 lower-case letters, digits and hyphens, and begins with a letter or digit.")
+        if name in self.names():
+            raise SpecError(f"There is a start {name!r} already: choose another name, or remove it with `starts remove {name}`.")
+
+    def remove(self, name: str) -> None:
+        """Remove start `name`; runs that began at it keep their own copy of it.
+
+        Raises:
+            SpecError: there is no such start.
+        """
+        if name not in self.names():
+            raise SpecError(f"There is no start {name!r}.")
+        # The card first: what is left after an interruption is no start, and the next one of its name writes over it.
+        (self.root / name / CARD).unlink()
+        shutil.rmtree(self.root / name)
+
+
+def _damaged(name: str) -> SpecError:
+    return SpecError(f"The files of start {name!r} are damaged: remove it with `starts remove {name}`, and make it again with `pretrain`.")
