@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from benchmarks.auroc import all_intervals
 from dpmed_core.evaluation.scores.grouping import group_cases
 from dpmed_core.training.dpsgd.secure_random import SecureRandom
-from dpmed_core.training.encoders.features import unit_norm
+from dpmed_core.training.encoders.components import unit_norm
 from dpmed_core.training.recipes.catalogue import PROBE
-from dpmed_core.training.recipes.linear_head import Head, HeadData, head_data, train_heads
+from dpmed_core.training.recipes.head import Head
+from dpmed_core.training.recipes.linear_head import HeadData, head_data, train_heads
 from dpmed_core.training.recipes.probe_settings import private_settings
 from dpmed_core.training.recipes.train_probe import accounted_steps, plan_probe
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec

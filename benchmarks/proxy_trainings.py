@@ -18,7 +18,7 @@ from scipy.stats import rankdata
 from benchmarks.proxies import SIDE, Proxy, adult, child, ward
 from benchmarks.recipes import DELTA, features_of
 from dpmed_core.training.dpsgd.secure_random import SecureRandom
-from dpmed_core.training.encoders.features import leading_components
+from dpmed_core.training.encoders.components import leading_components
 from dpmed_core.training.recipes.catalogue import PROBE
 from dpmed_core.training.recipes.linear_head import head_data, train_heads
 from dpmed_core.training.recipes.train_probe import plan_probe

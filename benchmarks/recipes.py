@@ -27,7 +27,7 @@ from dpmed_core.imaging.image import read_image, squared
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.settings import load_settings
 from dpmed_core.training.dpsgd.secure_random import SecureRandom
-from dpmed_core.training.encoders.features import leading_components
+from dpmed_core.training.encoders.components import leading_components
 from dpmed_core.training.encoders.radiograph_encoder import load_encoder
 from dpmed_core.training.recipes.catalogue import PROBE
 from dpmed_core.training.recipes.linear_head import head_data, train_heads

@@ -66,5 +66,12 @@ def delta_text(delta: float) -> str:
 
     >>> delta_text(1e-5), delta_text(1.4e-5), delta_text(1.41e-5)
     ('1e-05', '1.4e-05', '1.5e-05')
+
+    It is 0 where nothing was learnt:
+
+    >>> delta_text(0.0)
+    '0'
     """
+    if delta == 0:
+        return "0"
     return f"{rounded_up(delta, 2):.1e}".replace(".0e", "e")

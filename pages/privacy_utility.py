@@ -19,7 +19,7 @@ from dpmed_core.phrases import counted, delta_text
 from dpmed_core.privacy.total_sentence import total_sentence
 from dpmed_core.reporting.catalogue import CATALOGUE, Page, figures_of
 from dpmed_core.reporting.choice import Choice
-from dpmed_core.reporting.wording.utility import REFERENCE, utility_sentence
+from dpmed_core.reporting.wording.utility import REFERENCE, added_sentence, utility_sentence
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.runs.status import OPEN_STATES, RunState
 from dpmed_core.training.spec import RunSpec
@@ -32,6 +32,7 @@ from widgets.lookup import installation, live, runs_of, unreadable_of
 from widgets.practice import show_practice
 from widgets.random_splits import show_random_splits
 from widgets.spending import total_of
+from widgets.starts import start_of_page
 from widgets.tables import tables_of
 
 DRAG_EPSILONS = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
@@ -63,6 +64,8 @@ def show_results(cohort: Cohort, choices: Choices, metric: str) -> None:
             about = {"recipe": choices.recipe, "unit": choices.unit, "finding": choices.finding, "epsilon": epsilon}
             sentence = utility_sentence(of_metric.overall, metric=of_metric.metric, **about)
             st.markdown(f"##### {plain(sentence)}")
+            if choices.start and (added := added_sentence(of_metric.added, metric=of_metric.metric, **about)):
+                st.markdown(plain(added))
             show_guarantee(list(of_choice.loc[of_choice["epsilon"] == epsilon, "run_id"]))
             st.caption(REFERENCE)
         shown = Choice(
@@ -193,7 +196,14 @@ def planned_at(cohort: Cohort, choices: Choices, epsilon: float, n_seeds: int) -
     """The runs of one budget and their non-private references, of the chosen recipe and unit."""
     assert choices.recipe is not None and choices.unit is not None
     return plan_runs(
-        cohort, key=installation().key, recipe=choices.recipe, epsilons=[epsilon], n_seeds=n_seeds, delta=None, unit=choices.unit
+        cohort,
+        key=installation().key,
+        recipe=choices.recipe,
+        epsilons=[epsilon],
+        n_seeds=n_seeds,
+        delta=None,
+        unit=choices.unit,
+        start=start_of_page(cohort),
     )
 
 
@@ -215,5 +225,7 @@ def train_all(cohort: Cohort, specs: list[RunSpec]) -> None:
 st.title("Privacy and utility")
 selected = current_choices()
 if (chosen := chosen_cohort()) is not None and selected.finding and selected.recipe and selected.unit:
+    if selected.start:
+        st.caption(f"Models begin at public start {plain(selected.start)}.")
     show_results(chosen, selected, choose_metric())
     train_between(chosen, selected)

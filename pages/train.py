@@ -27,6 +27,7 @@ from widgets.cohort_plan import show_cohort_plan, show_not_judgeable
 from widgets.lookup import installation, live, runs_of, unreadable_of
 from widgets.release import open_release, show_release
 from widgets.spending import total_of
+from widgets.starts import choose_start_findings, show_start_check
 
 NEWEST = 50  # finished runs that tell how long others will take, and that are listed before somebody asks for all
 ICONS = {
@@ -92,6 +93,7 @@ def choose_runs(cohort: Cohort) -> list[RunSpec]:
         delta=parse_delta(delta),
         unit=choices.unit,
         n_splits=int(splits),
+        start=choose_start_findings(cohort),
     )
 
 
@@ -148,6 +150,7 @@ def show_run(status: RunStatus) -> None:
         else f"without privacy, sampled by {status.spec.unit.value}"
     )
     split = f", split {status.spec.split_seed}" if status.spec.split_seed else ""
+    split += f", from {status.spec.start.name}" if status.spec.start else ""
     what.markdown(f"**{plain(status.spec.recipe)}**, {plain(f'{about}, seed {status.spec.seed}{split}')}")
     held_up = what_holds_up(installation().runs, status)
     if status.state == RunState.TRAINING and status.total_steps:
@@ -216,6 +219,7 @@ if (chosen := chosen_cohort()) is not None:
     except DpmedError as error:
         st.error(plain(str(error)))
         planned = []
+    show_start_check(chosen, planned)
     show_cohort_plan(chosen, planned)
     if planned:
         show_plan(chosen, planned)

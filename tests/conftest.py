@@ -76,6 +76,7 @@ def make_scored() -> Callable[..., pd.DataFrame]:
                         "delta": np.nan if np.isnan(epsilon) else 1e-5,
                         "unit": "patient",
                         "accountant": None if np.isnan(epsilon) else "analytic-gaussian",
+                        "start": None,
                         "seed": number,
                         "case_id": [f"{i:04x}" for i in range(n_cases)],
                         "patient_id": [f"p{p}" for p in patients],

@@ -28,6 +28,7 @@ def panels_of(scored: pd.DataFrame, part: Part = Part.TEST) -> list[Panel]:
 
 
 def _panel(scored: pd.DataFrame) -> Panel:
+    scored = scored if "start" in scored else scored.assign(start=None)
     run, run_ids = pd.factorize(scored["run_id"])
     finding, findings = pd.factorize(scored["finding"])
     case, case_ids = pd.factorize(scored["case_id"])

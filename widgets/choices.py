@@ -10,6 +10,7 @@ from dpmed_core.cohort.display_names import IMAGE_WORDS, finding_title
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import CohortError
 from dpmed_core.evaluation.scores.findings import MACRO
+from dpmed_core.evaluation.scores.scored_runs import starts_with_runs
 from dpmed_core.foreign_text import LONGEST_NAME, LONGEST_SENTENCE, plain
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.training.recipes.catalogue import RECIPES, recipes_for
@@ -20,6 +21,9 @@ UNIT_TITLES = {PrivacyUnit.PATIENT: "Patient (all {} together)", PrivacyUnit.IMA
 
 PLAIN_OPTIONS = (st.selectbox, st.select_slider)
 """Widgets that show their options as they are; all others read them as Markdown."""
+
+START, SCRATCH = "start", "scratch"
+"""Name of the choice of a public start in addresses, and what stands there for none; no start is called so."""
 
 DELTA = "delta"
 """Name of the choice of delta in addresses."""
@@ -33,6 +37,7 @@ class Choices:
     finding: str | None
     recipe: str | None
     unit: PrivacyUnit | None
+    start: str | None = None
 
 
 def shared_choices() -> Choices:
@@ -45,6 +50,7 @@ def shared_choices() -> Choices:
         finding = choice("finding", "Finding", findings, title=finding_title)
         recipes = recipes_for(cohort.modality) if cohort else list(RECIPES)
         recipe = choice("recipe", "Recipe", recipes, title=lambda name: RECIPES[name].title)
+        start = _choose_start(cohort, recipe)
         units = list(PrivacyUnit) if cohort is None or cohort.patients_known else [PrivacyUnit.IMAGE]
         words = _unit_words(cohort.modality if cohort else Modality.RADIOGRAPH)
         unit = choice(
@@ -54,9 +60,21 @@ def shared_choices() -> Choices:
             title=lambda name: UNIT_TITLES[PrivacyUnit(name)].format(words[PrivacyUnit(name)]),
         )
         st.caption("Research use only. Not a medical device.")
-    chosen = Choices(name, finding, recipe, PrivacyUnit(unit) if unit else None)
+    chosen = Choices(name, finding, recipe, PrivacyUnit(unit) if unit else None, start)
     st.session_state["choices"] = chosen
     return chosen
+
+
+def _choose_start(cohort: Cohort | None, recipe: str | None) -> str | None:
+    """The public start that models begin at; None from scratch. Offered where there is one to choose, or the address names one."""
+    here = installation()
+    trained = starts_with_runs(here.runs, cohort, recipe=recipe) if cohort else []
+    names = sorted({*here.starts.names(), *trained})
+    if recipe is None or not RECIPES[recipe].takes_start or not (names or START in st.query_params):
+        return None
+    title = {SCRATCH: "From scratch"}
+    chosen = choice(START, "Models begin", [SCRATCH, *names], title=lambda name: title.get(name, f"At public start {name}"))
+    return None if chosen == SCRATCH else chosen
 
 
 def _first_readable(names: Sequence[str]) -> str | None:
@@ -151,7 +169,7 @@ def choice(
 
 def follow_cohort(name: str) -> None:
     """Choose cohort `name` in the sidebar, with its own findings, from the next run of the page on."""
-    for of_another in ("finding", "recipe", "unit"):
+    for of_another in ("finding", "recipe", "unit", START):
         forget(of_another)
     _remember("cohort", name)
 

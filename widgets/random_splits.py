@@ -33,7 +33,7 @@ def show_random_splits(cohort: Cohort, choices: Choices, margin: float) -> None:
     if len({status.spec.split_seed for status in runs_of(cohort)}) < 2:
         return  # asked first: reading the scores of every split takes time
     finished = tuple((s.run_id, s.progress.updated_at) for s in runs_of(cohort) if s.state == RunState.FINISHED)
-    table = _over_splits(cohort.fingerprint, finished, choices.recipe, margin, _cohort=cohort)
+    table = _over_splits(cohort.fingerprint, finished, choices.recipe, choices.start, margin, _cohort=cohort)
     table = table[(table["unit"] == choices.unit) & table["finding"].isin(list(cohort.findings))]
     if table.empty:
         return
@@ -49,11 +49,13 @@ def show_random_splits(cohort: Cohort, choices: Choices, margin: float) -> None:
 
 
 @st.cache_data(max_entries=MOST_KEPT, show_spinner=False)
-def _over_splits(fingerprint: str, finished: Finished, recipe: str | None, margin: float, _cohort: Cohort) -> pd.DataFrame:
+def _over_splits(
+    fingerprint: str, finished: Finished, recipe: str | None, start: str | None, margin: float, _cohort: Cohort
+) -> pd.DataFrame:
     del fingerprint, finished  # they are the cache key: Streamlit leaves out arguments with an underscore
     runs = installation().runs
-    seeds = splits_with_runs(runs, _cohort, recipe=recipe)
-    return over_splits(lambda seed: read_scores(runs, _cohort, recipe=recipe, split_seed=seed), seeds, margin=margin)
+    seeds = splits_with_runs(runs, _cohort, recipe=recipe, start=start)
+    return over_splits(lambda seed: read_scores(runs, _cohort, recipe=recipe, split_seed=seed, start=start), seeds, margin=margin)
 
 
 def _in_words(table: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from dpmed_core.evaluation.scores.load_scores import Scores, read_scores
 from dpmed_core.evaluation.scores.scored_runs import finished_runs
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN
-from widgets.choices import chosen_delta
+from widgets.choices import chosen_delta, current_choices
 from widgets.lookup import installation
 
 MOST_KEPT, FEW_KEPT = 24, 2
@@ -27,7 +27,7 @@ def tables_of(
     findings: Sequence[str] | None = None,
     epsilons: Sequence[float] | None = None,
 ) -> EvaluationTables:
-    """The tables of the finished runs on `cohort`, of which no caller may change a row: all sessions share them.
+    """The tables of the finished runs on `cohort` from the chosen public start; no caller may change a row, all sessions share them.
 
     Args:
         cohort: whose runs.
@@ -36,15 +36,17 @@ def tables_of(
         findings: those of the verdicts; None for all.
         epsilons: budgets whose verdicts are judged together; None for all.
     """
-    finished = tuple((s.run_id, s.progress.updated_at) for s in finished_runs(installation().runs, cohort))
+    start = current_choices().start
+    finished = tuple((s.run_id, s.progress.updated_at) for s in finished_runs(installation().runs, cohort, start=start))
     judged, budgets = (None if names is None else tuple(names) for names in (findings, epsilons))
-    return _tables(cohort.fingerprint, finished, tuple(by), margin, judged, budgets, chosen_delta(), _cohort=cohort)
+    return _tables(cohort.fingerprint, finished, start, tuple(by), margin, judged, budgets, chosen_delta(), _cohort=cohort)
 
 
 @st.cache_resource(max_entries=MOST_KEPT, show_spinner=False)
 def _tables(
     fingerprint: str,
     finished: Finished,
+    start: str | None,
     by: tuple[str, ...],
     margin: float,
     findings: tuple[str, ...] | None,
@@ -52,14 +54,16 @@ def _tables(
     delta: float | None,
     _cohort: Cohort,
 ) -> EvaluationTables:
+    """The tables; the arguments are the key of the cache."""
+
     # The scores are read when a table first needs them, and once for all attributes and margins.
     def read() -> Scores:
-        return _scores(fingerprint, finished, _cohort).at_one_delta(delta)
+        return _scores(fingerprint, finished, start, _cohort).at_one_delta(delta)
 
     return EvaluationTables(read, by, margin=margin, findings=findings, epsilons=epsilons)
 
 
 @st.cache_resource(max_entries=FEW_KEPT, show_spinner=False)
-def _scores(fingerprint: str, finished: Finished, _cohort: Cohort) -> Scores:
+def _scores(fingerprint: str, finished: Finished, start: str | None, _cohort: Cohort) -> Scores:
     del fingerprint, finished  # they are the cache key: Streamlit leaves out arguments with an underscore
-    return read_scores(installation().runs, _cohort)
+    return read_scores(installation().runs, _cohort, start=start)

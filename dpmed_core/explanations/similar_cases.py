@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpmed_core.training.encoders.card import COMPONENTS
-from dpmed_core.training.encoders.features import leading_components
+from dpmed_core.training.encoders.components import leading_components
 
 NEIGHBOUR_RANK = 5
 """The out-of-distribution distance of a case is that to its fifth nearest case of another patient: the nearest may be an outlier too."""

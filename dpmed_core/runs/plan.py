@@ -64,14 +64,10 @@ def plan_runs(
     if units < 2:
         there = counted(units, unit.value, f"{unit.value}s")
         raise SpecError(f"The training part has {there}, and training needs two or more: import more patients.")
-    delta = default_delta(units) if delta is None else delta
-    chosen = sorted(set(map(float, epsilons)))
-    targets: list[PrivacyTarget | None] = [PrivacyTarget(epsilon, delta) for epsilon in chosen if epsilon != 0]
-    alone = [NOTHING_LEARNT] if start is not None or 0.0 in chosen else []
-    for target in (*targets, *alone):
-        require_start(card, start, target)
-    if non_private:
-        targets.insert(0, None)
+    targets = _targets(epsilons, default_delta(units) if delta is None else delta, non_private=non_private)
+    # What a start is worth alone has no chance in it, so that once is enough.
+    alone = [NOTHING_LEARNT] if start is not None or 0 in epsilons else []
+    require_start(card, start, alone[0] if alone else None)
     if not (targets or alone):
         raise SpecError("No epsilon was given: give at least one privacy budget.")
     # A cohort with its source's own split has one split only, so no seed may make two runs on it look different.
@@ -79,14 +75,16 @@ def plan_runs(
     if cohort.has_own_split and n_splits > 1:
         raise SpecError(f"Cohort {cohort.name!r} has its source's own split: it cannot be split again. Leave out the number of splits.")
     # Seed by seed, so that a queue that is stopped half-way leaves complete comparisons of private and non-private runs.
-    of_seed = [(first_seed, target) for target in alone] + [
-        (seed, target) for seed in range(first_seed, first_seed + n_seeds) for target in targets
-    ]
-    return [
-        RunSpec(cohort.fingerprint, split_seed, card.name, card.version, unit, target, seed, start)
-        for split_seed in splits
-        for seed, target in of_seed
-    ]
+    of_seed = [(seed, target) for seed in range(first_seed, first_seed + n_seeds) for target in targets]
+    of_split = [*((first_seed, target) for target in alone), *of_seed]
+    about = (card.name, card.version, unit)
+    return [RunSpec(cohort.fingerprint, split, *about, target, seed, start) for split in splits for seed, target in of_split]
+
+
+def _targets(epsilons: Sequence[float], delta: float, *, non_private: bool) -> list[PrivacyTarget | None]:
+    """The targets of each seed: None first for the non-private reference, then the budgets in increasing order, each once."""
+    budgets = sorted(set(map(float, epsilons)) - {0.0})
+    return [*([None] if non_private else []), *(PrivacyTarget(epsilon, delta) for epsilon in budgets)]
 
 
 def _refuse_blocked(cohort: Cohort) -> None:

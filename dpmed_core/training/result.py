@@ -61,6 +61,8 @@ class PrivacyGuarantee:
 
     def sentence(self) -> str:
         """The guarantee in one line: epsilon, delta, unit, accountant and neighbouring relation."""
+        if self.accountant == NO_TRAINING:
+            return f"ε = 0 and δ = 0 for each {self.unit.value}: a public start alone, and nothing was learnt from this cohort"
         return (
             f"ε = {epsilon_text(self.epsilon)} at δ = {delta_text(self.delta)} for each {self.unit.value} "
             f"({self.accountant} accountant, {self.neighboring_relation} neighbours)"

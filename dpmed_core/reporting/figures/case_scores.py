@@ -7,7 +7,18 @@ import plotly.graph_objects as go
 from dpmed_core.cohort.display_names import finding_title
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.reporting.figures.facts import guarantee_phrases, who
-from dpmed_core.reporting.figures.style import ARM_STYLES, LIGHT, Canvas, epsilon_axis, faint, lay_out, level_line, mark_epsilon, new_figure
+from dpmed_core.reporting.figures.style import (
+    ARM_STYLES,
+    LIGHT,
+    Canvas,
+    epsilon_axis,
+    faint,
+    lay_out,
+    level_line,
+    mark_epsilon,
+    new_figure,
+    on_epsilon_axis,
+)
 
 BESIDE = 1.035
 """Training runs of one budget are drawn side by side, each at this factor of the one before: a distance on the logarithmic axis."""
@@ -37,6 +48,7 @@ def case_figure(runs: pd.DataFrame, cohort: Cohort, *, finding: str, epsilon: fl
     facts = [who(cohort), guaranteed, READING]
     lay_out(figure, f"{finding_title(finding)}: this case's score by privacy budget", facts, canvas, plot_height=240)
     figure.update_xaxes(**epsilon_axis(list(map(float, epsilons))))
+    on_epsilon_axis(figure, list(map(float, epsilons)))
     figure.update_yaxes(title_text="Score", range=[-0.02, 1.02], tickformat=".1f")
     figure.update_layout(showlegend=True)
     return figure

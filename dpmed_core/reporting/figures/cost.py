@@ -22,6 +22,7 @@ from dpmed_core.reporting.figures.style import (
     lay_out,
     mark_epsilon,
     new_figure,
+    on_epsilon_axis,
 )
 
 REFERENCES: dict[str, tuple[Arm, str]] = {
@@ -60,6 +61,7 @@ def cost_figure(
     _add_margin(figure, float(rows["margin"].iloc[0]), metric, canvas)
     lay_out(figure, f"{finding_title(finding)}: cost of privacy", facts, canvas, plot_height=250)
     figure.update_xaxes(**epsilon_axis(list(rows["epsilon"])))
+    on_epsilon_axis(figure, list(rows["epsilon"]))
     figure.update_yaxes(title_text=f"{metric.title}, private minus non-private", tickformat=DIFFERENCE_TICKS)
     figure.update_layout(showlegend=True)
     return figure

@@ -59,13 +59,15 @@ def guarantee_phrases(rows: pd.DataFrame) -> str:
     Args:
         rows: with the columns recipe, epsilon, delta, unit and accountant.
     """
-    private = rows[rows["epsilon"].notna()]
+    private = rows[rows["epsilon"] > 0]
+    alone = ["ε = 0: the public start alone, nothing learnt from these patients"] if (rows["epsilon"] == 0).any() else []
     # Runs of one recipe may have several deltas or units; all are named, since an epsilon without them has no meaning.
-    return "; ".join(
+    stated = (
         f"{recipe}: ε at δ = {_listed(group['delta'].map(delta_text))} for each {_listed(group['unit'])} "
         f"({_listed(group['accountant'])} accountant)"
         for recipe, group in private.groupby("recipe", sort=False)
     )
+    return "; ".join([*stated, *alone])
 
 
 def guarantee_phrase(rows: pd.DataFrame, epsilon: float) -> str:
@@ -78,6 +80,8 @@ def guarantee_phrase(rows: pd.DataFrame, epsilon: float) -> str:
     require_rows(
         private, ["delta", "unit", "accountant", "recipe"], otherwise=f"No private run at ε = {epsilon:g} is finished for this choice."
     )
+    if epsilon == 0:
+        return f"ε = 0 and δ = 0 for each {_listed(private['unit'])} (a public start alone, nothing learnt from these patients)"
     return (
         f"ε = {epsilon:g} at δ = {_listed(private['delta'].map(delta_text))} for each {_listed(private['unit'])} "
         f"({_listed(private['accountant'])} accountant), recipe {_listed(private['recipe'])}"

@@ -24,6 +24,7 @@ from dpmed_core.reporting.figures.style import (
     level_line,
     mark_epsilon,
     new_figure,
+    on_epsilon_axis,
     right_edge,
     say_instead,
 )
@@ -71,6 +72,7 @@ def gap_figure(
         plot_height=230,
     )
     figure.update_xaxes(**epsilon_axis(list(private["epsilon"])))
+    on_epsilon_axis(figure, list(private["epsilon"]))
     figure.update_yaxes(title_text=f"Largest minus smallest {metric.title}", tickformat=DIFFERENCE_TICKS, rangemode="tozero")
     if known.empty:
         say_instead(figure, f"Not estimable: {gaps['reason'].iloc[0]}")

@@ -20,6 +20,7 @@ from dpmed_core.reporting.figures.style import (
     level_line,
     mark_epsilon,
     new_figure,
+    on_epsilon_axis,
     recipe_style,
     right_edge,
     say_instead,
@@ -140,7 +141,9 @@ def _add_runs(figure: go.Figure, runs: pd.DataFrame, metric: Metric, recipe: str
 
 
 def _scale(figure: go.Figure, mean: pd.DataFrame, runs: pd.DataFrame, metric: Metric) -> None:
-    figure.update_xaxes(**epsilon_axis(list(mean["epsilon"].dropna())))
+    budgets = list(mean["epsilon"].dropna())
+    figure.update_xaxes(**epsilon_axis(budgets))
+    on_epsilon_axis(figure, budgets)
     figure.update_yaxes(title_text=axis_title(metric), tickformat=".2f")
     value, low, high = metric.columns
     if len(mean):

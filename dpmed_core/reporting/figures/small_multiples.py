@@ -20,6 +20,7 @@ from dpmed_core.reporting.figures.style import (
     lay_out,
     level_line,
     mark_epsilon,
+    on_epsilon_axis,
 )
 
 
@@ -53,6 +54,7 @@ def small_multiples_figure(
         if mean.empty:
             write_in_panel(grid, finding, _reason(rows, finding))
     mark_epsilon(grid.figure, epsilon, canvas)
+    on_epsilon_axis(grid.figure, list(means["epsilon"].dropna()))
     facts = [scored_by_finding(rows, cohort, shown), guarantee_phrases(rows)]
     lay_out(
         grid.figure,

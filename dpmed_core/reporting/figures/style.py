@@ -156,17 +156,43 @@ def new_figure() -> go.Figure:
 
 
 def epsilon_axis(epsilons: Sequence[float]) -> dict[str, Any]:
-    """The settings of a horizontal axis over privacy budgets, on a logarithmic scale."""
+    """The settings of a horizontal axis over privacy budgets, on a logarithmic scale; 0 stands at its left edge (`place_of_nothing`)."""
+    positive = [epsilon for epsilon in epsilons if epsilon > 0]
     # A margin by a factor, since the axis is logarithmic.
-    low, high = (min(epsilons) / 1.4, max(epsilons) * 1.4) if len(epsilons) else (0.1, 10.0)
-    ticks = [epsilon for epsilon in EPSILON_TICKS if low <= epsilon <= high] or sorted(set(epsilons))
+    low, high = (min(positive) / 1.4, max(positive) * 1.4) if positive else (0.1, 10.0)
+    ticks = [epsilon for epsilon in EPSILON_TICKS if low <= epsilon <= high] or sorted(set(positive))
+    labels = [f"{epsilon:g}" for epsilon in ticks]
+    if len(positive) < len(epsilons):
+        low, ticks, labels = place_of_nothing(epsilons) / 1.4, [place_of_nothing(epsilons), *ticks], ["0 (start alone)", *labels]
     return {
         "type": "log",
         "range": [log10(low), log10(high)],
         "tickvals": ticks,
-        "ticktext": [f"{epsilon:g}" for epsilon in ticks],
+        "ticktext": labels,
         "title_text": "Privacy budget ε (log scale; smaller is more private)",
     }
+
+
+def place_of_nothing(epsilons: Sequence[float]) -> float:
+    """Where epsilon 0, of a public start alone, stands on `epsilon_axis`: left of the smallest budget."""
+    return min((epsilon for epsilon in epsilons if epsilon > 0), default=1.0) / 3
+
+
+def on_epsilon_axis(figure: go.Figure, epsilons: Sequence[float]) -> None:
+    """Move what the figure has at epsilon 0 to its place on `epsilon_axis`, and have tooltips name budgets and not places."""
+    if 0.0 not in epsilons:
+        return
+    place = place_of_nothing(epsilons)
+    for trace in figure.data:
+        # None breaks a line between two parts.
+        budgets = [] if trace.x is None else [None if x is None else float(x) for x in trace.x]
+        if 0.0 in budgets:
+            names = [None if x is None else f"{x:g}" for x in budgets]
+            trace.update(x=[place if x == 0 else x for x in budgets], text=names)
+            trace.update(hovertemplate=str(trace.hovertemplate).replace("%{x:g}", "%{text}"))
+    for shape in figure.layout.shapes:
+        if shape.x0 == 0 and shape.x1 == 0:
+            shape.update(x0=place, x1=place)
 
 
 def arm_phrase(epsilon: float) -> str:

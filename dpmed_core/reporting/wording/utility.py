@@ -5,6 +5,7 @@ import pandas as pd
 from dpmed_core.cohort.display_names import finding_phrase, finding_title
 from dpmed_core.evaluation.metrics.metric import Metric
 from dpmed_core.evaluation.scores.findings import MACRO
+from dpmed_core.evaluation.scores.grouping import EVERYBODY
 from dpmed_core.phrases import counted
 
 REFERENCE = (
@@ -36,12 +37,38 @@ def utility_sentence(means: pd.DataFrame, *, metric: Metric, recipe: str, unit: 
     runs = runs_averaged(int(row["n_seeds"]), int(row["n_distinct"]))
     # Where a metric has no interval, none is printed.
     interval = "no interval" if pd.isna(low) else f"95 % interval {low:.3f} to {high:.3f}"
+    begun = "At ε = 0, with the public start alone and nothing learnt from these patients" if epsilon == 0 else f"At ε = {epsilon:g}"
     sentence = (
-        f"At ε = {epsilon:g}, {metric.phrase} for {subject(finding)} is {value:.3f} "
+        f"{begun}, {metric.phrase} for {subject(finding)} is {value:.3f} "
         f"({interval}; {runs}; {row['n_cases']} test images of {row['n_patients']} patients, "
         f"{row['n_positive']} positive labels)."
     )
     return f"{sentence} {_compared(value, reference, metric)}"
+
+
+def added_sentence(added: pd.DataFrame, *, metric: Metric, recipe: str, unit: str, finding: str, epsilon: float) -> str:
+    """What private training at `epsilon` adds to the public start alone; empty where there is no start, or `epsilon` is 0.
+
+    Args:
+        added: `MetricTables.added`.
+        metric: whose column is quoted.
+        recipe: of the models.
+        unit: of the models.
+        finding: a finding or "macro".
+        epsilon: a trained target.
+    """
+    chosen = (added["recipe"] == recipe) & (added["unit"] == unit) & (added["finding"] == finding) & (added["epsilon"] == epsilon)
+    rows = added[chosen & (added["attribute"] == EVERYBODY)]
+    if rows.empty:
+        return ""
+    row = rows.iloc[0]
+    if pd.isna(row["difference"]):
+        return f"What private training adds to the public start cannot be told: {row['reason']}."
+    interval = f"{row['difference_low']:+.3f} to {row['difference_high']:+.3f}"
+    return (
+        f"The public start alone (ε = 0) has {row[f'{metric.name}_reference']:.3f}; private training adds {row['difference']:+.3f} "
+        f"(95 % interval {interval}, over {row['covers']})."
+    )
 
 
 def runs_averaged(n_runs: int, n_distinct: int) -> str:

@@ -1,6 +1,5 @@
 """Public features of a cohort's images, computed once and cached beside the cohort; torch is loaded only to compute them."""
 
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,14 +12,11 @@ from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import CohortError
 from dpmed_core.files import make_way, replacing, unchanged_digest
 from dpmed_core.imaging.modality import Modality
-from dpmed_core.training.encoders.card import COMPONENTS, read_card
+from dpmed_core.training.encoders.card import read_card
 
 if TYPE_CHECKING:
     from dpmed_core.training.encoders.radiograph_encoder import PublicEncoder
 
-Features = NDArray[np.float32]
-SMALLEST_NORM = 1e-3
-"""Features closer than this to the mean features are not scaled up to norm 1."""
 BATCH_SIZE = {Modality.RADIOGRAPH: 8, Modality.CT: 1}
 """Images that pass through the encoder together; a smaller batch is filled up, since matrix products round differently for another number
 of images and an uploaded case comes alone. In batches of eight a radiograph takes no longer than in larger ones."""
@@ -114,34 +110,5 @@ def are_cached(modality: Modality, *, features_dir: Path, encoders_dir: Path) ->
     return _read(_cache(features_dir, encoders_dir, modality)) is not None
 
 
-def leading_components(features: NDArray[np.float32], components: Mapping[str, int]) -> NDArray[np.float32]:
-    """The leading components of each kind of feature, each kind at the same norm and all together at norm 1.
-
-    Args:
-        features: `[n, sum of COMPONENTS]`, the kinds one after another.
-        components: how many of each kind.
-    """
-    # The first column of each kind.
-    begins = dict(zip(COMPONENTS, np.cumsum([0, *COMPONENTS.values()])[:-1], strict=True))
-    kinds = [unit_norm(features[:, begins[kind] : begins[kind] + components[kind]]) for kind in COMPONENTS]
-    return np.concatenate(kinds, axis=1) * np.float32(len(kinds) ** -0.5)
-
-
 def _cache(features_dir: Path, encoders_dir: Path, modality: Modality) -> Path:
     return features_dir / f"{read_card(encoders_dir, modality).version}.npy"
-
-
-def unit_norm(features: NDArray[np.floating]) -> Features:
-    """Each image's features scaled to norm 1; those that are not finite, or of norm 0, become 0.
-
-    The bound on what an image contributes to the private release of means rests on this norm. (3, 4) has norm 5:
-
-    >>> unit_norm(np.array([[3.0, 4.0], [0.0, 0.0], [np.nan, 1.0]])).astype(float).round(6).tolist()
-    [[0.6, 0.8], [0.0, 0.0], [0.0, 0.0]]
-    """
-    x = np.asarray(features, dtype=np.float32)
-    # Squares in double precision: the norm must not exceed 1 by more than the rounding of the result.
-    squares = np.einsum("nd,nd->n", x, x, dtype=np.float64)
-    usable = np.isfinite(squares) & (squares > 0)
-    scales = np.where(usable, 1 / np.sqrt(np.where(usable, squares, 1.0)), 0.0)
-    return np.where(usable[:, None], x, np.float32(0)) * scales[:, None].astype(np.float32)

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dpmed_core.training.encoders.features import Features
+from dpmed_core.training.encoders.components import Features
 
 Array = NDArray[np.float64]
 

@@ -30,13 +30,14 @@ sensitivity and accounting stay as they are. The weight of that row begins at wh
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dpmed_core.training.dpsgd.secure_random import SecureRandom
-from dpmed_core.training.encoders.features import SMALLEST_NORM, Features, unit_norm
+from dpmed_core.training.encoders.components import SMALLEST_NORM, Features, unit_norm
+from dpmed_core.training.recipes.head import Head, sigmoid
 from dpmed_core.training.recipes.head_rounding import HeadRounding, sum_of_products
 from dpmed_core.training.recipes.probe_settings import PREVALENCE_RANGE, HeadSettings, finding_weights
 from dpmed_core.training.recipes.start_scale import StartScale
@@ -94,45 +95,6 @@ class HeadData:
     def sizes(self) -> NDArray[np.intp]:
         """Number of each unit's images, `[n_units]`."""
         return np.diff(np.append(self.first_images, len(self.features)))
-
-
-@dataclass(frozen=True, eq=False)
-class Head:
-    """A trained head; of a private training it holds released numbers alone.
-
-    Attributes:
-        weights: `[n_features, n_findings]`.
-        offset: `[n_findings]`, added to the logits.
-        centre: `[n_features]`, subtracted from an image's features before they are scaled to norm 1.
-        own: weights of the findings' own features, `[n_findings]`; None without a public start.
-    """
-
-    weights: Array = field(repr=False)
-    offset: Array = field(repr=False)
-    centre: Array = field(repr=False)
-    own: Array | None = field(default=None, repr=False)
-
-    @property
-    def n_parameters(self) -> int:
-        """How many numbers were trained; the centre is released, not trained."""
-        n_own = 0 if self.own is None else self.own.size
-        return int(self.weights.size + self.offset.size + n_own)
-
-    def probabilities(self, features: NDArray[np.floating], own: Array | None = None) -> Array:
-        """Probabilities `[n_images, n_findings]` of images.
-
-        Args:
-            features: `[n_images, n_features]`, each of norm 1.
-            own: the findings' own features `[n_images, n_findings]`; for heads with a public start.
-        """
-        return sigmoid(self.logits(features, own))
-
-    def logits(self, features: NDArray[np.floating], own: Array | None = None) -> Array:
-        """Logits `[n_images, n_findings]`; the arguments are those of `probabilities`."""
-        centred = np.asarray(features, dtype=np.float64) - self.centre
-        norms = np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), SMALLEST_NORM)
-        logits = np.asarray(centred @ self.weights / norms + self.offset)
-        return logits if own is None or self.own is None else logits + own * self.own
 
 
 def head_data(
@@ -278,8 +240,8 @@ class CentredFeatures:
         scales: 1 / |x_i - centre|, `[n_images, n_runs]`.
         products: z_i . z_j of each pair, doubled where i < j, `[n_pairs, n_runs]`.
         bias: the constant entry.
-        reaches: (1 + |centre|) / |x_i - centre| + bias, and 1 for own features, `[n_images, n_runs]`: what an image's terms have in norm for
-            a residual of 1.
+        reaches: (1 + |centre|) / |x_i - centre| + bias, and 1 for own features, `[n_images, n_runs]`: what an image's terms have in norm
+            for a residual of 1.
         rounding: what rounding can add to norms and contributions.
     """
 
@@ -312,7 +274,7 @@ class CentredFeatures:
     @property
     def n_rows(self) -> int:
         """Rows of the weights: one for each feature, one for the constant entry, and one for own features where there are any."""
-        return self.data.features.shape[1] + (1 if self.data.own is None else 2)
+        return int(self.data.features.shape[1]) + (1 if self.data.own is None else 2)
 
     def logits(self, weights: Array) -> Array:
         """z_i . W, `[n_images, n_findings, n_runs]`, for weights W `[n_rows, n_findings, n_runs]`."""
@@ -395,15 +357,6 @@ def clip_factors(norms: Array, max_grad_norm: float) -> Array:
     [1.0, 0.5, 1.0, 0.0, 0.0]
     """
     return np.where(np.isfinite(norms), np.minimum(1.0, max_grad_norm / np.maximum(norms, 1e-12)), 0.0)
-
-
-def sigmoid(logits: Array) -> Array:
-    """1 / (1 + exp(-logits)), for logits cut off at -60 and 60 so that nothing overflows.
-
-    >>> sigmoid(np.array([0.0, np.log(3.0), -1e6])).round(6).tolist()
-    [0.5, 0.75, 0.0]
-    """
-    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -60, 60))))
 
 
 def _pair_products(features: Features, first: NDArray[np.intp], second: NDArray[np.intp]) -> Array:

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.training.encoders.card import COMPONENTS
-from dpmed_core.training.encoders.features import SMALLEST_NORM
+from dpmed_core.training.encoders.components import SMALLEST_NORM
 from dpmed_core.training.encoders.radiograph_encoder import PublicEncoder, load_encoder
 from dpmed_core.training.fitted import Explainable
-from dpmed_core.training.recipes.linear_head import Head
+from dpmed_core.training.recipes.head import Head
 from dpmed_core.training.starts.public_head import PublicHead
 
 

@@ -22,10 +22,12 @@ from dpmed_core.training.accounting.full_batch import guarantee_full_batch, noth
 from dpmed_core.training.accounting.gaussian_dp import gaussian_mu
 from dpmed_core.training.dpsgd.secure_random import SecureRandom
 from dpmed_core.training.encoders.card import COMPONENTS
-from dpmed_core.training.encoders.features import compute_features, leading_components, public_features
+from dpmed_core.training.encoders.components import leading_components
+from dpmed_core.training.encoders.features import compute_features, public_features
 from dpmed_core.training.fitted import Explainable, FittedModel, StoredModel
 from dpmed_core.training.privacy_units import training_units
-from dpmed_core.training.recipes.linear_head import Head, head_data, train_heads
+from dpmed_core.training.recipes.head import Head
+from dpmed_core.training.recipes.linear_head import head_data, train_heads
 from dpmed_core.training.recipes.probe_settings import (
     NO_STEPS,
     HeadSettings,

@@ -11,8 +11,9 @@ from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import SpecError
 from dpmed_core.training.dpsgd.secure_random import SecureRandom
 from dpmed_core.training.encoders.card import COMPONENTS
-from dpmed_core.training.encoders.features import leading_components
-from dpmed_core.training.recipes.linear_head import Head, head_data, train_heads
+from dpmed_core.training.encoders.components import leading_components
+from dpmed_core.training.recipes.head import Head
+from dpmed_core.training.recipes.linear_head import head_data, train_heads
 from dpmed_core.training.recipes.probe_settings import reference_settings
 from dpmed_core.training.starts.public_head import PublicHead
 

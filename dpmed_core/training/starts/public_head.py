@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpmed_core.training.encoders.card import COMPONENTS
-from dpmed_core.training.encoders.features import SMALLEST_NORM, leading_components
+from dpmed_core.training.encoders.components import SMALLEST_NORM, leading_components
 
 Array = NDArray[np.float64]
 

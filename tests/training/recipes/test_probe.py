@@ -9,7 +9,7 @@ import pytest
 from dpmed_core.cohort.schema import Part
 from dpmed_core.training.accounting.gaussian_dp import gaussian_epsilon
 from dpmed_core.training.encoders.card import COMPONENTS
-from dpmed_core.training.encoders.features import leading_components
+from dpmed_core.training.encoders.components import leading_components
 from dpmed_core.training.privacy_units import training_units
 from dpmed_core.training.recipes.probe_settings import MIN_COMPONENTS, STEPS, components_for, private_settings, signal_to_noise
 from dpmed_core.training.recipes.train_probe import accounted_steps, plan_probe, train_as_planned

@@ -1,0 +1,152 @@
+"""A public start on a page: what it is, which findings begin there, and how it does here before anything is spent."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from dpmed_core.cohort.display_names import attribute_title, finding_title
+from dpmed_core.cohort.groups import ATTRIBUTES
+from dpmed_core.cohort.schema import Cohort
+from dpmed_core.errors import DpmedError
+from dpmed_core.evaluation.planning.start_check import start_check, warnings_of
+from dpmed_core.evaluation.scores.grouping import EVERYBODY
+from dpmed_core.foreign_text import LONGEST_SENTENCE, plain
+from dpmed_core.phrases import counted
+from dpmed_core.public_starts import start_for
+from dpmed_core.training.encoders.features import are_cached, cached_features, public_features
+from dpmed_core.training.spec import RunSpec, StartChoice
+from dpmed_core.training.starts.choosing import suggested
+from widgets.cached import FEW_KEPT, split_of
+from widgets.choices import current_choices
+from widgets.lookup import installation
+
+NOWHERE = ""
+"""In place of a finding of the start: the cohort's finding begins from scratch."""
+
+
+def start_of_page(cohort: Cohort) -> StartChoice | None:
+    """The start that is chosen in the sidebar, with findings as they were last trained, or else those of one name.
+
+    Raises:
+        SpecError: it does not fit the cohort.
+    """
+    if (name := current_choices().start) is None:
+        return None
+    trained = [s.spec.start for s in installation().runs.of_cohort(cohort.fingerprint) if s.spec.start and s.spec.start.name == name]
+    return trained[-1] if trained else _checked(cohort, name, ())
+
+
+def choose_start_findings(cohort: Cohort) -> StartChoice | None:
+    """The start that is chosen in the sidebar, after the reader has said which of its findings stand for the cohort's.
+
+    Raises:
+        SpecError: it does not fit the cohort, or no finding begins there.
+    """
+    if (name := current_choices().start) is None:
+        return None
+    card = installation().starts.card(name)
+    whose = counted(card.n_patients, "patient", "patients") if card.patients_known else "patients not known"
+    with st.expander(f"Public start {plain(name)}: which finding begins where", expanded=True):
+        st.caption(
+            plain(
+                f"{'Synthetic: ' if card.synthetic else ''}{counted(card.n_images, 'image', 'images')} ({whose}); source: {card.source}; "
+                f"licence: {card.licence}. Trained on these without privacy, since they are public.",
+                most=2 * LONGEST_SENTENCE,
+            )
+        )
+        suggestion, columns = suggested(cohort.findings, card), st.columns(3)
+        known = dict(zip(card.findings, card.auroc, strict=True))
+        given = {}
+        for place, finding in enumerate(cohort.findings):
+            options = [NOWHERE, *card.findings]
+            first = options.index(suggestion[finding]) if finding in suggestion else 0
+            given[finding] = columns[place % 3].selectbox(
+                plain(finding_title(finding)),
+                options,
+                index=first,
+                key=f"start-{cohort.name}-{name}-{finding}",
+                format_func=lambda public: f"{public} (AUROC {known[public]:.2f} there)" if public else "From scratch",
+            )
+        st.caption("Findings of one name are suggested; a name may mean something else in another hospital. AUROC there: cross-validation.")
+    return _checked(cohort, name, tuple(given.items()))
+
+
+def show_start_check(cohort: Cohort, specs: Sequence[RunSpec]) -> None:
+    """How the start of `specs` does on the validation patients, before anything is spent."""
+    start = next((spec.start for spec in specs if spec.start), None)
+    if start is None:
+        return
+    folders = {"features_dir": installation().cohorts.features_dir(cohort.name), "encoders_dir": installation().settings.encoders_dir}
+    st.markdown("**The start alone on the validation patients**")
+    if not are_cached(cohort.modality, **folders):
+        st.caption("Needs the images' features, which are computed once; afterwards training needs no more than seconds.")
+        if not st.button("Compute features", icon=":material/function:"):
+            return
+        with st.spinner("Computing features"):
+            public_features(cohort, **folders)
+    table = _check(cohort.fingerprint, start, _cohort=cohort)
+    for warning in warnings_of(table):
+        st.warning(plain(warning), icon=":material/warning:")
+    st.dataframe(_in_words(table), hide_index=True)
+    st.caption(
+        "AUROC with 95 % interval. Validation patients are outside the guarantee, and test patients are not looked at. A fall within a "
+        "group shows that the start may tell the groups apart rather than the finding."
+    )
+
+
+@st.cache_data(max_entries=FEW_KEPT, show_spinner=False)
+def _check(fingerprint: str, start: StartChoice, _cohort: Cohort) -> pd.DataFrame:
+    del fingerprint
+    here = installation()
+    folders = {"features_dir": here.cohorts.features_dir(_cohort.name), "encoders_dir": here.settings.encoders_dir}
+    head = here.starts.head(start.name).of(_cohort.findings, start.findings, here.starts.card(start.name).findings)
+    own = head.own_features(cached_features(_cohort.modality, **folders))
+    return start_check(head, own, _cohort, split_of(_cohort), (*ATTRIBUTES, *_cohort.comorbidities))
+
+
+def _checked(cohort: Cohort, name: str, given: tuple[tuple[str, str], ...]) -> StartChoice:
+    """The start with these findings, from `start_for`.
+
+    Raises:
+        SpecError: see `start_for`.
+    """
+    found = _start_for(cohort.fingerprint, name, installation().starts.card(name).digest, given, _cohort=cohort)
+    if isinstance(found, DpmedError):
+        raise found
+    return found
+
+
+@st.cache_resource(max_entries=FEW_KEPT, show_spinner=False)
+def _start_for(fingerprint: str, name: str, digest: str, given: tuple[tuple[str, str], ...], _cohort: Cohort) -> StartChoice | DpmedError:
+    """`start_for` reads every image to compare them, so that what it finds is kept, a refusal as well."""
+    del fingerprint, digest
+    try:
+        return start_for(installation(), _cohort, name, dict(given))
+    except DpmedError as error:
+        return error
+
+
+def _in_words(table: pd.DataFrame) -> pd.DataFrame:
+    """`start_check` for a reader."""
+    known = table["auroc"].notna()
+    rows = table.assign(
+        interval=[
+            f"{a:.3f} ({low:.3f} to {high:.3f})" if there else f"not estimable: {reason}"
+            for there, a, low, high, reason in zip(
+                known, table["auroc"], table["auroc_low"], table["auroc_high"], table["reason"], strict=True
+            )
+        ]
+    )
+    return pd.DataFrame(
+        {
+            "Finding": rows["finding"].map(finding_title),
+            "Patients": [
+                f"{attribute_title(of)}: {group}" if of != EVERYBODY else "all"
+                for of, group in zip(rows["attribute"], rows["subgroup"], strict=True)
+            ],
+            "AUROC of the start alone": rows["interval"],
+            "Images": rows["n_cases"],
+            "Positive labels": rows["n_positive"],
+        }
+    )
