@@ -41,7 +41,7 @@ def show_cohort_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
     """
     with st.container(border=True):
         st.subheader("What can this cohort tell?")
-        private = [spec for spec in specs if spec.privacy]
+        private = [spec for spec in specs if spec.privacy and not spec.privacy.learns_nothing]
         if not private:
             st.info("Name privacy budgets above: this is answered for the runs that you are about to ask for.")
             return
@@ -67,7 +67,8 @@ def show_cohort_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
 
 def _rows(cohort: Cohort, private: list[RunSpec], by: tuple[str, ...]) -> pd.DataFrame:
     targets = tuple(dict.fromkeys(spec.privacy for spec in private if spec.privacy))
-    request = PlanRequest(private[0].recipe, private[0].unit, targets, len({spec.seed for spec in private}), by)
+    first, n_trainings = private[0], len({spec.seed for spec in private})
+    request = PlanRequest(first.recipe, first.unit, targets, n_trainings, by, from_scratch=first.start is None)
     return _planned(cohort.fingerprint, request, _cohort=cohort)
 
 

@@ -88,7 +88,7 @@ def show_start_check(cohort: Cohort, specs: Sequence[RunSpec]) -> None:
     table = _check(cohort.fingerprint, start, _cohort=cohort)
     for warning in warnings_of(table):
         st.warning(plain(warning), icon=":material/warning:")
-    st.dataframe(_in_words(table), hide_index=True)
+    st.dataframe(_in_words(table[(table["attribute"] == EVERYBODY) | table["auroc"].notna()]), hide_index=True)
     st.caption(
         "AUROC with 95 % interval. Validation patients are outside the guarantee, and test patients are not looked at. A fall within a "
         "group shows that the start may tell the groups apart rather than the finding."

@@ -107,7 +107,8 @@ class AnalysisPlan:
         found = [
             (look.recipe, self.recipe is None or look.recipe == self.recipe, f"the recipe {look.recipe}"),
             (look.unit, self.unit is None or look.unit == self.unit, f"the {look.unit} as unit of privacy"),
-            *((e, self.epsilons is None or e in self.epsilons, f"ε = {e:g}") for e in look.epsilons),
+            # Epsilon 0 is a public start alone: what the others are compared with, and no budget of its own.
+            *((e, self.epsilons is None or e in (0, *self.epsilons), f"ε = {e:g}") for e in look.epsilons),
             (look.n_seeds, not self.n_seeds or (look.n_seeds or 0) <= self.n_seeds, _trainings(look.n_seeds, self.n_seeds)),
             (look.attribute, look.attribute in self.attributes, f"groups by {attribute_phrase(look.attribute or 'sex')}"),
             (look.finding, look.finding in (*self.findings, MACRO), f"the finding {finding_phrase(look.finding or MACRO)}"),

@@ -81,6 +81,7 @@ LEVEL = 0.05
 WITHIN = 0.5
 """Correlation that is assumed between images of a patient: half-way between independent images and copies."""
 OTHER_RECIPE = f"the law of the loss to expect was measured for recipe {PROBE.name} only"
+OTHER_START = f"the law of the loss to expect was measured for recipe {PROBE.name} from scratch"
 OTHER_VERSION = f"the law of the loss to expect was measured for another version of recipe {PROBE.name}"
 OTHER_MODALITY = "the law of the loss to expect was measured on radiographs only"
 OF_WHOLE_COHORTS = "the law of the loss to expect is of whole cohorts and says nothing of one subgroup"
@@ -100,6 +101,7 @@ class PlanRequest:
         by: attributes of the subgroups.
         margin: loss of AUROC that should be found.
         reference: AUROC expected without privacy; None for the prior.
+        from_scratch: whether heads begin at no public start.
 
     Raises:
         SpecError: the margin, or the AUROC, cannot be used.
@@ -112,6 +114,7 @@ class PlanRequest:
     by: tuple[str, ...] = ()
     margin: float = DEFAULT_MARGIN
     reference: float | None = None
+    from_scratch: bool = True
 
     def __post_init__(self) -> None:
         check_margin(self.margin)
@@ -303,6 +306,8 @@ class _Planner:
     def _outside_the_law(self) -> str:
         if self.request.recipe != PROBE.name:
             return OTHER_RECIPE
+        if not self.request.from_scratch:
+            return OTHER_START
         if PROBE.version != loss_law().recipe_version:
             return OTHER_VERSION
         return OTHER_MODALITY if self.cohort.modality is not Modality.RADIOGRAPH else ""

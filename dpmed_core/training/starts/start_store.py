@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from dpmed_core.errors import SpecError
-from dpmed_core.files import UnreadableFileError, read_object, read_whole, replacing, write_json
+from dpmed_core.files import UnreadableFileError, make_way, read_object, read_whole, replacing, write_json
 from dpmed_core.training.starts.public_head import PublicHead
 from dpmed_core.training.starts.seen import Seen
 from dpmed_core.training.starts.start_card import StartCard
@@ -126,7 +126,8 @@ class StartStore:
         if name not in self.names():
             raise SpecError(f"There is no start {name!r}.")
         # The card first: what is left after an interruption is no start, and the next one of its name writes over it.
-        (self.root / name / CARD).unlink()
+        make_way(self.root / name / CARD)
+        (self.root / name / CARD).unlink(missing_ok=True)
         shutil.rmtree(self.root / name)
 
 

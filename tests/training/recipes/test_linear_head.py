@@ -84,6 +84,45 @@ def test_each_units_gradient_over_all_findings_is_clipped_once(images, centres, 
         assert np.allclose(total[:, :, run], expected, atol=2e-6 * (bound or 1))
 
 
+@pytest.mark.parametrize("pairs_at_most", [0, 3, 400])
+@pytest.mark.parametrize("bound", [0.05, 0.7, None])
+def test_findings_own_features_are_one_more_row_that_is_clipped_with_the_others(images, centres, bound, pairs_at_most, monkeypatch):
+    monkeypatch.setattr(head_module, "MAX_IMAGES_IN_PAIRS", pairs_at_most)
+    features, labels = images
+    own = np.random.default_rng(3).uniform(-1, 1, labels.shape)
+    data = head_data(features, labels, UNITS, own=own)
+    total = CentredFeatures.of(data, centres, BIAS).clipped_sum(residuals_at(data, 0.5, 2), bound)
+    for run in range(2):
+        expected = 0
+        for unit, gradient in zip(UNITS, unit_gradients(seen_from(features, centres[:, run]), labels, 0.5), strict=True):
+            n_known = np.maximum((~np.isnan(labels[unit])).sum(0), 1)
+            row = np.nansum(own[unit] * (0.5 - labels[unit]), axis=0) / n_known
+            whole = np.vstack([gradient, row])
+            expected = expected + whole * (1 if bound is None else min(1, bound / np.linalg.norm(whole)))
+        assert np.allclose(total[:, :, run], expected, atol=2e-6 * (bound or 1))
+
+
+def test_one_unit_moves_the_sum_by_at_most_the_bound_also_with_own_features(images, centres):
+    features, labels = images
+    own = np.full(labels.shape, 1e9)
+    own[2] = np.nan
+    sums = []
+    for units in (UNITS, [UNITS[0], UNITS[2]]):
+        data = head_data(features, labels, units, own=own)
+        assert np.abs(data.own).max() <= 1
+        sums.append(CentredFeatures.of(data, centres, BIAS).clipped_sum(residuals_at(data, 0.5, 2), 0.4))
+    assert np.linalg.norm(sums[0] - sums[1], axis=(0, 1)).max() <= 0.4
+
+
+def test_with_a_start_every_row_is_noised_and_the_start_is_followed(images):
+    features, labels = images
+    data = head_data(features, labels, UNITS, own=np.zeros(labels.shape))
+    noise = UnitNoise()
+    head = train_heads(data, settings(steps=4), [7.0], noise, start_weights=np.array([1.0, 2.0, 0.0]))[0]
+    assert noise.shapes == [(8, 1)] + [(7, 3, 1)] * 4
+    assert head.own.shape == (3,) and head.own[2] == 0
+
+
 def test_a_large_sum_in_single_precision_is_exact_to_a_millionth_of_the_bound():
     rng = np.random.default_rng(2)
     features, labels = rng.normal(size=(3000, 64)), (rng.random((3000, 8)) < 0.3).astype(float)

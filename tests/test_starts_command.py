@@ -1,0 +1,132 @@
+"""`pretrain`, `starts`, and `train --start`, from the command line to the tables."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from dpmed_core import public_starts
+from dpmed_core.cli import dpmed
+from dpmed_core.commands import starts as starts_command
+from dpmed_core.commands import training
+from dpmed_core.engine.training_task import work_on
+from dpmed_core.errors import SpecError
+from dpmed_core.installation import Installation
+from dpmed_core.training.encoders.card import COMPONENTS
+from dpmed_core.training.recipes import train_probe
+from tests.small_runs import installation, make_cohort, settings
+
+__all__ = ["installation", "settings"]
+
+
+def told_by(cohort, **_folders):
+    """Public features in which one component tells the finding."""
+    features = np.random.default_rng(len(cohort.name)).normal(size=(len(cohort.cases), sum(COMPONENTS.values()))).astype(np.float32)
+    features[:, 0] += 4 * cohort.labels[:, 0]
+    return features
+
+
+@pytest.fixture
+def call(installation, monkeypatch):
+    monkeypatch.setattr(Installation, "open", classmethod(lambda cls, settings=None: installation))
+    for module in (public_starts, starts_command, train_probe):
+        monkeypatch.setattr(module, "public_features", told_by)
+    monkeypatch.setattr(training, "ensure_engine", lambda settings: None)
+    make_cohort(installation, "elsewhere", seed=1)
+    make_cohort(installation, "here", seed=2)
+
+    def run(*words, fails=None):
+        done = CliRunner().invoke(dpmed, words)
+        if fails is not None:
+            assert isinstance(done.exception, SpecError) and fails in str(done.exception), (done.output, done.exception)
+            return None
+        assert done.exit_code == 0, (done.output, done.exception)
+        for status in installation.runs.statuses():
+            work_on(installation.settings, status.run_id)
+        return json.loads(done.stdout) if "--json" in words else done.output
+
+    return run
+
+
+@pytest.fixture
+def start(call):
+    words = ("--public-cohort", "elsewhere", "--name", "public-one", "--source", "a public set", "--licence", "CC0", "--json")
+    return call("pretrain", *words)
+
+
+# make_cohort numbers patients alike in every cohort, so that two cohorts have patients of one identifier.
+def test_a_cohort_with_a_patient_of_the_start_is_refused(call, start):
+    call("train", "--cohort", "here", "--epsilon", "1", "--start", "public-one", fails="32 patients with an identifier of this cohort's")
+    call("train", "--cohort", "elsewhere", "--epsilon", "1", "--start", "public-one", fails="64 images of this cohort")
+
+
+@pytest.fixture
+def other_patients(installation, monkeypatch):
+    """The same cohorts, as if their patients had identifiers of their own."""
+    persons = type(installation.cohorts).persons
+    monkeypatch.setattr(
+        type(installation.cohorts), "persons", lambda self, name: {f"{name}{p}": f"{name}{q}" for p, q in persons(self, name).items()}
+    )
+
+
+def test_from_a_public_cohort_to_the_tables(other_patients, call, start, installation):
+    assert start["public"] is True and start["findings"] == ["mass"] and start["auroc"][0] > 0.9
+    assert call("starts", "list", "--json")["starts"] == [start]
+    shown = call("starts", "show", "public-one", "--cohort", "here", "--by", "sex", "--json")
+    assert shown["findings"] == {"mass": "mass"} and {row["attribute"] for row in shown["validation"]} == {"all", "sex"}
+    made = call("sweep", "--cohort", "here", "--epsilons", "0.5,8", "--seeds", "2", "--start", "public-one", "--json")
+    assert [run["epsilon"] for run in made["runs"]] == [0.0, None, 0.5, 8.0, None, 0.5, 8.0]
+    assert {run["start"]["name"] for run in made["runs"]} == {"public-one"}
+    call("sweep", "--cohort", "here", "--epsilons", "8", "--json")
+    found = call("evaluate", "--cohort", "here", "--json")
+    alone = [row for row in found["utility"] if row["epsilon"] == 0]
+    assert alone and {(row["start"], row["delta"], row["accountant"]) for row in alone} == {("public-one", 0.0, "no-training")}
+    assert {row["start"] for row in found["utility"]} == {None, "public-one"}
+    assert all(row["epsilon"] != 0 for row in found["utility"] if row["start"] is None)
+    added = {row["epsilon"]: row for row in found["added"] if row["finding"] == "mass"}
+    assert added.keys() == {0.5, 8.0} and all(row["reference"] == "start alone" for row in added.values())
+    by_run = {(row["start"], row["epsilon"], row["seed"]): row["auroc"] for row in found["utility"] if row["finding"] == "mass"}
+    for epsilon, row in added.items():
+        if row["difference"] is not None:
+            mean = np.mean([by_run["public-one", epsilon, seed] for seed in (0, 1)])
+            assert row["difference"] == pytest.approx(mean - by_run["public-one", 0.0, 0])
+
+
+def test_the_start_alone_spends_nothing_and_is_no_training_without_a_bound(other_patients, call, start, installation):
+    call("train", "--cohort", "here", "--epsilon", "0", "--start", "public-one", "--json")
+    (run,) = installation.runs.statuses()
+    result = installation.runs.result(run.run_id)
+    assert result.guarantee.epsilon == 0 and result.guarantee.sentence() == (
+        "ε = 0 and δ = 0 for each patient: a public start alone, and nothing was learnt from this cohort"
+    )
+    total = installation.ledger.total(installation.cohorts.load("here"))
+    assert total.epsilon == 0 and total.n_non_private == 0
+    call("ledger", "check", "--json")
+
+
+def test_what_a_start_is_not_for_is_refused(other_patients, call, start):
+    call("train", "--cohort", "here", "--epsilon", "1", "--start", "nowhere", fails="There is no start 'nowhere': choose one of public-one")
+    call("train", "--cohort", "here", "--epsilon", "1", "--map", "mass=mass", fails="give the start with --start")
+    call("train", "--cohort", "here", "--epsilon", "0", fails="needs a public start")
+    call(
+        "train", "--cohort", "here", "--recipe", "paper", "--epsilon", "1", "--start", "public-one", fails="cannot begin at a public start"
+    )
+    call(
+        "train", "--cohort", "here", "--epsilon", "1", "--start", "public-one", "--map", "=mass", fails="No finding of cohort 'here' begins"
+    )
+    words = ("--public-cohort", "elsewhere", "--source", "x", "--licence", "y")
+    call("pretrain", *words, "--name", "public-one", fails="There is a start 'public-one' already")
+    call("pretrain", "--public-cohort", "elsewhere", "--name", "b", "--source", " ", "--licence", "y", fails="Say in 1 to 500 characters")
+
+
+def test_finished_runs_outlive_their_start_and_open_ones_say_that_it_is_gone(other_patients, call, start, installation):
+    call("train", "--cohort", "here", "--epsilon", "8", "--start", "public-one", "--json")
+    call("starts", "remove", "public-one")
+    assert {row["start"] for row in call("evaluate", "--cohort", "here", "--json")["utility"]} == {"public-one"}
+    (run,) = installation.runs.statuses()
+    installation.runs.withdraw(run.run_id)
+    installation.ledger.ask(installation.cohorts.load("here"), [run.spec])
+    work_on(installation.settings, run.run_id)
+    status = installation.runs.status(run.run_id)
+    assert status.state == "failed" and "There is no start 'public-one'" in status.progress.message
