@@ -6,6 +6,7 @@ import streamlit as st
 from dpmed_core.cohort.display_names import finding_title
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.planning.plan_sentences import accountant_of
+from dpmed_core.evaluation.scores.arms import SAMPLED_ALIKE, START_ALONE
 from dpmed_core.evaluation.scores.load_scores import read_scores
 from dpmed_core.evaluation.scores.scored_runs import splits_with_runs
 from dpmed_core.evaluation.tables.over_splits import over_splits
@@ -16,6 +17,7 @@ from widgets.choices import Choices
 from widgets.lookup import installation, runs_of
 from widgets.tables import MOST_KEPT, Finished
 
+REFERENCES = {SAMPLED_ALIKE: "without privacy", START_ALONE: "the public start alone"}
 EXPLAINED = (
     "Mean over the splits, with the corrected resampled t interval (Nadeau & Bengio 2003). The figures above are of the first split alone, "
     "since one split's test patients are another's training patients. Each split was a spend of its own, and counts in the total."
@@ -23,7 +25,7 @@ EXPLAINED = (
 
 
 def show_random_splits(cohort: Cohort, choices: Choices, margin: float) -> None:
-    """Show private minus non-private AUROC over the splits that were trained; nothing where there is one.
+    """Show private AUROC minus that without privacy, and of the public start, over the splits that were trained; nothing where there is one.
 
     Args:
         cohort: whose runs.
@@ -65,7 +67,8 @@ def _in_words(table: pd.DataFrame) -> pd.DataFrame:
             "ε": table["epsilon"].map("{:g}".format),
             "Splits": table["n_splits"],
             "AUROC, private": table["auroc"].map(_digits),
-            "AUROC, without privacy": table["auroc_reference"].map(_digits),
+            "Compared with": table["reference"].map(REFERENCES),
+            "AUROC, that": table["auroc_reference"].map(_digits),
             "Difference (95 % interval)": [
                 f"{d:+.3f} ({low:+.3f} to {high:+.3f})" if pd.notna(d) else f"not estimable: {reason}"
                 for d, low, high, reason in table[["difference", "difference_low", "difference_high", "reason"]].itertuples(index=False)

@@ -13,8 +13,8 @@ from dpmed_core.cohort.schema import Part
 from dpmed_core.cohort.split import SHARES
 from dpmed_core.evaluation.metrics.auroc import AUROC
 from dpmed_core.evaluation.metrics.measured import measure
-from dpmed_core.evaluation.metrics.paired import paired_differences
-from dpmed_core.evaluation.scores.arms import SAMPLED_ALIKE
+from dpmed_core.evaluation.metrics.paired import differences_from_start, paired_differences
+from dpmed_core.evaluation.scores.arms import SAMPLED_ALIKE, START_ALONE
 from dpmed_core.evaluation.scores.load_scores import Scores
 from dpmed_core.evaluation.scores.panel_design import PanelDesign
 from dpmed_core.evaluation.statistics.resampled import FEWEST_SPLITS, corrected_resampled
@@ -22,13 +22,15 @@ from dpmed_core.evaluation.tables.cost_of_privacy import check_margin, non_infer
 
 TEST_TO_TRAIN = dict(SHARES)[Part.TEST] / dict(SHARES)[Part.TRAIN]
 """Test patients over training patients of a random split."""
-ARM = ["recipe", "unit", "epsilon", "delta", "finding"]
+ARM = ["recipe", "unit", "epsilon", "delta", "finding", "reference"]
 VALUES = ("auroc", "auroc_reference", "difference", "difference_low", "difference_high")
 SPLIT_COLUMNS = (*ARM, "n_splits", *VALUES, "margin", "verdict", "reason")
 
 
 def over_splits(read: Callable[[int], Scores], seeds: Sequence[int], *, margin: float) -> pd.DataFrame:
     """Private minus non-private AUROC of everybody, mean over splits, one row an arm and finding, with `SPLIT_COLUMNS`.
+
+    Of heads that begin at a public start, also private minus the start alone, whose rows have the reference `START_ALONE`.
 
     The interval (95 %) is the corrected resampled t interval of the splits' differences, each of which is the mean over the split's
     trainings; verdict is that of `cost_of_privacy`. A split in which the finding is not estimable is left out, and n_splits counts the
@@ -55,8 +57,8 @@ def _of_split(scores: Scores) -> Iterator[dict[str, object]]:
     """Each comparison's difference in one split."""
     for panel in scores.test:
         measured = measure(AUROC, PanelDesign(panel))
-        for pair in paired_differences(measured):
-            if pair.reference == SAMPLED_ALIKE:
+        for pair in (*paired_differences(measured), *differences_from_start(measured)):
+            if pair.reference in (SAMPLED_ALIKE, START_ALONE):
                 for index, finding in enumerate(panel.findings):
                     value, reference = float(pair.private.values[index, 0]), float(pair.non_private.values[index, 0])
                     about = {name: fact for name, fact in pair.facts().items() if name in ARM}
