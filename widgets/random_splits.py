@@ -25,7 +25,7 @@ EXPLAINED = (
 
 
 def show_random_splits(cohort: Cohort, choices: Choices, margin: float) -> None:
-    """Show private AUROC minus that without privacy, and of the public start, over the splits that were trained; nothing where there is one.
+    """Show private AUROC minus that without privacy, and minus the public start's, over the splits; nothing where there is one.
 
     Args:
         cohort: whose runs.
@@ -61,6 +61,7 @@ def _over_splits(
 
 
 def _in_words(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `over_splits` for a page."""
     return pd.DataFrame(
         {
             "Finding": table["finding"].map(finding_title),

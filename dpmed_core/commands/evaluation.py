@@ -107,15 +107,15 @@ def evaluate(
     if n_draws is not None:
         check_draws(n_draws)
     chosen = AnalysisPlan.of(attributes, judged, margin)
-    question = _Question(installation, cohort, recipe, attributes, margin, judged, rule, metric, chosen, plans, prevalence, n_draws)
-    found = [_tables_of(question, start) for start in (None, *starts_with_runs(installation.runs, cohort, recipe=recipe))]
+    options = _Options(installation, cohort, recipe, attributes, margin, judged, rule, metric, chosen, plans, prevalence, n_draws)
+    found = [_tables_of(options, start) for start in (None, *starts_with_runs(installation.runs, cohort, recipe=recipe))]
     # Tables with rows from a start are there only where something was trained from one.
     found = [one for one in found if one.start is None or not one.tables.is_empty]
     for one in found:
         _say_left_out(one.tables)
     spent = spent_on(installation, cohort)
     if not as_json:  # without the tables that only the document holds
-        readable = "\n\n".join(filter(None, (_all_readable(one, question) for one in found)))
+        readable = "\n\n".join(filter(None, (_all_readable(one, options) for one in found)))
         nothing = f"No finished run on {cohort_name} yet: train some with `sweep`."
         say({}, f"{readable}\n\n{spent.sentence}" if readable else nothing, as_json=False)
         return
@@ -133,7 +133,7 @@ def evaluate(
 
 
 @dataclass(frozen=True, eq=False)
-class _Question:
+class _Options:
     """What `evaluate` was asked for."""
 
     installation: Installation
@@ -166,29 +166,29 @@ class _Found:
         return {name: records(table.assign(start=self.start)) for name, table in {**every, **_with_plan(every, plans, look)}.items()}
 
 
-def _tables_of(question: _Question, start: str | None) -> _Found:
+def _tables_of(options: _Options, start: str | None) -> _Found:
     """The tables of the runs from `start`."""
-    runs, cohort, recipe = question.installation.runs, question.cohort, question.recipe
+    runs, cohort, recipe = options.installation.runs, options.cohort, options.recipe
     read = partial(read_scores, runs, cohort, recipe=recipe, start=start)
-    tables = EvaluationTables(read, question.attributes, margin=question.margin, findings=question.judged, rule=question.rule)
-    of_metric = tables.of(question.metric)
+    tables = EvaluationTables(read, options.attributes, margin=options.margin, findings=options.judged, rule=options.rule)
+    of_metric = tables.of(options.metric)
     seeds = splits_with_runs(runs, cohort, recipe=recipe, start=start)
     made = {
         # With a row, and its reason, for what has no mean, whose counts of runs are unknown: Int64 keeps the others whole numbers.
         "means": of_metric.groups.astype(dict.fromkeys(("n_seeds", "n_distinct", "n_findings"), "Int64")),
-        "verdicts": _verdicts(tables, question.chosen, question.plans),
+        "verdicts": _verdicts(tables, options.chosen, options.plans),
         "splits": over_splits(
-            lambda seed: read_scores(runs, cohort, recipe=recipe, split_seed=seed, start=start), seeds, margin=question.margin
+            lambda seed: read_scores(runs, cohort, recipe=recipe, split_seed=seed, start=start), seeds, margin=options.margin
         ),
         "guarantees": guarantees(tables),
-        **_asked(tables, question.prevalence, question.n_draws),
+        **_asked(tables, options.prevalence, options.n_draws),
     }
     return _Found(start, tables, of_metric, made)
 
 
-def _all_readable(found: _Found, question: _Question) -> str:
+def _all_readable(found: _Found, options: _Options) -> str:
     """The tables of the runs from one start, for a terminal."""
-    readable = _readable(found.tables, found.of_metric, found.made, question.plans) + _over_splits_text(found.made["splits"])
+    readable = _readable(found.tables, found.of_metric, found.made, options.plans) + _over_splits_text(found.made["splits"])
     return f"from start {found.start}\n\n{readable}" if readable and found.start else readable
 
 

@@ -1,7 +1,7 @@
 """How a public start does on a cohort before anything is spent: its AUROC on the validation patients, also within subgroups.
 
 Validation patients stand outside the guarantee, and test patients are left for the trained models. A start that was right for the wrong
-reason shows here: its AUROC falls within the groups that the reason tells apart, such as radiographs of one view.
+reason shows here: its AUROC falls within groups in which that reason is the same, such as radiographs of one view.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Training the head of a public start: the twin of recipe `probe` without privacy, on every labelled image of a public cohort."""
+"""Training the head of a public start: as recipe `probe` without privacy, on every labelled image of a public cohort."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
