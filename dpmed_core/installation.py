@@ -131,7 +131,10 @@ def _is_empty(settings: Settings) -> bool:
     """
     runs, cohorts = RunStore(settings.runs_dir, b""), CohortStore(settings.cohorts_dir, b"")
     of_ledger = (settings.data_dir / name for name in (HEAD_FILE, EARLIER_FOLDER))
-    return not (runs.ids() or cohorts.names() or any(path.exists() for path in of_ledger)) and Database(settings).is_empty()
+    starts = StartStore(settings.starts_dir)
+    return (
+        not (runs.ids() or cohorts.names() or starts.names() or any(path.exists() for path in of_ledger)) and Database(settings).is_empty()
+    )
 
 
 def _proves(settings: Settings, key: bytes) -> bool | None:

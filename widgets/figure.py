@@ -19,7 +19,7 @@ from dpmed_core.reporting.export import SUFFIXES, exported
 from dpmed_core.reporting.figures.style import Canvas
 from dpmed_core.reporting.static_images import NO_BROWSER, PICTURE_FORMATS, browser
 from widgets.analysis_plan import plans_of
-from widgets.choices import choice
+from widgets.choices import choice, current_choices
 from widgets.lookup import canvas, installation
 
 MIME = {".html": "text/html", ".png": "image/png", ".svg": "image/svg+xml", ".pdf": "application/pdf", ".csv": "text/csv"}
@@ -62,7 +62,14 @@ def _exported(name: str, tables: EvaluationTables, cohort: Cohort, shown: Choice
 def file_name(name: str, cohort: Cohort, shown: Choice, suffix: str) -> str:
     """The name of a file that says what is in it: figure, cohort, finding, budget and groups, as far as the figure has them."""
     entry = CATALOGUE[name]
-    parts = [name, cohort.name, shown.finding, f"epsilon-{shown.epsilon:g}" if entry.at_one_budget and shown.epsilon is not None else None]
+    begun = f"from-{start}" if (start := current_choices().start) else None
+    parts = [
+        name,
+        cohort.name,
+        begun,
+        shown.finding,
+        f"epsilon-{shown.epsilon:g}" if entry.at_one_budget and shown.epsilon is not None else None,
+    ]
     parts += [shown.attribute if entry.by_subgroup else None, shown.metric if entry.of_metric and shown.metric != AUROC.name else None]
     return re.sub(r"[^\w.-]+", "-", "-".join(part for part in parts if part)) + suffix
 

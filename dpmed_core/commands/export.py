@@ -36,6 +36,7 @@ WIDTHS = " or ".join(f"{name} ({width} mm)" for name, width in COLUMN_MILLIMETRE
 @click.option("--margin", type=float, help="The loss that is still acceptable. Default: that of the analysis plan.")
 @click.option("--metric", default=AUROC.name, show_default=True, help=f"What is measured: {', '.join(OFFERED)}.")
 @click.option("--column", type=click.Choice(list(COLUMN_MILLIMETRES)), default="double", show_default=True, help=f"Width: {WIDTHS}.")
+@click.option("--start", help="Of the runs that begin at this public start. Default: of those from scratch.")
 @click.option("--published", is_flag=True, help="Draw the paper's PDAC results behind a CT cohort's privacy-utility curve.")
 @json_option
 @click.pass_obj
@@ -53,6 +54,7 @@ def export(
     margin: float | None,
     metric: str,
     column: Column,
+    start: str | None,
     published: bool,
     as_json: bool,
 ) -> None:
@@ -68,7 +70,7 @@ def export(
     # A verdict is judged together with all that the plan names, though one attribute is drawn.
     of_plan = CATALOGUE[figure].of_plan and attribute in plans.plan.attributes
     tables = EvaluationTables(
-        lambda: read_scores(installation.runs, cohort).at_one_delta(delta),
+        lambda: read_scores(installation.runs, cohort, start=start).at_one_delta(delta),
         plans.plan.attributes if of_plan else [attribute],
         margin=margin,
         findings=plans.plan.findings if of_plan else None,

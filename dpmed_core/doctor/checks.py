@@ -13,7 +13,7 @@ from functools import partial
 from dpmed_core.engine.health import Check, can_write, database_answers, failed
 from dpmed_core.engine.keeper import has_work
 from dpmed_core.engine.process import engine_is_alive
-from dpmed_core.errors import CohortError
+from dpmed_core.errors import CohortError, SpecError
 from dpmed_core.files import close_to_others, open_to_others
 from dpmed_core.installation import Installation
 from dpmed_core.phrases import counted
@@ -96,6 +96,21 @@ def look_at_cohorts(here: Installation) -> Iterator[Finding]:
             repair = f"Restore cohorts/{name} from a backup, or remove it with `cohort remove {name}` and import it again."
             yield Finding(Check(f"cohort {name}", False, str(error), repair))
     yield Finding(Check("cohorts", True, f"{counted(len(names) - damaged, 'cohort', 'cohorts')} can be read."))
+
+
+def look_at_starts(here: Installation) -> Iterator[Finding]:
+    """Every public start that cannot be read."""
+    names = here.starts.names()
+    damaged = 0
+    for name in names:
+        try:
+            here.starts.head(name)
+            here.starts.seen(name)
+        except SpecError as error:
+            damaged += 1
+            repair = f"Runs that began there keep their own copy. Restore starts/{name} from a backup, or remove it and make it again."
+            yield Finding(Check(f"start {name}", False, str(error), repair))
+    yield Finding(Check("starts", True, f"{counted(len(names) - damaged, 'public start', 'public starts')} can be read."))
 
 
 def look_at_runs(here: Installation) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from dpmed_core.doctor.checks import (
     look_at_imports,
     look_at_machine,
     look_at_runs,
+    look_at_starts,
 )
 from dpmed_core.engine.health import Check
 from dpmed_core.errors import DpmedError
@@ -55,6 +56,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield Finding(Check("key", True, "It is the one under which the data folder was written."))
     yield from guarded("database", partial(look_at_database, here), f"See DPMED_DATABASE_URL, and that the server runs. {RESTORE}")
     yield from guarded("cohorts", partial(look_at_cohorts, here), RESTORE)
+    yield from guarded("starts", partial(look_at_starts, here), RESTORE)
     yield from guarded("runs", partial(look_at_runs, here), RESTORE)
     yield from guarded("imports", partial(look_at_imports, settings), "Cancel them on the page Import.")
     yield from guarded("engine", partial(look_at_engine, settings, here), "See engine/engine.log in the data folder.")

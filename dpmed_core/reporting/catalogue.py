@@ -99,7 +99,8 @@ class CatalogueEntry:
 
     def table(self, tables: EvaluationTables, choice: Choice, cohort: Cohort) -> pd.DataFrame:
         """The rows of the figure of `choice`, for a file; where something was left open, those of the figures of all that it may be."""
-        return as_table(self.parts(tables, choice, cohort), choice.epsilon if self.at_one_budget else None)
+        rows = as_table(self.parts(tables, choice, cohort), choice.epsilon if self.at_one_budget else None)
+        return rows if tables.start is None else rows.assign(start=tables.start)
 
     def needs_threshold(self, choice: Choice) -> bool:
         """Whether what it shows depends on the operating point."""
@@ -284,10 +285,12 @@ def draw(
     shown = settled(choice, tables, entry)
     drawn = entry.draw(entry.parts(tables, shown, cohort), shown, cohort, canvas)
     hide_empty_axes(drawn)
+    begun = [] if tables.start is None else [f"Models begin at public start {tables.start}."]
     not_covered = [NOT_COVERED] if tables.runs["epsilon"].isna().any() else []
     if provenance and provenance.plans:
         exploratory = why_exploratory(name, tables, choice, provenance.plans)
     notes = [
+        *begun,
         *([exploratory] if exploratory else []),
         *(_notes(tables, shown) if entry.of_metric else []),
         *not_covered,

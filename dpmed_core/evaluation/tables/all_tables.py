@@ -176,6 +176,11 @@ class EvaluationTables:
         tables = [panel.runs for panel in self.scores.test]
         return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(RUN_COLUMNS))
 
+    @property
+    def start(self) -> str | None:
+        """The name of the public start that the runs begin at; None for runs from scratch."""
+        return None if self.runs.empty else self.runs["start"].iloc[0]
+
     @cached_property
     def guarantees(self) -> pd.DataFrame:
         """What each epsilon in the other tables means: its recipe, unit, delta and accountant."""
