@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 
 from dpmed_core.errors import SpecError
@@ -13,6 +13,10 @@ class PrivacyUnit(StrEnum):
 
     PATIENT = "patient"
     IMAGE = "image"
+
+
+SHOWN_DIGITS = 12
+"""Digits of a digest that `RunSpec.variant` shows."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,10 @@ class RunSpec:
         unit: what is sampled, averaged and (in private runs) clipped and protected as one.
         privacy: the privacy target; None trains the non-private reference model.
         seed: labels a training run among those that ask for the same, and fixes public choices (initial weights); never noise or sampling.
+        encoder: digest of the added encoder whose features are joined to the public encoder's; None for none.
+
+    Fields with a default came later than stored runs. Where such a field is None it stands in no text (`to_fields`), so that a run that
+    does not use it has the name that it always had.
     """
 
     cohort_fingerprint: str
@@ -59,11 +67,30 @@ class RunSpec:
     unit: PrivacyUnit
     privacy: PrivacyTarget | None
     seed: int
+    encoder: str | None = None
+
+    @property
+    def variant(self) -> str:
+        """The recipe with its optional fields: models of two variants are different models, which are never averaged or compared as one.
+
+        >>> RunSpec("f", 0, "probe", 3, PrivacyUnit.PATIENT, None, 0, encoder="0123456789abcdef").variant
+        'probe+encoder-0123456789ab'
+        """
+        return "+".join([self.recipe, *(f"{name}-{str(value)[:SHOWN_DIGITS]}" for name, value in self._optional().items())])
+
+    def to_fields(self) -> dict[str, object]:
+        """The specification as plain values for JSON, without optional fields that are not used."""
+        unused = {field.name for field in fields(self) if field.default is None} - set(self._optional())
+        return {name: value for name, value in asdict(self).items() if name not in unused}
+
+    def _optional(self) -> dict[str, object]:
+        """The optional fields that are used."""
+        return {field.name: value for field in fields(self) if field.default is None and (value := getattr(self, field.name)) is not None}
 
     def canonical_json(self) -> str:
         """The specification as JSON; equal specifications give equal texts, from which run_ids are derived."""
         # Stored runs are found by a hash of this text: another order or spacing would orphan them.
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        return json.dumps(self.to_fields(), sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> "RunSpec":
