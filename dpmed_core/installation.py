@@ -20,6 +20,7 @@ from dpmed_core.privacy.ledger.ledger import Ledger
 from dpmed_core.reader_study.store import ReaderStudyStore
 from dpmed_core.runs.store import RunStore
 from dpmed_core.settings import Settings, load_settings
+from dpmed_core.training.encoders.added.store import AddedEncoders
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,11 @@ class Installation:
             cohorts=CohortStore(settings.cohorts_dir, key),
             runs=RunStore(settings.runs_dir, key),
         )
+
+    @property
+    def encoders(self) -> AddedEncoders:
+        """The encoders that users added."""
+        return AddedEncoders(self.settings.added_encoders_dir)
 
     @property
     def reader_study(self) -> ReaderStudyStore:

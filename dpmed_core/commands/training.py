@@ -54,6 +54,7 @@ def run_options(command: Callable[..., None]) -> Callable[..., None]:
         recipe_option,
         delta_option,
         unit_option,
+        click.option("--encoder", "encoder_name", help="An added encoder, whose features recipe probe reads too; see `encoder list`."),
         click.option(
             "--wait", is_flag=True, help="Return when the training has ended; without it the training continues in the background."
         ),
@@ -74,6 +75,7 @@ def train(
     recipe: str,
     delta: float | None,
     unit: str,
+    encoder_name: str | None,
     wait: bool,
     as_json: bool,
     epsilon: float | None,
@@ -94,6 +96,7 @@ def train(
         delta=delta,
         unit=PrivacyUnit(unit),
         non_private=non_private,
+        encoder=_encoder(installation, encoder_name, cohort_name),
     )
     status = _queue(installation, specs, cohort_name, wait=wait)[0]
     spent = spent_on(installation, installation.cohorts.load(cohort_name))
@@ -109,7 +112,16 @@ def train(
     "--splits", default=1, show_default=True, type=click.IntRange(1, MOST_SPLITS), help="Random splits, for small cohorts; each spends."
 )
 def sweep(
-    cohort_name: str, recipe: str, delta: float | None, unit: str, wait: bool, as_json: bool, epsilons: str, seeds: int, splits: int
+    cohort_name: str,
+    recipe: str,
+    delta: float | None,
+    unit: str,
+    encoder_name: str | None,
+    wait: bool,
+    as_json: bool,
+    epsilons: str,
+    seeds: int,
+    splits: int,
 ) -> None:
     """Queue training runs at several privacy budgets, with their non-private references."""
     installation = Installation.open()
@@ -122,6 +134,7 @@ def sweep(
         delta=delta,
         unit=PrivacyUnit(unit),
         n_splits=splits,
+        encoder=_encoder(installation, encoder_name, cohort_name),
     )
     statuses = _queue(installation, specs, cohort_name, wait=wait)
     spent = spent_on(installation, installation.cohorts.load(cohort_name))
@@ -247,11 +260,27 @@ def run_line(installation: Installation, run: RunStatus | UnreadableRun, damage:
     target = f"epsilon {status.spec.privacy.epsilon:g}, delta {status.spec.privacy.delta:g}" if status.spec.privacy else "non-private"
     state = f"{status.state.value} {status.step}/{status.total_steps}" if status.state == RunState.TRAINING else status.state.value
     split = f", split {status.spec.split_seed}" if status.spec.split_seed else ""  # the usual one, 0, goes without saying
-    line = f"{status.run_id}  {status.spec.recipe}  {target}, unit {status.spec.unit.value}, seed {status.spec.seed}{split}  {state}"
+    recipe = f"{status.spec.recipe}{_with_encoder(installation, status.spec)}"
+    line = f"{status.run_id}  {recipe}  {target}, unit {status.spec.unit.value}, seed {status.spec.seed}{split}  {state}"
     if damage is not None:
         return f"{line}, {UNREADABLE}: {damage}"
     message = what_holds_up(installation.runs, status)
     return f"{line}: {message}" if message else line
+
+
+def _encoder(installation: Installation, name: str | None, cohort_name: str) -> str | None:
+    """The digest of the added encoder called `name`; says what speaks against it on this cohort."""
+    if name is None:
+        return None
+    added = installation.encoders.load(name)
+    added.check()
+    if caution := added.card.caution(name, installation.cohorts.load(cohort_name).source):
+        tell(f"Note: {caution}")
+    return added.digest
+
+
+def _with_encoder(installation: Installation, spec: RunSpec) -> str:
+    return f" with encoder {installation.encoders.name_of(spec.encoder)}" if spec.encoder else ""
 
 
 def _queue(installation: Installation, specs: Sequence[RunSpec], cohort_name: str, *, wait: bool) -> list[RunStatus]:

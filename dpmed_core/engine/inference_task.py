@@ -130,7 +130,7 @@ def _models(
     runs, settings = requests.installation.runs, requests.installation.settings
     for number, (run_id, _) in enumerate(models):
         _report(requests, name, number, len(models) + further)
-        yield rebuild(StoredModel(runs.result(run_id), runs.weights(run_id), settings.encoders_dir, modality))
+        yield rebuild(StoredModel(runs.result(run_id), runs.weights(run_id), settings.encoders_dir, modality, settings.added_encoders_dir))
     _report(requests, name, len(models), len(models) + further)
 
 

@@ -102,6 +102,7 @@ def train_with_recipe(installation: Installation, status: RunStatus, session: Tr
         features_dir=installation.cohorts.features_dir(cohort.name),
         encoders_dir=installation.settings.encoders_dir,
         calibrations_dir=installation.settings.calibrations_dir,
+        added_dir=installation.settings.added_encoders_dir,
     )
 
 

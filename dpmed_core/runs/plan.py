@@ -7,7 +7,7 @@ from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, SHARES, assign_parts
 from dpmed_core.errors import SpecError
 from dpmed_core.phrases import counted
-from dpmed_core.training.recipes.catalogue import recipe_card, require_modality
+from dpmed_core.training.recipes.catalogue import recipe_card, refuse_encoder, require_modality
 from dpmed_core.training.result import RunResult
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec, default_delta
 
@@ -33,6 +33,7 @@ def plan_runs(
     first_seed: int = 0,
     non_private: bool = True,
     n_splits: int = 1,
+    encoder: str | None = None,
 ) -> list[RunSpec]:
     """The runs of a grid, by split and seed; for each seed the non-private reference first, then the budgets in increasing order.
 
@@ -47,6 +48,7 @@ def plan_runs(
         first_seed: the first seed.
         non_private: whether to train the non-private references too.
         n_splits: random splits of the patients, the usual one first; each is trained on with every budget and seed.
+        encoder: digest of the added encoder whose features are joined to the public encoder's; None for none.
 
     Raises:
         SpecError: the grid is empty, a value cannot be trained, the recipe is for images of another modality, or the training part has
@@ -54,6 +56,7 @@ def plan_runs(
     """
     card = recipe_card(recipe)
     require_modality(card, cohort.modality)
+    refuse_encoder(recipe, encoder, cohort.modality)
     if not cohort.findings:
         raise SpecError(f"Cohort {cohort.name!r} has no findings to train on: import it again with a table of labels.")
     _refuse_blocked(cohort)
@@ -74,7 +77,7 @@ def plan_runs(
         raise SpecError(f"Cohort {cohort.name!r} has its source's own split: it cannot be split again. Leave out the number of splits.")
     # Seed by seed, so that a queue that is stopped half-way leaves complete comparisons of private and non-private runs.
     return [
-        RunSpec(cohort.fingerprint, split_seed, card.name, card.version, unit, target, seed)
+        RunSpec(cohort.fingerprint, split_seed, card.name, card.version, unit, target, seed, encoder=encoder)
         for split_seed in splits
         for seed in range(first_seed, first_seed + n_seeds)
         for target in targets

@@ -113,6 +113,16 @@ def recipes_for(modality: Modality) -> list[str]:
     return [card.name for card in RECIPES.values() if modality in card.modalities]
 
 
+def refuse_encoder(recipe: str, encoder: str | None, modality: Modality) -> None:
+    """Refuse an added encoder where it would not be read.
+
+    Raises:
+        SpecError: names the recipe and the modality that take one.
+    """
+    if encoder is not None and (recipe != PROBE.name or modality is not Modality.RADIOGRAPH):
+        raise SpecError(f"An added encoder is read by recipe {PROBE.name} on radiographs alone: leave it out, or choose that recipe.")
+
+
 def require_modality(card: RecipeCard, modality: Modality) -> None:
     """Refuse a cohort of a `modality` that `card` does not take.
 

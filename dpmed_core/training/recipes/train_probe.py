@@ -21,9 +21,11 @@ from dpmed_core.training.accounting.full_batch import guarantee_full_batch
 from dpmed_core.training.accounting.gaussian_dp import gaussian_mu
 from dpmed_core.training.dpsgd.secure_random import SecureRandom
 from dpmed_core.training.encoders.card import COMPONENTS
-from dpmed_core.training.encoders.features import compute_features, leading_components, public_features
+from dpmed_core.training.encoders.features import compute_features, leading_components
+from dpmed_core.training.encoders.joined_features import compute_joined, joined_features
 from dpmed_core.training.fitted import Explainable, FittedModel, StoredModel
 from dpmed_core.training.privacy_units import training_units
+from dpmed_core.training.recipes.added_components import with_added
 from dpmed_core.training.recipes.linear_head import Head, head_data, train_heads
 from dpmed_core.training.recipes.probe_settings import HeadSettings, components_for, private_settings, reference_settings, signal_to_noise
 from dpmed_core.training.result import PrivacyGuarantee, RunResult, TrainedModel
@@ -50,14 +52,22 @@ class ProbePlan:
 
 
 def train_probe(
-    spec: RunSpec, cohort: Cohort, split: Split, *, session: TrainingSession, features_dir: Path, encoders_dir: Path
+    spec: RunSpec,
+    cohort: Cohort,
+    split: Split,
+    *,
+    session: TrainingSession,
+    features_dir: Path,
+    encoders_dir: Path,
+    added_dir: Path | None = None,
 ) -> TrainedModel:
     """The head that `spec` asks for, trained privately or not; see `train.train` for the arguments."""
     units = training_units(cohort, split, spec.unit)
     plan = plan_probe(spec, n_units=len(units), n_findings=len(cohort.findings))
     session.plan(plan.guarantee, accounted_steps(plan))
     session.step(0, accounted_steps(plan))  # here and below: features may take minutes to compute, and a user may cancel meanwhile
-    features = public_features(cohort, features_dir=features_dir, encoders_dir=encoders_dir)
+    folders = {"features_dir": features_dir, "encoders_dir": encoders_dir, "added_dir": added_dir or encoders_dir}
+    features = joined_features(cohort, spec.encoder, **folders, progress=lambda *_: session.step(0, accounted_steps(plan)))
     session.step(0, accounted_steps(plan))
     session.charge_all()  # all steps are taken at once and no checkpoint is kept
     return train_as_planned([spec], [plan], cohort, split, features=features, units=units)[0]
@@ -86,8 +96,9 @@ def plan_probe(spec: RunSpec, *, n_units: int, n_findings: int) -> ProbePlan:
 def components_of(spec: RunSpec, *, n_units: int, n_findings: int) -> tuple[tuple[str, int], ...]:
     """The components that a run's head reads, from its specification and public counts; all of them without privacy."""
     if spec.privacy is None:
-        return tuple(COMPONENTS.items())
-    return components_for(signal_to_noise(gaussian_mu(spec.privacy), n_units=n_units, n_findings=n_findings))
+        return with_added(tuple(COMPONENTS.items()), spec.encoder, math.inf)
+    ratio = signal_to_noise(gaussian_mu(spec.privacy), n_units=n_units, n_findings=n_findings)
+    return with_added(components_for(ratio), spec.encoder, ratio)
 
 
 def accounted_steps(plan: ProbePlan) -> int:
@@ -111,7 +122,7 @@ def train_as_planned(
         plans: their plans, from `plan_probe`.
         cohort: the data.
         split: says which cases are held out.
-        features: public features of all of the cohort's images, `[n_cases, n_features]`.
+        features: of all of the cohort's images, `[n_cases, n_features]`, with the added encoder's where the runs name one.
         units: for each training unit, the rows of its images.
     """
     models: dict[int, TrainedModel] = {}  # by position in `specs`, which groups of equal plans do not follow
@@ -167,16 +178,20 @@ def rebuild_probe(stored: StoredModel) -> FittedModel:
         return head.probabilities(leading_components(np.asarray(features, dtype=np.float32), components))
 
     def score(images: NDArray[np.generic]) -> NDArray[np.float64]:
-        return score_features(compute_features(images, stored.modality, stored.encoders_dir))
+        if (encoder := stored.spec.encoder) is None:
+            return score_features(compute_features(images, stored.modality, stored.encoders_dir))
+        folders = {"encoders_dir": stored.encoders_dir, "added_dir": stored.added_dir or stored.encoders_dir}
+        return score_features(compute_joined(images, encoder, modality=stored.modality, **folders))
 
     def explainable() -> Explainable:
         from dpmed_core.training.recipes.probe_network import explainable_probe  # loads torch
 
-        return explainable_probe(stored.encoders_dir, stored.modality, components, head)
+        return explainable_probe(stored, components, head)
 
     def untrained(seed: int) -> Explainable:
         from dpmed_core.training.recipes.probe_network import explainable_probe, random_head
 
-        return explainable_probe(stored.encoders_dir, stored.modality, components, random_head(head, seed))
+        return explainable_probe(stored, components, random_head(head, seed))
 
-    return FittedModel(score, explainable, untrained, score_features)
+    # Public features alone do not make the score of a model that reads an added encoder's too.
+    return FittedModel(score, explainable, untrained, score_features if stored.spec.encoder is None else None)
