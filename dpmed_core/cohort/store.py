@@ -269,17 +269,16 @@ class CohortStore:
             write_persons(draft, persons)
         write_json(draft / REPORT, report.to_fields())
         # Not part of the fingerprint, which is known by now: it is of what the tables hold, this of their files.
-        if source:
-            facts["source"] = source
+        facts |= {"source": source} if source else {}
         facts["files"] = {name: unchanged_digest(draft / name) for name in (CASES, PERSONS) if (draft / name).exists()}
         write_json(draft / FACTS, facts)
-        for file in DRAFT_FILES:
-            (draft / file).unlink(missing_ok=True)
-        sync_file(draft / "images.npy")
         self._make_visible(draft, name)
         return self.load(name)
 
     def _make_visible(self, draft: Path, name: str) -> None:
+        for file in DRAFT_FILES:
+            (draft / file).unlink(missing_ok=True)
+        sync_file(draft / "images.npy")
         # The rename is the one step that makes the cohort visible, after all its files are durable. It fails if the name was taken
         # since it was checked.
         try:

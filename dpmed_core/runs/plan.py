@@ -65,12 +65,7 @@ def plan_runs(
     if units < 2:
         there = counted(units, unit.value, f"{unit.value}s")
         raise SpecError(f"The training part has {there}, and training needs two or more: import more patients.")
-    delta = default_delta(units) if delta is None else delta
-    targets: list[PrivacyTarget | None] = [PrivacyTarget(epsilon, delta) for epsilon in sorted(set(map(float, epsilons)))]
-    if non_private:
-        targets.insert(0, None)
-    if not targets:
-        raise SpecError("No epsilon was given: give at least one privacy budget.")
+    targets = _targets(epsilons, default_delta(units) if delta is None else delta, non_private=non_private)
     # A cohort with its source's own split has one split only, so no seed may make two runs on it look different.
     splits = [None] if cohort.has_own_split else list(range(DEFAULT_SPLIT_SEED, DEFAULT_SPLIT_SEED + n_splits))
     if cohort.has_own_split and n_splits > 1:
@@ -82,6 +77,13 @@ def plan_runs(
         for seed in range(first_seed, first_seed + n_seeds)
         for target in targets
     ]
+
+
+def _targets(epsilons: Sequence[float], delta: float, *, non_private: bool) -> list[PrivacyTarget | None]:
+    private = [PrivacyTarget(epsilon, delta) for epsilon in sorted(set(map(float, epsilons)))]
+    if not private and not non_private:
+        raise SpecError("No epsilon was given: give at least one privacy budget.")
+    return [*([None] if non_private else []), *private]
 
 
 def _refuse_blocked(cohort: Cohort) -> None:
