@@ -12,9 +12,9 @@ from dpmed_core.errors import CohortError
 from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.foreign_text import LONGEST_NAME, LONGEST_SENTENCE, plain
 from dpmed_core.imaging.modality import Modality
-from dpmed_core.training.recipes.catalogue import RECIPES, recipes_for
 from dpmed_core.training.spec import PrivacyUnit
 from widgets.lookup import installation
+from widgets.recipes import recipe_options, recipe_title
 
 UNIT_TITLES = {PrivacyUnit.PATIENT: "Patient (all {} together)", PrivacyUnit.IMAGE: "Image (each {} alone)"}
 
@@ -27,7 +27,10 @@ DELTA = "delta"
 
 @dataclass(frozen=True)
 class Choices:
-    """The sidebar's choices; None where the address names something that does not exist, or there is nothing to choose."""
+    """The sidebar's choices; None where the address names something that does not exist, or there is nothing to choose.
+
+    The recipe may be one with an added encoder (`RunSpec.variant`).
+    """
 
     cohort: str | None
     finding: str | None
@@ -43,8 +46,7 @@ def shared_choices() -> Choices:
         cohort, name = _loaded(name)
         findings = _findings(cohort) if cohort else ()
         finding = choice("finding", "Finding", findings, title=finding_title)
-        recipes = recipes_for(cohort.modality) if cohort else list(RECIPES)
-        recipe = choice("recipe", "Recipe", recipes, title=lambda name: RECIPES[name].title)
+        recipe = choice("recipe", "Recipe", recipe_options(cohort), title=recipe_title)
         units = list(PrivacyUnit) if cohort is None or cohort.patients_known else [PrivacyUnit.IMAGE]
         words = _unit_words(cohort.modality if cohort else Modality.RADIOGRAPH)
         unit = choice(

@@ -67,7 +67,7 @@ def show_cohort_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
 
 def _rows(cohort: Cohort, private: list[RunSpec], by: tuple[str, ...]) -> pd.DataFrame:
     targets = tuple(dict.fromkeys(spec.privacy for spec in private if spec.privacy))
-    request = PlanRequest(private[0].recipe, private[0].unit, targets, len({spec.seed for spec in private}), by)
+    request = PlanRequest(private[0].variant, private[0].unit, targets, len({spec.seed for spec in private}), by)
     return _planned(cohort.fingerprint, request, _cohort=cohort)
 
 

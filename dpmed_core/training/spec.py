@@ -76,7 +76,7 @@ class RunSpec:
         >>> RunSpec("f", 0, "probe", 3, PrivacyUnit.PATIENT, None, 0, encoder="0123456789abcdef").variant
         'probe+encoder-0123456789ab'
         """
-        return "+".join([self.recipe, *(f"{name}-{str(value)[:SHOWN_DIGITS]}" for name, value in self._optional().items())])
+        return variant_name(self.recipe, **self._optional())
 
     def to_fields(self) -> dict[str, object]:
         """The specification as plain values for JSON, without optional fields that are not used."""
@@ -99,6 +99,20 @@ class RunSpec:
         privacy = fields.pop("privacy")
         unit = PrivacyUnit(fields.pop("unit"))
         return cls(**fields, unit=unit, privacy=PrivacyTarget(**privacy) if privacy else None)
+
+
+def variant_name(recipe: str, **optional: object) -> str:
+    """The name of a recipe with optional fields of a specification; see `RunSpec.variant`."""
+    return "+".join([recipe, *(f"{name}-{str(value)[:SHOWN_DIGITS]}" for name, value in optional.items())])
+
+
+def base_recipe(variant: str) -> str:
+    """The recipe of a variant.
+
+    >>> base_recipe("probe+encoder-0123456789ab")
+    'probe'
+    """
+    return variant.split("+", 1)[0]
 
 
 def default_delta(n_units: int) -> float:

@@ -20,12 +20,13 @@ def finished_runs(
 ) -> list[RunStatus]:
     """The finished runs on the data of `cohort`, of each recipe's newest version, in the order in which they were requested.
 
+    With an added encoder a recipe is another one here and in every table (`RunSpec.variant`).
     Two versions of a recipe train different models, so their runs are not averaged; those left out are `superseded_runs`. Runs on other
     splits have other test patients, who were others' training patients: `split_seed` names the split, None all of them.
     """
     finished = _all_finished(runs, cohort, recipe)
     newest = _newest_versions(finished)
-    of_version = [status for status in finished if status.spec.recipe_version == newest[status.spec.recipe]]
+    of_version = [status for status in finished if status.spec.recipe_version == newest[status.spec.variant]]
     return [status for status in of_version if split_seed is None or status.spec.split_seed in (None, split_seed)]
 
 
@@ -39,21 +40,21 @@ def superseded_runs(runs: RunStore, cohort: Cohort, *, recipe: str | None = None
     """The finished runs that do not count, because a newer version of their recipe has finished runs on the same data."""
     finished = _all_finished(runs, cohort, recipe)
     newest = _newest_versions(finished)
-    return [status for status in finished if status.spec.recipe_version != newest[status.spec.recipe]]
+    return [status for status in finished if status.spec.recipe_version != newest[status.spec.variant]]
 
 
 def _all_finished(runs: RunStore, cohort: Cohort, recipe: str | None) -> list[RunStatus]:
     return [
         status
         for status in runs.of_cohort(cohort.fingerprint)
-        if status.state == RunState.FINISHED and recipe in (None, status.spec.recipe)
+        if status.state == RunState.FINISHED and recipe in (None, status.spec.variant)
     ]
 
 
 def _newest_versions(finished: list[RunStatus]) -> dict[str, int]:
     newest: dict[str, int] = {}
     for status in finished:
-        newest[status.spec.recipe] = max(status.spec.recipe_version, newest.get(status.spec.recipe, 0))
+        newest[status.spec.variant] = max(status.spec.recipe_version, newest.get(status.spec.variant, 0))
     return newest
 
 
@@ -66,7 +67,7 @@ def run_facts(runs: RunStore, status: RunStatus) -> dict[str, Any]:
     guarantee = runs.result(status.run_id).guarantee
     return {
         "run_id": status.run_id,
-        "recipe": status.spec.recipe,
+        "recipe": status.spec.variant,
         "epsilon": status.spec.privacy.epsilon if status.spec.privacy else math.nan,
         "epsilon_spent": guarantee.epsilon if guarantee else math.nan,
         "delta": guarantee.delta if guarantee else math.nan,
