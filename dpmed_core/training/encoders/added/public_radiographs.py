@@ -16,7 +16,7 @@ from dpmed_core.training.encoders.network_input import CENTRE, SPREAD, to_tensor
 from dpmed_core.training.encoders.synthetic_radiographs import draw_randomised_radiographs
 
 N_RADIOGRAPHS, SIDE, SEED = 640, 128, 23
-"""Radiographs; pixels of their side: findings and bodies, and no texture that only film has; the seed of everything random."""
+"""Radiographs; pixels of their side, which show bodies and findings as a stored radiograph does; the seed of everything random."""
 
 
 def draw_public_radiographs(n_images: int = N_RADIOGRAPHS, *, side: int = SIDE, workers: int = 1) -> NDArray[np.uint8]:

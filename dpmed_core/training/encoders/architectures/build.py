@@ -35,13 +35,18 @@ def network_with(architecture: str, tensors: Mapping[str, Tensor], *, channels: 
     return network.eval().requires_grad_(False)
 
 
+def shapes_of(architecture: str, *, channels: int, side: int) -> dict[str, tuple[int, ...]]:
+    """The shape of each of the network's weights, by our names."""
+    return {name: tuple(tensor.shape) for name, tensor in _without_weights(architecture, channels, side).state_dict().items()}
+
+
 def under_own_names(architecture: str, stored: Mapping[str, Tensor], *, channels: int, side: int) -> dict[str, Tensor]:
     """The network's weights, single precision, by our names, of a file's tensors by timm's, torchvision's or efficientnet-pytorch's names.
 
     Raises:
         EncoderError: a tensor is missing, unexpected, of another shape, or holds what is not a number.
     """
-    wanted = {name: tuple(tensor.shape) for name, tensor in _without_weights(architecture, channels, side).state_dict().items()}
+    wanted = shapes_of(architecture, channels=channels, side=side)
     names = own_names(architecture, {name: tuple(tensor.shape) for name, tensor in stored.items()}, wanted)
     return {own: stored[names[own]].float().contiguous() for own in sorted(wanted)}
 
