@@ -3,8 +3,8 @@
 Time: every architecture with made-up weights at 224 pixels, one thread, in processor seconds for 1,000 stored radiographs; no peer, since
 the features are equal to timm's (`tests/training/encoders/test_architectures.py`).
 
-With DPMED_REAL_COHORTS, and an added encoder that DPMED_BENCHMARK_ENCODER names: `nih1000` by the folds of `benchmarks.recipes`, the head on
-joined features against the head on the public ones, paired by fold, with the corrected resampled t interval.
+With DPMED_REAL_COHORTS, and an added encoder that DPMED_BENCHMARK_ENCODER names: `nih1000` by the folds of `benchmarks.recipes`, the head
+on joined features against the head on the public ones, paired by fold, with the corrected resampled t interval.
 """
 
 import os
