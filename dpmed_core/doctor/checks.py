@@ -13,7 +13,7 @@ from functools import partial
 from dpmed_core.engine.health import Check, can_write, database_answers, failed
 from dpmed_core.engine.keeper import has_work
 from dpmed_core.engine.process import engine_is_alive
-from dpmed_core.errors import CohortError
+from dpmed_core.errors import CohortError, EncoderError
 from dpmed_core.files import close_to_others, open_to_others
 from dpmed_core.installation import Installation
 from dpmed_core.phrases import counted
@@ -96,6 +96,20 @@ def look_at_cohorts(here: Installation) -> Iterator[Finding]:
             repair = f"Restore cohorts/{name} from a backup, or remove it with `cohort remove {name}` and import it again."
             yield Finding(Check(f"cohort {name}", False, str(error), repair))
     yield Finding(Check("cohorts", True, f"{counted(len(names) - damaged, 'cohort', 'cohorts')} can be read."))
+
+
+def look_at_encoders(here: Installation) -> Iterator[Finding]:
+    """Every added encoder that cannot be used."""
+    names, damaged = here.encoders.names(), 0
+    for name in names:
+        try:
+            here.encoders.load(name).check()
+        except EncoderError as error:
+            damaged += 1
+            repair = f"Restore encoders/{name} from a backup: models that read it score no case without it."
+            yield Finding(Check(f"encoder {name}", False, str(error), repair))
+    if names:
+        yield Finding(Check("encoders", True, f"{counted(len(names) - damaged, 'added encoder', 'added encoders')} can be used."))
 
 
 def look_at_runs(here: Installation) -> Iterator[Finding]:
