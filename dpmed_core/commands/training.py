@@ -274,7 +274,8 @@ def _encoder(installation: Installation, name: str | None, cohort_name: str) -> 
         return None
     added = installation.encoders.load(name)
     added.check()
-    if caution := added.card.caution(name, installation.cohorts.load(cohort_name).source):
+    cohort = installation.cohorts.load(cohort_name)
+    if caution := added.card.caution(name, cohort.source, synthetic=cohort.synthetic):
         tell(f"Note: {caution}")
     return added.digest
 

@@ -58,7 +58,7 @@ def test_the_page_train_offers_it_says_what_it_is_and_plans_runs_with_it(empty, 
     assert not app.exception and not app.error
     said = "\n".join(texts(app))
     assert "**Encoder mine** (EfficientNet-Lite0 as TensorFlow computes it)" in said
-    assert "where this cohort's images were published is not known here" in said
+    assert "is not known here" not in said  # the cohort is synthetic
     assert any(button.label == "Compute features now" for button in app.button)
     next(button for button in app.button if button.label.startswith("Train 12 models")).click().run()
     assert {run.spec.encoder for run in empty.runs.statuses()} == {encoder.digest}
@@ -91,6 +91,8 @@ def test_overview_and_exports_name_it(empty, cohort, joined, finish, encoder, op
     lines = provenance_of(empty.ledger, cohort, empty.encoders).lines()
     assert any(line.startswith(sentence) for line in lines)
     assert any("reads the added encoder mine" in text for text in texts(open_page("overview")))
+    said = texts(open_page("privacy_utility", recipe=joined[0].variant))
+    assert any("reads the added encoder mine" in text and text.endswith("ε does not cover what that encoder knows.") for text in said)
     (encoder.folder / "card.json").write_text("{}")
     (said,) = provenance_of(empty.ledger, cohort, empty.encoders).encoders
     assert "reads an added encoder that is no longer there, or was changed" in said

@@ -236,6 +236,7 @@ def test_a_cohort_of_the_data_that_the_encoder_was_trained_on_is_cautioned_again
     assert "is not known here" in card.caution("e", "manifest")
     assert "is not known here" in card.caution("e", None)
     assert card.caution("e", "padchest") is None
+    assert card.caution("e", None, synthetic=True) is None
     assert replace(card, data_sources=("imagenet-1k",)).caution("e", None) is None
 
 

@@ -81,13 +81,16 @@ class AddedCard:
     preprocessing: Preprocessing
     file: str = ""
 
-    def caution(self, name: str, source: str | None) -> str | None:
+    def caution(self, name: str, source: str | None, *, synthetic: bool = False) -> str | None:
         """What to know before training on a cohort with the encoder called `name`; None where nothing speaks against it.
 
         Args:
             name: of the encoder.
             source: the layout from which the cohort was imported, a name of `cohort.sources.catalogue.ADAPTERS`; None where not known.
+            synthetic: the cohort shows no patient.
         """
+        if synthetic:
+            return None
         known = [one for one in self.data_sources if one in ADAPTERS]
         if source in known:
             return (
