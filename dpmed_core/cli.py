@@ -11,6 +11,7 @@ import click
 from dpmed_core.commands.analysis_plan import analysis_plan
 from dpmed_core.commands.cohort import cohort
 from dpmed_core.commands.doctor import doctor
+from dpmed_core.commands.encoder import encoder
 from dpmed_core.commands.evaluation import evaluate, reference
 from dpmed_core.commands.export import export
 from dpmed_core.commands.ledger import ledger
@@ -40,6 +41,7 @@ for command in (
     sweep,
     pretrain,
     starts,
+    encoder,
     runs,
     evaluate,
     export,

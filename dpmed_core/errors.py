@@ -7,6 +7,7 @@
     │   ├── NoUsableRowError  no row of a source can be used (in `cohort.intake.row_table`, with its rows' problems)
     │   └── CancelledImportError  the user cancelled an import; nothing of it is kept
     ├── UploadError           an uploaded archive, or a folder chosen for import, is refused
+    ├── EncoderError          an encoder cannot be added, found, used or removed
     ├── SpecError             the requested training run cannot be trained as specified
     ├── RunError              a run is unknown, or not in a state that allows the request
     │   └── DamagedRunError   stored files of a run cannot be read, or fail their check
@@ -46,6 +47,10 @@ class CancelledImportError(CohortError):
 
 class UploadError(DpmedError):
     """An uploaded archive, or a folder chosen for import, is refused."""
+
+
+class EncoderError(DpmedError):
+    """An encoder of one's own cannot be added, found, used or removed."""
 
 
 class SpecError(DpmedError):

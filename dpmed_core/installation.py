@@ -20,6 +20,7 @@ from dpmed_core.privacy.ledger.ledger import Ledger
 from dpmed_core.reader_study.store import ReaderStudyStore
 from dpmed_core.runs.store import RunStore
 from dpmed_core.settings import Settings, load_settings
+from dpmed_core.training.encoders.added.store import AddedEncoders
 from dpmed_core.training.starts.start_store import StartStore
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,11 @@ class Installation:
     def starts(self) -> StartStore:
         """The public starts."""
         return StartStore(self.settings.starts_dir)
+
+    @property
+    def encoders(self) -> AddedEncoders:
+        """The encoders that users added."""
+        return AddedEncoders(self.settings.added_encoders_dir)
 
     @property
     def reader_study(self) -> ReaderStudyStore:

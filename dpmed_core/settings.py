@@ -101,6 +101,11 @@ class Settings(BaseSettings):
         """Where the public encoders that ship with the product are, whatever the data folder."""
         return PRODUCT_DATA_DIR / "encoders"
 
+    @property
+    def added_encoders_dir(self) -> Path:
+        """Where encoders that users added are, one folder each."""
+        return self.data_dir / "encoders"
+
 
 @lru_cache(maxsize=1)
 def load_settings() -> Settings:

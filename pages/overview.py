@@ -10,6 +10,7 @@ from dpmed_core.cohort.summary import counts_table
 from dpmed_core.foreign_text import plain
 from dpmed_core.imaging.header_warnings import attributes_sentence
 from dpmed_core.imaging.stored_format import picture_of, scan_caption
+from dpmed_core.privacy.provenance import encoder_sentences
 from dpmed_core.runs.status import UNREADABLE, RunState
 from widgets.cohort import chosen_cohort
 from widgets.cohort_counts import show_findings, show_numbers, show_patients, shows_training_counts
@@ -64,6 +65,8 @@ def show_queue(cohort: Cohort) -> None:
             return
         words = ", ".join(f"{states[state]} {state}" for state in (*(state.value for state in RunState), UNREADABLE) if state in states)
         st.markdown(f"**Training runs on this cohort:** {plain(words)}.")
+        for sentence in encoder_sentences(runs_of(cohort), installation().encoders):
+            st.caption(plain(sentence))
         for run in unreadable:
             st.error(plain(run.message), icon=":material/error:")
 

@@ -22,7 +22,7 @@ from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.wording.utility import REFERENCE, added_sentence, utility_sentence
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.runs.status import OPEN_STATES, RunState
-from dpmed_core.training.spec import RunSpec
+from dpmed_core.training.spec import RunSpec, base_recipe
 from widgets.analysis_plan import plans_of
 from widgets.budget import DEFAULT_EPSILON, choose_epsilon, show_guarantee, show_left_out
 from widgets.choices import Choices, choice, current_choices
@@ -31,6 +31,7 @@ from widgets.figure import choose_metric, downloads, show_figure
 from widgets.lookup import installation, live, runs_of, unreadable_of
 from widgets.practice import show_practice
 from widgets.random_splits import show_random_splits
+from widgets.recipes import encoder_digest
 from widgets.spending import total_of
 from widgets.starts import start_of_page
 from widgets.tables import tables_of
@@ -198,7 +199,8 @@ def planned_at(cohort: Cohort, choices: Choices, epsilon: float, n_seeds: int) -
     return plan_runs(
         cohort,
         key=installation().key,
-        recipe=choices.recipe,
+        recipe=base_recipe(choices.recipe),
+        encoder=encoder_digest(choices.recipe),
         epsilons=[epsilon],
         n_seeds=n_seeds,
         delta=None,

@@ -19,12 +19,13 @@ from dpmed_core.runs.space import what_holds_up
 from dpmed_core.runs.status import OPEN_STATES, RunState, RunStatus, UnreadableRun
 from dpmed_core.training.recipes.catalogue import RECIPES
 from dpmed_core.training.result import RunResult
-from dpmed_core.training.spec import PrivacyUnit, RunSpec, default_delta
+from dpmed_core.training.spec import PrivacyUnit, RunSpec, base_recipe, default_delta
 from widgets.analysis_plan import choose_plan
 from widgets.choices import current_choices
 from widgets.cohort import chosen_cohort
 from widgets.cohort_plan import show_cohort_plan, show_not_judgeable
 from widgets.lookup import installation, live, runs_of, unreadable_of
+from widgets.recipes import encoder_digest, recipe_title, show_encoder
 from widgets.release import open_release, show_release
 from widgets.spending import total_of
 from widgets.starts import choose_start_findings, show_start_check
@@ -50,7 +51,8 @@ def choose_runs(cohort: Cohort) -> list[RunSpec]:
     if choices.recipe is None or choices.unit is None:
         return []
     words = IMAGE_WORDS[cohort.modality]
-    st.markdown(RECIPES[choices.recipe].summary)
+    st.markdown(RECIPES[base_recipe(choices.recipe)].summary)
+    show_encoder(cohort, choices.recipe)
     units = n_train_units(cohort, key=installation().key, unit=choices.unit)
     left, middle, right, last = st.columns([2, 1, 1, 1])
     epsilons = left.text_input(
@@ -87,7 +89,8 @@ def choose_runs(cohort: Cohort) -> list[RunSpec]:
     return plan_runs(
         cohort,
         key=installation().key,
-        recipe=choices.recipe,
+        recipe=base_recipe(choices.recipe),
+        encoder=encoder_digest(choices.recipe),
         epsilons=parse_epsilons(epsilons),
         n_seeds=int(seeds),
         delta=parse_delta(delta),
@@ -151,7 +154,7 @@ def show_run(status: RunStatus) -> None:
     )
     split = f", split {status.spec.split_seed}" if status.spec.split_seed else ""
     split += f", from {status.spec.start.name}" if status.spec.start else ""
-    what.markdown(f"**{plain(status.spec.recipe)}**, {plain(f'{about}, seed {status.spec.seed}{split}')}")
+    what.markdown(f"**{plain(recipe_title(status.spec.variant))}**, {plain(f'{about}, seed {status.spec.seed}{split}')}")
     held_up = what_holds_up(installation().runs, status)
     if status.state == RunState.TRAINING and status.total_steps:
         left = f", {duration_in_words(status.progress.seconds_left)} left" if status.progress.seconds_left and not held_up else ""

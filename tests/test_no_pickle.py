@@ -17,6 +17,8 @@ DRAWN_FROM_SEEDS = {
     "dpmed_core/training/encoders/synthetic_volumes.py",
 }
 """Modules whose pools draw synthetic images from seeds, and read no file."""
+WEIGHTS_ONLY = "dpmed_core/training/encoders/added/unpickle.py"
+"""The one program that reads a pickled file of weights: as tensors alone, in a process of its own, once."""
 DASK = {"dpmed_core/engine/credentials.py"}
 """Says why the engine's messages, which Dask pickles, go through mutual TLS."""
 
@@ -50,8 +52,16 @@ def test_nothing_is_unpickled() -> None:
     for path in SOURCES:
         name, tree = path.relative_to(ROOT).as_posix(), ast.parse(path.read_text())
         assert not imported(tree) & PICKLES, name
-        assert not unpickling_calls(tree), name
+        assert not unpickling_calls(tree) or name == WEIGHTS_ONLY, name
         assert not imported(tree) & POOLS or name in DRAWN_FROM_SEEDS, name
+
+
+def test_weights_are_unpickled_as_tensors_alone_by_a_program_that_nothing_imports() -> None:
+    calls = [node for node in ast.walk(ast.parse((ROOT / WEIGHTS_ONLY).read_text())) if isinstance(node, ast.Call)]
+    loads = [node for node in calls if ast.unparse(node.func) == "torch.load"]
+    assert [[ast.unparse(k) for k in node.keywords if k.arg == "weights_only"] for node in loads] == [["weights_only=True"]]
+    module = WEIGHTS_ONLY.removesuffix(".py").replace("/", ".")
+    assert [path.name for path in SOURCES if module in imported(ast.parse(path.read_text()))] == []
 
 
 def test_only_dask_pickles() -> None:

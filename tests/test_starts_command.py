@@ -30,8 +30,9 @@ def told_by(cohort, **_folders):
 @pytest.fixture
 def call(installation, monkeypatch):
     monkeypatch.setattr(Installation, "open", classmethod(lambda cls, settings=None: installation))
-    for module in (public_starts, starts_command, train_probe):
+    for module in (public_starts, starts_command):
         monkeypatch.setattr(module, "public_features", told_by)
+    monkeypatch.setattr(train_probe, "joined_features", lambda cohort, encoder, **folders: told_by(cohort))
     monkeypatch.setattr(training, "ensure_engine", lambda settings: None)
     make_cohort(installation, "elsewhere", seed=1)
     make_cohort(installation, "here", seed=2)

@@ -7,6 +7,7 @@ import streamlit as st
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.foreign_text import plain
 from dpmed_core.phrases import counted
+from dpmed_core.privacy.provenance import encoder_sentences
 from dpmed_core.training.accounting.together import together_sentence
 from widgets.choices import choice, choose_delta
 from widgets.lookup import installation
@@ -37,6 +38,8 @@ def show_guarantee(run_ids: Sequence[str]) -> None:
     if guarantees:
         alone = f"{guarantees[0].sentence()}. It holds for training patients and for each model alone."
         st.caption(plain(f"{alone} {together_sentence(guarantees, cache_dir=here.settings.calibrations_dir)}"))
+        for sentence in encoder_sentences([here.runs.status(run_id) for run_id in run_ids], here.encoders):
+            st.caption(plain(f"{sentence} ε does not cover what that encoder knows."))
 
 
 def show_left_out(tables: EvaluationTables) -> None:

@@ -13,9 +13,10 @@ from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.evaluation.scores.scored_runs import starts_with_runs
 from dpmed_core.foreign_text import LONGEST_NAME, LONGEST_SENTENCE, plain
 from dpmed_core.imaging.modality import Modality
-from dpmed_core.training.recipes.catalogue import RECIPES, recipes_for
-from dpmed_core.training.spec import PrivacyUnit
+from dpmed_core.training.recipes.catalogue import RECIPES
+from dpmed_core.training.spec import PrivacyUnit, base_recipe
 from widgets.lookup import installation
+from widgets.recipes import recipe_options, recipe_title
 
 UNIT_TITLES = {PrivacyUnit.PATIENT: "Patient (all {} together)", PrivacyUnit.IMAGE: "Image (each {} alone)"}
 
@@ -31,7 +32,10 @@ DELTA = "delta"
 
 @dataclass(frozen=True)
 class Choices:
-    """The sidebar's choices; None where the address names something that does not exist, or there is nothing to choose."""
+    """The sidebar's choices; None where the address names something that does not exist, or there is nothing to choose.
+
+    The recipe may be one with an added encoder (`RunSpec.variant`).
+    """
 
     cohort: str | None
     finding: str | None
@@ -48,8 +52,7 @@ def shared_choices() -> Choices:
         cohort, name = _loaded(name)
         findings = _findings(cohort) if cohort else ()
         finding = choice("finding", "Finding", findings, title=finding_title)
-        recipes = recipes_for(cohort.modality) if cohort else list(RECIPES)
-        recipe = choice("recipe", "Recipe", recipes, title=lambda name: RECIPES[name].title)
+        recipe = choice("recipe", "Recipe", recipe_options(cohort), title=recipe_title)
         start = _choose_start(cohort, recipe)
         units = list(PrivacyUnit) if cohort is None or cohort.patients_known else [PrivacyUnit.IMAGE]
         words = _unit_words(cohort.modality if cohort else Modality.RADIOGRAPH)
@@ -70,7 +73,7 @@ def _choose_start(cohort: Cohort | None, recipe: str | None) -> str | None:
     here = installation()
     trained = starts_with_runs(here.runs, cohort, recipe=recipe) if cohort else []
     names = sorted({*here.starts.names(), *trained})
-    if recipe is None or not RECIPES[recipe].takes_start or not (names or START in st.query_params):
+    if recipe is None or not RECIPES[base_recipe(recipe)].takes_start or not (names or START in st.query_params):
         return None
     title = {SCRATCH: "From scratch"}
     chosen = choice(START, "Models begin", [SCRATCH, *names], title=lambda name: title.get(name, f"At public start {name}"))

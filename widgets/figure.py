@@ -56,7 +56,7 @@ def _drawn(name: str, token: str, shown: Choice, on: Canvas, exploratory: str, _
 
 
 def _exported(name: str, tables: EvaluationTables, cohort: Cohort, shown: Choice, suffix: str) -> bytes:
-    return exported(name, tables, cohort, shown, suffix, provenance=provenance_of(installation().ledger, cohort))
+    return exported(name, tables, cohort, shown, suffix, provenance=provenance_of(installation().ledger, cohort, installation().encoders))
 
 
 def file_name(name: str, cohort: Cohort, shown: Choice, suffix: str) -> str:

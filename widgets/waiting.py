@@ -9,7 +9,7 @@ from dpmed_core.engine import inference_client
 from dpmed_core.foreign_text import plain
 from dpmed_core.inference.requests import InferenceRequest
 from dpmed_core.inference.status import RequestState, Stage
-from dpmed_core.inference.store import Answer, InferenceRequests
+from dpmed_core.inference.store import LIMIT_SECONDS, Answer, InferenceRequests
 from widgets.lookup import guarded, installation
 
 REFRESH_SECONDS = 0.3
@@ -29,9 +29,9 @@ def get_ready() -> None:
         inference_client.start_engine_early(requests())
 
 
-def ask(request: InferenceRequest, *, key: str, pixels: "np.ndarray | None" = None) -> None:
-    """Make a request, and remember under `key` that this session waits for its answer."""
-    st.session_state[_kept(key)] = inference_client.ask(requests(), request, pixels=pixels)
+def ask(request: InferenceRequest, *, key: str, pixels: "np.ndarray | None" = None, limit_seconds: float = LIMIT_SECONDS) -> None:
+    """Make a request, and remember under `key` that this session waits for its answer, for at most `limit_seconds`."""
+    st.session_state[_kept(key)] = inference_client.ask(requests(), request, pixels=pixels, limit_seconds=limit_seconds)
 
 
 def is_waiting(key: str) -> bool:

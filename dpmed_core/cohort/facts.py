@@ -18,6 +18,7 @@ _KINDS: Mapping[str, type] = {
     **dict.fromkeys(("synthetic", "patients_known"), bool),
     **dict.fromkeys(("findings", "comorbidities", "spacing_mm"), list),
     "files": dict,
+    "source": str,
 }
 
 
@@ -27,6 +28,7 @@ class CohortFacts:
 
     Attributes:
         files: SHA-256 of the cohort's tables by file name; none of a cohort that an earlier version stored.
+        source: see `Cohort.source`.
     """
 
     modality: Modality
@@ -38,6 +40,7 @@ class CohortFacts:
     patients_known: bool = True
     spacing_mm: tuple[float, float, float] | None = None
     files: Mapping[str, str] = field(default_factory=dict)
+    source: str | None = None
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> "CohortFacts":
@@ -47,7 +50,7 @@ class CohortFacts:
             UnreadableFileError: a field is missing, of another type or not known, or the format is another one.
             ValueError, TypeError: a value cannot be used.
         """
-        check_fields(fields, _KINDS, optional=frozenset({"patients_known", "spacing_mm", "files"}))
+        check_fields(fields, _KINDS, optional=frozenset({"patients_known", "spacing_mm", "files", "source"}))
         if fields["format"] != FORMAT:
             raise UnreadableFileError("was stored by another version of DPMed")
         spacing = None if fields.get("spacing_mm") is None else tuple(map(float, fields["spacing_mm"]))
@@ -63,6 +66,7 @@ class CohortFacts:
             patients_known=fields.get("patients_known", True),
             spacing_mm=spacing,
             files=dict(fields.get("files") or {}),
+            source=fields.get("source"),
         )
 
 

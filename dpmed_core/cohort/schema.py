@@ -50,6 +50,8 @@ class Cohort:
         patients_known: False if the source does not say which images are one patient's; each image then
             counts as a patient of its own, and the privacy guarantee can only have the unit "image".
         blocking: results of the validation that prevent training, in sentences; not part of the fingerprint.
+        source: the layout from which it was imported, a name of `sources.catalogue.ADAPTERS`; None where that is not known. Not part of
+            the fingerprint.
         spacing_mm: between slices, rows and columns of CT volumes; None for radiographs, whose pixel size is not known.
     """
 
@@ -64,6 +66,7 @@ class Cohort:
     patients_known: bool = True
     blocking: tuple[str, ...] = ()
     spacing_mm: tuple[float, float, float] | None = None
+    source: str | None = None
 
     @property
     def labels(self) -> NDArray[np.float32]:

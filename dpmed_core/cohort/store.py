@@ -97,6 +97,7 @@ class CohortStore:
             fingerprint=facts.fingerprint,
             patients_known=facts.patients_known,
             blocking=report.blocking,
+            source=facts.source,
             spacing_mm=facts.spacing_mm,
         )
 
@@ -227,6 +228,7 @@ class CohortStore:
         report: ImportReport,
         patients_known: bool = True,
         persons: Mapping[str, str] | None = None,
+        source: str | None = None,
     ) -> Cohort:
         """Turn `draft`, which holds `images.npy` in the order of `cases`, into the cohort `name`.
 
@@ -241,6 +243,7 @@ class CohortStore:
             report: of the import.
             patients_known: the source says which images are one patient's.
             persons: patient_id -> person, as `CohortStore.persons`; not part of the fingerprint. None to store none.
+            source: as `Cohort.source`; not part of the fingerprint.
 
         Raises:
             CohortError: the name cannot be used.
@@ -266,15 +269,16 @@ class CohortStore:
             write_persons(draft, persons)
         write_json(draft / REPORT, report.to_fields())
         # Not part of the fingerprint, which is known by now: it is of what the tables hold, this of their files.
+        facts |= {"source": source} if source else {}
         facts["files"] = {name: unchanged_digest(draft / name) for name in (CASES, PERSONS) if (draft / name).exists()}
         write_json(draft / FACTS, facts)
-        for file in DRAFT_FILES:
-            (draft / file).unlink(missing_ok=True)
-        sync_file(draft / "images.npy")
         self._make_visible(draft, name)
         return self.load(name)
 
     def _make_visible(self, draft: Path, name: str) -> None:
+        for file in DRAFT_FILES:
+            (draft / file).unlink(missing_ok=True)
+        sync_file(draft / "images.npy")
         # The rename is the one step that makes the cohort visible, after all its files are durable. It fails if the name was taken
         # since it was checked.
         try:

@@ -64,7 +64,7 @@ def export(
     folder = installation.settings.reference_dir if published else None
     choice = Choice(finding=finding, recipe=recipe, unit=unit, epsilon=epsilon, attribute=attribute, metric=metric, published=folder)
     refuse_unknown(figure, cohort, choice, out)  # before any scores are read
-    provenance = provenance_of(installation.ledger, cohort)
+    provenance = provenance_of(installation.ledger, cohort, installation.encoders)
     plans = installation.ledger.plan_record(cohort)
     margin = plans.plan.margin if margin is None else margin
     # A verdict is judged together with all that the plan names, though one attribute is drawn.

@@ -58,6 +58,7 @@ def run_options(command: Callable[..., None]) -> Callable[..., None]:
         recipe_option,
         delta_option,
         unit_option,
+        click.option("--encoder", "encoder_name", help="An added encoder, whose features recipe probe reads too; see `encoder list`."),
         click.option(
             "--wait", is_flag=True, help="Return when the training has ended; without it the training continues in the background."
         ),
@@ -79,6 +80,7 @@ def train(
     recipe: str,
     delta: float | None,
     unit: str,
+    encoder_name: str | None,
     wait: bool,
     as_json: bool,
     epsilon: float | None,
@@ -103,6 +105,7 @@ def train(
         unit=PrivacyUnit(unit),
         non_private=non_private,
         start=_start(installation, cohort, start_name, pairs),
+        encoder=_encoder(installation, encoder_name, cohort),
     )
     wanted = [spec for spec in specs if spec.privacy != NOTHING_LEARNT or epsilon == 0]
     status = _queue(installation, wanted, cohort_name, wait=wait)[0]
@@ -124,6 +127,7 @@ def sweep(
     recipe: str,
     delta: float | None,
     unit: str,
+    encoder_name: str | None,
     wait: bool,
     as_json: bool,
     epsilons: str,
@@ -145,6 +149,7 @@ def sweep(
         unit=PrivacyUnit(unit),
         n_splits=splits,
         start=_start(installation, cohort, start_name, pairs),
+        encoder=_encoder(installation, encoder_name, cohort),
     )
     statuses = _queue(installation, specs, cohort_name, wait=wait)
     spent = spent_on(installation, installation.cohorts.load(cohort_name))
@@ -271,7 +276,8 @@ def run_line(installation: Installation, run: RunStatus | UnreadableRun, damage:
     state = f"{status.state.value} {status.step}/{status.total_steps}" if status.state == RunState.TRAINING else status.state.value
     split = f", split {status.spec.split_seed}" if status.spec.split_seed else ""  # the usual one, 0, goes without saying
     begun = f" from {status.spec.start.name}" if status.spec.start else ""
-    line = f"{status.run_id}  {status.spec.recipe}{begun}  {target}, unit {status.spec.unit.value}, seed {status.spec.seed}{split}  {state}"
+    recipe = f"{status.spec.recipe}{_with_encoder(installation, status.spec)}{begun}"
+    line = f"{status.run_id}  {recipe}  {target}, unit {status.spec.unit.value}, seed {status.spec.seed}{split}  {state}"
     if damage is not None:
         return f"{line}, {UNREADABLE}: {damage}"
     message = what_holds_up(installation.runs, status)
@@ -287,6 +293,21 @@ def _start(installation: Installation, cohort: Cohort, name: str | None, pairs: 
     start = start_for(installation, cohort, name, parse_map(pairs))
     tell(in_words(start, cohort.findings))
     return start
+
+
+def _encoder(installation: Installation, name: str | None, cohort: Cohort) -> str | None:
+    """The digest of the added encoder called `name`; says what speaks against it on this cohort."""
+    if name is None:
+        return None
+    added = installation.encoders.load(name)
+    added.check()
+    if caution := added.card.caution(name, cohort.source, synthetic=cohort.synthetic):
+        tell(f"Note: {caution}")
+    return added.digest
+
+
+def _with_encoder(installation: Installation, spec: RunSpec) -> str:
+    return f" with encoder {installation.encoders.name_of(spec.encoder)}" if spec.encoder else ""
 
 
 def _queue(installation: Installation, specs: Sequence[RunSpec], cohort_name: str, *, wait: bool) -> list[RunStatus]:

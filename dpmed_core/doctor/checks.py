@@ -13,7 +13,7 @@ from functools import partial
 from dpmed_core.engine.health import Check, can_write, database_answers, failed
 from dpmed_core.engine.keeper import has_work
 from dpmed_core.engine.process import engine_is_alive
-from dpmed_core.errors import CohortError, SpecError
+from dpmed_core.errors import CohortError, EncoderError, SpecError
 from dpmed_core.files import close_to_others, open_to_others
 from dpmed_core.installation import Installation
 from dpmed_core.phrases import counted
@@ -110,7 +110,22 @@ def look_at_starts(here: Installation) -> Iterator[Finding]:
             damaged += 1
             repair = f"Runs that began there keep their own copy. Restore starts/{name} from a backup, or remove it and make it again."
             yield Finding(Check(f"start {name}", False, str(error), repair))
-    yield Finding(Check("starts", True, f"{counted(len(names) - damaged, 'public start', 'public starts')} can be read."))
+    if names:
+        yield Finding(Check("starts", True, f"{counted(len(names) - damaged, 'public start', 'public starts')} can be read."))
+
+
+def look_at_encoders(here: Installation) -> Iterator[Finding]:
+    """Every added encoder that cannot be used."""
+    names, damaged = here.encoders.names(), 0
+    for name in names:
+        try:
+            here.encoders.load(name).check()
+        except EncoderError as error:
+            damaged += 1
+            repair = f"Restore encoders/{name} from a backup: models that read it score no case without it."
+            yield Finding(Check(f"encoder {name}", False, str(error), repair))
+    if names:
+        yield Finding(Check("encoders", True, f"{counted(len(names) - damaged, 'added encoder', 'added encoders')} can be used."))
 
 
 def look_at_runs(here: Installation) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from dpmed_core.doctor.checks import (
     guarded,
     look_at_cohorts,
     look_at_database,
+    look_at_encoders,
     look_at_engine,
     look_at_folder,
     look_at_imports,
@@ -57,6 +58,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield from guarded("database", partial(look_at_database, here), f"See DPMED_DATABASE_URL, and that the server runs. {RESTORE}")
     yield from guarded("cohorts", partial(look_at_cohorts, here), RESTORE)
     yield from guarded("starts", partial(look_at_starts, here), RESTORE)
+    yield from guarded("encoders", partial(look_at_encoders, here), RESTORE)
     yield from guarded("runs", partial(look_at_runs, here), RESTORE)
     yield from guarded("imports", partial(look_at_imports, settings), "Cancel them on the page Import.")
     yield from guarded("engine", partial(look_at_engine, settings, here), "See engine/engine.log in the data folder.")

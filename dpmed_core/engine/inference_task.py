@@ -11,12 +11,13 @@ from dpmed_core.errors import CohortError, DpmedError
 from dpmed_core.explanations.attribution import attribution
 from dpmed_core.explanations.map_similarity import rank_correlation
 from dpmed_core.imaging.modality import Modality
-from dpmed_core.inference.requests import Explanation, InferenceRequest, PublicFeatures, UploadedCase
+from dpmed_core.inference.requests import AddedFeatures, Explanation, InferenceRequest, PublicFeatures, UploadedCase
 from dpmed_core.inference.status import Stage
 from dpmed_core.inference.store import Answer, InferenceRequests
 from dpmed_core.installation import Installation
 from dpmed_core.settings import Settings
 from dpmed_core.training.encoders.features import compute_features, public_features
+from dpmed_core.training.encoders.joined_features import joined_features
 from dpmed_core.training.fitted import FittedModel, StoredModel
 from dpmed_core.training.inference import rebuild
 from dpmed_core.training.session import Cancelled
@@ -46,6 +47,8 @@ def _answer(requests: InferenceRequests, name: str, request: InferenceRequest) -
         return explain(requests, name, request)
     if isinstance(request, UploadedCase):
         return score_uploaded(requests, name, request)
+    if isinstance(request, AddedFeatures):
+        return compute_added_features(requests, name, request)
     return compute_public_features(requests.installation, request)
 
 
@@ -99,6 +102,26 @@ def compute_public_features(installation: Installation, request: PublicFeatures)
     return {"n_cases": np.array(len(public_features(cohort, **folders)))}
 
 
+def compute_added_features(requests: InferenceRequests, name: str, request: AddedFeatures) -> Answer:
+    """The number `n_cases` of cases whose features by an added encoder are now stored with the cohort.
+
+    Raises:
+        EncoderError: the encoder is missing, or was changed.
+        Cancelled: the request was cancelled or has expired.
+    """
+    installation = requests.installation
+    cohort = installation.cohorts.load(request.cohort)
+    features = joined_features(
+        cohort,
+        request.encoder,
+        features_dir=installation.cohorts.features_dir(cohort.name),
+        encoders_dir=installation.settings.encoders_dir,
+        added_dir=installation.settings.added_encoders_dir,
+        progress=lambda done, total: _report(requests, name, done, total),
+    )
+    return {"n_cases": np.array(len(features))}
+
+
 def stored_image(cohort: Cohort, case_id: str) -> NDArray[np.generic]:
     """The stored image of a case, `[1, ...]`.
 
@@ -130,7 +153,7 @@ def _models(
     runs, settings = requests.installation.runs, requests.installation.settings
     for number, (run_id, _) in enumerate(models):
         _report(requests, name, number, len(models) + further)
-        yield rebuild(StoredModel(runs.result(run_id), runs.weights(run_id), settings.encoders_dir, modality))
+        yield rebuild(StoredModel(runs.result(run_id), runs.weights(run_id), settings.encoders_dir, modality, settings.added_encoders_dir))
     _report(requests, name, len(models), len(models) + further)
 
 

@@ -16,7 +16,7 @@ from dpmed_core.errors import DpmedError
 from dpmed_core.installation import Installation
 from dpmed_core.runs.plan import n_train_units
 from dpmed_core.runs.status import OPEN_STATES, RunState, RunStatus
-from dpmed_core.training.encoders.features import are_cached, public_features
+from dpmed_core.training.encoders.joined_features import joined_are_cached, joined_features
 from dpmed_core.training.privacy_units import training_units
 from dpmed_core.training.recipes.catalogue import PROBE
 from dpmed_core.training.recipes.train_probe import ProbePlan, accounted_steps, plan_probe, start_of, train_as_planned
@@ -26,9 +26,10 @@ from dpmed_core.training.spec import RunSpec
 
 def can_train_inline(installation: Installation, cohort: Cohort, specs: Sequence[RunSpec]) -> bool:
     """Whether all of `specs` can be trained here: they are of recipe `probe`, and the features it needs are cached."""
+    if not all(spec.recipe == PROBE.name and spec.recipe_version == PROBE.version for spec in specs):
+        return False
     folders = {"features_dir": installation.cohorts.features_dir(cohort.name), "encoders_dir": installation.settings.encoders_dir}
-    cached = are_cached(cohort.modality, **folders)
-    return cached and all(spec.recipe == PROBE.name and spec.recipe_version == PROBE.version for spec in specs)
+    return all(joined_are_cached(cohort.modality, encoder, **folders) for encoder in {spec.encoder for spec in specs} or {None})
 
 
 def train_inline(installation: Installation, cohort: Cohort, specs: Sequence[RunSpec]) -> list[RunStatus]:
@@ -39,7 +40,7 @@ def train_inline(installation: Installation, cohort: Cohort, specs: Sequence[Run
     Args:
         installation: where the runs are stored.
         cohort: the data.
-        specs: runs with the same cohort, split, unit and start.
+        specs: runs with the same cohort, split, unit, added encoder and start.
     """
     runs = installation.runs
     installation.ledger.ask(cohort, specs)
@@ -89,8 +90,12 @@ def _train(installation: Installation, cohort: Cohort, specs: list[RunSpec]) -> 
     begun = [(s, p, q) for s, p, q in zip(specs, plans, sessions, strict=True) if q.begin() and _planned(p, q)]
     if not begun:
         return
-    features = public_features(
-        cohort, features_dir=installation.cohorts.features_dir(cohort.name), encoders_dir=installation.settings.encoders_dir
+    features = joined_features(
+        cohort,
+        specs[0].encoder,
+        features_dir=installation.cohorts.features_dir(cohort.name),
+        encoders_dir=installation.settings.encoders_dir,
+        added_dir=installation.settings.added_encoders_dir,
     )
     for _, _, session in begun:
         session.charge_all()

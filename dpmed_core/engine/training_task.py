@@ -103,6 +103,7 @@ def train_with_recipe(installation: Installation, status: RunStatus, session: Tr
         encoders_dir=installation.settings.encoders_dir,
         calibrations_dir=installation.settings.calibrations_dir,
         starts=installation.starts,
+        added_dir=installation.settings.added_encoders_dir,
     )
 
 

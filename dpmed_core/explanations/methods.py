@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from dpmed_core.errors import SpecError
 from dpmed_core.training.recipes.catalogue import PROBE, SLICES
+from dpmed_core.training.spec import base_recipe
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ coefficients, and `slices` weighs the last feature maps of all slices by attenti
 
 def methods_of(recipe: str) -> list[MethodCard]:
     """The methods that apply to a recipe's models."""
-    return [card for card in METHODS.values() if not (recipe in NO_SINGLE_LAYER and card is GRAD_CAM)]
+    return [card for card in METHODS.values() if not (base_recipe(recipe) in NO_SINGLE_LAYER and card is GRAD_CAM)]
 
 
 def method_card(name: str) -> MethodCard:

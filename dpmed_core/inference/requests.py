@@ -59,9 +59,25 @@ class PublicFeatures:
     encoder: str
 
 
-InferenceRequest = Explanation | UploadedCase | PublicFeatures
-KINDS: dict[str, type[Explanation] | type[UploadedCase] | type[PublicFeatures]] = {
-    k.kind: k for k in (Explanation, UploadedCase, PublicFeatures)
+@dataclass(frozen=True)
+class AddedFeatures:
+    """An added encoder's features of all cases of a cohort, which are then stored with the cohort.
+
+    Attributes:
+        cohort: its name.
+        encoder: digest of the encoder.
+    """
+
+    kind: ClassVar[str] = "added-features"
+    is_kept: ClassVar[bool] = False
+
+    cohort: str
+    encoder: str
+
+
+InferenceRequest = Explanation | UploadedCase | PublicFeatures | AddedFeatures
+KINDS: dict[str, type[Explanation] | type[UploadedCase] | type[PublicFeatures] | type[AddedFeatures]] = {
+    k.kind: k for k in (Explanation, UploadedCase, PublicFeatures, AddedFeatures)
 }
 
 

@@ -21,15 +21,17 @@ class Provenance:
         spent: what was spent on the cohort's patients so far, in words.
         seal: of the ledger's last entry; it shows where a later ledger is an older copy. Empty where there is no entry.
         plans: what was planned; None where nobody asked.
+        encoders: one sentence on each added encoder that runs on the cohort read; foreign text.
     """
 
     spent: str
     seal: str
     plans: PlanRecord | None = None
+    encoders: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """The provenance in words."""
-        return [f"Spent on these patients so far: {self.spent}.", *([f"Ledger seal {self.seal}."] if self.seal else [])]
+        return [f"Spent on these patients so far: {self.spent}.", *([f"Ledger seal {self.seal}."] if self.seal else []), *self.encoders]
 
     def of_table(self, table: pd.DataFrame, look: Look) -> pd.DataFrame:
         """`table` with the seal in a column, and in another whether each row was planned.

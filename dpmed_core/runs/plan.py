@@ -7,7 +7,7 @@ from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, SHARES, assign_parts
 from dpmed_core.errors import SpecError
 from dpmed_core.phrases import counted
-from dpmed_core.training.recipes.catalogue import recipe_card, require_modality, require_start
+from dpmed_core.training.recipes.catalogue import recipe_card, refuse_encoder, require_modality, require_start
 from dpmed_core.training.result import RunResult
 from dpmed_core.training.spec import NOTHING_LEARNT, PrivacyTarget, PrivacyUnit, RunSpec, StartChoice, default_delta
 
@@ -34,6 +34,7 @@ def plan_runs(
     non_private: bool = True,
     n_splits: int = 1,
     start: StartChoice | None = None,
+    encoder: str | None = None,
 ) -> list[RunSpec]:
     """The runs of a grid, by split and seed; for each seed the non-private reference first, then the budgets in increasing order.
 
@@ -49,6 +50,7 @@ def plan_runs(
         non_private: whether to train the non-private references too.
         n_splits: random splits of the patients, the usual one first; each is trained on with every budget and seed.
         start: the public start, from `starts.choosing`; it is scored alone too, once a split, as epsilon 0.
+        encoder: digest of the added encoder whose features are joined to the public encoder's; None for none.
 
     Raises:
         SpecError: the grid is empty, a value cannot be trained, the recipe is for images of another modality, or the training part has
@@ -56,6 +58,7 @@ def plan_runs(
     """
     card = recipe_card(recipe)
     require_modality(card, cohort.modality)
+    refuse_encoder(recipe, encoder, cohort.modality)
     if not cohort.findings:
         raise SpecError(f"Cohort {cohort.name!r} has no findings to train on: import it again with a table of labels.")
     _refuse_blocked(cohort)
@@ -70,15 +73,22 @@ def plan_runs(
     require_start(card, start, alone[0] if alone else None)
     if not (targets or alone):
         raise SpecError("No epsilon was given: give at least one privacy budget.")
-    # A cohort with its source's own split has one split only, so no seed may make two runs on it look different.
-    splits = [None] if cohort.has_own_split else list(range(DEFAULT_SPLIT_SEED, DEFAULT_SPLIT_SEED + n_splits))
-    if cohort.has_own_split and n_splits > 1:
-        raise SpecError(f"Cohort {cohort.name!r} has its source's own split: it cannot be split again. Leave out the number of splits.")
+    splits = _splits(cohort, n_splits)
     # Seed by seed, so that a queue that is stopped half-way leaves complete comparisons of private and non-private runs.
     of_seed = [(seed, target) for seed in range(first_seed, first_seed + n_seeds) for target in targets]
     of_split = [*((first_seed, target) for target in alone), *of_seed]
     about = (card.name, card.version, unit)
-    return [RunSpec(cohort.fingerprint, split, *about, target, seed, start) for split in splits for seed, target in of_split]
+    return [RunSpec(cohort.fingerprint, split, *about, target, seed, encoder, start) for split in splits for seed, target in of_split]
+
+
+def _splits(cohort: Cohort, n_splits: int) -> list[int] | list[None]:
+    """The seeds of so many splits."""
+    # A cohort with its source's own split has one split only, so no seed may make two runs on it look different.
+    if not cohort.has_own_split:
+        return list(range(DEFAULT_SPLIT_SEED, DEFAULT_SPLIT_SEED + n_splits))
+    if n_splits > 1:
+        raise SpecError(f"Cohort {cohort.name!r} has its source's own split: it cannot be split again. Leave out the number of splits.")
+    return [None]
 
 
 def _targets(epsilons: Sequence[float], delta: float, *, non_private: bool) -> list[PrivacyTarget | None]:

@@ -135,7 +135,7 @@ class RunStatus:
 
     def to_fields(self) -> dict[str, object]:
         """The status as plain values for JSON; a non-private run's epsilon is null."""
-        spec = asdict(self.spec)
+        spec = asdict(self.spec)  # unused optional fields too: every run has the same keys
         privacy = spec.pop("privacy") or {"epsilon": None, "delta": None}
         about = {"run_id": self.run_id, "cohort": self.cohort_name, "asked_at": self.asked_at}
         return {**about, **spec, **privacy, **asdict(self.progress), "seconds_without_progress": self.seconds_without_progress}

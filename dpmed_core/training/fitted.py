@@ -25,12 +25,14 @@ class StoredModel:
         weights: tensors by name.
         encoders_dir: folder of the public encoders.
         modality: modality of the cohort's images.
+        added_dir: folder of the added encoders; None for that of the public ones.
     """
 
     result: RunResult
     weights: Mapping[str, np.ndarray] = field(repr=False)
     encoders_dir: Path
     modality: Modality
+    added_dir: Path | None = None
 
     @property
     def spec(self) -> RunSpec:

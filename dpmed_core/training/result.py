@@ -121,7 +121,7 @@ class RunResult:
 
     def to_fields(self) -> dict[str, object]:
         """The result as plain values for JSON."""
-        return asdict(self)
+        return {**asdict(self), "spec": self.spec.to_fields()}
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> "RunResult":

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any
 
@@ -15,6 +15,10 @@ class PrivacyUnit(StrEnum):
 
     PATIENT = "patient"
     IMAGE = "image"
+
+
+SHOWN_DIGITS = 12
+"""Digits of a digest that `RunSpec.variant` shows."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +77,6 @@ class StartChoice:
         return cls(fields["name"], fields["digest"], tuple((own, public) for own, public in fields["findings"]))
 
 
-ABSENT_IF_NONE = ("start",)
-"""Fields of a specification that its text leaves out where they are None."""
-
-
 @dataclass(frozen=True)
 class RunSpec:
     """What a training run is asked for; runs with equal specifications are the same run.
@@ -89,7 +89,11 @@ class RunSpec:
         unit: what is sampled, averaged and (in private runs) clipped and protected as one.
         privacy: the privacy target; None trains the non-private reference model.
         seed: labels a training run among those that ask for the same, and fixes public choices (initial weights); never noise or sampling.
+        encoder: digest of the added encoder whose features are joined to the public encoder's; None for none.
         start: the public start; None to start from scratch.
+
+    Fields with a default came later than stored runs. Where such a field is None it stands in no text (`to_fields`), so that a run that
+    does not use it has the name that it always had.
     """
 
     cohort_fingerprint: str
@@ -99,14 +103,29 @@ class RunSpec:
     unit: PrivacyUnit
     privacy: PrivacyTarget | None
     seed: int
+    encoder: str | None = None
     start: StartChoice | None = None
+
+    @property
+    def variant(self) -> str:
+        """The recipe with its added encoder: models of two variants are different models, which are never averaged or compared as one.
+
+        Models from another public start are so too, but are other tables (`evaluation.scores.scored_runs`).
+
+        >>> RunSpec("f", 0, "probe", 3, PrivacyUnit.PATIENT, None, 0, encoder="0123456789abcdef").variant
+        'probe+encoder-0123456789ab'
+        """
+        return variant_name(self.recipe, **({"encoder": self.encoder} if self.encoder is not None else {}))
+
+    def to_fields(self) -> dict[str, object]:
+        """The specification as plain values for JSON, without optional fields that are not used."""
+        unused = {field.name for field in fields(self) if field.default is None and getattr(self, field.name) is None}
+        return {name: value for name, value in asdict(self).items() if name not in unused}
 
     def canonical_json(self) -> str:
         """The specification as JSON; equal specifications give equal texts, from which run_ids are derived."""
         # Stored runs are found by a hash of this text: another order or spacing would orphan them.
-        # What is absent stays out of it, so that runs keep the names that they had before there was such a field.
-        fields = {name: value for name, value in asdict(self).items() if name not in ABSENT_IF_NONE or value is not None}
-        return json.dumps(fields, sort_keys=True, separators=(",", ":"))
+        return json.dumps(self.to_fields(), sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> "RunSpec":
@@ -120,6 +139,20 @@ class RunSpec:
             privacy=PrivacyTarget(**privacy) if privacy else None,
             start=StartChoice.from_fields(start) if start else None,
         )
+
+
+def variant_name(recipe: str, **optional: object) -> str:
+    """The name of a recipe with optional fields of a specification; see `RunSpec.variant`."""
+    return "+".join([recipe, *(f"{name}-{str(value)[:SHOWN_DIGITS]}" for name, value in optional.items())])
+
+
+def base_recipe(variant: str) -> str:
+    """The recipe of a variant.
+
+    >>> base_recipe("probe+encoder-0123456789ab")
+    'probe'
+    """
+    return variant.split("+", 1)[0]
 
 
 def default_delta(n_units: int) -> float:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dpmed_core.cohort.schema import Cohort, Split
 from dpmed_core.errors import SpecError
-from dpmed_core.training.recipes.catalogue import PROBE, recipe_card, require_modality, require_start
+from dpmed_core.training.recipes.catalogue import PROBE, recipe_card, refuse_encoder, require_modality, require_start
 from dpmed_core.training.recipes.networks import NETWORKS
 from dpmed_core.training.recipes.train_network import train_network
 from dpmed_core.training.recipes.train_probe import train_probe
@@ -29,7 +29,8 @@ def train(
     features_dir: Path,
     encoders_dir: Path,
     calibrations_dir: Path | None,
-    starts: StartStore,
+    starts: StartStore | None = None,
+    added_dir: Path | None = None,
 ) -> TrainedModel:
     """The model that `spec` asks for, trained on the training part of `cohort`.
 
@@ -41,9 +42,11 @@ def train(
         features_dir: cache of the cohort's public features.
         encoders_dir: folder of the public encoders.
         calibrations_dir: cache of calibrated noise multipliers; None for no cache.
-        starts: the public starts.
+        starts: the public starts; needed for a run that begins at one.
+        added_dir: folder of the added encoders; None for that of the public ones.
 
     Raises:
+        EncoderError: the added encoder that the run names is missing, or was changed.
         SpecError: the recipe is unknown, of another version, or for another modality, or takes no public start; the start is gone or
             damaged; or the privacy target cannot be met.
         Cancelled: the session was asked to stop.
@@ -54,8 +57,10 @@ def train(
         raise SpecError(f"Recipe {card.name} is at version {card.version}, the run asks for {spec.recipe_version}: request the run again.")
     require_modality(card, cohort.modality)
     require_start(card, spec.start, spec.privacy)
+    refuse_encoder(spec.recipe, spec.encoder, cohort.modality)
     if spec.recipe == PROBE.name:
-        return train_probe(spec, cohort, split, session=session, features_dir=features_dir, encoders_dir=encoders_dir, starts=starts)
+        folders = {"features_dir": features_dir, "encoders_dir": encoders_dir}
+        return train_probe(spec, cohort, split, session=session, starts=starts, added_dir=added_dir, **folders)
     recipe = NETWORKS[spec.recipe]
     model = train_network(recipe, spec, cohort, split, session=session, encoders_dir=encoders_dir, calibrations_dir=calibrations_dir)
     return with_accountant_note(model)

@@ -13,6 +13,7 @@ from dpmed_core.installation import Installation
 from dpmed_core.settings import Settings, load_settings
 from tests.damage import ANY
 from tests.small_runs import cohort, installation, settings, spec, trainer
+from tests.training.encoders import made_up_encoder
 
 __all__ = ["cohort", "installation", "settings", "spec", "trainer"]
 
@@ -69,6 +70,14 @@ def test_one_bit_of_an_image_is_found(settings, asked):
     content[-1] ^= 1
     path.write_bytes(bytes(content))
     assert "not the ones that were imported" in wrong(settings)["cohort images"]
+
+
+@pytest.mark.parametrize("file", ["weights.safetensors", "reduction.safetensors", "card.json", "digest"])
+def test_a_damaged_added_encoder_is_named(settings, asked, installation, tmp_path, file):
+    made_up_encoder.add(installation.encoders.root, made_up_encoder.write_weights(tmp_path))
+    assert wrong(settings) == {}
+    ANY["truncated"](path := installation.encoders.root / "made-up" / file, path)
+    assert file in wrong(settings)["encoder made-up"]
 
 
 @pytest.mark.parametrize("key", [None, b"short", bytes(32)])

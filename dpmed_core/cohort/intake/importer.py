@@ -108,6 +108,7 @@ def import_source(
             report=read.report,
             patients_known=source.patients_known,
             persons=read.identified or persons_of_images(read.cases["patient_id"], map(bytes, read.digests), key=store.key),
+            source=source.kind,
         )
     return read.report
 

@@ -1,7 +1,7 @@
 """The catalogue of adapters."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from dpmed_core.cohort.sources.chexpert import read_chexpert
 from dpmed_core.cohort.sources.dicom_folder import read_dicom_folder
@@ -45,7 +45,7 @@ def open_source(kind: str, request: ImportRequest) -> Source:
     if not request.path.exists() and kind != MANIFEST:
         raise CohortError(f"PATH does not exist: give {ADAPTERS[kind].path_is}.")
     _refuse_unused(kind, request)
-    return ADAPTERS[kind].read(request)
+    return replace(ADAPTERS[kind].read(request), kind=kind)
 
 
 def _refuse_unused(kind: str, request: ImportRequest) -> None:

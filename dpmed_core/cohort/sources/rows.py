@@ -60,6 +60,7 @@ class Source:
         comorbidities: columns of `SourceRow.values` that describe the patient.
         patients_known: False if the source does not say which images are one patient's.
         notes: what the user should know about this source, one sentence each, for the import report.
+        kind: the adapter that read it; empty where none did.
     """
 
     rows: Iterable[SourceRow] = field(repr=False)
@@ -67,6 +68,7 @@ class Source:
     comorbidities: tuple[str, ...] = ()
     patients_known: bool = True
     notes: tuple[str, ...] = ()
+    kind: str = ""
 
 
 def parse_row(

@@ -19,7 +19,7 @@ from dpmed_core.evaluation.scores.grouping import EVERYBODY
 from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN, check_margin
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.training.recipes.catalogue import PROBE
-from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit
+from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, base_recipe
 
 PLAN_COLUMNS = (
     "finding",
@@ -94,7 +94,7 @@ class PlanRequest:
     """What is planned.
 
     Attributes:
-        recipe: name.
+        recipe: name, or with an added encoder the name of that variant.
         unit: of privacy.
         targets: budgets, with their deltas.
         n_trainings: of each budget, and of the reference.
@@ -260,7 +260,7 @@ class _Planner:
             groups=(self.sizes[finding_index][group],),
             reference=expected.reference,
             private=expected.reference,
-            prior=law.training_prior(units, expected, reference_varies=self.request.recipe != PROBE.name),
+            prior=law.training_prior(units, expected, reference_varies=base_recipe(self.request.recipe) != PROBE.name),
             level=LEVEL / self.comparisons(group == 0),
         )
 

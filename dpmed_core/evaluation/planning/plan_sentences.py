@@ -9,6 +9,7 @@ from dpmed_core.evaluation.scores.grouping import EVERYBODY
 from dpmed_core.evaluation.statistics.power import POWER
 from dpmed_core.phrases import counted, delta_text, epsilon_text
 from dpmed_core.training.recipes.catalogue import PROBE
+from dpmed_core.training.spec import base_recipe
 
 
 def plan_sentence(rows: pd.DataFrame, findings: Sequence[str]) -> str:
@@ -51,4 +52,4 @@ def splits_sentence(rows: pd.DataFrame) -> str:
 def accountant_of(recipe: str) -> str:
     """Which accountant the epsilons of a recipe will be by, as a phrase."""
     # A network's accountant is chosen when its steps are planned, which needs torch.
-    return "analytic-gaussian accountant" if recipe == PROBE.name else "PRV accountant, or RDP where that takes too long"
+    return "analytic-gaussian accountant" if base_recipe(recipe) == PROBE.name else "PRV accountant, or RDP where that takes too long"

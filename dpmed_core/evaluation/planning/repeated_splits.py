@@ -8,7 +8,7 @@ from dpmed_core.evaluation.planning.comparison import Comparison
 from dpmed_core.evaluation.tables.over_splits import TEST_TO_TRAIN
 from dpmed_core.training.accounting.gaussian_dp import gaussian_epsilon, gaussian_mu
 from dpmed_core.training.recipes.catalogue import PROBE
-from dpmed_core.training.spec import PrivacyTarget
+from dpmed_core.training.spec import PrivacyTarget, base_recipe
 
 N_SPLITS = 10
 """Splits that are offered: with more the corrected variance hardly falls, and each spends."""
@@ -43,7 +43,7 @@ def splits_advice(comparison: Comparison, one_split: float | None, *, recipe: st
     """
     loss = comparison.detectable_over_splits(N_SPLITS, test_to_train=TEST_TO_TRAIN).loss
     worth = loss is not None and (one_split is None or loss <= WORTH * one_split)
-    return SplitsAdvice(loss, composed_epsilon(target, N_SPLITS) if recipe == PROBE.name else None, worth)
+    return SplitsAdvice(loss, composed_epsilon(target, N_SPLITS) if base_recipe(recipe) == PROBE.name else None, worth)
 
 
 @lru_cache(maxsize=256)

@@ -104,7 +104,7 @@ def read_scores(
     test, validation = (tuple(_panels(read, cohort, part)) for part in (Part.TEST, Part.VALIDATION))
     superseded = tuple(status.run_id for status in superseded_runs(runs, cohort, recipe=recipe, start=start))
     unreadable = (run for run in runs.unreadable() if run.may_be_on(cohort.fingerprint))
-    unreadable = (run for run in unreadable if run.spec is None or recipe in (None, run.spec.recipe))
+    unreadable = (run for run in unreadable if run.spec is None or recipe in (None, run.spec.variant))
     return Scores(test, validation, tuple(damaged), superseded, unreadable=tuple(unreadable))
 
 

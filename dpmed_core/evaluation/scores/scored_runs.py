@@ -26,6 +26,7 @@ def finished_runs(
 ) -> list[RunStatus]:
     """The finished runs on the data of `cohort`, of each recipe's newest version, in the order in which they were requested.
 
+    With an added encoder a recipe is another one here and in every table (`RunSpec.variant`).
     Two versions of a recipe train different models, so their runs are not averaged; those left out are `superseded_runs`. Runs on other
     splits have other test patients, who were others' training patients: `split_seed` names the split, None all of them. Nor are runs
     averaged that begin elsewhere: `start` names the public start, None those from scratch.
@@ -58,10 +59,10 @@ def _by_newness(runs: RunStore, cohort: Cohort, recipe: str | None, start: str |
     begun = [s for s in _all_finished(runs, cohort, recipe) if (s.spec.start.name if s.spec.start else None) == start]
     newest: dict[str, int] = {}
     for status in begun:
-        newest[status.spec.recipe] = max(status.spec.recipe_version, newest.get(status.spec.recipe, 0))
-    of_version = [s for s in begun if s.spec.recipe_version == newest[s.spec.recipe]]
-    last = {s.spec.recipe: s.spec.start for s in of_version}  # the last one asked for
-    counted = [s for s in of_version if s.spec.start == last[s.spec.recipe]]
+        newest[status.spec.variant] = max(status.spec.recipe_version, newest.get(status.spec.variant, 0))
+    of_version = [s for s in begun if s.spec.recipe_version == newest[s.spec.variant]]
+    last = {s.spec.variant: s.spec.start for s in of_version}  # the last one asked for
+    counted = [s for s in of_version if s.spec.start == last[s.spec.variant]]
     kept = {s.run_id for s in counted}
     return counted, [s for s in begun if s.run_id not in kept]
 
@@ -70,7 +71,7 @@ def _all_finished(runs: RunStore, cohort: Cohort, recipe: str | None) -> list[Ru
     return [
         status
         for status in runs.of_cohort(cohort.fingerprint)
-        if status.state == RunState.FINISHED and recipe in (None, status.spec.recipe)
+        if status.state == RunState.FINISHED and recipe in (None, status.spec.variant)
     ]
 
 
@@ -83,7 +84,7 @@ def run_facts(runs: RunStore, status: RunStatus) -> dict[str, Any]:
     guarantee = runs.result(status.run_id).guarantee
     return {
         "run_id": status.run_id,
-        "recipe": status.spec.recipe,
+        "recipe": status.spec.variant,
         "epsilon": status.spec.privacy.epsilon if status.spec.privacy else math.nan,
         "epsilon_spent": guarantee.epsilon if guarantee else math.nan,
         "delta": guarantee.delta if guarantee else math.nan,

@@ -28,9 +28,9 @@ def default_plan(cohort: Cohort, specs: Sequence[RunSpec] = ()) -> AnalysisPlan:
     attributes, models = [*ATTRIBUTES, *cohort.comorbidities], {}
     if specs:
         first = specs[0]
-        alike = [spec for spec in specs if (spec.recipe, spec.unit) == (first.recipe, first.unit)]
+        alike = [spec for spec in specs if (spec.variant, spec.unit) == (first.variant, first.unit)]
         epsilons = {spec.privacy.epsilon for spec in alike if spec.privacy and not spec.privacy.learns_nothing}
-        models = {"recipe": first.recipe, "unit": first.unit.value, "epsilons": epsilons, "n_seeds": len({spec.seed for spec in alike})}
+        models = {"recipe": first.variant, "unit": first.unit.value, "epsilons": epsilons, "n_seeds": len({spec.seed for spec in alike})}
     return AnalysisPlan.of(attributes, cohort.findings, DEFAULT_MARGIN, **models)
 
 

@@ -276,6 +276,7 @@ def _card(run_id: str, spec: RunSpec, own: str, says: str, seal: str, name: str,
     return f"""# Model card
 
 - Run: {run_id}, recipe {spec.recipe} version {spec.recipe_version}, seed {spec.seed}
+- Added encoder, without which the model scores no case: {f"the one with the digest {spec.encoder}" if spec.encoder else "none"}
 - This model alone: {own}
 - This release: {says}
 - Covered: the patients it was trained on. Not covered: patients for validation and test, on whom thresholds and accuracy were measured.

@@ -12,6 +12,9 @@ NAMES = {Modality.RADIOGRAPH: "chest-phantom-v3", Modality.CT: "abdomen-phantom-
 COMPONENTS = {"narrow": 32, "wide": 64, "scattering": 256}
 """Leading principal components of each kind of feature, over public images, in the order in which they are stored."""
 
+ADDED, ADDED_COMPONENTS = "added", 128
+"""The kind of feature of an encoder that a user added, and the most components that are kept of it; stored behind the others."""
+
 
 @dataclass(frozen=True)
 class EncoderCard:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from dpmed_core.training.encoders.card import COMPONENTS
+from dpmed_core.training.encoders.card import ADDED, COMPONENTS
 
 Features = NDArray[np.float32]
 SMALLEST_NORM = 1e-3
@@ -16,12 +16,13 @@ def leading_components(features: NDArray[np.float32], components: Mapping[str, i
     """The leading components of each kind of feature, each kind at the same norm and all together at norm 1.
 
     Args:
-        features: `[n, sum of COMPONENTS]`, the kinds one after another.
-        components: how many of each kind.
+        features: `[n, sum of COMPONENTS]`, the kinds one after another; behind them those of an added encoder.
+        components: how many of each kind; of an added encoder where it is named.
     """
     # The first column of each kind.
-    begins = dict(zip(COMPONENTS, np.cumsum([0, *COMPONENTS.values()])[:-1], strict=True))
-    kinds = [unit_norm(features[:, begins[kind] : begins[kind] + components[kind]]) for kind in COMPONENTS]
+    begins = dict(zip((*COMPONENTS, ADDED), np.cumsum([0, *COMPONENTS.values()]), strict=True))
+    read = (*COMPONENTS, *([ADDED] if ADDED in components else []))
+    kinds = [unit_norm(features[:, begins[kind] : begins[kind] + components[kind]]) for kind in read]
     return np.concatenate(kinds, axis=1) * np.float32(len(kinds) ** -0.5)
 
 

@@ -1,5 +1,6 @@
 """Public features of a cohort's images, computed once and cached beside the cohort; torch is loaded only to compute them."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from dpmed_core.errors import CohortError
 from dpmed_core.files import make_way, replacing, unchanged_digest
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.training.encoders.card import read_card
+from dpmed_core.training.encoders.components import Features
 
 if TYPE_CHECKING:
     from dpmed_core.training.encoders.radiograph_encoder import PublicEncoder
@@ -34,18 +36,33 @@ def public_features(cohort: Cohort, *, features_dir: Path, encoders_dir: Path) -
         SettingsError: the encoder is missing or not known to be public.
     """
     cached = _cache(features_dir, encoders_dir, cohort.modality)
-    features_dir.mkdir(parents=True, exist_ok=True)
+    return cached_or_computed(cached, lambda: compute_features(cohort.images, cohort.modality, encoders_dir))
+
+
+def cached_or_computed(cached: Path, compute: Callable[[], Features]) -> Features:
+    """The features in the file `cached`, memory-mapped, after they were computed and written there if they are not.
+
+    Raises:
+        CohortError: they were removed or damaged as soon as they were written.
+    """
+    cached.parent.mkdir(parents=True, exist_ok=True)
     # Pages, engine and commands may ask at the same time; only one computes, and a half-written file is never seen.
-    with FileLock(features_dir / ".computing.lock"):
+    with FileLock(cached.parent / ".computing.lock"):
         if _read(cached) is None:
-            features = compute_features(cohort.images, cohort.modality, encoders_dir)
+            features = compute()
             for path in (cached, _digest_of(cached)):
                 make_way(path)
             with replacing(cached) as draft, draft.open("wb") as file:
                 np.save(file, features)
             with replacing(_digest_of(cached)) as draft:
                 draft.write_text(unchanged_digest(cached))
-    return cached_features(cohort.modality, features_dir=features_dir, encoders_dir=encoders_dir)
+    return _whole(_read(cached))
+
+
+def remove_cached(cached: Path) -> None:
+    """Remove a file of the cache and its digest, if they are there."""
+    for path in (cached, _digest_of(cached)):
+        path.unlink(missing_ok=True)
 
 
 def cached_features(modality: Modality, *, features_dir: Path, encoders_dir: Path) -> NDArray[np.float32]:
@@ -54,7 +71,11 @@ def cached_features(modality: Modality, *, features_dir: Path, encoders_dir: Pat
     Raises:
         CohortError: they are not in the cache, or damaged there.
     """
-    if (features := _read(_cache(features_dir, encoders_dir, modality))) is None:
+    return _whole(_read(_cache(features_dir, encoders_dir, modality)))
+
+
+def _whole(features: Features | None) -> Features:
+    if features is None:
         raise CohortError("The features of this cohort were removed or damaged meanwhile: try again, which computes them anew.")
     return features
 
@@ -87,8 +108,23 @@ def compute_features(images: NDArray[np.generic], modality: Modality, encoders_d
         SettingsError: the encoder is missing or not known to be public.
     """
     encoder, size = _encoder(encoders_dir, modality, read_card(encoders_dir, modality).version), BATCH_SIZE[modality]
-    batches = [images[start : start + size] for start in range(0, len(images), size)]
-    return np.concatenate([encoder.features(_padded(batch, size))[: len(batch)] for batch in batches])
+    return in_batches(encoder.features, images, size)
+
+
+def in_batches(
+    features_of: Callable[[NDArray[np.generic]], Features],
+    images: NDArray[np.generic],
+    size: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> Features:
+    """Features of `images`, in batches that are all of one `size`; `progress` is called with the images done and their total."""
+    parts = []
+    for start in range(0, len(images), size):
+        if progress is not None:
+            progress(start, len(images))
+        batch = images[start : start + size]
+        parts.append(features_of(_padded(batch, size))[: len(batch)])
+    return np.concatenate(parts)
 
 
 def _padded(images: NDArray[np.generic], n: int) -> NDArray[np.generic]:
@@ -107,7 +143,12 @@ def _encoder(encoders_dir: Path, modality: Modality, version: str) -> "PublicEnc
 
 def are_cached(modality: Modality, *, features_dir: Path, encoders_dir: Path) -> bool:
     """Whether the features of a cohort of `modality` are in the cache."""
-    return _read(_cache(features_dir, encoders_dir, modality)) is not None
+    return is_cached(_cache(features_dir, encoders_dir, modality))
+
+
+def is_cached(cached: Path) -> bool:
+    """Whether a file of the cache holds features, whole."""
+    return _read(cached) is not None
 
 
 def _cache(features_dir: Path, encoders_dir: Path, modality: Modality) -> Path:

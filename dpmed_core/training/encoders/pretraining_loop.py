@@ -50,7 +50,7 @@ def fit(network: Trained, loss_on: Callable[[Tensor], Tensor], *, n_images: int,
     return network.eval()
 
 
-def reduction_of(name: str, raw: Tensor, targets: Tensor | None = None) -> dict[str, Tensor]:
+def reduction_of(name: str, raw: Tensor, targets: Tensor | None = None, *, n_components: int | None = None) -> dict[str, Tensor]:
     """The reduction of one kind of feature: mean, scale, basis and spread, as `radiograph_encoder.reduce_by` applies them.
 
     The basis consists of directions that predict `targets`, if there are any, and then of principal components. All of it comes from public
@@ -60,11 +60,13 @@ def reduction_of(name: str, raw: Tensor, targets: Tensor | None = None) -> dict[
         name: the kind of feature.
         raw: its features of public images, `[n, n_raw]`.
         targets: known facts of those images, `[n, n_targets]`.
+        n_components: directions to keep; None for those that `COMPONENTS` gives the kind.
     """
+    kept = COMPONENTS[name] if n_components is None else n_components
     mean, scale = raw.mean(0), raw.std(0) + 1e-2  # a feature that hardly varies over public images is not amplified
     standard = ((raw - mean) / scale).clamp(-LARGEST_DEVIATION, LARGEST_DEVIATION)
     first = ridge_directions(standard, targets) if targets is not None else standard.new_zeros(raw.shape[1], 0)
-    _, singular, components = torch.pca_lowrank(standard, q=COMPONENTS[name] - first.shape[1], center=True, niter=4)
+    _, singular, components = torch.pca_lowrank(standard, q=kept - first.shape[1], center=True, niter=4)
     basis = torch.cat([first, components], dim=1)
     # A component is divided by the square root of its standard deviation: leading ones keep more weight, but not all of it.
     spread = torch.cat([first.new_ones(first.shape[1]) / TARGET_SPREAD, (singular / len(standard) ** 0.5).clamp(min=1e-3).sqrt()])

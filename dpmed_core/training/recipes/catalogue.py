@@ -130,6 +130,16 @@ def require_start(card: RecipeCard, start: StartChoice | None, privacy: PrivacyT
         raise SpecError("At epsilon 0 nothing can be learnt from the cohort, so that it needs a public start: give one with --start.")
 
 
+def refuse_encoder(recipe: str, encoder: str | None, modality: Modality) -> None:
+    """Refuse an added encoder where it would not be read.
+
+    Raises:
+        SpecError: names the recipe and the modality that take one.
+    """
+    if encoder is not None and (recipe != PROBE.name or modality is not Modality.RADIOGRAPH):
+        raise SpecError(f"An added encoder is read by recipe {PROBE.name} on radiographs alone: leave it out, or choose that recipe.")
+
+
 def require_modality(card: RecipeCard, modality: Modality) -> None:
     """Refuse a cohort of a `modality` that `card` does not take.
 

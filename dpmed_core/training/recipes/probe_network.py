@@ -1,49 +1,55 @@
 """Recipe `probe` as one differentiable network, from an image's pixels through the public encoder to the private head's logits."""
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dpmed_core.imaging.modality import Modality
-from dpmed_core.training.encoders.card import COMPONENTS
+from dpmed_core.training.encoders.added.network import load_added, stored_tensor
+from dpmed_core.training.encoders.added.store import AddedEncoders
+from dpmed_core.training.encoders.card import ADDED, ADDED_COMPONENTS, COMPONENTS
 from dpmed_core.training.encoders.components import SMALLEST_NORM
-from dpmed_core.training.encoders.radiograph_encoder import PublicEncoder, load_encoder
-from dpmed_core.training.fitted import Explainable
+from dpmed_core.training.encoders.network_input import IMAGE_SIDE
+from dpmed_core.training.encoders.radiograph_encoder import load_encoder
+from dpmed_core.training.fitted import Explainable, StoredModel
 from dpmed_core.training.recipes.head import Head
 from dpmed_core.training.starts.public_head import PublicHead
 
 
 class ProbeNetwork(nn.Module):
-    """The public encoder and a head on its leading components.
+    """The encoders and a head on their leading components.
 
     Its logits are those of `Head.probabilities` on `features.leading_components`, to rounding.
     """
 
-    def __init__(self, encoder: PublicEncoder, components: Mapping[str, int], head: Head, start: PublicHead | None = None) -> None:
+    def __init__(
+        self,
+        features: Callable[[Tensor], Tensor],
+        networks: Mapping[str, nn.Module],
+        components: Mapping[str, int],
+        head: Head,
+        start: PublicHead | None = None,
+    ) -> None:
         super().__init__()
         self.start = {name: torch.from_numpy(array).float() for name, array in start.to_tensors().items()} if start else None
         self.own = torch.from_numpy(np.array(head.own)).float() if head.own is not None else None
-        self.encoder, self.components = encoder, dict(components)
+        self.features, self.components = features, dict(components)
         # As a submodule, so that explanation methods find the encoder's layers.
-        self.networks = nn.ModuleDict(encoder.networks)
+        self.networks = nn.ModuleDict(networks)
         self.centre, self.weights, self.offset = (torch.from_numpy(np.array(a)).float() for a in (head.centre, head.weights, head.offset))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Logits `[n, n_findings]` for the encoder's input `[n, 1, *positions]`."""
-        features = self.encoder.of_inputs(inputs)
+        """Logits `[n, n_findings]` for the input `[n, 1, *positions]`."""
+        features = self.features(inputs)
         logits = _linear(_leading_components(features, self.components), self.centre, self.weights) + self.offset
         return logits + self.own * self._own_features(features) if self.start and self.own is not None else logits
 
     def _own_features(self, features: Tensor) -> Tensor:
         """`PublicHead.own_features` in PyTorch."""
         assert self.start is not None
-        spread, logits = (
-            self.start["spread"],
-            _linear(_leading_components(features, COMPONENTS), self.start["centre"], self.start["weights"]),
-        )
+        spread, read = self.start["spread"], _leading_components(features, COMPONENTS)
+        logits = _linear(read, self.start["centre"], self.start["weights"])
         scaled = (logits - self.start["zero"]) / (2 * torch.where(spread > 0, spread, torch.ones_like(spread)))
         return torch.where(spread > 0, torch.tanh(scaled), torch.zeros_like(scaled))
 
@@ -56,21 +62,31 @@ def _linear(features: Tensor, centre: Tensor, weights: Tensor) -> Tensor:
 
 
 def _leading_components(features: Tensor, components: Mapping[str, int]) -> Tensor:
-    """`features.leading_components` in PyTorch."""
+    """`components.leading_components` in PyTorch."""
     kinds, begin = [], 0
-    for kind, most in COMPONENTS.items():
-        kinds.append(nn.functional.normalize(features[:, begin : begin + components[kind]], dim=1))
+    for kind, most in {**COMPONENTS, ADDED: ADDED_COMPONENTS}.items():
+        if kind in components:
+            kinds.append(nn.functional.normalize(features[:, begin : begin + components[kind]], dim=1))
         begin += most
     leading: Tensor = torch.cat(kinds, dim=1) * float(len(kinds) ** -0.5)
     return leading
 
 
-def explainable_probe(
-    encoders_dir: Path, modality: Modality, components: Mapping[str, int], head: Head, start: PublicHead | None = None
-) -> Explainable:
-    """A head with its encoder; without a layer for Grad-CAM, since the head reads several layers of two networks and scattering besides."""
-    encoder = load_encoder(encoders_dir, modality)
-    return Explainable(ProbeNetwork(encoder, components, head, start).eval(), encoder.to_input, cam_layer=None)
+def explainable_probe(stored: StoredModel, components: Mapping[str, int], head: Head, start: PublicHead | None = None) -> Explainable:
+    """A head with its encoders; without a layer for Grad-CAM, since the head reads several layers of networks and scattering besides."""
+    encoder = load_encoder(stored.encoders_dir, stored.modality)
+    if stored.spec.encoder is None:
+        network = ProbeNetwork(encoder.of_inputs, encoder.networks, components, head, start)
+        return Explainable(network.eval(), encoder.to_input, cam_layer=None)
+    added = load_added(AddedEncoders(stored.added_dir or stored.encoders_dir).with_digest(stored.spec.encoder))
+
+    def features(inputs: Tensor) -> Tensor:
+        own = nn.functional.interpolate(inputs, size=(IMAGE_SIDE, IMAGE_SIDE), mode="area") if inputs.shape[-1] != IMAGE_SIDE else inputs
+        return torch.cat([encoder.of_inputs(own), added.of_inputs(inputs)], dim=1)
+
+    # The input is the radiograph as it is stored: the added encoder sees more of it than the public one.
+    networks = {**encoder.networks, ADDED: added.pooled.network}
+    return Explainable(ProbeNetwork(features, networks, components, head, start).eval(), stored_tensor, cam_layer=None)
 
 
 def random_head(head: Head, seed: int) -> Head:

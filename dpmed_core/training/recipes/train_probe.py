@@ -23,9 +23,11 @@ from dpmed_core.training.accounting.gaussian_dp import gaussian_mu
 from dpmed_core.training.dpsgd.secure_random import SecureRandom
 from dpmed_core.training.encoders.card import COMPONENTS
 from dpmed_core.training.encoders.components import leading_components
-from dpmed_core.training.encoders.features import compute_features, public_features
+from dpmed_core.training.encoders.features import compute_features
+from dpmed_core.training.encoders.joined_features import compute_joined, joined_features
 from dpmed_core.training.fitted import Explainable, FittedModel, StoredModel
 from dpmed_core.training.privacy_units import training_units
+from dpmed_core.training.recipes.added_components import with_added
 from dpmed_core.training.recipes.head import Head
 from dpmed_core.training.recipes.linear_head import head_data, train_heads
 from dpmed_core.training.recipes.probe_settings import (
@@ -72,14 +74,16 @@ def train_probe(
     session: TrainingSession,
     features_dir: Path,
     encoders_dir: Path,
-    starts: StartStore,
+    starts: StartStore | None = None,
+    added_dir: Path | None = None,
 ) -> TrainedModel:
     """The head that `spec` asks for, trained privately or not; see `train.train` for the arguments."""
     units = training_units(cohort, split, spec.unit)
     plan = plan_probe(spec, n_units=len(units), n_findings=len(cohort.findings))
     session.plan(plan.guarantee, accounted_steps(plan))
     session.step(0, accounted_steps(plan))  # here and below: features may take minutes to compute, and a user may cancel meanwhile
-    features = public_features(cohort, features_dir=features_dir, encoders_dir=encoders_dir)
+    folders = {"features_dir": features_dir, "encoders_dir": encoders_dir, "added_dir": added_dir or encoders_dir}
+    features = joined_features(cohort, spec.encoder, **folders, progress=lambda *_: session.step(0, accounted_steps(plan)))
     session.step(0, accounted_steps(plan))
     session.charge_all()  # all steps are taken at once and no checkpoint is kept
     start = start_of(spec, cohort, starts)
@@ -110,9 +114,12 @@ def plan_probe(spec: RunSpec, *, n_units: int, n_findings: int) -> ProbePlan:
 
 def components_of(spec: RunSpec, *, n_units: int, n_findings: int) -> tuple[tuple[str, int], ...]:
     """The components that a run's head reads, from its specification and public counts; all of them without privacy."""
-    if spec.privacy is None or spec.privacy.learns_nothing:
+    if spec.privacy is not None and spec.privacy.learns_nothing:
         return tuple(COMPONENTS.items())
-    return components_for(signal_to_noise(gaussian_mu(spec.privacy), n_units=n_units, n_findings=n_findings))
+    if spec.privacy is None:
+        return with_added(tuple(COMPONENTS.items()), spec.encoder, math.inf)
+    ratio = signal_to_noise(gaussian_mu(spec.privacy), n_units=n_units, n_findings=n_findings)
+    return with_added(components_for(ratio), spec.encoder, ratio)
 
 
 def accounted_steps(plan: ProbePlan) -> int:
@@ -120,7 +127,7 @@ def accounted_steps(plan: ProbePlan) -> int:
     return round(plan.settings.accounted_steps)
 
 
-def start_of(spec: RunSpec, cohort: Cohort, starts: StartStore) -> PublicHead | None:
+def start_of(spec: RunSpec, cohort: Cohort, starts: StartStore | None) -> PublicHead | None:
     """The public start of a run, for the cohort's findings; None for one from scratch.
 
     Raises:
@@ -128,6 +135,8 @@ def start_of(spec: RunSpec, cohort: Cohort, starts: StartStore) -> PublicHead | 
     """
     if spec.start is None:
         return None
+    if starts is None:
+        raise SpecError(f"Start {spec.start.name!r} is not at hand here: train the run in its installation.")
     card = starts.card(spec.start.name)
     if card.digest != spec.start.digest:
         raise SpecError(f"Start {card.name!r} is not the one that was asked for any more: ask for the run again.")
@@ -151,7 +160,7 @@ def train_as_planned(
         plans: their plans, from `plan_probe`.
         cohort: the data.
         split: says which cases are held out.
-        features: public features of all of the cohort's images, `[n_cases, n_features]`.
+        features: of all of the cohort's images, `[n_cases, n_features]`, with the added encoder's where the runs name one.
         units: for each training unit, the rows of its images.
         start: the public start, from `start_of`.
     """
@@ -214,16 +223,20 @@ def rebuild_probe(stored: StoredModel) -> FittedModel:
         return head.probabilities(leading_components(features, components), start.own_features(features) if start else None)
 
     def score(images: NDArray[np.generic]) -> NDArray[np.float64]:
-        return score_features(compute_features(images, stored.modality, stored.encoders_dir))
+        if (encoder := stored.spec.encoder) is None:
+            return score_features(compute_features(images, stored.modality, stored.encoders_dir))
+        folders = {"encoders_dir": stored.encoders_dir, "added_dir": stored.added_dir or stored.encoders_dir}
+        return score_features(compute_joined(images, encoder, modality=stored.modality, **folders))
 
     def explainable() -> Explainable:
         from dpmed_core.training.recipes.probe_network import explainable_probe  # loads torch
 
-        return explainable_probe(stored.encoders_dir, stored.modality, components, head, start)
+        return explainable_probe(stored, components, head, start)
 
     def untrained(seed: int) -> Explainable:
         from dpmed_core.training.recipes.probe_network import explainable_probe, random_head
 
-        return explainable_probe(stored.encoders_dir, stored.modality, components, random_head(head, seed), start)
+        return explainable_probe(stored, components, random_head(head, seed), start)
 
-    return FittedModel(score, explainable, untrained, score_features)
+    # Public features alone do not make the score of a model that reads an added encoder's too.
+    return FittedModel(score, explainable, untrained, score_features if stored.spec.encoder is None else None)

@@ -18,7 +18,7 @@ START = StartChoice("elsewhere", "d" * 64, (("effusion", "effusion"),))
 
 
 def spec(target, start=START):
-    return RunSpec("f" * 64, 0, "probe", 3, PrivacyUnit.PATIENT, target, 0, start)
+    return RunSpec("f" * 64, 0, "probe", 3, PrivacyUnit.PATIENT, target, 0, start=start)
 
 
 @pytest.fixture
