@@ -20,6 +20,7 @@ def exact_products() -> None:
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = False
     # What these two leave undecided would follow `torch.backends.fp32_precision`, which other code of the process may have changed.
-    for backend in (torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.mkldnn.matmul, torch.backends.mkldnn.conv):
-        backend.fp32_precision = "ieee"
-    torch.backends.cudnn.rnn.fp32_precision = "ieee"
+    backends = torch.backends
+    for backend, parts in ((backends.cuda, ("matmul",)), (backends.cudnn, ("conv", "rnn")), (backends.mkldnn, ("matmul", "conv", "rnn"))):
+        for part in parts:
+            getattr(backend, part).fp32_precision = "ieee"

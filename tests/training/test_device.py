@@ -23,7 +23,9 @@ def by_everything(value):
     torch.backends.fp32_precision = value
 
 
-@pytest.mark.parametrize(("switch", "on", "off"), [(by_one_number, "medium", "highest"), (by_convolutions, True, False), (by_everything, "tf32", "none")])
+@pytest.mark.parametrize(
+    ("switch", "on", "off"), [(by_one_number, "medium", "highest"), (by_convolutions, True, False), (by_everything, "tf32", "none")]
+)
 def test_shorter_products_that_other_code_switched_on_are_switched_off(switch, on, off):
     for backend in (torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.mkldnn.matmul, torch.backends.mkldnn.conv):
         backend.fp32_precision = "none"

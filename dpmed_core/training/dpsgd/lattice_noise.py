@@ -51,7 +51,7 @@ def add_gaussian_noise(total: Tensor, *, noise_multiplier: float, sensitivity: f
         part = flat[start : start + block]
         # In units of the spacing sum and noise are integers. float64 adds them exactly up to 2^53, a million times the sensitivity.
         noise = gaussian(len(part), random, part.device).mul_(scale / spacing).round_()
-        noised[start : start + block] = part.double().div_(spacing).round_().add_(noise).mul_(spacing)
+        noised[start : start + block] = part.to(torch.float64, copy=True).div_(spacing).round_().add_(noise).mul_(spacing)
     return noised.view_as(total)
 
 
