@@ -30,6 +30,7 @@ MODULES = {
     "probe": "probe",
     "inference": "inference",
     "recipes": "recipes",
+    "scale": "scale",
     "step": "step",
 }
 """Name of a benchmark, and the module in this folder whose `rows()` measures it."""

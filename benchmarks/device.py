@@ -5,12 +5,15 @@ the others go on. On a CPU, and with `quick`, shapes are scaled down, which thei
 """
 
 import multiprocessing
+import os
+import signal
 import time
 import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib import import_module
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 
 import torch
 
@@ -86,12 +89,22 @@ def _in_own_process(part: str, place: Place) -> Iterator[dict[str, object]]:
         yield {"failed": failed, "holds": False}
     process.join(GRACE_SECONDS)
     if process.is_alive():
+        _end(process)
+
+
+def _end(process: BaseProcess) -> None:
+    """End a part's process and those that it started."""
+    assert process.pid is not None
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:  # it did not come so far as to lead a group
         process.kill()
-        process.join()
+    process.join()
 
 
 def _run(part: str, place: Place, sending: Connection) -> None:
     """Measure one part and send its rows, then None; what goes wrong becomes a row."""
+    os.setpgrp()
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
     try:

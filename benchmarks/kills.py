@@ -53,7 +53,7 @@ def killed_runs(epsilons: Sequence[float], *, n_kills: int, n_images: int, at_ch
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(data_dir=Path(folder))
         installation = Installation.open(settings)
-        run_ids = _ask(installation, epsilons, n_images)
+        run_ids = ask_on_random_images(installation, epsilons, n_images)
         kills = _kill_and_restart(installation, run_ids, Path(folder) / "noise", n_kills=n_kills, at_checkpoint=at_checkpoint)
         digests = Counter(line for path in (Path(folder) / "noise").glob("*") for line in path.read_text().splitlines())
         return [_row(installation, run_id, kills[run_id], digests) for run_id in run_ids]
@@ -137,14 +137,16 @@ def _row(installation: Installation, run_id: str, n_kills: int, digests: Counter
     }
 
 
-def _ask(installation: Installation, epsilons: Sequence[float], n_images: int) -> list[str]:
+def ask_on_random_images(
+    installation: Installation, epsilons: Sequence[float], n_images: int, *, recipe: str = "paper", images_a_patient: int = IMAGES_A_PATIENT
+) -> list[str]:
     """Write a cohort of random images and request one run per epsilon; their run_ids."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, n_images).astype(float)
     cases = pd.DataFrame(
         {
             "case_id": [f"{i:016x}" for i in range(n_images)],
-            "patient_id": [f"{i // IMAGES_A_PATIENT:016x}" for i in range(n_images)],
+            "patient_id": [f"{i // images_a_patient:016x}" for i in range(n_images)],
             "age": 50.0,
             "sex": "female",
             "split": None,
@@ -152,19 +154,19 @@ def _ask(installation: Installation, epsilons: Sequence[float], n_images: int) -
         }
     )
     cohort = installation.cohorts.write(
-        "images",
+        f"{recipe}-images",
         modality=Modality.RADIOGRAPH,
         synthetic=True,
         findings=("mass",),
         comorbidities=(),
         cases=cases,
         images=rng.integers(0, 256, (n_images, 64, 64), dtype=np.uint8),
-        report=ImportReport(n_images, n_images, n_images // IMAGES_A_PATIENT, 0, 0),
+        report=ImportReport(n_images, n_images, n_images // images_a_patient, 0, 0),
     )
     specs = plan_runs(
         cohort,
         key=installation.key,
-        recipe="paper",
+        recipe=recipe,
         epsilons=epsilons,
         n_seeds=1,
         delta=None,

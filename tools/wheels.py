@@ -28,13 +28,14 @@ LARGEST_MEBIBYTES = 60
 THERE = ("torch", "numpy")
 """What every such machine has, with all that it requires."""
 LOADS = (
+    "click",
     "benchmarks.device",
     *(f"benchmarks.device_parts.{path.stem}" for path in sorted((ROOT / "benchmarks" / "device_parts").glob("[a-z]*.py"))),
     "dpmed_core.training.train",
     "dpmed_core.engine.training_task",
     "pyarrow.parquet",
 )
-"""The modules of the measurement, those among them that are imported late, and the one that pandas reads and writes tables by."""
+"""What its command line imports, the modules of the measurement, those that are imported late, and the one that pandas stores tables by."""
 LOADED = """
 import sys
 from importlib import import_module
@@ -48,8 +49,10 @@ LEFT_OUT = re.compile(
     r"(^|/)(tests?|include|includes|src)/|\.(pxd|pxi|pyx|pyi|h|hpp|c|cpp)$"
     r"|^pyarrow/(lib)?_?(arrow_)?(flight|s3|s3fs|gcsfs|azurefs|hdfs|orc|dataset_orc|pyarrow_cpp_tests)\b"
     r"|^pyarrow/.*encryption|^pyarrow/libarrow_python\.so(\.\d+\.\d+\.\d+)?$"
+    r"|^sqlalchemy/.*_cy\.[^/]*\.so$|^scipy/stats/_sobol_direction_numbers\.npz$"
 )
-"""Files that nothing here reads; of three copies of pyarrow's library for Python the one stays that the others are linked to by name."""
+"""Files that nothing here reads; of three copies of pyarrow's library for Python the one stays that the others are linked to by name.
+SQLAlchemy's compiled modules have their Python beside them."""
 
 
 @click.command()
