@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 import types
+from pathlib import Path
 
 import pytest
 
@@ -63,7 +64,7 @@ def test_a_part_that_takes_too_long_is_ended_with_what_it_started(part, monkeypa
     child = int((tmp_path / "child").read_text())
     for _ in range(50):
         try:
-            state = open(f"/proc/{child}/stat").read().split()[2]  # noqa: PTH123, SIM115
+            state = Path(f"/proc/{child}/stat").read_text().split()[2]
         except FileNotFoundError:
             return
         if state == "Z":

@@ -27,7 +27,7 @@ from tools.wheels import LEFT_OUT, missing, repacked
         ("pyarrow/_s3fs.cpython-312-x86_64-linux-gnu.so", True),
         ("pyarrow/_fs.cpython-312-x86_64-linux-gnu.so", False),
         ("pyarrow/_flight.cpython-312-x86_64-linux-gnu.so", True),
-        ("pyarrow/orc.py", False),
+        ("pyarrow/orc.py", True),
         ("pyarrow/_orc.cpython-312-x86_64-linux-gnu.so", True),
         ("sqlalchemy/engine/_row_cy.cpython-312-x86_64-linux-gnu.so", True),
         ("sqlalchemy/engine/_row_cy.py", False),

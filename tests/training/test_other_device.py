@@ -10,7 +10,7 @@ import torch
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.imaging.volume_grid import SHAPE
 from dpmed_core.training import loop
-from dpmed_core.training.dpsgd import convolution, lattice_noise
+from dpmed_core.training.dpsgd import convolution, lattice_noise, ranks
 from dpmed_core.training.dpsgd.secure_random import SecureRandom
 from dpmed_core.training.encoders.network_input import to_tensor, windowed
 from dpmed_core.training.encoders.radiograph_encoder import load_encoder
@@ -143,3 +143,21 @@ def test_the_product_over_patches_is_the_weight_gradient(kind, shape, padding):
     g = torch.randn_like(out)
     out.backward(g)
     assert torch.allclose(convolution._product_over_patches(layer, x, g), layer.weight.grad, atol=1e-12)
+
+
+def test_sums_of_several_ranks_travel_through_the_cpu(monkeypatch):
+    sent = []
+
+    def add_one(tensor, **_):
+        sent.append(tensor.device.type)
+        tensor += 1
+
+    for name in ("reduce", "broadcast"):
+        monkeypatch.setattr(ranks.distributed, name, add_one)
+    with other_device() as device:
+        there = torch.zeros(3).to(device)
+        group = ranks.ProcessGroup(0, 2)
+        group.reduce_to_first([there])
+        group.broadcast_from_first([there])
+        assert there.cpu().tolist() == [2.0, 2.0, 2.0] and isinstance(there, Elsewhere)
+    assert sent == ["cpu", "cpu"]
