@@ -13,6 +13,7 @@ import torch
 
 from benchmarks.kills import ask_on_random_images
 from dpmed_core.engine.training_task import work_on
+from dpmed_core.errors import RunError
 from dpmed_core.installation import Installation
 from dpmed_core.runs.status import RunState
 from dpmed_core.settings import Settings
@@ -27,6 +28,8 @@ EPSILON = 8.0
 def rows() -> list[dict[str, object]]:
     """One row per recipe: hours as predicted and as taken."""
     torch.set_num_threads(1)
+    for recipe in RECIPES:
+        _predicted(recipe, HUNDREDTH)  # refused before anything is trained
     observed = {recipe: _observed(recipe) for recipe in RECIPES}
     return [_row(recipe, *hours) for recipe, hours in observed.items()]
 
@@ -59,4 +62,7 @@ def _row(recipe: str, observed: float, by_clock: float) -> dict[str, object]:
 
 def _predicted(recipe: str, n_images: int) -> float:
     found = scale_rows(n_images, PIXELS, read_rates())
-    return float(str(next(r["hours"] for r in found if (r["recipe"], r["device"], r["modality"]) == (recipe, "cpu", "radiograph"))))
+    hours = next(r["hours"] for r in found if (r["recipe"], r["device"], r["modality"]) == (recipe, "cpu", "radiograph"))
+    if hours is None:
+        raise RunError("No CPU was measured: run `python -m benchmarks device --out docs/measured` first.")
+    return float(str(hours))

@@ -46,13 +46,13 @@ owners = packages_distributions()
 print(*sorted({owner for name in {module.partition(".")[0] for module in sys.modules} for owner in owners.get(name, [])}))
 """
 LEFT_OUT = re.compile(
-    r"(^|/)(tests?|include|includes|src)/|\.(pxd|pxi|pyx|pyi|h|hpp|c|cpp)$"
+    r"^(benchmarks|examples)/|(^|/)(tests?|include|includes|src)/|\.(pxd|pxi|pyx|pyi|h|hpp|c|cpp)$"
     r"|^pyarrow/(lib)?_?(arrow_)?(flight|s3|s3fs|gcsfs|azurefs|hdfs|orc|dataset_orc|pyarrow_cpp_tests)\b"
     r"|^pyarrow/.*encryption|^pyarrow/libarrow_python\.so(\.\d+\.\d+\.\d+)?$"
     r"|^sqlalchemy/.*_cy\.[^/]*\.so$|^scipy/stats/_sobol_direction_numbers\.npz$"
 )
-"""Files that nothing here reads; of three copies of pyarrow's library for Python the one stays that the others are linked to by name.
-SQLAlchemy's compiled modules have their Python beside them."""
+"""Files that nothing here reads, and folders of a package that would hide others of their name. Of three copies of pyarrow's library for
+Python the one stays that the others are linked to by name; SQLAlchemy's compiled modules have their Python beside them."""
 
 
 @click.command()

@@ -33,12 +33,15 @@ def say_scale(at: str, *, as_json: bool) -> None:
 
 def _readable(rows: list[dict[str, object]], n_images: int, pixels: int) -> str:
     """The rows with figures as a table, why the others have none, and a sentence."""
+    from dpmed_core.training.encoders.network_input import IMAGE_SIDE  # loads torch
+
     table = pd.DataFrame(rows)
     table["where"] = [_where(str(row["device"]), int(str(row["n_devices"]))) for row in rows]
     known = table[table["hours"].notna()]
     parts = []
     if len(known):
-        shown = known[list(HEADINGS)].rename(columns=HEADINGS).to_string(index=False, na_rep="", float_format=lambda value: f"{value:,.3g}")
+        told = [name for name in HEADINGS if known[name].notna().any()]
+        shown = known[told].rename(columns=HEADINGS).to_string(index=False, na_rep="", float_format=lambda value: f"{value:,.3g}")
         parts += [shown, ""]
     without: dict[str, dict[str, list[str]]] = {}
     for row in rows:
@@ -47,6 +50,10 @@ def _readable(rows: list[dict[str, object]], n_images: int, pixels: int) -> str:
             places["of"].append(str(row["recipe"]))
             places["on"].append(_where(str(row["device"]), int(str(row["n_devices"]))))
     parts += [f"No figures for {_listed(places['of'])} on {_listed(places['on'])}: {reason}." for reason, places in without.items()]
+    if pixels != IMAGE_SIDE:
+        parts.append(
+            f"Networks read radiographs at {IMAGE_SIDE} pixels in this version; at {pixels} a step was measured, and no such run exists."
+        )
     return "\n".join([*parts, scale_sentence(rows, n_images, pixels)])
 
 

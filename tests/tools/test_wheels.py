@@ -32,6 +32,7 @@ from tools.wheels import LEFT_OUT, missing, repacked
         ("sqlalchemy/engine/_row_cy.cpython-312-x86_64-linux-gnu.so", True),
         ("sqlalchemy/engine/_row_cy.py", False),
         ("opacus/grad_sample/conv.py", False),
+        ("benchmarks/layers.py", True),
     ],
 )
 def test_tests_headers_and_services_are_left_out_and_nothing_else(name, left_out):
