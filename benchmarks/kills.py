@@ -125,6 +125,9 @@ def _row(installation: Installation, run_id: str, n_kills: int, digests: Counter
     return {
         "target_epsilon": status.spec.privacy.epsilon,
         "spent_epsilon": guarantee.epsilon,
+        "delta": guarantee.delta,
+        "unit": status.spec.unit.value,
+        "accountant": guarantee.accountant,
         "killed": n_kills,
         "attempts": sum(event["event"] == "started" for event in events),
         "resumed_at": " ".join(str(event["step"]) for event in events if event["event"] == "resumed"),

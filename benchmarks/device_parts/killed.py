@@ -17,4 +17,4 @@ def rows(place: Place) -> Iterator[dict[str, object]]:
         resumed = row["resumed_at"] not in ("", "0")
         right = row["killed"] == 1 and row["attempts"] == 2 and resumed and row["spent_steps"] == row["planned_steps"] and spent <= target
         once = row["checkpoints_in_order"] and row["results"] == 1 and row["noise_blocks_used_twice"] == 0
-        yield row | {"unit": "patient", "holds": bool(right and once)}
+        yield row | {"holds": bool(right and once)}
