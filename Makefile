@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-fast check check-style check-format check-types check-imports bench encoder viewer lock bill-of-materials clean
+.PHONY: run test test-fast check check-style check-format check-types check-imports bench encoder viewer lock wheels bill-of-materials clean
 
 run: $(VENV)/.run-ready
 	$(BIN)/streamlit run app.py
@@ -47,6 +47,10 @@ viewer:
 lock: $(VENV)-tools/.ready
 	$(VENV)-tools/bin/python -m tools.lock
 	$(VENV)-tools/bin/python -m tools.bill_of_materials
+
+# What `python -m benchmarks device` needs on a machine with PyTorch and NumPy and without a network. Needs a package index.
+wheels: $(VENV)/.dev-ready
+	$(BIN)/python -m tools.wheels --out wheels
 
 bill-of-materials: $(VENV)-tools/.ready
 	$(VENV)-tools/bin/python -m tools.bill_of_materials

@@ -4,7 +4,8 @@ import json
 import os
 import platform
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import click
 import pandas as pd
@@ -14,6 +15,7 @@ MODULES = {
     "auroc": "auroc",
     "cases": "cases",
     "contributions": "contributions",
+    "device": "device",
     "encoders": "encoders",
     "guards": "guards",
     "import": "importing",
@@ -29,6 +31,7 @@ MODULES = {
     "probe": "probe",
     "inference": "inference",
     "recipes": "recipes",
+    "scale": "scale",
     "step": "step",
 }
 """Name of a benchmark, and the module in this folder whose `rows()` measures it."""
@@ -37,18 +40,49 @@ MODULES = {
 @click.command()
 @click.argument("name", type=click.Choice(["all", *MODULES]))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout and nothing else there.")
-def main(name: str, as_json: bool) -> None:
+@click.option("--out", type=click.Path(path_type=Path), help="Of `device`: the file, or the folder for a file named after device and day.")
+@click.option("--quick", is_flag=True, help="Of `device`: smallest shapes, to see that everything runs.")
+def main(name: str, as_json: bool, out: Path | None, quick: bool) -> None:
     """Measure NAME against its peers."""
+    if name != "device" and (out or quick):
+        raise click.UsageError("--out and --quick are options of `device`.")
+    if name == "device":
+        _measure_device(as_json, out, quick)
+        return
     for known, module in MODULES.items():
         if name in ("all", known):
             rows = import_module(f"benchmarks.{module}").rows()
-            readable = f"{known}\n{pd.DataFrame(rows).to_string(index=False)}\n"
-            click.echo(json.dumps({"machine": machine(), "rows": rows}, indent=1) if as_json else readable)
+            click.echo(json.dumps({"machine": machine(), "rows": rows}, indent=1) if as_json else f"{known}\n{_readable(rows)}\n")
+
+
+def _measure_device(as_json: bool, out: Path | None, quick: bool) -> None:
+    """Measure the device, store the document where `out` says, and print it, or its rows part by part."""
+    from benchmarks.device import PARTS, document, file_name
+
+    measured = {"machine": machine(), **document(quick=quick)}
+    text = json.dumps(measured, indent=1) + "\n"
+    if out is not None:
+        path = out / file_name(measured) if out.is_dir() else out
+        path.write_text(text, encoding="utf-8")
+    if as_json:
+        click.echo(text, nl=False)
+        return
+    rows: list[dict[str, object]] = measured["rows"]  # type: ignore[assignment]
+    for part in PARTS:
+        click.echo(f"{part}\n{_readable([row for row in rows if row['part'] == part and 'part_seconds' not in row])}\n")
+    for row in rows:
+        if "part_seconds" in row:
+            click.echo(f"{row['part']}: {row['part_seconds']} seconds")
+    click.echo(f"{measured['device']}: {measured['seconds']} seconds, {measured['failed']} rows that do not hold")
+
+
+def _readable(rows: list[dict[str, object]]) -> str:
+    return pd.DataFrame(rows).drop(columns="part", errors="ignore").dropna(axis="columns", how="all").to_string(index=False, na_rep="")
 
 
 def machine() -> dict[str, object]:
     """What the figures were measured on."""
-    libraries = {name: version(name) for name in ("torch", "opacus", "numpy", "scikit-learn")}
+    libraries = {name: _version(name) for name in ("torch", "opacus", "numpy", "scikit-learn")}
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
@@ -56,6 +90,14 @@ def machine() -> dict[str, object]:
         "python": platform.python_version(),
         **libraries,
     }
+
+
+def _version(name: str) -> str | None:
+    """The version of a package; None where a machine does without it."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def _processor() -> str:

@@ -14,6 +14,7 @@ import random
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,25 +38,41 @@ N_IMAGES, IMAGES_A_PATIENT = 240, 2
 
 def rows() -> list[dict[str, object]]:
     """One row per run: how often it was killed, what it planned and spent, and the number of noise blocks used twice."""
+    return killed_runs(EPSILONS, n_kills=N_KILLS, n_images=N_IMAGES)
+
+
+def killed_runs(epsilons: Sequence[float], *, n_kills: int, n_images: int, at_checkpoint: bool = False) -> list[dict[str, object]]:
+    """The rows of `rows`, for runs of `epsilons` on `n_images` images that are killed `n_kills` times together.
+
+    Args:
+        epsilons: of the runs.
+        n_kills: how often a worker is killed.
+        n_images: of the cohort.
+        at_checkpoint: kill a worker once its attempt has recorded a checkpoint, not at a random time.
+    """
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(data_dir=Path(folder))
         installation = Installation.open(settings)
-        run_ids = _ask(installation)
-        kills = _kill_and_restart(installation, run_ids, Path(folder) / "noise")
+        run_ids = ask_on_random_images(installation, epsilons, n_images)
+        kills = _kill_and_restart(installation, run_ids, Path(folder) / "noise", n_kills=n_kills, at_checkpoint=at_checkpoint)
         digests = Counter(line for path in (Path(folder) / "noise").glob("*") for line in path.read_text().splitlines())
         return [_row(installation, run_id, kills[run_id], digests) for run_id in run_ids]
 
 
-def _kill_and_restart(installation: Installation, run_ids: list[str], noise: Path) -> Counter[str]:
+def _kill_and_restart(installation: Installation, run_ids: list[str], noise: Path, *, n_kills: int, at_checkpoint: bool) -> Counter[str]:
     noise.mkdir()
     times, kills = random.Random(0), Counter[str]()
     while open_runs := [r for r in run_ids if installation.runs.status(r).state in OPEN_STATES]:
         run_id = times.choice(open_runs)
         worker = multiprocessing.get_context("spawn").Process(target=_work, args=(installation.settings, run_id, noise))
         worker.start()
+        seen = len(installation.runs.attempts(run_id))
         began = _wait_for_attempt(installation, run_id, worker)
-        if sum(kills.values()) < N_KILLS:
-            worker.join(max(0.0, began + times.uniform(0, LONGEST_LIFE_SECONDS) - time.monotonic()))
+        if sum(kills.values()) < n_kills:
+            if at_checkpoint:
+                _wait_for_checkpoint(installation, run_id, worker, seen)
+            else:
+                worker.join(max(0.0, began + times.uniform(0, LONGEST_LIFE_SECONDS) - time.monotonic()))
             if worker.is_alive():
                 worker.kill()
                 kills[run_id] += 1
@@ -71,6 +88,13 @@ def _wait_for_attempt(installation: Installation, run_id: str, worker: multiproc
     return time.monotonic()
 
 
+def _wait_for_checkpoint(installation: Installation, run_id: str, worker: multiprocessing.process.BaseProcess, seen: int) -> None:
+    """Wait until an event after the first `seen` tells of a checkpoint, and until another is about to follow."""
+    while worker.is_alive() and not any(event["event"] == "checkpoint" for event in installation.runs.attempts(run_id)[seen:]):
+        time.sleep(0.02)
+    worker.join(CHECKPOINT_SECONDS / 2)
+
+
 def _work(settings: Settings, run_id: str, noise: Path) -> None:
     """What a worker process does: train the run, with frequent checkpoints and a digest of every block of noise in folder `noise`."""
     import torch
@@ -82,9 +106,9 @@ def _work(settings: Settings, run_id: str, noise: Path) -> None:
     loop.CHECKPOINT_SECONDS = CHECKPOINT_SECONDS
     draw, log = source.gaussian, (noise / f"{run_id}-{os.getpid()}").open("a", buffering=1)
 
-    def recorded(n: int, entropy: source.SecureRandom) -> torch.Tensor:
-        drawn = draw(n, entropy)
-        log.write(hashlib.sha256(drawn.numpy().tobytes()).hexdigest() + "\n")
+    def recorded(n: int, entropy: source.SecureRandom, device: torch.device | None = None) -> torch.Tensor:
+        drawn = draw(n, entropy, device)
+        log.write(hashlib.sha256(drawn.cpu().numpy().tobytes()).hexdigest() + "\n")
         return drawn
 
     source.gaussian = recorded
@@ -101,6 +125,9 @@ def _row(installation: Installation, run_id: str, n_kills: int, digests: Counter
     return {
         "target_epsilon": status.spec.privacy.epsilon,
         "spent_epsilon": guarantee.epsilon,
+        "delta": guarantee.delta,
+        "unit": status.spec.unit.value,
+        "accountant": guarantee.accountant,
         "killed": n_kills,
         "attempts": sum(event["event"] == "started" for event in events),
         "resumed_at": " ".join(str(event["step"]) for event in events if event["event"] == "resumed"),
@@ -113,14 +140,16 @@ def _row(installation: Installation, run_id: str, n_kills: int, digests: Counter
     }
 
 
-def _ask(installation: Installation) -> list[str]:
+def ask_on_random_images(
+    installation: Installation, epsilons: Sequence[float], n_images: int, *, recipe: str = "paper", images_a_patient: int = IMAGES_A_PATIENT
+) -> list[str]:
     """Write a cohort of random images and request one run per epsilon; their run_ids."""
     rng = np.random.default_rng(0)
-    labels = rng.integers(0, 2, N_IMAGES).astype(float)
+    labels = rng.integers(0, 2, n_images).astype(float)
     cases = pd.DataFrame(
         {
-            "case_id": [f"{i:016x}" for i in range(N_IMAGES)],
-            "patient_id": [f"{i // IMAGES_A_PATIENT:016x}" for i in range(N_IMAGES)],
+            "case_id": [f"{i:016x}" for i in range(n_images)],
+            "patient_id": [f"{i // images_a_patient:016x}" for i in range(n_images)],
             "age": 50.0,
             "sex": "female",
             "split": None,
@@ -128,20 +157,20 @@ def _ask(installation: Installation) -> list[str]:
         }
     )
     cohort = installation.cohorts.write(
-        "images",
+        f"{recipe}-images",
         modality=Modality.RADIOGRAPH,
         synthetic=True,
         findings=("mass",),
         comorbidities=(),
         cases=cases,
-        images=rng.integers(0, 256, (N_IMAGES, 64, 64), dtype=np.uint8),
-        report=ImportReport(N_IMAGES, N_IMAGES, N_IMAGES // IMAGES_A_PATIENT, 0, 0),
+        images=rng.integers(0, 256, (n_images, 64, 64), dtype=np.uint8),
+        report=ImportReport(n_images, n_images, n_images // images_a_patient, 0, 0),
     )
     specs = plan_runs(
         cohort,
         key=installation.key,
-        recipe="paper",
-        epsilons=EPSILONS,
+        recipe=recipe,
+        epsilons=epsilons,
         n_seeds=1,
         delta=None,
         unit=PrivacyUnit.PATIENT,

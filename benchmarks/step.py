@@ -6,7 +6,6 @@ against an explicit loop in the same precision, as a share of the clipping bound
 (Between precisions max pooling sometimes selects another of two nearly equal positions, in plain PyTorch as well.)
 """
 
-import copy
 import gc
 import warnings
 from collections.abc import Callable
@@ -30,8 +29,8 @@ from benchmarks.peers import (
     opacus_hooks_step,
     plain_layers,
 )
-from dpmed_core.training.dpsgd.stepper import clip_factors, make_stepper
-from dpmed_core.training.dpsgd.unit_gradients import UnitGradientModule
+from benchmarks.unit_errors import unit_errors
+from dpmed_core.training.dpsgd.stepper import make_stepper
 from dpmed_core.training.dpsgd.unit_index import Units
 from dpmed_core.training.encoders.network_input import VOLUME_GRID
 from dpmed_core.training.networks.models import ConvBlock, ResNet9, SliceNet
@@ -99,7 +98,7 @@ def _rows_of(name: str) -> list[dict[str, object]]:
     reference_bytes = _in_own_process(_peak_bytes, name, REFERENCE)
     rows: list[dict[str, object]] = []
     for rounds, variants in IN_TURNS.items():
-        times = seconds_in_turns({variant: _step(name, variant) for variant in (REFERENCE, *variants)}, rounds=rounds)
+        times = seconds_in_turns({variant: step_of(CASES[name], variant) for variant in (REFERENCE, *variants)}, rounds=rounds)
         gc.collect()
         for variant in variants:
             ratio, low, high = ratio_with_interval(times[variant], times[REFERENCE])
@@ -123,12 +122,12 @@ def _rows_of(name: str) -> list[dict[str, object]]:
     return rows
 
 
-def _step(name: str, variant: str) -> Step:
-    case = CASES[name]
+def step_of(case: Case, variant: str, *, device: torch.device | None = None) -> Step:
+    """One training step of `case` as `variant` takes it, on `device` (None: the CPU)."""
     torch.manual_seed(0)
-    images = torch.randn(case.shape)
-    labels = torch.randint(0, 2, (len(images), N_FINDINGS)).float()
-    model = case.build()
+    images = torch.randn(case.shape).to(device)
+    labels = torch.randint(0, 2, (len(images), N_FINDINGS)).float().to(device)
+    model = case.build().to(device)
     if variant not in (REFERENCE, "private"):
         model = SlicesForOpacus(model) if isinstance(model, SliceNet) and variant.startswith("opacus") else plain_layers(model)
     optimizer = torch.optim.NAdam(model.parameters(), lr=1e-3)
@@ -147,15 +146,15 @@ def _our_step(
     def step() -> None:
         for start in range(0, len(images), case.images_at_once):
             part = slice(start, start + case.images_at_once)
-            units = _one_image_each(len(images[part]))
+            units = _one_image_each(len(images[part]), images.device)
             stepper.accumulate(loss_by_image(stepper.forward(images[part], units), labels[part]), units)
         stepper.finish()
 
     return step
 
 
-def _one_image_each(n: int) -> Units:
-    return Units(torch.arange(n), n)
+def _one_image_each(n: int, device: torch.device | None = None) -> Units:
+    return Units(torch.arange(n, device=device), n)
 
 
 def _max_abs_error(case: Case, dtype: torch.dtype) -> float:
@@ -163,20 +162,7 @@ def _max_abs_error(case: Case, dtype: torch.dtype) -> float:
     torch.manual_seed(0)
     images = torch.randn(min(case.shape[0], 8), *case.shape[1:]).to(dtype)
     labels = torch.randint(0, 2, (len(images), N_FINDINGS)).to(dtype)
-    model = case.build().to(dtype)
-    explicit = copy.deepcopy(model)
-    module, units, worst = UnitGradientModule(model), _one_image_each(len(images)), 0.0
-    for i in range(len(images)):
-        explicit.zero_grad()
-        loss_by_image(explicit(images[i : i + 1]), labels[i : i + 1]).sum().backward()
-        gradient = torch.cat([p.grad.flatten() for p in explicit.parameters() if p.grad is not None]).double()
-        expected = gradient * min(1.0, MAX_GRAD_NORM / float(gradient.norm()))
-        loss_by_image(module(images, units), labels).sum().backward()
-        only = (torch.arange(len(images)) == i).double()
-        sums = module.clipped_sums(units, lambda norms, only=only: clip_factors(norms, MAX_GRAD_NORM) * only)
-        found = torch.cat([sums[name].flatten() for name, _ in model.named_parameters()])
-        worst = max(worst, float((found.double() - expected).norm()) / MAX_GRAD_NORM)
-    return worst
+    return unit_errors(case.build().to(dtype), images, labels, _one_image_each(len(images)), max_grad_norm=MAX_GRAD_NORM).largest
 
 
 def _in_own_process(function: Callable[[str, str], int], name: str, variant: str) -> int:
@@ -188,14 +174,20 @@ def _peak_bytes(name: str, variant: str) -> int:
     """Growth of the resident set during a second step, over its size before the first."""
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
-    step = _step(name, variant)
-    before = _resident("VmRSS")
+    step = step_of(CASES[name], variant)
+    before = resident_bytes()
     step()
+    forget_peak()
+    step()
+    return resident_bytes("VmHWM") - before
+
+
+def forget_peak() -> None:
+    """Have the resident set's peak ("VmHWM") start anew."""
     Path("/proc/self/clear_refs").write_text("5")
-    step()
-    return _resident("VmHWM") - before
 
 
-def _resident(what: str) -> int:
+def resident_bytes(what: str = "VmRSS") -> int:
+    """This process's resident set in bytes, or with "VmHWM" its peak."""
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(what))
     return int(line.split()[1]) * 1024

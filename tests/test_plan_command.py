@@ -77,3 +77,88 @@ def test_train_and_sweep_say_which_findings_cannot_be_judged_and_queue_them_all_
         done = call("--cohort", cohort.name, *words, "--json", command=command)
         assert done.exit_code == 0 and "can be judged" in done.stderr
         assert json.loads(done.stdout) and "judged" not in done.stdout
+
+
+def stored_measurement(folder, *, device="CPU", kind="cpu", quick=False, factor=1.0):
+    """Writes a document as `python -m benchmarks device` does, with 100 images a second at 64 pixels and 1 at 512, times `factor`."""
+    rows = [
+        {
+            "recipe": "paper",
+            "what": what,
+            "input": f"{side}x{side}",
+            "device": kind,
+            "images_per_second": rate * factor,
+            "peak_bytes": 2**30,
+        }
+        for what in ("private", "scored")
+        for side, rate in ((64, 100.0), (512, 1.0))
+    ]
+    document = {"machine": {"processor": "A processor"}, "device": device, "date": "2026-11-28", "quick": quick, "rows": rows}
+    (folder / f"{kind}.json").write_text(json.dumps(document))
+
+
+@pytest.fixture
+def measured(tmp_path, monkeypatch):
+    from dpmed_core.training import measured_rates
+
+    monkeypatch.setattr(measured_rates.read_rates, "__defaults__", (tmp_path,))
+    return tmp_path
+
+
+def test_hours_of_many_images_follow_from_measured_rates_alone(measured):
+    stored_measurement(measured)
+    done = CliRunner().invoke(plan, ["--at", "100000x64", "--json"])
+    assert done.exit_code == 0, done.output
+    rows = {(row["recipe"], row["device"], row["n_devices"]): row for row in json.loads(done.stdout)}
+    paper = rows["paper", "cpu", 1]
+    assert paper["hours"] == pytest.approx((30 * 70_000 + 30_000) / 100 / 3600, rel=1e-3)
+    assert paper["disk_gib"] == pytest.approx(100_000 * 64**2 / 2**30)
+    assert paper["memory_gib"] == pytest.approx(70_000 * 64**2 * 4 / 2**30 + 1)
+    assert paper["measured_on"] == "A processor, 2026-11-28"
+    for key, row in rows.items():
+        if key != ("paper", "cpu", 1):
+            assert row["hours"] is None and row["memory_gib"] is None and row["reason"], key
+
+
+def test_a_gpu_has_figures_where_one_was_measured_and_several_share_out_its_rate(measured):
+    stored_measurement(measured, device="A GPU", kind="cuda", factor=10)
+    rows = json.loads(CliRunner().invoke(plan, ["--at", "100000x64", "--json"]).stdout)
+    hours = {row["n_devices"]: row["hours"] for row in rows if row["recipe"] == "paper" and row["device"] == "cuda"}
+    assert hours[1] == pytest.approx((30 * 70_000 + 30_000) / 1000 / 3600, rel=1e-3)
+    assert hours[8] == pytest.approx((30 * 70_000 / 8 + 30_000) / 1000 / 3600, rel=1e-3)
+    assert next(row for row in rows if row["recipe"] == "paper" and row["device"] == "cpu")["hours"] is None
+
+
+def test_sizes_between_measured_ones_lie_between_them_and_others_are_not_given(measured):
+    stored_measurement(measured)
+    found = {}
+    for pixels in (32, 64, 181, 512, 1024):
+        rows = json.loads(CliRunner().invoke(plan, ["--at", f"1000x{pixels}", "--json"]).stdout)
+        found[pixels] = next(row["hours"] for row in rows if (row["recipe"], row["device"]) == ("paper", "cpu"))
+    assert found[32] is None and found[1024] is None
+    assert found[181] == pytest.approx(found[64] * 10, rel=0.01), "the geometric mean of both rates at that of both sides"
+    assert found[512] == pytest.approx(found[64] * 100)
+
+
+def test_quick_measurements_give_no_figures_and_the_text_says_that_no_gpu_was_measured(measured):
+    stored_measurement(measured, quick=True)
+    done = CliRunner().invoke(plan, ["--at", "193311x512"])
+    assert done.exit_code == 0 and "not measured" in done.stdout and "No GPU was measured" in done.stdout
+    assert " hours (" not in done.stdout and "disk" not in done.stdout
+
+
+def test_the_measurements_that_ship_give_every_recipe_hours_on_a_cpu():
+    rows = json.loads(CliRunner().invoke(plan, ["--at", "193311x512", "--json"]).stdout)
+    assert {row["recipe"] for row in rows if row["device"] == "cpu" and row["hours"] is not None} == {row["recipe"] for row in rows}
+
+
+@pytest.mark.parametrize("at", ["193311", "x512", "5x512", "100x8", "100x9999", "-5x512", "1e5x512", "100x512x3"])
+def test_what_is_no_number_of_images_and_size_is_refused(at):
+    done = CliRunner().invoke(plan, ["--at", at])
+    assert isinstance(done.exception, SpecError) and "193311x512" in str(done.exception)
+
+
+def test_without_at_a_cohort_and_budgets_are_required():
+    for words, missing in (([], "--cohort"), (["--cohort", "c"], "--epsilons")):
+        done = CliRunner().invoke(plan, words)
+        assert done.exit_code == 2 and f"Missing option '{missing}'" in done.output

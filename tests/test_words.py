@@ -34,8 +34,8 @@ RETIRED = {
     # Readers may be colour-blind.
     "blind reading": r"(?<!colour-)(?<!color-)\bblind[ _-]read(?:ing|er)",
     "exhibit": r"exhibit",
-    # JavaScript has `dispatchEvent`.
-    "dispatch": r"(?<![a-z])dispatch(?!event)",
+    # JavaScript has `dispatchEvent`, PyTorch `__torch_dispatch__`.
+    "dispatch": r"(?<![a-z])(?<!torch_)(?<!python_)dispatch(?!event)",
     # The stored key "question" and its keyed hash are fine, and so are questions to a reader.
     "question": r"\bquestion(?:s_dir|_id|s? (?:is|are|was|were) answered)\b|(?-i:Questions?\()",
     "attendance": r"attendan(?:ce|t)",

@@ -7,6 +7,7 @@ from dpmed_core.cohort.display_names import sentence_start
 from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
 from dpmed_core.commands.cohort import names
 from dpmed_core.commands.output import json_option, records, say
+from dpmed_core.commands.scale import say_scale
 from dpmed_core.commands.training import delta_option, recipe_option, unit_option
 from dpmed_core.evaluation.planning.cohort_plan import PlanRequest, plan_rows
 from dpmed_core.evaluation.planning.plan_sentences import accountant_of, plan_sentence, splits_sentence
@@ -35,32 +36,42 @@ READABLE = {
 
 
 @click.command()
-@click.option("--cohort", "cohort_name", required=True)
+@click.option("--cohort", "cohort_name")
 @recipe_option
-@click.option("--epsilons", required=True, help="Privacy budgets, comma-separated.")
+@click.option("--epsilons", help="Privacy budgets, comma-separated.")
 @click.option("--seeds", default=3, show_default=True, type=click.IntRange(1, 100), help="Training runs of each budget.")
 @click.option("--by", help="Attributes for subgroups, comma-separated: sex, age, age:quartiles, a co-morbidity, or two as sex*age.")
 @delta_option
 @unit_option
 @click.option("--margin", default=DEFAULT_MARGIN, show_default=True, help="Loss of AUROC that should be found.")
 @click.option("--expected-auroc", type=float, help="AUROC to expect without privacy; default: what public proxies reached.")
+@click.option("--at", metavar="NUMBERxPIXELS", help="Instead of a cohort: hours, memory and disk for so many images of this size.")
 @json_option
 def plan(
-    cohort_name: str,
+    cohort_name: str | None,
     recipe: str,
-    epsilons: str,
+    epsilons: str | None,
     seeds: int,
     by: str | None,
     delta: float | None,
     unit: str,
     margin: float,
     expected_auroc: float | None,
+    at: str | None,
     as_json: bool,
 ) -> None:
     """What a cohort can tell before any budget is spent: what it can judge, which losses it can find, and which to expect.
 
-    Nothing is trained, written or spent. Labels of training patients are not read.
+    Nothing is trained, written or spent. Labels of training patients are not read. With --at: how long each recipe would take on a CPU and
+    on GPUs, from rates that were measured.
     """
+    if at is not None:
+        say_scale(at, as_json=as_json)
+        return
+    for name, value in (("--cohort", cohort_name), ("--epsilons", epsilons)):
+        if value is None:
+            raise click.UsageError(f"Missing option '{name}'.")
+    assert cohort_name is not None and epsilons is not None
     installation = Installation.open()
     cohort = installation.cohorts.load(cohort_name)
     chosen = PrivacyUnit(unit)

@@ -6,6 +6,7 @@ The first rank trains the run as any worker does. The others wait until it begin
 stores and shows nothing.
 """
 
+import os
 import sys
 
 import torch
@@ -55,12 +56,19 @@ def main() -> None:
     run_id = sys.argv[1]
     distributed.init_process_group("gloo")
     torch.set_num_threads(1)
+    _take_own_gpu()
     installation = Installation.open()
     try:
         finished = _lead(installation, run_id) if process_group().is_first else _follow(installation, run_id)
     finally:
         distributed.destroy_process_group()
     sys.exit(0 if finished else 1)
+
+
+def _take_own_gpu() -> None:
+    """Train on the GPU with this rank's number on its machine; without it all ranks would take the first one."""
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
 
 
 def _lead(installation: Installation, run_id: str) -> bool:

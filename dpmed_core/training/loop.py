@@ -210,6 +210,9 @@ def _resume(model: nn.Module, optimizer: torch.optim.Optimizer, checkpoint: Chec
         states.setdefault(int(index), {})[key] = tensor
     # The parameter groups, learning rate among them, are those of the recipe and not of the checkpoint.
     optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+    # NAdam reads its numbers (not its moments) on the CPU; loading moved them to the device, where each read would wait for it.
+    for state in optimizer.state.values():
+        state |= {name: value.cpu() for name, value in state.items() if value.ndim == 0}
     return checkpoint.step, checkpoint.elapsed_seconds
 
 

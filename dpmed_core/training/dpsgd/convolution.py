@@ -51,7 +51,7 @@ def contributions(layer: Convolution, inputs: Tensor, gradients: Tensor, units: 
             gram_matrices=lambda x, g, i, j: _gram_matrices(layer, x, g, i, j),
             n_rows=gradients[0, 0].numel(),
             length=layer.weight[0].numel() + layer.out_channels,
-            weighted_sum=lambda x, g: _weight_gradient(layer, x, g),
+            weighted_sum=lambda x, g: _summed_weight_gradient(layer, x, g),
             by_image=by_image,
         )
         found["weight"] = factored.without_long_sums(units)
@@ -86,6 +86,29 @@ def _padding(layer: Convolution) -> list[int]:
     """The padding that is left to the backward kernel, by dimension; 0 where `_with_padding` has done it."""
     outside = layer.padding_mode != "zeros" or isinstance(layer.padding, str)
     return [0] * len(layer.stride) if outside else [int(p) for p in layer.padding]
+
+
+def _summed_weight_gradient(layer: Convolution, inputs: Tensor, gradients: Tensor) -> Tensor:
+    """The weight gradient of all images together, as a sum of products in the numbers' own type (`clipping_norms`).
+
+    PyTorch's own kernels on a CPU are such sums. cuDNN chooses among algorithms of which some transform their inputs (Winograd, Fourier),
+    and cannot be told to leave those out: elsewhere the sum is written as one matrix product over patches.
+    """
+    if inputs.device.type == "cpu":
+        return _weight_gradient(layer, inputs, gradients)
+    return _product_over_patches(layer, inputs, gradients)
+
+
+def _product_over_patches(layer: Convolution, inputs: Tensor, gradients: Tensor) -> Tensor:
+    """The weight gradient of a layer without stride, dilation and groups: output gradients times the patches under them."""
+    sides = [p for size in reversed(_padding(layer)) for p in (size, size)]
+    patches = functional.pad(inputs, sides)
+    for dim, size in enumerate(layer.kernel_size):
+        patches = patches.unfold(2 + dim, size, 1)
+    dimensions = len(layer.kernel_size)
+    # [n, n_in, *positions, *offsets] to one row a patch.
+    rows = patches.movedim(1, 1 + dimensions).flatten(0, dimensions).flatten(1)
+    return (gradients.transpose(0, 1).flatten(1) @ rows).view_as(layer.weight)
 
 
 def _weight_gradient(layer: Convolution, inputs: Tensor, gradients: Tensor) -> Tensor:

@@ -23,8 +23,8 @@ from dpmed_core.training.dpsgd.secure_random import SecureRandom
 RELATIVE_SPACING = 2.0**-32
 """The lattice's spacing g over the largest power of two not above the sensitivity. As a power of two, g has multiples that are exact in
 floating point; for ten million entries g sqrt(d) is less than a millionth of the sensitivity."""
-BLOCK = 2**16
-"""Entries that get their noise at once, to bound memory."""
+BLOCK, DEVICE_BLOCK = 2**16, 2**22
+"""Entries that get their noise at once, to bound memory: on a CPU, and elsewhere."""
 
 
 def add_gaussian_noise(total: Tensor, *, noise_multiplier: float, sensitivity: float, n_entries: int, random: SecureRandom) -> Tensor:
@@ -46,21 +46,24 @@ def add_gaussian_noise(total: Tensor, *, noise_multiplier: float, sensitivity: f
     scale = noise_multiplier * (sensitivity + spacing * math.sqrt(n_entries))
     flat = total.detach().flatten()
     noised = torch.empty_like(flat)
-    for start in range(0, len(flat), BLOCK):
-        part = flat[start : start + BLOCK]
+    block = BLOCK if flat.device.type == "cpu" else DEVICE_BLOCK
+    for start in range(0, len(flat), block):
+        part = flat[start : start + block]
         # In units of the spacing sum and noise are integers. float64 adds them exactly up to 2^53, a million times the sensitivity.
-        noise = gaussian(len(part), random).to(part.device).mul_(scale / spacing).round_()
-        noised[start : start + BLOCK] = part.double().div_(spacing).round_().add_(noise).mul_(spacing)
+        noise = gaussian(len(part), random, part.device).mul_(scale / spacing).round_()
+        noised[start : start + block] = part.to(torch.float64, copy=True).div_(spacing).round_().add_(noise).mul_(spacing)
     return noised.view_as(total)
 
 
-def gaussian(n: int, random: SecureRandom) -> Tensor:
+def gaussian(n: int, random: SecureRandom, device: torch.device | None = None) -> Tensor:
     """`n` independent standard normal variates, float64, by the Box-Muller transform, which gives two for each pair of uniforms.
+
+    The uniforms are drawn on the CPU, whose operating system gives the key, and transformed on `device` (None: the CPU), in float64 too.
 
     In PyTorch, since its logarithm and cosine are vectorised and take a tenth of NumPy's time.
     """
     half = (n + 1) // 2
-    uniform = torch.from_numpy(random.uniform((2, half)))
+    uniform = torch.from_numpy(random.uniform((2, half))).to(device)
     radius = uniform[0].log_().mul_(-2).sqrt_()
     angle = uniform[1].mul_(2 * math.pi)
     return torch.cat([torch.cos(angle).mul_(radius), torch.sin(angle).mul_(radius)])[:n]

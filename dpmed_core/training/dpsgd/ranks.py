@@ -47,13 +47,17 @@ class ProcessGroup:
         """Add up the ranks' `tensors`, in place, on the first rank; on the others their content is undefined afterwards."""
         if self.size > 1:
             for tensor in tensors:
-                distributed.reduce(tensor, dst=0)
+                sent = tensor.cpu()  # the tensor itself, where it is on the CPU; gloo reduces nothing elsewhere
+                distributed.reduce(sent, dst=0)
+                tensor.copy_(sent)
 
     def broadcast_from_first(self, tensors: list[Tensor]) -> None:
         """Copy the first rank's `tensors` to all ranks, in place."""
         if self.size > 1:
             for tensor in tensors:
-                distributed.broadcast(tensor, src=0)
+                sent = tensor.cpu()
+                distributed.broadcast(sent, src=0)
+                tensor.copy_(sent)
 
 
 def process_group() -> ProcessGroup:

@@ -20,6 +20,7 @@ from opacus.grad_sample.gsm_base import AbstractGradSampleModule
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from dpmed_core.errors import SpecError
 from dpmed_core.training.dpsgd import convolution, linear
 from dpmed_core.training.dpsgd.clipping_norms import LARGEST_LOSS, norms_and_rounding
 from dpmed_core.training.dpsgd.contributions import Contribution, ExplicitGradients
@@ -105,6 +106,7 @@ class UnitGradientModule(AbstractGradSampleModule):  # type: ignore[misc]
             inputs = given[0].detach()
 
             def record(gradient: Tensor) -> None:
+                _refuse_other_types(layer, inputs, gradient)
                 for own, contribution in _sampler(layer)(layer, inputs, gradient.detach(), units).items():
                     self._contributions[f"{name}.{own}" if name else own].append(contribution)
 
@@ -114,6 +116,21 @@ class UnitGradientModule(AbstractGradSampleModule):  # type: ignore[misc]
             return traced
 
         return hook
+
+
+def _refuse_other_types(layer: nn.Module, inputs: Tensor, gradient: Tensor) -> None:
+    """Refuse a pass in another type than the weights', as under autocast.
+
+    Raises:
+        SpecError: norms and sums would be of numbers that were rounded differently, and the clipping bound would not hold.
+    """
+    types = {inputs.dtype, gradient.dtype, *(parameter.dtype for parameter in layer.parameters(recurse=False))}
+    if len(types) > 1:
+        names = ", ".join(sorted(str(kind).removeprefix("torch.") for kind in types))
+        raise SpecError(
+            f"A private step mixes {names}: a gradient's norm would not be that of what is summed, and no patient's influence would be "
+            "bounded. Train in float32, without autocast."
+        )
 
 
 def _copied_parameters(model: nn.Module) -> list[str]:

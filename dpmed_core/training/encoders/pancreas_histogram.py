@@ -44,7 +44,7 @@ def _histogram(volume: Tensor, weight: Tensor) -> Tensor:
     histograms = []
     for scale in SCALES:
         smooth = functional.avg_pool3d(volume, scale, 1, scale // 2, count_include_pad=False)
-        bins = torch.exp(-(((smooth - torch.tensor(BIN_CENTRES).view(-1, 1, 1, 1)) / BIN_WIDTH) ** 2))[0]
+        bins = torch.exp(-(((smooth - torch.tensor(BIN_CENTRES).view(-1, 1, 1, 1).to(smooth.device)) / BIN_WIDTH) ** 2))[0]
         for counted in (weight[0], weight[0] * (lowest_near[0] > NO_FAT)):
             histograms.append((bins * counted).sum(dim=(1, 2, 3)) / (counted.sum() + 1))
     return torch.cat([*histograms, torch.log1p(weight.sum())[None]])

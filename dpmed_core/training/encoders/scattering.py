@@ -30,7 +30,7 @@ def scatter(radiographs: Tensor) -> Tensor:
     First order: moduli of wavelet coefficients; second order: moduli of the coarser wavelets' coefficients of those moduli; all averaged
     by the low-pass filter.
     """
-    low, waves = _filters()
+    low, waves = (filters.to(radiographs.device) for filters in _filters())
     spectrum = torch.fft.fft2(radiographs[:, 0])
     outputs = [_averaged(spectrum, low)]
     for scale in range(SCALES):

@@ -38,7 +38,7 @@ def scatter_volumes(volumes: Tensor) -> Tensor:
 def _moduli(volumes: Tensor) -> Tensor:
     """Moduli of the wavelet coefficients of `volumes` `[n, *shape]` in all directions, `[n, len(DIRECTIONS), *shape]`."""
     spectrum = torch.fft.fftn(volumes, dim=(1, 2, 3))
-    waves = _waves(tuple(volumes.shape[1:]))
+    waves = _waves(tuple(volumes.shape[1:])).to(volumes.device)
     return torch.stack([torch.fft.ifftn(spectrum * wave, dim=(1, 2, 3)).abs() for wave in waves], dim=1)
 
 

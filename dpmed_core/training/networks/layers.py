@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 BLOCK_ELEMENTS = 2**16
-"""Elements worked on at once: 256 KiB of float32."""
+"""Elements worked on at once on a CPU: 256 KiB of float32."""
+DEVICE_BLOCK_ELEMENTS = 2**24
+"""The same elsewhere: a block costs ten launches of a kernel there, and there is no cache to keep to."""
 
 aten = torch.ops.aten
 
@@ -157,7 +159,8 @@ def _rows(x: Tensor, n_groups: int) -> Tensor:
 
 def _block_rows(rows: Tensor) -> int:
     """Number of rows in a block."""
-    return max(1, BLOCK_ELEMENTS // max(rows.shape[1] * rows.shape[2], 1))
+    at_once = BLOCK_ELEMENTS if rows.device.type == "cpu" else DEVICE_BLOCK_ELEMENTS
+    return max(1, at_once // max(rows.shape[1] * rows.shape[2], 1))
 
 
 def _blocks(rows: Tensor) -> Iterator[slice]:

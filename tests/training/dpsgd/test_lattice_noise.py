@@ -50,3 +50,10 @@ def test_rounding_to_the_lattice_is_covered_by_the_noise():
     other = one + sensitivity * (direction := rng.normal(size=d)) / np.linalg.norm(direction)
     apart = np.linalg.norm(np.rint(one / spacing) - np.rint(other / spacing)) * spacing
     assert apart <= sensitivity + spacing * math.sqrt(d)
+
+
+def test_a_sum_in_double_precision_is_left_as_it_was():
+    total = torch.linspace(-1, 1, 1000, dtype=torch.float64)
+    before = total.clone()
+    add_gaussian_noise(total, noise_multiplier=1.0, sensitivity=1.0, n_entries=1000, random=SecureRandom())
+    assert torch.equal(total, before)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from dpmed_core.errors import SpecError
 from dpmed_core.training.dpsgd import convolution
 from dpmed_core.training.dpsgd.contributions import FactoredGradients
 from dpmed_core.training.dpsgd.stepper import clip_factors
@@ -204,3 +205,10 @@ def test_a_private_pass_computes_no_gradient_that_sums_over_units():
     assert all(parameter.grad is None for parameter in model.parameters())
     module.clipped_sums(units, torch.ones_like)
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_a_private_step_under_autocast_is_refused():
+    model = ResNet9(width=0.0625, n_out=2)
+    module, units = UnitGradientModule(model), Units(torch.arange(2), 2)
+    with torch.autocast("cpu", torch.bfloat16), pytest.raises(SpecError, match="bfloat16, float32"):
+        module(torch.randn(2, 1, 16, 16), units).float().sum().backward()
