@@ -1,0 +1,113 @@
+"""What was computed from one finished run, kept in its folder so that it need not be computed again: a cache, and never the truth.
+
+RUN_ID/kept/CODE/NAME    one result, after the SHA-256 of its bytes
+
+CODE stands for the code that computed it and NAME for all that it was computed from, so that what is found is what would be computed now.
+What is missing or damaged is computed again; where nothing can be written, nothing is kept. `RunStore.retry` and `withdraw` remove all of
+it: what is kept is made from patients' scores, without identifiers.
+"""
+
+import os
+import secrets
+import shutil
+import time
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+
+from dpmed_core.errors import DamagedRunError
+from dpmed_core.files import space_reason
+from dpmed_core.runs.folder import CHECKSUMS, KEPT
+from dpmed_core.runs.index import index_of
+from dpmed_core.runs.results import RESULT, SCORES, checked, checksums
+from dpmed_core.runs.store import RunStore
+
+DIGEST_BYTES = 32
+MOST_BYTES_EACH, MOST_BYTES, MOST_FILES = 16 << 20, 64 << 20, 256
+"""Of one result, of all results of a run, and how many: what is larger is computed whenever it is needed."""
+SECONDS_UNTIL_OLD = 86_400.0
+"""A result that was written this long ago gives way to a new one where a run has no room left."""
+
+
+class KeptResults:
+    """The results kept of the runs of one store, for one version of the code.
+
+    Attributes:
+        code: stands for the version.
+    """
+
+    def __init__(self, runs: RunStore, code: str) -> None:
+        """Look at nothing yet."""
+        self._runs, self.code = runs, code
+
+    def read(self, run_id: str, name: str) -> bytes | None:
+        """The result of that name, a word of letters and digits; None where it is not kept, or damaged."""
+        try:
+            # Not through path objects, which take longer than reading a small file.
+            with open(f"{self._runs.root}/{run_id}/{KEPT}/{self.code}/{name}", "rb") as file:  # noqa: PTH123
+                content = file.read()
+        except OSError:
+            return None
+        return content[DIGEST_BYTES:] if sha256(content[DIGEST_BYTES:]).digest() == content[:DIGEST_BYTES] else None
+
+    def write(self, run_id: str, name: str, content: bytes) -> None:
+        """Keep a result of a finished run, where there is room for it."""
+        if len(content) > MOST_BYTES_EACH:
+            return
+        with suppress(OSError):
+            self._write(self._runs.root / run_id, name, sha256(content).digest() + content)
+
+    def digests(self, run_id: str) -> str:
+        """What tells the stored result of a finished run from any other: its checksums, after its files were compared with them.
+
+        Files that were compared once are not read again until one of them changes.
+
+        Raises:
+            DamagedRunError: they do not match.
+        """
+        folder = self._runs.root / run_id
+        found = checksums(folder)
+        if not index_of(self._runs.root, self._runs.key).is_known_undamaged(run_id):
+            for name in (RESULT, SCORES):
+                checked(folder, name)
+        try:
+            return f"{found[RESULT]} {found[SCORES]}"
+        except KeyError:
+            raise DamagedRunError(f"The checksums of run {run_id} are not whole: train it again with `runs retry {run_id}`.") from None
+
+    def _write(self, folder: Path, name: str, content: bytes) -> None:
+        own = folder / KEPT / self.code
+        if not own.is_dir():
+            (folder / KEPT).mkdir(mode=0o700, exist_ok=True)
+            for other in (folder / KEPT).iterdir():  # of earlier code, which no one will look for
+                shutil.rmtree(other, ignore_errors=True)
+            own.mkdir(mode=0o700)
+        if space_reason(own, len(content)) is not None or not _make_room(own, len(content)):
+            return
+        draft = own / f".{name}-{secrets.token_hex(4)}"
+        try:
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with open(descriptor, "wb") as file:  # noqa: PTH123
+                file.write(content)
+            # Not flushed to the disk: after a power cut the digest tells what is whole.
+            draft.replace(own / name)
+        finally:
+            draft.unlink(missing_ok=True)
+        # A run that was withdrawn meanwhile has lost its checksums before what is kept of it: nothing may come after that.
+        if not (folder / CHECKSUMS).exists():
+            (own / name).unlink(missing_ok=True)
+
+
+def _make_room(folder: Path, n_bytes: int) -> bool:
+    """Whether a further result of `n_bytes` may be kept in `folder`, once those that are old have given way where they must."""
+    with os.scandir(folder) as entries:
+        found = sorted((facts.st_mtime, facts.st_size, entry.path) for entry in entries for facts in [entry.stat()])
+    n_files, used = len(found), sum(size for _, size, _ in found)
+    for written_at, size, path in found:
+        if used + n_bytes <= MOST_BYTES and n_files < MOST_FILES:
+            return True
+        if time.time() - written_at < SECONDS_UNTIL_OLD:
+            return False
+        Path(path).unlink(missing_ok=True)
+        n_files, used = n_files - 1, used - size
+    return used + n_bytes <= MOST_BYTES
