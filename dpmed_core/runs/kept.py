@@ -39,6 +39,7 @@ class KeptResults:
     def __init__(self, runs: RunStore, code: str) -> None:
         """Look at nothing yet."""
         self._runs, self.code = runs, code
+        self._used: dict[str, tuple[int, int]] = {}
 
     def read(self, run_id: str, name: str) -> bytes | None:
         """The result of that name, a word of letters and digits; None where it is not kept, or damaged."""
@@ -77,12 +78,12 @@ class KeptResults:
 
     def _write(self, folder: Path, name: str, content: bytes) -> None:
         own = folder / KEPT / self.code
-        if not own.is_dir():
+        if folder.name not in self._used and not own.is_dir():
             (folder / KEPT).mkdir(mode=0o700, exist_ok=True)
             for other in (folder / KEPT).iterdir():  # of earlier code, which no one will look for
                 shutil.rmtree(other, ignore_errors=True)
             own.mkdir(mode=0o700)
-        if space_reason(own, len(content)) is not None or not _make_room(own, len(content)):
+        if space_reason(own, len(content)) is not None or not self._has_room(own, len(content)):
             return
         draft = own / f".{name}-{secrets.token_hex(4)}"
         try:
@@ -97,17 +98,23 @@ class KeptResults:
         if not (folder / CHECKSUMS).exists():
             (own / name).unlink(missing_ok=True)
 
+    def _has_room(self, folder: Path, n_bytes: int) -> bool:
+        """Whether a further result of `n_bytes` may be kept in the `folder` of a run, which is looked at once and then reckoned with."""
+        run_id = folder.parents[1].name
+        n_files, used = self._used.get(run_id) or _without_old(folder)
+        has_room = n_files < MOST_FILES and used + n_bytes <= MOST_BYTES
+        self._used[run_id] = (n_files + has_room, used + n_bytes * has_room)
+        return has_room
 
-def _make_room(folder: Path, n_bytes: int) -> bool:
-    """Whether a further result of `n_bytes` may be kept in `folder`, once those that are old have given way where they must."""
+
+def _without_old(folder: Path) -> tuple[int, int]:
+    """Files and bytes in `folder`; where they leave little room, those that are old are removed first."""
     with os.scandir(folder) as entries:
-        found = sorted((facts.st_mtime, facts.st_size, entry.path) for entry in entries for facts in [entry.stat()])
+        found = [(entry.path, facts.st_size, facts.st_mtime) for entry in entries for facts in [entry.stat()]]
     n_files, used = len(found), sum(size for _, size, _ in found)
-    for written_at, size, path in found:
-        if used + n_bytes <= MOST_BYTES and n_files < MOST_FILES:
-            return True
-        if time.time() - written_at < SECONDS_UNTIL_OLD:
-            return False
+    if 2 * n_files < MOST_FILES and 2 * used < MOST_BYTES:
+        return n_files, used
+    young = [(path, size) for path, size, written_at in found if time.time() - written_at < SECONDS_UNTIL_OLD]
+    for path in {path for path, _, _ in found} - {path for path, _ in young}:
         Path(path).unlink(missing_ok=True)
-        n_files, used = n_files - 1, used - size
-    return used + n_bytes <= MOST_BYTES
+    return len(young), sum(size for _, size in young)

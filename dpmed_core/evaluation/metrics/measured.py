@@ -11,7 +11,6 @@ from dpmed_core.cohort.groups import UNKNOWN
 from dpmed_core.evaluation.metrics.limits import Limits
 from dpmed_core.evaluation.metrics.metric import Metric, Scale
 from dpmed_core.evaluation.scores.arms import Arm
-from dpmed_core.evaluation.scores.finding_scores import usable_thresholds
 from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.evaluation.scores.grouping import Grouping
 from dpmed_core.evaluation.scores.kept_arrays import Arrays
@@ -171,13 +170,13 @@ class Measured:
 
     def _ranked_replicates(self, arm: Arm) -> Floats:
         """The replicates of an arm's runs, each run's in the order of its thresholds `[n_runs, n_findings, n_groups, n_replicates]`."""
-        ranked = self.replicates[arm.runs, :-1].copy()
-        if ranked.shape[-1]:
-            for row, run in enumerate(arm.runs):
-                for index, cuts in enumerate(self.design.thresholds[run]):
-                    if not np.isnan(cuts[0]):
-                        ranked[row, index] = ranked[row, index][:, np.argsort(usable_thresholds(cuts), kind="stable")]
-        return ranked
+        replicates = self.replicates[arm.runs, :-1]
+        if not replicates.shape[-1]:
+            return replicates
+        orders = [self.design.resamples_by_threshold[run] for run in arm.runs]
+        n_replicates = replicates.shape[-1]
+        every = np.stack([order if order.shape[1] == n_replicates else np.tile(np.arange(n_replicates), (len(order), 1)) for order in orders])
+        return np.take_along_axis(replicates, every[:, :, None, :], axis=-1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from functools import cache
 from hashlib import sha256
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,6 @@ def _unpacked(content: bytes) -> tuple[Arrays, Any]:
     described, about = json.loads(content[ALIGNED_BYTES:start])
     arrays: dict[str, NDArray[Any]] = {}
     for name, kind, shape in described:
-        count = int(np.prod(shape, dtype=np.intp))
-        arrays[name] = np.frombuffer(content, dtype=np.dtype(kind), count=count, offset=start).reshape(shape)
+        arrays[name] = np.frombuffer(content, dtype=kind, count=prod(shape), offset=start).reshape(shape)
         start += arrays[name].nbytes
     return arrays, about

@@ -39,6 +39,11 @@ class Panel:
     kept: KeptArrays | None = field(default=None, repr=False)
 
     @cached_property
+    def run_ids(self) -> tuple[str, ...]:
+        """The run_id of each run."""
+        return tuple(map(str, self.runs["run_id"]))
+
+    @cached_property
     def score_digests(self) -> tuple[str, ...]:
         """A hash of each run's scores."""
         return tuple(map(digest_of, self.scores))
@@ -50,7 +55,7 @@ class Panel:
 
     def computed_once(self, run: int, name: str, compute: Callable[[], Arrays]) -> Arrays:
         """What `compute` gives for a run, by its index: as it is kept under `name`, which stands for all that it is computed from."""
-        return compute() if self.kept is None else self.kept.computed_once(str(self.runs["run_id"].iloc[run]), name, compute)
+        return compute() if self.kept is None else self.kept.computed_once(self.run_ids[run], name, compute)
 
     def with_unknown_labels(self, label: float) -> "Panel":
         """The panel as it would be if every unknown label were `label`, 1 or 0."""

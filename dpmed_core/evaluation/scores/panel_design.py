@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from dpmed_core.evaluation.scores.arms import Arm, arms_of
 from dpmed_core.evaluation.scores.design import Design
-from dpmed_core.evaluation.scores.finding_scores import FindingScores
+from dpmed_core.evaluation.scores.finding_scores import FindingScores, usable_thresholds
 from dpmed_core.evaluation.scores.grouping import Beside, Grouping, group_cases
 from dpmed_core.evaluation.scores.kept_arrays import Arrays, digest_of
 from dpmed_core.evaluation.scores.operating_point import OperatingRule, patient_resamples, run_thresholds
 from dpmed_core.evaluation.scores.panel import Panel
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.intp]
 RowOfRun = Mapping[str, tuple[Panel, int]]
 """For a run_id, the panel of validation cases that the run was scored on, and its row there."""
 
@@ -57,8 +58,9 @@ class PanelDesign:
 
     def altered(self, **changes: Any) -> "PanelDesign":
         """The design with other labels or groups, and the same thresholds, which depend on neither and take long to choose."""
-        design = replace(self, **changes)
+        design, kept = replace(self, **changes), ("thresholds", "threshold_digests", "resamples_by_threshold")
         design.__dict__["thresholds"] = self.thresholds
+        design.__dict__.update((name, self.__dict__[name]) for name in kept if name in self.__dict__)
         return design
 
     @cached_property
@@ -107,6 +109,17 @@ class PanelDesign:
             return drawn[id(panel)]
 
         return tuple(self._thresholds(self.validation.get(run_id), resamples) for run_id in self.panel.runs["run_id"])
+
+    @cached_property
+    def resamples_by_threshold(self) -> tuple[Integers, ...]:
+        """For each run `[n_findings, n_replicates]`: the resamples in rising order of their thresholds; as they are where there are none."""
+        orders: dict[bytes, Integers] = {}
+        for cuts in self.thresholds:
+            if (key := cuts.tobytes()) not in orders:
+                plain = np.arange(cuts.shape[1] - 1)
+                rows = [plain if np.isnan(row[0]) else np.argsort(usable_thresholds(row), kind="stable") for row in cuts]
+                orders[key] = np.array(rows, dtype=np.intp).reshape(len(cuts), len(plain))
+        return tuple(orders[cuts.tobytes()] for cuts in self.thresholds)
 
     @cached_property
     def at_common_threshold(self) -> "PanelDesign":
