@@ -54,8 +54,7 @@ def records(table: pd.DataFrame) -> list[dict[str, object]]:
 
 def _plain_column(column: pd.Series) -> list[object]:
     if column.dtype.kind == "f":
-        values = column.to_numpy()
-        return list(np.where(np.isfinite(values), values.astype(object), None))
+        return [value if math.isfinite(value) else None for value in column.tolist()]
     return [_plain(value) for value in column.tolist()]
 
 

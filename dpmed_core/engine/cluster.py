@@ -17,6 +17,7 @@ from filelock import Timeout
 from dpmed_core.engine.credentials import Credentials, make_credentials
 from dpmed_core.engine.duties import Duties
 from dpmed_core.engine.inference_queue import INFERENCE, InferenceQueue
+from dpmed_core.engine.keeping import Keeping
 from dpmed_core.engine.process import START_SECONDS, accepting_lock, bound_stderr, engine_accepts, engine_lock
 from dpmed_core.engine.training_queue import TRAINING, TrainingQueue
 from dpmed_core.engine.watchdog import Watchdog
@@ -229,7 +230,9 @@ class _Loop:
     def __init__(self, installation: Installation, client: "Client") -> None:
         self._settings = installation.settings
         self._inference, self._training = InferenceQueue(installation, client), TrainingQueue(installation, client)
-        self._duties = Duties({"inference": self._submit_requests, "training": self._submit_runs, "watchdog": self._watch})
+        self._keeping = Keeping(installation, client, {} if installation.settings.scheduler else {TRAINING: 1})
+        duties = {"inference": self._submit_requests, "training": self._submit_runs, "keeping": self._keep, "watchdog": self._watch}
+        self._duties = Duties(duties)
         self._watchdog, self._watched_at = Watchdog(installation), 0.0
         self._at_once = False
 
@@ -249,6 +252,9 @@ class _Loop:
 
     def _submit_runs(self) -> None:
         self._busy |= self._training.look_now() if self._at_once else self._training.submit_new()
+
+    def _keep(self) -> None:
+        self._busy |= self._keeping.submit_new(is_free=not self._busy)
 
     def _watch(self) -> None:
         now = time.monotonic()

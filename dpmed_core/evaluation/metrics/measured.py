@@ -175,7 +175,8 @@ class Measured:
             return replicates
         orders = [self.design.resamples_by_threshold[run] for run in arm.runs]
         n_replicates = replicates.shape[-1]
-        every = np.stack([order if order.shape[1] == n_replicates else np.tile(np.arange(n_replicates), (len(order), 1)) for order in orders])
+        as_it_is = np.tile(np.arange(n_replicates), (replicates.shape[1], 1))  # of a run without thresholds, whose replicates are 0
+        every = np.stack([order if order.shape[1] == n_replicates else as_it_is for order in orders])
         return np.take_along_axis(replicates, every[:, :, None, :], axis=-1)
 
 

@@ -46,8 +46,8 @@ def digest_of(*parts: str | bytes | NDArray[Any]) -> str:
     return found.hexdigest()
 
 
-def _bytes_of(array: NDArray[Any]) -> NDArray[np.uint8]:
-    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+def _bytes_of(array: NDArray[Any]) -> memoryview:
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
 class KeptArrays:

@@ -69,7 +69,7 @@ class Scores:
 
 @dataclass(frozen=True, eq=False)
 class _Run:
-    """One run's scores of the cohort's cases `rows`; `parts` numbers their parts as `PARTS`, `labels` and `scores` `[n_findings, n_rows]`."""
+    """One run's scores of the cohort's cases `rows`: `parts` by number in `PARTS`, `labels` and `scores` `[n_findings, n_rows]`."""
 
     facts: dict[str, Any]
     findings: tuple[str, ...]

@@ -112,7 +112,7 @@ class PanelDesign:
 
     @cached_property
     def resamples_by_threshold(self) -> tuple[Integers, ...]:
-        """For each run `[n_findings, n_replicates]`: the resamples in rising order of their thresholds; as they are where there are none."""
+        """For each run `[n_findings, n_replicates]`: the resamples in rising order of their thresholds, where there are any."""
         orders: dict[bytes, Integers] = {}
         for cuts in self.thresholds:
             if (key := cuts.tobytes()) not in orders:
@@ -151,9 +151,7 @@ class PanelDesign:
             return np.full((len(findings), 1), np.nan)
         panel, row = where
         name = digest_of("thresholds", panel.score_digests[row], panel.labels_digest, *panel.findings, "for", *findings, str(self.rule))
-        found = panel.computed_once(
-            row, name, lambda: {"thresholds": run_thresholds(panel, row, findings, resamples(panel), self.rule)}
-        )
+        found = panel.computed_once(row, name, lambda: {"thresholds": run_thresholds(panel, row, findings, resamples(panel), self.rule)})
         return found["thresholds"]
 
 
