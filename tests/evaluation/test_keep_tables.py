@@ -26,17 +26,6 @@ from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
 PLAN = AnalysisPlan.of(["sex", "copd"], ["mass"], 0.02)
 OF_METRIC = ("utility", "subgroups", "means", "groups", "gaps", "costs", "size_loss", "unknowns")
 OF_ALL = ("verdicts", "rates", "practice", "practice_differences", "parity", "disparity", "calibration", "net_benefit", "roc")
-    "verdicts",
-    "rates",
-    "practice",
-    "practice_differences",
-    "parity",
-    "disparity",
-    "calibration",
-    "net_benefit",
-    "roc",
-    "reliability",
-)
 
 
 @pytest.fixture
