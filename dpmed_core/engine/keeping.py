@@ -10,6 +10,7 @@ from dpmed_core.errors import DpmedError, in_words
 from dpmed_core.files import keep_files_to_owner
 from dpmed_core.installation import Installation
 from dpmed_core.runs.index import LOOK_AT_ALL_SECONDS, Listing
+from dpmed_core.runs.status import RunState
 from dpmed_core.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,10 +24,13 @@ SECONDS_EACH = 20.0
 """How long one task computes: a run that is asked for meanwhile waits for no longer."""
 
 
-def keep_run(installation: Installation, run_id: str) -> None:
+def keep_run(settings: Settings, run_id: str) -> None:
     """Compute what pages show of a finished run; whatever goes wrong, it is computed when somebody looks."""
     try:
+        installation = Installation.open(settings)
         status = installation.runs.status(run_id)
+        if status.state is not RunState.FINISHED:
+            return
         _keep_of_cohort(installation, status.spec.cohort_fingerprint, only=run_id)
     except Exception as error:  # noqa: BLE001 (the run is finished, and nothing of it depends on this)
         log.warning("tables of run %s are not kept: %s", run_id, in_words(error))

@@ -41,7 +41,7 @@ def train_run(settings: Settings, run_id: str) -> None:
     keep_files_to_owner()  # a worker of one's own cluster was not started by the engine
     with watched(settings, TaskKind.RUN, run_id):
         work_on(settings, run_id)
-    keep_run(Installation.open(settings), run_id)
+    keep_run(settings, run_id)
 
 
 @dataclass
