@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from filelock import Timeout
 
@@ -52,6 +52,9 @@ QUIET: dict[str, object] = {
     "distributed.scheduler.active-memory-manager.start": False,
 }
 """How Dask is set up, so that an engine with nothing to do uses little of the processor."""
+HEARTBEAT_SECONDS = 5.0
+LOOKED_FOR_IN_VAIN, MILLISECONDS_IN_VAIN = {"idle-timeout", "no-workers-timeout"}, 60_000.0
+"""What a scheduler looks for four times a second though no timeout is set, and how often it does so here."""
 PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl(2)
 
 
@@ -136,6 +139,17 @@ def _local_cluster(settings: Settings, credentials: Credentials) -> "SpecCluster
                 os.kill(self.pid, signal.SIGKILL)
             await super().kill(timeout=timeout, reason=reason)
 
+    class Quiet(Scheduler):
+        """A scheduler that asks its workers for a sign of life less often than twice a second, which is for clusters that change."""
+
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            for name in LOOKED_FOR_IN_VAIN & self.periodic_callbacks.keys():
+                self.periodic_callbacks[name].callback_time = MILLISECONDS_IN_VAIN
+
+        def heartbeat_worker(self, **facts: Any) -> dict[str, Any]:
+            return {**super().heartbeat_worker(**facts), "heartbeat-interval": HEARTBEAT_SECONDS}
+
     security, no_dashboard = credentials.security(), {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
     common = {"host": "tls://127.0.0.1", "protocol": "tls://", "security": security, **no_dashboard}
     options = {
@@ -147,7 +161,7 @@ def _local_cluster(settings: Settings, credentials: Credentials) -> "SpecCluster
     }
     resources = [{TRAINING: 1}] * settings.workers + [{INFERENCE: 1}]
     return SpecCluster(
-        scheduler={"cls": Scheduler, "options": {**common, "port": 0}},
+        scheduler={"cls": Quiet, "options": {**common, "port": 0}},
         workers={number: {"cls": Parent, "options": {**options, "resources": one}} for number, one in enumerate(resources)},
         security=security,
         silence_logs=logging.WARNING,
