@@ -29,7 +29,7 @@ from dpmed_core.logs import log_to_file
 from dpmed_core.settings import Settings
 
 if TYPE_CHECKING:
-    from distributed import Client, SpecCluster, Worker
+    from distributed import Client, Scheduler, SpecCluster, Worker
 
 log = logging.getLogger(__name__)
 
@@ -126,9 +126,25 @@ def _scheduler(settings: Settings) -> "Iterator[Client]":
         yield client
 
 
+def quiet_scheduler() -> "type[Scheduler]":
+    """A scheduler that asks its workers for a sign of life less often than twice a second, which is for clusters that change."""
+    from distributed import Scheduler
+
+    class Quiet(Scheduler):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            for name in LOOKED_FOR_IN_VAIN & self.periodic_callbacks.keys():
+                self.periodic_callbacks[name].callback_time = MILLISECONDS_IN_VAIN
+
+        def heartbeat_worker(self, **facts: Any) -> dict[str, Any]:
+            return {**super().heartbeat_worker(**facts), "heartbeat-interval": HEARTBEAT_SECONDS}
+
+    return Quiet
+
+
 def _local_cluster(settings: Settings, credentials: Credentials) -> "SpecCluster":
     """A scheduler and its workers on this machine: those that train, and one that is kept free for inference requests."""
-    from distributed import Nanny, Scheduler, SpecCluster
+    from distributed import Nanny, SpecCluster
 
     class Parent(Nanny):
         """The parent of a worker process, which ends it at once: a worker holds nothing that is not stored."""
@@ -138,17 +154,6 @@ def _local_cluster(settings: Settings, credentials: Credentials) -> "SpecCluster
             if self.pid is not None:
                 os.kill(self.pid, signal.SIGKILL)
             await super().kill(timeout=timeout, reason=reason)
-
-    class Quiet(Scheduler):
-        """A scheduler that asks its workers for a sign of life less often than twice a second, which is for clusters that change."""
-
-        def __init__(self, **options: Any) -> None:
-            super().__init__(**options)
-            for name in LOOKED_FOR_IN_VAIN & self.periodic_callbacks.keys():
-                self.periodic_callbacks[name].callback_time = MILLISECONDS_IN_VAIN
-
-        def heartbeat_worker(self, **facts: Any) -> dict[str, Any]:
-            return {**super().heartbeat_worker(**facts), "heartbeat-interval": HEARTBEAT_SECONDS}
 
     security, no_dashboard = credentials.security(), {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
     common = {"host": "tls://127.0.0.1", "protocol": "tls://", "security": security, **no_dashboard}
@@ -161,7 +166,7 @@ def _local_cluster(settings: Settings, credentials: Credentials) -> "SpecCluster
     }
     resources = [{TRAINING: 1}] * settings.workers + [{INFERENCE: 1}]
     return SpecCluster(
-        scheduler={"cls": Quiet, "options": {**common, "port": 0}},
+        scheduler={"cls": quiet_scheduler(), "options": {**common, "port": 0}},
         workers={number: {"cls": Parent, "options": {**options, "resources": one}} for number, one in enumerate(resources)},
         security=security,
         silence_logs=logging.WARNING,
