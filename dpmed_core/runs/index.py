@@ -27,7 +27,7 @@ from dpmed_core.training.spec import RunSpec
 
 CHANGED, INDEX = ".changed", ".index.json"
 VERSION = 1
-LOOK_AT_ALL_SECONDS, SECONDS_OLD = 60.0, 10.0
+LOOK_AT_ALL_SECONDS, SECONDS_OLD = 60.0, 30.0
 """How old the look at the files of all runs may be, for the engine and for pages; what a store changes shows at once."""
 WORTH_HANDING_ON = 50
 """Runs that a process had to read before it writes the index file: fewer are read again as fast."""
