@@ -157,7 +157,7 @@ def children(part: str) -> Images:
         return list(file[f"{part}_images"].astype(np.float32) / 255)
 
 
-def synthetic(seed: int) -> Images:
+def synthetic(seed: int, n_images: int = N_DEMO) -> Images:
     """Synthetic radiographs of the demo cohort's kind."""
-    drawn = render_radiographs(draw_population(N_DEMO, seed=seed), size=128, seed=seed)
+    drawn = render_radiographs(draw_population(n_images, seed=seed), size=128, seed=seed)
     return list(drawn.astype(np.float32) / 255)

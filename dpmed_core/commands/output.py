@@ -19,7 +19,25 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 def say(document: Mapping[str, object] | Sequence[Mapping[str, object]], readable: str, *, as_json: bool) -> None:
     """Print `document` as JSON, or `readable`."""
     # In JSON whatever a terminal could act upon is escaped.
-    click.echo(json.dumps(document, indent=1, allow_nan=False) if as_json else plain_lines(readable))
+    click.echo(_as_json(document) if as_json else plain_lines(readable))
+
+
+def _as_json(document: Mapping[str, object] | Sequence[Mapping[str, object]]) -> str:
+    """`document` as JSON, each row of its tables in a line of its own: indented throughout, a large one would take many times as long."""
+    if not isinstance(document, Mapping):
+        return _rows_as_json(document, indent="")
+    parts = [f" {json.dumps(str(name))}: {_value_as_json(value)}" for name, value in document.items()]
+    return "{\n" + ",\n".join(parts) + "\n}" if parts else "{}"
+
+
+def _value_as_json(value: object) -> str:
+    if isinstance(value, list) and len(value) > 1:
+        return _rows_as_json(value, indent=" ")
+    return json.dumps(value, indent=1, allow_nan=False).replace("\n", "\n ")
+
+
+def _rows_as_json(rows: Sequence[object], *, indent: str) -> str:
+    return "[\n" + ",\n".join(f"{indent} {json.dumps(row, allow_nan=False)}" for row in rows) + f"\n{indent}]" if rows else "[]"
 
 
 def tell(text: str) -> None:
@@ -29,7 +47,15 @@ def tell(text: str) -> None:
 
 def records(table: pd.DataFrame) -> list[dict[str, object]]:
     """The rows of `table` as values that JSON holds; NaN and infinite values become null."""
-    return [{str(name): _plain(value) for name, value in row.items()} for row in table.to_dict("records")]
+    columns = [_plain_column(table[name]) for name in table]
+    names = [str(name) for name in table]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _plain_column(column: pd.Series) -> list[object]:
+    if column.dtype.kind == "f":
+        return [value if math.isfinite(value) else None for value in column.tolist()]
+    return [_plain(value) for value in column.tolist()]
 
 
 def _plain(value: object) -> object:

@@ -10,13 +10,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from filelock import Timeout
 
 from dpmed_core.engine.credentials import Credentials, make_credentials
 from dpmed_core.engine.duties import Duties
 from dpmed_core.engine.inference_queue import INFERENCE, InferenceQueue
+from dpmed_core.engine.keeping import Keeping
 from dpmed_core.engine.process import START_SECONDS, accepting_lock, bound_stderr, engine_accepts, engine_lock
 from dpmed_core.engine.training_queue import TRAINING, TrainingQueue
 from dpmed_core.engine.watchdog import Watchdog
@@ -28,7 +29,7 @@ from dpmed_core.logs import log_to_file
 from dpmed_core.settings import Settings
 
 if TYPE_CHECKING:
-    from distributed import Client, SpecCluster, Worker
+    from distributed import Client, Scheduler, SpecCluster, Worker
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,9 @@ QUIET: dict[str, object] = {
     "distributed.scheduler.active-memory-manager.start": False,
 }
 """How Dask is set up, so that an engine with nothing to do uses little of the processor."""
+HEARTBEAT_SECONDS = 5.0
+LOOKED_FOR_IN_VAIN, MILLISECONDS_IN_VAIN = {"idle-timeout", "no-workers-timeout"}, 60_000.0
+"""What a scheduler looks for four times a second though no timeout is set, and how often it does so here."""
 PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl(2)
 
 
@@ -122,9 +126,25 @@ def _scheduler(settings: Settings) -> "Iterator[Client]":
         yield client
 
 
+def quiet_scheduler() -> "type[Scheduler]":
+    """A scheduler that asks its workers for a sign of life less often than twice a second, which is for clusters that change."""
+    from distributed import Scheduler
+
+    class Quiet(Scheduler):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            for name in LOOKED_FOR_IN_VAIN & self.periodic_callbacks.keys():
+                self.periodic_callbacks[name].callback_time = MILLISECONDS_IN_VAIN
+
+        def heartbeat_worker(self, **facts: Any) -> dict[str, Any]:
+            return {**super().heartbeat_worker(**facts), "heartbeat-interval": HEARTBEAT_SECONDS}
+
+    return Quiet
+
+
 def _local_cluster(settings: Settings, credentials: Credentials) -> "SpecCluster":
     """A scheduler and its workers on this machine: those that train, and one that is kept free for inference requests."""
-    from distributed import Nanny, Scheduler, SpecCluster
+    from distributed import Nanny, SpecCluster
 
     class Parent(Nanny):
         """The parent of a worker process, which ends it at once: a worker holds nothing that is not stored."""
@@ -146,7 +166,7 @@ def _local_cluster(settings: Settings, credentials: Credentials) -> "SpecCluster
     }
     resources = [{TRAINING: 1}] * settings.workers + [{INFERENCE: 1}]
     return SpecCluster(
-        scheduler={"cls": Scheduler, "options": {**common, "port": 0}},
+        scheduler={"cls": quiet_scheduler(), "options": {**common, "port": 0}},
         workers={number: {"cls": Parent, "options": {**options, "resources": one}} for number, one in enumerate(resources)},
         security=security,
         silence_logs=logging.WARNING,
@@ -229,7 +249,9 @@ class _Loop:
     def __init__(self, installation: Installation, client: "Client") -> None:
         self._settings = installation.settings
         self._inference, self._training = InferenceQueue(installation, client), TrainingQueue(installation, client)
-        self._duties = Duties({"inference": self._submit_requests, "training": self._submit_runs, "watchdog": self._watch})
+        self._keeping = Keeping(installation, client, {} if installation.settings.scheduler else {TRAINING: 1})
+        duties = {"inference": self._submit_requests, "training": self._submit_runs, "keeping": self._keep, "watchdog": self._watch}
+        self._duties = Duties(duties)
         self._watchdog, self._watched_at = Watchdog(installation), 0.0
         self._at_once = False
 
@@ -249,6 +271,9 @@ class _Loop:
 
     def _submit_runs(self) -> None:
         self._busy |= self._training.look_now() if self._at_once else self._training.submit_new()
+
+    def _keep(self) -> None:
+        self._busy |= self._keeping.submit_new(is_free=not self._busy)
 
     def _watch(self) -> None:
         now = time.monotonic()

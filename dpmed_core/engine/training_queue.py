@@ -35,11 +35,13 @@ LOOK_SHARE = 1 / 20
 
 def train_run(settings: Settings, run_id: str) -> None:
     """Train one run; what is sent to a worker, and imports torch only there."""
+    from dpmed_core.engine.keeping import keep_run
     from dpmed_core.engine.training_task import work_on
 
     keep_files_to_owner()  # a worker of one's own cluster was not started by the engine
     with watched(settings, TaskKind.RUN, run_id):
         work_on(settings, run_id)
+    keep_run(settings, run_id)
 
 
 @dataclass

@@ -21,6 +21,8 @@ from dpmed_core.training.spec import RunSpec
 REQUEST, PROGRESS, ATTEMPTS, CANCEL = "request.json", "progress.json", "attempts.jsonl", "cancel"
 CHECKPOINT, CHECKSUMS = "checkpoint.safetensors", "checksums.json"
 FINISHED_FILES = ("result.json", "scores.parquet", "weights.safetensors")
+KEPT = "kept"
+"""The folder of what was computed from a finished run (`runs.kept`)."""
 TRAINED_FILES = (CHECKPOINT, CHECKSUMS, *FINISHED_FILES)
 """Files that only a training writes."""
 DAMAGED_RECORD = "record-damaged"
@@ -189,6 +191,8 @@ def drop(folder: Path, *names: str) -> None:
     for name in names:
         path = folder / name
         if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
+            shutil.rmtree(path, ignore_errors=True)
+            if path.exists():  # another process has written into it meanwhile
+                shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)

@@ -27,7 +27,7 @@ from dpmed_core.training.spec import RunSpec
 
 CHANGED, INDEX = ".changed", ".index.json"
 VERSION = 1
-LOOK_AT_ALL_SECONDS, SECONDS_OLD = 30.0, 10.0
+LOOK_AT_ALL_SECONDS, SECONDS_OLD = 60.0, 30.0
 """How old the look at the files of all runs may be, for the engine and for pages; what a store changes shows at once."""
 WORTH_HANDING_ON = 50
 """Runs that a process had to read before it writes the index file: fewer are read again as fast."""
@@ -108,14 +108,18 @@ class RunIndex:
                 known = self.listing().by_cohort.get(fingerprint, ())
             return list(known)
 
+    def is_known_undamaged(self, run_id: str) -> bool:
+        """Whether the stored result of a run was found undamaged, and no file of it has changed since."""
+        with self._lock:
+            self._load()
+            return self._undamaged.get(run_id) == _signatures(self.root / run_id, (CHECKSUMS, *FINISHED_FILES))
+
     def damage(self, run_id: str) -> str | None:
         """What is wrong with the stored result of a run; None where nothing is, which is remembered until a file of it changes."""
         folder = self.root / run_id
         signatures = _signatures(folder, (CHECKSUMS, *FINISHED_FILES))
-        with self._lock:
-            self._load()
-            if self._undamaged.get(run_id) == signatures:
-                return None
+        if self.is_known_undamaged(run_id):
+            return None
         found = damage(folder, self.key)
         if found is None and _are_settled(signatures):
             with self._lock:

@@ -7,6 +7,7 @@ RUN_ID/request.json            the run's specification; written once
        checkpoint.safetensors  the last durable step
        result.json, scores.parquet, weights.safetensors
        checksums.json          SHA-256 of these three; written last, so its presence means that the result is complete
+       kept                    what was computed from the result (`runs.kept`)
 
 Invariants:
 
@@ -42,6 +43,7 @@ from dpmed_core.runs.folder import (
     CHECKSUMS,
     DAMAGED_RECORD,
     FINISHED_FILES,
+    KEPT,
     PROGRESS,
     REQUEST,
     Record,
@@ -339,7 +341,7 @@ class RunStore:
                 return
             # Without the checksums the damaged result no longer counts as complete, so a worker does not skip the run.
             self.record(run_id, "retry-asked")
-            drop(self.root / run_id, CANCEL, CHECKSUMS)
+            drop(self.root / run_id, CANCEL, CHECKSUMS, KEPT)
             self.set_progress(run_id, Progress(RunState.QUEUED, attempt=attempt))
 
     def _as_finished(self, run_id: str, attempt: int) -> Progress:
@@ -374,7 +376,7 @@ class RunStore:
         with self.worker_lock(run_id), self.state_lock(run_id):
             # First, while the other files show that the run was trained: a record that lost events is then known to have lost them.
             self.record(run_id, "withdrawn")
-            drop(self.root / run_id, CHECKSUMS, SCORES, WEIGHTS, CHECKPOINT, CANCEL)
+            drop(self.root / run_id, CHECKSUMS, SCORES, KEPT, WEIGHTS, CHECKPOINT, CANCEL)
             self.set_progress(run_id, Progress(RunState.WITHDRAWN))
 
     def _folder(self, run_id: str) -> Path:

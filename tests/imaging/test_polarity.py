@@ -14,6 +14,14 @@ from dpmed_core.imaging.polarity import SIDE, WEIGHTS, is_negative, polarity_sco
 MOST_FALSE, LEAST_FOUND = 0.01, 0.99
 
 
+@pytest.fixture(scope="module")
+def not_fitted_on(real_cohorts):
+    """Every second real radiograph of the patients that the weights were not fitted on."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DPMED_REAL_COHORTS", str(real_cohorts))
+        return adults(MEASURED_HALF)[::2]
+
+
 def test_the_negative_has_the_same_score_with_the_other_sign():
     image = np.random.default_rng(0).random((90, 70), dtype=np.float32)
     assert polarity_score(1 - image) == pytest.approx(-polarity_score(image), abs=1e-4)
@@ -27,7 +35,7 @@ def test_a_constant_image_has_no_polarity(shape):
 
 def test_the_network_is_torchs():
     """The fit and the detector see the same images and compute the same score."""
-    images = synthetic(3)[:6]
+    images = synthetic(3, 6)
     network = Network()
     network.load_state_dict({name: torch.tensor(value) for name, value in shipped_weights().items()})
     small = torch.tensor(np.stack([reduced(image) for image in images]))[:, None]
@@ -37,7 +45,7 @@ def test_the_network_is_torchs():
 
 
 def test_a_frame_of_one_grey_level_changes_nothing():
-    image = synthetic(3)[0]
+    image = synthetic(3, 1)[0]
     image[:, [0, -1]], image[[0, -1]] = np.linspace(0, 1, 128)[:, None], np.linspace(0, 1, 128)
     for grey in (0.0, 0.4, 1.0):
         framed = np.pad(image, ((9, 0), (14, 23)), constant_values=grey)
@@ -52,7 +60,7 @@ def test_the_card_is_that_of_the_weights_and_says_what_they_were_fitted_on():
 
 def test_what_the_fit_sees_are_images():
     torch.manual_seed(0)
-    views = random_view(torch.tensor(np.stack(synthetic(3)[:40]))[:, None])
+    views = random_view(torch.tensor(np.stack(synthetic(3, 40)))[:, None])
     assert views.shape == (40, 1, SIDE, SIDE) and torch.isfinite(views).all()
     assert views.amin() > -0.2 and views.amax() < 1.2 and (views.flatten(1).std(1) > 0.01).all()
 
@@ -60,16 +68,15 @@ def test_what_the_fit_sees_are_images():
 @pytest.mark.real
 @pytest.mark.slow
 @pytest.mark.parametrize("view", VIEWS)
-def test_of_real_radiographs_whole_or_not_one_in_a_hundred_at_most_is_taken_for_a_negative(real_cohorts, monkeypatch, view):
+def test_of_real_radiographs_whole_or_not_one_in_a_hundred_at_most_is_taken_for_a_negative(not_fitted_on, view):
     """Every second one of the patients that the weights were not fitted on; all of them: `python -m benchmarks polarity`."""
-    monkeypatch.setenv("DPMED_REAL_COHORTS", str(real_cohorts))
-    false, found = shares(adults(MEASURED_HALF)[::2], view)
+    false, found = shares(not_fitted_on, view)
     assert false <= MOST_FALSE and found >= LEAST_FOUND
 
 
 @pytest.mark.slow
 def test_so_is_it_of_the_demos():
-    images = synthetic(0)[:40]
+    images = synthetic(0, 40)
     for view in VIEWS:
         false, found = shares(images, view)
         assert false <= MOST_FALSE and found >= LEAST_FOUND, view

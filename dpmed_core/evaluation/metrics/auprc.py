@@ -71,4 +71,4 @@ def average_precision(scores: Floats, positive: NDArray[np.bool_]) -> tuple[floa
     return value, (positive * (precision[tie] - value) + positive * reached[tie] - expected[tie]) / n_positive
 
 
-AUPRC = Metric("auprc", "AUPRC", _estimate, chance=PREVALENCE, scale=Scale.LOGIT)
+AUPRC = Metric("auprc", "AUPRC", _estimate, chance=PREVALENCE, scale=Scale.LOGIT, is_kept=True)

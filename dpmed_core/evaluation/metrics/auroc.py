@@ -10,4 +10,4 @@ def _estimate(scored: FindingScores) -> Estimate:
     return Estimate(*auroc_by_group(scored.scores, scored.design), n_effective=counts.effective, weights=counts.cases.astype(float))
 
 
-AUROC = Metric("auroc", "AUROC", _estimate, chance=0.5, scale=Scale.LOGIT_BOUNDED)
+AUROC = Metric("auroc", "AUROC", _estimate, chance=0.5, scale=Scale.LOGIT_BOUNDED, is_kept=True)

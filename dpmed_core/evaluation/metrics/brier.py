@@ -14,4 +14,4 @@ def _estimate(scored: FindingScores) -> Estimate:
     return Estimate(mean.values, mean.influence, mean.n_effective, mean.total)
 
 
-BRIER = Metric("brier", "Brier score", _estimate, better=Better.LOWER, ideal=0.0, scale=Scale.PLAIN)
+BRIER = Metric("brier", "Brier score", _estimate, better=Better.LOWER, ideal=0.0, scale=Scale.PLAIN, is_kept=True)

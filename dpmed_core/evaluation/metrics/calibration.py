@@ -119,6 +119,7 @@ CALIBRATION_SLOPE = Metric(
     high=np.inf,
     better=Better.NEAR_IDEAL,
     scale=Scale.PLAIN,
+    is_kept=True,
 )
 CALIBRATION_INTERCEPT = Metric(
     "calibration_intercept",
@@ -129,5 +130,14 @@ CALIBRATION_INTERCEPT = Metric(
     better=Better.NEAR_IDEAL,
     ideal=0.0,
     scale=Scale.PLAIN,
+    is_kept=True,
 )
-CALIBRATION_ERROR = Metric("ece", "expected calibration error", _expected_error, better=Better.LOWER, ideal=0.0, scale=Scale.PLAIN)
+CALIBRATION_ERROR = Metric(
+    "ece",
+    "expected calibration error",
+    _expected_error,
+    better=Better.LOWER,
+    ideal=0.0,
+    scale=Scale.PLAIN,
+    is_kept=True,
+)

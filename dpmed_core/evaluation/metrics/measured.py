@@ -11,9 +11,9 @@ from dpmed_core.cohort.groups import UNKNOWN
 from dpmed_core.evaluation.metrics.limits import Limits
 from dpmed_core.evaluation.metrics.metric import Metric, Scale
 from dpmed_core.evaluation.scores.arms import Arm
-from dpmed_core.evaluation.scores.finding_scores import usable_thresholds
 from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.evaluation.scores.grouping import Grouping
+from dpmed_core.evaluation.scores.kept_arrays import Arrays
 from dpmed_core.evaluation.scores.operating_point import N_REPLICATES
 from dpmed_core.evaluation.scores.panel_design import PanelDesign
 from dpmed_core.evaluation.scores.sample_sizes import SMALLEST_CLASS, stacked, stacked_reasons
@@ -21,6 +21,8 @@ from dpmed_core.evaluation.statistics.intervals import added, logit_slope
 from dpmed_core.evaluation.statistics.jackknife import jackknife, logit_jackknife
 
 NO_THRESHOLD = f"fewer than {SMALLEST_CLASS} positives or negatives among the validation patients to choose a threshold on"
+MOST_TOGETHER = 1 << 20
+"""Values that are averaged in one step: of many small runs together, of large ones one after the other."""
 Floats = NDArray[np.float64]
 
 
@@ -168,13 +170,14 @@ class Measured:
 
     def _ranked_replicates(self, arm: Arm) -> Floats:
         """The replicates of an arm's runs, each run's in the order of its thresholds `[n_runs, n_findings, n_groups, n_replicates]`."""
-        ranked = self.replicates[arm.runs, :-1].copy()
-        if ranked.shape[-1]:
-            for row, run in enumerate(arm.runs):
-                for index, cuts in enumerate(self.design.thresholds[run]):
-                    if not np.isnan(cuts[0]):
-                        ranked[row, index] = ranked[row, index][:, np.argsort(usable_thresholds(cuts), kind="stable")]
-        return ranked
+        replicates = self.replicates[arm.runs, :-1]
+        if not replicates.shape[-1]:
+            return replicates
+        orders = [self.design.resamples_by_threshold[run] for run in arm.runs]
+        n_replicates = replicates.shape[-1]
+        as_it_is = np.tile(np.arange(n_replicates), (replicates.shape[1], 1))  # of a run without thresholds, whose replicates are 0
+        every = np.stack([order if order.shape[1] == n_replicates else as_it_is for order in orders])
+        return np.take_along_axis(replicates, every[:, :, None, :], axis=-1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -282,18 +285,13 @@ def measure(metric: Metric, design: PanelDesign) -> Measured:
     design = design.beside_others if metric.contrast_of is not None else design
     panel, grouping = design.panel, design.grouping
     shape = (len(panel.scores), len(panel.findings) + 1, len(grouping.groups))
-    values, weights, effective = np.full(shape, np.nan), np.zeros(shape), np.ones(shape)
-    influence = np.full((*shape[:2], len(grouping.cell_patient)), np.nan)
-    replicates = np.zeros((*shape, N_REPLICATES if metric.needs_threshold else 0))
+    values, weights, effective = np.empty(shape), np.empty(shape), np.empty(shape)
+    influence = np.empty((*shape[:2], len(grouping.cell_patient)))
+    replicates = np.empty((*shape, N_REPLICATES if metric.needs_threshold else 0))
+    arrays = {"values": values, "influence": influence, "n_effective": effective, "weights": weights, "replicates": replicates}
     for run in range(shape[0]):
-        for finding_index in range(len(panel.findings)):
-            if metric.needs_threshold and np.isnan(design.thresholds[run][finding_index, 0]):
-                continue  # no threshold: the value stays NaN
-            one = metric.estimate(design.finding_scores(run, finding_index, with_threshold=metric.needs_threshold))
-            values[run, finding_index], influence[run, finding_index] = one.values, one.influence
-            weights[run, finding_index], effective[run, finding_index] = one.weights, one.n_effective
-            if one.replicates is not None:
-                replicates[run, finding_index] = one.replicates
+        for name, array in _estimates(metric, design, run).items():
+            arrays[name][run, :-1] = array
     # An AUROC of four positives can be computed, but its interval would rest on four images: both are NaN, and the reason is given instead.
     if metric.needs_both_classes:
         hidden = np.array([[reason != "" for reason in of_finding.counts.reasons()] for of_finding in design.designs])
@@ -301,11 +299,45 @@ def measure(metric: Metric, design: PanelDesign) -> Measured:
         influence[:, :-1][:, hidden[:, grouping.cell_group]] = np.nan
     # The mean's influence values are the means of the findings': a patient's influences on several findings are averaged before they are
     # squared, so that findings of the same patients count as correlated as they are.
-    for run in range(shape[0]):
-        used = in_the_mean(~np.isnan(values[run, :-1]))
-        of_cells = used[:, grouping.cell_group]
-        array: Floats
-        for array, mask in ((values, used), (influence, of_cells), (replicates, used), (weights, used), (effective, used)):
-            array[run, -1] = mean_over_findings(array[run, :-1], mask)
+    used = np.stack([in_the_mean(known) for known in ~np.isnan(values[:, :-1])])
+    for name, array in arrays.items():
+        _add_means(array, used[..., grouping.cell_group] if name == "influence" else used)
     effective[:, -1] = np.maximum(effective[:, -1], 1)  # findings without any patient count as 0 in the mean
     return Measured(metric, design, values, influence, replicates, weights, effective)
+
+
+def _add_means(array: Floats, used: NDArray[np.bool_]) -> None:
+    """Set the last finding of each run, axis 1, to the mean over its other findings that are `used` `[n_runs, n_findings, ...]`."""
+    n_together = max(1, MOST_TOGETHER // max(array[:1].size, 1))
+    for first in range(0, len(array), n_together):
+        runs = slice(first, first + n_together)
+        array[runs, -1] = mean_over_findings(np.moveaxis(array[runs, :-1], 1, 0), np.moveaxis(used[runs], 1, 0))
+
+
+def _estimates(metric: Metric, design: PanelDesign, run: int) -> Arrays:
+    """The metric's estimates of a run for each finding, `[n_findings, ...]`, as they are kept or else computed."""
+
+    def compute() -> Arrays:
+        return _computed(metric, design, run)
+
+    if not metric.is_kept:
+        return compute()
+    # A contrast has the estimates of the metric that it is a difference of.
+    name = (metric.contrast_of or metric).name
+    return design.computed_once(run, f"estimates of {name}", compute, with_threshold=metric.needs_threshold)
+
+
+def _computed(metric: Metric, design: PanelDesign, run: int) -> Arrays:
+    n_findings, grouping = len(design.panel.findings), design.grouping
+    shape, n_cells = (n_findings, len(grouping.groups)), len(grouping.cell_patient)
+    values, weights, effective = np.full(shape, np.nan), np.zeros(shape), np.ones(shape)
+    influence = np.full((n_findings, n_cells), np.nan)
+    replicates = np.zeros((*shape, N_REPLICATES if metric.needs_threshold else 0))
+    for index in range(n_findings):
+        if metric.needs_threshold and np.isnan(design.thresholds[run][index, 0]):
+            continue  # no threshold: the value stays NaN
+        one = metric.estimate(design.finding_scores(run, index, with_threshold=metric.needs_threshold))
+        values[index], influence[index], weights[index], effective[index] = one.values, one.influence, one.weights, one.n_effective
+        if one.replicates is not None:
+            replicates[index] = one.replicates
+    return {"values": values, "influence": influence, "n_effective": effective, "weights": weights, "replicates": replicates}

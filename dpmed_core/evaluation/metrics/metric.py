@@ -77,6 +77,8 @@ class Metric:
         needs_threshold: whether it counts scores above a threshold that is chosen on validation patients.
         needs_both_classes: whether a subgroup needs enough images and patients of both classes; otherwise the estimate itself is NaN where
             there are too few.
+        is_kept: whether a run's estimates are kept with it; only where the name says all that the estimate depends on but scores, labels,
+            groups and thresholds.
         contrast_of: for a difference between a subgroup and all others, the metric it is a difference of, whose `estimate` it has.
     """
 
@@ -91,6 +93,7 @@ class Metric:
     scale: Scale = Scale.LOGIT
     needs_threshold: bool = False
     needs_both_classes: bool = True
+    is_kept: bool = False
     contrast_of: "Metric | None" = None
 
     @property

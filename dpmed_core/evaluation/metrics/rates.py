@@ -38,7 +38,17 @@ def _rate(name: str, phrase: str, parts: Parts, *, better: Better = Better.HIGHE
             replicates=numerators / np.maximum(denominators, 1),
         )
 
-    return Metric(name, phrase, estimate, better=better, ideal=ideal, scale=Scale.SHARE, needs_threshold=True, needs_both_classes=False)
+    return Metric(
+        name,
+        phrase,
+        estimate,
+        better=better,
+        ideal=ideal,
+        scale=Scale.SHARE,
+        needs_threshold=True,
+        needs_both_classes=False,
+        is_kept=True,
+    )
 
 
 SENSITIVITY = _rate("sensitivity", "sensitivity", lambda flagged, total: (flagged[1], total[1]))

@@ -283,6 +283,12 @@ class EvaluationTables:
         """`table` with the delta and accountant of each row's recipe, unit and epsilon."""
         return with_guarantee(table, self.runs)
 
+    def compute_kept(self) -> None:
+        """Compute what tables need of single runs, so that it is kept with them (`evaluation.scores.kept_arrays`)."""
+        for name in ("rates", "practice", "parity", "calibration", "net_benefit"):
+            getattr(self, name)
+        _ = self.auroc.unknowns
+
     @cached_property
     def _designs(self) -> list[PanelDesign]:
         validation, rule = rows_of_runs(self.scores.validation), self.rule or OperatingRule()

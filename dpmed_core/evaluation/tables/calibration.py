@@ -1,6 +1,7 @@
 """Calibration of each run: slope and intercept, expected calibration error and Brier score (`metrics.calibration`, `metrics.brier`)."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -59,6 +60,10 @@ def _of_panel(design: PanelDesign) -> pd.DataFrame:
 
 def _floors(design: PanelDesign, run: int) -> np.ndarray:
     """`error_floor` of a run `[n_findings, n_groups]`; NaN where the error is not estimable."""
-    floors = [error_floor(design.finding_scores(run, finding, with_threshold=False)) for finding in range(len(design.panel.findings))]
     hidden = [[reason != "" for reason in of_finding.counts.reasons()] for of_finding in design.designs]
-    return np.where(hidden, np.nan, floors)
+    return np.where(hidden, np.nan, design.computed_once(run, "error floors", partial(_computed_floors, design, run))["floors"])
+
+
+def _computed_floors(design: PanelDesign, run: int) -> dict[str, np.ndarray]:
+    findings = range(len(design.panel.findings))
+    return {"floors": np.array([error_floor(design.finding_scores(run, finding, with_threshold=False)) for finding in findings])}

@@ -1,15 +1,20 @@
 """Decision curves: whether acting on the model does more good than acting on nobody, or on everybody."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from dpmed_core.evaluation.metrics.measured import measure
-from dpmed_core.evaluation.metrics.net_benefit import net_benefit
+from dpmed_core.evaluation.metrics.net_benefit import NET_BENEFIT, net_benefit
 from dpmed_core.evaluation.scores.panel_design import PanelDesign
 from dpmed_core.evaluation.scores.scored_runs import RUN_COLUMNS
 from dpmed_core.evaluation.tables.utility import COUNT_COLUMNS
 
+Floats = NDArray[np.float64]
 THRESHOLDS: tuple[float, ...] = tuple(round(0.02 * step, 2) for step in range(1, 46))
 BENEFIT_COLUMNS = (
     *RUN_COLUMNS,
@@ -33,8 +38,8 @@ def benefit_rows(panels: Sequence[PanelDesign], thresholds: Sequence[float] = TH
         panels: without attributes, since only everybody's rows are made.
         thresholds: above 0 and below 1.
     """
-    rows = [row for design in panels for row in _rows(design, thresholds)]
-    return pd.DataFrame(rows, columns=list(BENEFIT_COLUMNS))
+    tables = [_of_panel(design, thresholds) for design in panels]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(BENEFIT_COLUMNS))
 
 
 def mean_benefit(curves: pd.DataFrame) -> pd.DataFrame:
@@ -48,23 +53,36 @@ def mean_benefit(curves: pd.DataFrame) -> pd.DataFrame:
     return grouped.agg(net_benefit=("net_benefit", "mean"), treat_all=("treat_all", "first"), n_seeds=("run_id", "nunique"))
 
 
-def _rows(design: PanelDesign, thresholds: Sequence[float]) -> Iterator[dict[str, object]]:
-    """Finding by finding and run by run; a finding that is not estimable has one row with its reason."""
-    # Each threshold is a metric of its own, measured once for all runs and findings.
-    at = {threshold: measure(net_benefit(threshold), design) for threshold in thresholds}
-    ends = {threshold: [measured.intervals(run) for run in range(len(measured.runs))] for threshold, measured in at.items()}
+def _of_panel(design: PanelDesign, thresholds: Sequence[float]) -> pd.DataFrame:
+    """The rows of one panel, finding by finding and run by run; a finding that is not estimable has one row a run with its reason."""
+    name = " ".join(["net benefit at", *(f"{threshold!r}" for threshold in thresholds)])
+    by_run = [design.computed_once(run, name, partial(_of_run, design, run, thresholds)) for run in range(len(design.panel.runs))]
+    tables = []
     for finding_index, finding in enumerate(design.panel.findings):
         counts = design.designs[finding_index].counts
         reason, share = counts.reasons()[0], counts.positive[0] / max(counts.cases[0], 1)
-        numbers = {"n_cases": int(counts.cases[0]), "n_positive": int(counts.positive[0]), "n_patients": int(counts.patients[0])}
-        for run, facts in enumerate(design.panel.runs.to_dict("records")):
-            about = {**{str(key): value for key, value in facts.items()}, "finding": finding, **numbers, "reason": reason}
-            if reason:
-                yield about
-                continue
-            for threshold, measured in at.items():
-                low, high = ends[threshold][run]
-                value = {"threshold": threshold, "net_benefit": float(measured.values[run, finding_index, 0])}
-                ends_at = {"net_benefit_low": float(low[finding_index, 0]), "net_benefit_high": float(high[finding_index, 0])}
-                # Acting on everybody: all positives are true positives, all negatives false positives.
-                yield {**about, **value, **ends_at, "treat_all": share - (1 - share) * threshold / (1 - threshold)}
+        of_run = np.repeat(np.arange(len(by_run)), 1 if reason else len(thresholds))
+        table = design.panel.runs.iloc[of_run].reset_index(drop=True).assign(finding=finding, reason=reason)
+        table = table.assign(n_cases=int(counts.cases[0]), n_positive=int(counts.positive[0]), n_patients=int(counts.patients[0]))
+        if not reason:
+            values = {column: np.concatenate([arrays[column][finding_index] for arrays in by_run]) for column in NET_BENEFIT.columns}
+            at = np.array(thresholds)
+            # Acting on everybody: all positives are true positives, all negatives false positives.
+            treat_all = share - (1 - share) * at / (1 - at)
+            table = table.assign(**values, threshold=np.tile(at, len(by_run)), treat_all=np.tile(treat_all, len(by_run)))
+        tables.append(table.reindex(columns=list(BENEFIT_COLUMNS)))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _of_run(design: PanelDesign, run: int, thresholds: Sequence[float]) -> dict[str, Floats]:
+    """The net benefit of a run and the ends of its interval, by column, `[n_findings, n_thresholds]`."""
+    own = replace(design, panel=design.panel.only(np.arange(len(design.panel.runs)) == run))
+    own.__dict__.update(designs=design.designs, grouping=design.grouping)  # which no run changes
+    found = []
+    for threshold in thresholds:  # each is a metric of its own
+        measured = measure(net_benefit(threshold), own)
+        found.append((measured.values[0], *measured.intervals(0)))
+    return {
+        column: np.stack([values[:-1, 0] for values in by_threshold], axis=1)
+        for column, by_threshold in zip(NET_BENEFIT.columns, zip(*found, strict=True), strict=True)
+    }

@@ -127,10 +127,10 @@ def test_a_repeated_calibration_comes_from_the_cache(cache_dir, monkeypatch):
 @pytest.mark.slow
 def test_without_a_cache_a_calibration_is_the_same_and_writes_nothing(cache_dir, monkeypatch):
     monkeypatch.chdir(cache_dir)
-    target = PrivacyTarget(8, 1e-5)
-    uncached = calibrate_poisson(target, sample_rate=0.25, steps=10)
+    target = PrivacyTarget(1, 1e-5)
+    uncached = calibrate_poisson(target, sample_rate=0.25, steps=60)
     assert not list(cache_dir.iterdir())
-    assert uncached == calibrate_poisson(target, sample_rate=0.25, steps=10, cache_dir=cache_dir)
+    assert uncached == calibrate_poisson(target, sample_rate=0.25, steps=60, cache_dir=cache_dir)
 
 
 def test_sampling_half_of_the_units_spends_less_than_taking_all():

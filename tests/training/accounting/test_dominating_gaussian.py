@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from dp_accounting import NeighboringRelation
+from dp_accounting.pld import PLDAccountant
 
 from dpmed_core.training.accounting.dominating_gaussian import DELTA0, delta0_of, gaussian_deltas, squared_mu
 from dpmed_core.training.accounting.gaussian_dp import gaussian_delta, gaussian_epsilon
@@ -14,9 +16,12 @@ SAMPLED = [Mechanism(1.1, 256 / 60_000, 2_000), Mechanism(2.0, 0.1, 200), Mechan
 def test_at_every_delta_the_price_is_above_the_privacy_loss_distribution_and_not_far(mechanism):
     mu = squared_mu(mechanism) ** 0.5
     event = sampled_event(mechanism.noise_multiplier, mechanism.sample_rate, mechanism.steps)
+    # Composed once for all deltas, as `pld_epsilon` composes it for one.
+    accountant = PLDAccountant(NeighboringRelation.ADD_OR_REMOVE_ONE, value_discretization_interval=1e-4).compose(event)
+    assert accountant.get_epsilon(1e-5) == pld_epsilon(event, 1e-5, interval=1e-4)
     ratios = []
     for delta in (1e-2, 1e-3, 1e-5, 1e-7, 1e-9):
-        exact, price = pld_epsilon(event, delta, interval=1e-4), gaussian_epsilon(mu, delta - DELTA0)
+        exact, price = accountant.get_epsilon(delta), gaussian_epsilon(mu, delta - DELTA0)
         assert price >= exact * (1 - 1e-3) - 2e-4  # but for the discretisation, which makes `exact` an upper bound itself
         ratios.append(price / exact if exact > 0.05 else np.nan)
     assert np.isnan(ratios).all() or np.nanmin(ratios) < 1.2
