@@ -6,6 +6,7 @@ are damaged; `doctor`, other commands and one page are asked. `python -m benchma
 """
 
 import contextlib
+import functools
 import io
 import json
 import logging
@@ -228,6 +229,13 @@ def _ask_all(case: Case, rng: random.Random, folder: Path) -> str:
     return said
 
 
+def _look_for_components_once() -> None:
+    """Streamlit reads the metadata of all packages for each `AppTest`, which takes longer than a page."""
+    from streamlit.components.v2 import manifest_scanner
+
+    manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
+
+
 def main() -> None:
     """Run so many cases, from number FIRST on."""
     n_cases, first = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0
@@ -235,6 +243,7 @@ def main() -> None:
     n_wrong = 0
     os.environ.update({"DPMED_DEMO": "false", "DPMED_WORKERS": "1"})
     logging.disable(logging.WARNING)
+    _look_for_components_once()
     with tempfile.TemporaryDirectory(prefix="dpmed-damage-") as root:
         template = Path(root) / "template"
         build(template)
