@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from dpmed_core.errors import CohortError
+from dpmed_core.files import lock_at
 
 PREFIX = ".draft-"
 LIFETIME_SECONDS = 24 * 3600
@@ -45,7 +46,7 @@ def resumable_draft(root: Path, work: str) -> Iterator[Path]:
     _clear_old(root)
     folder = root / f"{PREFIX}{work}"
     folder.mkdir(parents=True, mode=0o700, exist_ok=True)
-    lock = FileLock(folder / LOCK, timeout=0)
+    lock = lock_at(folder / LOCK, timeout=0)
     try:
         lock.acquire()
     except (Timeout, OSError):
@@ -77,7 +78,7 @@ def _is_locked(folder: Path) -> bool:
     if not (folder / LOCK).exists():
         return False
     try:
-        with FileLock(folder / LOCK, timeout=0):
+        with lock_at(folder / LOCK, timeout=0):
             return False
     except Timeout:
         return True

@@ -24,11 +24,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from dpmed_core.errors import CohortError, EngineError
-from dpmed_core.files import UnreadableFileError, check_fields, read_object, replacing, write_json
+from dpmed_core.files import UnreadableFileError, check_fields, lock_at, read_object, replacing, write_json
 from dpmed_core.inference.requests import InferenceRequest, from_json, to_json
 from dpmed_core.inference.status import NO_ANSWER, RequestState, Stage
 from dpmed_core.installation import Installation
@@ -78,7 +77,7 @@ class InferenceRequests:
         name = self.request_id(request)
         # Two readers who ask for the same explanation at once share one name: without the lock each would remove the other's folder.
         # The lock is not in `root`, where every entry is a request.
-        with FileLock(self.installation.settings.data_dir / ".inference.lock", timeout=LOCK_SECONDS):
+        with lock_at(self.installation.settings.data_dir / ".inference.lock", timeout=LOCK_SECONDS):
             if self.known_answer(request) is None and not self.state(name).is_open:
                 self._write(name, request, pixels, limit_seconds)
         return name

@@ -20,8 +20,9 @@ from typing import IO, Any
 from filelock import FileLock, Timeout
 
 from dpmed_core.errors import DpmedError, UploadError
-from dpmed_core.files import check_fields, make_way, read_object, write_json
+from dpmed_core.files import check_fields, lock_at, make_way
 from dpmed_core.imaging.modality import Modality
+from dpmed_core.sealed_files import read_sealed, write_sealed
 from dpmed_core.settings import Settings, import_environment
 from dpmed_core.uploads.columns import ColumnMap
 from dpmed_core.uploads.limits import MIB
@@ -143,7 +144,7 @@ class Job:
     @property
     def lock(self) -> FileLock:
         """The lock that the process working on the job holds."""
-        return FileLock(self.folder / "job.lock", timeout=0)
+        return lock_at(self.folder / "job.lock", timeout=0)
 
     def plan(self) -> JobPlan:
         """The job's plan.
@@ -152,19 +153,19 @@ class Job:
             UploadError: it cannot be read.
         """
         try:
-            return JobPlan.from_fields(read_object(self.folder / "plan.json"))
+            return JobPlan.from_fields(read_sealed(self.folder / "plan.json", self.job_id))
         except (ValueError, TypeError, KeyError, AttributeError, DpmedError):
             raise UploadError(UNREADABLE) from None
 
     def set_plan(self, plan: JobPlan) -> None:
         """Replace the job's plan."""
         make_way(self.folder / "plan.json")
-        write_json(self.folder / "plan.json", asdict(plan))
+        write_sealed(self.folder / "plan.json", asdict(plan), self.job_id)
 
     def state(self) -> JobState:
         """The job's state; INTERRUPTED if its process ended before the work was done, FAILED if the job cannot be read."""
         try:
-            fields = read_object(self.folder / "state.json")
+            fields = read_sealed(self.folder / "state.json", self.job_id)
             check_fields(fields, _KINDS, optional=frozenset({"seconds_left"}))
             state = JobState(**{**fields, "stage": Stage(fields["stage"])})
             self.plan()
@@ -179,7 +180,7 @@ class Job:
     def set_state(self, state: JobState) -> None:
         """Replace the job's state, with the current time."""
         make_way(self.folder / "state.json")
-        write_json(self.folder / "state.json", asdict(replace(state, changed_at=time.time())))
+        write_sealed(self.folder / "state.json", asdict(replace(state, changed_at=time.time())), self.job_id)
 
     def is_cancelled(self) -> bool:
         """Whether the user cancelled the job."""
@@ -288,7 +289,7 @@ class Jobs:
     def resume(self, job: Job) -> None:
         """Repeat the step of `job` that was interrupted."""
         try:
-            stage = Stage(read_object(job.folder / "state.json")["stage"])
+            stage = Stage(read_sealed(job.folder / "state.json", job.job_id)["stage"])
         except (ValueError, KeyError):
             raise UploadError(UNREADABLE) from None
         self.start(job, stage)

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from sqlalchemy import Column, Connection, Float, Integer, String, Table, Text, insert, select
 
 from dpmed_core.database import Database, metadata
-from dpmed_core.files import write_json
+from dpmed_core.files import lock_at, write_json
 from dpmed_core.keyed_hash import keyed_digest
 
 HEAD_FILE = "ledger-head.json"
@@ -164,7 +163,7 @@ class Chain:
 
     def _note_head(self, entry: Entry) -> None:
         """Note `entry` as the last, unless a later one was noted meanwhile."""
-        with FileLock(self.data_dir / f".{HEAD_FILE}.lock", timeout=30):
+        with lock_at(self.data_dir / f".{HEAD_FILE}.lock", timeout=30):
             if self.noted_head()[0] < entry.seq:
                 write_json(self.data_dir / HEAD_FILE, {"seq": entry.seq, "digest": entry.digest})
 

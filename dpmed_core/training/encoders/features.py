@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import CohortError
-from dpmed_core.files import make_way, replacing, unchanged_digest
+from dpmed_core.files import lock_at, make_way, replacing, unchanged_digest
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.training.encoders.card import COMPONENTS, read_card
 
@@ -40,8 +39,9 @@ def public_features(cohort: Cohort, *, features_dir: Path, encoders_dir: Path) -
     cached = _cache(features_dir, encoders_dir, cohort.modality)
     features_dir.mkdir(parents=True, exist_ok=True)
     # Pages, engine and commands may ask at the same time; only one computes, and a half-written file is never seen.
-    with FileLock(features_dir / ".computing.lock"):
+    with lock_at(features_dir / ".computing.lock"):
         if _read(cached) is None:
+            cohort.check_images(range(len(cohort.images)))
             features = compute_features(cohort.images, cohort.modality, encoders_dir)
             for path in (cached, _digest_of(cached)):
                 make_way(path)
