@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from dpmed_core.files import UnreadableFileError, read_object, write_json
+from dpmed_core.files import UnreadableFileError, make_way, read_object, write_json
 
 SEAL, SEAL_DIGITS = "seal", 32
 """The field that holds the seal, and how many hexadecimal digits of a SHA-256 it has."""
@@ -26,13 +26,14 @@ def seal_of(value: Mapping[str, object], *belongs_to: str) -> str:
 
 
 def write_sealed(path: Path, value: Mapping[str, object], owner: str) -> None:
-    """Replace `path` by `value` as JSON, durably, so that `read_sealed` finds what something else did to it.
+    """Replace `path`, whatever stands there, by `value` as JSON, durably, so that `read_sealed` finds what something else did to it.
 
     Args:
         path: the file.
         value: what it is to hold.
         owner: the name of what the file belongs to, e.g. a run_id: the same file of another one is found, too.
     """
+    make_way(path)
     plain = json.loads(json.dumps(value, allow_nan=False))  # as it will be read: tuples are lists, enumerations their values
     write_json(path, {**plain, SEAL: seal_of(plain, owner, path.name)})
 

@@ -18,6 +18,13 @@ def unsealed(path: Path) -> dict[str, Any]:
     return dict(fields)
 
 
+def without_digests(folder: Path) -> None:
+    """Make a cohort's folder one that an earlier version stored, so that a test may put other content into its files."""
+    facts = unsealed(folder / "cohort.json")
+    facts.pop("files", None)
+    (folder / "cohort.json").write_text(json.dumps(facts))
+
+
 def _with(path: Path, **fields: object) -> None:
     path.write_text(json.dumps({**unsealed(path), **fields}))
 

@@ -211,7 +211,6 @@ def was_trained(folder: Path) -> bool:
 
 def write_file(folder: Path, name: str, fields: Mapping[str, object]) -> None:
     """Replace a small file of a run, durably and whatever stands there."""
-    make_way(folder / name)
     write_sealed(folder / name, fields, folder.name)
 
 

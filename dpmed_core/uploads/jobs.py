@@ -20,7 +20,7 @@ from typing import IO, Any
 from filelock import FileLock, Timeout
 
 from dpmed_core.errors import DpmedError, UploadError
-from dpmed_core.files import check_fields, lock_at, make_way
+from dpmed_core.files import check_fields, lock_at
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.sealed_files import read_sealed, write_sealed
 from dpmed_core.settings import Settings, import_environment
@@ -159,7 +159,6 @@ class Job:
 
     def set_plan(self, plan: JobPlan) -> None:
         """Replace the job's plan."""
-        make_way(self.folder / "plan.json")
         write_sealed(self.folder / "plan.json", asdict(plan), self.job_id)
 
     def state(self) -> JobState:
@@ -179,7 +178,6 @@ class Job:
 
     def set_state(self, state: JobState) -> None:
         """Replace the job's state, with the current time."""
-        make_way(self.folder / "state.json")
         write_sealed(self.folder / "state.json", asdict(replace(state, changed_at=time.time())), self.job_id)
 
     def is_cancelled(self) -> bool:
