@@ -253,6 +253,15 @@ SETTLED_NANOSECONDS = 2_000_000_000
 _digests: dict[str, tuple[Signature, str]] = {}
 
 
+def age_seconds(at: float) -> float:
+    """How far `at`, in UTC seconds since the epoch, is from now.
+
+    A time that lies ahead was written before the clock was set back. It counts as old as it lies ahead: whatever waits for a time to pass
+    would otherwise wait until the clock has caught up.
+    """
+    return abs(time.time() - at)
+
+
 def signature_of(path: Path) -> Signature:
     """The signature of a file or folder.
 
@@ -265,7 +274,8 @@ def signature_of(path: Path) -> Signature:
 
 def is_settled(signature: Signature) -> bool:
     """Whether what is remembered under a signature can be trusted until the signature changes."""
-    return time.time_ns() - max(signature[1], signature[2]) > SETTLED_NANOSECONDS
+    # What lies ahead is settled: a write after the clock was set back gives the file another time.
+    return abs(time.time_ns() - max(signature[1], signature[2])) > SETTLED_NANOSECONDS
 
 
 def unchanged_digest(path: Path) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dpmed_core.errors import DpmedError
-from dpmed_core.files import UnreadableFileError, check_fields, make_way, read_whole
+from dpmed_core.files import UnreadableFileError, age_seconds, check_fields, make_way, read_whole
 from dpmed_core.keyed_hash import keyed_hex
 from dpmed_core.runs.status import Progress, RunState, RunStatus, UnreadableRun
 from dpmed_core.sealed_files import append_line, lines_of, parse_line, read_sealed, write_sealed
@@ -56,7 +56,7 @@ def is_run(folder: Path) -> bool:
     if (folder / REQUEST).exists() or any((folder / name).exists() for name in (ATTEMPTS, *TRAINED_FILES)):
         return True
     with suppress(OSError):
-        return time.time() - (folder / PROGRESS).stat().st_mtime > BEING_ASKED_SECONDS
+        return age_seconds((folder / PROGRESS).stat().st_mtime) > BEING_ASKED_SECONDS
     return False
 
 

@@ -177,7 +177,7 @@ class RunIndex:
         """What tells that somebody has changed a run; None where it may have been changed within one tick of the clock."""
         signatures = _signature(str(self.root)), _signature(f"{self.root}/{CHANGED}")
         newest = max((signature[1] for signature in signatures if signature), default=0)
-        return None if time.time_ns() - newest < CLOCK_TICK_SECONDS * 1e9 else signatures
+        return None if abs(time.time_ns() - newest) < CLOCK_TICK_SECONDS * 1e9 else signatures
 
     def _load(self) -> None:
         """Take over what another process has handed on; what is damaged in it, or no longer so, is read from the runs instead."""

@@ -20,7 +20,7 @@ from typing import IO, Any
 from filelock import FileLock, Timeout
 
 from dpmed_core.errors import DpmedError, UploadError
-from dpmed_core.files import check_fields, lock_at
+from dpmed_core.files import age_seconds, check_fields, lock_at
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.sealed_files import read_sealed, write_sealed
 from dpmed_core.settings import Settings, import_environment
@@ -170,7 +170,7 @@ class Job:
             self.plan()
         except (ValueError, TypeError, KeyError, UploadError):
             return JobState(Stage.FAILED, message=UNREADABLE, changed_at=_changed_at(self.folder))
-        if state.stage in UNDER_WAY and time.time() - state.changed_at > STARTING_SECONDS and not self._has_process():
+        if state.stage in UNDER_WAY and age_seconds(state.changed_at) > STARTING_SECONDS and not self.has_process():
             return replace(
                 state, stage=Stage.INTERRUPTED, message="The server stopped the import; images already read are kept: resume it."
             )
@@ -190,7 +190,7 @@ class Job:
         for path in (*self.uploads, self.preview, self.preview_summary):
             path.unlink(missing_ok=True)
 
-    def _has_process(self) -> bool:
+    def has_process(self) -> bool:
         """Whether a process works on the job: it holds the lock, which the system releases when the process ends, however it ends."""
         try:
             with self.lock:
@@ -305,9 +305,9 @@ class Jobs:
         shutil.rmtree(job.folder, ignore_errors=True)
 
     def clear_old(self) -> None:
-        """Remove jobs whose state has not changed for a day."""
+        """Remove jobs whose state has not changed for a day, and on which no process works."""
         for job in self.all():
-            if time.time() - job.state().changed_at > LIFETIME_SECONDS:
+            if age_seconds(job.state().changed_at) > LIFETIME_SECONDS and not job.has_process():
                 self.remove(job)
 
     @property
