@@ -14,6 +14,7 @@ MODULES = {
     "auroc": "auroc",
     "cases": "cases",
     "contributions": "contributions",
+    "faults": "faults",
     "guards": "guards",
     "import": "importing",
     "import-kills": "import_kills",

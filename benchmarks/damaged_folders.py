@@ -209,7 +209,7 @@ def run_case(number: int, template: Path, folder: Path) -> Case:
     keyless = any(name == "secret.key" for name, _ in case.damaged)
     for name, how in case.damaged:
         parts = Path(name).parts
-        thing = parts[1] if parts[0] in ("runs", "cohorts") and len(parts) > 2 else Path(name).stem
+        thing = "database" if name == "dpmed.db" else parts[1] if parts[0] in ("runs", "cohorts") and len(parts) > 2 else Path(name).stem
         # Who the patients of a synthetic cohort are is computed from its images where it is not stored.
         harmless = is_harmless(name) or (name.endswith("persons.parquet") and how == "removed")
         if not harmless and not (keyless and name != "secret.key") and thing not in said and Path(name).name not in said:

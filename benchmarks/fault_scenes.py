@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.running_installation import Running, running, states_by_command, wait_until
+from benchmarks.running_installation import running, states_by_command, wait_until
 from dpmed_core.engine.process import engine_accepts, engine_is_alive
 from dpmed_core.runs.status import RunState
 
+STEPS = "steps after the last checkpoint"
 DAYS = 24 * 3600.0
 DISK_MIB = 64
 
@@ -50,7 +51,7 @@ def disk_full_scene(folder: Path) -> list[dict[str, object]]:
         back = wait_until(lambda: one.state(run_id) in (RunState.TRAINING, RunState.FINISHED), "training again")
         one.wait_for_end(run_id)
         sees = f"{status.state.value}: {status.message}; commands that look end with {looks}; {grown} events in 10 s of a full disk"
-        return [_row("disk full while training", sees, "steps after the last checkpoint", back, one.spending(run_id))]
+        return [_row("disk full while training", sees, STEPS, back, one.spending(run_id))]
 
 
 def read_only_scene(folder: Path) -> list[dict[str, object]]:
@@ -70,7 +71,7 @@ def read_only_scene(folder: Path) -> list[dict[str, object]]:
         one.wait_for_end(run_id)
         said = (asked.stderr or asked.stdout).strip().splitlines()[-1]
         sees = f"commands that look end with {looks}; `train` with {asked.returncode}: {said}"
-        return [_row("disk read-only while training", sees, "steps after the last checkpoint", back, one.spending(run_id))]
+        return [_row("disk read-only while training", sees, STEPS, back, one.spending(run_id))]
 
 
 def key_scene(folder: Path) -> list[dict[str, object]]:
@@ -118,9 +119,7 @@ def clock_scene(folder: Path) -> list[dict[str, object]]:
             one.wait_for_end(run_id, while_set)
             states = states_by_command(one)
             sees = f"runs {sorted(set(states.values()))}; engine the same: {engine_accepts(one.settings)}"
-            found.append(
-                _row(f"{fault}, and workers killed then", sees, "steps after the last checkpoint", back, one.spending(run_id, while_set))
-            )
+            found.append(_row(f"{fault}, and workers killed then", sees, STEPS, back, one.spending(run_id, while_set)))
     return found
 
 
@@ -141,8 +140,8 @@ def stopped_scene(folder: Path) -> list[dict[str, object]]:
         )
         of_worker = time.monotonic() - began
         one.wait_for_end(run_id)
-        first = _row("worker stopped (stall limit 10 s)", "no step for some seconds, then training again", "steps after the last checkpoint",
-                     of_worker, one.spending(run_id))  # fmt: skip
+        sees = "no step for some seconds, then training again"
+        first = _row("worker stopped (stall limit 10 s)", sees, STEPS, of_worker, one.spending(run_id))
         second = one.ask(4.0)
         one.wait_for_step(second)
         stopped = one.engine_pid()
@@ -151,7 +150,7 @@ def stopped_scene(folder: Path) -> list[dict[str, object]]:
         wait_until(lambda: engine_accepts(one.settings) and one.engine_pid() != stopped, "another engine")
         of_engine = time.monotonic() - began
         one.wait_for_end(second)
-        return [first, _row("engine stopped", "runs stand still", "steps after the last checkpoint", of_engine, one.spending(second))]
+        return [first, _row("engine stopped", "runs stand still", STEPS, of_engine, one.spending(second))]
 
 
 def two_servers_scene(folder: Path) -> list[dict[str, object]]:
@@ -169,9 +168,4 @@ def two_servers_scene(folder: Path) -> list[dict[str, object]]:
         answers = one.answers(second)
         trained = [sum(event["event"] == "finished" for event in one.here.runs.attempts(run_id)) for run_id in runs]
         sees = f"both answer; the other one still does: {answers}; each run finished {trained} times"
-        return [
-            _row("two servers on one folder, one and the engine killed", sees, "steps after the last checkpoint", back, one.spending(*runs))
-        ]
-
-
-__all__ = ["Running", "clock_scene", "disk_full_scene", "key_scene", "read_only_scene", "stopped_scene", "two_servers_scene"]
+        return [_row("two servers on one folder, one and the engine killed", sees, STEPS, back, one.spending(*runs))]

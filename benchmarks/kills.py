@@ -16,12 +16,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
-from dpmed_core.cohort.report import ImportReport
+from benchmarks.running_installation import write_cohort
 from dpmed_core.engine.training_task import work_on
-from dpmed_core.imaging.modality import Modality
 from dpmed_core.installation import Installation
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.runs.status import OPEN_STATES, RunState
@@ -32,7 +28,6 @@ N_KILLS = 30
 EPSILONS = (1.0, 2.0, 4.0, 8.0)
 CHECKPOINT_SECONDS = 0.3
 LONGEST_LIFE_SECONDS = 9.0
-N_IMAGES, IMAGES_A_PATIENT = 240, 2
 
 
 def rows() -> list[dict[str, object]]:
@@ -115,28 +110,7 @@ def _row(installation: Installation, run_id: str, n_kills: int, digests: Counter
 
 def _ask(installation: Installation) -> list[str]:
     """Write a cohort of random images and request one run per epsilon; their run_ids."""
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, 2, N_IMAGES).astype(float)
-    cases = pd.DataFrame(
-        {
-            "case_id": [f"{i:016x}" for i in range(N_IMAGES)],
-            "patient_id": [f"{i // IMAGES_A_PATIENT:016x}" for i in range(N_IMAGES)],
-            "age": 50.0,
-            "sex": "female",
-            "split": None,
-            "mass": labels,
-        }
-    )
-    cohort = installation.cohorts.write(
-        "images",
-        modality=Modality.RADIOGRAPH,
-        synthetic=True,
-        findings=("mass",),
-        comorbidities=(),
-        cases=cases,
-        images=rng.integers(0, 256, (N_IMAGES, 64, 64), dtype=np.uint8),
-        report=ImportReport(N_IMAGES, N_IMAGES, N_IMAGES // IMAGES_A_PATIENT, 0, 0),
-    )
+    cohort = write_cohort(installation)
     specs = plan_runs(
         cohort,
         key=installation.key,

