@@ -98,7 +98,8 @@ class Running:
             with (self.settings.data_dir.parent / "engine.out").open("ab") as out:
                 command = [sys.executable, "-m", "dpmed_core", "engine"]
                 subprocess.Popen(command, cwd=ROOT, env=self.environment(), stdout=out, stderr=out, start_new_session=True)
-        wait_until(lambda: engine_accepts(self.settings), "the engine's start")
+        # It says that it takes work before it has written where it is.
+        wait_until(lambda: engine_accepts(self.settings) and "pid" in (address(self.settings) or {}), "the engine's start")
         return self.engine_pid()
 
     def engine_pid(self) -> int:
