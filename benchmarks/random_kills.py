@@ -36,29 +36,38 @@ N_KILLS, N_ASKS = 30, 500
 IDLE_SECONDS = 0.1
 
 
+SEEN = {
+    "server": ("the page reconnects when the server is started again", "nothing"),
+    "engine": ("training goes on", "steps after the last checkpoint"),
+    "worker": ("training goes on", "steps after the last checkpoint"),
+}
+"""By kind of process: what users see, and what is lost."""
+
+
 def processes_scene(folder: Path) -> list[dict[str, object]]:
-    """Server, engine and workers are killed at random moments while runs train; a supervisor starts the server again."""
-    moments, found = random.Random(0), []
+    """Server, engine and workers are killed in turn, at random moments while runs train; a supervisor starts the server again."""
+    moments, asked = random.Random(0), list[str]()
+    seconds: dict[str, list[float]] = {kind: [] for kind in SEEN}
     with running(folder, workers=2) as one:
-        port = one.start_server()
+        one.start_server()
         one.start_engine()
-        asked: list[str] = []
-        for kind in ("server", "engine", "worker"):
-            seconds: list[float] = []
-            for _ in range(N_KILLS):
-                asked += _keep_busy(one, asked)
-                time.sleep(moments.uniform(0, 4))
-                seconds.append(_kill(one, kind, port, moments))
-                port = next(iter(one.servers))
-            sees = {"server": "the page reconnects when it is started again", "engine": "training goes on", "worker": "training goes on"}[
-                kind
-            ]
-            found.append({"fault": f"{kind} killed at {N_KILLS} random moments", "users see": sees, "recovers in s": _spread(seconds)})
+        for kind in [*SEEN] * N_KILLS:
+            asked += _keep_busy(one, asked)
+            time.sleep(moments.uniform(0, 4))
+            seconds[kind].append(_kill(one, kind, moments))
+            sys.stderr.write(f"{kind}: {seconds[kind][-1]:.1f} s\n")
         one.wait_for_end(*asked)
-        spending = one.spending(*asked)
-        n_open = sum(one.state(run_id) in OPEN_STATES for run_id in asked)
-    lost = f"steps after the last checkpoint; of {len(asked)} runs {n_open} did not end"
-    return [{**row, "lost": lost if "server" not in str(row["fault"]) else "nothing", "spending": spending} for row in found]
+        spending = f"{one.spending(*asked)}, of {len(asked)} runs"
+    return [
+        {
+            "fault": f"{kind} killed at {N_KILLS} random moments",
+            "users see": sees,
+            "lost": lost,
+            "recovers in s": _spread(seconds[kind]),
+            "spending": spending,
+        }
+        for kind, (sees, lost) in SEEN.items()
+    ]
 
 
 def _keep_busy(one: Running, asked: list[str]) -> list[str]:
@@ -67,11 +76,11 @@ def _keep_busy(one: Running, asked: list[str]) -> list[str]:
     return [one.ask(8.0, seed=len(asked) + more) for more in range(3 - n_open)]
 
 
-def _kill(one: Running, kind: str, port: int, moments: random.Random) -> float:
+def _kill(one: Running, kind: str, moments: random.Random) -> float:
     """Kill a process of a kind; the seconds until another does its work."""
     began = time.monotonic()
     if kind == "server":
-        server = one.servers.pop(port)
+        _, server = one.servers.popitem()
         server.kill()
         server.wait()
         one.start_server()
