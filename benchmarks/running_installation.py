@@ -146,11 +146,14 @@ class Running:
         for server in self.servers.values():
             server.kill()
             server.wait()
-        if engine_is_alive(self.settings):
-            with suppress(ProcessLookupError, KeyError):
-                os.kill(self.engine_pid(), signal.SIGCONT)
-                os.kill(self.engine_pid(), signal.SIGTERM)
-            wait_until(lambda: not engine_is_alive(self.settings), "the engine's end")
+        wait_until(self._has_no_engine, "the engine's end")
+
+    def _has_no_engine(self) -> bool:
+        """Whether no engine is left; one that is, is asked to end."""
+        with suppress(ProcessLookupError, KeyError):
+            os.kill(self.engine_pid(), signal.SIGCONT)
+            os.kill(self.engine_pid(), signal.SIGTERM)
+        return not engine_is_alive(self.settings)
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = LONGEST_SECONDS) -> float:
