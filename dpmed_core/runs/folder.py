@@ -27,7 +27,11 @@ TRAINED_FILES = (CHECKPOINT, CHECKSUMS, *FINISHED_FILES)
 DAMAGED_RECORD = "record-damaged"
 """The event that says that events before it are lost."""
 WORDS = ("true", "false", "null")
-ENDINGS = ("", "0", " 0", ": 0", '": 0', '"', ' "": 0', '"": 0', "{", *(word[start:] for word in WORDS for start in range(1, len(word))))
+ENDINGS = (
+    *("", "0", " 0", ": 0", '": 0', '"', ' "": 0', '"": 0', "{"),
+    *('""', 'u0000"', *("0" * n + '"' for n in range(1, 5))),  # in an escape
+    *(word[start:] for word in WORDS for start in range(1, len(word))),
+)
 """What may follow where a line of the record was broken off, up to the braces that end it."""
 BEING_ASKED_SECONDS = 5.0
 """How long a folder may hold a progress and no request before that counts as a loss: the progress is written first."""
@@ -147,13 +151,14 @@ def read_record(folder: Path) -> Record:
 
     A line that a power cut broke off is left out: nothing was done on it yet, since an event is durable before what it tells of happens.
     """
+    noted = _noted_events(folder)  # before the record, which may grow meanwhile: what is noted is never ahead of it
     try:
         content = read_whole(folder / ATTEMPTS)
     except UnreadableFileError as error:
-        return Record((), error.is_missing and not was_trained(folder) and not _noted_events(folder))
+        return Record((), error.is_missing and not was_trained(folder) and not noted)
     lines = lines_of(content)
     events: list[Mapping[str, Any]] = []
-    is_whole = (content[:1] not in (b"", b"\n") or not was_trained(folder)) and len(lines) >= _noted_events(folder)
+    is_whole = (content[:1] not in (b"", b"\n") or not was_trained(folder)) and len(lines) >= noted
     for place, line in enumerate(lines):
         try:
             event = parse_line(line, ATTEMPTS, place, folder.name)

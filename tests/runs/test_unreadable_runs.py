@@ -15,6 +15,7 @@ from dpmed_core.engine.training_task import work_on
 from dpmed_core.errors import DamagedRunError, LedgerError, RunError
 from dpmed_core.evaluation.scores.load_scores import read_scores
 from dpmed_core.installation import Installation
+from dpmed_core.runs import folder as folder_module
 from dpmed_core.runs.status import RunState, RunStatus
 from dpmed_core.settings import Settings
 from dpmed_core.training.accounting.full_batch import guarantee_full_batch
@@ -192,6 +193,23 @@ def test_any_line_of_a_record_that_is_changed_or_lost_is_a_loss_that_stays_known
     assert [event["event"] for event in store.attempts(run_id)].count("record-damaged") == 1
 
 
+def test_a_record_that_grows_while_it_is_read_is_whole(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, run_id = runs.installation.runs, runs.run_id("cancelled")
+    read = folder_module.read_whole
+
+    def read_and_grow(path: Path) -> bytes:
+        content = read(path)
+        if path.name == "attempts.jsonl":
+            monkeypatch.setattr(folder_module, "read_whole", read)
+            store.record(run_id, "retry-asked")
+            store.set_progress(run_id, store.progress(run_id))
+        return content
+
+    monkeypatch.setattr(folder_module, "read_whole", read_and_grow)
+    assert store.attempts_record(run_id).is_whole
+    assert store.attempts_record(run_id).is_whole and store.attempts(run_id)[-1]["event"] == "retry-asked"
+
+
 def test_a_line_broken_off_by_a_power_cut_loses_nothing(runs: Runs) -> None:
     run_id, path = runs.run_id("finished"), runs.file("finished", "attempts.jsonl")
     content = path.read_bytes()
@@ -199,6 +217,14 @@ def test_a_line_broken_off_by_a_power_cut_loses_nothing(runs: Runs) -> None:
     for length in range(1, len(last)):
         path.write_bytes(content + last[:length])
         assert runs.installation.runs.attempts_record(run_id).is_whole, last[:length]
+
+
+def test_no_flipped_bit_is_taken_for_a_line_that_was_broken_off(runs: Runs) -> None:
+    for line in runs.file("finished", "attempts.jsonl").read_bytes().splitlines():
+        for bit in range(8 * len(line)):
+            changed = bytearray(line)
+            changed[bit // 8] ^= 1 << bit % 8
+            assert not folder_module._is_broken_off(bytes(changed)), bytes(changed)
 
 
 def test_locks_that_are_folders_hold_nothing_up(runs: Runs) -> None:
