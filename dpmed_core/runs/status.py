@@ -141,7 +141,9 @@ class RunStatus:
         spec = asdict(self.spec)
         privacy = spec.pop("privacy") or {"epsilon": None, "delta": None}
         about = {"run_id": self.run_id, "cohort": self.cohort_name, "asked_at": self.asked_at}
-        return {**about, **spec, **privacy, **asdict(self.progress), "seconds_without_progress": self.seconds_without_progress}
+        progress = asdict(self.progress)
+        del progress["recorded_events"]  # it tells of a file, not of the run
+        return {**about, **spec, **privacy, **progress, "seconds_without_progress": self.seconds_without_progress}
 
 
 @dataclass(frozen=True)
