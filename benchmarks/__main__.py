@@ -17,6 +17,7 @@ MODULES = {
     "contributions": "contributions",
     "device": "device",
     "encoders": "encoders",
+    "faults": "faults",
     "guards": "guards",
     "import": "importing",
     "import-kills": "import_kills",

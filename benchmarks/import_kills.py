@@ -95,7 +95,7 @@ def _journalled(store: CohortStore) -> int:
     for journal in store.root.glob(f"{PREFIX}*/journal.jsonl"):
         for line in journal.read_text().splitlines():
             try:
-                indices |= {entry[0] for entry in json.loads(line or "[]")}
+                indices |= {entry[0] for entry in json.loads(line.partition("\t")[0] or "[]")}
             except ValueError:
                 continue  # cut short by the kill
     return len(indices)

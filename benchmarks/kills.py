@@ -17,12 +17,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
-from dpmed_core.cohort.report import ImportReport
+from benchmarks.running_installation import IMAGES_A_PATIENT, N_IMAGES, write_cohort
 from dpmed_core.engine.training_task import work_on
-from dpmed_core.imaging.modality import Modality
 from dpmed_core.installation import Installation
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.runs.status import OPEN_STATES, RunState
@@ -33,7 +29,6 @@ N_KILLS = 30
 EPSILONS = (1.0, 2.0, 4.0, 8.0)
 CHECKPOINT_SECONDS = 0.3
 LONGEST_LIFE_SECONDS = 9.0
-N_IMAGES, IMAGES_A_PATIENT = 240, 2
 
 
 def rows() -> list[dict[str, object]]:
@@ -144,28 +139,7 @@ def ask_on_random_images(
     installation: Installation, epsilons: Sequence[float], n_images: int, *, recipe: str = "paper", images_a_patient: int = IMAGES_A_PATIENT
 ) -> list[str]:
     """Write a cohort of random images and request one run per epsilon; their run_ids."""
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, 2, n_images).astype(float)
-    cases = pd.DataFrame(
-        {
-            "case_id": [f"{i:016x}" for i in range(n_images)],
-            "patient_id": [f"{i // images_a_patient:016x}" for i in range(n_images)],
-            "age": 50.0,
-            "sex": "female",
-            "split": None,
-            "mass": labels,
-        }
-    )
-    cohort = installation.cohorts.write(
-        f"{recipe}-images",
-        modality=Modality.RADIOGRAPH,
-        synthetic=True,
-        findings=("mass",),
-        comorbidities=(),
-        cases=cases,
-        images=rng.integers(0, 256, (n_images, 64, 64), dtype=np.uint8),
-        report=ImportReport(n_images, n_images, n_images // images_a_patient, 0, 0),
-    )
+    cohort = write_cohort(installation, f"{recipe}-images", n_images=n_images, images_a_patient=images_a_patient)
     specs = plan_runs(
         cohort,
         key=installation.key,

@@ -20,6 +20,7 @@ WRITERS_LOCK = 7_224_651
 """Names the lock among PostgreSQL's advisory locks; any number that no other program uses in this database."""
 REFUSED = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR")
 """How SQLite's names of errors begin where the disk takes nothing. Source: sqlite.org/rescode.html."""
+DAMAGED = ("SQLITE_NOTADB", "SQLITE_CORRUPT")
 CLOSED = "the disk of the data folder is full or read-only, or closed to the account that runs DPMed"
 metadata = MetaData()
 """Every table; the module that uses a table defines it here."""
@@ -152,6 +153,11 @@ def _told(error: SQLAlchemyError) -> DpmedError:
     name = str(getattr(getattr(error, "orig", None), "sqlite_errorname", ""))
     if name.startswith(REFUSED):
         return StorageError(f"The database cannot be written: {CLOSED}.")
+    if name.startswith(DAMAGED):
+        return SettingsError(
+            "The database, dpmed.db in the data folder, is damaged: restore it from a backup. What models spent since then is entered "
+            "again from the runs' own records; nothing private is trained until the database can be read."
+        )
     return SettingsError(
         f"The database cannot be used ({type(error).__name__}): check DPMED_DATABASE_URL, that the database server runs, and that "
         "its disk is not full."

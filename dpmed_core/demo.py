@@ -6,12 +6,12 @@ import sys
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from dpmed_core.cohort.demo.radiograph import add_demo_radiograph
 from dpmed_core.engine.process import ensure_engine
 from dpmed_core.errors import DpmedError
-from dpmed_core.files import UnreadableFileError, check_fields, make_way, read_object, write_json
+from dpmed_core.files import UnreadableFileError, check_fields, lock_at, make_way, read_object, write_json
 from dpmed_core.installation import Installation
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.settings import Settings, settings_environment
@@ -74,7 +74,7 @@ def make_demo(settings: Settings) -> None:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     try:
         # Every page that opens may start this at once; the first one holds the lock, and the operating system releases it if it dies.
-        with FileLock(settings.data_dir / f".{PROGRESS_FILE}.lock", timeout=0):
+        with lock_at(settings.data_dir / f".{PROGRESS_FILE}.lock", timeout=0):
             _make_demo(settings)
     except Timeout:
         return

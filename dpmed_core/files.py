@@ -20,6 +20,8 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 """The bits of a mode that let group and others in, 0o077. As a umask: new files get mode 0600, new folders 0700."""
 
@@ -251,6 +253,15 @@ SETTLED_NANOSECONDS = 2_000_000_000
 _digests: dict[str, tuple[Signature, str]] = {}
 
 
+def age_seconds(at: float) -> float:
+    """How far `at`, in UTC seconds since the epoch, is from now.
+
+    A time that lies ahead was written before the clock was set back. It counts as old as it lies ahead: whatever waits for a time to pass
+    would otherwise wait until the clock has caught up.
+    """
+    return abs(time.time() - at)
+
+
 def signature_of(path: Path) -> Signature:
     """The signature of a file or folder.
 
@@ -263,7 +274,8 @@ def signature_of(path: Path) -> Signature:
 
 def is_settled(signature: Signature) -> bool:
     """Whether what is remembered under a signature can be trusted until the signature changes."""
-    return time.time_ns() - max(signature[1], signature[2]) > SETTLED_NANOSECONDS
+    # What lies ahead is settled: a write after the clock was set back gives the file another time.
+    return abs(time.time_ns() - max(signature[1], signature[2])) > SETTLED_NANOSECONDS
 
 
 def unchanged_digest(path: Path) -> str:
@@ -282,29 +294,17 @@ def unchanged_digest(path: Path) -> str:
     return digest
 
 
+def lock_at(path: Path, *, timeout: float = -1) -> FileLock:
+    """The lock `path`, which waits `timeout` seconds, or for ever; a folder in its place, which nobody can lock, is set aside."""
+    make_way(path)
+    return FileLock(path, timeout=timeout)
+
+
 def make_way(path: Path) -> None:
     """Set a folder that stands where the file `path` belongs aside, under a hidden name beside it: nothing in it is lost."""
     if path.is_dir() and not path.is_symlink():
-        path.rename(path.with_name(f".damaged-{path.name}-{secrets.token_hex(4)}"))
-
-
-def append_line(path: Path, value: Mapping[str, object]) -> None:
-    """Append `value` to `path` as one JSON line, durably.
-
-    Earlier lines are never changed. A last line that a crash cut short is ended with a line break, so that it spoils only itself.
-    """
-    line = json.dumps(value, allow_nan=False, sort_keys=True) + "\n"
-    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
-    try:
-        size = os.fstat(descriptor).st_size
-        if size and os.pread(descriptor, 1, size - 1) != b"\n":
-            line = "\n" + line
-        data = line.encode()
-        if os.write(descriptor, data) < len(data):  # what a disk that is full does with the last bytes that it has
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        with suppress(FileNotFoundError):  # another process has done so meanwhile
+            path.rename(path.with_name(f".damaged-{path.name}-{secrets.token_hex(4)}"))
 
 
 def sync_file(path: Path) -> None:

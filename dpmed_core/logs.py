@@ -83,7 +83,7 @@ def _handler(folder: Path, name: str) -> logging.Handler:
         lock = FileLock(folder / f".{slotted}.log.lock", timeout=0)
         try:
             lock.acquire()
-        except Timeout:
+        except (Timeout, IsADirectoryError):
             continue
         handler = _Rotating(folder / f"{slotted}.log", maxBytes=MAX_BYTES, backupCount=KEPT_FILES, delay=True)
         handler.lock_file = lock  # held for as long as the handler lives; the system releases it when the process ends

@@ -4,12 +4,14 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dpmed_core.child_environment import bare_environment
 from dpmed_core.errors import SettingsError
 
+ENCRYPTED = ("tls://", "wss://")
+"""Addresses of Dask whose two sides show certificates."""
 PRODUCT_DATA_DIR = Path(__file__).resolve().parents[1] / "data"
 
 
@@ -19,7 +21,10 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="DPMED_", frozen=True)
 
     data_dir: Path = Field(PRODUCT_DATA_DIR, description="holds cohorts, runs, keys and the engine's address")
-    scheduler: str | None = Field(None, description="address of a Dask scheduler; default: the engine's own")
+    scheduler_without_tls: bool = Field(
+        False, description="the scheduler's address may be one without TLS: whoever reaches it runs code as DPMed, and reads everything"
+    )
+    scheduler: str | None = Field(None, description="address of a Dask scheduler, tls://HOST:PORT; default: the engine's own")
     database_url: str | None = Field(None, description="SQLAlchemy URL of the database; default: SQLite in the data folder")
     workers: int = Field(2, ge=1, le=256, description="training processes of the engine's own scheduler")
     import_dir: Path | None = Field(None, description="folder on the server whose subfolders the import page offers; none: upload only")
@@ -40,6 +45,18 @@ class Settings(BaseSettings):
     hosts: str = Field("", description="names under which the dashboard is reached beside localhost, comma-separated: those of a proxy")
     open_to_network: bool = Field(False, description="the dashboard may listen where other machines reach it, though it has no sign-on")
     engine_idle_seconds: float = Field(300, gt=0, description="seconds without work after which the engine ends itself")
+
+    @field_validator("scheduler")
+    @classmethod
+    def _refuse_open_scheduler(cls, address: str | None, others: ValidationInfo) -> str | None:
+        """Dask's messages can run code, and only TLS tells who sends them."""
+        if address is None or address.startswith(ENCRYPTED) or others.data.get("scheduler_without_tls"):
+            return address
+        raise ValueError(
+            f"{address.partition('://')[0] + '://' if '://' in address else 'An address without tls://'} has neither encryption nor "
+            "authentication, and whoever reaches the scheduler can run code and read patients' data; give the scheduler TLS and write "
+            "tls://HOST:PORT, or set DPMED_SCHEDULER_WITHOUT_TLS=1 where nobody else reaches that network"
+        )
 
     @property
     def cohorts_dir(self) -> Path:
@@ -117,7 +134,7 @@ def load_settings() -> Settings:
     try:
         return Settings()  # pyright: ignore[reportCallIssue]
     except ValidationError as error:
-        problems = "; ".join(f"DPMED_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+        problems = "; ".join(f"DPMED_{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors())
         raise SettingsError(f"The settings are invalid: {problems}. Correct the environment variable and start again.") from None
 
 

@@ -67,6 +67,7 @@ def show_selected_case(case_list: CaseList, context: ModelContext) -> None:
     image, answers = st.columns([3, 2] if context.cohort.modality is Modality.CT else [1, 1])
     with image:
         around, on_step = adjacent_cases(case_list, current), partial(step_case, case_list)
+        guarded(context.cohort.check_images)([case.row])
         show_case_image(context.cohort, context.part, current, around=around, on_step=on_step, caption=where)
     with answers:
         before, between, after = st.columns(3, vertical_alignment="center")

@@ -49,6 +49,7 @@ def show_samples(cohort: Cohort) -> None:
     if cohort.spacing_mm:
         st.caption(scan_caption(cohort.images.shape[1:], cohort.spacing_mm))
     step = max(1, len(cohort.images) // SAMPLE_IMAGES)
+    cohort.check_images(range(len(cohort.images))[::step][:SAMPLE_IMAGES])
     with st.container(horizontal=True):
         for image in cohort.images[::step][:SAMPLE_IMAGES]:
             st.image(picture_of(image), width=SAMPLE_PIXELS)

@@ -12,8 +12,9 @@ import pytest
 
 from dpmed_core.engine import inference_queue, training_queue
 from dpmed_core.engine.process import engine_is_alive
-from dpmed_core.files import OTHERS, append_line, creating_with, restrict_to_owner
+from dpmed_core.files import OTHERS, creating_with, restrict_to_owner
 from dpmed_core.installation import Installation
+from dpmed_core.sealed_files import append_line
 from dpmed_core.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -144,5 +145,5 @@ def test_files_of_another_user_are_left(old_folder, monkeypatch) -> None:
 
 
 def test_lines_are_appended_to_files_of_their_owner_alone(tmp_path) -> None:
-    append_line(tmp_path / "attempts.jsonl", {"step": 1})
+    append_line(tmp_path / "attempts.jsonl", {"step": 1}, "a run")
     assert mode_of(tmp_path / "attempts.jsonl") == 0o600

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dpmed_core.files import append_line, replacing, write_json
+from dpmed_core.files import lock_at, replacing, write_json
 
 
 def test_a_write_that_fails_leaves_the_earlier_file_and_no_draft(tmp_path: Path) -> None:
@@ -24,7 +24,9 @@ def test_infinity_is_refused_rather_than_written_as_invalid_json(tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_lines_are_appended_in_order(tmp_path: Path) -> None:
-    for step in range(3):
-        append_line(tmp_path / "log.jsonl", {"step": step})
-    assert [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()] == [0, 1, 2]
+def test_a_folder_in_the_place_of_a_lock_is_set_aside_with_what_is_in_it(tmp_path: Path) -> None:
+    (tmp_path / ".lock").mkdir()
+    (tmp_path / ".lock" / "inside").write_text("kept")
+    with lock_at(tmp_path / ".lock", timeout=0):
+        assert (tmp_path / ".lock").is_file()
+    assert [path.read_text() for path in tmp_path.glob(".damaged-*/inside")] == ["kept"]

@@ -7,7 +7,7 @@ import pytest
 
 from dpmed_core.child_environment import KEPT
 from dpmed_core.errors import SettingsError
-from dpmed_core.settings import Settings, import_environment, load_settings
+from dpmed_core.settings import Settings, import_environment, load_settings, settings_environment
 
 
 @pytest.fixture(autouse=True)
@@ -40,3 +40,21 @@ def test_a_bad_value_is_named_with_its_variable(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("DPMED_WORKERS", "many")
     with pytest.raises(SettingsError, match=r"DPMED_WORKERS.*Correct the environment variable"):
         load_settings()
+
+
+@pytest.mark.parametrize("address", ["tcp://10.0.0.7:8786", "10.0.0.7:8786", "ws://10.0.0.7:8786", "inproc://1"])
+def test_a_scheduler_without_tls_is_refused_in_one_sentence_unless_it_is_allowed(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DPMED_SCHEDULER", address)
+    with pytest.raises(
+        SettingsError, match=r"DPMED_SCHEDULER: .*neither encryption nor authentication.*DPMED_SCHEDULER_WITHOUT_TLS=1"
+    ) as refused:
+        load_settings()
+    assert "Value error" not in str(refused.value) and "\n" not in str(refused.value)
+    monkeypatch.setenv("DPMED_SCHEDULER_WITHOUT_TLS", "1")
+    assert load_settings().scheduler == address
+    assert settings_environment(load_settings())["DPMED_SCHEDULER_WITHOUT_TLS"] == "True"
+
+
+def test_a_scheduler_with_tls_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DPMED_SCHEDULER", "tls://10.0.0.7:8786")
+    assert load_settings().scheduler == "tls://10.0.0.7:8786"

@@ -65,9 +65,9 @@ def attribute_title(attribute: str) -> str:
         first, second = attribute.split(TOGETHER, 1)
         return f"{attribute_title(first)} and {attribute_phrase(second)}"
     column, _, bands = attribute.partition(":")
-    if bands:
+    if bands and column == "age":
         return "Age quartiles" if bands == "quartiles" else f"Age, cut at {' and '.join(bands.split('/'))}"
-    return {"all": EVERYONE}.get(column, _words(column))
+    return {"all": EVERYONE}.get(attribute, _words(attribute))
 
 
 def attribute_phrase(attribute: str) -> str:
@@ -86,7 +86,7 @@ def subgroup_title(attribute: str, subgroup: str) -> str:
         return EVERYONE
     if subgroup == "unknown":
         return "Unknown"
-    if TOGETHER in attribute:
+    if TOGETHER in attribute and BESIDE in subgroup:  # a co-morbidity of such a name has the subgroups of any other
         titles = [subgroup_title(*part) for part in zip(attribute.split(TOGETHER, 1), subgroup.split(BESIDE, 1), strict=True)]
         return f"{titles[0]}, {within_sentence(titles[1])}"
     if attribute.partition(":")[0] == "age":

@@ -2,14 +2,14 @@
 
 import secrets
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from dpmed_core.errors import CohortError
+from dpmed_core.files import age_seconds, lock_at
 
 PREFIX = ".draft-"
 LIFETIME_SECONDS = 24 * 3600
@@ -22,9 +22,12 @@ def temporary_draft(root: Path) -> Iterator[Path]:
     _clear_old(root)
     folder = root / f"{PREFIX}{secrets.token_hex(6)}"
     folder.mkdir(parents=True, mode=0o700)
+    lock = lock_at(folder / LOCK, timeout=0)
+    lock.acquire()
     try:
         yield folder
     finally:
+        lock.release()
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -45,7 +48,7 @@ def resumable_draft(root: Path, work: str) -> Iterator[Path]:
     _clear_old(root)
     folder = root / f"{PREFIX}{work}"
     folder.mkdir(parents=True, mode=0o700, exist_ok=True)
-    lock = FileLock(folder / LOCK, timeout=0)
+    lock = lock_at(folder / LOCK, timeout=0)
     try:
         lock.acquire()
     except (Timeout, OSError):
@@ -68,16 +71,20 @@ def _clear_old(root: Path) -> None:
     """Remove drafts whose newest file is older than a day, unless a process works on them."""
     for folder in root.glob(f"{PREFIX}*"):
         # The folder's own time does not change when a file in it grows, so the files count too.
-        newest = max((path.stat().st_mtime for path in (folder, *folder.iterdir())), default=0.0)
-        if time.time() - newest > LIFETIME_SECONDS and not _is_locked(folder):
+        try:
+            newest = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+        except OSError:  # it is being published or removed
+            continue
+        if age_seconds(newest) > LIFETIME_SECONDS and not is_locked(folder):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _is_locked(folder: Path) -> bool:
+def is_locked(folder: Path) -> bool:
+    """Whether a process works on the draft in `folder`."""
     if not (folder / LOCK).exists():
         return False
     try:
-        with FileLock(folder / LOCK, timeout=0):
+        with lock_at(folder / LOCK, timeout=0):
             return False
     except Timeout:
         return True

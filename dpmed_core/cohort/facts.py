@@ -9,9 +9,10 @@ from dpmed_core.cohort.report import ImportReport
 from dpmed_core.errors import CohortError
 from dpmed_core.files import UnreadableFileError, check_fields, read_object, unchanged_digest
 from dpmed_core.imaging.modality import Modality
+from dpmed_core.sealed_files import seal_of
 
 FORMAT = 1
-FACTS, REPORT, CASES, IMAGES = "cohort.json", "report.json", "cases.parquet", "images.npy"
+FACTS, REPORT, CASES, IMAGES, DIGESTS = "cohort.json", "report.json", "cases.parquet", "images.npy", "image-digests.npy"
 _KINDS: Mapping[str, type] = {
     **dict.fromkeys(("format", "n_cases"), int),
     **dict.fromkeys(("modality", "fingerprint"), str),
@@ -27,7 +28,8 @@ class CohortFacts:
     """The content of cohort.json; see `Cohort` for what the fields mean.
 
     Attributes:
-        files: SHA-256 of the cohort's tables by file name; none of a cohort that an earlier version stored.
+        files: SHA-256 of the cohort's other files by name, but not of its images, of which `DIGESTS` holds one each; and, under the name
+            of cohort.json, the seal of these facts. A cohort that an earlier version stored has fewer, or none.
         source: see `Cohort.source`.
     """
 
@@ -77,11 +79,20 @@ def read_facts(folder: Path) -> CohortFacts:
         CohortError: it cannot be read.
     """
     try:
-        return CohortFacts.from_fields(read_object(folder / FACTS))
+        fields = read_object(folder / FACTS)
+        facts = CohortFacts.from_fields(fields)
+        if (seal := facts.files.get(FACTS)) is not None and seal != seal_of_facts(fields):
+            raise UnreadableFileError("was changed")
+        return facts
     except UnreadableFileError as error:
         raise damaged(folder, FACTS, str(error)) from None
     except (ValueError, TypeError):
         raise damaged(folder, FACTS, "holds what this version of DPMed does not know") from None
+
+
+def seal_of_facts(fields: Mapping[str, Any]) -> str:
+    """The seal of all that cohort.json says, but the seal; among the files, where earlier versions pass over what they do not know."""
+    return seal_of({**fields, "files": {name: digest for name, digest in fields["files"].items() if name != FACTS}}, FACTS)
 
 
 def read_report(folder: Path) -> ImportReport:
@@ -101,8 +112,8 @@ def read_report(folder: Path) -> ImportReport:
         raise damaged(folder, REPORT, "holds what this version of DPMed does not know") from None
 
 
-def check_table(folder: Path, facts: CohortFacts, name: str) -> None:
-    """Check that a table of the cohort in `folder` is the one that was stored with it, where its facts tell.
+def check_file(folder: Path, facts: CohortFacts, name: str) -> None:
+    """Check that a file of the cohort in `folder` is the one that was stored with it, where its facts tell.
 
     Raises:
         CohortError: it is missing, or another one.

@@ -9,6 +9,8 @@ An attribute is written
     copd                   a co-morbidity's column (1, 0, blank)
     sex*age                an intersection of any two of the above
 
+A column whose own name has `:` or `*` in it is meant where the whole name is written.
+
 Cases with an unknown value form a subgroup of their own, named "unknown" and last.
 """
 
@@ -18,7 +20,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from dpmed_core.cohort.schema import AGE_BANDS
+from dpmed_core.cohort.schema import AGE_BANDS, CASE_COLUMNS
 from dpmed_core.errors import CohortError
 from dpmed_core.imaging.modality import Sex
 
@@ -52,10 +54,10 @@ def subgroups(cases: pd.DataFrame, attribute: str) -> pd.Series:
     Raises:
         CohortError: the table has no such attribute, or the notation is wrong.
     """
-    if TOGETHER in attribute:
+    if TOGETHER in attribute and not _is_column(cases, attribute):
         return _intersection(cases, attribute)
-    column, _, bands = attribute.partition(":")
-    if column not in cases.columns or (bands and column != "age"):
+    column, _, bands = (attribute, "", "") if _is_column(cases, attribute) else attribute.partition(":")
+    if not _is_column(cases, column) or (bands and column != "age"):
         raise CohortError(f"The cohort has no attribute {attribute!r} to group by: use sex, age or one of its co-morbidities.")
     if column == "sex":
         return _categories(cases["sex"].to_numpy(dtype=object), [s.value for s in Sex], cases.index)
@@ -64,6 +66,11 @@ def subgroups(cases: pd.DataFrame, attribute: str) -> pd.Series:
     values = cases[column].to_numpy(dtype=float)
     names = np.where(np.isnan(values), UNKNOWN, np.where(values == 1, "with", "without")).astype(object)
     return _categories(names, list(COMORBIDITY_SUBGROUPS), cases.index)
+
+
+def _is_column(cases: pd.DataFrame, name: str) -> bool:
+    """Whether `name` is a column by which cases can be grouped."""
+    return name in cases.columns and (name in ATTRIBUTES or name not in CASE_COLUMNS)
 
 
 def _bands(age: pd.Series, cuts: str) -> Sequence[tuple[float, float]]:
@@ -105,15 +112,24 @@ def _age_bands(age: pd.Series, bands: Sequence[tuple[float, float]]) -> pd.Serie
 
 def _intersection(cases: pd.DataFrame, attribute: str) -> pd.Series:
     """The subgroups of two attributes together; a case unknown in one of them is unknown."""
-    parts = attribute.split(TOGETHER)
+    parts = _two_attributes(cases, [part.strip() for part in attribute.split(TOGETHER)])
     if len(parts) != 2 or parts[0] == parts[1]:
         raise CohortError(f"Cases cannot be grouped by {attribute!r}: name two different attributes, as in sex*age.")
-    first, second = (subgroups(cases, part.strip()) for part in parts)
+    first, second = (subgroups(cases, part) for part in parts)
     # "female, unknown" would be a subgroup of its own for every value of the other attribute.
     unknown = (first == UNKNOWN) | (second == UNKNOWN)
     names = np.where(unknown, UNKNOWN, first.astype(str) + BESIDE + second.astype(str)).astype(object)
     order = [f"{a}{BESIDE}{b}" for a in first.cat.categories if a != UNKNOWN for b in second.cat.categories if b != UNKNOWN]
     return _categories(names, [*order, UNKNOWN], cases.index)
+
+
+def _two_attributes(cases: pd.DataFrame, parts: list[str]) -> list[str]:
+    """`parts` of an intersection, put together where a column's own name was taken apart."""
+    for place in range(1, len(parts)) if len(parts) > 2 else ():
+        two = [TOGETHER.join(parts[:place]), TOGETHER.join(parts[place:])]
+        if all(_is_column(cases, one) or one.startswith("age:") for one in two):
+            return two
+    return parts
 
 
 def _categories(names: np.ndarray, order: list[str], index: pd.Index) -> pd.Series:

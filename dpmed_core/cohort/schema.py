@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dpmed_core.errors import CohortError
 from dpmed_core.imaging.modality import Modality
 
 if TYPE_CHECKING:
@@ -26,6 +29,10 @@ class Part(StrEnum):
 AGE_BANDS: tuple[tuple[int, int], ...] = ((0, 30), (30, 60), (60, 70), (70, 80), (80, 101))
 """Half-open age bands in years. Source: Tayebi Arasteh et al. 2024, doi 10.1038/s43856-024-00462-6 (last band includes age 100)."""
 
+CHANGED_IMAGES = (
+    "Images of cohort {name!r} are not the ones that were imported: its images.npy was changed. Restore that file from a backup, or remove "
+    "the cohort with `cohort remove {name}` and import it again. Its runs and the record of what they spent are not touched by this."
+)
 CASE_COLUMNS = ("case_id", "patient_id", "age", "sex", "split")
 
 
@@ -53,6 +60,7 @@ class Cohort:
         source: the layout from which it was imported, a name of `sources.catalogue.ADAPTERS`; None where that is not known. Not part of
             the fingerprint.
         spacing_mm: between slices, rows and columns of CT volumes; None for radiographs, whose pixel size is not known.
+        image_digests: SHA-256 of each image as it was imported, uint8 `[n_cases, 32]`; None of a cohort that an earlier version stored.
     """
 
     name: str
@@ -67,6 +75,20 @@ class Cohort:
     blocking: tuple[str, ...] = ()
     spacing_mm: tuple[float, float, float] | None = None
     source: str | None = None
+    image_digests: NDArray[np.uint8] | None = field(default=None, repr=False)
+
+    def check_images(self, rows: Iterable[int]) -> None:
+        """Check that the images of cases `rows` are the ones that were imported; whoever uses images calls it for those.
+
+        Raises:
+            CohortError: one is not.
+        """
+        if self.image_digests is None:
+            return
+        for row in rows:
+            # A missing row shows as well: an array of digests that is too short has none to compare with.
+            if sha256(self.images[row].tobytes()).digest() != self.image_digests[row].tobytes():
+                raise CohortError(CHANGED_IMAGES.format(name=self.name))
 
     @property
     def labels(self) -> NDArray[np.float32]:

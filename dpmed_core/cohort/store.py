@@ -15,7 +15,20 @@ import numpy as np
 import pandas as pd
 
 from dpmed_core.cohort.drafts import LOCK, PREFIX, resumable_draft, temporary_draft
-from dpmed_core.cohort.facts import CASES, FACTS, FORMAT, IMAGES, REPORT, CohortFacts, check_table, damaged, read_facts, read_report
+from dpmed_core.cohort.facts import (
+    CASES,
+    DIGESTS,
+    FACTS,
+    FORMAT,
+    IMAGES,
+    REPORT,
+    CohortFacts,
+    check_file,
+    damaged,
+    read_facts,
+    read_report,
+    seal_of_facts,
+)
 from dpmed_core.cohort.image_blocks import read_images
 from dpmed_core.cohort.persons import FILE as PERSONS
 from dpmed_core.cohort.persons import persons_of_images, pixel_digests, read_persons, write_persons
@@ -79,14 +92,15 @@ class CohortStore:
         """
         folder = self.folder(name)
         facts, report = read_facts(folder), read_report(folder)
-        check_table(folder, facts, CASES)
-        cases, images = _read_cases(folder), _read_images(folder)
+        for file in (REPORT, CASES, DIGESTS):
+            check_file(folder, facts, file)
+        cases, images = _read_cases(folder), _read_array(folder, IMAGES)
         missing = [column for column in (*CASE_COLUMNS, *facts.findings, *facts.comorbidities) if column not in cases.columns]
         if missing or len(cases) != facts.n_cases:
             raise damaged(folder, CASES, "is not the table that belongs to the cohort")
         if len(images) != facts.n_cases or images.ndim < 3:
             raise damaged(folder, IMAGES, "does not hold the images that belong to the cohort")
-        return Cohort(
+        cohort = Cohort(
             name=name,
             modality=facts.modality,
             synthetic=facts.synthetic,
@@ -99,7 +113,10 @@ class CohortStore:
             blocking=report.blocking,
             source=facts.source,
             spacing_mm=facts.spacing_mm,
+            image_digests=_read_array(folder, DIGESTS) if DIGESTS in facts.files else None,
         )
+        cohort.check_images([0])  # of an array that is another cohort's; whoever uses an image has it checked
+        return cohort
 
     def readable(self) -> Iterator[Cohort]:
         """The cohorts that can be read, by name."""
@@ -175,7 +192,7 @@ class CohortStore:
         facts = read_facts(folder)
         by_image = facts.synthetic or not facts.patients_known
         if not by_image or (folder / PERSONS).exists():  # persons by image can be computed again
-            check_table(folder, facts, PERSONS)
+            check_file(folder, facts, PERSONS)
         try:
             patients = pd.read_parquet(folder / "cases.parquet", columns=["patient_id"])["patient_id"]
             persons = read_persons(folder) or self._persons_without_file(folder, facts, patients)
@@ -263,22 +280,17 @@ class CohortStore:
         if (spacing := FORMS[modality].spacing_mm) is not None:
             facts["spacing_mm"] = list(spacing)
         facts["fingerprint"] = _fingerprint(facts, cases, draft / "images.npy", key=self.key)
-        with replacing(draft / "cases.parquet") as table:
-            cases.to_parquet(table, index=False)
-        if persons is not None:
-            write_persons(draft, persons)
-        write_json(draft / REPORT, report.to_fields())
-        # Not part of the fingerprint, which is known by now: it is of what the tables hold, this of their files.
+        # Not part of the fingerprint, which is known by now.
         facts |= {"source": source} if source else {}
-        facts["files"] = {name: unchanged_digest(draft / name) for name in (CASES, PERSONS) if (draft / name).exists()}
-        write_json(draft / FACTS, facts)
+        _write_tables(draft, facts, cases, report, persons)
         self._make_visible(draft, name)
         return self.load(name)
 
     def _make_visible(self, draft: Path, name: str) -> None:
         for file in DRAFT_FILES:
             (draft / file).unlink(missing_ok=True)
-        sync_file(draft / "images.npy")
+        for file in (IMAGES, DIGESTS):
+            sync_file(draft / file)
         # The rename is the one step that makes the cohort visible, after all its files are durable. It fails if the name was taken
         # since it was checked.
         try:
@@ -323,6 +335,31 @@ class CohortStore:
         shutil.rmtree(removed)
 
 
+def _write_tables(
+    draft: Path, facts: dict[str, object], cases: pd.DataFrame, report: ImportReport, persons: Mapping[str, str] | None
+) -> None:
+    """Write all that a cohort holds beside its images, with what shows damage to it.
+
+    Args:
+        draft: of the cohort; holds its images.
+        facts: content of `cohort.json`.
+        cases: the table of cases.
+        report: of the import.
+        persons: patient_id -> person; None to store none.
+    """
+    with replacing(draft / "cases.parquet") as table:
+        cases.to_parquet(table, index=False)
+    if persons is not None:
+        write_persons(draft, persons)
+    write_json(draft / REPORT, report.to_fields())
+    # Not part of the fingerprint, which is known by now: it is of what the tables hold, this of their files.
+    np.save(draft / DIGESTS, np.frombuffer(b"".join(pixel_digests(draft / IMAGES)), np.uint8).reshape(len(cases), -1))
+    names = (CASES, PERSONS, REPORT, DIGESTS)
+    facts["files"] = files = {name: unchanged_digest(draft / name) for name in names if (draft / name).exists()}
+    files[FACTS] = seal_of_facts(facts)
+    write_json(draft / FACTS, facts)
+
+
 def _is_cohort(folder: Path) -> bool:
     """Whether a folder is a cohort's, as any of its files shows; a cache of features alone is none."""
     return any((folder / name).exists() for name in (FACTS, CASES, IMAGES, REPORT, PERSONS))
@@ -335,15 +372,15 @@ def _read_cases(folder: Path) -> pd.DataFrame:
         raise damaged(folder, CASES, "is missing, damaged or no table") from None
 
 
-def _read_images(folder: Path) -> np.ndarray:
+def _read_array(folder: Path, name: str) -> np.ndarray:
     try:
         # Never unpickled: a pickle in a damaged or forged file could run code.
-        images = np.load(folder / IMAGES, mmap_mode="r", allow_pickle=False)
+        array = np.load(folder / name, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError, BadZipFile):
-        raise damaged(folder, IMAGES, "is missing, damaged or no array") from None
-    if not isinstance(images, np.ndarray):
-        raise damaged(folder, IMAGES, "is no array")
-    return images
+        raise damaged(folder, name, "is missing, damaged or no array") from None
+    if not isinstance(array, np.ndarray):
+        raise damaged(folder, name, "is no array")
+    return array
 
 
 def _fingerprint(facts: dict[str, object], cases: pd.DataFrame, images: Path, *, key: bytes) -> str:

@@ -49,6 +49,8 @@ QUIET: dict[str, object] = {
     "distributed.worker.memory.monitor-interval": "1s",
     "distributed.client.scheduler-info-interval": "10s",
     "distributed.scheduler.work-stealing": False,
+    # By the clock on the wall: set forward, it would have every worker removed. The watchdog finds workers that hang.
+    "distributed.scheduler.worker-ttl": None,
     "distributed.scheduler.active-memory-manager.start": False,
 }
 """How Dask is set up, so that an engine with nothing to do uses little of the processor."""

@@ -18,7 +18,8 @@ from cryptography.x509.oid import NameOID
 if TYPE_CHECKING:
     from distributed.security import Security
 
-LIFETIME = datetime.timedelta(days=365)
+VALID_FROM, VALID_UNTIL = (datetime.datetime(year, 1, 1, tzinfo=datetime.UTC) for year in (2000, 9999))
+"""Always: each engine makes its own pair and believes no other, and a clock that is set must not keep its workers from it."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +51,14 @@ def make_credentials(folder: Path) -> Credentials:
     folder.chmod(0o700)
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "dpmed-engine")])
-    now = datetime.datetime.now(datetime.UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(minutes=5))  # clocks of two machines may differ
-        .not_valid_after(now + LIFETIME)
+        .not_valid_before(VALID_FROM)
+        .not_valid_after(VALID_UNTIL)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )

@@ -131,6 +131,7 @@ def stored_image(cohort: Cohort, case_id: str) -> NDArray[np.generic]:
     rows = np.flatnonzero(cohort.cases["case_id"].to_numpy() == case_id)
     if not len(rows):
         raise CohortError("This case is no longer in the cohort: choose another.")
+    cohort.check_images(rows[:1])
     return np.asarray(cohort.images[rows[:1]])
 
 

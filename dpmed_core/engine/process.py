@@ -17,7 +17,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from dpmed_core.errors import EngineError, StorageError
-from dpmed_core.files import storage_reason
+from dpmed_core.files import lock_at, storage_reason
 from dpmed_core.settings import Settings, settings_environment
 
 START_SECONDS = 120
@@ -30,12 +30,12 @@ NOT_STARTED = "The engine could not be started: see engine/engine.log in the dat
 def engine_lock(settings: Settings) -> FileLock:
     """The lock that the engine holds while it runs; the operating system releases it when the engine dies."""
     settings.engine_dir.mkdir(parents=True, exist_ok=True)
-    return FileLock(settings.engine_dir / "engine.lock")
+    return lock_at(settings.engine_dir / "engine.lock")
 
 
 def accepting_lock(settings: Settings) -> FileLock:
     """The lock that the engine holds while it takes work."""
-    return FileLock(settings.engine_dir / "accepting.lock", timeout=LOCK_SECONDS)
+    return lock_at(settings.engine_dir / "accepting.lock", timeout=LOCK_SECONDS)
 
 
 def engine_is_alive(settings: Settings) -> bool:
@@ -65,7 +65,7 @@ def ensure_engine(settings: Settings) -> None:
             return
         settings.engine_dir.mkdir(parents=True, exist_ok=True)
         # A third lock, held by callers: the engine takes its own only some time after its process was started.
-        with FileLock(settings.engine_dir / "starting.lock", timeout=2 * START_SECONDS):
+        with lock_at(settings.engine_dir / "starting.lock", timeout=2 * START_SECONDS):
             if not engine_accepts(settings):
                 _start_and_wait(settings)
     except Timeout:

@@ -24,15 +24,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from dpmed_core.errors import CohortError, EngineError
-from dpmed_core.files import UnreadableFileError, check_fields, read_object, replacing, write_json
+from dpmed_core.files import UnreadableFileError, age_seconds, check_fields, lock_at, replacing
 from dpmed_core.inference.requests import InferenceRequest, from_json, to_json
 from dpmed_core.inference.status import NO_ANSWER, RequestState, Stage
 from dpmed_core.installation import Installation
 from dpmed_core.keyed_hash import keyed_hex
+from dpmed_core.sealed_files import read_sealed, write_sealed
 
 LIMIT_SECONDS = 120.0
 LOCK_SECONDS = 30.0
@@ -78,7 +78,7 @@ class InferenceRequests:
         name = self.request_id(request)
         # Two readers who ask for the same explanation at once share one name: without the lock each would remove the other's folder.
         # The lock is not in `root`, where every entry is a request.
-        with FileLock(self.installation.settings.data_dir / ".inference.lock", timeout=LOCK_SECONDS):
+        with lock_at(self.installation.settings.data_dir / ".inference.lock", timeout=LOCK_SECONDS):
             if self.known_answer(request) is None and not self.state(name).is_open:
                 self._write(name, request, pixels, limit_seconds)
         return name
@@ -107,8 +107,8 @@ class InferenceRequests:
         """How far a request is; one that is not there was cancelled, or its answer was not fetched in time."""
         try:
             request = self._request(name)
-            fields = read_object(self._folder(name) / "state.json")
-            waited = time.time() - request.asked_at
+            fields = read_sealed(self._folder(name) / "state.json", name)
+            waited = age_seconds(request.asked_at)
             state = RequestState(**{**fields, "stage": Stage(fields["stage"]), "waited_seconds": waited})
         except UnreadableFileError as error:
             return RequestState(Stage.CANCELLED, message="The request was cancelled.") if error.is_missing else _UNREADABLE
@@ -127,7 +127,8 @@ class InferenceRequests:
         """Replace the state of a request; does nothing where the request was withdrawn meanwhile."""
         if self._folder(name).exists():
             with suppress(FileNotFoundError):
-                write_json(self._folder(name) / "state.json", {"stage": stage.value, "done": done, "total": total, "message": message})
+                state = {"stage": stage.value, "done": done, "total": total, "message": message}
+                write_sealed(self._folder(name) / "state.json", state, name)
 
     def cancel(self, name: str) -> None:
         """Cancel an open request: one that waits is dropped, one that is worked on stops before its next part."""
@@ -180,7 +181,7 @@ class InferenceRequests:
     def clear_old(self) -> None:
         """Remove requests whose answer was not fetched in time."""
         for folder in self.root.glob("*"):
-            if time.time() - _changed_at(folder) > LIFETIME_SECONDS:
+            if age_seconds(_changed_at(folder)) > LIFETIME_SECONDS:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _write(self, name: str, request: InferenceRequest, pixels: NDArray[np.generic] | None, limit_seconds: float) -> None:
@@ -190,7 +191,8 @@ class InferenceRequests:
         if pixels is not None:
             np.save(folder / "pixels.npy", pixels)
         self.set_state(name, Stage.WAITING)
-        write_json(folder / "request.json", {"request": to_json(request), "asked_at": time.time(), "limit_seconds": limit_seconds})
+        asked = {"request": to_json(request), "asked_at": time.time(), "limit_seconds": limit_seconds}
+        write_sealed(folder / "request.json", asked, name)
 
     def _answer_path(self, name: str, request: InferenceRequest) -> Path:
         folder = self.installation.cohorts.answers_dir(request.cohort) if request.is_kept else self._folder(name)
@@ -200,7 +202,7 @@ class InferenceRequests:
         return self.root / name
 
     def _request(self, name: str) -> _Request:
-        fields = read_object(self._folder(name) / "request.json")
+        fields = read_sealed(self._folder(name) / "request.json", name)
         check_fields(fields, {"request": str, "asked_at": float, "limit_seconds": float})
         return _Request(from_json(fields["request"]), fields["asked_at"], fields["limit_seconds"])
 

@@ -1,7 +1,8 @@
-"""The file of a run's last checkpoint; it names its run, so that another run's in its place is never continued from."""
+"""The file of a run's last checkpoint, with its run's name and a digest: another run's, or a damaged one, is never continued from."""
 
 from collections.abc import Mapping
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,8 @@ def read_checkpoint(path: Path, run_id: str) -> Checkpoint:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         if facts.get("run", run_id) != run_id:
             raise UnreadableFileError("is another run's")
+        if facts.get("digest", digest := _digest(facts, tensors)) != digest:
+            raise UnreadableFileError("was changed")
         return Checkpoint(step=int(facts["step"]), tensors=tensors, elapsed_seconds=float(facts["elapsed_seconds"]))
     except (SafetensorError, OSError, KeyError, ValueError, TypeError):
         raise UnreadableFileError("cannot be read") from None
@@ -32,9 +35,19 @@ def read_checkpoint(path: Path, run_id: str) -> Checkpoint:
 def write_checkpoint(path: Path, run_id: str, checkpoint: Checkpoint) -> None:
     """Replace the checkpoint in `path`, durably."""
     facts = {"run": run_id, "step": str(checkpoint.step), "elapsed_seconds": repr(checkpoint.elapsed_seconds)}
+    tensors = contiguous(checkpoint.tensors)
     make_way(path)
     with replacing(path) as draft:
-        save_file(contiguous(checkpoint.tensors), draft, metadata=facts)
+        save_file(tensors, draft, metadata={**facts, "digest": _digest(facts, tensors)})
+
+
+def _digest(facts: Mapping[str, str], tensors: Mapping[str, np.ndarray]) -> str:
+    """The SHA-256 of what a checkpoint holds."""
+    digest = sha256(repr([(name, facts[name]) for name in ("run", "step", "elapsed_seconds") if name in facts]).encode())
+    for name, value in sorted(tensors.items()):
+        digest.update(repr((name, value.shape, value.dtype.str)).encode())
+        digest.update(np.ascontiguousarray(value).data)
+    return digest.hexdigest()
 
 
 def contiguous(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

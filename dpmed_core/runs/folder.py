@@ -8,14 +8,15 @@ import shutil
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from dpmed_core.errors import DpmedError
-from dpmed_core.files import UnreadableFileError, check_fields, make_way, read_object, read_whole, write_json
+from dpmed_core.files import UnreadableFileError, age_seconds, check_fields, make_way, read_whole
 from dpmed_core.keyed_hash import keyed_hex
-from dpmed_core.runs.status import Progress, RunStatus, UnreadableRun
+from dpmed_core.runs.status import Progress, RunState, RunStatus, UnreadableRun
+from dpmed_core.sealed_files import append_line, lines_of, parse_line, read_sealed, write_sealed
 from dpmed_core.training.spec import RunSpec
 
 REQUEST, PROGRESS, ATTEMPTS, CANCEL = "request.json", "progress.json", "attempts.jsonl", "cancel"
@@ -27,6 +28,13 @@ TRAINED_FILES = (CHECKPOINT, CHECKSUMS, *FINISHED_FILES)
 """Files that only a training writes."""
 DAMAGED_RECORD = "record-damaged"
 """The event that says that events before it are lost."""
+WORDS = ("true", "false", "null")
+ENDINGS = (
+    *("", "0", " 0", ": 0", '": 0', '"', ' "": 0', '"": 0', "{"),
+    *('""', 'u0000"', *("0" * n + '"' for n in range(1, 5))),  # in an escape
+    *(word[start:] for word in WORDS for start in range(1, len(word))),
+)
+"""What may follow where a line of the record was broken off, up to the braces that end it."""
 BEING_ASKED_SECONDS = 5.0
 """How long a folder may hold a progress and no request before that counts as a loss: the progress is written first."""
 
@@ -54,7 +62,7 @@ def is_run(folder: Path) -> bool:
     if (folder / REQUEST).exists() or any((folder / name).exists() for name in (ATTEMPTS, *TRAINED_FILES)):
         return True
     with suppress(OSError):
-        return time.time() - (folder / PROGRESS).stat().st_mtime > BEING_ASKED_SECONDS
+        return age_seconds((folder / PROGRESS).stat().st_mtime) > BEING_ASKED_SECONDS
     return False
 
 
@@ -81,7 +89,7 @@ def read_spec(folder: Path) -> RunSpec | None:
 
 
 def _request(folder: Path) -> Request:
-    fields = read_object(folder / REQUEST)
+    fields = read_sealed(folder / REQUEST, folder.name)
     check_fields(fields, {"spec": dict, "cohort": str, "asked_at": float})
     try:
         spec = RunSpec.from_json(json.dumps(fields["spec"]))
@@ -97,7 +105,7 @@ def read_progress(folder: Path) -> Progress:
     Raises:
         UnreadableFileError: it cannot be read.
     """
-    fields = read_object(folder / PROGRESS)
+    fields = read_sealed(folder / PROGRESS, folder.name)
     try:
         return Progress.from_fields(fields)
     except UnreadableFileError:
@@ -145,16 +153,18 @@ def read_record(folder: Path) -> Record:
 
     A line that a power cut broke off is left out: nothing was done on it yet, since an event is durable before what it tells of happens.
     """
+    noted = _noted_events(folder)  # before the record, which may grow meanwhile: what is noted is never ahead of it
     try:
-        lines = read_whole(folder / ATTEMPTS).split(b"\n")
+        content = read_whole(folder / ATTEMPTS)
     except UnreadableFileError as error:
-        return Record((), error.is_missing and not was_trained(folder))
+        return Record((), error.is_missing and not was_trained(folder) and not noted)
+    lines = lines_of(content)
     events: list[Mapping[str, Any]] = []
-    is_whole = bool(lines[0]) or not was_trained(folder)
-    for line in filter(None, lines):
+    is_whole = (content[:1] not in (b"", b"\n") or not was_trained(folder)) and len(lines) >= noted
+    for place, line in enumerate(lines):
         try:
-            event = json.loads(line.decode())
-            if not (isinstance(event, dict) and isinstance(event["event"], str)):
+            event = parse_line(line, ATTEMPTS, place, folder.name)
+            if not isinstance(event["event"], str):
                 raise ValueError("no event")
         except (ValueError, KeyError, RecursionError):
             is_whole = is_whole and _is_broken_off(line)
@@ -164,9 +174,35 @@ def read_record(folder: Path) -> Record:
     return Record(tuple(events), is_whole)
 
 
+def _recorded_events(folder: Path) -> int:
+    """How many lines the record of the attempts at the run of `folder` has."""
+    try:
+        return len(lines_of(read_whole(folder / ATTEMPTS)))
+    except UnreadableFileError:
+        return 0
+
+
+def _noted_events(folder: Path) -> int:
+    """How many it had at least, by the run's progress."""
+    try:
+        return read_progress(folder).recorded_events
+    except UnreadableFileError:
+        return 0
+
+
 def _is_broken_off(line: bytes) -> bool:
-    """Whether a line that is no event is the beginning of one."""
-    return line.isascii() and line.startswith(b'{"'[: len(line)]) and line.decode().isprintable()
+    """Whether a line that is no event is the beginning of one: some ending makes it a JSON object, and it is none without."""
+    if not line.isascii() or _is_object(said := line.decode()):
+        return False
+    # A line that ends with its last brace is whole, and damaged: a beginning can only end with the brace of an object in it.
+    endings = ("",) if said.endswith("}") else ENDINGS
+    return any(_is_object(f"{said}{ending}{braces}") for ending in endings for braces in ("", "}", "}}", "}}}"))
+
+
+def _is_object(text: str) -> bool:
+    with suppress(ValueError, RecursionError):
+        return isinstance(json.loads(text), dict)
+    return False
 
 
 def was_trained(folder: Path) -> bool:
@@ -182,8 +218,27 @@ def was_trained(folder: Path) -> bool:
 
 def write_file(folder: Path, name: str, fields: Mapping[str, object]) -> None:
     """Replace a small file of a run, durably and whatever stands there."""
-    make_way(folder / name)
-    write_json(folder / name, fields)
+    write_sealed(folder / name, fields, folder.name)
+
+
+def append_event(folder: Path, event: Mapping[str, object]) -> None:
+    """Append an event to a run's record, durably; after a loss, also that something was lost, which later events would hide."""
+    make_way(path := folder / ATTEMPTS)
+    record = read_record(folder)
+    if not record.is_whole and not any(event["event"] == DAMAGED_RECORD for event in record.events):
+        append_line(path, {"event": DAMAGED_RECORD, "at": time.time()}, folder.name)
+    append_line(path, event, folder.name)
+
+
+def write_progress(folder: Path, progress: Progress) -> RunState | None:
+    """Replace the changing part of a run's status, with the current time; the state before, None where that cannot be read."""
+    try:
+        before = read_progress(folder)
+    except UnreadableFileError:
+        before = None
+    recorded = max(_recorded_events(folder), before.recorded_events if before else 0)
+    write_file(folder, PROGRESS, asdict(replace(progress, updated_at=time.time(), recorded_events=recorded)))
+    return before.state if before else None
 
 
 def drop(folder: Path, *names: str) -> None:

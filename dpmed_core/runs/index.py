@@ -26,7 +26,7 @@ from dpmed_core.runs.status import OPEN_STATES, Progress, RunStatus, UnreadableR
 from dpmed_core.training.spec import RunSpec
 
 CHANGED, INDEX = ".changed", ".index.json"
-VERSION = 1
+VERSION = 2
 LOOK_AT_ALL_SECONDS, SECONDS_OLD = 60.0, 30.0
 """How old the look at the files of all runs may be, for the engine and for pages; what a store changes shows at once."""
 WORTH_HANDING_ON = 50
@@ -134,12 +134,12 @@ class RunIndex:
                 return
             self._n_read = 0
             runs = {run_id: _stored(signatures, run) for run_id, (signatures, run) in self._runs.items() if isinstance(run, RunStatus)}
-            document = {"version": VERSION, "runs": runs, "undamaged": self._undamaged}
+            document = json.dumps({"version": VERSION, "runs": runs, "undamaged": self._undamaged}, separators=(",", ":"))
         draft = self.root / f"{INDEX}-{secrets.token_hex(4)}"
         with suppress(OSError):
             try:
                 draft.touch(mode=0o600)
-                draft.write_text(json.dumps(document, separators=(",", ":")))
+                draft.write_text(f"{sha256(document.encode()).hexdigest()}\n{document}")
                 draft.replace(self.root / INDEX)
             finally:
                 draft.unlink(missing_ok=True)
@@ -181,7 +181,7 @@ class RunIndex:
         """What tells that somebody has changed a run; None where it may have been changed within one tick of the clock."""
         signatures = _signature(str(self.root)), _signature(f"{self.root}/{CHANGED}")
         newest = max((signature[1] for signature in signatures if signature), default=0)
-        return None if time.time_ns() - newest < CLOCK_TICK_SECONDS * 1e9 else signatures
+        return None if abs(time.time_ns() - newest) < CLOCK_TICK_SECONDS * 1e9 else signatures
 
     def _load(self) -> None:
         """Take over what another process has handed on; what is damaged in it, or no longer so, is read from the runs instead."""
@@ -189,8 +189,9 @@ class RunIndex:
             return
         self._is_loaded = True
         with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, DpmedError):
-            document = json.loads((self.root / INDEX).read_bytes())
-            if document["version"] == VERSION:
+            digest, stored = (self.root / INDEX).read_bytes().split(b"\n", 1)
+            document = json.loads(stored)
+            if document["version"] == VERSION and sha256(stored).hexdigest().encode() == digest:
                 loaded = {run_id: _restored(run_id, stored) for run_id, stored in document["runs"].items()}
                 undamaged = {run_id: _as_signatures(stored) for run_id, stored in document["undamaged"].items()}
                 self._runs, self._undamaged = loaded, undamaged

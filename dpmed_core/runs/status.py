@@ -41,6 +41,7 @@ class Progress:
         message: why it failed, for the person who can correct it.
         updated_at: UTC seconds since the epoch.
         planned: what the run will have spent at its end; None before planning and for non-private runs.
+        recorded_events: how many lines the record of its attempts had at least, by which it shows that later ones are lost.
     """
 
     state: RunState
@@ -51,6 +52,7 @@ class Progress:
     message: str = ""
     updated_at: float = 0.0
     planned: PrivacyGuarantee | None = None
+    recorded_events: int = 0
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> "Progress":
@@ -64,17 +66,18 @@ class Progress:
         if fields["state"] not in set(RunState):
             raise UnreadableFileError(f"holds the state {fields['state'][:40]!r}, which this version of DPMed does not know")
         planned = PrivacyGuarantee.from_fields(fields["planned"]) if fields.get("planned") else None
-        return cls(**{**fields, "state": RunState(fields["state"]), "planned": planned})
+        state, recorded = RunState(fields["state"]), fields.get("recorded_events") or 0
+        return cls(**{**fields, "state": state, "planned": planned, "recorded_events": recorded})
 
 
 _KINDS: Mapping[str, type] = {
     **dict.fromkeys(("state", "message"), str),
-    **dict.fromkeys(("step", "total_steps", "attempt"), int),
+    **dict.fromkeys(("step", "total_steps", "attempt", "recorded_events"), int),
     **dict.fromkeys(("seconds_left", "updated_at"), float),
     "planned": dict,
 }
 """The stored fields of a progress."""
-_OPTIONAL = frozenset({"seconds_left", "planned"})
+_OPTIONAL = frozenset({"seconds_left", "planned", "recorded_events"})
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,9 @@ class RunStatus:
         spec = asdict(self.spec)  # unused optional fields too: every run has the same keys
         privacy = spec.pop("privacy") or {"epsilon": None, "delta": None}
         about = {"run_id": self.run_id, "cohort": self.cohort_name, "asked_at": self.asked_at}
-        return {**about, **spec, **privacy, **asdict(self.progress), "seconds_without_progress": self.seconds_without_progress}
+        progress = asdict(self.progress)
+        del progress["recorded_events"]  # it tells of a file, not of the run
+        return {**about, **spec, **privacy, **progress, "seconds_without_progress": self.seconds_without_progress}
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ state that depends on the state before. Where both are needed, the training lock
 import json
 import time
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,9 @@ from filelock import FileLock
 from safetensors.numpy import save_file
 
 from dpmed_core.errors import DamagedRunError, RunError
-from dpmed_core.files import UnreadableFileError, append_line, make_way, replacing
+from dpmed_core.files import UnreadableFileError, lock_at, make_way, replacing
 from dpmed_core.runs.checkpoint_file import contiguous, read_checkpoint, write_checkpoint
 from dpmed_core.runs.folder import (
-    ATTEMPTS,
     CANCEL,
     CHECKPOINT,
     CHECKSUMS,
@@ -48,6 +47,7 @@ from dpmed_core.runs.folder import (
     REQUEST,
     Record,
     Request,
+    append_event,
     drop,
     is_run,
     look_at,
@@ -57,6 +57,7 @@ from dpmed_core.runs.folder import (
     read_spec,
     run_id_of,
     write_file,
+    write_progress,
 )
 from dpmed_core.runs.index import SECONDS_OLD, Listing, RunIndex, index_of, touch_mark
 from dpmed_core.runs.results import SCORES, WEIGHTS, checked, checksums, digest_of, read_result, read_score_table, read_weights
@@ -184,9 +185,7 @@ class RunStore:
 
     def set_progress(self, run_id: str, progress: Progress) -> None:
         """Replace the changing part of a run's status."""
-        before = self._state(run_id)
-        write_file(self.root / run_id, PROGRESS, asdict(replace(progress, updated_at=time.time())))
-        if before is not progress.state:  # steps within a state are looked up by whoever shows them
+        if write_progress(self.root / run_id, progress) is not progress.state:  # steps within a state are looked up by whoever shows them
             touch_mark(self.root)
 
     def attempts(self, run_id: str) -> list[dict[str, Any]]:
@@ -199,20 +198,15 @@ class RunStore:
 
     def record(self, run_id: str, event: str, **facts: object) -> None:
         """Append an event to the run's attempts, durably; after a loss, also that something was lost, which later events would hide."""
-        path = self.root / run_id / ATTEMPTS
-        if not path.is_file() or not path.stat().st_size:
-            make_way(path)
-            if not self.attempts_record(run_id).is_whole:
-                append_line(path, {"event": DAMAGED_RECORD, "at": time.time()})
-        append_line(path, {"event": event, "at": time.time(), **facts})
+        append_event(self.root / run_id, {"event": event, "at": time.time(), **facts})
 
     def worker_lock(self, run_id: str) -> FileLock:
         """The lock that the process training the run holds; the operating system releases it when that process dies."""
-        return FileLock(self.root / run_id / ".training.lock")
+        return lock_at(self.root / run_id / ".training.lock")
 
     def state_lock(self, run_id: str) -> FileLock:
         """The lock that is held around a change of state that depends on the state before."""
-        return FileLock(self.root / run_id / ".state.lock", timeout=30)
+        return lock_at(self.root / run_id / ".state.lock", timeout=30)
 
     def checkpoint(self, run_id: str) -> Checkpoint | None:
         """The last durable checkpoint; None where there is none, or where it cannot be read or is another run's, which is then recorded.
@@ -391,10 +385,3 @@ class RunStore:
         if not self.is_complete(run_id) and (state := self.progress(run_id).state) != RunState.FINISHED:
             raise RunError(f"Run {run_id} has no result: it is {state.value}.")
         return folder
-
-    def _state(self, run_id: str) -> RunState | None:
-        """The stored state of a run; None where there is none that can be read."""
-        try:
-            return read_progress(self.root / run_id).state
-        except UnreadableFileError:
-            return None

@@ -20,8 +20,9 @@ from typing import IO, Any
 from filelock import FileLock, Timeout
 
 from dpmed_core.errors import DpmedError, UploadError
-from dpmed_core.files import check_fields, make_way, read_object, write_json
+from dpmed_core.files import age_seconds, check_fields, lock_at
 from dpmed_core.imaging.modality import Modality
+from dpmed_core.sealed_files import read_sealed, write_sealed
 from dpmed_core.settings import Settings, import_environment
 from dpmed_core.uploads.columns import ColumnMap
 from dpmed_core.uploads.limits import MIB
@@ -143,7 +144,7 @@ class Job:
     @property
     def lock(self) -> FileLock:
         """The lock that the process working on the job holds."""
-        return FileLock(self.folder / "job.lock", timeout=0)
+        return lock_at(self.folder / "job.lock", timeout=0)
 
     def plan(self) -> JobPlan:
         """The job's plan.
@@ -152,25 +153,24 @@ class Job:
             UploadError: it cannot be read.
         """
         try:
-            return JobPlan.from_fields(read_object(self.folder / "plan.json"))
+            return JobPlan.from_fields(read_sealed(self.folder / "plan.json", self.job_id))
         except (ValueError, TypeError, KeyError, AttributeError, DpmedError):
             raise UploadError(UNREADABLE) from None
 
     def set_plan(self, plan: JobPlan) -> None:
         """Replace the job's plan."""
-        make_way(self.folder / "plan.json")
-        write_json(self.folder / "plan.json", asdict(plan))
+        write_sealed(self.folder / "plan.json", asdict(plan), self.job_id)
 
     def state(self) -> JobState:
         """The job's state; INTERRUPTED if its process ended before the work was done, FAILED if the job cannot be read."""
         try:
-            fields = read_object(self.folder / "state.json")
+            fields = read_sealed(self.folder / "state.json", self.job_id)
             check_fields(fields, _KINDS, optional=frozenset({"seconds_left"}))
             state = JobState(**{**fields, "stage": Stage(fields["stage"])})
             self.plan()
         except (ValueError, TypeError, KeyError, UploadError):
             return JobState(Stage.FAILED, message=UNREADABLE, changed_at=_changed_at(self.folder))
-        if state.stage in UNDER_WAY and time.time() - state.changed_at > STARTING_SECONDS and not self._has_process():
+        if state.stage in UNDER_WAY and age_seconds(state.changed_at) > STARTING_SECONDS and not self.has_process():
             return replace(
                 state, stage=Stage.INTERRUPTED, message="The server stopped the import; images already read are kept: resume it."
             )
@@ -178,8 +178,7 @@ class Job:
 
     def set_state(self, state: JobState) -> None:
         """Replace the job's state, with the current time."""
-        make_way(self.folder / "state.json")
-        write_json(self.folder / "state.json", asdict(replace(state, changed_at=time.time())))
+        write_sealed(self.folder / "state.json", asdict(replace(state, changed_at=time.time())), self.job_id)
 
     def is_cancelled(self) -> bool:
         """Whether the user cancelled the job."""
@@ -191,7 +190,7 @@ class Job:
         for path in (*self.uploads, self.preview, self.preview_summary):
             path.unlink(missing_ok=True)
 
-    def _has_process(self) -> bool:
+    def has_process(self) -> bool:
         """Whether a process works on the job: it holds the lock, which the system releases when the process ends, however it ends."""
         try:
             with self.lock:
@@ -288,7 +287,7 @@ class Jobs:
     def resume(self, job: Job) -> None:
         """Repeat the step of `job` that was interrupted."""
         try:
-            stage = Stage(read_object(job.folder / "state.json")["stage"])
+            stage = Stage(read_sealed(job.folder / "state.json", job.job_id)["stage"])
         except (ValueError, KeyError):
             raise UploadError(UNREADABLE) from None
         self.start(job, stage)
@@ -306,9 +305,9 @@ class Jobs:
         shutil.rmtree(job.folder, ignore_errors=True)
 
     def clear_old(self) -> None:
-        """Remove jobs whose state has not changed for a day."""
+        """Remove jobs whose state has not changed for a day, and on which no process works."""
         for job in self.all():
-            if time.time() - job.state().changed_at > LIFETIME_SECONDS:
+            if age_seconds(job.state().changed_at) > LIFETIME_SECONDS and not job.has_process():
                 self.remove(job)
 
     @property

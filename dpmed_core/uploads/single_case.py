@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import time
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,10 +11,11 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dpmed_core.cohort.drafts import temporary_draft
+from dpmed_core.cohort.drafts import is_locked, temporary_draft
 from dpmed_core.cohort.intake.read_result import ReadResult
 from dpmed_core.cohort.intake.workers import Workers
 from dpmed_core.errors import UploadError
+from dpmed_core.files import age_seconds
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.imaging.stored_format import FORMS
 from dpmed_core.settings import Settings
@@ -75,7 +75,7 @@ def remove_left_behind(settings: Settings) -> None:
     """Remove the files of a server that was killed while it read a case."""
     for folder in settings.uploaded_cases_dir.glob("*"):
         # A younger folder may belong to a case that is being read by another session.
-        if time.time() - folder.stat().st_mtime > LEFT_BEHIND_SECONDS:
+        if age_seconds(folder.stat().st_mtime) > LEFT_BEHIND_SECONDS and not is_locked(folder):
             shutil.rmtree(folder, ignore_errors=True)
 
 

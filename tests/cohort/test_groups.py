@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dpmed_core.cohort.display_names import attribute_title, subgroup_title
 from dpmed_core.cohort.groups import subgroups
 from dpmed_core.errors import CohortError
 
@@ -51,8 +52,19 @@ def test_two_attributes_are_intersected_and_unknown_in_one_is_unknown():
         ("age:40/40", "increasing years"),
         ("sex*sex", "two different attributes"),
         ("sex*age*copd", "two different attributes"),
+        ("patient_id", "no attribute"),
     ],
 )
 def test_an_attribute_that_cannot_be_used_is_refused(attribute, message):
     with pytest.raises(CohortError, match=message):
         subgroups(CASES, attribute)
+
+
+@pytest.mark.parametrize("name", ["stage:4", "a*b", "age:old", "sex*age", ":", "*", "**", "heart*failure:3"])
+def test_a_column_whose_name_looks_like_the_notation_is_grouped_by_as_any_other(name):
+    cases = CASES.rename(columns={"copd": name})
+    assert subgroups(cases, name).tolist() == subgroups(CASES, "copd").tolist()
+    for together in ("sex*{}", "{}*sex", "age:40/65*{}"):
+        expected = subgroups(CASES, together.format("copd"))
+        assert subgroups(cases, together.format(name)).tolist() == expected.tolist()
+    assert subgroup_title(name, "with").startswith("With ") and "age" not in attribute_title("stage:4").lower().replace("stage", "")

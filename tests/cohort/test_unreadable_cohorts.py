@@ -6,19 +6,32 @@ from pathlib import Path
 
 import pytest
 
+from dpmed_core.cohort.facts import seal_of_facts
+from dpmed_core.cohort.persons import write_persons
+from dpmed_core.cohort.schema import Cohort
+from dpmed_core.engine.inference_task import stored_image
 from dpmed_core.errors import CohortError
+from dpmed_core.files import unchanged_digest
 from dpmed_core.installation import Installation
 from dpmed_core.runs.status import RunState
 from dpmed_core.settings import Settings
+from dpmed_core.training.encoders.features import public_features
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
 from tests.conftest import KEY
-from tests.damage import ANY, OBJECT
+from tests.damage import ANY, OBJECT, unsealed
 from tests.small_runs import make_cohort
 
-FILES = {"cohort.json": ANY | OBJECT, "report.json": ANY | OBJECT, "cases.parquet": ANY, "images.npy": ANY}
-UNSEEN = {("report.json", "another's"), ("images.npy", "another's")}
-"""Nothing stored with a cohort tells these from its own; the fingerprint does, which is computed at the import."""
-CASES = [(file, how) for file, damages in FILES.items() for how in damages if (file, how) not in UNSEEN]
+FILES = {
+    "cohort.json": ANY | OBJECT,
+    "report.json": ANY | OBJECT,
+    "cases.parquet": ANY,
+    "images.npy": ANY,
+    "image-digests.npy": ANY,
+    "persons.parquet": ANY,
+}
+LATER = {("images.npy", "one bit flipped"), *(("persons.parquet", how) for how in ANY)}
+"""Found when it is used: an image among many, and who the patients are."""
+CASES = [(file, how) for file, damages in FILES.items() for how in damages if (file, how) not in LATER]
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +43,22 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     installation = Installation.open(Settings(data_dir=folder, workers=1))
     for seed, name in enumerate(("damaged", "other")):
         cohort = make_cohort(installation, name, seed)
+        _store_further(installation.cohorts.root / name, cohort, one=f"{seed:016x}")
         spec = RunSpec(cohort.fingerprint, 0, "probe", 1, PrivacyUnit.PATIENT, PrivacyTarget(2.0, 1e-5), seed=0)
         installation.ledger.ask(cohort, [spec])
     return folder
+
+
+def _store_further(folder: Path, cohort: Cohort, *, one: str) -> None:
+    """Store who the patients are, as an import does, and another report: the patients of both cohorts are the same, but for `one`."""
+    patients = cohort.cases["patient_id"].unique()
+    write_persons(folder, {patient: patient for patient in patients[1:]} | {patients[0]: one})
+    facts = json.loads((folder / "cohort.json").read_text())
+    report = json.loads((folder / "report.json").read_text())
+    (folder / "report.json").write_text(json.dumps({**report, "warnings": [one]}))
+    facts["files"] |= {name: unchanged_digest(folder / name) for name in ("persons.parquet", "report.json")}
+    facts["files"]["cohort.json"] = seal_of_facts(facts)
+    (folder / "cohort.json").write_text(json.dumps(facts))
 
 
 @pytest.fixture
@@ -52,7 +78,7 @@ def test_the_others_go_on_and_the_damaged_one_is_named_and_removed(installation:
     assert store.names() == ["damaged", "other"] and [one.name for one in store.readable()] == ["other"]
     with pytest.raises(CohortError) as refused:
         store.load("damaged")
-    wrong = "cases.parquet" if (file, how) == ("cohort.json", "another's") else file  # facts and table do not belong together
+    wrong = "report.json" if (file, how) == ("cohort.json", "another's") else file  # facts and report do not belong together
     assert f"its {wrong}" in str(refused.value) and "`cohort remove damaged`" in str(refused.value)
     assert store.with_fingerprint(store.fingerprint("other")).name == "other"
     assert installation.ledger.total(store.load("other")).n_draws == 2, "the same patients stand in both"
@@ -74,8 +100,49 @@ def test_a_run_on_a_cohort_that_cannot_be_read_says_so(installation: Installatio
 def test_a_table_of_persons_that_is_missing_or_anothers_is_not_replaced_by_a_guess(installation: Installation) -> None:
     """`write` stores none, so that the facts name one that is not there."""
     path = installation.cohorts.root / "damaged" / "cohort.json"
-    facts = json.loads(path.read_text())
+    facts = unsealed(path)
+    del facts["files"]["persons.parquet"]
     facts["files"]["persons.parquet"] = "0" * 64
     path.write_text(json.dumps(facts))
+    (path.parent / "persons.parquet").unlink()
     with pytest.raises(CohortError, match=r"its persons\.parquet is missing"):
         installation.cohorts.persons("damaged")
+
+
+@pytest.mark.parametrize("how", list(ANY))
+def test_damaged_persons_are_refused_where_they_are_used(installation: Installation, how: str) -> None:
+    damage(installation, "persons.parquet", how)
+    with pytest.raises(CohortError, match=r"persons\.parquet"):
+        installation.cohorts.persons("damaged")
+
+
+def test_one_flipped_bit_of_an_image_is_refused_where_the_image_is_used(installation: Installation) -> None:
+    damage(installation, "images.npy", "one bit flipped")
+    cohort = installation.cohorts.load("damaged")
+    wrong = []
+    for row in range(len(cohort.images)):
+        try:
+            cohort.check_images([row])
+        except CohortError as error:
+            assert "its images.npy was changed" in str(error) and "`cohort remove damaged`" in str(error)
+            wrong.append(row)
+    assert len(wrong) == 1
+    with pytest.raises(CohortError, match=r"images\.npy was changed"):
+        stored_image(cohort, str(cohort.cases["case_id"][wrong[0]]))
+    with pytest.raises(CohortError, match=r"images\.npy was changed"):
+        public_features(cohort, features_dir=installation.cohorts.features_dir("damaged"), encoders_dir=installation.settings.encoders_dir)
+
+
+def test_a_cohort_of_an_earlier_version_opens_as_before(installation: Installation) -> None:
+    """It has no digests but those of its tables, or none at all, and no seal."""
+    folder = installation.cohorts.root / "other"
+    before = installation.cohorts.load("other")
+    for kept in (("cases.parquet", "persons.parquet"), ()):
+        facts = unsealed(folder / "cohort.json")
+        facts["files"] = {name: digest for name, digest in facts["files"].items() if name in kept}
+        (folder / "cohort.json").write_text(json.dumps(facts))
+        (folder / "image-digests.npy").unlink(missing_ok=True)
+        cohort = installation.cohorts.load("other")
+        assert (cohort.fingerprint, len(cohort.images)) == (before.fingerprint, len(before.images))
+        assert cohort.image_digests is None and installation.cohorts.is_intact("other")
+        cohort.check_images(range(len(cohort.images)))

@@ -1,6 +1,7 @@
 """The doctor names what is damaged, says what to do, mends what is safe, and stores nothing otherwise."""
 
 import json
+import random
 import shutil
 
 import pytest
@@ -116,3 +117,14 @@ def test_the_command_prints_the_contract_and_ends_with_two(settings, asked, monk
     assert document["ok"] is False and json.loads(well.stdout)["ok"] is True
     assert all(set(check) == {"name", "ok", "message", "repair"} for check in document["checks"])
     assert Installation.open(settings).runs.ids() == [asked]
+
+
+@pytest.mark.parametrize("n_bytes", [0, 1, 40, 4000])
+def test_a_damaged_database_is_named_and_looking_leaves_it_as_it_is(settings, asked, n_bytes):
+    content = random.Random(0).randbytes(n_bytes)
+    settings.database_path.write_bytes(content)
+    found = wrong(settings)
+    assert set(found) & {"database", "ledger"}
+    said = " ".join(found.values())
+    assert "dpmed.db in the data folder, is damaged: restore it" in said if n_bytes > 1 else "an older copy was restored" in said
+    assert settings.database_path.read_bytes() == content or n_bytes <= 1  # an empty file gets its tables

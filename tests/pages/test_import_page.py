@@ -15,6 +15,7 @@ from dpmed_core.settings import load_settings
 from dpmed_core.uploads import steps as work
 from dpmed_core.uploads.jobs import JobPlan, Jobs, JobState, Stage
 from dpmed_core.uploads.steps import work_on
+from tests.damage import unsealed, without_digests
 
 from .test_pages import texts
 
@@ -144,7 +145,7 @@ def test_a_failed_import_says_why_and_lets_the_columns_be_corrected(jobs, open_p
 
 def test_an_import_that_the_server_stopped_can_be_continued(jobs, open_page):
     job = job_at(jobs, JobState(Stage.IMPORTING, 1, 4))
-    state = json.loads((job.folder / "state.json").read_text())
+    state = unsealed(job.folder / "state.json")
     (job.folder / "state.json").write_text(json.dumps({**state, "changed_at": state["changed_at"] - 60}))
     app = open_page("import_cohort", job=job.job_id)
     assert "images already read are kept" in app.error[0].value
@@ -161,6 +162,7 @@ def test_a_cohort_that_cannot_be_trained_says_so_where_it_is_looked_at_and_plann
     folder = empty.cohorts.folder(cohort.name)
     check = Check("no_test_images", Severity.BLOCKING, 0, "The split leaves no test images.")
     report = replace(empty.cohorts.report(cohort.name), checks=(check,))
+    without_digests(folder)
     (folder / "report.json").write_text(json.dumps(report.to_fields()))
     assert "The split leaves no test images" in open_page("overview").error[0].value
     assert "cannot be trained on: The split leaves no test images" in open_page("train").error[0].value

@@ -12,6 +12,7 @@ from dpmed_core.cohort.report import Check, Severity
 from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
 from dpmed_core.cohort.summary import counts_table
 from dpmed_core.settings import load_settings
+from tests.damage import without_digests
 
 from .test_pages import texts
 
@@ -20,6 +21,7 @@ from .test_pages import texts
 def of_patients(empty, cohort):
     """The demo cohort, stored as one of patients, with a check that counts training images too."""
     folder = empty.cohorts.root / cohort.name
+    without_digests(folder)
     facts = json.loads((folder / "cohort.json").read_text())
     (folder / "cohort.json").write_text(json.dumps(facts | {"synthetic": False}))
     check = Check("rare_finding", Severity.WARNING, 7, "Effusion is present in only 7 images.")

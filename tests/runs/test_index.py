@@ -4,6 +4,7 @@ import json
 import os
 import time
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 
@@ -12,6 +13,7 @@ from dpmed_core.runs import index as index_module
 from dpmed_core.runs.index import CHANGED, INDEX, RunIndex
 from dpmed_core.runs.status import Progress, RunState
 from dpmed_core.runs.store import RunStore
+from tests.damage import unsealed
 
 N = 6
 
@@ -56,14 +58,24 @@ def test_a_damaged_index_is_not_used(installation, asked, content):
     assert [s.run_id for s in another_process(installation.runs).listing().statuses] == [s.run_id for s in installation.runs.statuses()]
 
 
+def test_an_index_with_one_bit_flipped_is_not_used(installation, asked):
+    installation.runs.statuses()
+    path = installation.runs.root / INDEX
+    content = path.read_bytes()
+    assert content.count(b'"attempt":0') == N
+    path.write_bytes(content.replace(b'"attempt":0', b'"attempt":1', 1))
+    assert {s.progress.attempt for s in another_process(installation.runs).listing().statuses} == {0}
+
+
 def test_an_index_that_tells_of_other_runs_or_states_changes_nothing(installation, asked):
     installation.runs.statuses()
     path = installation.runs.root / INDEX
-    document = json.loads(path.read_text())
+    document = json.loads(path.read_text().split("\n", 1)[1])
     document["runs"]["f" * 16] = document["runs"][asked[0]]
     document["runs"][asked[1]][0][1][1] += 1  # another time of change
     document["runs"][asked[1]][4]["state"] = "finished"
-    path.write_text(json.dumps(document))
+    stored = json.dumps(document)
+    path.write_text(f"{sha256(stored.encode()).hexdigest()}\n{stored}")
     listing = another_process(installation.runs).listing()
     assert len(listing.statuses) == N and {s.state for s in listing.statuses} == {RunState.QUEUED}
 
@@ -72,7 +84,7 @@ def test_a_change_in_place_with_the_old_times_is_seen(installation, asked):
     listing = installation.runs.statuses()
     path = installation.runs.root / asked[0] / "progress.json"
     before = path.stat()
-    path.write_text(path.read_text().replace("queued", "failed"))
+    path.write_text(json.dumps(unsealed(path)).replace("queued", "failed").ljust(before.st_size))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert path.stat().st_size == before.st_size
     assert len(installation.runs.statuses()) == len(listing)

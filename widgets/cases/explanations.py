@@ -134,6 +134,7 @@ def _show_similar_cases(case: SelectedCase) -> None:
 def _show_similar_case(column: "st.delta_generator.DeltaGenerator", case: SelectedCase, row: int, distance: float) -> None:
     """A similar case: its image, its label for the finding, and a button that selects it."""
     cohort = case.cohort
+    cohort.check_images([row])
     who, selected = cohort.cases.iloc[row], cohort.cases.iloc[case.row]
     label = TRUTH_TITLES[str(truth(np.array([who[case.finding]], dtype=float))[0])]
     same = ", same patient" if who["patient_id"] == selected["patient_id"] else ""

@@ -118,7 +118,7 @@ def _show_case(cohort: Cohort, reading: Reading, rows: np.ndarray, place: int) -
     # The time is taken once per case, not at every rerun; after a reload it starts again.
     shown = st.session_state.get(SHOWN_AT)
     if shown is None or shown[0] != (reading.reading_id, place):
-        shown = st.session_state[SHOWN_AT] = ((reading.reading_id, place), time.time())
+        shown = st.session_state[SHOWN_AT] = ((reading.reading_id, place), time.monotonic())
     with answer, st.form(f"answer-{reading.reading_id}-{place}", border=True):
         who = cohort.cases.iloc[rows[place]]
         age = f"{who['age']:.0f} years" if pd.notna(who["age"]) else "Age unknown"
@@ -130,7 +130,9 @@ def _show_case(cohort: Cohort, reading: Reading, rows: np.ndarray, place: int) -
             if present is None or confidence is None:
                 st.error("Give both: the answer and your confidence.")
             else:
-                _record(cohort, reading, rows, place, present=present == "Present", confidence=confidence, seconds=time.time() - shown[1])
+                _record(
+                    cohort, reading, rows, place, present=present == "Present", confidence=confidence, seconds=time.monotonic() - shown[1]
+                )
 
 
 def _record(cohort: Cohort, reading: Reading, rows: np.ndarray, place: int, **answer: "bool | int | float") -> None:

@@ -35,9 +35,13 @@ class CohortImages:
         return f"{self.cohort.name}-{self.cohort.fingerprint}-{self.part.value}"
 
     def read(self, link: str) -> NDArray[Any] | None:
-        """The image of the case that `link` names; None where the case is in another part, or the cohort was removed."""
+        """The image of the case that `link` names; None where the case is in another part, or the image is damaged or gone."""
         row = self.links.rows.get(link)
         if row is None or self.split.parts[row] != self.part.value or not self._is_stored():
+            return None
+        try:
+            self.cohort.check_images([row])
+        except CohortError:
             return None
         image: NDArray[Any] = self.cohort.images[row]
         return image

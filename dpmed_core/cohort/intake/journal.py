@@ -25,6 +25,8 @@ from dpmed_core.imaging.stored_format import StoredForm
 
 DIGEST_BYTES = 32
 SEXES = tuple(Sex)
+SEPARATOR = b"\t"
+"""Between what a line says, in which JSON leaves no such character, and its seal."""
 
 
 @dataclass(eq=False)
@@ -124,14 +126,23 @@ class Journal:
 def _append(lines: BufferedWriter, chunk: ReadChunk) -> None:
     """Append `chunk` as one line; `_parsed` reads it back."""
     entries = [[index, o.signature, o.digest.hex(), o.age, o.sex.value, o.message, o.warnings, o.identifying] for index, o in chunk]
-    lines.write(json.dumps(entries).encode() + b"\n")
+    said = json.dumps(entries).encode()
+    lines.write(said + SEPARATOR + _seal(said) + b"\n")
     lines.flush()
 
 
+def _seal(said: bytes) -> bytes:
+    """What tells a line that was changed: ages and warnings in it are nowhere else to compare with."""
+    return sha256(said).hexdigest()[:16].encode()
+
+
 def _parsed(line: bytes) -> ReadChunk:
-    """The chunk that a line describes, without its pixels; empty if the line was cut short."""
+    """The chunk that a line describes, without its pixels; empty if it was cut short or changed. An earlier version wrote no seals."""
+    said, separator, seal = line.rstrip(b"\n").partition(SEPARATOR)
     try:
-        entries = json.loads(line)
+        if separator and seal != _seal(said):
+            return []
+        entries = json.loads(said)
     except ValueError:
         return []
     return [

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from sqlalchemy import Column, Connection, Float, Integer, String, Table, Text, insert, select
 
 from dpmed_core.database import Database, metadata
-from dpmed_core.files import write_json
+from dpmed_core.files import lock_at
 from dpmed_core.keyed_hash import keyed_digest
+from dpmed_core.sealed_files import read_sealed, write_sealed
 
-HEAD_FILE = "ledger-head.json"
+HEAD_FILE, HEAD_OWNER = "ledger-head.json", "ledger"
 DIGEST_LENGTH = 32
 BEFORE_THE_FIRST = "0" * DIGEST_LENGTH
 
@@ -131,11 +131,11 @@ class Chain:
         return _entry(row) if row else None
 
     def noted_head(self) -> tuple[int, str]:
-        """Place and seal of the last entry by the file in the data folder; (0, zeros) where there is no such file."""
+        """Place and seal of the last entry by the file in the data folder; (0, zeros) where there is none that can be read."""
         try:
-            noted = json.loads((self.data_dir / HEAD_FILE).read_text())
+            noted = read_sealed(self.data_dir / HEAD_FILE, HEAD_OWNER)
             return int(noted["seq"]), str(noted["digest"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError):
             return 0, BEFORE_THE_FIRST
 
     def is_behind(self, entries: list[Entry]) -> bool:
@@ -164,9 +164,9 @@ class Chain:
 
     def _note_head(self, entry: Entry) -> None:
         """Note `entry` as the last, unless a later one was noted meanwhile."""
-        with FileLock(self.data_dir / f".{HEAD_FILE}.lock", timeout=30):
+        with lock_at(self.data_dir / f".{HEAD_FILE}.lock", timeout=30):
             if self.noted_head()[0] < entry.seq:
-                write_json(self.data_dir / HEAD_FILE, {"seq": entry.seq, "digest": entry.digest})
+                write_sealed(self.data_dir / HEAD_FILE, {"seq": entry.seq, "digest": entry.digest}, HEAD_OWNER)
 
 
 class Appender:

@@ -7,7 +7,8 @@ from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
-from dpmed_core.files import write_json
+from dpmed_core.files import UnreadableFileError
+from dpmed_core.sealed_files import read_sealed, write_sealed
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def cached(folder: Path | None, request: Mapping[str, object], compute: Callable
         return kept
     answer = compute()
     try:
-        write_json(path, {"question": versioned, "answer": answer})  # stored keys: renaming them would discard every cache
+        write_sealed(path, {"question": versioned, "answer": answer}, path.stem)  # stored keys: renaming them would discard every cache
     except OSError as error:
         log.warning("a calibration could not be cached: %s", type(error).__name__)
     return answer
@@ -47,6 +48,6 @@ def cached(folder: Path | None, request: Mapping[str, object], compute: Callable
 
 def _read(path: Path) -> dict[str, object] | None:
     try:
-        return dict(json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError):
+        return read_sealed(path, path.stem)
+    except UnreadableFileError:
         return None

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import CohortError
-from dpmed_core.files import make_way, replacing, unchanged_digest
+from dpmed_core.files import lock_at, make_way, replacing, unchanged_digest
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.training.encoders.card import read_card
 from dpmed_core.training.encoders.components import Features
@@ -36,7 +35,12 @@ def public_features(cohort: Cohort, *, features_dir: Path, encoders_dir: Path) -
         SettingsError: the encoder is missing or not known to be public.
     """
     cached = _cache(features_dir, encoders_dir, cohort.modality)
-    return cached_or_computed(cached, lambda: compute_features(cohort.images, cohort.modality, encoders_dir))
+
+    def compute() -> Features:
+        cohort.check_images(range(len(cohort.images)))
+        return compute_features(cohort.images, cohort.modality, encoders_dir)
+
+    return cached_or_computed(cached, compute)
 
 
 def cached_or_computed(cached: Path, compute: Callable[[], Features]) -> Features:
@@ -47,7 +51,7 @@ def cached_or_computed(cached: Path, compute: Callable[[], Features]) -> Feature
     """
     cached.parent.mkdir(parents=True, exist_ok=True)
     # Pages, engine and commands may ask at the same time; only one computes, and a half-written file is never seen.
-    with FileLock(cached.parent / ".computing.lock"):
+    with lock_at(cached.parent / ".computing.lock"):
         if _read(cached) is None:
             features = compute()
             for path in (cached, _digest_of(cached)):

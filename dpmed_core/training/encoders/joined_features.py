@@ -53,8 +53,13 @@ def joined_features(
     if encoder is None:
         return public_features(cohort, features_dir=features_dir, encoders_dir=encoders_dir)
     added = AddedEncoders(added_dir).with_digest(encoder)
+
     # The slow ones first: where a user cancels, little was done in vain.
-    theirs = cached_or_computed(_cache(features_dir, encoder), lambda: _compute(added, cohort.images, progress))
+    def compute() -> Features:
+        cohort.check_images(range(len(cohort.images)))
+        return _compute(added, cohort.images, progress)
+
+    theirs = cached_or_computed(_cache(features_dir, encoder), compute)
     own = public_features(cohort, features_dir=features_dir, encoders_dir=encoders_dir)
     return np.concatenate([own, theirs], axis=1)
 

@@ -42,6 +42,7 @@ def train_network(
     model = build_network(recipe, n_findings=len(cohort.findings), seed=spec.seed, encoders_dir=encoders_dir)
     elapsed = train_model(model, _training_data(recipe, cohort, units), settings, session=session)
     # Scores of held-out cases are post-processing of the weights.
+    cohort.check_images(held_out_rows(split))
     held_out = network_inputs(recipe, cohort.images, held_out_rows(split))
     return TrainedModel(
         result=RunResult(
@@ -146,5 +147,6 @@ def _training_data(recipe: NetworkRecipe, cohort: Cohort, units: list[NDArray[np
     rows = np.concatenate(units)
     ends = np.cumsum([len(unit) for unit in units])
     images_of = np.split(np.arange(len(rows)), ends[:-1])
+    cohort.check_images(rows)
     inputs = network_inputs(recipe, cohort.images, rows)
     return TrainingData(images=inputs, labels=torch.from_numpy(cohort.labels[rows]), images_of=images_of)

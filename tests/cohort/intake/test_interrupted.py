@@ -145,6 +145,20 @@ def test_images_with_lost_pixels_or_a_line_cut_short_are_read_again(tmp_path, ma
     assert 5 in seen and 0 not in seen
 
 
+def test_a_line_of_the_journal_that_was_changed_is_read_again(tmp_path, manifest, monkeypatch):
+    store = CohortStore(tmp_path / "store", KEY)
+    with pytest.raises(KeyboardInterrupt):
+        add(store, manifest, workers=0, progress=stop_after(50))
+    path = next(store.root.glob("*/journal.jsonl"))
+    first, *rest = path.read_bytes().splitlines(keepends=True)
+    changed = first.replace(b"null", b"77.0", 1)  # an age that no header gave
+    assert changed != first and len(changed) == len(first)
+    path.write_bytes(b"".join([changed, *rest]))
+    seen = indices_read(monkeypatch)
+    assert add(store, manifest, workers=0).n_imported == N_IMAGES
+    assert 0 in seen and len(seen) < N_IMAGES
+
+
 def test_an_import_with_another_table_is_not_resumed_from_this_one(tmp_path, manifest, monkeypatch):
     store = CohortStore(tmp_path / "store", KEY)
     with pytest.raises(KeyboardInterrupt):
@@ -209,5 +223,5 @@ def test_the_journal_names_neither_patients_nor_files(tmp_path, manifest):
         add(store, manifest, workers=0, progress=stop_after(50))
     draft = next(store.root.iterdir())
     assert draft.stat().st_mode & 0o777 == 0o700
-    lines = [json.loads(line) for line in (draft / "journal.jsonl").read_text().splitlines() if line]
+    lines = [json.loads(line.partition("\t")[0]) for line in (draft / "journal.jsonl").read_text().splitlines() if line]
     assert lines and "png" not in (draft / "journal.jsonl").read_text() and "p1" not in (draft / "journal.jsonl").read_text()

@@ -1,5 +1,6 @@
 """Checking the ledger against the run store, and what an older database does."""
 
+import re
 import shutil
 
 import pytest
@@ -32,9 +33,14 @@ def test_a_whole_ledger_has_nothing_wrong(installation, begin):
 def test_a_record_that_says_other_than_the_ledger_is_found(installation, begin):
     status = begin(0, end=7)
     path = installation.runs.root / status.run_id / "attempts.jsonl"
-    path.write_text(path.read_text().replace('"steps": 7', '"steps": 3'))
+    written = path.read_text()
+    path.write_text(written.replace('"steps": 7', '"steps": 3'))
+    found = check_ledger(installation.ledger)
+    assert found.problems == () and "lost events" in found.notes[0], "damage, which the line's seal shows"
+    path.write_text(re.sub(r'"seal": "\w+", ', "", written).replace('"steps": 7', '"steps": 3'))
     assert "7 steps are charged, and the run's own record tells of 3" in check_ledger(installation.ledger).problems[0]
-    path.write_text("")
+    lines = [line for line in path.read_text().splitlines() if '"planned"' not in line]
+    path.write_text("\n".join([*lines, *['{"event": "retry-asked"}'] * 3]) + "\n")
     assert "lacks this attempt" in check_ledger(installation.ledger).problems[0]
     shutil.rmtree(path.parent)
     assert "its folder is gone" in check_ledger(installation.ledger).problems[0]
@@ -112,12 +118,17 @@ def test_there_must_be_a_gap_to_answer_for(installation):
         installation.ledger.append(ACCEPTED, decide)
 
 
-@pytest.mark.parametrize("content", [None, "", "{}"])
+@pytest.mark.parametrize("content", [None, "", "{}", "flipped", "folder"])
 def test_a_lost_note_of_the_last_entry_is_found(installation, cohort, begin, content):
     begin(0)
     note = installation.settings.data_dir / "ledger-head.json"
+    noted = note.read_text()
     note.unlink()
-    if content is not None:
+    if content == "flipped":  # "is an older copy" would ask somebody to answer for what did not happen
+        note.write_text(re.sub(r'"seq": (\d+)', lambda found: f'"seq": {int(found[1]) + 8}', noted))
+    elif content == "folder":
+        note.mkdir()
+    elif content is not None:
         note.write_text(content)
     (problem,) = check_ledger(installation.ledger).problems
     assert "ledger-head.json" in problem and "cannot be told" in problem
