@@ -14,6 +14,7 @@ from dpmed_core.commands.doctor import doctor
 from dpmed_core.commands.evaluation import evaluate, reference
 from dpmed_core.commands.export import export
 from dpmed_core.commands.ledger import ledger
+from dpmed_core.commands.meaning import meaning
 from dpmed_core.commands.output import tell
 from dpmed_core.commands.planning import plan
 from dpmed_core.commands.processes import engine, first_start, import_job
@@ -41,6 +42,7 @@ for command in (
     evaluate,
     export,
     ledger,
+    meaning,
     reference,
     doctor,
     engine,
