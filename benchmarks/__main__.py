@@ -14,6 +14,7 @@ MODULES = {
     "auroc": "auroc",
     "cases": "cases",
     "contributions": "contributions",
+    "exposure": "exposure",
     "guards": "guards",
     "import": "importing",
     "import-kills": "import_kills",

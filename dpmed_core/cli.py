@@ -13,6 +13,7 @@ from dpmed_core.commands.cohort import cohort
 from dpmed_core.commands.doctor import doctor
 from dpmed_core.commands.evaluation import evaluate, reference
 from dpmed_core.commands.export import export
+from dpmed_core.commands.exposure import exposure
 from dpmed_core.commands.ledger import ledger
 from dpmed_core.commands.meaning import meaning
 from dpmed_core.commands.output import tell
@@ -41,6 +42,7 @@ for command in (
     runs,
     evaluate,
     export,
+    exposure,
     ledger,
     meaning,
     reference,
