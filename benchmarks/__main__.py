@@ -11,6 +11,7 @@ import pandas as pd
 
 MODULES = {
     "accounting": "accounting",
+    "audit": "audit",
     "auroc": "auroc",
     "cases": "cases",
     "contributions": "contributions",

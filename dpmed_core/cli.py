@@ -9,6 +9,7 @@ import sys
 import click
 
 from dpmed_core.commands.analysis_plan import analysis_plan
+from dpmed_core.commands.audit import audit
 from dpmed_core.commands.cohort import cohort
 from dpmed_core.commands.doctor import doctor
 from dpmed_core.commands.evaluation import evaluate, reference
@@ -37,6 +38,7 @@ for command in (
     cohort,
     plan,
     analysis_plan,
+    audit,
     train,
     sweep,
     runs,
