@@ -12,11 +12,13 @@ import pandas as pd
 
 MODULES = {
     "accounting": "accounting",
+    "audit": "audit",
     "auroc": "auroc",
     "cases": "cases",
     "contributions": "contributions",
     "device": "device",
     "encoders": "encoders",
+    "exposure": "exposure",
     "faults": "faults",
     "guards": "guards",
     "import": "importing",

@@ -9,12 +9,15 @@ import sys
 import click
 
 from dpmed_core.commands.analysis_plan import analysis_plan
+from dpmed_core.commands.audit import audit
 from dpmed_core.commands.cohort import cohort
 from dpmed_core.commands.doctor import doctor
 from dpmed_core.commands.encoder import encoder
 from dpmed_core.commands.evaluation import evaluate, reference
 from dpmed_core.commands.export import export
+from dpmed_core.commands.exposure import exposure
 from dpmed_core.commands.ledger import ledger
+from dpmed_core.commands.meaning import meaning
 from dpmed_core.commands.output import tell
 from dpmed_core.commands.planning import plan
 from dpmed_core.commands.processes import engine, first_start, import_job
@@ -37,6 +40,7 @@ for command in (
     cohort,
     plan,
     analysis_plan,
+    audit,
     train,
     sweep,
     pretrain,
@@ -45,7 +49,9 @@ for command in (
     runs,
     evaluate,
     export,
+    exposure,
     ledger,
+    meaning,
     reference,
     doctor,
     engine,

@@ -39,6 +39,10 @@ class Settings(BaseSettings):
     show_training_counts: bool = Field(
         False, description="pages show exact counts of training images, findings and subgroups too; no guarantee covers them"
     )
+    show_exposure: bool = Field(
+        False,
+        description="how exposed training patients are may be measured on real cohorts too; its numbers are about them, without noise",
+    )
     stall_seconds: float = Field(
         300, gt=0, description="seconds after which a worker process that uses no processor time and takes no step is ended"
     )

@@ -20,7 +20,8 @@ from dpmed_core.settings import load_settings
 from dpmed_core.training.device import exact_products
 from dpmed_core.training.dpsgd.secure_random import SecureRandom
 from dpmed_core.training.encoders.card import COMPONENTS
-from dpmed_core.training.encoders.features import BATCH_SIZE, compute_features, leading_components
+from dpmed_core.training.encoders.components import leading_components
+from dpmed_core.training.encoders.features import BATCH_SIZE, compute_features
 from dpmed_core.training.encoders.network_input import IMAGE_SIDE, VOLUME_GRID, to_tensor
 from dpmed_core.training.encoders.radiograph_encoder import load_encoder
 from dpmed_core.training.recipes.catalogue import PROBE

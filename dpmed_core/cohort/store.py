@@ -1,11 +1,9 @@
 """The imported cohorts on disk; a cohort appears complete or not at all."""
 
-import json
 import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +27,7 @@ from dpmed_core.cohort.facts import (
     read_report,
     seal_of_facts,
 )
-from dpmed_core.cohort.image_blocks import read_images
+from dpmed_core.cohort.fingerprint import fingerprint_of
 from dpmed_core.cohort.persons import FILE as PERSONS
 from dpmed_core.cohort.persons import persons_of_images, pixel_digests, read_persons, write_persons
 from dpmed_core.cohort.report import ImportReport
@@ -38,11 +36,8 @@ from dpmed_core.errors import CohortError
 from dpmed_core.files import read_object, replacing, sync_file, sync_folder, unchanged_digest, write_json
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.imaging.stored_format import FORMS
-from dpmed_core.keyed_hash import keyed_hex
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
-BLOCK_BYTES = 1 << 22
-HASHING_THREADS = 2
 DRAFT_FILES = ("arriving.bin", "journal.jsonl", LOCK)
 """Files of a draft that a finished cohort does not need."""
 
@@ -279,7 +274,7 @@ class CohortStore:
             facts["patients_known"] = False
         if (spacing := FORMS[modality].spacing_mm) is not None:
             facts["spacing_mm"] = list(spacing)
-        facts["fingerprint"] = _fingerprint(facts, cases, draft / "images.npy", key=self.key)
+        facts["fingerprint"] = fingerprint_of(facts, cases, draft / IMAGES, key=self.key)
         # Not part of the fingerprint, which is known by now.
         facts |= {"source": source} if source else {}
         _write_tables(draft, facts, cases, report, persons)
@@ -381,22 +376,3 @@ def _read_array(folder: Path, name: str) -> np.ndarray:
     if not isinstance(array, np.ndarray):
         raise damaged(folder, name, "is no array")
     return array
-
-
-def _fingerprint(facts: dict[str, object], cases: pd.DataFrame, images: Path, *, key: bytes) -> str:
-    """The keyed hash of a cohort's facts, its table and its pixels.
-
-    Args:
-        facts: content of `cohort.json`.
-        cases: the table of cases.
-        images: the array's file.
-        key: the installation's secret.
-    """
-    # Columns in a fixed order and numbers with fixed digits: the same data must give the same text.
-    columns = [*CASE_COLUMNS, *sorted(set(cases.columns) - set(CASE_COLUMNS))]
-    table = cases[columns].to_csv(index=False, float_format="%.6g", na_rep="")
-    with ThreadPoolExecutor(HASHING_THREADS) as pool:  # hashing releases the interpreter's lock
-        hashes = [
-            one for block in read_images(images, BLOCK_BYTES) for one in pool.map(lambda i: keyed_hex(key, "image", i.tobytes()), block)
-        ]
-    return keyed_hex(key, "cohort", json.dumps(facts, sort_keys=True), table, keyed_hex(key, "pixels", *hashes))

@@ -61,6 +61,7 @@ def show(cohort_name: str | None, delta: float | None, as_json: bool) -> None:
         "image_level": total.n_image_level,
         "of_unknown_patients": total.n_of_unknown_patients,
         "unknown": list(total.unknown),
+        "measuring": total.n_measuring,
         "cap": book.cap.to_fields() if book.cap else None,
         "head": head.digest if head else None,
         "entries": [entry.to_fields() for entry in entries],
@@ -154,6 +155,10 @@ def entry_line(entry: Entry) -> str:
             return f"{start} run {body['run']}  {body['recipe']}, {target}, unit {body['unit']}, seed {body['seed']}{steps}"
         case "ended":
             return f"{start} run {body['run']}  {body['how']}: {counted(body['steps'], 'step', 'steps')} charged"
+        case "measured":
+            return (
+                f"{start} {body['recipe']}, {counted(body['trainings'], 'shadow training', 'shadow trainings')}, without privacy, not kept"
+            )
         case "cap":
             what = "lifted" if body["epsilon"] is None else f"ε {body['epsilon']:g} at δ {delta_text(body['delta'])}"
             return f"{start} {what}, by {body['name']}: {body['reason']}"

@@ -36,7 +36,7 @@ NOT_PRINTED = ("spec", "n_train_cases")
 """Fields of a result: the specification is a run's before it is finished, and the number of training images is outside the guarantee."""
 
 
-def _delta(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+def parse_option_delta(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
     """The value of --delta."""
     del context, parameter
     return None if text is None else parse_delta(text)
@@ -44,7 +44,7 @@ def _delta(context: click.Context, parameter: click.Parameter, text: str | None)
 
 recipe_option = click.option("--recipe", type=click.Choice(sorted(RECIPES)), default=PROBE.name, show_default=True)
 delta_option = click.option(
-    "--delta", callback=_delta, metavar="FLOAT", help="Default: min(1e-5, the largest power of ten <= 1 / (10 units))."
+    "--delta", callback=parse_option_delta, metavar="FLOAT", help="Default: min(1e-5, the largest power of ten <= 1 / (10 units))."
 )
 unit_option = click.option(
     "--unit", type=click.Choice([u.value for u in PrivacyUnit]), default=PrivacyUnit.PATIENT.value, show_default=True

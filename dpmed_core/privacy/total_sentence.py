@@ -22,6 +22,9 @@ def total_sentence(total: PatientTotals) -> str:
     if total.n_non_private:
         have = counted(total.n_non_private, "training without privacy on them has", "trainings without privacy on them have")
         parts.append(f"{have} {NO_GUARANTEE}.")
+    if total.n_measuring:
+        have = counted(total.n_measuring, "shadow training measured", "shadow trainings measured")
+        parts.append(f"{have} how exposed they are; no model of them was kept, and what they showed has {NO_GUARANTEE}.")
     if total.unknown:
         shown = ", ".join(total.unknown[:3]) + (" and others" if len(total.unknown) > 3 else "")
         parts.append(f"What {shown} spent cannot be told, since its record cannot be read: it is not in these numbers. See `ledger check`.")

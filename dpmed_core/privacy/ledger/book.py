@@ -11,6 +11,7 @@ Kinds of entries, with what their bodies hold:
     released   a model, or a figure, left the house
     gap        the database was older than the data folder said; what the runs' own records held beyond it follows
     accepted   somebody answers for the gaps up to here
+    measured   models were trained without privacy to measure exposure, and not kept
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +26,7 @@ from dpmed_core.training.accounting.pld import Mechanism
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit
 
 ASKED, PLANNED, ENDED, CAP, REGISTERED, RELEASED = "asked", "planned", "ended", "cap", "registered", "released"
-PLAN, GAP, ACCEPTED = "plan", "gap", "accepted"
+PLAN, GAP, ACCEPTED, MEASURED = "plan", "gap", "accepted", "measured"
 
 
 @dataclass(frozen=True)
@@ -183,6 +184,11 @@ class Book:
         return None
 
     @cached_property
+    def measured(self) -> list[Entry]:
+        """The entries of trainings that measured exposure; no model of them was kept."""
+        return [entry for entry in self.usable if entry.kind == MEASURED]
+
+    @cached_property
     def open_gaps(self) -> list[Entry]:
         """The gaps for which nobody has answered yet."""
         accepted = max((entry.seq for entry in self.entries if entry.kind == ACCEPTED), default=0)
@@ -209,7 +215,8 @@ class Book:
         concerned = {name for name, present in members.of_set.items() if present.any()}
         of_runs = [entry.body for entry in self.usable if entry.kind in (ASKED, PLANNED)]
         runs = {body["run"] for body in of_runs if body["patients"] in (*concerned, EVERYBODY)}
-        return [entry for entry in self.entries if "run" not in entry.body or entry.body["run"] in runs]
+        elsewhere = {entry.seq for entry in self.measured if entry.body["patients"] not in concerned}
+        return [e for e in self.entries if e.seq not in elsewhere and ("run" not in e.body or e.body["run"] in runs)]
 
     def unsettled(self, run_id: str) -> list[Draw]:
         """The draws of a run whose end has not been written down."""
@@ -227,6 +234,8 @@ def is_usable(entry: Entry) -> bool:
                 draw_of(entry)
             case "ended":
                 return all(isinstance(body[name], str) for name in ("draw", "run")) and int(body["steps"]) >= 0 <= float(body["squared_mu"])
+            case "measured":
+                return int(body["trainings"]) > 0 and all(isinstance(body[name], str) for name in ("patients", "cohort", "recipe"))
             case "cap":
                 return body["epsilon"] is None or bool(PrivacyTarget(body["epsilon"], body["delta"]) and body["name"] and body["reason"])
     except (DpmedError, KeyError, TypeError, ValueError):

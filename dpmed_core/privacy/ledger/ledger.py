@@ -16,7 +16,21 @@ from dpmed_core.errors import DamagedRunError, DpmedError
 from dpmed_core.evaluation.analysis_plan import AnalysisPlan, PlanRecord
 from dpmed_core.privacy.ledger.adoption import Adopter
 from dpmed_core.privacy.ledger.analysis_plans import body_for_runs, could_be_seen, not_taken_over, plan_body, plan_record
-from dpmed_core.privacy.ledger.book import ASKED, CAP, ENDED, GAP, PLAN, PLANNED, Book, Cap, Draw, draw_of, is_usable, reservation_of
+from dpmed_core.privacy.ledger.book import (
+    ASKED,
+    CAP,
+    ENDED,
+    GAP,
+    MEASURED,
+    PLAN,
+    PLANNED,
+    Book,
+    Cap,
+    Draw,
+    draw_of,
+    is_usable,
+    reservation_of,
+)
 from dpmed_core.privacy.ledger.cap import budget_of, refuse_past_cap
 from dpmed_core.privacy.ledger.chain import Appender, Chain, Entry, read_entries
 from dpmed_core.privacy.ledger.charges import asked_body, ended_body, facts_of, planned_body
@@ -165,6 +179,23 @@ class Ledger:
                     # Not in the record, an attempt stays charged with everything: the record may have been damaged.
                     if attempt is not None and not attempt.is_open:
                         appender.append(ENDED, self._ended(draw, attempt))
+
+    def measure(self, cohort: Cohort, *, split_seed: int | None, facts: Mapping[str, object], n_trainings: int) -> None:
+        """Write down, before the first of them, trainings that measure how exposed the training patients of `cohort` are.
+
+        Whoever compares many models that differ in known patients learns of these patients without any bound, whatever the noise in each.
+
+        Args:
+            cohort: the data.
+            split_seed: of the split whose training part is measured.
+            facts: what is measured, as JSON values; with `recipe`.
+            n_trainings: how many models are trained, and not kept.
+        """
+        trained = training_patients(self.cohorts, cohort, split_seed=split_seed)
+        with self._writing() as (appender, _):
+            set_id = store_set(appender.connection, self.runs.key, trained.patients)
+            body = {"cohort": cohort.fingerprint, "patients": set_id, **facts, "trainings": n_trainings}
+            appender.append(MEASURED, body)
 
     def set_cap(self, *, epsilon: float | None, delta: float, name: str, reason: str) -> None:
         """Set the cap for all patients, or lift it.

@@ -41,6 +41,7 @@ class PatientTotals:
         n_of_unknown_patients: trainings among `n_draws` of which no record tells the patients, so that they count for everybody.
         accountant: how epsilon was composed, in words.
         unknown: what was spent and cannot be told, in phrases; not in the other numbers.
+        n_measuring: trainings that measured exposure: without privacy as a whole, and no model of them was kept.
     """
 
     epsilon: float
@@ -55,6 +56,7 @@ class PatientTotals:
     n_of_unknown_patients: int
     accountant: str
     unknown: tuple[str, ...] = ()
+    n_measuring: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +126,14 @@ def totals(
         n_of_unknown_patients=n_draws([c for c in private if c.patients not in book.sets]),
         accountant=accountant_of(private),
         unknown=book.unknown,
+        n_measuring=_n_measuring(book, only),
     )
+
+
+def _n_measuring(book: Book, only: PatientSet | None) -> int:
+    """Trainings that measured exposure on any of the patients `only`, or on anybody."""
+    members = Membership.among(book.sets, {str(entry.body["patients"]) for entry in book.measured}, only=only)
+    return sum(int(entry.body["trainings"]) for entry in book.measured if members.of_set[str(entry.body["patients"])].any())
 
 
 def accountant_of(charges: Sequence[Draw | Reservation]) -> str:

@@ -76,12 +76,12 @@ def _sampled_squared_mu(mechanism: Mechanism) -> float:
     both sides of the inequality transform alike.
     """
     # From the largest loss on, delta(epsilon) <= delta0, and any mu will do.
-    coarse = _distribution(mechanism, 1e-2)
+    coarse = loss_distribution(mechanism, 1e-2)
     reach = float(coarse.get_epsilon_for_delta(DELTA0))
     if not math.isfinite(reach):
         return math.inf  # too much to be discretised: the steps without sampling bound it
     epsilons = np.linspace(0.0, max(reach, 1e-3), GRID + 1)
-    fine = _distribution(mechanism, min(1e-2, max(1e-4, reach / (10 * GRID))))
+    fine = loss_distribution(mechanism, min(1e-2, max(1e-4, reach / (10 * GRID))))
     # delta falls with epsilon: what holds at the right end of an interval for the value at its left end holds in all of it.
     spent = np.asarray(fine.get_delta_for_epsilon(list(epsilons[:-1])))
     needed, at = (spent - DELTA0) / (1 - DELTA0), epsilons[1:]
@@ -96,7 +96,7 @@ def _sampled_squared_mu(mechanism: Mechanism) -> float:
     return float((math.exp(log_mu) * (1 + 1e-6) * ROUND_UP) ** 2)
 
 
-def _distribution(mechanism: Mechanism, interval: float) -> pld.PrivacyLossDistribution:
+def loss_distribution(mechanism: Mechanism, interval: float) -> pld.PrivacyLossDistribution:
     """The privacy loss distribution of all steps, for a unit added and for a unit removed, discretised pessimistically."""
     k, rate = mechanism.images_per_patient, mechanism.sample_rate
     if k == 1:

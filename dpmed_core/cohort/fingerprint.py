@@ -1,0 +1,33 @@
+"""The fingerprint of a cohort: a keyed hash of its facts, its table and its pixels."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pandas as pd
+
+from dpmed_core.cohort.image_blocks import read_images
+from dpmed_core.cohort.schema import CASE_COLUMNS
+from dpmed_core.keyed_hash import keyed_hex
+
+BLOCK_BYTES = 1 << 22
+HASHING_THREADS = 2
+
+
+def fingerprint_of(facts: dict[str, object], cases: pd.DataFrame, images: Path, *, key: bytes) -> str:
+    """The keyed hash of a cohort's facts, its table and its pixels.
+
+    Args:
+        facts: content of `cohort.json`.
+        cases: the table of cases.
+        images: the array's file.
+        key: the installation's secret.
+    """
+    # Columns in a fixed order and numbers with fixed digits: the same data must give the same text.
+    columns = [*CASE_COLUMNS, *sorted(set(cases.columns) - set(CASE_COLUMNS))]
+    table = cases[columns].to_csv(index=False, float_format="%.6g", na_rep="")
+    with ThreadPoolExecutor(HASHING_THREADS) as pool:  # hashing releases the interpreter's lock
+        hashes = [
+            one for block in read_images(images, BLOCK_BYTES) for one in pool.map(lambda i: keyed_hex(key, "image", i.tobytes()), block)
+        ]
+    return keyed_hex(key, "cohort", json.dumps(facts, sort_keys=True), table, keyed_hex(key, "pixels", *hashes))

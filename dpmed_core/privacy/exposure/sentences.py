@@ -1,0 +1,56 @@
+"""Exposure in words: what the numbers mean, and what the verdicts on groups are."""
+
+from collections.abc import Sequence
+
+from dpmed_core.phrases import counted, delta_text, epsilon_text
+from dpmed_core.privacy.exposure.exposure_rows import ExposureRow
+from dpmed_core.privacy.exposure.group_exposure import NOT_ENOUGH, UNEQUAL, WITHHELD
+from dpmed_core.training.result import NEIGHBORING_RELATION
+from dpmed_core.training.spec import PrivacyUnit
+
+
+def exposure_sentences(rows: Sequence[ExposureRow]) -> list[str]:
+    """What the table over budgets says, each budget's guarantee, and the groups."""
+    first = rows[0]
+    sentences = [
+        f"AUC of the attack on each of {counted(first.n_patients, 'training patient', 'training patients')}, from "
+        f"{first.n_trainings:,} trainings with a random half of them: .5 is chance, 1 is certainty that the patient took part.",
+        "Flagged: patients on whom the attack is better than chance (false-discovery rate 5 %); by chance: the same where who took part is "
+        "drawn anew.",
+    ]
+    if any(row.unit == PrivacyUnit.IMAGE.value and row.bound is not None for row in rows):
+        sentences.append("Unit image: the proven bound is for one image and does not hold for a patient with several.")
+    return [*sentences, *(line for row in rows for line in _groups(row))]
+
+
+def arm_words(row: ExposureRow) -> str:
+    """The budget and unit of a row in words.
+
+    >>> from dpmed_core.privacy.exposure.exposure_rows import ExposureRow
+    >>> arm_words(ExposureRow(None, None, "patient", 9, 200, .5, .5, .4, .6, 0, 0, None, None, .5, 0))
+    'Without privacy (unit patient)'
+    """
+    if row.epsilon is None or row.delta is None:
+        return f"Without privacy (unit {row.unit})"
+    return (
+        f"ε = {epsilon_text(row.epsilon)} at δ = {delta_text(row.delta)} for each {row.unit} "
+        f"(analytic-gaussian accountant, {NEIGHBORING_RELATION} neighbours)"
+    )
+
+
+def _groups(row: ExposureRow) -> list[str]:
+    """The groups that are unequal, each with its difference; and how many are equal, undecided or withheld."""
+    unequal = [group for group in row.groups if group.verdict == UNEQUAL]
+    n = {verdict: sum(group.verdict == verdict for group in row.groups) for verdict in (NOT_ENOUGH, WITHHELD)}
+    rest = len(row.groups) - len(unequal) - n[NOT_ENOUGH] - n[WITHHELD]
+    lines = [
+        f"{arm_words(row)}: of {counted(len(row.groups), 'group', 'groups')}, {len(unequal)} unequal to the other patients, {rest} equal, "
+        f"{n[NOT_ENOUGH]} with not enough evidence, {n[WITHHELD]} withheld as too small."
+    ]
+    for group in unequal:
+        within = ", within the margin" if group.within_margin else ""
+        lines.append(
+            f"  {group.attribute}, {group.group}: {group.difference:+.3f} AUC against the others "
+            f"({group.difference_low:+.3f} to {group.difference_high:+.3f}{within})."
+        )
+    return lines
