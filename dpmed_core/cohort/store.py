@@ -138,7 +138,7 @@ class CohortStore:
         facts = dict(read_object(folder / FACTS))
         expected = facts.pop("fingerprint")
         facts.pop("files", None)
-        return _fingerprint(facts, self.load(name).cases, folder / IMAGES, key=self.key) == str(expected)
+        return fingerprint_of(facts, self.load(name).cases, folder / IMAGES, key=self.key) == str(expected)
 
     def with_fingerprint(self, fingerprint: str) -> Cohort:
         """A stored cohort with this fingerprint, i.e. with exactly these data.
