@@ -77,7 +77,7 @@ class KeptResults:
             raise DamagedRunError(f"The checksums of run {run_id} are not whole: train it again with `runs retry {run_id}`.") from None
 
     def _write(self, folder: Path, name: str, content: bytes) -> None:
-        """Write a file of what is kept, where the disk has room, and remove what earlier code kept."""
+        """Write `content`, digest first, into the folder of a run; what can be in the way is an OSError."""
         own = folder / KEPT / self.code
         if folder.name not in self._used and not own.is_dir():
             (folder / KEPT).mkdir(mode=0o700, exist_ok=True)
