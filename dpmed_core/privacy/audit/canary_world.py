@@ -27,7 +27,7 @@ NOISE_ONLY = slice(OTHERS_WIDTH, OTHERS_WIDTH + NOISE_WIDTH)
 
 @dataclass(frozen=True, eq=False)
 class CanaryWorld:
-    """The two data sets between which an attacker is to decide: zero-out neighbours.
+    """The two data sets that an attacker is to distinguish: zero-out neighbours.
 
     Attributes:
         with_canary: all units.

@@ -19,7 +19,7 @@ def mu_lower_bound(inside: Floats, outside: Floats, *, error: float) -> float:
     mu >= Phi^-1(1 - false positives) - Phi^-1(false negatives) (Dong, Roth & Su 2022, arXiv 1905.02383, definition 2.6), whatever the
     distributions are.
 
-    Two normal samples at a distance of 4 are separated by a cut half-way, but for 2.3 %:
+    A cut half-way between two normal samples at a distance of 4 is wrong in 2.3 % of either:
 
     >>> rng = np.random.default_rng(0)
     >>> 3.5 < mu_lower_bound(rng.normal(4, 1, (4000, 1)), rng.normal(0, 1, (4000, 1)), error=0.05) < 4

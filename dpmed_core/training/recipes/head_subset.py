@@ -30,5 +30,6 @@ def subset(data: HeadData, chosen: NDArray[np.bool_]) -> HeadData:
         first_images=image[data.first_images[chosen]],
         pairs=(image[first[pairs]], image[second[pairs]]),
         products=data.products[pairs],
+        own=None if data.own is None else data.own[kept],
         large_units=tuple((int(unit[u]), slice(int(image[i.start]), int(image[i.stop - 1]) + 1)) for u, i in large),
     )
