@@ -54,7 +54,13 @@ def joined_features(
         return public_features(cohort, features_dir=features_dir, encoders_dir=encoders_dir)
     added = AddedEncoders(added_dir).with_digest(encoder)
     # The slow ones first: where a user cancels, little was done in vain.
-    theirs = cached_or_computed(_cache(features_dir, encoder), lambda: _compute(added, cohort.images, progress))
+    cached = _cache(features_dir, encoder)
+    theirs = cached_or_computed(
+        cached,
+        lambda: _compute(added, cohort.images, progress),
+        lock=f".computing-{cached.stem}.lock",  # of its own, so that nobody who needs the public ones alone waits for hours
+        waiting=None if progress is None else lambda: progress(0, len(cohort.images)),
+    )
     own = public_features(cohort, features_dir=features_dir, encoders_dir=encoders_dir)
     return np.concatenate([own, theirs], axis=1)
 
