@@ -41,7 +41,7 @@ def recipe_title(variant: str) -> str:
     """A recipe in words, as text."""
     title, encoder = RECIPES[base_recipe(variant)].title, encoder_of(variant)
     if encoder is not None:
-        return f"{title} with encoder {encoder.name}"
+        return f"{title.split(' (')[0]} with encoder {encoder.name}"  # short: the sidebar is narrow, and the name comes last
     return title if variant in RECIPES else f"{title} ({variant.split('+', 1)[1]})"
 
 

@@ -53,7 +53,7 @@ def texts(app):
 
 def test_the_page_train_offers_it_says_what_it_is_and_plans_runs_with_it(empty, cohort, encoder, open_page):
     app = open_page("train")
-    assert "Probe (linear head) with encoder mine" in next(box for box in app.selectbox if box.label == "Recipe").options
+    assert "Probe with encoder mine" in next(box for box in app.selectbox if box.label == "Recipe").options
     app = open_page("train", recipe=f"probe+encoder-{encoder.digest[:12]}")
     assert not app.exception and not app.error
     said = "\n".join(texts(app))

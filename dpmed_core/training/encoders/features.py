@@ -1,11 +1,13 @@
 """Public features of a cohort's images, computed once and cached beside the cohort; torch is loaded only to compute them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from dpmed_core.cohort.schema import Cohort
@@ -18,6 +20,8 @@ from dpmed_core.training.encoders.components import Features
 if TYPE_CHECKING:
     from dpmed_core.training.encoders.radiograph_encoder import PublicEncoder
 
+LOCK, WAIT_SECONDS = ".computing.lock", 1.0
+"""The file that is locked while the public encoder computes; how often a process that waits for another looks whether it is still to."""
 BATCH_SIZE = {Modality.RADIOGRAPH: 8, Modality.CT: 1}
 """Images that pass through the encoder together; a smaller batch is filled up, since matrix products round differently for another number
 of images and an uploaded case comes alone. In batches of eight a radiograph takes no longer than in larger ones."""
@@ -43,15 +47,23 @@ def public_features(cohort: Cohort, *, features_dir: Path, encoders_dir: Path) -
     return cached_or_computed(cached, compute)
 
 
-def cached_or_computed(cached: Path, compute: Callable[[], Features]) -> Features:
+def cached_or_computed(
+    cached: Path, compute: Callable[[], Features], *, lock: str = LOCK, waiting: Callable[[], None] | None = None
+) -> Features:
     """The features in the file `cached`, memory-mapped, after they were computed and written there if they are not.
+
+    Args:
+        cached: a file of the cache.
+        compute: computes them.
+        lock: file beside it that is locked meanwhile: one for what is computed in moments, others for what takes hours.
+        waiting: called at intervals while another process computes them; what it raises ends the wait.
 
     Raises:
         CohortError: they were removed or damaged as soon as they were written.
     """
     cached.parent.mkdir(parents=True, exist_ok=True)
     # Pages, engine and commands may ask at the same time; only one computes, and a half-written file is never seen.
-    with lock_at(cached.parent / ".computing.lock"):
+    with _held(lock_at(cached.parent / lock), waiting):
         if _read(cached) is None:
             features = compute()
             for path in (cached, _digest_of(cached)):
@@ -61,6 +73,22 @@ def cached_or_computed(cached: Path, compute: Callable[[], Features]) -> Feature
             with replacing(_digest_of(cached)) as draft:
                 draft.write_text(unchanged_digest(cached))
     return _whole(_read(cached))
+
+
+@contextmanager
+def _held(lock: FileLock, waiting: Callable[[], None] | None) -> Iterator[None]:
+    """The lock, taken as soon as another process lets go of it."""
+    while True:
+        try:
+            lock.acquire(timeout=-1 if waiting is None else WAIT_SECONDS)
+            break
+        except Timeout:
+            if waiting is not None:
+                waiting()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def remove_cached(cached: Path) -> None:

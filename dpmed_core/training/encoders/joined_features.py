@@ -55,11 +55,18 @@ def joined_features(
     added = AddedEncoders(added_dir).with_digest(encoder)
 
     # The slow ones first: where a user cancels, little was done in vain.
+    cached = _cache(features_dir, encoder)
+
     def compute() -> Features:
         cohort.check_images(range(len(cohort.images)))
         return _compute(added, cohort.images, progress)
 
-    theirs = cached_or_computed(_cache(features_dir, encoder), compute)
+    theirs = cached_or_computed(
+        cached,
+        compute,
+        lock=f".computing-{cached.stem}.lock",  # of its own, so that nobody who needs the public ones alone waits for hours
+        waiting=None if progress is None else lambda: progress(0, len(cohort.images)),
+    )
     own = public_features(cohort, features_dir=features_dir, encoders_dir=encoders_dir)
     return np.concatenate([own, theirs], axis=1)
 

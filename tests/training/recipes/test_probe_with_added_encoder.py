@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 
 from dpmed_core.errors import EncoderError, SpecError
 from dpmed_core.runs.store import RunStore
@@ -116,6 +117,26 @@ def test_computing_features_can_be_cancelled_and_leaves_no_half_of_them(make_coh
     forget_features(folders["features_dir"], added.digest)
     assert not joined_are_cached(cohort.modality, added.digest, **where)
     assert joined_are_cached(cohort.modality, None, **where)
+
+
+def test_who_waits_for_another_process_can_be_cancelled_and_the_public_features_are_free_meanwhile(
+    make_cohort, added, folders, monkeypatch
+):
+    monkeypatch.setattr("dpmed_core.training.encoders.features.WAIT_SECONDS", 0.05)
+    cohort, _ = make_cohort(12)
+    folders["features_dir"].mkdir()
+    waited = []
+
+    def cancel(done, total):
+        waited.append((done, total))
+        if len(waited) == 3:
+            raise Cancelled
+
+    with FileLock(folders["features_dir"] / f".computing-{added.digest[:12]}.lock"):
+        with pytest.raises(Cancelled):
+            joined_features(cohort, added.digest, **folders, progress=cancel)
+        assert len(public_features(cohort, features_dir=folders["features_dir"], encoders_dir=ENCODERS)) == len(cohort.images)
+    assert waited == 3 * [(0, len(cohort.images))]
 
 
 def test_recipes_that_would_not_read_it_and_volumes_are_refused(make_cohort, make_volumes, new_session, added, folders):

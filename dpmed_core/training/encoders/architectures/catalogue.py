@@ -30,12 +30,14 @@ _LITE = "Tan & Le 2019, arXiv 1905.11946; its lite variant without squeeze-and-e
 ARCHITECTURES = {
     one.name: one
     for one in (
-        Architecture("efficientnet-lite0", "EfficientNet-Lite0", 1280, 32, 0.03, _LITE),
+        Architecture("efficientnet-lite0", "EfficientNet-Lite0", 1280, 32, 0.05, _LITE),
         # TensorFlow pads only where a stride leaves a remainder, at the lower right, and adds 1e-3 to variances: other features.
-        Architecture("tf-efficientnet-lite0", "EfficientNet-Lite0 as TensorFlow computes it", 1280, 32, 0.03, _LITE),
-        Architecture("densenet-121", "DenseNet-121", 1024, 32, 0.08, "Huang et al. 2017, arXiv 1608.06993"),
-        Architecture("resnet-50", "ResNet-50", 2048, 32, 0.1, "He et al. 2016, arXiv 1512.03385; with the stride in the 3 x 3 convolution"),
-        Architecture("vit-b-16", "ViT-B/16", 768, 16, 0.35, "Dosovitskiy et al. 2021, arXiv 2010.11929"),
+        Architecture("tf-efficientnet-lite0", "EfficientNet-Lite0 as TensorFlow computes it", 1280, 32, 0.05, _LITE),
+        Architecture("densenet-121", "DenseNet-121", 1024, 32, 0.12, "Huang et al. 2017, arXiv 1608.06993"),
+        Architecture(
+            "resnet-50", "ResNet-50", 2048, 32, 0.14, "He et al. 2016, arXiv 1512.03385; with the stride in the 3 x 3 convolution"
+        ),
+        Architecture("vit-b-16", "ViT-B/16", 768, 16, 0.5, "Dosovitskiy et al. 2021, arXiv 2010.11929"),
     )
 }
 
