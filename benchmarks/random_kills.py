@@ -25,6 +25,7 @@ from benchmarks.running_installation import Running, running, wait_until, write_
 from dpmed_core.cohort.store import CohortStore
 from dpmed_core.engine import cluster, process
 from dpmed_core.engine.process import engine_accepts, engine_is_alive, ensure_engine
+from dpmed_core.engine.worker_tasks import TaskKind, WorkerTask, worker_tasks
 from dpmed_core.errors import ExportError
 from dpmed_core.installation import Installation
 from dpmed_core.reporting.static_images import picture
@@ -89,13 +90,21 @@ def _kill(one: Running, kind: str, moments: random.Random) -> float:
         os.kill(killed, signal.SIGKILL)
         wait_until(lambda: engine_accepts(one.settings) and one.engine_pid() != killed, "another engine, by the server's keeper")
     else:
-        working = one.settings.engine_dir / "working"
-        wait_until(lambda: any(working.glob("*.json")), "work")
-        began, known = time.monotonic(), {path.stem for path in working.glob("*.json")}
-        with suppress(ProcessLookupError, IndexError):
-            os.kill(int(moments.choice(sorted(known))), signal.SIGKILL)
-        wait_until(lambda: {path.stem for path in working.glob("*.json")} - known != set(), "work by another")
+        wait_until(lambda: bool(_at_work(one)), "work")
+        task = moments.choice(_at_work(one))
+        began = time.monotonic()
+        task.end()
+        # The same run by another process; or its end, where it was killed after its last step.
+        wait_until(
+            lambda: one.state(task.name) not in OPEN_STATES or any(t.name == task.name and t.pid != task.pid for t in _at_work(one)),
+            "work by another",
+        )
     return time.monotonic() - began
+
+
+def _at_work(one: Running) -> list[WorkerTask]:
+    """What workers that live are working on."""
+    return [task for task in worker_tasks(one.settings) if task.kind is TaskKind.RUN and task.processor_seconds() is not None]
 
 
 def _spread(seconds: list[float]) -> str:

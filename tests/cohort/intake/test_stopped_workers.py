@@ -12,6 +12,8 @@ from dpmed_core.cohort.intake import workers as workers_module
 from dpmed_core.cohort.intake.workers import Workers
 from dpmed_core.imaging.modality import Modality
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch):
