@@ -14,7 +14,7 @@ the positive-part shrinkage of James & Stein 1961 towards the start. Where the s
 mostly add noise to it; as it is given up they learn as fast as from scratch. All of this is post-processing of sums that are noised anyway:
 it costs no privacy beyond them. Without privacy there is no noise, and the share follows descent alone.
 
-The settings were fixed on real radiographs in two directions, between two hospitals (`docs/RESULTS.md`).
+The two settings were chosen on halves of a set of real radiographs, with good, inverted and foreign starts (`docs/RESULTS.md`).
 """
 
 import numpy as np
