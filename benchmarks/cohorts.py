@@ -69,7 +69,7 @@ class Cohort:
         runs = pd.DataFrame(
             {"run_id": [f"r{i}" for i in range(len(scores))], "recipe": "simulated", "unit": "patient", "epsilon": epsilons}
         )
-        runs = runs.assign(epsilon_spent=runs["epsilon"], delta=1e-5, accountant="none", seed=range(len(scores)))
+        runs = runs.assign(epsilon_spent=runs["epsilon"], delta=1e-5, accountant="none", start=None, seed=range(len(scores)))
         runs.loc[runs["epsilon"].isna(), "delta"] = np.nan
         findings = tuple(f"finding{i}" for i in range(len(self.labels)))
         cases = pd.DataFrame(index=range(len(self.patients))) if who is None else who

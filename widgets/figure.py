@@ -19,7 +19,7 @@ from dpmed_core.reporting.export import SUFFIXES, exported
 from dpmed_core.reporting.figures.style import Canvas
 from dpmed_core.reporting.static_images import NO_BROWSER, PICTURE_FORMATS, browser
 from widgets.analysis_plan import plans_of
-from widgets.choices import choice, current_choices
+from widgets.choices import choice
 from widgets.lookup import canvas, installation
 
 MIME = {".html": "text/html", ".png": "image/png", ".svg": "image/svg+xml", ".pdf": "application/pdf", ".csv": "text/csv"}
@@ -59,14 +59,13 @@ def _exported(name: str, tables: EvaluationTables, cohort: Cohort, shown: Choice
     return exported(name, tables, cohort, shown, suffix, provenance=provenance_of(installation().ledger, cohort, installation().encoders))
 
 
-def file_name(name: str, cohort: Cohort, shown: Choice, suffix: str) -> str:
+def file_name(name: str, cohort: Cohort, shown: Choice, suffix: str, *, start: str | None = None) -> str:
     """The name of a file that says what is in it: figure, cohort, finding, budget and groups, as far as the figure has them."""
     entry = CATALOGUE[name]
-    begun = f"from-{start}" if (start := current_choices().start) else None
     parts = [
         name,
         cohort.name,
-        begun,
+        f"from-{start}" if start else None,
         shown.finding,
         f"epsilon-{shown.epsilon:g}" if entry.at_one_budget and shown.epsilon is not None else None,
     ]
@@ -88,7 +87,7 @@ def downloads(names: list[str], tables: EvaluationTables, shown: Choice, cohort:
                     LABELS[suffix],
                     # Called when the button is clicked: nothing is drawn before.
                     partial(_exported, name, tables, cohort, shown, suffix),
-                    file_name(name, cohort, shown, suffix),
+                    file_name(name, cohort, shown, suffix, start=tables.start),
                     MIME[suffix],
                     key=f"download-{name}{suffix}",
                     on_click="ignore",

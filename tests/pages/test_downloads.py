@@ -32,3 +32,4 @@ def test_a_file_says_what_is_in_it(cohort):
     shown = Choice(finding="cardiomegaly", epsilon=8.0, attribute="sex*age", metric="auprc")
     assert file_name("fairness-forest", cohort, shown, ".csv") == f"fairness-forest-{cohort.name}-cardiomegaly-epsilon-8-sex-age-auprc.csv"
     assert file_name("cost", cohort, Choice(finding="macro"), ".png") == f"cost-{cohort.name}-macro.png"
+    assert file_name("cost", cohort, Choice(finding="macro"), ".png", start="public") == f"cost-{cohort.name}-from-public-macro.png"

@@ -29,7 +29,7 @@ def figures(tmp_path_factory):
     cohort = import_foreign(here, folder / "files", STRINGS[2:], STRINGS[:2])
     finish_pair(here, cohort)
     tables = EvaluationTables(lambda: read_scores(here.runs, cohort), [cohort.comorbidities[0]])
-    provenance = provenance_of(here.ledger, cohort)
+    provenance = provenance_of(here.ledger, cohort, here.encoders)
     chosen = [
         Choice(recipe="probe", unit="patient", finding=one, epsilon=1.0, attribute=cohort.comorbidities[0]) for one in cohort.findings
     ]

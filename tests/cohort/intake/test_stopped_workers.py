@@ -44,7 +44,11 @@ def test_images_of_a_stopped_worker_are_read_by_another(tmp_path, write_png, whi
             orphan = next(pid for pid in psutil.pids() if os.getsid(pid) == leader.pid and pid != leader.pid)
             os.kill(orphan, signal.SIGSTOP)
             read = [workers.submit(chunk).result(timeout=60)[0][1] for chunk in chunks[2:]]
-            assert [one.message for one in read] == [""] * 4 and not psutil.pid_exists(orphan)
+            assert [one.message for one in read] == [""] * 4
+            deadline = time.monotonic() + 30
+            while psutil.pid_exists(orphan):  # a process that was ended stays listed until somebody asked how
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
     assert not [process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
 
 

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from dpmed_core.cohort.drafts import PREFIX, temporary_draft
+from dpmed_core.cohort.drafts import LOCK, PREFIX, temporary_draft
 from dpmed_core.errors import EncoderError
 from dpmed_core.files import UnreadableFileError, read_object, read_whole, replacing, sync_file, sync_folder, unchanged_digest, write_json
 from dpmed_core.training.encoders.added.card import DIGEST, AddedCard
@@ -151,6 +151,7 @@ class AddedEncoders:
                 raise EncoderError(f"This encoder is there already, as {other.name!r}: use that, or remove it first.")
         with replacing(draft / DIGESTS) as text:
             text.write_text("".join(f"{digest}  {file}\n" for file, digest in digests.items()))
+        (draft / LOCK).unlink(missing_ok=True)
         for file in (*FILES, DIGESTS):
             (draft / file).chmod(0o600)
             sync_file(draft / file)
