@@ -45,7 +45,7 @@ def show_random_splits(cohort: Cohort, choices: Choices, margin: float) -> None:
     st.markdown(f"The patients were split anew {counted(most, 'time', 'times')}, and models were trained on each split.")
     st.dataframe(_in_words(table), hide_index=True)
     if len(known):
-        deltas = " or ".join(sorted({delta_text(delta) for delta in known["delta"]}))
+        deltas = " or ".join(sorted({delta_text(delta) for delta in known["delta"] if delta > 0}))
         guarantee = f"ε at δ = {deltas} for each {choices.unit} and each model alone ({accountant_of(str(choices.recipe))})"
         st.caption(f"{plain(guarantee)}. Margin: {margin:g} of AUROC. {EXPLAINED}")
 

@@ -50,9 +50,10 @@ def cost_rows(metric: Metric, measured: Sequence[Measured], attributes: Sequence
 def added_rows(metric: Metric, measured: Sequence[Measured], attributes: Sequence[str], *, margin: float) -> pd.DataFrame:
     """What private training adds to the public start alone: private minus start, on the same cases, with `cost_columns`.
 
-    The start's value stands in the reference's column. A start alone has no chance in training. See `cost_rows` for arguments and errors.
+    The start's value stands in the reference's column. A start alone has no chance in training. There is no verdict: the margin is of what
+    privacy may cost. See `cost_rows` for arguments and errors.
     """
-    return _tables(metric, measured, differences_from_start, attributes, margin)
+    return _tables(metric, measured, differences_from_start, attributes, margin).assign(verdict="")
 
 
 def _tables(

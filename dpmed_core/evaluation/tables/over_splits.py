@@ -72,6 +72,8 @@ def _mean(group: pd.DataFrame, margin: float) -> dict[str, object]:
     if len(known) < FEWEST_SPLITS:
         return {**about, "reason": f"estimable in fewer than {FEWEST_SPLITS} splits"}
     found = corrected_resampled(known["auroc"] - known["auroc_reference"], test_to_train=TEST_TO_TRAIN)
-    verdict = str(non_inferiority(np.array([found.low]), np.array([found.high]), margin)[0])
+    # The margin is of what privacy may cost, not of what private training should add to a start.
+    is_cost = group["reference"].iloc[0] != START_ALONE
+    verdict = str(non_inferiority(np.array([found.low]), np.array([found.high]), margin)[0]) if is_cost else ""
     means = {name: float(known[name].mean()) for name in ("auroc", "auroc_reference")}
     return {**about, **means, "difference": found.mean, "difference_low": found.low, "difference_high": found.high, "verdict": verdict}
