@@ -120,6 +120,16 @@ def test_hours_of_many_images_follow_from_measured_rates_alone(measured):
             assert row["hours"] is None and row["memory_gib"] is None and row["reason"], key
 
 
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "{}", '{"quick": false, "date": "", "rows": [{"images_per_second": "x", "recipe": "paper"}]}']
+)
+def test_a_damaged_measurement_is_one_sentence(measured, content):
+    stored_measurement(measured)
+    (measured / "other.json").write_text(content)
+    done = CliRunner().invoke(plan, ["--at", "100000x64"])
+    assert isinstance(done.exception, SpecError) and "other.json in docs/measured is damaged" in str(done.exception)
+
+
 def test_a_gpu_has_figures_where_one_was_measured_and_several_share_out_its_rate(measured):
     stored_measurement(measured, device="A GPU", kind="cuda", factor=10)
     rows = json.loads(CliRunner().invoke(plan, ["--at", "100000x64", "--json"]).stdout)

@@ -4,11 +4,13 @@ A rate is an image's: how many of them a device trains on, scores or makes featu
 measured.
 """
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from dpmed_core.errors import SpecError
+from dpmed_core.files import UnreadableFileError, read_object
 
 MEASURED = Path(__file__).parents[2] / "docs" / "measured"
 """The folder of the documents that ship with the product."""
@@ -38,10 +40,21 @@ class Rate:
 
 
 def read_rates(folder: Path = MEASURED) -> list[Rate]:
-    """The rates of every measurement in `folder`, the newest last; of quick ones none."""
-    documents = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
-    whole = sorted((document for document in documents if not document["quick"]), key=lambda document: str(document["date"]))
-    return [_rate(row, document) for document in whole for row in document["rows"] if "images_per_second" in row and "recipe" in row]
+    """The rates of every measurement in `folder`, the newest last; of quick ones none.
+
+    Raises:
+        SpecError: a document is damaged, or no measurement.
+    """
+    dated: list[tuple[str, list[Rate]]] = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            document = read_object(path)
+            if not document["quick"]:
+                rows = [row for row in document["rows"] if "images_per_second" in row and "recipe" in row]
+                dated.append((str(document["date"]), [_rate(row, document) for row in rows]))
+        except (UnreadableFileError, KeyError, TypeError, ValueError):
+            raise SpecError(f"{path.name} in docs/measured is damaged or no measurement: remove it, or measure again.") from None
+    return [rate for _, rates in sorted(dated, key=lambda one: one[0]) for rate in rates]
 
 
 def _rate(row: dict[str, object], document: dict[str, object]) -> Rate:
