@@ -56,6 +56,15 @@ def lines_of(content: bytes) -> list[bytes]:
     return [line for line in content.split(b"\n") if line]
 
 
+def n_ended(content: bytes) -> int:
+    r"""How many lines of such a file are written to their end, a line break; one that was cut short later is not.
+
+    >>> n_ended(b'{"a": 1}\n{"b": 2}\n'), n_ended(b'{"a": 1}\n{"b": 2')
+    (2, 1)
+    """
+    return len(lines_of(content[: content.rfind(b"\n") + 1]))
+
+
 def parse_line(line: bytes, name: str, place: int, owner: str) -> dict[str, Any]:
     """The JSON object that `append_line` wrote as line `place`, from 0, of the file called `name`; unsealed ones are of an earlier version.
 

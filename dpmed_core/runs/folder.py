@@ -16,7 +16,7 @@ from dpmed_core.errors import DpmedError
 from dpmed_core.files import UnreadableFileError, age_seconds, check_fields, make_way, read_whole
 from dpmed_core.keyed_hash import keyed_hex
 from dpmed_core.runs.status import Progress, RunState, RunStatus, UnreadableRun
-from dpmed_core.sealed_files import append_line, lines_of, parse_line, read_sealed, write_sealed
+from dpmed_core.sealed_files import append_line, lines_of, n_ended, parse_line, read_sealed, write_sealed
 from dpmed_core.training.spec import RunSpec
 
 REQUEST, PROGRESS, ATTEMPTS, CANCEL = "request.json", "progress.json", "attempts.jsonl", "cancel"
@@ -160,7 +160,7 @@ def read_record(folder: Path) -> Record:
         return Record((), error.is_missing and not was_trained(folder) and not noted)
     lines = lines_of(content)
     events: list[Mapping[str, Any]] = []
-    is_whole = (content[:1] not in (b"", b"\n") or not was_trained(folder)) and len(lines) >= noted
+    is_whole = (content[:1] not in (b"", b"\n") or not was_trained(folder)) and n_ended(content) >= noted
     for place, line in enumerate(lines):
         try:
             event = parse_line(line, ATTEMPTS, place, folder.name)
@@ -175,9 +175,9 @@ def read_record(folder: Path) -> Record:
 
 
 def _recorded_events(folder: Path) -> int:
-    """How many lines the record of the attempts at the run of `folder` has."""
+    """How many lines the record of the attempts at the run of `folder` has to their end."""
     try:
-        return len(lines_of(read_whole(folder / ATTEMPTS)))
+        return n_ended(read_whole(folder / ATTEMPTS))
     except UnreadableFileError:
         return 0
 

@@ -219,6 +219,14 @@ def test_a_line_broken_off_by_a_power_cut_loses_nothing(runs: Runs) -> None:
         assert runs.installation.runs.attempts_record(run_id).is_whole, last[:length]
 
 
+def test_a_line_that_was_cut_after_the_progress_noted_it_is_a_loss(runs: Runs) -> None:
+    run_id, path = runs.run_id("finished"), runs.file("finished", "attempts.jsonl")
+    content = path.read_bytes()
+    for length in range(1, len(content.splitlines()[-1])):
+        path.write_bytes(content[:-length])
+        assert not runs.installation.runs.attempts_record(run_id).is_whole, length
+
+
 def test_no_flipped_bit_is_taken_for_a_line_that_was_broken_off(runs: Runs) -> None:
     for line in runs.file("finished", "attempts.jsonl").read_bytes().splitlines():
         for bit in range(8 * len(line)):
