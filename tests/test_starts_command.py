@@ -127,7 +127,10 @@ def test_finished_runs_outlive_their_start_and_open_ones_say_that_it_is_gone(oth
     assert {row["start"] for row in call("evaluate", "--cohort", "here", "--json")["utility"]} == {"public-one"}
     (run,) = installation.runs.statuses()
     installation.runs.withdraw(run.run_id)
+    installation.ledger.settle(run.run_id)
+    spent = installation.ledger.total(installation.cohorts.load("here")).epsilon
     installation.ledger.ask(installation.cohorts.load("here"), [run.spec])
     work_on(installation.settings, run.run_id)
     status = installation.runs.status(run.run_id)
     assert status.state == "failed" and "There is no start 'public-one'" in status.progress.message
+    assert installation.ledger.total(installation.cohorts.load("here")).epsilon == spent, "nothing was trained, and nothing is charged"

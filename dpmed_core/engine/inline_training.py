@@ -83,6 +83,7 @@ def _planned(plan: ProbePlan, session: StoredSession) -> bool:
 
 def _train(installation: Installation, cohort: Cohort, specs: list[RunSpec]) -> None:
     """Train runs whose locks are held: record all plans, train all of them together, store each."""
+    start = start_of(specs[0], cohort, installation.starts)  # first: runs whose start is gone spend nothing
     split = assign_parts(cohort, seed=specs[0].split_seed or 0, key=installation.key)
     units = training_units(cohort, split, specs[0].unit)
     plans = [plan_probe(spec, n_units=len(units), n_findings=len(cohort.findings)) for spec in specs]
@@ -100,7 +101,6 @@ def _train(installation: Installation, cohort: Cohort, specs: list[RunSpec]) -> 
     for _, _, session in begun:
         session.charge_all()
     of_runs = [b[0] for b in begun], [b[1] for b in begun]
-    start = start_of(specs[0], cohort, installation.starts)
     models = train_as_planned(*of_runs, cohort, split, features=features, units=units, start=start)
     for (_, _, session), model in zip(begun, models, strict=True):
         installation.runs.finish(installation.runs.run_id(model.result.spec), model)

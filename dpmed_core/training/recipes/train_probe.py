@@ -78,6 +78,7 @@ def train_probe(
     added_dir: Path | None = None,
 ) -> TrainedModel:
     """The head that `spec` asks for, trained privately or not; see `train.train` for the arguments."""
+    start = start_of(spec, cohort, starts)  # first: a run whose start is gone spends nothing
     units = training_units(cohort, split, spec.unit)
     plan = plan_probe(spec, n_units=len(units), n_findings=len(cohort.findings))
     session.plan(plan.guarantee, accounted_steps(plan))
@@ -86,7 +87,6 @@ def train_probe(
     features = joined_features(cohort, spec.encoder, **folders, progress=lambda *_: session.step(0, accounted_steps(plan)))
     session.step(0, accounted_steps(plan))
     session.charge_all()  # all steps are taken at once and no checkpoint is kept
-    start = start_of(spec, cohort, starts)
     return train_as_planned([spec], [plan], cohort, split, features=features, units=units, start=start)[0]
 
 
