@@ -1,8 +1,8 @@
 """Public starts of an installation: made from a cohort whose data are public, and chosen for a cohort that is to be protected."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
+from dpmed_core.cohort.facts import IMAGES
 from dpmed_core.cohort.persons import pixel_digests
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import SpecError
@@ -82,6 +82,8 @@ def start_for(installation: Installation, cohort: Cohort, name: str, given: Mapp
 
 def _seen(installation: Installation, cohort: Cohort) -> Seen:
     """What a cohort is compared by: the pixels of its images, and its patients under the names that any cohort may know them by."""
-    digests = pixel_digests(Path(installation.cohorts.folder(cohort.name)) / "images.npy")
+    # A cohort of an earlier version has no digests of its images beside them.
+    known = None if cohort.image_digests is None else (digest.tobytes() for digest in cohort.image_digests)
+    digests = known or pixel_digests(installation.cohorts.folder(cohort.name) / IMAGES)
     persons = installation.cohorts.persons(cohort.name)
     return seen_of(digests, {*persons, *persons.values()}, key=installation.key)

@@ -29,6 +29,7 @@ class StartCard:
         patients_known: whether it is known which images are one patient's.
         encoder: SHA-256 of the weights of the encoder that it stands on.
         digest: SHA-256 of the head's file.
+        seen_digest: SHA-256 of the file of whom it was trained on, by which a cohort is refused.
         public: whether who made it stated that its data are public.
     """
 
@@ -45,6 +46,7 @@ class StartCard:
     patients_known: bool
     encoder: str
     digest: str = ""
+    seen_digest: str = ""
     public: bool = True
 
     def require_public(self) -> None:
@@ -79,7 +81,7 @@ class StartCard:
 
 
 _KINDS: Mapping[str, type] = {
-    **dict.fromkeys(("name", "modality", "source", "licence", "encoder", "digest"), str),
+    **dict.fromkeys(("name", "modality", "source", "licence", "encoder", "digest", "seen_digest"), str),
     **dict.fromkeys(("format", "n_patients", "n_images"), int),
     **dict.fromkeys(("synthetic", "patients_known", "public"), bool),
     **dict.fromkeys(("findings", "auroc", "n_positive"), list),

@@ -4,6 +4,7 @@ import re
 import shutil
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from dpmed_core.errors import SpecError
-from dpmed_core.files import UnreadableFileError, make_way, read_object, read_whole, replacing, write_json
+from dpmed_core.files import UnreadableFileError, make_way, read_object, read_whole, replacing, unchanged_digest, write_json
 from dpmed_core.training.starts.public_head import PublicHead
 from dpmed_core.training.starts.seen import Seen
 from dpmed_core.training.starts.start_card import StartCard
@@ -61,11 +62,8 @@ class StartStore:
         """
         card = self.card(name)
         try:
-            stored = read_whole(self.root / name / HEAD)
-            if sha256(stored).hexdigest() != card.digest:
-                raise _damaged(name)
-            head = PublicHead.from_tensors(load(stored))
-        except (UnreadableFileError, SafetensorError, KeyError, ValueError, OSError):
+            head = PublicHead.from_tensors(load(self._checked(name, HEAD, card.digest)))
+        except (SafetensorError, KeyError, ValueError):
             raise _damaged(name) from None
         if head.weights.shape[1:] != (len(card.findings),):
             raise _damaged(name)
@@ -77,16 +75,14 @@ class StartStore:
         Raises:
             SpecError: there is no such start, or its files are damaged.
         """
-        card = self.card(name)
+        # A start that lost a row would pass for one that never saw that image or patient.
+        stored = self._checked(name, SEEN, self.card(name).seen_digest)
         try:
-            table = pd.read_parquet(self.root / name / SEEN)
+            table = pd.read_parquet(BytesIO(stored))
             kinds, hashes = table["kind"].to_numpy(str), table["hash"].to_numpy(str)
         except (OSError, ValueError, KeyError):
             raise _damaged(name) from None
-        seen = Seen(*(frozenset(hashes[kinds == kind].tolist()) for kind in ("image", "person")))
-        if len(kinds) != len(seen.images) + len(seen.persons) or not seen.images or len(seen.images) > card.n_images:
-            raise _damaged(name)
-        return seen
+        return Seen(*(frozenset(hashes[kinds == kind].tolist()) for kind in ("image", "person")))
 
     def add(self, card: StartCard, head: PublicHead, seen: Seen) -> StartCard:
         """Store a start, complete or not at all; the card with its digest.
@@ -97,12 +93,12 @@ class StartStore:
         card.require_public()
         self.require_free(card.name)
         stored, folder = save(head.to_tensors()), self.root / card.name
-        card = replace(card, digest=sha256(stored).hexdigest())
         with replacing(folder / HEAD) as draft:
             draft.write_bytes(stored)
         kinds = ["image"] * len(seen.images) + ["person"] * len(seen.persons)
         with replacing(folder / SEEN) as draft:
             pd.DataFrame({"kind": kinds, "hash": [*sorted(seen.images), *sorted(seen.persons)]}).to_parquet(draft, index=False)
+        card = replace(card, digest=sha256(stored).hexdigest(), seen_digest=unchanged_digest(folder / SEEN))
         write_json(folder / CARD, card.to_fields())  # last: its presence means a complete start
         return card
 
@@ -116,6 +112,20 @@ class StartStore:
             raise SpecError("The name of a start has up to 40 lower-case letters, digits and hyphens, and begins with a letter or digit.")
         if name in self.names():
             raise SpecError(f"There is a start {name!r} already: choose another name, or remove it with `starts remove {name}`.")
+
+    def _checked(self, name: str, file: str, digest: str) -> bytes:
+        """The content of a start's file.
+
+        Raises:
+            SpecError: it is not the one that the card names.
+        """
+        try:
+            stored = read_whole(self.root / name / file)
+        except UnreadableFileError:
+            raise _damaged(name) from None
+        if sha256(stored).hexdigest() != digest:
+            raise _damaged(name)
+        return stored
 
     def remove(self, name: str) -> None:
         """Remove start `name`; runs that began at it keep their own copy of it.

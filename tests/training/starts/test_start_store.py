@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from dpmed_core.errors import SpecError
@@ -40,7 +41,7 @@ def store(tmp_path, card, head):
 
 def test_a_start_is_read_as_it_was_stored(store, card, head):
     assert store.names() == ["one"]
-    assert replace(store.card("one"), digest="") == card
+    assert replace(store.card("one"), digest="", seen_digest="") == card
     assert all(np.array_equal(a, b) for a, b in zip(store.head("one").to_tensors().values(), head.to_tensors().values(), strict=True))
     assert store.seen("one") == SEEN_BY or (store.seen("one").images, store.seen("one").persons) == (SEEN_BY.images, SEEN_BY.persons)
 
@@ -86,6 +87,14 @@ def test_a_damaged_start_is_refused_in_a_sentence_and_can_be_removed(store, card
     if damage != "folder":
         store.add(card, head, SEEN_BY)
         assert store.names() == ["one"]
+
+
+def test_a_start_that_lost_what_it_has_seen_is_damaged(store):
+    path = store.root / "one" / SEEN
+    table = pd.read_parquet(path)
+    table[table["kind"] == "image"].to_parquet(path, index=False)
+    with pytest.raises(SpecError, match="damaged"):
+        store.seen("one")
 
 
 def test_two_weights_files_with_the_same_card_are_told_apart(store, head):
