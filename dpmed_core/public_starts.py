@@ -1,11 +1,15 @@
 """Public starts of an installation: made from a cohort whose data are public, and chosen for a cohort that is to be protected."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
 
 from dpmed_core.cohort.facts import IMAGES
 from dpmed_core.cohort.persons import pixel_digests
 from dpmed_core.cohort.schema import Cohort
+from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
 from dpmed_core.errors import SpecError
+from dpmed_core.evaluation.planning.start_check import start_check
 from dpmed_core.installation import Installation
 from dpmed_core.training.encoders.card import read_card
 from dpmed_core.training.encoders.features import public_features
@@ -78,6 +82,20 @@ def start_for(installation: Installation, cohort: Cohort, name: str, given: Mapp
     choice = choose_start(card, cohort, {**suggested(cohort.findings, card), **(given or {})}, encoder=encoder)
     refuse_overlap(card, installation.starts.seen(name), _seen(installation, cohort))
     return choice
+
+
+def check_start(installation: Installation, cohort: Cohort, start: StartChoice, by: Sequence[str] = ()) -> pd.DataFrame:
+    """How a start does on the validation patients of a cohort, overall and by subgroup (`start_check`); computes features that are missing.
+
+    Raises:
+        SpecError: the start is gone or damaged.
+        CohortError: there is no such attribute.
+    """
+    folders = {"features_dir": installation.cohorts.features_dir(cohort.name), "encoders_dir": installation.settings.encoders_dir}
+    card = installation.starts.card(start.name)
+    head = installation.starts.head(start.name).of(cohort.findings, start.findings, card.findings)
+    split = assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=installation.key)
+    return start_check(head, head.own_features(public_features(cohort, **folders)), cohort, split, by)
 
 
 def _seen(installation: Installation, cohort: Cohort) -> Seen:

@@ -8,7 +8,6 @@ from click.testing import CliRunner
 
 from dpmed_core import public_starts
 from dpmed_core.cli import dpmed
-from dpmed_core.commands import starts as starts_command
 from dpmed_core.commands import training
 from dpmed_core.engine.training_task import work_on
 from dpmed_core.errors import SpecError
@@ -30,8 +29,7 @@ def told_by(cohort, **_folders):
 @pytest.fixture
 def call(installation, monkeypatch):
     monkeypatch.setattr(Installation, "open", classmethod(lambda cls, settings=None: installation))
-    for module in (public_starts, starts_command):
-        monkeypatch.setattr(module, "public_features", told_by)
+    monkeypatch.setattr(public_starts, "public_features", told_by)
     monkeypatch.setattr(train_probe, "joined_features", lambda cohort, encoder, **folders: told_by(cohort))
     monkeypatch.setattr(training, "ensure_engine", lambda settings: None)
     make_cohort(installation, "elsewhere", seed=1)

@@ -9,15 +9,15 @@ from dpmed_core.cohort.display_names import attribute_title, finding_title
 from dpmed_core.cohort.groups import ATTRIBUTES
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import DpmedError
-from dpmed_core.evaluation.planning.start_check import start_check, warnings_of
+from dpmed_core.evaluation.planning.start_check import warnings_of
 from dpmed_core.evaluation.scores.grouping import EVERYBODY
 from dpmed_core.foreign_text import LONGEST_SENTENCE, plain
 from dpmed_core.phrases import counted
-from dpmed_core.public_starts import start_for
-from dpmed_core.training.encoders.features import are_cached, cached_features, public_features
+from dpmed_core.public_starts import check_start, start_for
+from dpmed_core.training.encoders.features import are_cached, public_features
 from dpmed_core.training.spec import RunSpec, StartChoice
 from dpmed_core.training.starts.choosing import suggested
-from widgets.cached import FEW_KEPT, split_of
+from widgets.cached import FEW_KEPT
 from widgets.choices import current_choices
 from widgets.lookup import installation
 
@@ -80,7 +80,7 @@ def show_start_check(cohort: Cohort, specs: Sequence[RunSpec]) -> None:
     folders = {"features_dir": installation().cohorts.features_dir(cohort.name), "encoders_dir": installation().settings.encoders_dir}
     st.markdown("**The start alone on the validation patients**")
     if not are_cached(cohort.modality, **folders):
-        st.caption("Needs the images' features, which are computed once; afterwards training needs no more than seconds.")
+        st.caption("Needs the features of all images, which are computed once and take minutes for thousands of images.")
         if not st.button("Compute features", icon=":material/function:"):
             return
         with st.spinner("Computing features"):
@@ -98,11 +98,7 @@ def show_start_check(cohort: Cohort, specs: Sequence[RunSpec]) -> None:
 @st.cache_data(max_entries=FEW_KEPT, show_spinner=False)
 def _check(fingerprint: str, start: StartChoice, _cohort: Cohort) -> pd.DataFrame:
     del fingerprint
-    here = installation()
-    folders = {"features_dir": here.cohorts.features_dir(_cohort.name), "encoders_dir": here.settings.encoders_dir}
-    head = here.starts.head(start.name).of(_cohort.findings, start.findings, here.starts.card(start.name).findings)
-    own = head.own_features(cached_features(_cohort.modality, **folders))
-    return start_check(head, own, _cohort, split_of(_cohort), (*ATTRIBUTES, *_cohort.comorbidities))
+    return check_start(installation(), _cohort, start, (*ATTRIBUTES, *_cohort.comorbidities))
 
 
 def _checked(cohort: Cohort, name: str, given: tuple[tuple[str, str], ...]) -> StartChoice:

@@ -4,15 +4,13 @@ from collections.abc import Callable
 
 import click
 
-from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
 from dpmed_core.commands.cohort import names
 from dpmed_core.commands.output import json_option, records, say
 from dpmed_core.errors import SpecError
-from dpmed_core.evaluation.planning.start_check import start_check, warnings_of
+from dpmed_core.evaluation.planning.start_check import warnings_of
 from dpmed_core.installation import Installation
 from dpmed_core.phrases import counted
-from dpmed_core.public_starts import make_start, start_for
-from dpmed_core.training.encoders.features import public_features
+from dpmed_core.public_starts import check_start, make_start, start_for
 from dpmed_core.training.starts.choosing import in_words, parse_map
 from dpmed_core.training.starts.start_card import StartCard
 
@@ -75,10 +73,7 @@ def show_start(name: str, cohort_name: str, by: str | None, pairs: tuple[str, ..
     installation = Installation.open()
     cohort, card = installation.cohorts.load(cohort_name), installation.starts.card(name)
     choice = start_for(installation, cohort, name, parse_map(pairs))
-    folders = {"features_dir": installation.cohorts.features_dir(cohort.name), "encoders_dir": installation.settings.encoders_dir}
-    head = installation.starts.head(name).of(cohort.findings, choice.findings, card.findings)
-    split = assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=installation.key)
-    table = start_check(head, head.own_features(public_features(cohort, **folders)), cohort, split, names(by))
+    table = check_start(installation, cohort, choice, names(by))
     warned = warnings_of(table)
     readable = [in_words(choice, cohort.findings), table.to_string(index=False, float_format="%.3f"), *warned]
     document = {"start": card.to_fields(), "findings": dict(choice.findings), "validation": records(table), "warnings": warned}

@@ -6,7 +6,7 @@ person entered.
 
 import os
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -84,48 +84,43 @@ def look_at_database(here: Installation) -> Iterator[Finding]:
 
 def look_at_cohorts(here: Installation) -> Iterator[Finding]:
     """Every cohort that cannot be read."""
-    names = here.cohorts.names()
-    damaged = 0
-    for name in names:
-        try:
-            if not here.cohorts.is_intact(name):
-                raise CohortError(f"The table or the images of cohort {name!r} are not the ones that were imported.")
-            here.cohorts.persons(name)
-        except CohortError as error:
-            damaged += 1
-            repair = f"Restore cohorts/{name} from a backup, or remove it with `cohort remove {name}` and import it again."
-            yield Finding(Check(f"cohort {name}", False, str(error), repair))
-    yield Finding(Check("cohorts", True, f"{counted(len(names) - damaged, 'cohort', 'cohorts')} can be read."))
+
+    def look(name: str) -> None:
+        if not here.cohorts.is_intact(name):
+            raise CohortError(f"The table or the images of cohort {name!r} are not the ones that were imported.")
+        here.cohorts.persons(name)
+
+    way_out = "Restore cohorts/{0} from a backup, or remove it with `cohort remove {0}` and import it again."
+    yield from _each("cohort", here.cohorts.names(), look, way_out)
 
 
 def look_at_starts(here: Installation) -> Iterator[Finding]:
     """Every public start that cannot be read."""
-    names = here.starts.names()
-    damaged = 0
-    for name in names:
-        try:
-            here.starts.head(name)
-            here.starts.seen(name)
-        except SpecError as error:
-            damaged += 1
-            repair = f"Runs that began there keep their own copy. Restore starts/{name} from a backup, or remove it and make it again."
-            yield Finding(Check(f"start {name}", False, str(error), repair))
-    if names:
-        yield Finding(Check("starts", True, f"{counted(len(names) - damaged, 'public start', 'public starts')} can be read."))
+
+    def look(name: str) -> None:
+        here.starts.head(name)
+        here.starts.seen(name)
+
+    way_out = "Runs that began there keep their own copy. Restore starts/{0} from a backup, or remove it and make it again."
+    yield from _each("start", here.starts.names(), look, way_out)
 
 
 def look_at_encoders(here: Installation) -> Iterator[Finding]:
-    """Every added encoder that cannot be used."""
-    names, damaged = here.encoders.names(), 0
+    """Every added encoder that cannot be read."""
+    way_out = "Restore encoders/{0} from a backup: models that read it score no case without it."
+    yield from _each("encoder", here.encoders.names(), lambda name: here.encoders.load(name).check(), way_out)
+
+
+def _each(kind: str, names: Sequence[str], look: Callable[[str], None], way_out: str) -> Iterator[Finding]:
+    """Every one of `names` that `look` finds to be damaged, and how many are not."""
+    damaged = 0
     for name in names:
         try:
-            here.encoders.load(name).check()
-        except EncoderError as error:
+            look(name)
+        except (CohortError, EncoderError, SpecError) as error:
             damaged += 1
-            repair = f"Restore encoders/{name} from a backup: models that read it score no case without it."
-            yield Finding(Check(f"encoder {name}", False, str(error), repair))
-    if names:
-        yield Finding(Check("encoders", True, f"{counted(len(names) - damaged, 'added encoder', 'added encoders')} can be used."))
+            yield Finding(Check(f"{kind} {name}", False, str(error), way_out.format(name)))
+    yield Finding(Check(f"{kind}s", True, f"{counted(len(names) - damaged, kind, f'{kind}s')} can be read."))
 
 
 def look_at_runs(here: Installation) -> Iterator[Finding]:
