@@ -40,9 +40,9 @@ def show_random_splits(cohort: Cohort, choices: Choices, margin: float) -> None:
     if table.empty:
         return
     st.subheader("Over random splits")
-    most = int(table["n_splits"].max())
+    n_splits = len(splits_with_runs(installation().runs, cohort, recipe=choices.recipe, start=choices.start))
     known = table[table["reason"] == ""]
-    st.markdown(f"The patients were split anew {counted(most, 'time', 'times')}, and models were trained on each split.")
+    st.markdown(f"The patients were split anew {counted(n_splits, 'time', 'times')}, and models were trained on each split.")
     st.dataframe(_in_words(table), hide_index=True)
     if len(known):
         deltas = " or ".join(sorted({delta_text(delta) for delta in known["delta"] if delta > 0}))

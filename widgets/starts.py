@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from dpmed_core.cohort.display_names import attribute_title, finding_title
+from dpmed_core.cohort.display_names import finding_title, subgroup_title
 from dpmed_core.cohort.groups import ATTRIBUTES
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import DpmedError
@@ -137,10 +137,7 @@ def _in_words(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "Finding": rows["finding"].map(finding_title),
-            "Patients": [
-                f"{attribute_title(of)}: {group}" if of != EVERYBODY else "all"
-                for of, group in zip(rows["attribute"], rows["subgroup"], strict=True)
-            ],
+            "Patients": [subgroup_title(of, group) for of, group in zip(rows["attribute"], rows["subgroup"], strict=True)],
             "AUROC of the start alone": rows["interval"],
             "Images": rows["n_cases"],
             "Positive labels": rows["n_positive"],

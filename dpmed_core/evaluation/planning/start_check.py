@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dpmed_core.cohort.display_names import subgroup_title
 from dpmed_core.cohort.schema import Cohort, Part, Split
 from dpmed_core.evaluation.metrics.auroc import AUROC
 from dpmed_core.evaluation.metrics.measured import measure
@@ -74,7 +75,7 @@ def warnings_of(table: pd.DataFrame) -> list[str]:
         whole = float(overall.loc[overall["finding"] == row["finding"], "auroc"].iloc[0])
         if row["auroc_high"] < whole:
             said.append(
-                f"{row['finding']}: among {row['attribute']} {row['subgroup']} the start's AUROC is {row['auroc']:.3f} "
+                f"{row['finding']}, {subgroup_title(row['attribute'], row['subgroup'])}: the start's AUROC is {row['auroc']:.3f} "
                 f"({row['auroc_low']:.3f} to {row['auroc_high']:.3f}), against {whole:.3f} over all: part of what it knows may be "
                 "that attribute."
             )

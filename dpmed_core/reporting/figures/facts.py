@@ -60,7 +60,7 @@ def guarantee_phrases(rows: pd.DataFrame) -> str:
         rows: with the columns recipe, epsilon, delta, unit and accountant.
     """
     private = rows[rows["epsilon"] > 0]
-    alone = ["ε = 0: the public start alone, nothing learnt from these patients"] if (rows["epsilon"] == 0).any() else []
+    alone = ["ε = 0 at δ = 0: the public start alone, nothing learnt from this cohort"] if (rows["epsilon"] == 0).any() else []
     # Runs of one recipe may have several deltas or units; all are named, since an epsilon without them has no meaning.
     stated = (
         f"{recipe}: ε at δ = {_listed(group['delta'].map(delta_text))} for each {_listed(group['unit'])} "
@@ -81,7 +81,7 @@ def guarantee_phrase(rows: pd.DataFrame, epsilon: float) -> str:
         private, ["delta", "unit", "accountant", "recipe"], otherwise=f"No private run at ε = {epsilon:g} is finished for this choice."
     )
     if epsilon == 0:
-        return f"ε = 0 and δ = 0 for each {_listed(private['unit'])} (a public start alone, nothing learnt from these patients)"
+        return f"ε = 0 and δ = 0 for each {_listed(private['unit'])} (a public start alone, nothing learnt from this cohort)"
     return (
         f"ε = {epsilon:g} at δ = {_listed(private['delta'].map(delta_text))} for each {_listed(private['unit'])} "
         f"({_listed(private['accountant'])} accountant), recipe {_listed(private['recipe'])}"

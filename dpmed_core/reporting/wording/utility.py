@@ -37,7 +37,7 @@ def utility_sentence(means: pd.DataFrame, *, metric: Metric, recipe: str, unit: 
     runs = runs_averaged(int(row["n_seeds"]), int(row["n_distinct"]))
     # Where a metric has no interval, none is printed.
     interval = "no interval" if pd.isna(low) else f"95 % interval {low:.3f} to {high:.3f}"
-    begun = "At ε = 0, with the public start alone and nothing learnt from these patients" if epsilon == 0 else f"At ε = {epsilon:g}"
+    begun = "At ε = 0, with the public start alone and nothing learnt from this cohort" if epsilon == 0 else f"At ε = {epsilon:g}"
     sentence = (
         f"{begun}, {metric.phrase} for {subject(finding)} is {value:.3f} "
         f"({interval}; {runs}; {row['n_cases']} test images of {row['n_patients']} patients, "
@@ -65,8 +65,9 @@ def added_sentence(added: pd.DataFrame, *, metric: Metric, recipe: str, unit: st
     if pd.isna(row["difference"]):
         return f"What private training adds to the public start cannot be told: {row['reason']}."
     interval = f"{row['difference_low']:+.3f} to {row['difference_high']:+.3f}"
+    alone = f"With the public start alone (ε = 0 at δ = 0, nothing learnt from this cohort) {metric.phrase} is"
     return (
-        f"The public start alone (ε = 0) has {row[f'{metric.name}_reference']:.3f}; private training adds {row['difference']:+.3f} "
+        f"{alone} {row[f'{metric.name}_reference']:.3f}; private training adds {row['difference']:+.3f} "
         f"(95 % interval {interval}, over {row['covers']})."
     )
 

@@ -35,5 +35,5 @@ def test_the_start_alone_stands_left_of_all_budgets(tables, cohort, name):
 
 def test_the_guarantee_of_the_start_alone_is_said_in_words(tables):
     said = guarantee_phrases(tables.runs)
-    assert said.endswith("ε = 0: the public start alone, nothing learnt from these patients")
+    assert said.endswith("ε = 0 at δ = 0: the public start alone, nothing learnt from this cohort")
     assert "no-training" not in said and "δ = 1e-05" in said
