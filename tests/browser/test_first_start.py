@@ -23,7 +23,7 @@ def test_a_first_start_needs_no_clicks_and_a_second_trains_nothing(dashboard, br
     slider = page.get_by_role("slider")
     expect(slider).to_be_visible(timeout=LONGEST)
     runs = Installation.open(dashboard.settings).runs
-    few_left = re.compile(r"Every requested model is finished|^[1-4] models? (is|are) still")  # what is left is not of recipe "probe"
+    few_left = re.compile(r"Every requested model is finished|^[1-4] models? (is|are) still")  # "paper" takes long, and 3 of them are asked for
     expect(page.get_by_text(few_left)).to_be_visible(timeout=LONGEST)
     assert page.evaluate("window.neverReloaded")
 
@@ -37,8 +37,9 @@ def test_a_first_start_needs_no_clicks_and_a_second_trains_nothing(dashboard, br
     page.wait_for_url(re.compile(f"epsilon={following:g}(&|$)"), timeout=LONGEST)
 
     dashboard.kill()
-    finished = {status.run_id for status in runs.statuses() if status.state == "finished"}
-    assert len(finished) >= 27
+    asked = runs.statuses()
+    finished = {status.run_id for status in asked if status.state == "finished"}
+    assert len(asked) - 4 <= len(finished)
     dashboard.start()
     page.goto(f"{dashboard.url}/privacy_utility?cohort=demo-radiograph&finding=cardiomegaly&epsilon=3")
     expect(page.get_by_text("At ε = 3, AUROC for cardiomegaly")).to_be_visible(timeout=LONGEST)
