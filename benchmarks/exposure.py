@@ -70,7 +70,7 @@ def table(images: TrainingImages) -> Iterator[dict[str, object]]:
     """Both units at all budgets with their references, and last the processor seconds of all."""
     arms = [Arm(unit, target) for unit in PrivacyUnit for target in (None, *(PrivacyTarget(e, DELTA) for e in BUDGETS))]
     began = time.process_time()
-    found = exposure_rows(images, arms, {}, n_trainings=N_TRAININGS, rng=np.random.default_rng(1))
+    found, _ = exposure_rows(images, arms, {}, n_trainings=N_TRAININGS, rng=np.random.default_rng(1))
     seconds = time.process_time() - began
     for row in found:
         fields = row.to_fields()
@@ -84,7 +84,7 @@ def repeats(images: TrainingImages) -> dict[str, object]:
     arms = [Arm(PrivacyUnit.PATIENT, PrivacyTarget(epsilon, DELTA)) for epsilon in BUDGETS]
     above, by_chance = 0, []
     for number in range(N_REPEATS):
-        found = exposure_rows(images, arms, {}, n_trainings=N_TRAININGS, rng=np.random.default_rng([2, number]))
+        found, _ = exposure_rows(images, arms, {}, n_trainings=N_TRAININGS, rng=np.random.default_rng([2, number]))
         above += any(row.n_above_bound for row in found)
         by_chance += [row.null_flagged / row.n_patients for row in found]
     return {"kind": "repeats", "n": N_REPEATS, "above_bound": above, "largest_share_flagged_by_chance": max(by_chance)}

@@ -7,16 +7,18 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from dpmed_core import protection
 from dpmed_core.cohort.report import ImportReport
-from dpmed_core.commands import exposure as command
 from dpmed_core.commands.exposure import exposure
 from dpmed_core.commands.ledger import ledger
 from dpmed_core.errors import SettingsError, SpecError
 from dpmed_core.installation import Installation
+from dpmed_core.privacy.exposure.measurement import FILE
 from dpmed_core.privacy.exposure.permission import require_permission
 from dpmed_core.privacy.ledger.book import MEASURED
 from dpmed_core.privacy.ledger.check import check_ledger
 from dpmed_core.privacy.ledger.patients import all_patients
+from dpmed_core.protection import stored_exposure
 from dpmed_core.settings import Settings
 from tests.small_runs import cohort, make_cohort
 
@@ -40,7 +42,7 @@ def call(installation, monkeypatch):
     """Runs the command on features of no meaning, which no encoder has to compute."""
     features = np.random.default_rng(0).standard_normal((64, 352)).astype(np.float32)
     monkeypatch.setattr(Installation, "open", lambda: installation)
-    monkeypatch.setattr(command, "public_features", lambda *_, **__: features)
+    monkeypatch.setattr(protection, "public_features", lambda *_, **__: features)
     return lambda *words: CliRunner().invoke(exposure, words)
 
 
@@ -60,14 +62,17 @@ def test_json_has_the_contracts_rows_and_no_patient(call, cohort, installation):
     assert not any(one in done.output for one in patients)
 
 
-def test_nothing_but_the_ledgers_entry_is_kept(call, cohort, installation):
+def test_nothing_but_the_ledgers_entry_and_the_measurement_is_kept_and_no_identifier(call, cohort, installation):
     installation.ledger.total(cohort)  # opens the database
     before = everything_in(installation.settings.data_dir)
     assert call("--cohort", cohort.name, "--epsilons", "1", "--unit", "patient").exit_code == 0
     after = everything_in(installation.settings.data_dir)
+    kept = installation.cohorts.protection_dir(cohort.name) / FILE
     changed = {path.name for path in after if before.get(path) != after[path]}
-    assert after.keys() - before.keys() <= {path for path in after if path.name.startswith(("dpmed.db", "ledger"))}
-    assert all(name.startswith(("dpmed.db", "ledger")) for name in changed), changed
+    assert all(name.startswith(("dpmed.db", "ledger")) or name == FILE for name in changed), changed
+    assert not any(one in kept.read_text() for one in {*cohort.cases["patient_id"], *cohort.cases["case_id"]})
+    found = stored_exposure(installation, cohort)
+    assert [(row.epsilon, row.unit) for row in found.rows] == [(None, "patient"), (1.0, "patient")] and found.aucs.shape[0] == 2
 
 
 def test_the_ledger_counts_the_trainings_as_use_without_privacy(call, cohort, installation):

@@ -79,6 +79,10 @@ class CohortStore:
         """Where answers to inference requests about cases of cohort `name` are kept; removed together with the cohort."""
         return self.folder(name) / "answers"
 
+    def protection_dir(self, name: str) -> Path:
+        """Where what was measured of the protection of the patients of cohort `name` is kept; removed together with the cohort."""
+        return self.folder(name) / "protection"
+
     def load(self, name: str) -> Cohort:
         """Cohort `name`, its images memory-mapped and read-only.
 

@@ -1,6 +1,7 @@
 """What a worker computes for an inference request; torch is loaded here."""
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,17 +12,20 @@ from dpmed_core.errors import CohortError, DpmedError
 from dpmed_core.explanations.attribution import attribution
 from dpmed_core.explanations.map_similarity import rank_correlation
 from dpmed_core.imaging.modality import Modality
-from dpmed_core.inference.requests import AddedFeatures, Explanation, InferenceRequest, PublicFeatures, UploadedCase
+from dpmed_core.inference.requests import AddedFeatures, Explanation, Exposure, InferenceRequest, PublicFeatures, UploadedCase
 from dpmed_core.inference.status import Stage
 from dpmed_core.inference.store import Answer, InferenceRequests
 from dpmed_core.installation import Installation
+from dpmed_core.protection import FEWEST_TRAININGS, arms_of, measure_exposure
 from dpmed_core.settings import Settings
 from dpmed_core.training.encoders.features import compute_features, public_features
 from dpmed_core.training.encoders.joined_features import joined_features
 from dpmed_core.training.fitted import FittedModel, StoredModel
 from dpmed_core.training.inference import rebuild
+from dpmed_core.training.recipes.catalogue import PROBE
 from dpmed_core.training.session import Cancelled
 
+REPORT_SECONDS = 0.5
 UNTRAINED_SEED = 10_007
 """Not the seed of any likely run: a run of the same seed has the untrained model's weights as its initial weights."""
 
@@ -49,6 +53,8 @@ def _answer(requests: InferenceRequests, name: str, request: InferenceRequest) -
         return score_uploaded(requests, name, request)
     if isinstance(request, AddedFeatures):
         return compute_added_features(requests, name, request)
+    if isinstance(request, Exposure):
+        return measure(requests, name, request)
     return compute_public_features(requests.installation, request)
 
 
@@ -122,6 +128,21 @@ def compute_added_features(requests: InferenceRequests, name: str, request: Adde
     return {"n_cases": np.array(len(features))}
 
 
+def measure(requests: InferenceRequests, name: str, request: Exposure) -> Answer:
+    """The number `n_rows` of budgets and units at which the exposure of the training patients is now measured.
+
+    Raises:
+        SettingsError: the installation does not allow it for real patients.
+        SpecError: there are too few training patients, or a budget cannot be trained.
+        Cancelled: the request was cancelled or has expired.
+    """
+    installation = requests.installation
+    cohort = installation.cohorts.load(request.cohort)
+    arms = arms_of(installation, cohort, recipe=PROBE.name, epsilons=request.epsilons, delta=request.delta)
+    found = measure_exposure(installation, cohort, arms, n_trainings=FEWEST_TRAININGS, progress=_now_and_then(requests, name))
+    return {"n_rows": np.array(len(found.rows))}
+
+
 def stored_image(cohort: Cohort, case_id: str) -> NDArray[np.generic]:
     """The stored image of a case, `[1, ...]`.
 
@@ -156,6 +177,19 @@ def _models(
         _report(requests, name, number, len(models) + further)
         yield rebuild(StoredModel(runs.result(run_id), runs.weights(run_id), settings.encoders_dir, modality, settings.added_encoders_dir))
     _report(requests, name, len(models), len(models) + further)
+
+
+def _now_and_then(requests: InferenceRequests, name: str) -> Callable[[int, int], None]:
+    """Reports the progress of work in very many small parts, at intervals: each report is a file."""
+    last = 0.0
+
+    def report(done: int, total: int) -> None:
+        nonlocal last
+        if (now := time.monotonic()) - last >= REPORT_SECONDS or done == total:
+            last = now
+            _report(requests, name, done, total)
+
+    return report
 
 
 def _report(requests: InferenceRequests, name: str, done: int, total: int) -> None:

@@ -75,9 +75,27 @@ class AddedFeatures:
     encoder: str
 
 
-InferenceRequest = Explanation | UploadedCase | PublicFeatures | AddedFeatures
-KINDS: dict[str, type[Explanation] | type[UploadedCase] | type[PublicFeatures] | type[AddedFeatures]] = {
-    k.kind: k for k in (Explanation, UploadedCase, PublicFeatures, AddedFeatures)
+@dataclass(frozen=True)
+class Exposure:
+    """How exposed the training patients of a cohort are, which is then stored with the cohort.
+
+    Attributes:
+        cohort: its name.
+        epsilons: budgets to measure, with the non-private reference and for every unit that the cohort knows.
+        delta: of all budgets.
+    """
+
+    kind: ClassVar[str] = "exposure"
+    is_kept: ClassVar[bool] = False
+
+    cohort: str
+    epsilons: tuple[float, ...]
+    delta: float
+
+
+InferenceRequest = Explanation | UploadedCase | PublicFeatures | AddedFeatures | Exposure
+KINDS: dict[str, type[Explanation] | type[UploadedCase] | type[PublicFeatures] | type[AddedFeatures] | type[Exposure]] = {
+    k.kind: k for k in (Explanation, UploadedCase, PublicFeatures, AddedFeatures, Exposure)
 }
 
 
@@ -92,4 +110,6 @@ def from_json(text: str) -> InferenceRequest:
     kind = KINDS[fields.pop("kind")]
     if "models" in fields:
         fields["models"] = tuple((str(run_id), str(digest)) for run_id, digest in fields["models"])
+    if "epsilons" in fields:
+        fields["epsilons"] = tuple(map(float, fields["epsilons"]))
     return kind(**fields)

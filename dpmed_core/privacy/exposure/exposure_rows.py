@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from dpmed_core.privacy.exposure.group_exposure import GroupExposure, group_exposures
@@ -18,6 +19,7 @@ from dpmed_core.privacy.exposure.training_images import TrainingImages
 from dpmed_core.training.accounting.gaussian_dp import gaussian_mu
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit
 
+Floats = NDArray[np.float64]
 LEVEL = 0.95
 """Probability with which the limits of all patients at all budgets of a call hold together."""
 NEARLY_CERTAIN = 0.9
@@ -101,8 +103,8 @@ def exposure_rows(
     n_trainings: int,
     rng: np.random.Generator,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[ExposureRow]:
-    """One row for each of `arms`, in their order.
+) -> tuple[list[ExposureRow], Floats]:
+    """One row for each of `arms`, in their order, and what they were made of: the attack's AUC on each patient, `[n_arms, n_patients]`.
 
     Args:
         images: of all training patients.
@@ -127,10 +129,11 @@ def exposure_rows(
         nulls.append(patient_auc(likelihoods, drawn_anew))
     groups = group_exposures([attack.value for attack in attacks], members)
     n_comparisons = len(arms) * images.n_patients
-    return [
+    rows = [
         _row(arm, attack, null, tuple(of_arm), n_trainings=n_trainings, n_comparisons=n_comparisons)
         for arm, attack, null, of_arm in zip(arms, attacks, nulls, groups, strict=True)
     ]
+    return rows, np.stack([attack.value for attack in attacks])
 
 
 def _row(

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from dpmed_core.cohort.display_names import within_sentence
 from dpmed_core.phrases import counted, delta_text, epsilon_text
 from dpmed_core.privacy.exposure.exposure_rows import ExposureRow
-from dpmed_core.privacy.exposure.group_exposure import NOT_ENOUGH, UNEQUAL, WITHHELD
+from dpmed_core.privacy.exposure.group_exposure import EQUAL, NOT_ENOUGH, UNEQUAL, WITHHELD
 from dpmed_core.training.result import NEIGHBORING_RELATION
 from dpmed_core.training.spec import PrivacyUnit
 
@@ -38,16 +39,19 @@ def arm_words(row: ExposureRow) -> str:
     )
 
 
+def group_sentence(row: ExposureRow) -> str:
+    """How many groups are unequal to the other patients, equal, undecided or withheld."""
+    n = {verdict: sum(group.verdict == verdict for group in row.groups) for verdict in (UNEQUAL, EQUAL, NOT_ENOUGH, WITHHELD)}
+    return (
+        f"Of {counted(len(row.groups), 'group', 'groups')}, {n[UNEQUAL]} unequal to the other patients, "
+        f"{n[EQUAL]} equal, {n[NOT_ENOUGH]} with not enough evidence, {n[WITHHELD]} withheld as too small."
+    )
+
+
 def _groups(row: ExposureRow) -> list[str]:
-    """The groups that are unequal, each with its difference; and how many are equal, undecided or withheld."""
-    unequal = [group for group in row.groups if group.verdict == UNEQUAL]
-    n = {verdict: sum(group.verdict == verdict for group in row.groups) for verdict in (NOT_ENOUGH, WITHHELD)}
-    rest = len(row.groups) - len(unequal) - n[NOT_ENOUGH] - n[WITHHELD]
-    lines = [
-        f"{arm_words(row)}: of {counted(len(row.groups), 'group', 'groups')}, {len(unequal)} unequal to the other patients, {rest} equal, "
-        f"{n[NOT_ENOUGH]} with not enough evidence, {n[WITHHELD]} withheld as too small."
-    ]
-    for group in unequal:
+    """The sentence on groups, and of each that is unequal its difference."""
+    lines = [f"{arm_words(row)}: {within_sentence(group_sentence(row))}"]
+    for group in (group for group in row.groups if group.verdict == UNEQUAL):
         within = ", within the margin" if group.within_margin else ""
         lines.append(
             f"  {group.attribute}, {group.group}: {group.difference:+.3f} AUC against the others "

@@ -32,6 +32,8 @@ WITHOUT_BOUND = (
     "it only if you may release the training data itself, and say so with --without-guarantee."
 )
 
+EXPOSURE = "exposure"
+"""What is measured of training patients without noise: no guarantee covers it."""
 BESIDE = " A model without privacy that was looked at beside it has no bound."
 
 
@@ -169,17 +171,37 @@ def release_figure(ledger: Ledger, file: Path, cohort: Cohort, *, name: str, rea
     Raises:
         LedgerError: it would pass the cap, or shows models without a guarantee and nobody said so.
     """
-    digest = sha256(file.read_bytes()).hexdigest()
+    return release_content(ledger, file.read_bytes(), cohort, name=name, reason=reason, without_guarantee=without_guarantee)
+
+
+def release_content(
+    ledger: Ledger, content: bytes, cohort: Cohort, *, name: str, reason: str, without_guarantee: bool = False, what: str = "figure"
+) -> Charge:
+    """Record that a figure, a table or another file about the patients of `cohort` leaves the house; `release_figure` has the arguments.
+
+    Args:
+        ledger: records it.
+        content: of the file; its digest is kept.
+        cohort: whose patients it is about.
+        name: who decides.
+        reason: why.
+        without_guarantee: it has none, or shows models that have none.
+        what: what it is, for the ledger; "exposure" never has a guarantee.
+
+    Raises:
+        LedgerError: it would pass the cap, or has no guarantee and nobody said so.
+    """
+    digest = sha256(content).hexdigest()
     patients = all_patients(ledger.cohorts, cohort)
     made: list[Charge] = []
 
     def decide(book: Book) -> dict[str, object]:
         charge = charge_of_cohort(ledger, book, cohort)
-        shows_none = any(not draw.private for draw in _touching(book, patients))
+        shows_none = what == EXPOSURE or any(not draw.private for draw in _touching(book, patients))
         _refuse(book, charge, without_guarantee=without_guarantee, private=not shows_none, figure=True)
         made.append(charge)
         return {
-            "what": ["figure"],
+            "what": [what],
             "sha256": digest,
             "cohort": cohort.fingerprint,
             "shows_non_private": shows_none,

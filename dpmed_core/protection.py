@@ -1,0 +1,119 @@
+"""How well the training patients of a cohort are protected, measured by trainings that are not kept, and stored with the cohort.
+
+Every measurement is allowed, written into the ledger before its first training, and only then made.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from dpmed_core.cohort.schema import Cohort, Part
+from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
+from dpmed_core.errors import SpecError
+from dpmed_core.installation import Installation
+from dpmed_core.privacy.exposure.exposure_rows import Arm, exposure_rows
+from dpmed_core.privacy.exposure.measurement import Measurement, read_measurement, write_measurement
+from dpmed_core.privacy.exposure.patient_groups import Members, patient_groups
+from dpmed_core.privacy.exposure.permission import require_permission
+from dpmed_core.privacy.exposure.training_images import training_images
+from dpmed_core.runs.plan import plan_runs
+from dpmed_core.training.encoders.features import public_features
+from dpmed_core.training.recipes.catalogue import PROBE
+from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit
+
+FEWEST_TRAININGS = 200
+"""With fewer, a patient's AUC has a standard error above .04."""
+
+
+def arms_of(
+    installation: Installation,
+    cohort: Cohort,
+    *,
+    recipe: str,
+    epsilons: Sequence[float],
+    delta: float | None = None,
+    unit: PrivacyUnit | None = None,
+) -> list[Arm]:
+    """What is measured: by unit, the non-private reference and then the budgets.
+
+    Args:
+        installation: whose cohort.
+        cohort: the data.
+        recipe: that is trained.
+        epsilons: budgets.
+        delta: of all budgets; None for the default of the unit.
+        unit: what is clipped and protected as one; None for all that the cohort knows.
+
+    Raises:
+        SpecError: the recipe takes too long for hundreds of trainings, or `plan_runs` refuses the same.
+    """
+    if recipe != PROBE.name:
+        raise SpecError(f"Exposure takes hundreds of trainings, for which recipe {recipe} is too slow: use recipe {PROBE.name}.")
+    known = tuple(PrivacyUnit) if cohort.patients_known else (PrivacyUnit.IMAGE,)
+    return [
+        Arm(one, spec.privacy)
+        for one in ((unit,) if unit else known)
+        for spec in plan_runs(cohort, key=installation.key, recipe=recipe, epsilons=epsilons, n_seeds=1, delta=delta, unit=one)
+    ]
+
+
+def measure_exposure(
+    installation: Installation,
+    cohort: Cohort,
+    arms: Sequence[Arm],
+    *,
+    n_trainings: int = FEWEST_TRAININGS,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Measurement:
+    """How exposed the training patients of `cohort` are at each of `arms`; kept with the cohort in place of an earlier measurement.
+
+    Args:
+        installation: whose cohort.
+        cohort: the data.
+        arms: from `arms_of`.
+        n_trainings: shadow trainings of each.
+        progress: told how many of all trainings are done.
+
+    Raises:
+        SettingsError: the installation does not allow it for real patients.
+        SpecError: there are too few training patients.
+    """
+    require_permission(cohort, allowed=installation.settings.show_exposure)
+    split = assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=installation.key)
+    folders = {"features_dir": installation.cohorts.features_dir(cohort.name), "encoders_dir": installation.settings.encoders_dir}
+    images = training_images(cohort, split, public_features(cohort, **folders))
+    facts: dict[str, object] = {
+        "recipe": PROBE.name,
+        "units": sorted({arm.unit.value for arm in arms}),
+        "epsilons": sorted({arm.target.epsilon for arm in arms if arm.target}),
+    }
+    installation.ledger.measure(cohort, split_seed=split.seed, facts=facts, n_trainings=n_trainings * len(arms))
+    members = members_of(installation, cohort)
+    rows, aucs = exposure_rows(images, arms, members, n_trainings=n_trainings, rng=np.random.default_rng(), progress=progress)
+    found = Measurement(PROBE.name, PROBE.version, split.seed, n_trainings, tuple(rows), aucs)
+    write_measurement(installation.cohorts.protection_dir(cohort.name), found, fingerprint=cohort.fingerprint)
+    return found
+
+
+def stored_exposure(installation: Installation, cohort: Cohort) -> Measurement | None:
+    """The last measurement of `cohort`; None where there is none, or it is of an earlier version of the recipe.
+
+    Raises:
+        SettingsError: the installation does not allow it for real patients.
+        CohortError: it cannot be read.
+    """
+    require_permission(cohort, allowed=installation.settings.show_exposure)
+    found = read_measurement(installation.cohorts.protection_dir(cohort.name), fingerprint=cohort.fingerprint)
+    return found if found and (found.recipe, found.recipe_version) == (PROBE.name, PROBE.version) else None
+
+
+def members_of(installation: Installation, cohort: Cohort) -> Members:
+    """Which training patients are in which group, in the order of a measurement's patients."""
+    split = assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=installation.key)
+    return patient_groups(cohort.cases.iloc[split.rows(Part.TRAIN)], findings=cohort.findings, comorbidities=cohort.comorbidities)
+
+
+def targets_of(measurement: Measurement) -> list[PrivacyTarget]:
+    """The budgets that were measured, smallest first."""
+    found = {PrivacyTarget(row.epsilon, row.delta) for row in measurement.rows if row.epsilon is not None and row.delta is not None}
+    return sorted(found, key=lambda target: (target.epsilon, target.delta))

@@ -1,0 +1,58 @@
+"""Privacy: what one guarantee means, how exposed each training patient is, and what was spent on them."""
+
+import streamlit as st
+
+from dpmed_core.cohort.schema import Cohort
+from dpmed_core.foreign_text import plain
+from dpmed_core.privacy.exposure.measurement import Measurement
+from dpmed_core.training.spec import PrivacyUnit
+from widgets.budget import show_guarantee
+from widgets.choices import Choices, current_choices
+from widgets.cohort import chosen_cohort
+from widgets.lookup import guarded
+from widgets.protection.budget_shown import choose_budget
+from widgets.protection.exposure import (
+    HOUSE_ONLY,
+    measured,
+    offer_measurement,
+    show_exposure_figure,
+    show_exposure_tile,
+    show_group_exposure,
+    show_most_exposed,
+)
+from widgets.protection.meaning import show_meaning_in_full, show_meaning_tile
+from widgets.protection.release_aggregates import offer_release
+from widgets.spending import show_total
+
+
+def show_protection(cohort: Cohort, choices: Choices) -> None:
+    """The budget, the tiles, and what stands behind each."""
+    budget = choose_budget(cohort, choices)
+    if budget is None:
+        return
+    most_images = int(cohort.cases.groupby("patient_id").size().max()) if cohort.patients_known else 1
+    found = measured(cohort, choices)
+    tiles = st.columns(2)
+    with tiles[0].container(border=True, height="stretch"):
+        show_meaning_tile(budget, most_images)
+    with tiles[1].container(border=True, height="stretch"):
+        show_exposure_tile(found, budget)
+        offer_measurement(cohort, found, budget, choices)
+    if budget.run_ids:
+        show_guarantee(list(budget.run_ids))
+    if isinstance(found, Measurement):
+        show_exposure_figure(found, budget, cohort)
+        st.caption(HOUSE_ONLY)
+        show_group_exposure(found, budget)
+        show_most_exposed(found, budget, cohort)
+        offer_release(found, cohort)
+    show_meaning_in_full(budget, cohort, most_images)
+    show_total(cohort)
+
+
+st.title("Is each patient protected?")
+selected = current_choices()
+if (chosen := chosen_cohort()) is not None and selected.recipe and selected.unit:
+    unit = "a patient with all images" if selected.unit is PrivacyUnit.PATIENT else "one image"
+    st.caption(f"{plain(chosen.name)} · unit of protection: {unit} · holds for training patients")
+    guarded(show_protection)(chosen, selected)

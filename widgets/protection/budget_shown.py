@@ -1,0 +1,82 @@
+"""The budget that the page *Privacy* is about: the chosen one of the trained budgets with what its runs did, or one that is typed."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from dpmed_core.cohort.schema import Cohort
+from dpmed_core.privacy.meaning.protected_unit import ProtectedUnit, mechanism_of_guarantee, mechanism_of_target
+from dpmed_core.runs.plan import n_train_units
+from dpmed_core.runs.status import RunState, RunStatus
+from dpmed_core.training.accounting.pld import Mechanism
+from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, default_delta
+from widgets.budget import DEFAULT_EPSILON, choose_epsilon
+from widgets.choices import Choices, choose_delta, chosen_delta
+from widgets.lookup import installation, runs_of
+
+
+@dataclass(frozen=True)
+class BudgetShown:
+    """A budget, and what is known of the trainings at it.
+
+    Attributes:
+        target: ε and δ.
+        unit: what it protects as one.
+        run_ids: finished runs of it; empty where nothing was trained.
+        trained: all trained targets at this δ, smallest first.
+    """
+
+    target: PrivacyTarget
+    unit: PrivacyUnit
+    run_ids: tuple[str, ...]
+    trained: tuple[PrivacyTarget, ...]
+
+    def mechanism(self, images: int = 1) -> Mechanism:
+        """What one of the trainings did, or, without any, the Gaussian mechanism of the target; as a patient of so many images sees it."""
+        protected = ProtectedUnit(self.unit, images if self.unit is PrivacyUnit.IMAGE else 1)
+        if self.run_ids and (guarantee := installation().runs.result(self.run_ids[0]).guarantee) is not None:
+            return mechanism_of_guarantee(guarantee, protected)
+        return mechanism_of_target(self.target, protected)
+
+
+def choose_budget(cohort: Cohort, choices: Choices) -> BudgetShown | None:
+    """The control, and the budget that is chosen with it; None where the address names one that is not trained."""
+    unit = choices.unit or PrivacyUnit.PATIENT
+    finished = [status for status in runs_of(cohort) if _is_of(status, choices, unit)]
+    deltas = sorted({status.spec.privacy.delta for status in finished if status.spec.privacy})
+    if not deltas:
+        return _typed(cohort, unit)
+    if len(deltas) > 1:
+        choose_delta(deltas)
+    delta = wanted if (wanted := chosen_delta()) in deltas else deltas[0]
+    runs = {
+        status.run_id: status.spec.privacy for status in finished if status.spec.privacy is not None and status.spec.privacy.delta == delta
+    }
+    targets = sorted(set(runs.values()), key=lambda target: target.epsilon)
+    epsilon = choose_epsilon([target.epsilon for target in targets])
+    if epsilon is None:
+        return None
+    target = next(target for target in targets if f"{target.epsilon:g}" == f"{epsilon:g}")
+    return BudgetShown(target, unit, tuple(run_id for run_id, of_run in runs.items() if of_run == target), tuple(targets))
+
+
+def _is_of(status: RunStatus, choices: Choices, unit: PrivacyUnit) -> bool:
+    """Whether a run is finished and of the chosen recipe, unit and start, with a budget."""
+    spec = status.spec
+    start = spec.start.name if spec.start else None
+    return (
+        status.state is RunState.FINISHED
+        and spec.privacy is not None
+        and spec.privacy.epsilon > 0
+        and (spec.variant, spec.unit, start) == (choices.recipe, unit, choices.start)
+    )
+
+
+def _typed(cohort: Cohort, unit: PrivacyUnit) -> BudgetShown:
+    """A budget that nothing was trained with: what it would mean can be seen before anything is spent."""
+    st.caption("No private model with this recipe and unit is finished yet. What a budget would mean:")
+    left, right = st.columns(2)
+    units = n_train_units(cohort, key=installation().key, unit=unit)
+    epsilon = left.number_input("Privacy budget ε", 0.01, 1000.0, DEFAULT_EPSILON, step=0.5, format="%g", key="meaning-epsilon")
+    delta = right.number_input("δ", 1e-12, 0.1, default_delta(max(units, 1)), format="%g", key="meaning-delta")
+    return BudgetShown(PrivacyTarget(float(epsilon), float(delta)), unit, (), ())

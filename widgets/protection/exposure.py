@@ -1,0 +1,192 @@
+"""How exposed the training patients are: the tile, the figure, the groups, and the patients themselves, for the house alone."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from dpmed_core.cohort.display_names import attribute_title, subgroup_title
+from dpmed_core.cohort.schema import Cohort, Part
+from dpmed_core.errors import DpmedError, SettingsError
+from dpmed_core.foreign_text import plain
+from dpmed_core.inference.requests import Exposure
+from dpmed_core.phrases import counted, delta_text, epsilon_text
+from dpmed_core.privacy.exposure.exposure_rows import ExposureRow
+from dpmed_core.privacy.exposure.group_exposure import WITHHELD
+from dpmed_core.privacy.exposure.measurement import Measurement
+from dpmed_core.privacy.exposure.permission import SETTING
+from dpmed_core.privacy.exposure.sentences import group_sentence
+from dpmed_core.protection import FEWEST_TRAININGS, stored_exposure
+from dpmed_core.reporting.figures.exposure import ExposureLine, exposure_figure
+from dpmed_core.reporting.figures.facts import who
+from dpmed_core.training.recipes.catalogue import PROBE
+from dpmed_core.training.spec import PrivacyUnit
+from widgets.cached import split_of
+from widgets.choices import Choices
+from widgets.figure import PLOTLY_SETTINGS
+from widgets.lookup import canvas, installation
+from widgets.protection.budget_shown import BudgetShown
+from widgets.waiting import ask, is_waiting, show_failure, wait
+
+KEY = "exposure"
+LIMIT_SECONDS = 24 * 3600.0
+MOST_LISTED = 10
+"""Patients in the list of the most exposed ones."""
+HOUSE_ONLY = (
+    "These numbers are about single training patients and carry no noise: they stay in the house. Only aggregates leave it, by a recorded "
+    "release."
+)
+
+
+def measured(cohort: Cohort, choices: Choices) -> Measurement | str:
+    """What was measured of the cohort's patients, or why there is nothing to show."""
+    if choices.recipe != PROBE.name or choices.start:
+        return (
+            f"Exposure is measured for recipe {PROBE.name} from scratch: it takes hundreds of trainings, too many for networks, and public "
+            "starts are not measured yet."
+        )
+    try:
+        found = stored_exposure(installation(), cohort)
+    except SettingsError:
+        return f"Exposure is off for cohorts of real patients. Whoever answers for their privacy can set {SETTING}=1."
+    except DpmedError as error:
+        return str(error)
+    return found or "Not measured yet."
+
+
+def show_exposure_tile(found: Measurement | str, budget: BudgetShown) -> None:
+    """The tile: the attack on the most exposed patient at the chosen budget, beside the bound and training without privacy."""
+    st.markdown("Measured: the most exposed patient")
+    row = None if isinstance(found, str) else _row(found, budget)
+    if row is None or isinstance(found, str):
+        st.markdown("### –")
+        st.markdown(plain(found if isinstance(found, str) else f"Not measured at ε = {epsilon_text(budget.target.epsilon)} yet."))
+        return
+    st.markdown(f"### {row.worst_auc:.2f}")
+    bound = f"; proven bound {row.bound:.2f} for one {row.unit}" if row.bound is not None else ""
+    st.markdown(f"AUC of an attack on who took part, {row.worst_low:.2f} to {row.worst_high:.2f}{bound}; 0.5 is a coin")
+    if (without := found.row(row.unit, None, None)) is not None:
+        share = round(100 * without.share_nearly_certain)
+        st.markdown(f"without privacy **{without.worst_auc:.2f}**, and {share} % of patients at 0.9 or more")
+
+
+def offer_measurement(cohort: Cohort, found: Measurement | str, budget: BudgetShown, choices: Choices) -> None:
+    """A button that has the exposure at all trained budgets measured in the background, where something is missing and it is allowed."""
+    show_failure(KEY)
+    if is_waiting(KEY):
+        wait(KEY, what="Shadow trainings", take=lambda _: None)
+        return
+    targets = budget.trained or (budget.target,)
+    complete = isinstance(found, Measurement) and all(found.row(budget.unit.value, t.epsilon, t.delta) for t in targets)
+    if complete or choices.recipe != PROBE.name or choices.start or not (cohort.synthetic or installation().settings.show_exposure):
+        return
+    n_rows = (1 + len(targets)) * (2 if cohort.patients_known else 1)
+    st.markdown(
+        f"Measuring takes {n_rows * FEWEST_TRAININGS:,} short trainings, each with a random half of the training patients. No model of "
+        "them is kept. They are use without privacy inside the house, and the ledger says so."
+    )
+    if st.button("Measure exposure", icon=":material/person_search:"):
+        ask(Exposure(cohort.name, tuple(t.epsilon for t in targets), budget.target.delta), key=KEY, limit_seconds=LIMIT_SECONDS)
+        st.rerun()
+
+
+def show_exposure_figure(found: Measurement, budget: BudgetShown, cohort: Cohort) -> None:
+    """A row of dots for the models without privacy, the other unit at the chosen budget, and each measured budget of the unit."""
+    unit = budget.unit.value
+    rows = [at for at, row in enumerate(found.rows) if row.unit == unit]
+    rows.sort(key=lambda at: -(found.rows[at].epsilon or np.inf))  # the most exposed at the top
+    target = budget.target
+    other = PrivacyUnit.IMAGE if budget.unit is PrivacyUnit.PATIENT else PrivacyUnit.PATIENT
+    if (beside := found.at(other.value, target.epsilon, target.delta)) is not None:
+        rows.insert(1, beside)
+    lines = [_line(found, at, budget) for at in rows]
+    facts = [
+        f"{who(cohort)} · {counted(found.rows[0].n_patients, 'training patient', 'training patients')}, a dot each; {found.n_trainings} "
+        "trainings a row, each with a random half",
+        f"Black line: the proven bound for one patient. ε at δ = {delta_text(target.delta)} (analytic-gaussian accountant).",
+        "Each AUC has a standard error of about 0.04: a dot that far beyond its line is no breach.",
+    ]
+    st.plotly_chart(
+        exposure_figure(lines, facts=facts, canvas=canvas()),
+        theme=None,
+        key="figure-exposure",
+        config={**PLOTLY_SETTINGS, "displayModeBar": False},
+    )
+
+
+def _line(found: Measurement, at: int, budget: BudgetShown) -> ExposureLine:
+    row = found.rows[at]
+    chosen = (row.unit, row.epsilon, row.delta) == (budget.unit.value, budget.target.epsilon, budget.target.delta)
+    if row.epsilon is None:
+        return ExposureLine("without privacy", "non_private", found.aucs[at])
+    # Of the unit image there is no bound for a patient with several.
+    bound = row.bound if row.unit == PrivacyUnit.PATIENT.value else None
+    arm = "private" if row.unit == budget.unit.value else "conventional"
+    return ExposureLine(f"ε = {epsilon_text(row.epsilon)}, {row.unit}", arm, found.aucs[at], bound, chosen)
+
+
+def show_group_exposure(found: Measurement, budget: BudgetShown) -> None:
+    """Whether groups are more exposed than the others at the chosen budget: a sentence and the table."""
+    row = _row(found, budget)
+    if row is None:
+        return
+    st.markdown(f"**Is a group more exposed than the others?** {plain(group_sentence(row))}")
+    place = st.expander(f"Exposure of {counted(len(row.groups), 'group', 'groups')}", key="group-exposure-open", on_change="rerun")
+    if place.open:
+        with place:
+            st.dataframe(group_table(row), hide_index=True)
+            st.caption(
+                "AUC: mean over the group's patients, with its 95 % interval. Difference: against the attribute's other groups; its limits "
+                "hold for all groups and budgets together. Most exposed tenth: share of the group among it. Groups of fewer than 10 "
+                "patients are withheld, and counts that would follow from a total."
+            )
+
+
+def group_table(row: ExposureRow) -> pd.DataFrame:
+    """The groups of a row for a reader; what is withheld is blank."""
+    return pd.DataFrame(
+        [
+            {
+                "Patients by": attribute_title(group.attribute),
+                "Group": subgroup_title(group.attribute, group.group),
+                "Training patients": "" if group.n_patients is None else f"{group.n_patients:,}",
+                "AUC of the attack": _interval(group.mean_auc, group.low, group.high),
+                "Most exposed tenth": _interval(group.tail, group.tail_low, group.tail_high),
+                "Difference": _interval(group.difference, group.difference_low, group.difference_high, sign="+"),
+                "Verdict": "withheld: too few" if group.verdict == WITHHELD else group.verdict,
+            }
+            for group in row.groups
+        ]
+    )
+
+
+def show_most_exposed(found: Measurement, budget: BudgetShown, cohort: Cohort) -> None:
+    """The most exposed training patients, by their keyed identifiers; this page alone names them."""
+    at = found.at(budget.unit.value, budget.target.epsilon, budget.target.delta)
+    if at is None:
+        return
+    place = st.expander(f"The {MOST_LISTED} most exposed training patients", key="most-exposed-open", on_change="rerun")
+    if not place.open:
+        return
+    cases = cohort.cases.iloc[split_of(cohort).rows(Part.TRAIN)]
+    images = cases.groupby(cases["patient_id"].astype(str)).size()  # sorted by identifier, as a measurement's patients are
+    without = found.at(budget.unit.value, None, None)
+    worst = np.argsort(-found.aucs[at], kind="stable")[:MOST_LISTED]
+    table = pd.DataFrame(
+        {
+            "Patient (keyed)": images.index[worst],
+            "Images": images.to_numpy()[worst],
+            f"AUC at ε = {epsilon_text(budget.target.epsilon)}": found.aucs[at][worst],
+            "AUC without privacy": found.aucs[without][worst] if without is not None else np.nan,
+        }
+    )
+    with place:
+        st.dataframe(table.style.format(precision=2), hide_index=True)
+        st.caption(f"{HOUSE_ONLY} The largest of many estimates is too large by chance: compare it with the limits in the tile.")
+
+
+def _row(found: Measurement, budget: BudgetShown) -> ExposureRow | None:
+    return found.row(budget.unit.value, budget.target.epsilon, budget.target.delta)
+
+
+def _interval(value: float | None, low: float | None, high: float | None, *, sign: str = "") -> str:
+    return "" if value is None else f"{value:{sign}.2f} ({low:{sign}.2f} to {high:{sign}.2f})"

@@ -1,0 +1,105 @@
+"""What the chosen guarantee means: a tile with a hundred guesses, and the odds in full."""
+
+import pandas as pd
+import streamlit as st
+
+from dpmed_core.cohort.schema import Cohort
+from dpmed_core.foreign_text import plain, plain_csv
+from dpmed_core.phrases import counted, delta_text, epsilon_text, rounded_up
+from dpmed_core.privacy.meaning.attack_odds import AttackOdds, attack_odds
+from dpmed_core.privacy.meaning.mechanism_curve import tradeoff_of
+from dpmed_core.privacy.meaning.protected_unit import mu_of
+from dpmed_core.privacy.meaning.sentences import chance, odds_sentences
+from dpmed_core.reporting.figures.attack_odds import attack_curve_figure, guesses_figure
+from dpmed_core.training.accounting.pld import Mechanism
+from dpmed_core.training.spec import PrivacyUnit
+from widgets.figure import PLOTLY_SETTINGS
+from widgets.lookup import canvas
+from widgets.protection.budget_shown import BudgetShown
+
+FULL_TITLE = "What this guarantee means, in full"
+
+
+@st.cache_data(max_entries=100, show_spinner="Computing what the guarantee means")
+def odds_of(mechanism: Mechanism) -> AttackOdds:
+    """What any attacker can reach against `mechanism`."""
+    return attack_odds(tradeoff_of(mechanism), mu_of(mechanism))
+
+
+def show_meaning_tile(budget: BudgetShown, most_images: int) -> None:
+    """The tile: how many of a hundred guesses at who took part are right at most; where the unit is the image, for whom that holds."""
+    odds = odds_of(budget.mechanism())
+    st.markdown(f"What ε = {epsilon_text(budget.target.epsilon)} means")
+    st.markdown(f"### {rounded_up(odds.guess_right, 3):g} of 100")
+    st.markdown("fifty-fifty guesses at who took part are right, at best; without the model 50")
+    st.plotly_chart(guesses_figure(odds.guess_right, canvas()), theme=None, key="figure-guesses", config={"displayModeBar": False})
+    if budget.unit is PrivacyUnit.IMAGE and most_images > 1:
+        worst = odds_of(budget.mechanism(most_images))
+        st.markdown(
+            f":material/warning: **That is for one image.** For a patient with {most_images} images, as there is one here, up to "
+            f"**{rounded_up(worst.guess_right, 3):g}**."
+        )
+
+
+def show_meaning_in_full(budget: BudgetShown, cohort: Cohort, most_images: int) -> None:
+    """The odds in sentences, by prior, and as a curve; closed, they cost nothing."""
+    place = st.expander(FULL_TITLE, key="meaning-open", on_change="rerun")
+    if not place.open:
+        return
+    with place:
+        images = most_images if budget.unit is PrivacyUnit.IMAGE else 1
+        odds, one_image = odds_of(budget.mechanism(images)), odds_of(budget.mechanism())
+        if images > 1:
+            st.markdown(f"Of the patient with most images ({images}); the guarantee itself is for one image.")
+        for sentence in odds_sentences(odds):
+            st.markdown(f"- {plain(sentence)}")
+        st.dataframe(_by_prior(odds), hide_index=True)
+        of_whom = f"a patient with {counted(images, 'image', 'images')}" if images > 1 else f"one {budget.unit.value}"
+        curves = [(f"for {of_whom}", odds.curve), *([("for one image", one_image.curve)] if images > 1 else [])]
+        figure = attack_curve_figure(curves, facts=[_guarantee(budget), "No attack on one model can lie above its curve."], canvas=canvas())
+        st.plotly_chart(figure, theme=None, key="figure-attack-curve", config=PLOTLY_SETTINGS)
+        st.download_button(
+            "Download the curve and the odds (CSV)",
+            bytes(plain_csv(_curve_table(budget, odds, images)), "utf-8"),
+            f"meaning-{cohort.name}-epsilon-{budget.target.epsilon:g}-{budget.unit.value}.csv",
+            "text/csv",
+            on_click="ignore",
+            key="download-meaning",
+        )
+        st.caption("For one model; several that are looked at together protect less, see the line on the guarantee above.")
+
+
+def _guarantee(budget: BudgetShown) -> str:
+    target = budget.target
+    return f"ε = {epsilon_text(target.epsilon)} at δ = {delta_text(target.delta)} for each {budget.unit.value}"
+
+
+def _by_prior(odds: AttackOdds) -> pd.DataFrame:
+    """For each prior: success with the model, and what being named means."""
+    named = {(p.prior, p.false_positives): p.at_most for p in odds.posterior}
+    rates = sorted({p.false_positives for p in odds.posterior}, reverse=True)
+    return pd.DataFrame(
+        [
+            {
+                "Chance without the model": chance(r.prior),
+                "With it at most, in 100": rounded_up(100 * r.at_most, 3),
+                **{
+                    f"Of those named, {chance(rate)} accused falsely: at most, in 100": rounded_up(100 * named[r.prior, rate], 3)
+                    for rate in rates
+                },
+            }
+            for r in odds.reconstruction
+        ]
+    )
+
+
+def _curve_table(budget: BudgetShown, odds: AttackOdds, images: int) -> pd.DataFrame:
+    """The curve's points, with the guarantee that they follow from."""
+    return pd.DataFrame(odds.curve, columns=["false_positives", "missed_at_least"]).assign(
+        epsilon=budget.target.epsilon,
+        delta=budget.target.delta,
+        unit=budget.unit.value,
+        images=images,
+        mu=odds.mu,
+        guess_right=odds.guess_right,
+    )
