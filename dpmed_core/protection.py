@@ -95,6 +95,15 @@ def measure_exposure(
     return found
 
 
+def check_measurements(installation: Installation, name: str) -> None:
+    """Check that what is kept of the protection of the patients of cohort `name` can be read; nothing of it is shown.
+
+    Raises:
+        CohortError: it cannot be read.
+    """
+    read_measurement(installation.cohorts.protection_dir(name), fingerprint=installation.cohorts.fingerprint(name))
+
+
 def stored_exposure(installation: Installation, cohort: Cohort) -> Measurement | None:
     """The last measurement of `cohort`; None where there is none, or it is of an earlier version of the recipe.
 

@@ -18,6 +18,7 @@ from dpmed_core.files import close_to_others, open_to_others
 from dpmed_core.installation import Installation
 from dpmed_core.phrases import counted
 from dpmed_core.privacy.ledger.check import check_ledger
+from dpmed_core.protection import check_measurements
 from dpmed_core.reporting.static_images import NO_BROWSER, browser
 from dpmed_core.runs.status import RunState, RunStatus
 from dpmed_core.settings import Settings
@@ -92,6 +93,13 @@ def look_at_cohorts(here: Installation) -> Iterator[Finding]:
 
     way_out = "Restore cohorts/{0} from a backup, or remove it with `cohort remove {0}` and import it again."
     yield from _each("cohort", here.cohorts.names(), look, way_out)
+
+
+def look_at_measurements(here: Installation) -> Iterator[Finding]:
+    """Every cohort of which something measured is kept that cannot be read."""
+    way_out = "Measure it again on the page Privacy, or remove cohorts/{0}/protection."
+    names = [name for name in here.cohorts.names() if here.cohorts.protection_dir(name).exists()]
+    yield from _each("measured cohort", names, lambda name: check_measurements(here, name), way_out)
 
 
 def look_at_starts(here: Installation) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ import json
 import random
 import shutil
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -11,6 +12,8 @@ from dpmed_core.cli import dpmed
 from dpmed_core.doctor.examine import examine
 from dpmed_core.files import open_to_others
 from dpmed_core.installation import Installation
+from dpmed_core.privacy.exposure.exposure_rows import ExposureRow
+from dpmed_core.privacy.exposure.measurement import FILE, Measurement, write_measurement
 from dpmed_core.settings import Settings, load_settings
 from tests.damage import ANY
 from tests.small_runs import cohort, installation, settings, spec, trainer
@@ -71,6 +74,18 @@ def test_one_bit_of_an_image_is_found(settings, asked):
     content[-1] ^= 1
     path.write_bytes(bytes(content))
     assert "not the ones that were imported" in wrong(settings)["cohort images"]
+
+
+@pytest.mark.parametrize("how", ["emptied", "truncated", "not UTF-8"])
+def test_a_damaged_measurement_is_named(settings, asked, installation, cohort, how):
+    row = ExposureRow(None, None, "patient", 3, 200, 0.9, 1.0, 0.8, 1.0, 0.5, 3, None, None, 0.5, 0)
+    measurement = Measurement("probe", 3, 0, 200, (row,), np.array([[0.9, 0.8, 1.0]]))
+    folder = installation.cohorts.protection_dir(cohort.name)
+    write_measurement(folder, measurement, fingerprint=cohort.fingerprint)
+    assert wrong(settings) == {}
+    ANY[how](folder / FILE, folder / FILE)
+    ((name, message),) = wrong(settings).items()
+    assert name == "measured cohort images" and FILE in message and "Measure it again." in message
 
 
 @pytest.mark.parametrize("file", ["weights.safetensors", "reduction.safetensors", "card.json", "digest"])

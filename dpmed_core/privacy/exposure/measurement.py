@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dpmed_core.errors import CohortError
 from dpmed_core.files import UnreadableFileError, check_fields
 from dpmed_core.privacy.exposure.exposure_rows import ExposureRow
 from dpmed_core.privacy.exposure.group_exposure import GroupExposure
-from dpmed_core.sealed_files import read_sealed, write_sealed
+from dpmed_core.privacy.kept import keep, kept
 
 Floats = NDArray[np.float64]
 FILE = "exposure.json"
@@ -63,7 +62,7 @@ def write_measurement(folder: Path, measurement: Measurement, *, fingerprint: st
         "rows": [row.to_fields() for row in measurement.rows],
         "aucs": measurement.aucs.round(DIGITS).tolist(),
     }
-    write_sealed(folder / FILE, fields, fingerprint)
+    keep(folder / FILE, fields, owner=fingerprint)
 
 
 def read_measurement(folder: Path, *, fingerprint: str) -> Measurement | None:
@@ -72,20 +71,16 @@ def read_measurement(folder: Path, *, fingerprint: str) -> Measurement | None:
     Raises:
         CohortError: what is there cannot be read, or was changed.
     """
-    try:
-        fields = read_sealed(folder / FILE, fingerprint)
-        split_seed = fields.pop("split_seed", None)
-        check_fields(fields, {"recipe": str, "recipe_version": int, "n_trainings": int, "rows": list, "aucs": list})
-        rows, aucs = tuple(_row(row) for row in fields["rows"]), np.array(fields["aucs"], dtype=float)
-        if aucs.shape != (len(rows), rows[0].n_patients):
-            raise UnreadableFileError("does not hold an AUC for each patient")
-        return Measurement(fields["recipe"], fields["recipe_version"], split_seed, fields["n_trainings"], rows, aucs)
-    except UnreadableFileError as error:
-        if error.is_missing:
-            return None
-        raise CohortError(f"What was measured of these patients' exposure cannot be read: {FILE} {error}. Measure it again.") from None
-    except (KeyError, TypeError, ValueError, IndexError):
-        raise CohortError(f"What was measured of these patients' exposure cannot be read ({FILE}): measure it again.") from None
+    return kept(folder / FILE, _measurement, owner=fingerprint)
+
+
+def _measurement(fields: dict[str, Any]) -> Measurement:
+    split_seed = fields.pop("split_seed", None)
+    check_fields(fields, {"recipe": str, "recipe_version": int, "n_trainings": int, "rows": list, "aucs": list})
+    rows, aucs = tuple(_row(row) for row in fields["rows"]), np.array(fields["aucs"], dtype=float)
+    if aucs.shape != (len(rows), rows[0].n_patients):
+        raise UnreadableFileError("does not hold an AUC for each patient")
+    return Measurement(fields["recipe"], fields["recipe_version"], split_seed, fields["n_trainings"], rows, aucs)
 
 
 def _row(fields: dict[str, Any]) -> ExposureRow:
