@@ -82,6 +82,8 @@ def test_a_damaged_measurement_is_named(settings, asked, installation, cohort, h
     measurement = Measurement("probe", 3, 0, 200, (row,), np.array([[0.9, 0.8, 1.0]]))
     folder = installation.cohorts.protection_dir(cohort.name)
     write_measurement(folder, measurement, fingerprint=cohort.fingerprint)
+    folder.chmod(0o700)
+    (folder / FILE).chmod(0o600)
     assert wrong(settings) == {}
     ANY[how](folder / FILE, folder / FILE)
     ((name, message),) = wrong(settings).items()
