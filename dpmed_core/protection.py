@@ -15,8 +15,8 @@ from dpmed_core.privacy.exposure.exposure_rows import Arm, exposure_rows
 from dpmed_core.privacy.exposure.measurement import Measurement, read_measurement, write_measurement
 from dpmed_core.privacy.exposure.patient_groups import Members, patient_groups
 from dpmed_core.privacy.exposure.permission import require_permission
-from dpmed_core.privacy.exposure.training_images import training_images
-from dpmed_core.runs.plan import plan_runs
+from dpmed_core.privacy.exposure.training_images import require_enough, training_images
+from dpmed_core.runs.plan import n_train_units, plan_runs
 from dpmed_core.training.encoders.features import public_features
 from dpmed_core.training.recipes.catalogue import PROBE
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit
@@ -63,6 +63,7 @@ def measure_exposure(
     arms: Sequence[Arm],
     *,
     n_trainings: int = FEWEST_TRAININGS,
+    is_permitted: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Measurement:
     """How exposed the training patients of `cohort` are at each of `arms`; kept with the cohort in place of an earlier measurement.
@@ -72,13 +73,14 @@ def measure_exposure(
         cohort: the data.
         arms: from `arms_of`.
         n_trainings: shadow trainings of each.
+        is_permitted: who asked had the permission: an engine that another process started need not have the same settings.
         progress: told how many of all trainings are done.
 
     Raises:
         SettingsError: the installation does not allow it for real patients.
         SpecError: there are too few training patients.
     """
-    require_permission(cohort, allowed=installation.settings.show_exposure)
+    require_permission(cohort, allowed=is_permitted or installation.settings.show_exposure)
     split = assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=installation.key)
     folders = {"features_dir": installation.cohorts.features_dir(cohort.name), "encoders_dir": installation.settings.encoders_dir}
     images = training_images(cohort, split, public_features(cohort, **folders))
@@ -109,9 +111,11 @@ def stored_exposure(installation: Installation, cohort: Cohort) -> Measurement |
 
     Raises:
         SettingsError: the installation does not allow it for real patients.
+        SpecError: there are too few training patients.
         CohortError: it cannot be read.
     """
     require_permission(cohort, allowed=installation.settings.show_exposure)
+    require_enough(n_train_units(cohort, key=installation.key, unit=PrivacyUnit.PATIENT))
     found = read_measurement(installation.cohorts.protection_dir(cohort.name), fingerprint=cohort.fingerprint)
     return found if found and (found.recipe, found.recipe_version) == (PROBE.name, PROBE.version) else None
 

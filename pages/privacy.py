@@ -4,7 +4,6 @@ import streamlit as st
 
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.foreign_text import plain
-from dpmed_core.privacy.exposure.measurement import Measurement
 from dpmed_core.training.spec import PrivacyUnit
 from widgets.budget import show_guarantee
 from widgets.choices import Choices, current_choices
@@ -13,7 +12,7 @@ from widgets.lookup import guarded
 from widgets.protection.budget_shown import choose_budget
 from widgets.protection.exposure import (
     HOUSE_ONLY,
-    measured,
+    exposed,
     offer_measurement,
     show_exposure_figure,
     show_exposure_tile,
@@ -31,21 +30,21 @@ def show_protection(cohort: Cohort, choices: Choices) -> None:
     if budget is None:
         return
     most_images = int(cohort.cases.groupby("patient_id").size().max()) if cohort.patients_known else 1
-    found = measured(cohort, choices)
+    known = exposed(cohort, choices)
     tiles = st.columns(2)
     with tiles[0].container(border=True, height="stretch"):
         show_meaning_tile(budget, most_images)
     with tiles[1].container(border=True, height="stretch"):
-        show_exposure_tile(found, budget)
-        offer_measurement(cohort, found, budget, choices)
+        show_exposure_tile(known, budget)
+        offer_measurement(cohort, known, budget)
     if budget.run_ids:
         show_guarantee(list(budget.run_ids))
-    if isinstance(found, Measurement):
-        show_exposure_figure(found, budget, cohort)
+    if known.found is not None:
+        show_exposure_figure(known.found, budget, cohort)
         st.caption(HOUSE_ONLY)
-        show_group_exposure(found, budget)
-        show_most_exposed(found, budget, cohort)
-        offer_release(found, cohort)
+        show_group_exposure(known, budget)
+        show_most_exposed(known.found, budget, cohort)
+        offer_release(known.found, cohort)
     show_meaning_in_full(budget, cohort, most_images)
     show_total(cohort)
 

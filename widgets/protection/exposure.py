@@ -1,19 +1,21 @@
 """How exposed the training patients are: the tile, the figure, the groups, and the patients themselves, for the house alone."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from dpmed_core.cohort.display_names import attribute_title, subgroup_title
 from dpmed_core.cohort.schema import Cohort, Part
-from dpmed_core.errors import DpmedError, SettingsError
+from dpmed_core.errors import CohortError, SettingsError, SpecError
 from dpmed_core.foreign_text import plain
 from dpmed_core.inference.requests import Exposure
 from dpmed_core.phrases import counted, delta_text, epsilon_text
 from dpmed_core.privacy.exposure.exposure_rows import ExposureRow
 from dpmed_core.privacy.exposure.group_exposure import WITHHELD
 from dpmed_core.privacy.exposure.measurement import Measurement
-from dpmed_core.privacy.exposure.permission import SETTING
+from dpmed_core.privacy.exposure.permission import SETTING, require_permission
 from dpmed_core.privacy.exposure.sentences import group_sentence
 from dpmed_core.protection import FEWEST_TRAININGS, stored_exposure
 from dpmed_core.reporting.figures.exposure import ExposureLine, exposure_figure
@@ -37,47 +39,71 @@ HOUSE_ONLY = (
 )
 
 
-def measured(cohort: Cohort, choices: Choices) -> Measurement | str:
+@dataclass(frozen=True)
+class Exposed:
+    """What is known of the exposure of a cohort's training patients.
+
+    Attributes:
+        found: the measurement; None where there is none to show.
+        why_not: the reason, for the reader.
+        can_be_measured: whether it may be measured, again or for the first time.
+    """
+
+    found: Measurement | None
+    why_not: str = ""
+    can_be_measured: bool = True
+
+    def row(self, budget: BudgetShown) -> ExposureRow | None:
+        """What was measured at the chosen budget."""
+        return None if self.found is None else self.found.row(budget.unit.value, budget.target.epsilon, budget.target.delta)
+
+
+def exposed(cohort: Cohort, choices: Choices) -> Exposed:
     """What was measured of the cohort's patients, or why there is nothing to show."""
     if choices.recipe != PROBE.name or choices.start:
-        return (
+        return Exposed(
+            None,
             f"Exposure is measured for recipe {PROBE.name} from scratch: it takes hundreds of trainings, too many for networks, and public "
-            "starts are not measured yet."
+            "starts are not measured yet.",
+            can_be_measured=False,
         )
     try:
         found = stored_exposure(installation(), cohort)
     except SettingsError:
-        return f"Exposure is off for cohorts of real patients. Whoever answers for their privacy can set {SETTING}=1."
-    except DpmedError as error:
-        return str(error)
-    return found or "Not measured yet."
+        why_not = f"Exposure is off for cohorts of real patients. Whoever answers for their privacy can set {SETTING}=1."
+        return Exposed(None, why_not, can_be_measured=False)
+    except SpecError as error:
+        return Exposed(None, str(error), can_be_measured=False)
+    except CohortError as error:
+        return Exposed(None, str(error))
+    return Exposed(found, "" if found else "Not measured yet.")
 
 
-def show_exposure_tile(found: Measurement | str, budget: BudgetShown) -> None:
+def show_exposure_tile(exposed: Exposed, budget: BudgetShown) -> None:
     """The tile: the attack on the most exposed patient at the chosen budget, beside the bound and training without privacy."""
     st.markdown("Measured: the most exposed patient")
-    row = None if isinstance(found, str) else _row(found, budget)
-    if row is None or isinstance(found, str):
+    row = exposed.row(budget)
+    if row is None or exposed.found is None:
         st.markdown("### –")
-        st.markdown(plain(found if isinstance(found, str) else f"Not measured at ε = {epsilon_text(budget.target.epsilon)} yet."))
+        st.markdown(plain(exposed.why_not or f"Not measured at ε = {epsilon_text(budget.target.epsilon)} yet."))
         return
     st.markdown(f"### {row.worst_auc:.2f}")
     bound = f"; proven bound {row.bound:.2f} for one {row.unit}" if row.bound is not None else ""
     st.markdown(f"AUC of an attack on who took part, {row.worst_low:.2f} to {row.worst_high:.2f}{bound}; 0.5 is a coin")
-    if (without := found.row(row.unit, None, None)) is not None:
+    if (without := exposed.found.row(row.unit, None, None)) is not None:
         share = round(100 * without.share_nearly_certain)
         st.markdown(f"without privacy **{without.worst_auc:.2f}**, and {share} % of patients at 0.9 or more")
 
 
-def offer_measurement(cohort: Cohort, found: Measurement | str, budget: BudgetShown, choices: Choices) -> None:
+def offer_measurement(cohort: Cohort, exposed: Exposed, budget: BudgetShown) -> None:
     """A button that has the exposure at all trained budgets measured in the background, where something is missing and it is allowed."""
     show_failure(KEY)
     if is_waiting(KEY):
         wait(KEY, what="Shadow trainings", take=lambda _: None)
         return
     targets = budget.trained or (budget.target,)
-    complete = isinstance(found, Measurement) and all(found.row(budget.unit.value, t.epsilon, t.delta) for t in targets)
-    if complete or choices.recipe != PROBE.name or choices.start or not (cohort.synthetic or installation().settings.show_exposure):
+    known = exposed.found
+    if not exposed.can_be_measured or (known and all(known.row(budget.unit.value, t.epsilon, t.delta) for t in targets)):
         return
     n_rows = (1 + len(targets)) * (2 if cohort.patients_known else 1)
     st.markdown(
@@ -85,6 +111,7 @@ def offer_measurement(cohort: Cohort, found: Measurement | str, budget: BudgetSh
         "them is kept. They are use without privacy inside the house, and the ledger says so."
     )
     if st.button("Measure exposure", icon=":material/person_search:"):
+        require_permission(cohort, allowed=installation().settings.show_exposure)
         ask(Exposure(cohort.name, tuple(t.epsilon for t in targets), budget.target.delta), key=KEY, limit_seconds=LIMIT_SECONDS)
         st.rerun()
 
@@ -124,10 +151,9 @@ def _line(found: Measurement, at: int, budget: BudgetShown) -> ExposureLine:
     return ExposureLine(f"ε = {epsilon_text(row.epsilon)}, {row.unit}", arm, found.aucs[at], bound, chosen)
 
 
-def show_group_exposure(found: Measurement, budget: BudgetShown) -> None:
+def show_group_exposure(exposed: Exposed, budget: BudgetShown) -> None:
     """Whether groups are more exposed than the others at the chosen budget: a sentence and the table."""
-    row = _row(found, budget)
-    if row is None:
+    if (row := exposed.row(budget)) is None:
         return
     st.markdown(f"**Is a group more exposed than the others?** {plain(group_sentence(row))}")
     place = st.expander(f"Exposure of {counted(len(row.groups), 'group', 'groups')}", key="group-exposure-open", on_change="rerun")
@@ -182,10 +208,6 @@ def show_most_exposed(found: Measurement, budget: BudgetShown, cohort: Cohort) -
     with place:
         st.dataframe(table.style.format(precision=2), hide_index=True)
         st.caption(f"{HOUSE_ONLY} The largest of many estimates is too large by chance: compare it with the limits in the tile.")
-
-
-def _row(found: Measurement, budget: BudgetShown) -> ExposureRow | None:
-    return found.row(budget.unit.value, budget.target.epsilon, budget.target.delta)
 
 
 def _interval(value: float | None, low: float | None, high: float | None, *, sign: str = "") -> str:

@@ -38,6 +38,19 @@ class TrainingImages:
         return int(self.labels.shape[1])
 
 
+def require_enough(n_patients: int) -> None:
+    """Refuse to measure the exposure of a training part of so few patients.
+
+    Raises:
+        SpecError: there are fewer than `FEWEST_PATIENTS`.
+    """
+    if n_patients < FEWEST_PATIENTS:
+        there = counted(n_patients, "patient", "patients")
+        raise SpecError(
+            f"The training part has {there}, too few to say how exposed they are without naming them: {FEWEST_PATIENTS} or more are needed."
+        )
+
+
 def training_images(cohort: Cohort, split: Split, features: NDArray[np.float32]) -> TrainingImages:
     """The images of the training patients of `cohort`, with patients numbered in the order of their identifiers.
 
@@ -52,9 +65,5 @@ def training_images(cohort: Cohort, split: Split, features: NDArray[np.float32])
     rows = split.rows(Part.TRAIN)
     _, patients = np.unique(cohort.cases["patient_id"].to_numpy()[rows].astype(str), return_inverse=True)
     images = TrainingImages(np.asarray(features)[rows], cohort.labels[rows], patients)
-    if not len(rows) or images.n_patients < FEWEST_PATIENTS:
-        there = counted(images.n_patients if len(rows) else 0, "patient", "patients")
-        raise SpecError(
-            f"The training part has {there}, too few to say how exposed they are without naming them: {FEWEST_PATIENTS} or more are needed."
-        )
+    require_enough(images.n_patients if len(rows) else 0)
     return images
