@@ -175,7 +175,7 @@ def _column_form(facts: TableFacts, guess: ColumnMap, modality: Modality) -> tup
         )
         findings = st.multiselect("Findings to predict", facts.labels, [n for n in guess.findings if n in facts.labels])
         comorbidities = st.multiselect("Co-morbidities to compare by", facts.labels, [n for n in guess.comorbidities if n in facts.labels])
-        first, second, third = st.columns(3)
+        first, second, third, fourth = st.columns(4)
         age = one(first, "Age", guess.age, "In years. If there is none, it is taken from DICOM headers.")
         sex = one(second, "Sex", guess.sex, "F, M or other. If there is none, it is taken from DICOM headers.")
         parts = ", ".join(part.value for part in Part)
@@ -185,9 +185,15 @@ def _column_form(facts: TableFacts, guess: ColumnMap, modality: Modality) -> tup
             guess.split,
             f"Your own split into {parts}. If there is none, patients are assigned to the parts by a keyed hash.",
         )
+        order = one(
+            fourth,
+            "Study order",
+            guess.study_order,
+            "A number or a date that puts a patient's studies into their order. Only the order is stored, never a date.",
+        )
         uncertain = _uncertain(facts)
         sent = st.form_submit_button("Preview", type="primary", icon=":material/visibility:")
-    return (ColumnMap(image, patient, age, sex, split, tuple(findings), tuple(comorbidities), uncertain), kind) if sent else None
+    return (ColumnMap(image, patient, age, sex, split, tuple(findings), tuple(comorbidities), uncertain, order), kind) if sent else None
 
 
 def _uncertain(facts: TableFacts) -> Uncertain | None:

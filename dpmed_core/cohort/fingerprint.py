@@ -3,19 +3,23 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from dpmed_core.cohort.image_blocks import read_images
-from dpmed_core.cohort.schema import CASE_COLUMNS
+from dpmed_core.cohort.schema import CASE_COLUMNS, STUDY_ORDER
 from dpmed_core.keyed_hash import keyed_hex
 
 BLOCK_BYTES = 1 << 22
 HASHING_THREADS = 2
 
 
-def fingerprint_of(facts: dict[str, object], cases: pd.DataFrame, images: Path, *, key: bytes) -> str:
-    """The keyed hash of a cohort's facts, its table and its pixels.
+def fingerprint_of(facts: dict[str, Any], cases: pd.DataFrame, images: Path, *, key: bytes) -> str:
+    """The keyed hash of a cohort's facts, its table and its pixels, but not of the order of its studies.
+
+    No training depends on that order: a cohort that is imported again with it keeps the models that were trained on it, and what they
+    spent.
 
     Args:
         facts: content of `cohort.json`.
@@ -24,7 +28,10 @@ def fingerprint_of(facts: dict[str, object], cases: pd.DataFrame, images: Path, 
         key: the installation's secret.
     """
     # Columns in a fixed order and numbers with fixed digits: the same data must give the same text.
-    columns = [*CASE_COLUMNS, *sorted(set(cases.columns) - set(CASE_COLUMNS))]
+    labels = set(cases.columns) - {*CASE_COLUMNS}
+    if STUDY_ORDER not in (*facts["findings"], *facts["comorbidities"]):  # as an earlier version may have called a finding
+        labels -= {STUDY_ORDER}
+    columns = [*CASE_COLUMNS, *sorted(labels)]
     table = cases[columns].to_csv(index=False, float_format="%.6g", na_rep="")
     with ThreadPoolExecutor(HASHING_THREADS) as pool:  # hashing releases the interpreter's lock
         hashes = [

@@ -20,7 +20,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from dpmed_core.cohort.schema import AGE_BANDS, CASE_COLUMNS
+from dpmed_core.cohort.schema import AGE_BANDS, CASE_COLUMNS, STUDY_ORDER
 from dpmed_core.errors import CohortError
 from dpmed_core.imaging.modality import Sex
 
@@ -70,7 +70,7 @@ def subgroups(cases: pd.DataFrame, attribute: str) -> pd.Series:
 
 def _is_column(cases: pd.DataFrame, name: str) -> bool:
     """Whether `name` is a column by which cases can be grouped."""
-    return name in cases.columns and (name in ATTRIBUTES or name not in CASE_COLUMNS)
+    return name in cases.columns and (name in ATTRIBUTES or name not in (*CASE_COLUMNS, STUDY_ORDER))
 
 
 def _bands(age: pd.Series, cuts: str) -> Sequence[tuple[float, float]]:

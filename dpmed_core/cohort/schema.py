@@ -34,6 +34,8 @@ CHANGED_IMAGES = (
     "the cohort with `cohort remove {name}` and import it again. Its runs and the record of what they spent are not touched by this."
 )
 CASE_COLUMNS = ("case_id", "patient_id", "age", "sex", "split")
+STUDY_ORDER = "study_order"
+"""Column of the rank of an image's study among its patient's, where that is known of any image; whole numbers, and never a date."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,11 +51,11 @@ class Cohort:
         cases: one row per image, sorted by patient_id then case_id, with the columns of `CASE_COLUMNS`
             (age in years, NaN = unknown; sex a `Sex` value; split a `Part` value or None if the
             source has none), then one float column per finding and co-morbidity
-            (1 = present, 0 = absent, NaN = unknown).
+            (1 = present, 0 = absent, NaN = unknown); and `STUDY_ORDER` where the source says anything of it (see `study_order`).
         images: read-only and memory-mapped; row i is case i. Radiographs: uint8 `[n_cases, height, width]`. CT: Hounsfield units, int16
             `[n_cases, slices, rows, columns]`, slices from feet to head, rows from front to back, columns from the patient's right to left.
-        fingerprint: keyed hash of everything above except the name; within one installation, equal data gives an equal fingerprint,
-            whatever the order of the files.
+        fingerprint: keyed hash of everything above except the name and the order of studies, on which no training depends; within one
+            installation, equal data gives an equal fingerprint, whatever the order of the files.
         patients_known: False if the source does not say which images are one patient's; each image then
             counts as a patient of its own, and the privacy guarantee can only have the unit "image".
         blocking: results of the validation that prevent training, in sentences; not part of the fingerprint.
@@ -94,6 +96,14 @@ class Cohort:
     def labels(self) -> NDArray[np.float32]:
         """Labels `[n_cases, n_findings]`: 1 = present, 0 = absent, NaN = unknown."""
         return np.asarray(self.cases[list(self.findings)], dtype=np.float32)
+
+    @property
+    def study_order(self) -> NDArray[np.float64] | None:
+        """The rank of each case's study among its patient's, 1 for the first, NaN = unknown, `[n_cases]`; None where none is known."""
+        # An earlier version may have stored a finding of that name.
+        if STUDY_ORDER not in self.cases or STUDY_ORDER in (*self.findings, *self.comorbidities):
+            return None
+        return self.cases[STUDY_ORDER].to_numpy(dtype=np.float64, na_value=np.nan)
 
     @property
     def has_own_split(self) -> bool:

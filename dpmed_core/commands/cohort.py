@@ -58,6 +58,7 @@ class SourceOptions(TypedDict):
     published_split: bool
     one_writing: bool
     views: str
+    study_order: str | None
 
 
 def source_options(command: Callable[..., int | None]) -> Callable[..., int | None]:
@@ -73,6 +74,7 @@ def source_options(command: Callable[..., int | None]) -> Callable[..., int | No
         click.option("--unmentioned-unknown", is_flag=True, help="Findings that a report does not mention are unknown, not absent."),
         click.option("--published-split", is_flag=True, help="Keep the publication's training and test parts."),
         click.option("--one-writing", is_flag=True, help="Patients whose identifiers differ only in writing are one patient."),
+        click.option("--study-order", help="Column of numbers or dates that order a patient's studies; default: study_order, if there."),
         click.option("--views", type=click.Choice([v.value for v in Views]), default=Views.FRONTAL.value, show_default=True),
     )
     for option in reversed(options):
@@ -164,6 +166,7 @@ def _import_request(path: Path, said: SourceOptions) -> ImportRequest:
         unmentioned_unknown=said["unmentioned_unknown"],
         published_split=said["published_split"],
         views=Views(said["views"]),
+        study_order=said["study_order"],
     )
 
 

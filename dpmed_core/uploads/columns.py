@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from dpmed_core.cohort.sources.cells import is_blank, is_uncertain, label_of, part_of, sex_of
+from dpmed_core.cohort.schema import STUDY_ORDER
+from dpmed_core.cohort.sources.cells import is_blank, is_uncertain, label_of, order_of, part_of, sex_of
 from dpmed_core.cohort.sources.rows import PATIENTS_UNKNOWN, Source
 from dpmed_core.cohort.sources.tables import Table, TableRows, plain_name, sampled
 from dpmed_core.cohort.sources.values import Uncertain
@@ -38,6 +39,7 @@ NAMES = {
     "patient": ("patientid", "patient", "subjectid", "subject", "pid", "mrn", "personid", "caseid"),
     "age": ("age", "patientage", "ageyears", "ageatstudy", "ageinyears", "alter"),
     "sex": ("sex", "gender", "patientsex", "patientgender", "geschlecht"),
+    "study_order": ("studyorder", "studydate", "followup", "followupnumber", "examdate", "studynumber"),
     "split": ("split", "set", "part", "partition", "subset", "dataset"),
 }
 """Names of columns, lower case and without punctuation, by what they usually mean, the most likely first."""
@@ -61,6 +63,7 @@ class ColumnMap:
         findings: to predict.
         comorbidities: that describe the patient.
         uncertain: what uncertain labels (-1) become; None if they are problems of their rows.
+        study_order: number or date that puts a patient's studies into their order; None if the table has none.
     """
 
     image: str | None
@@ -71,6 +74,7 @@ class ColumnMap:
     findings: tuple[str, ...] = ()
     comorbidities: tuple[str, ...] = ()
     uncertain: Uncertain | None = None
+    study_order: str | None = None
 
     def to_fields(self) -> dict[str, object]:
         """The map as plain values for JSON."""
@@ -118,6 +122,8 @@ def table_facts(path: Path) -> TableFacts:
     # "set" or "part" may mean anything, so the values must be those of a split; likewise for the sex.
     chosen["split"] = chosen["split"] if chosen["split"] and _holds(sample[chosen["split"]], part_of) else None
     chosen["sex"] = chosen["sex"] if chosen["sex"] and _holds(sample[chosen["sex"]], lambda text: sex_of(text)[1] == "") else None
+    order = chosen["study_order"]
+    chosen["study_order"] = order if order and _holds(sample[order], lambda text: order_of(text)[1] == "") else None
     free = [name for name in labels if name not in chosen.values()]
     comorbidities = tuple(name for name in free if plain_name(name) in COMORBIDITIES)
     guess = ColumnMap(**chosen, findings=tuple(name for name in free if name not in comorbidities), comorbidities=comorbidities)
@@ -148,7 +154,8 @@ def mapped_source(table_path: Path, columns: ColumnMap, *, root: Path) -> Source
         CohortError: the table cannot be read.
         UploadError: a column is missing or has two meanings.
     """
-    used = [columns.image, columns.patient, columns.age, columns.sex, columns.split, *columns.findings, *columns.comorbidities]
+    described = {"age": columns.age, "sex": columns.sex, "split": columns.split, STUDY_ORDER: columns.study_order}
+    used = [columns.image, columns.patient, *described.values(), *columns.findings, *columns.comorbidities]
     named = [name for name in used if name is not None]
     file = Table.open(table_path)
     _refuse_unusable(named, file.columns, columns)
@@ -156,9 +163,7 @@ def mapped_source(table_path: Path, columns: ColumnMap, *, root: Path) -> Source
     mapped = {"image": relative_paths(table[columns.image].str.strip(), root=root, table_folder=table_path.parent)}
     # Without a column of patients, the row number makes each image a patient of its own.
     mapped["patient_id"] = table[columns.patient] if columns.patient else table.index.to_series().astype(str)
-    for role, name in (("age", columns.age), ("sex", columns.sex), ("split", columns.split)):
-        if name:
-            mapped[role] = table[name]
+    mapped |= {role: table[name] for role, name in described.items() if name}
     mapped |= {name: table[name] for name in (*columns.findings, *columns.comorbidities)}
     labels = (*columns.findings, *columns.comorbidities)
     notes = () if columns.patient else (PATIENTS_UNKNOWN,)

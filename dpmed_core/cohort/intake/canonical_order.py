@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dpmed_core.cohort.intake.journal import SEXES, Journal
 from dpmed_core.cohort.intake.row_table import RowTable
-from dpmed_core.cohort.schema import CASE_COLUMNS
+from dpmed_core.cohort.schema import CASE_COLUMNS, STUDY_ORDER
 from dpmed_core.imaging.modality import Sex
 from dpmed_core.keyed_hash import keyed_hex
 
@@ -38,6 +38,8 @@ def arrange(row_table: RowTable, journal: Journal, *, key: bytes) -> tuple[pd.Da
             "split": [None if (part := row_table.parts[i]) is None else part.value for i in indices],
             **{name: labels[:, column] for column, name in enumerate(row_table.columns)},
             "digest": [journal.digests[i].tobytes().hex() for i in indices],
+            # Last, so that of identical images only those of identical rows are put into its order: case_ids are those of earlier versions.
+            STUDY_ORDER: np.frombuffer(row_table.orders)[indices],
         }
     )
     # Identical images of one patient are numbered by the content of their rows, not by the order of files: the fingerprint must not
@@ -50,8 +52,10 @@ def arrange(row_table: RowTable, journal: Journal, *, key: bytes) -> tuple[pd.Da
     ]
     # As plain objects: in pandas' own type of strings, None would become NaN.
     cases["split"] = cases["split"].astype(object)
+    cases[STUDY_ORDER] = _ranks(cases)
+    of_order = [STUDY_ORDER] if cases[STUDY_ORDER].notna().any() else []
     ordered = cases.sort_values(["patient_id", "case_id"])
-    return ordered[[*CASE_COLUMNS, *row_table.columns]].reset_index(drop=True), indices[ordered.index.to_numpy()]
+    return ordered[[*CASE_COLUMNS, *row_table.columns, *of_order]].reset_index(drop=True), indices[ordered.index.to_numpy()]
 
 
 def store_pixels(journal: Journal, stored: Path, indices: NDArray[np.intp]) -> None:
@@ -64,6 +68,11 @@ def store_pixels(journal: Journal, stored: Path, indices: NDArray[np.intp]) -> N
             file.write(os.pread(slots.fileno(), form.n_bytes, int(index) * form.n_bytes))
         file.flush()
         os.fsync(file.fileno())
+
+
+def _ranks(cases: pd.DataFrame) -> "pd.Series[int]":
+    """The rank of each image's study among its patient's, 1 for the first; images of one time are of one study. Of dates, ranks remain."""
+    return cases.groupby("patient_id")[STUDY_ORDER].rank(method="dense").astype("Int32")
 
 
 def _age(given: float, header: float) -> float:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dpmed_core.cohort.identifiers import person_of_identifier
 from dpmed_core.cohort.report import Problem
-from dpmed_core.cohort.schema import CASE_COLUMNS, Part
+from dpmed_core.cohort.schema import CASE_COLUMNS, STUDY_ORDER, Part
 from dpmed_core.cohort.sources.rows import Source, SourceRow
 from dpmed_core.errors import CohortError
 from dpmed_core.imaging.locations import HeldLocation, ImageLocation
@@ -18,7 +18,7 @@ from dpmed_core.imaging.modality import Sex
 from dpmed_core.keyed_hash import keyed_digest, keyed_hex
 from dpmed_core.phrases import counted
 
-RESERVED = (*CASE_COLUMNS, "digest", "part", "image")
+RESERVED = (*CASE_COLUMNS, STUDY_ORDER, "digest", "part", "image")
 """Names of columns that tables of cases have besides findings and co-morbidities."""
 
 
@@ -35,6 +35,7 @@ class RowTable:
         sexes: UNKNOWN to take it from the image's header.
         parts: None if the source has no split.
         values: labels, row after row, in the order of `columns`.
+        orders: numbers that grow with the time of a patient's studies; NaN if it is unknown.
     """
 
     columns: tuple[str, ...]
@@ -45,6 +46,7 @@ class RowTable:
     sexes: list[Sex] = field(default_factory=list)
     parts: list[Part | None] = field(default_factory=list)
     values: "array[float]" = field(default_factory=lambda: array("f"))
+    orders: "array[float]" = field(default_factory=lambda: array("d"), repr=False)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -64,6 +66,7 @@ class RowTable:
         self.sexes.append(row.sex)
         self.parts.append(row.part)
         self.values.extend(row.values[name] for name in self.columns)
+        self.orders.append(np.nan if row.order is None else row.order)
 
     def only(self, indices: Sequence[int]) -> "RowTable":
         """A table of the rows at `indices`."""
@@ -77,6 +80,7 @@ class RowTable:
             sexes=[self.sexes[i] for i in indices],
             parts=[self.parts[i] for i in indices],
             values=array("f", labels.tobytes()),
+            orders=array("d", (self.orders[i] for i in indices)),
         )
 
     def digest(self, key: bytes, *options: str) -> str:
@@ -87,6 +91,8 @@ class RowTable:
         yield self.rows.tobytes()
         yield self.ages.tobytes()
         yield self.values.tobytes()
+        if not np.isnan(self.orders).all():  # where nothing is known, an import that an earlier version began goes on
+            yield self.orders.tobytes()
         yield "|".join(self.patients)
         yield "|".join(self.sexes)
         yield "|".join(part or "" for part in self.parts)

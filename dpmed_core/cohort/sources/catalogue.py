@@ -69,6 +69,7 @@ def _read_manifest(request: ImportRequest) -> Source:
         findings=request.findings,
         comorbidities=request.comorbidities,
         uncertain=request.uncertain,
+        study_order=request.study_order,
     )
 
 
@@ -81,10 +82,16 @@ MIMIC_OBEYS = ("findings", "images", "labels", "uncertain", "unmentioned_unknown
 ALWAYS = ("path", "modality")
 ADAPTERS: dict[str, Adapter] = {
     MANIFEST: Adapter(
-        "A table of your own", "a table with one row per image", _read_manifest, ("findings", "comorbidities", "images", "uncertain")
+        "A table of your own",
+        "a table with one row per image",
+        _read_manifest,
+        ("findings", "comorbidities", "images", "uncertain", "study_order"),
     ),
     "dicom": Adapter(
-        "A folder of DICOM files", "the folder", read_dicom_folder, ("findings", "comorbidities", "labels", "match", "uncertain")
+        "A folder of DICOM files",
+        "the folder",
+        read_dicom_folder,
+        ("findings", "comorbidities", "labels", "match", "uncertain", "study_order"),
     ),
     "nih-chestxray14": Adapter(
         "NIH ChestX-ray14", "the folder that holds Data_Entry_2017_v2020.csv", read_nih, ("findings", "images", "published_split")

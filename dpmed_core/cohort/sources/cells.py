@@ -1,7 +1,8 @@
-"""What people write in the cells of a table of images: blanks, labels, sexes, parts of a split and ages."""
+"""What people write in the cells of a table of images: blanks, labels, sexes, parts of a split, ages and the order of studies."""
 
 import math
 import re
+from datetime import UTC, datetime
 from functools import lru_cache
 
 from dpmed_core.cohort.schema import Part
@@ -30,10 +31,13 @@ PARTS = {
     **dict.fromkeys(("test", "testing", "holdout", "hold-out", "held-out"), Part.TEST),
 }
 NUMBER = re.compile(r"[+-]?\d+(?:[.,]0*)?")
+DECIMAL = re.compile(r"[+-]?\d{1,15}(?:[.,]\d*)?")
+YEAR_FIRST = re.compile(r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})(?!\d)")
 DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}.*|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}.*")
 
 AGE_AT_LEAST, AGE_IS_A_DATE, AGE_UNREADABLE = "ages_at_least", "ages_are_dates", "ages_not_read"
 SEX_UNREADABLE = "sexes_not_read"
+ORDER_UNREADABLE = "study_orders_not_read"
 """Names of remarks about a cell that was not read as it stands; see `remarks.ROW_REMARKS`."""
 
 CACHED = 1 << 14
@@ -114,3 +118,28 @@ def age_of(text: str) -> tuple[float | None, str]:
     if (age := parse_least_age(text)) is not None:
         return age, AGE_AT_LEAST
     return None, AGE_IS_A_DATE if DATE.fullmatch(text) else AGE_UNREADABLE
+
+
+@lru_cache(CACHED)
+def order_of(text: str) -> tuple[float | None, str]:
+    """A number that grows with time, None if it is unknown, and the name of a remark about the cell; empty if there is none.
+
+    A number is taken as it is, a date as the number YYYYMMDD with the part of the day that is past, so that 20190304 and 2019-03-04 are the
+    same. Years come first: 03/04/2019 is a day in March to some and in April to others, and is not read.
+
+    >>> order_of("3"), order_of("2019-03-04"), order_of("2019/3/4 12:00"), order_of("20190304T120000")
+    ((3.0, ''), (20190304.0, ''), (20190304.5, ''), (20190304.5, ''))
+    >>> order_of("03/04/2019"), order_of("NA")
+    ((None, 'study_orders_not_read'), (None, ''))
+    """
+    if is_blank(text):
+        return None, ""
+    if DECIMAL.fullmatch(text):
+        return float(text.replace(",", ".")), ""
+    try:
+        moment = datetime.fromisoformat(YEAR_FIRST.sub(lambda date: f"{date[1]}-{int(date[3]):02}-{int(date[4]):02}", text, count=1))
+    except ValueError:
+        return None, ORDER_UNREADABLE
+    moment = moment.astimezone(UTC) if moment.tzinfo else moment
+    seconds = 3600 * moment.hour + 60 * moment.minute + moment.second + moment.microsecond / 1e6
+    return 10_000 * moment.year + 100 * moment.month + moment.day + seconds / 86_400, ""

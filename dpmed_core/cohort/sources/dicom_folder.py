@@ -1,10 +1,12 @@
 """A folder of DICOM files as exported by a PACS, with labels from a separate table; see docs/sources/dicom-folder.md."""
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from dpmed_core.cohort.schema import STUDY_ORDER
 from dpmed_core.cohort.sources.dicom_series import ATTRIBUTES, IS_SLICE, SERIES, SeriesRows, by_series, series_facts
 from dpmed_core.cohort.sources.files import files_below
 from dpmed_core.cohort.sources.request import ImportRequest, Match
@@ -25,7 +27,10 @@ MATCHING: dict[Match, tuple[str, ...]] = {
     Match.SERIES: ("series_instance_uid", "seriesinstanceuid", "series_uid"),
 }
 """Names, in any case, of the column of labels that joins; the first one is shown in messages."""
-FROM_LABELS = ("patient_id", "age", "sex", "split")
+TIMES = ("StudyDate", "StudyTime")
+"""Attributes that put a patient's studies into their order; of that only ranks are stored."""
+FROM_LABELS = ("patient_id", "age", "sex", "split", STUDY_ORDER)
+DICOM_TIME = re.compile(r"\d{4}(?:\d{2}(?:\.\d{1,6})?)?")
 START_BYTES = 132
 DIRECTORY = "DICOMDIR"
 
@@ -33,7 +38,8 @@ DIRECTORY = "DICOMDIR"
 def read_dicom_folder(request: ImportRequest) -> Source:
     """The DICOM files below `request.path`, numbered from 1 in the order of their paths, each with its row of `request.labels`.
 
-    The table of labels may also have patient_id, age, sex and split; otherwise patient, age and sex are taken from the header.
+    The table of labels may also have patient_id, age, sex, split and study_order; otherwise patient, age, sex and the order of studies are
+    taken from the header.
     Without a table the cohort has no findings: it can be viewed, but models cannot be trained on it.
 
     Raises:
@@ -82,7 +88,7 @@ def _labelled(files: pd.DataFrame, request: ImportRequest, n_others: int) -> tup
     if request.labels is None:
         if request.findings or request.comorbidities:
             raise CohortError("Findings were named without a table that holds them: name the table with --labels.")
-        return files[["image", "patient_id"]], (), [*notes, NO_LABELS]
+        return files[["image", "patient_id", STUDY_ORDER]], (), [*notes, NO_LABELS]
     columns = (*request.findings, *request.comorbidities)
     table, unused = _with_labels(files, request, columns)
     if unused:
@@ -118,18 +124,29 @@ def _is_dicom(path: Path) -> bool:
 
 
 def _identity(path: Path) -> dict[str, str]:
-    """Patient, SOP instance, accession and series of the file at `path`; blank if it is damaged, which reading its pixels will report."""
+    """Patient, time, SOP instance, accession and series of the file at `path`; blank if damaged, as reading its pixels will report."""
     try:
-        header = read_header(path, attributes=(*IDENTITY, *ATTRIBUTES), pixels=False)
+        header = read_header(path, attributes=(*IDENTITY, *TIMES, *ATTRIBUTES), pixels=False)
     except ImageError:
-        return {"patient_id": "", Match.SOP.value: "", Match.ACCESSION.value: "", SERIES: "", IS_SLICE: ""}
+        return {"patient_id": "", STUDY_ORDER: "", Match.SOP.value: "", Match.ACCESSION.value: "", SERIES: "", IS_SLICE: ""}
     patient, issuer = header.text("PatientID"), header.text("IssuerOfPatientID")
     return {
         "patient_id": f"{issuer}|{patient}" if issuer and patient else patient,
+        STUDY_ORDER: study_moment(*map(header.text, TIMES)),
         Match.SOP.value: header.text("SOPInstanceUID"),
         Match.ACCESSION.value: header.text("AccessionNumber"),
         **series_facts(header),
     }
+
+
+def study_moment(date: str, time: str) -> str:
+    """Date and time of a study as a cell of the manifest; the date alone where there is no time, and blank where there is no date.
+
+    >>> study_moment("19000214", "101500.5"), study_moment("1900.02.14", "10:15:00"), study_moment("", "1015")
+    ('19000214T101500.5', '19000214', '')
+    """
+    date = date.replace(".", "")
+    return f"{date}T{time}" if DICOM_TIME.fullmatch(time) and date else date
 
 
 def _with_labels(files: pd.DataFrame, request: ImportRequest, columns: Sequence[str]) -> tuple[pd.DataFrame, int]:
@@ -144,13 +161,15 @@ def _with_labels(files: pd.DataFrame, request: ImportRequest, columns: Sequence[
         raise CohortError("No finding to predict was named: name at least one column of the labels with --findings.")
     table = Table.open(request.labels, called="table of labels")
     match, column = _joining(table.columns, request)
-    extra = [name for name in FROM_LABELS if name in table.columns]
-    used = table.named([column, *extra, *columns])
+    extra = [name for name in FROM_LABELS if name in table.columns or (name == STUDY_ORDER and request.study_order)]
+    sources = [request.study_order or name if name == STUDY_ORDER else name for name in extra]
+    used = table.named([column, *sources, *columns])
     rows = table.read(list(used.values())).set_axis(["joining", *extra, *columns], axis=1).drop_duplicates()
     rows["joining"] = rows["joining"].str.strip()
     _refuse_contradictions(rows)
     keys = _keys(files, match, rows["joining"])
-    joined = pd.DataFrame({"image": files["image"], "header_patient": files["patient_id"], "joining": keys}, index=files.index)
+    of_header = {"image": files["image"], "header_patient": files["patient_id"], "header_order": files[STUDY_ORDER]}
+    joined = pd.DataFrame({**of_header, "joining": keys}, index=files.index)
     joined = joined.reset_index().merge(rows, on="joining", how="left").set_index("index")
     known = joined["joining"].isin(set(rows["joining"]))
     if not known.any():
@@ -162,7 +181,9 @@ def _with_labels(files: pd.DataFrame, request: ImportRequest, columns: Sequence[
     joined = joined.fillna("")
     if "patient_id" not in extra:
         joined["patient_id"] = joined["header_patient"]
-    kept = ["image", "patient_id", *(name for name in extra if name != "patient_id"), *columns]
+    if STUDY_ORDER not in extra:
+        joined[STUDY_ORDER] = joined["header_order"]
+    kept = ["image", "patient_id", STUDY_ORDER, *(name for name in extra if name not in ("patient_id", STUDY_ORDER)), *columns]
     return joined[kept], int((~rows["joining"].isin(set(keys))).sum())
 
 

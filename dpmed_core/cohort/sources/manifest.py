@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from dpmed_core.cohort.schema import STUDY_ORDER
 from dpmed_core.cohort.sources.rows import Source
 from dpmed_core.cohort.sources.tables import Table, TableRows
 from dpmed_core.cohort.sources.values import Uncertain
 from dpmed_core.errors import CohortError
 
 REQUIRED = ("image", "patient_id")
-OPTIONAL = ("age", "sex", "split")
+OPTIONAL = ("age", "sex", "split", STUDY_ORDER)
 
 
 def read_manifest(
@@ -20,6 +21,7 @@ def read_manifest(
     findings: Sequence[str],
     comorbidities: Sequence[str],
     uncertain: Uncertain | None = None,
+    study_order: str | None = None,
 ) -> Source:
     """The rows of the manifest at `path`, each parsed or with its problems; of its columns, only those that are used are read.
 
@@ -31,6 +33,7 @@ def read_manifest(
         findings: columns to predict.
         comorbidities: columns of co-morbidities.
         uncertain: what uncertain labels (-1) become; None if they are problems of their rows.
+        study_order: column with the order of a patient's studies; None for one of that name, if there is one.
 
     Raises:
         CohortError: the file as a whole cannot be used.
@@ -44,6 +47,8 @@ def read_manifest(
         raise CohortError(f"Column {repeated[0]!r} is named or occurs twice: use each column once.")
     found = table.named(wanted)
     found |= table.named([name for name in OPTIONAL if name not in wanted and table.has(name)])
+    if study_order is not None:
+        found[STUDY_ORDER] = table.named([study_order])[study_order]
     if repeated := sorted(name for name, count in Counter(found.values()).items() if count > 1):
         raise CohortError(f"Column {repeated[0]!r} is used twice: use each column once.")
     root = images_dir or path.parent
@@ -51,6 +56,6 @@ def read_manifest(
         raise CohortError("The folder of --images does not exist: name the folder to which image paths are relative.")
     text = table.read(list(found.values()))
     text.columns = text.columns.map({column: name for name, column in found.items()})
-    renamed = [f"{column!r} as {name}" for name, column in found.items() if column != name]
+    renamed = [f"{column!r} as {name}" for name, column in found.items() if column != name and study_order != column]
     notes = (f"Columns were read under other names: {', '.join(renamed)}.",) if renamed else ()
     return Source(TableRows(text, root, columns, uncertain), tuple(findings), tuple(comorbidities), notes=notes)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from dpmed_core.cohort.schema import STUDY_ORDER
 from dpmed_core.cohort.sources.chexpert import LABELS, chosen_uncertain, unmentioned_note
 from dpmed_core.cohort.sources.files import first_file, required_file
 from dpmed_core.cohort.sources.request import ImportRequest, Views
@@ -19,6 +20,7 @@ VERSIONS = ("2.0.0", "2.1.0")
 FRONTAL = ("PA", "AP")
 PARTS = {"train": "train", "validate": "validation", "test": "test"}
 KEYS = ["subject_id", "study_id"]
+TIMES = ("StudyDate", "StudyTime")
 CALLED = "table of the data set"
 
 
@@ -41,7 +43,7 @@ def read_mimic_dicom(request: ImportRequest) -> Source:
     require_columns(records, ["subject_id", "study_id", "dicom_id", "path"], called=CALLED)
     metadata = read_table(_named(request, "metadata"), called=CALLED)
     require_columns(metadata, ["dicom_id", "ViewPosition"], called=CALLED)
-    described = [name for name in ("dicom_id", "ViewPosition", "StudyDate") if name in metadata]
+    described = [name for name in ("dicom_id", "ViewPosition", *TIMES) if name in metadata]
     joined = _joined(records, metadata[described], ["dicom_id"])
     return _read_mimic(request, joined, suffix=".dcm")
 
@@ -60,6 +62,7 @@ def _read_mimic(request: ImportRequest, images: pd.DataFrame, *, suffix: str) ->
         "image": _paths(images, suffix),
         "patient_id": images["subject_id"],
         **_people(images, request),
+        **_order(images),
         **({"split": _parts(images, request)} if request.published_split else {}),
         **{name: labels[name].where(labelled, "") for name in findings},
     }
@@ -111,6 +114,15 @@ def _people(images: pd.DataFrame, request: ImportRequest) -> "dict[str, pd.Serie
         number = {name: pd.to_numeric(known[name], errors="coerce") for name in ("anchor_age", "anchor_year", "StudyDate")}
         columns["age"] = (number["anchor_age"] + number["StudyDate"] // 10_000 - number["anchor_year"]).map(age_text)
     return columns
+
+
+def _order(images: pd.DataFrame) -> "dict[str, pd.Series[str]]":
+    """When each study was made, if the table says; the common offset of a patient's dates leaves their order as it is."""
+    if any(name not in images for name in TIMES):
+        return {}
+    time = pd.to_numeric(images["StudyTime"], errors="coerce").fillna(0).astype(int).astype(str).str.zfill(6)  # 83015.5 is 08:30:15
+    moment = (images["StudyDate"] + "T" + time).where(images["StudyDate"] != "", "")
+    return {STUDY_ORDER: moment.groupby(images["study_id"]).transform("min")}  # so that the images of one study have one
 
 
 def _parts(images: pd.DataFrame, request: ImportRequest) -> "pd.Series[str]":

@@ -5,6 +5,7 @@ Source: Wang et al. 2017, CVPR, doi 10.1109/CVPR.2017.369; see docs/sources/nih-
 
 import pandas as pd
 
+from dpmed_core.cohort.schema import STUDY_ORDER
 from dpmed_core.cohort.sources.files import first_file, paths_by_name, required_file
 from dpmed_core.cohort.sources.request import ImportRequest
 from dpmed_core.cohort.sources.rows import Source
@@ -68,6 +69,7 @@ def _table(source: pd.DataFrame, paths: dict[str, str]) -> pd.DataFrame:
         "image": source["Image Index"].map(lambda name: paths.get(name, name)),
         "age": ages(source["Patient Age"]),
         "sex": sexes(source["Patient Gender"] if "Patient Gender" in source else source["Patient Sex"]),
+        **({STUDY_ORDER: source["Follow-up #"]} if "Follow-up #" in source else {}),
         ABNORMAL: (labels != NO_FINDING).map({True: "1", False: "0"}),
         **{column_name(label): padded.str.contains(f"|{label}|", regex=False).map({True: "1", False: "0"}) for label in LABELS},
     }

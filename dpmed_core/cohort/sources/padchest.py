@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from dpmed_core.cohort.schema import STUDY_ORDER
 from dpmed_core.cohort.sources.files import paths_by_name
 from dpmed_core.cohort.sources.request import ImportRequest, Views
 from dpmed_core.cohort.sources.rows import Source
@@ -82,6 +83,7 @@ def _table(source: pd.DataFrame, labels: "pd.Series[Any]", findings: tuple[str, 
         "patient_id": source["PatientID"],
         "age": (taken - born).map(age_text),
         "sex": sexes(source["PatientSex_DICOM"]),
+        STUDY_ORDER: source["StudyDate_DICOM"].str.strip().str.removesuffix(".0"),
         **{name: labels.map(lambda names, name=name: "1" if name in names else "0") for name in findings},
     }
     return pd.DataFrame(columns, index=source.index)

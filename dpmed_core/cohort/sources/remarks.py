@@ -1,6 +1,6 @@
 """Remarks about rows that were read, though not as they stand: what was assumed, for the import report."""
 
-from dpmed_core.cohort.sources.cells import AGE_AT_LEAST, AGE_IS_A_DATE, AGE_UNREADABLE, SEX_UNREADABLE
+from dpmed_core.cohort.sources.cells import AGE_AT_LEAST, AGE_IS_A_DATE, AGE_UNREADABLE, ORDER_UNREADABLE, SEX_UNREADABLE
 from dpmed_core.cohort.sources.image_folder import FOREIGN_PATH, OTHER_WRITING
 from dpmed_core.imaging.dicom.ages import MAX_AGE_YEARS
 from dpmed_core.phrases import counted
@@ -21,6 +21,10 @@ ROW_REMARKS = {
     SEX_UNREADABLE: (
         "sex is none of F, M and other and counts as unknown; the image is kept.",
         "sexes are none of F, M and other and count as unknown; the images are kept.",
+    ),
+    ORDER_UNREADABLE: (
+        "study order is neither a number nor a date with the year first, such as 1900-02-14, and counts as unknown; the image is kept.",
+        "study orders are neither numbers nor dates with the year first, such as 1900-02-14, and count as unknown; the images are kept.",
     ),
     FOREIGN_PATH: (
         "image path names a drive or network share of another computer; what follows its folder was read from the folder of images.",

@@ -40,6 +40,8 @@ class ImportRequest:
         published_split: keep the published split.
         views: which views are read.
         modality: of the images.
+        study_order: column with the order of a patient's studies, numbers or dates; None for one of the name `schema.STUDY_ORDER`, if
+            there is one, or for what the layout says.
     """
 
     path: Path
@@ -53,3 +55,4 @@ class ImportRequest:
     published_split: bool = False
     views: Views = Views.FRONTAL
     modality: Modality = Modality.RADIOGRAPH
+    study_order: str | None = None

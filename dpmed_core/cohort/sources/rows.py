@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dpmed_core.cohort.report import Problem
-from dpmed_core.cohort.schema import Part
-from dpmed_core.cohort.sources.cells import age_of, is_blank, is_uncertain, label_of, part_of, sex_of
+from dpmed_core.cohort.schema import STUDY_ORDER, Part
+from dpmed_core.cohort.sources.cells import age_of, is_blank, is_uncertain, label_of, order_of, part_of, sex_of
 from dpmed_core.cohort.sources.image_folder import ImageFolder
 from dpmed_core.cohort.sources.values import Uncertain
 from dpmed_core.imaging.locations import ImageLocation
@@ -37,6 +37,7 @@ class SourceRow:
         values: findings and co-morbidities by column: 1, 0 or NaN for unknown.
         problems: what is wrong; a row with problems is left out.
         remarks: names, in `remarks.ROW_REMARKS`, of what was read otherwise than it stands.
+        order: grows with the time of the study, within one patient; None if it is unknown. Only ranks are stored of it.
     """
 
     row: int
@@ -48,6 +49,7 @@ class SourceRow:
     values: Mapping[str, float]
     problems: tuple[Problem, ...] = ()
     remarks: tuple[str, ...] = ()
+    order: float | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,12 +78,12 @@ def parse_row(
 ) -> SourceRow:
     """The row that `record` describes, with every problem found in it.
 
-    Only what an image needs is a problem: its file, its patient, its labels and its part of the split. An age or a sex that cannot be
-    read is unknown, and the row has a remark.
+    Only what an image needs is a problem: its file, its patient, its labels and its part of the split. An age, a sex or a study order that
+    cannot be read is unknown, and the row has a remark.
 
     Args:
         row: its line.
-        record: text by column: image, patient_id, `columns`, and possibly age, sex and split.
+        record: text by column: image, patient_id, `columns`, and possibly age, sex, split and study_order.
         folder: to which the image's path is relative.
         columns: findings and co-morbidities.
         uncertain: what uncertain labels become; None if they are problems.
@@ -98,7 +100,8 @@ def parse_row(
     image, of_path = _image(record["image"].strip(), folder, note)
     age, of_age = age_of(record.get("age", "").strip())
     sex, of_sex = sex_of(record.get("sex", "").strip())
-    remarks.extend(filter(None, (of_path, of_age, of_sex)))
+    order, of_order = order_of(record.get(STUDY_ORDER, "").strip())
+    remarks.extend(filter(None, (of_path, of_age, of_sex, of_order)))
     return SourceRow(
         row=row,
         image=image,
@@ -109,6 +112,7 @@ def parse_row(
         values={name: _label(name, record[name].strip(), uncertain, note) for name in columns},
         problems=tuple(problems),
         remarks=tuple(remarks),
+        order=order,
     )
 
 

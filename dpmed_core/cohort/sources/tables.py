@@ -194,7 +194,8 @@ class TableRows:
     """The rows of a table with the manifest's columns, parsed each time they are iterated over, so that only the table is held in memory.
 
     Attributes:
-        table: text with the columns image, patient_id, the findings and co-morbidities, and possibly age, sex and split, indexed by row.
+        table: text with the columns image, patient_id, the findings and co-morbidities, and possibly age, sex, split and study_order,
+            indexed by row.
         root: the folder to which image paths are relative.
         columns: findings, then co-morbidities.
         uncertain: what uncertain labels become; None if they are problems.

@@ -52,6 +52,7 @@ REPAIRS = {
     "ages_are_dates": "format the column age as numbers in the spreadsheet",
     "ages_not_read": "correct the column age, or leave the cells blank",
     "sexes_not_read": "write F, M or other in the column sex; numbers mean different things in different tables",
+    "study_orders_not_read": "write a number, or a date such as 1900-02-14, in the column of the study order, or leave the cells blank",
     "paths_of_another_computer": "nothing, if the images are the right ones; else write paths relative to --images in the column image",
     "paths_in_another_writing": "nothing, if the images are the right ones; else write the paths as the files are called",
     "identifiers_differ_in_writing": "write the column patient_id in one way, or take each group for one patient with --one-writing",

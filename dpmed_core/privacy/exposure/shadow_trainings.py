@@ -5,12 +5,13 @@ out is empty, and the number of units is the same in all trainings: what an atta
 bound of the guarantee holds for the attack as it is made. Without privacy there is no bound to hold, and the patients who are out are left
 out, as whoever trains a model on fewer patients would.
 
-Nothing is kept of a shadow model but one number for each patient: how likely the patient's labels are under it (`patient_likelihoods`).
+Nothing is kept of a shadow model but what a measurement needs of its scores: exposure takes one number for each patient, how likely the
+patient's labels are under it (`patient_likelihoods`); returning patients take sums over trainings (`privacy.returning`).
 
 Source: Shokri, Stronati, Song & Shmatikov 2017, arXiv 1610.05820 (shadow models); Carlini et al. 2022, arXiv 2112.03570.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +56,29 @@ def shadow_likelihoods(
         target: the privacy target; None for the non-private reference.
         step: called after each training.
     """
+    scores = shadow_scores(images, halves, images.features, unit=unit, target=target, step=step)
+    return np.array([patient_likelihoods(probabilities, images) for probabilities in scores])
+
+
+def shadow_scores(
+    images: TrainingImages,
+    halves: Halves,
+    scored: NDArray[np.float32],
+    *,
+    unit: PrivacyUnit,
+    target: PrivacyTarget | None,
+    step: Callable[[], None] = lambda: None,
+) -> Iterator[Floats]:
+    """The probabilities that each shadow model gives to images, `[n_scored, n_findings]`, one training after another.
+
+    Args:
+        images: of all training patients, to train on.
+        halves: who is in which training.
+        scored: features of the images to be scored, `[n_scored, n_features]`.
+        unit: what the trainings sample, clip and protect as one.
+        target: the privacy target; None for the non-private reference.
+        step: called after each training.
+    """
     rows = [np.flatnonzero(images.patients == patient) for patient in range(images.n_patients)]
     units = [of_unit for own in rows for of_unit in ([own] if unit is PrivacyUnit.PATIENT else own[:, None])]
     patient_of_unit = np.array([images.patients[of_unit[0]] for of_unit in units])
@@ -63,27 +87,25 @@ def shadow_likelihoods(
     # The largest count of units among all trainings, whoever is in: the same for all of them, and so no sign of anybody.
     n_units, n_empty = int(counts.max()), 0 if target is None else int(counts.max() - counts.min())
     plan = plan_probe(RunSpec("", None, PROBE.name, PROBE.version, unit, target, seed=0), n_units=n_units, n_findings=images.n_findings)
-    data, features = _with_empty_units(images, units, n_empty, dict(plan.components))
-    random, found = SecureRandom(), np.empty(halves.shape)
-    for training, taken in enumerate(inside):
+    components = dict(plan.components)
+    data, seen = _with_empty_units(images, units, n_empty, components), leading_components(scored, components)
+    random = SecureRandom()
+    for taken in inside:
         chosen = np.concatenate([taken, np.arange(n_empty) < n_units - taken.sum()])
         head = train_heads(subset(data, chosen), plan.settings, [plan.noise_multiplier], random)[0]
-        found[training] = patient_likelihoods(head.probabilities(features), images)
+        yield head.probabilities(seen)
         step()
-    return found
 
 
-def _with_empty_units(
-    images: TrainingImages, units: list[NDArray[np.intp]], n_empty: int, components: dict[str, int]
-) -> tuple[HeadData, NDArray[np.float32]]:
-    """The units and `n_empty` empty ones, ready for training; and the features of the images, `[n_images, n_components]`.
+def _with_empty_units(images: TrainingImages, units: list[NDArray[np.intp]], n_empty: int, components: dict[str, int]) -> HeadData:
+    """The units and `n_empty` empty ones, ready for training.
 
     An empty record is one image of no features whose labels are all unknown: it adds nothing to any sum.
     """
     features = leading_components(images.features, components)
     with_empty = np.concatenate([features, np.zeros((1, features.shape[1]), np.float32)])
     labels = np.concatenate([images.labels, np.full((1, images.n_findings), np.nan)])
-    return head_data(with_empty, labels, [*units, *[np.array([len(images.labels)])] * n_empty]), features
+    return head_data(with_empty, labels, [*units, *[np.array([len(images.labels)])] * n_empty])
 
 
 def patient_likelihoods(probabilities: Floats, images: TrainingImages) -> Floats:

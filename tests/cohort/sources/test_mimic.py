@@ -110,3 +110,15 @@ def test_the_dicom_edition_takes_its_labels_from_the_jpg_edition(tables, tmp_pat
 def test_a_missing_table_is_named(tmp_path):
     with pytest.raises(CohortError, match=r"mimic-cxr-2.0.0-metadata.csv.gz"):
         read_mimic_jpg(request(tmp_path))
+
+
+@pytest.mark.parametrize("read", [read_mimic_jpg, read_mimic_dicom])
+def test_dates_and_times_order_a_patients_studies(tables, read):
+    path = tables / "mimic-cxr-2.0.0-metadata.csv.gz"
+    with gzip.open(path, "rt") as file:
+        text = file.read()
+    with gzip.open(path, "wt") as file:  # the second image of the first study a minute before the first; the next study early in the day
+        file.write(text.replace("21800506,213014.5", "21800506,212914.5", 1).replace("21800626,213014.5", "21800626,60000.0"))
+    rows = list(read(request(tables, views=Views.ALL)).rows)
+    assert rows[0].order == rows[1].order == pytest.approx(21800506 + (21 + 29 / 60 + 14 / 3600) / 24, abs=1e-6)
+    assert rows[2].order == 21800626.25

@@ -84,6 +84,11 @@ def test_another_folder_is_refused(tmp_path):
         read_nih(ImportRequest(tmp_path))
 
 
+def test_follow_ups_order_a_patients_studies(folder):
+    orders = [row.order for row in read_nih(ImportRequest(folder)).rows]
+    assert orders == pd.read_csv(folder / "Data_Entry_2017_v2020.csv")["Follow-up #"].tolist()
+
+
 @pytest.mark.real
 def test_real_images_in_the_published_layout_are_the_same_cohort_as_by_manifest(tmp_path, real_cohorts, fixed_key):
     """The manifest's rows are converted to the published columns: label strings, patient numbers without zeros, twelve folders."""

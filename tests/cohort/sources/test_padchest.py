@@ -56,3 +56,7 @@ def test_any_published_label_can_be_named(folder, described):
 
 def test_every_view_is_read_if_requested(folder, described):
     assert [row["row"] for row in described(read_padchest(ImportRequest(folder, views=Views.ALL)), folder)] == [2, 3, 4, 7]
+
+
+def test_dates_order_a_patients_studies(folder):
+    assert [row.order for row in read_padchest(ImportRequest(folder)).rows] == [20140915, 20130214, 20170101]
