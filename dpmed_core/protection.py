@@ -6,8 +6,9 @@ Every measurement is allowed, written into the ledger before its first training,
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from dpmed_core.cohort.schema import Cohort, Part
+from dpmed_core.cohort.schema import Cohort, Part, Split
 from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
 from dpmed_core.errors import SpecError
 from dpmed_core.installation import Installation
@@ -16,6 +17,8 @@ from dpmed_core.privacy.exposure.measurement import Measurement, read_measuremen
 from dpmed_core.privacy.exposure.patient_groups import Members, patient_groups
 from dpmed_core.privacy.exposure.permission import require_permission
 from dpmed_core.privacy.exposure.training_images import training_images
+from dpmed_core.privacy.returning.ordered_images import ordered_images, require_order
+from dpmed_core.privacy.returning.returning_rows import ReturningRow, returning_rows
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.training.encoders.features import public_features
 from dpmed_core.training.recipes.catalogue import PROBE
@@ -48,7 +51,7 @@ def arms_of(
         SpecError: the recipe takes too long for hundreds of trainings, or `plan_runs` refuses the same.
     """
     if recipe != PROBE.name:
-        raise SpecError(f"Exposure takes hundreds of trainings, for which recipe {recipe} is too slow: use recipe {PROBE.name}.")
+        raise SpecError(f"This takes hundreds of trainings, for which recipe {recipe} is too slow: use recipe {PROBE.name}.")
     known = tuple(PrivacyUnit) if cohort.patients_known else (PrivacyUnit.IMAGE,)
     return [
         Arm(one, spec.privacy)
@@ -80,19 +83,51 @@ def measure_exposure(
     """
     require_permission(cohort, allowed=installation.settings.show_exposure)
     split = assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=installation.key)
+    images = training_images(cohort, split, _features(installation, cohort))
+    _write_down(installation, cohort, split, arms, n_trainings=n_trainings)
+    members = members_of(installation, cohort)
+    rows, aucs = exposure_rows(images, arms, members, n_trainings=n_trainings, rng=np.random.default_rng(), progress=progress)
+    found = Measurement(PROBE.name, PROBE.version, split.seed, n_trainings, tuple(rows), aucs)
+    write_measurement(installation.cohorts.protection_dir(cohort.name), found, fingerprint=cohort.fingerprint)
+    return found
+
+
+def measure_returning(
+    installation: Installation,
+    cohort: Cohort,
+    arms: Sequence[Arm],
+    *,
+    n_trainings: int = FEWEST_TRAININGS,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[ReturningRow]:
+    """How answers on later images shift with the training patients' presence, at each of `arms`; the arguments are `measure_exposure`'s.
+
+    Raises:
+        SettingsError: the installation does not allow it for real patients.
+        SpecError: the cohort does not say in which order images were taken, or there are too few patients with later ones.
+    """
+    require_permission(cohort, allowed=installation.settings.show_exposure)
+    require_order(cohort)  # before features, which may take minutes
+    split = assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=installation.key)
+    images = ordered_images(cohort, split, _features(installation, cohort))
+    _write_down(installation, cohort, split, arms, n_trainings=n_trainings)
+    return returning_rows(images, arms, n_trainings=n_trainings, rng=np.random.default_rng(), progress=progress)
+
+
+def _features(installation: Installation, cohort: Cohort) -> NDArray[np.float32]:
+    """The public features of all of the cohort's images."""
     folders = {"features_dir": installation.cohorts.features_dir(cohort.name), "encoders_dir": installation.settings.encoders_dir}
-    images = training_images(cohort, split, public_features(cohort, **folders))
+    return public_features(cohort, **folders)
+
+
+def _write_down(installation: Installation, cohort: Cohort, split: Split, arms: Sequence[Arm], *, n_trainings: int) -> None:
+    """Write into the ledger what is about to be trained."""
     facts: dict[str, object] = {
         "recipe": PROBE.name,
         "units": sorted({arm.unit.value for arm in arms}),
         "epsilons": sorted({arm.target.epsilon for arm in arms if arm.target}),
     }
     installation.ledger.measure(cohort, split_seed=split.seed, facts=facts, n_trainings=n_trainings * len(arms))
-    members = members_of(installation, cohort)
-    rows, aucs = exposure_rows(images, arms, members, n_trainings=n_trainings, rng=np.random.default_rng(), progress=progress)
-    found = Measurement(PROBE.name, PROBE.version, split.seed, n_trainings, tuple(rows), aucs)
-    write_measurement(installation.cohorts.protection_dir(cohort.name), found, fingerprint=cohort.fingerprint)
-    return found
 
 
 def check_measurements(installation: Installation, name: str) -> None:
