@@ -21,6 +21,7 @@ from dpmed_core.commands.meaning import meaning
 from dpmed_core.commands.output import tell
 from dpmed_core.commands.planning import plan
 from dpmed_core.commands.processes import engine, first_start, import_job
+from dpmed_core.commands.returning import returning
 from dpmed_core.commands.starts import pretrain, starts
 from dpmed_core.commands.training import runs, sweep, train
 from dpmed_core.errors import DpmedError
@@ -53,6 +54,7 @@ for command in (
     ledger,
     meaning,
     reference,
+    returning,
     doctor,
     engine,
     first_start,

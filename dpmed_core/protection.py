@@ -4,10 +4,13 @@ Every measurement is allowed, written into the ledger before its first training,
 """
 
 from collections.abc import Callable, Sequence
+from hashlib import sha256
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from dpmed_core.cohort.schema import Cohort, Part
+from dpmed_core.cohort.schema import Cohort, Part, Split
 from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
 from dpmed_core.errors import SpecError
 from dpmed_core.installation import Installation
@@ -16,6 +19,9 @@ from dpmed_core.privacy.exposure.measurement import Measurement, read_measuremen
 from dpmed_core.privacy.exposure.patient_groups import Members, patient_groups
 from dpmed_core.privacy.exposure.permission import require_permission
 from dpmed_core.privacy.exposure.training_images import require_enough, training_images
+from dpmed_core.privacy.kept import keep, kept
+from dpmed_core.privacy.returning.ordered_images import ordered_images, require_order
+from dpmed_core.privacy.returning.returning_rows import ReturningRow, returning_rows
 from dpmed_core.runs.plan import n_train_units, plan_runs
 from dpmed_core.training.encoders.features import public_features
 from dpmed_core.training.recipes.catalogue import PROBE
@@ -23,6 +29,9 @@ from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit
 
 FEWEST_TRAININGS = 200
 """With fewer, a patient's AUC has a standard error above .04."""
+EXPOSURE, RETURNING = "exposure", "returning"
+"""What is measured, as a request names it."""
+RETURNING_FILE = "returning.json"
 
 
 def arms_of(
@@ -48,7 +57,7 @@ def arms_of(
         SpecError: the recipe takes too long for hundreds of trainings, or `plan_runs` refuses the same.
     """
     if recipe != PROBE.name:
-        raise SpecError(f"Exposure takes hundreds of trainings, for which recipe {recipe} is too slow: use recipe {PROBE.name}.")
+        raise SpecError(f"This takes hundreds of trainings, for which recipe {recipe} is too slow: use recipe {PROBE.name}.")
     known = tuple(PrivacyUnit) if cohort.patients_known else (PrivacyUnit.IMAGE,)
     return [
         Arm(one, spec.privacy)
@@ -82,19 +91,57 @@ def measure_exposure(
     """
     require_permission(cohort, allowed=is_permitted or installation.settings.show_exposure)
     split = assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=installation.key)
+    images = training_images(cohort, split, _features(installation, cohort))
+    _write_down(installation, cohort, split, arms, n_trainings=n_trainings)
+    members = members_of(installation, cohort)
+    rows, aucs = exposure_rows(images, arms, members, n_trainings=n_trainings, rng=np.random.default_rng(), progress=progress)
+    found = Measurement(PROBE.name, PROBE.version, split.seed, n_trainings, tuple(rows), aucs)
+    write_measurement(installation.cohorts.protection_dir(cohort.name), found, fingerprint=cohort.fingerprint)
+    return found
+
+
+def measure_returning(
+    installation: Installation,
+    cohort: Cohort,
+    arms: Sequence[Arm],
+    *,
+    n_trainings: int = FEWEST_TRAININGS,
+    is_permitted: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[ReturningRow]:
+    """How answers on later images shift with the training patients' presence, at each of `arms`; kept with the cohort.
+
+    The arguments are those of `measure_exposure`.
+
+    Raises:
+        SettingsError: the installation does not allow it for real patients.
+        SpecError: the cohort does not say in which order images were taken, or there are too few patients with later ones.
+    """
+    require_permission(cohort, allowed=is_permitted or installation.settings.show_exposure)
+    require_order(cohort)  # before features, which may take minutes
+    split = assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=installation.key)
+    images = ordered_images(cohort, split, _features(installation, cohort))
+    _write_down(installation, cohort, split, arms, n_trainings=n_trainings)
+    rows = returning_rows(images, arms, n_trainings=n_trainings, rng=np.random.default_rng(), progress=progress)
+    fields = {"recipe": PROBE.name, "recipe_version": PROBE.version, "rows": [row.to_fields() for row in rows]}
+    keep(installation.cohorts.protection_dir(cohort.name) / RETURNING_FILE, fields, owner=_ordered(cohort))
+    return rows
+
+
+def _features(installation: Installation, cohort: Cohort) -> NDArray[np.float32]:
+    """The public features of all of the cohort's images."""
     folders = {"features_dir": installation.cohorts.features_dir(cohort.name), "encoders_dir": installation.settings.encoders_dir}
-    images = training_images(cohort, split, public_features(cohort, **folders))
+    return public_features(cohort, **folders)
+
+
+def _write_down(installation: Installation, cohort: Cohort, split: Split, arms: Sequence[Arm], *, n_trainings: int) -> None:
+    """Write into the ledger what is about to be trained."""
     facts: dict[str, object] = {
         "recipe": PROBE.name,
         "units": sorted({arm.unit.value for arm in arms}),
         "epsilons": sorted({arm.target.epsilon for arm in arms if arm.target}),
     }
     installation.ledger.measure(cohort, split_seed=split.seed, facts=facts, n_trainings=n_trainings * len(arms))
-    members = members_of(installation, cohort)
-    rows, aucs = exposure_rows(images, arms, members, n_trainings=n_trainings, rng=np.random.default_rng(), progress=progress)
-    found = Measurement(PROBE.name, PROBE.version, split.seed, n_trainings, tuple(rows), aucs)
-    write_measurement(installation.cohorts.protection_dir(cohort.name), found, fingerprint=cohort.fingerprint)
-    return found
 
 
 def check_measurements(installation: Installation, name: str) -> None:
@@ -103,7 +150,10 @@ def check_measurements(installation: Installation, name: str) -> None:
     Raises:
         CohortError: it cannot be read.
     """
-    read_measurement(installation.cohorts.protection_dir(name), fingerprint=installation.cohorts.fingerprint(name))
+    folder = installation.cohorts.protection_dir(name)
+    read_measurement(folder, fingerprint=installation.cohorts.fingerprint(name))
+    if (folder / RETURNING_FILE).exists():
+        kept(folder / RETURNING_FILE, _returning, owner=_ordered(installation.cohorts.load(name)))
 
 
 def stored_exposure(installation: Installation, cohort: Cohort) -> Measurement | None:
@@ -118,6 +168,33 @@ def stored_exposure(installation: Installation, cohort: Cohort) -> Measurement |
     require_enough(n_train_units(cohort, key=installation.key, unit=PrivacyUnit.PATIENT))
     found = read_measurement(installation.cohorts.protection_dir(cohort.name), fingerprint=cohort.fingerprint)
     return found if found and (found.recipe, found.recipe_version) == (PROBE.name, PROBE.version) else None
+
+
+def stored_returning(installation: Installation, cohort: Cohort) -> tuple[ReturningRow, ...] | None:
+    """What was last measured of the returning patients of `cohort`; None where nothing was, or with an earlier version of the recipe.
+
+    Raises:
+        SettingsError: the installation does not allow it for real patients.
+        SpecError: the cohort does not say in which order images were taken, or there are too few patients with later ones.
+        CohortError: it cannot be read.
+    """
+    require_permission(cohort, allowed=installation.settings.show_exposure)
+    no_features = np.empty((len(cohort.cases), 0), np.float32)
+    ordered_images(cohort, assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=installation.key), no_features)  # whether there are enough
+    return kept(installation.cohorts.protection_dir(cohort.name) / RETURNING_FILE, _returning, owner=_ordered(cohort))
+
+
+def _returning(fields: dict[str, Any]) -> tuple[ReturningRow, ...] | None:
+    """The rows that were kept; None of an earlier version of the recipe."""
+    rows = tuple(ReturningRow(**row) for row in fields["rows"])
+    return rows if (fields["recipe"], fields["recipe_version"]) == (PROBE.name, PROBE.version) else None
+
+
+def _ordered(cohort: Cohort) -> str:
+    """Names the data with the order of its studies, which the fingerprint does not hold: no training depends on it."""
+    order = cohort.study_order
+    digest = sha256(b"" if order is None else np.ascontiguousarray(order).tobytes()).hexdigest()
+    return f"{cohort.fingerprint} {digest[:16]}"
 
 
 def members_of(installation: Installation, cohort: Cohort) -> Members:

@@ -13,7 +13,7 @@ from widgets.protection.budget_shown import choose_budget
 from widgets.protection.exposure import (
     HOUSE_ONLY,
     exposed,
-    offer_measurement,
+    offer_exposure,
     show_exposure_figure,
     show_exposure_tile,
     show_group_exposure,
@@ -21,6 +21,7 @@ from widgets.protection.exposure import (
 )
 from widgets.protection.meaning import show_meaning_in_full, show_meaning_tile
 from widgets.protection.release_aggregates import offer_release
+from widgets.protection.returning import show_returning_in_full, show_returning_tile
 from widgets.spending import show_total
 
 
@@ -31,18 +32,22 @@ def show_protection(cohort: Cohort, choices: Choices) -> None:
         return
     most_images = int(cohort.cases.groupby("patient_id").size().max()) if cohort.patients_known else 1
     known = exposed(cohort, choices)
-    tiles = st.columns(2)
+    tiles = st.columns(3)
     with tiles[0].container(border=True, height="stretch"):
         show_meaning_tile(budget, most_images)
     with tiles[1].container(border=True, height="stretch"):
         show_exposure_tile(known, budget)
-        offer_measurement(cohort, known, budget)
+        offer_exposure(cohort, known, budget)
+    with tiles[2].container(border=True, height="stretch"):
+        show_returning_tile(cohort, budget, choices)
     if budget.run_ids:
         show_guarantee(list(budget.run_ids))
     if known.found is not None:
         show_exposure_figure(known.found, budget, cohort)
         st.caption(HOUSE_ONLY)
         show_group_exposure(known, budget)
+    show_returning_in_full(cohort, budget, choices)
+    if known.found is not None:
         show_most_exposed(known.found, budget, cohort)
         offer_release(known.found, cohort)
     show_meaning_in_full(budget, cohort, most_images)

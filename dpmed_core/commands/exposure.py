@@ -1,20 +1,16 @@
 """`exposure`: how well an attacker who sees a model can tell, of each training patient, that the patient took part."""
 
 from collections.abc import Sequence
+from typing import Unpack
 
 import click
 import pandas as pd
 
-from dpmed_core.commands.output import json_option, progress_line, say, tell
-from dpmed_core.commands.training import delta_option
-from dpmed_core.installation import Installation
+from dpmed_core.commands.output import progress_line, say, tell
+from dpmed_core.commands.shadow_options import NOT_FOR_RELEASE, ShadowOptions, shadow_options, to_be_measured
 from dpmed_core.privacy.exposure.exposure_rows import ExposureRow
-from dpmed_core.privacy.exposure.permission import require_permission
 from dpmed_core.privacy.exposure.sentences import exposure_sentences
-from dpmed_core.protection import FEWEST_TRAININGS, arms_of, measure_exposure
-from dpmed_core.runs.plan import parse_epsilons
-from dpmed_core.training.recipes.catalogue import PROBE, RECIPES
-from dpmed_core.training.spec import PrivacyUnit
+from dpmed_core.protection import measure_exposure
 
 READABLE = {
     "unit": "unit",
@@ -31,32 +27,16 @@ READABLE = {
 
 
 @click.command()
-@click.option("--cohort", "cohort_name", required=True)
-@click.option("--recipe", type=click.Choice(sorted(RECIPES)), default=PROBE.name, show_default=True)
-@click.option("--epsilons", required=True, help="Privacy budgets, comma-separated; the non-private reference is measured with them.")
-@delta_option
-@click.option("--unit", type=click.Choice([u.value for u in PrivacyUnit]), help="What is clipped and protected as one.  [default: both]")
-@click.option(
-    "--trainings",
-    default=FEWEST_TRAININGS,
-    show_default=True,
-    type=click.IntRange(FEWEST_TRAININGS, 10_000),
-    help="Of each budget and unit.",
-)
-@json_option
-def exposure(cohort_name: str, recipe: str, epsilons: str, delta: float | None, unit: str | None, trainings: int, as_json: bool) -> None:
+@shadow_options
+def exposure(trainings: int, as_json: bool, **said: Unpack[ShadowOptions]) -> None:
     """How exposed the training patients are at each budget, measured by shadow trainings with a random half of them each.
 
     Prints distributions and groups, never a patient; no shadow model is kept. The trainings stand in the ledger as use without privacy.
     """
-    installation = Installation.open()
-    cohort = installation.cohorts.load(cohort_name)
-    require_permission(cohort, allowed=installation.settings.show_exposure)
-    one = PrivacyUnit(unit) if unit else None
-    arms = arms_of(installation, cohort, recipe=recipe, epsilons=parse_epsilons(epsilons), delta=delta, unit=one)
+    installation, cohort, arms = to_be_measured(said)
     found = measure_exposure(installation, cohort, arms, n_trainings=trainings, progress=progress_line("Shadow trainings"))
     say([row.to_fields() for row in found.rows], _readable(found.rows), as_json=as_json)
-    tell("These trainings are recorded in the ledger as use without privacy: internal comparison only, not for release.")
+    tell(NOT_FOR_RELEASE)
 
 
 def _readable(rows: Sequence[ExposureRow]) -> str:

@@ -12,11 +12,11 @@ from dpmed_core.errors import CohortError, DpmedError
 from dpmed_core.explanations.attribution import attribution
 from dpmed_core.explanations.map_similarity import rank_correlation
 from dpmed_core.imaging.modality import Modality
-from dpmed_core.inference.requests import AddedFeatures, Explanation, Exposure, InferenceRequest, PublicFeatures, UploadedCase
+from dpmed_core.inference.requests import AddedFeatures, Explanation, InferenceRequest, PublicFeatures, ShadowTrainings, UploadedCase
 from dpmed_core.inference.status import Stage
 from dpmed_core.inference.store import Answer, InferenceRequests
 from dpmed_core.installation import Installation
-from dpmed_core.protection import FEWEST_TRAININGS, arms_of, measure_exposure
+from dpmed_core.protection import FEWEST_TRAININGS, RETURNING, arms_of, measure_exposure, measure_returning
 from dpmed_core.settings import Settings
 from dpmed_core.training.encoders.features import compute_features, public_features
 from dpmed_core.training.encoders.joined_features import joined_features
@@ -53,7 +53,7 @@ def _answer(requests: InferenceRequests, name: str, request: InferenceRequest) -
         return score_uploaded(requests, name, request)
     if isinstance(request, AddedFeatures):
         return compute_added_features(requests, name, request)
-    if isinstance(request, Exposure):
+    if isinstance(request, ShadowTrainings):
         return measure(requests, name, request)
     return compute_public_features(requests.installation, request)
 
@@ -128,8 +128,8 @@ def compute_added_features(requests: InferenceRequests, name: str, request: Adde
     return {"n_cases": np.array(len(features))}
 
 
-def measure(requests: InferenceRequests, name: str, request: Exposure) -> Answer:
-    """The number `n_rows` of budgets and units at which the exposure of the training patients is now measured.
+def measure(requests: InferenceRequests, name: str, request: ShadowTrainings) -> Answer:
+    """The number `n_rows` of budgets and units at which the training patients are now measured.
 
     Raises:
         SpecError: there are too few training patients, or a budget cannot be trained.
@@ -138,9 +138,10 @@ def measure(requests: InferenceRequests, name: str, request: Exposure) -> Answer
     installation = requests.installation
     cohort = installation.cohorts.load(request.cohort)
     arms = arms_of(installation, cohort, recipe=PROBE.name, epsilons=request.epsilons, delta=request.delta)
-    report = _now_and_then(requests, name)
-    found = measure_exposure(installation, cohort, arms, n_trainings=FEWEST_TRAININGS, is_permitted=True, progress=report)
-    return {"n_rows": np.array(len(found.rows))}
+    how: dict[str, Any] = {"n_trainings": FEWEST_TRAININGS, "is_permitted": True, "progress": _now_and_then(requests, name)}
+    if request.of == RETURNING:
+        return {"n_rows": np.array(len(measure_returning(installation, cohort, arms, **how)))}
+    return {"n_rows": np.array(len(measure_exposure(installation, cohort, arms, **how).rows))}
 
 
 def stored_image(cohort: Cohort, case_id: str) -> NDArray[np.generic]:

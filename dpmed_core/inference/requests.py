@@ -76,26 +76,28 @@ class AddedFeatures:
 
 
 @dataclass(frozen=True)
-class Exposure:
-    """How exposed the training patients of a cohort are, which is then stored with the cohort.
+class ShadowTrainings:
+    """A measurement of a cohort's training patients by shadow trainings, which is then stored with the cohort.
 
     Attributes:
         cohort: its name.
+        of: "exposure" or "returning".
         epsilons: budgets to measure, with the non-private reference and for every unit that the cohort knows.
         delta: of all budgets.
     """
 
-    kind: ClassVar[str] = "exposure"
+    kind: ClassVar[str] = "shadow-trainings"
     is_kept: ClassVar[bool] = False
 
     cohort: str
+    of: str
     epsilons: tuple[float, ...]
     delta: float
 
 
-InferenceRequest = Explanation | UploadedCase | PublicFeatures | AddedFeatures | Exposure
-KINDS: dict[str, type[Explanation] | type[UploadedCase] | type[PublicFeatures] | type[AddedFeatures] | type[Exposure]] = {
-    k.kind: k for k in (Explanation, UploadedCase, PublicFeatures, AddedFeatures, Exposure)
+InferenceRequest = Explanation | UploadedCase | PublicFeatures | AddedFeatures | ShadowTrainings
+KINDS: dict[str, type[Explanation] | type[UploadedCase] | type[PublicFeatures] | type[AddedFeatures] | type[ShadowTrainings]] = {
+    k.kind: k for k in (Explanation, UploadedCase, PublicFeatures, AddedFeatures, ShadowTrainings)
 }
 
 

@@ -8,12 +8,12 @@ import pytest
 from dpmed_core import protection
 from dpmed_core.cohort.schema import Part
 from dpmed_core.cohort.split import assign_parts
-from dpmed_core.inference.requests import Exposure, from_json, to_json
+from dpmed_core.inference.requests import ShadowTrainings, from_json, to_json
 from dpmed_core.inference.status import Stage
 from dpmed_core.inference.store import InferenceRequests
 from dpmed_core.privacy.exposure.measurement import FILE
 from dpmed_core.privacy.ledger.book import RELEASED
-from dpmed_core.protection import arms_of, measure_exposure, stored_exposure
+from dpmed_core.protection import EXPOSURE, arms_of, measure_exposure, stored_exposure
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.training.spec import PrivacyUnit
 
@@ -146,7 +146,7 @@ def test_a_damaged_measurement_is_named_and_can_be_made_again(empty, cohort, mea
 def test_a_worker_measures_for_a_request_with_progress_and_can_be_cancelled(empty, cohort, trained, features, monkeypatch):
     from dpmed_core.engine import inference_task
 
-    requests, request = InferenceRequests(empty), Exposure(cohort.name, (1.0,), trained.privacy.delta)
+    requests, request = InferenceRequests(empty), ShadowTrainings(cohort.name, EXPOSURE, (1.0,), trained.privacy.delta)
     assert from_json(to_json(request)) == request
     monkeypatch.setattr(inference_task, "REPORT_SECONDS", 0.0)
     monkeypatch.setattr(inference_task, "FEWEST_TRAININGS", 40)

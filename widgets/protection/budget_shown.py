@@ -31,6 +31,11 @@ class BudgetShown:
     run_ids: tuple[str, ...]
     trained: tuple[PrivacyTarget, ...]
 
+    @property
+    def all_targets(self) -> tuple[PrivacyTarget, ...]:
+        """All trained budgets, or the one that was typed."""
+        return self.trained or (self.target,)
+
     def mechanism(self, images: int = 1) -> Mechanism:
         """What one of the trainings did, or, without any, the Gaussian mechanism of the target; as a patient of so many images sees it."""
         protected = ProtectedUnit(self.unit, images if self.unit is PrivacyUnit.IMAGE else 1)

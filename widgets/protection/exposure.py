@@ -10,14 +10,13 @@ from dpmed_core.cohort.display_names import attribute_title, subgroup_title
 from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.errors import CohortError, SettingsError, SpecError
 from dpmed_core.foreign_text import plain
-from dpmed_core.inference.requests import Exposure
 from dpmed_core.phrases import counted, delta_text, epsilon_text
 from dpmed_core.privacy.exposure.exposure_rows import ExposureRow
 from dpmed_core.privacy.exposure.group_exposure import WITHHELD
 from dpmed_core.privacy.exposure.measurement import Measurement
-from dpmed_core.privacy.exposure.permission import SETTING, require_permission
+from dpmed_core.privacy.exposure.permission import SETTING
 from dpmed_core.privacy.exposure.sentences import group_sentence
-from dpmed_core.protection import FEWEST_TRAININGS, stored_exposure
+from dpmed_core.protection import EXPOSURE, stored_exposure
 from dpmed_core.reporting.figures.exposure import ExposureLine, exposure_figure
 from dpmed_core.reporting.figures.facts import who
 from dpmed_core.training.recipes.catalogue import PROBE
@@ -27,10 +26,8 @@ from widgets.choices import Choices
 from widgets.figure import PLOTLY_SETTINGS
 from widgets.lookup import canvas, installation
 from widgets.protection.budget_shown import BudgetShown
-from widgets.waiting import ask, is_waiting, show_failure, wait
+from widgets.protection.measuring import offer_measurement
 
-KEY = "exposure"
-LIMIT_SECONDS = 24 * 3600.0
 MOST_LISTED = 10
 """Patients in the list of the most exposed ones."""
 HOUSE_ONLY = (
@@ -95,25 +92,11 @@ def show_exposure_tile(exposed: Exposed, budget: BudgetShown) -> None:
         st.markdown(f"without privacy **{without.worst_auc:.2f}**, and {share} % of patients at 0.9 or more")
 
 
-def offer_measurement(cohort: Cohort, exposed: Exposed, budget: BudgetShown) -> None:
-    """A button that has the exposure at all trained budgets measured in the background, where something is missing and it is allowed."""
-    show_failure(KEY)
-    if is_waiting(KEY):
-        wait(KEY, what="Shadow trainings", take=lambda _: None)
-        return
-    targets = budget.trained or (budget.target,)
+def offer_exposure(cohort: Cohort, exposed: Exposed, budget: BudgetShown) -> None:
+    """A button that has the exposure at all trained budgets measured, where something is missing and it is allowed."""
     known = exposed.found
-    if not exposed.can_be_measured or (known and all(known.row(budget.unit.value, t.epsilon, t.delta) for t in targets)):
-        return
-    n_rows = (1 + len(targets)) * (2 if cohort.patients_known else 1)
-    st.markdown(
-        f"Measuring takes {n_rows * FEWEST_TRAININGS:,} short trainings, each with a random half of the training patients. No model of "
-        "them is kept. They are use without privacy inside the house, and the ledger says so."
-    )
-    if st.button("Measure exposure", icon=":material/person_search:"):
-        require_permission(cohort, allowed=installation().settings.show_exposure)
-        ask(Exposure(cohort.name, tuple(t.epsilon for t in targets), budget.target.delta), key=KEY, limit_seconds=LIMIT_SECONDS)
-        st.rerun()
+    complete = known is not None and all(known.row(budget.unit.value, t.epsilon, t.delta) for t in budget.all_targets)
+    offer_measurement(cohort, EXPOSURE, budget, is_due=exposed.can_be_measured and not complete)
 
 
 def show_exposure_figure(found: Measurement, budget: BudgetShown, cohort: Cohort) -> None:

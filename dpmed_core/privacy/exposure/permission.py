@@ -1,4 +1,4 @@
-"""Who may measure exposure: its numbers are about single training patients, without any noise."""
+"""Who may measure by shadow trainings: what they show is about single training patients, without any noise."""
 
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import SettingsError
@@ -15,6 +15,6 @@ def require_permission(cohort: Cohort, *, allowed: bool) -> None:
     """
     if not (cohort.synthetic or allowed):
         raise SettingsError(
-            f"Exposure tells how findable single training patients are and is off for real cohorts: "
+            "Shadow trainings tell what models give away of single training patients, and are off for real cohorts: "
             f"whoever answers for their privacy can set {SETTING}=1."
         )

@@ -1,6 +1,7 @@
 """Exposure in words: what the numbers mean, and what the verdicts on groups are."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from dpmed_core.cohort.display_names import within_sentence
 from dpmed_core.phrases import counted, delta_text, epsilon_text
@@ -24,7 +25,23 @@ def exposure_sentences(rows: Sequence[ExposureRow]) -> list[str]:
     return [*sentences, *(line for row in rows for line in _groups(row))]
 
 
-def arm_words(row: ExposureRow) -> str:
+class Budget(Protocol):
+    """What a row of any measurement says of the training that was measured."""
+
+    @property
+    def epsilon(self) -> float | None:
+        """None for the non-private reference."""
+
+    @property
+    def delta(self) -> float | None:
+        """None with it."""
+
+    @property
+    def unit(self) -> str:
+        """What was clipped and protected as one."""
+
+
+def arm_words(row: Budget) -> str:
     """The budget and unit of a row in words.
 
     >>> from dpmed_core.privacy.exposure.exposure_rows import ExposureRow

@@ -1,0 +1,69 @@
+"""What the commands that measure by shadow trainings take, check and say alike."""
+
+from collections.abc import Callable
+from typing import TypedDict
+
+import click
+
+from dpmed_core.cohort.schema import Cohort
+from dpmed_core.commands.output import json_option
+from dpmed_core.commands.training import delta_option
+from dpmed_core.installation import Installation
+from dpmed_core.privacy.exposure.exposure_rows import Arm
+from dpmed_core.privacy.exposure.permission import require_permission
+from dpmed_core.protection import FEWEST_TRAININGS, arms_of
+from dpmed_core.runs.plan import parse_epsilons
+from dpmed_core.training.recipes.catalogue import PROBE, RECIPES
+from dpmed_core.training.spec import PrivacyUnit
+
+NOT_FOR_RELEASE = "These trainings are recorded in the ledger as use without privacy: internal comparison only, not for release."
+
+
+class ShadowOptions(TypedDict):
+    """The values of `shadow_options` that say what is measured."""
+
+    cohort_name: str
+    recipe: str
+    epsilons: str
+    delta: float | None
+    unit: str | None
+
+
+def shadow_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of a command that measures by shadow trainings."""
+    options = (
+        click.option("--cohort", "cohort_name", required=True),
+        click.option("--recipe", type=click.Choice(sorted(RECIPES)), default=PROBE.name, show_default=True),
+        click.option(
+            "--epsilons", required=True, help="Privacy budgets, comma-separated; the non-private reference is measured with them."
+        ),
+        delta_option,
+        click.option(
+            "--unit", type=click.Choice([u.value for u in PrivacyUnit]), help="What is clipped and protected as one.  [default: both]"
+        ),
+        click.option(
+            "--trainings",
+            default=FEWEST_TRAININGS,
+            show_default=True,
+            type=click.IntRange(FEWEST_TRAININGS, 10_000),
+            help="Of each budget and unit.",
+        ),
+        json_option,
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def to_be_measured(said: ShadowOptions) -> tuple[Installation, Cohort, list[Arm]]:
+    """The installation, its cohort, and the budgets and units that are to be measured.
+
+    Raises:
+        SettingsError: the installation does not allow it for real patients.
+        SpecError: the recipe takes too long, or a budget cannot be trained.
+    """
+    installation = Installation.open()
+    cohort = installation.cohorts.load(said["cohort_name"])
+    require_permission(cohort, allowed=installation.settings.show_exposure)
+    unit, epsilons = PrivacyUnit(said["unit"]) if said["unit"] else None, parse_epsilons(said["epsilons"])
+    return installation, cohort, arms_of(installation, cohort, recipe=said["recipe"], epsilons=epsilons, delta=said["delta"], unit=unit)

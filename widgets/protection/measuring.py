@@ -1,0 +1,35 @@
+"""Having something measured by shadow trainings: what that is, a button, and the progress."""
+
+import streamlit as st
+
+from dpmed_core.cohort.schema import Cohort
+from dpmed_core.inference.requests import ShadowTrainings
+from dpmed_core.privacy.exposure.permission import require_permission
+from dpmed_core.protection import EXPOSURE, FEWEST_TRAININGS, RETURNING
+from widgets.lookup import installation
+from widgets.protection.budget_shown import BudgetShown
+from widgets.waiting import ask, is_waiting, show_failure, wait
+
+LIMIT_SECONDS = 24 * 3600.0
+"""The time after which a measurement is no longer waited for: that of a large cohort takes hours."""
+BUTTONS = {EXPOSURE: "Measure exposure", RETURNING: "Measure returning patients"}
+
+
+def offer_measurement(cohort: Cohort, of: str, budget: BudgetShown, *, is_due: bool) -> None:
+    """The progress of a measurement that is under way; a button that starts one in the background, where it `is_due`."""
+    show_failure(of)
+    if is_waiting(of):
+        wait(of, what="Shadow trainings", take=lambda _: None)
+        return
+    if not is_due:
+        return
+    n_rows = (1 + len(budget.all_targets)) * (2 if cohort.patients_known else 1)
+    st.markdown(
+        f"Measuring takes {n_rows * FEWEST_TRAININGS:,} short trainings, each with a random half of the training patients. No model of "
+        "them is kept. They are use without privacy inside the house, and the ledger says so."
+    )
+    if st.button(BUTTONS[of], icon=":material/person_search:", key=f"measure-{of}"):
+        require_permission(cohort, allowed=installation().settings.show_exposure)
+        epsilons = tuple(target.epsilon for target in budget.all_targets)
+        ask(ShadowTrainings(cohort.name, of, epsilons, budget.target.delta), key=of, limit_seconds=LIMIT_SECONDS)
+        st.rerun()

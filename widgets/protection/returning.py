@@ -1,0 +1,68 @@
+"""Returning patients: whether models answer otherwise on later images of patients whose earlier ones they were trained on."""
+
+import streamlit as st
+
+from dpmed_core.cohort.schema import Cohort
+from dpmed_core.errors import CohortError, SettingsError, SpecError
+from dpmed_core.foreign_text import plain
+from dpmed_core.phrases import epsilon_text
+from dpmed_core.privacy.returning.returning_rows import ReturningRow
+from dpmed_core.privacy.returning.sentences import new_disease_sentence, returning_sentence
+from dpmed_core.protection import RETURNING, stored_returning
+from dpmed_core.training.recipes.catalogue import PROBE
+from widgets.choices import Choices
+from widgets.lookup import installation
+from widgets.protection.budget_shown import BudgetShown
+from widgets.protection.measuring import offer_measurement
+
+Rows = tuple[ReturningRow, ...]
+
+
+def show_returning_tile(cohort: Cohort, budget: BudgetShown, choices: Choices) -> None:
+    """The tile: the later images whose answers shift at the chosen budget, beside training without privacy and chance."""
+    st.markdown("Returning patients")
+    rows, why_not, can_be_measured = _stored(cohort, choices)
+    row = _at(rows, budget.unit.value, budget.target.epsilon, budget.target.delta)
+    if row is None:
+        st.markdown("### –")
+        st.markdown(plain(why_not or f"Not measured at ε = {epsilon_text(budget.target.epsilon)} yet."))
+    else:
+        st.markdown(f"### {row.shifted:,} of {row.n_images:,}")
+        st.markdown(
+            f"later images are answered differently by models that saw the patient's earlier ones; {row.control_shifted:,} by chance"
+        )
+        if (without := _at(rows, row.unit, None, None)) is not None:
+            st.markdown(f"without privacy **{without.shifted:,} of {without.n_images:,}**, by up to {without.largest_shift:.2f}")
+    complete = all(_at(rows, budget.unit.value, target.epsilon, target.delta) for target in budget.all_targets)
+    offer_measurement(cohort, RETURNING, budget, is_due=can_be_measured and not complete)
+
+
+def show_returning_in_full(cohort: Cohort, budget: BudgetShown, choices: Choices) -> None:
+    """What was found at the chosen budget in a sentence, with the sensitivity for new disease."""
+    rows, _, _ = _stored(cohort, choices)
+    row = _at(rows, budget.unit.value, budget.target.epsilon, budget.target.delta)
+    if row is None:
+        return
+    without = _at(rows, row.unit, None, None)
+    said = [returning_sentence(one) for one in (row, without) if one is not None]
+    st.markdown(f"**Do models remember returning patients?** {plain(' '.join(said))}")
+    st.caption(plain(new_disease_sentence(row)))
+
+
+def _stored(cohort: Cohort, choices: Choices) -> tuple[Rows, str, bool]:
+    """What was measured, else why nothing is shown, and whether it may be measured."""
+    if choices.recipe != PROBE.name or choices.start:
+        return (), f"Measured for recipe {PROBE.name} from scratch.", False
+    try:
+        rows = stored_returning(installation(), cohort)
+    except SettingsError:
+        return (), "Off for cohorts of real patients, as exposure is.", False
+    except SpecError as error:
+        return (), str(error), False
+    except CohortError as error:
+        return (), str(error), True
+    return rows or (), "" if rows else "Not measured yet.", True
+
+
+def _at(rows: Rows, unit: str, epsilon: float | None, delta: float | None) -> ReturningRow | None:
+    return next((row for row in rows if (row.unit, row.epsilon, row.delta) == (unit, epsilon, delta)), None)
