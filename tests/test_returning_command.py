@@ -1,6 +1,7 @@
 """`returning`: refused without an order of studies or without permission, recorded in the ledger, and silent about single patients."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from click.testing import CliRunner
 from dpmed_core import protection
 from dpmed_core.cohort.report import ImportReport
 from dpmed_core.commands.returning import returning
-from dpmed_core.errors import SettingsError, SpecError
+from dpmed_core.errors import CohortError, SettingsError, SpecError
 from dpmed_core.installation import Installation
 from dpmed_core.privacy.ledger.book import MEASURED
 from dpmed_core.privacy.ledger.check import check_ledger
@@ -110,3 +111,16 @@ def test_words_state_the_whole_guarantee_and_that_an_images_is_no_patients(call,
     assert "ε = 8 at δ = 1e-05 for each image (analytic-gaussian accountant, zero-out neighbours): " in printed
     assert "does not hold for a patient with several" in printed
     assert "later images shift" in printed and "by chance" in printed
+
+
+def test_the_last_rows_are_kept_for_these_data_in_this_order_and_damage_is_named(call, ordered, installation):
+    rows = json.loads(call("--cohort", ordered.name, "--epsilons", "1", "--unit", "patient", "--json").stdout)
+    assert [row.to_fields() for row in protection.stored_returning(installation, ordered)] == rows
+    backwards = replace(ordered, cases=ordered.cases.assign(study_order=np.tile([2, 1], 32)))
+    with pytest.raises(CohortError, match="another's"):
+        protection.stored_returning(installation, backwards)
+    kept = installation.cohorts.protection_dir(ordered.name) / protection.RETURNING_FILE
+    assert not any(one in kept.read_text() for one in {*ordered.cases["patient_id"], *ordered.cases["case_id"]})
+    kept.write_text(kept.read_text()[:-9])
+    with pytest.raises(CohortError, match="Measure it again"):
+        protection.check_measurements(installation, ordered.name)

@@ -13,9 +13,11 @@ from dpmed_core.inference.status import Stage
 from dpmed_core.inference.store import InferenceRequests
 from dpmed_core.privacy.exposure.measurement import FILE
 from dpmed_core.privacy.ledger.book import RELEASED
+from dpmed_core.privacy.returning.returning_rows import ReturningRow
 from dpmed_core.protection import EXPOSURE, arms_of, measure_exposure, stored_exposure
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.training.spec import PrivacyUnit
+from widgets.protection import returning
 
 
 @pytest.fixture
@@ -165,3 +167,23 @@ def test_a_worker_measures_for_a_request_with_progress_and_can_be_cancelled(empt
     name = requests.ask(request)
     inference_task.answer(empty.settings, name)
     assert int(requests.fetch(name)["n_rows"]) == 4 and len(stored_exposure(empty, cohort).rows) == 4
+
+
+def test_returning_patients_need_an_order_of_studies(trained, open_page):
+    app = open_page("privacy")
+    assert not app.exception and "does not say in which order" in said(app)
+    assert not any(button.label == "Measure returning patients" for button in app.button)
+
+
+def test_returning_patients_are_shown_beside_training_without_privacy(trained, open_page, monkeypatch):
+    without = ReturningRow(None, None, None, "patient", 90, 40, 80, 200, 50, 0.56, 1, 0.06)
+    private = ReturningRow(1.0, trained.privacy.delta, "analytic-gaussian", "patient", 90, 40, 80, 200, 0, 0.05, 0, 0.05)
+    monkeypatch.setattr(returning, "stored_returning", lambda *_: (without, private))
+    app = open_page("privacy")
+    assert not app.exception
+    assert "### 0 of 80" in said(app) and "without privacy **50 of 80**, by up to 0.56" in said(app)
+    assert "0 of 80 later images shift (0 by chance), the largest by .05" in said(app).replace("\\", "")
+    monkeypatch.setattr(returning, "stored_returning", lambda *_: (without,))
+    app = open_page("privacy")
+    assert "Not measured at ε = 1 yet." in said(app)
+    assert any(button.label == "Measure returning patients" for button in app.button)
