@@ -34,6 +34,7 @@ MODULES = {
     "probe": "probe",
     "inference": "inference",
     "recipes": "recipes",
+    "returning": "returning",
     "scale": "scale",
     "step": "step",
 }

@@ -109,8 +109,8 @@ def test_identical_images_keep_their_case_ids_and_are_ordered_by_the_table_alone
     manifest.write_text("\n".join([lines[0], *lines[:0:-1]]) + "\n")
     second, _ = imported(store, "second", manifest)
     pd.testing.assert_frame_equal(first.cases, second.cases)
-    twins = first.cases[first.cases["age"] == 30]
-    assert sorted(twins[STUDY_ORDER]) == [1, 2]
+    alike = first.cases[first.cases["age"] == 30]
+    assert sorted(alike[STUDY_ORDER]) == [1, 2]
 
 
 def test_a_column_of_another_name_is_read_if_named(store, table):
@@ -141,14 +141,14 @@ def test_layouts_without_a_table_of_ones_own_have_no_use_for_the_option(tmp_path
 def test_the_command_takes_the_column_and_refuses_one_that_is_not_there(table, data_dir, monkeypatch):
     monkeypatch.setenv("DPMED_DATA_DIR", str(data_dir))
     manifest = table(range(9), column="follow_up")
-    words = ["add", "films", "--manifest", str(manifest), "--findings", "mass", "--json", "--study-order"]
+    words = ["add", "chest", "--manifest", str(manifest), "--findings", "mass", "--json", "--study-order"]
     refused = CliRunner().invoke(commands, [*words, "visit"])
     assert refused.exception is not None and "no column 'visit'" in str(refused.exception)
     done = CliRunner().invoke(commands, [*words, "follow_up"])
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["n_images"] == 9
     key = (data_dir / "secret.key").read_bytes()
-    assert CohortStore(data_dir / "cohorts", key).load("films").study_order is not None
+    assert CohortStore(data_dir / "cohorts", key).load("chest").study_order is not None
 
 
 def test_the_page_guesses_the_column_from_name_and_content_and_reads_it(store, table):
