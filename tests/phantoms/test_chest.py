@@ -65,5 +65,6 @@ def test_the_demo_is_read_back_from_dicom_and_is_reproducible(tmp_path):
         assert report.n_imported == 40 and not report.problems
     one, two = (store.load("demo-radiograph") for store in stores)
     assert one.synthetic and one.fingerprint == two.fingerprint
+    assert one.study_order is not None and not np.isnan(one.study_order).any() and one.study_order.max() > 1
     assert one.cases["age"].notna().all() and set(one.cases["sex"]) == {"female", "male"}
     assert one.images.std(axis=(1, 2)).min() > 20

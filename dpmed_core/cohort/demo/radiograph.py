@@ -15,6 +15,7 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittle
 
 from dpmed_core.cohort.intake.importer import import_manifest
 from dpmed_core.cohort.report import ImportReport
+from dpmed_core.cohort.schema import STUDY_ORDER
 from dpmed_core.cohort.store import CohortStore
 from dpmed_core.imaging.stored_format import STORED_SIZE
 from dpmed_core.phantoms.chest.population import COMORBIDITIES, FINDINGS, draw_population
@@ -131,6 +132,7 @@ def _write_manifest(population: pd.DataFrame, folder: Path) -> Path:
     table = population[[*FINDINGS, *COMORBIDITIES]].copy()
     table.insert(0, "image", [_file_name(index) for index in range(len(table))])
     table.insert(1, "patient_id", "phantom-" + population["patient"].astype(str))
+    table.insert(2, STUDY_ORDER, population.groupby("patient").cumcount())  # as they were drawn: phantoms do not change with time
     path = folder / "manifest.csv"
     table.to_csv(path, index=False)
     return path
