@@ -55,10 +55,11 @@ def _rounded(value: float, digits: int, rounding: str) -> float:
 def epsilon_text(epsilon: float) -> str:
     """An epsilon at three significant digits, rounded up.
 
-    >>> epsilon_text(1.2349), epsilon_text(8.0), epsilon_text(math.inf)
-    ('1.24', '8', 'inf')
+    >>> epsilon_text(1.2349), epsilon_text(8.0), epsilon_text(6512.3), epsilon_text(math.inf)
+    ('1.24', '8', '6,520', 'inf')
     """
-    return f"{rounded_up(epsilon, 3):g}"
+    value = rounded_up(epsilon, 3)
+    return f"{value:,.0f}" if 1000 <= value < math.inf else f"{value:g}"
 
 
 def delta_text(delta: float) -> str:

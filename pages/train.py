@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import streamlit as st
 
-from dpmed_core.cohort.display_names import IMAGE_WORDS, spelled_out
+from dpmed_core.cohort.display_names import spelled_out
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.engine.process import ensure_engine
 from dpmed_core.engine.training_task import cancel_run
@@ -19,12 +19,13 @@ from dpmed_core.runs.space import what_holds_up
 from dpmed_core.runs.status import OPEN_STATES, RunState, RunStatus, UnreadableRun
 from dpmed_core.training.recipes.catalogue import RECIPES
 from dpmed_core.training.result import RunResult
-from dpmed_core.training.spec import PrivacyUnit, RunSpec, base_recipe, default_delta
+from dpmed_core.training.spec import RunSpec, base_recipe, default_delta
 from widgets.analysis_plan import choose_plan
 from widgets.choices import current_choices
 from widgets.cohort import chosen_cohort
 from widgets.cohort_plan import show_cohort_plan, show_not_judgeable
 from widgets.lookup import installation, live, runs_of, unreadable_of
+from widgets.preflight import show_preflight
 from widgets.recipes import encoder_digest, recipe_title, show_encoder
 from widgets.release import open_release, show_release
 from widgets.spending import total_of
@@ -50,7 +51,6 @@ def choose_runs(cohort: Cohort) -> list[RunSpec]:
     choices = current_choices()
     if choices.recipe is None or choices.unit is None:
         return []
-    words = IMAGE_WORDS[cohort.modality]
     st.markdown(RECIPES[base_recipe(choices.recipe)].summary)
     show_encoder(cohort, choices.recipe)
     units = n_train_units(cohort, key=installation().key, unit=choices.unit)
@@ -75,17 +75,6 @@ def choose_runs(cohort: Cohort) -> list[RunSpec]:
         "each split. Each is a spend of its own.",
         disabled=cohort.has_own_split,
     )
-    if not cohort.patients_known:
-        st.warning(
-            f"This cohort does not say which {words.several} belong to the same patient, so each {words.one} is protected alone (unit "
-            f"*image*): a patient with several {words.several} is protected less than ε says, and it is not known by how much."
-        )
-    elif choices.unit is PrivacyUnit.IMAGE:
-        most = int(cohort.cases.groupby("patient_id").size().max())
-        st.warning(
-            f"The unit *image* protects one {words.one}, not a patient: one patient here has {words.counted(most)}, and the guarantee for "
-            f"that patient is {most} times ε at a larger δ, which is often no protection. Use it for comparison with publications."
-        )
     return plan_runs(
         cohort,
         key=installation().key,
@@ -133,6 +122,7 @@ def show_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
     show_not_judgeable(cohort)
     with st.expander("Analysis plan: what the models will be compared on"):
         choose_plan(cohort)
+    show_preflight(cohort, tuple(new))
     if st.button(f"Train {counted(len(new), 'model', 'models')}", type="primary", disabled=not new, icon=":material/play_arrow:"):
         try:
             installation().ledger.ask(cohort, new)

@@ -172,3 +172,21 @@ def test_without_at_a_cohort_and_budgets_are_required():
     for words, missing in (([], "--cohort"), (["--cohort", "c"], "--epsilons")):
         done = CliRunner().invoke(plan, words)
         assert done.exit_code == 2 and f"Missing option '{missing}'" in done.output
+
+
+def test_plan_sweep_and_train_say_what_was_checked_before(call, cohort, monkeypatch):
+    monkeypatch.setattr(training, "ensure_engine", lambda settings: None)
+    budgets = ("--cohort", cohort.name, "--epsilons", "1,8")
+    assert "Checked before training: unit (a patient with all images)" in call(*budgets).stderr
+    said = call(*budgets, "--unit", "image").stderr
+    assert "Note: The unit image protects one image, and one patient here has 2 images" in said and "Choose the unit patient" in said
+    swept = call(*budgets, "--unit", "image", "--json", command=training.sweep)
+    assert "Note: The unit image" in swept.stderr
+    checks = {check["name"]: check for check in json.loads(swept.stdout)["preflight"]}
+    assert checks.keys() == {"unit", "δ", "normalisation", "encoder", "total"}
+    assert [name for name, check in checks.items() if not check["ok"]] == ["unit"]
+    trained = call("--cohort", cohort.name, "--epsilon", "2", "--delta", "0.09", "--json", command=training.train)
+    assert "Leave δ at 1e-05" in trained.stderr
+    assert [check["name"] for check in json.loads(trained.stdout)["preflight"] if not check["ok"]] == ["δ"]
+    reference = call("--cohort", cohort.name, "--non-private", "--json", command=training.train)
+    assert json.loads(reference.stdout)["preflight"] == [] and "Checked" not in reference.stderr

@@ -7,8 +7,10 @@ import streamlit as st
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.foreign_text import plain
 from dpmed_core.phrases import counted
+from dpmed_core.privacy.meaning.most_images import most_images, own_epsilon_sentence
 from dpmed_core.privacy.provenance import encoder_sentences
 from dpmed_core.training.accounting.together import together_sentence
+from widgets.cached import MOST_KEPT
 from widgets.choices import choice, choose_delta
 from widgets.lookup import installation
 
@@ -38,8 +40,18 @@ def show_guarantee(run_ids: Sequence[str]) -> None:
     if guarantees:
         alone = f"{guarantees[0].sentence()}. It holds for training patients and for each model alone."
         st.caption(plain(f"{alone} {together_sentence(guarantees, cache_dir=here.settings.calibrations_dir)}"))
+        images = _most_images(here.runs.status(run_ids[0]).spec.cohort_fingerprint)
+        if worth := own_epsilon_sentence(guarantees[0], images, cache_dir=here.settings.calibrations_dir):
+            st.caption(plain(worth))
         for sentence in encoder_sentences([here.runs.status(run_id) for run_id in run_ids], here.encoders):
             st.caption(plain(f"{sentence} ε does not cover what that encoder knows."))
+
+
+@st.cache_data(max_entries=MOST_KEPT, show_spinner=False)
+def _most_images(fingerprint: str) -> int:
+    """`most_images` of the cohort with this fingerprint; 1 where it is not known which images are one patient's."""
+    cohort = installation().cohorts.with_fingerprint(fingerprint)
+    return most_images(cohort) if cohort.patients_known else 1
 
 
 def show_left_out(tables: EvaluationTables) -> None:

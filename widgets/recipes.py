@@ -74,8 +74,6 @@ def show_encoder(cohort: Cohort, variant: str) -> None:
         f"{plain(card.data)}. Licence: {plain(card.licence)}. Its features are joined to the public encoder's; ε covers what is trained on "
         "them, and nothing that the encoder knows."
     )
-    if caution := card.caution(encoder.name, cohort.source, synthetic=cohort.synthetic):
-        st.warning(plain(caution), icon=":material/warning:")
     _offer_features(cohort, encoder)
 
 

@@ -26,11 +26,14 @@ def total_of(cohort: Cohort, planned: tuple[RunSpec, ...] = ()) -> PatientTotals
 
 def _spent(name: str, planned: tuple[RunSpec, ...] = ()) -> tuple[PatientTotals, Cap | None]:
     """The total on the patients of the cohort called `name`, and the cap."""
-    # The key of the cache holds all that the total depends on: the ledger's last entry, which runs there are, and where they stand.
+    return _computed(name, installation().cohorts.fingerprint(name), *ledger_state(), planned)
+
+
+def ledger_state() -> tuple[str, str]:
+    """All that totals depend on besides the cohort, as a key of caches: the ledger's last entry, and which runs stand where."""
     here = installation()
-    state = here.runs.listing(at_most_seconds_old=SECONDS_OLD).states_digest
     head = here.ledger.chain.head()
-    return _computed(name, here.cohorts.fingerprint(name), head.digest if head else "", state, planned)
+    return head.digest if head else "", here.runs.listing(at_most_seconds_old=SECONDS_OLD).states_digest
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

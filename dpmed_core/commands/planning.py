@@ -7,6 +7,7 @@ from dpmed_core.cohort.display_names import sentence_start
 from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
 from dpmed_core.commands.cohort import names
 from dpmed_core.commands.output import json_option, records, say
+from dpmed_core.commands.preflight import tell_preflight
 from dpmed_core.commands.scale import say_scale
 from dpmed_core.commands.training import delta_option, recipe_option, unit_option
 from dpmed_core.evaluation.planning.cohort_plan import PlanRequest, plan_rows
@@ -89,6 +90,7 @@ def plan(
     targets = tuple(spec.privacy for spec in specs if spec.privacy)
     request = PlanRequest(recipe, chosen, targets, seeds, tuple(dict.fromkeys(names(by))), margin, expected_auroc)
     split = assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=installation.key)
+    tell_preflight(installation, cohort, specs)
     rows = plan_rows(cohort, split, request, n_units=n_train_units(cohort, key=installation.key, unit=chosen))
     say(records(rows), _readable(rows, cohort.findings), as_json=as_json)
 

@@ -11,15 +11,17 @@ import click
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
 from dpmed_core.commands.output import json_option, say, tell
+from dpmed_core.commands.preflight import tell_preflight
 from dpmed_core.commands.spent import spent_on
 from dpmed_core.commands.starts import start_options
 from dpmed_core.engine.engine_watch import EngineWatch
 from dpmed_core.engine.process import ensure_engine
 from dpmed_core.engine.training_task import cancel_run
-from dpmed_core.errors import RunError, SpecError
+from dpmed_core.errors import CohortError, RunError, SpecError
 from dpmed_core.evaluation.planning.held_out import not_judgeable
 from dpmed_core.installation import Installation
 from dpmed_core.phrases import counted
+from dpmed_core.privacy.meaning.most_images import most_images, own_epsilon, own_epsilon_sentence
 from dpmed_core.public_starts import start_for
 from dpmed_core.runs.plan import MOST_SPLITS, parse_delta, parse_epsilons, plan_runs
 from dpmed_core.runs.space import what_holds_up
@@ -105,12 +107,14 @@ def train(
         unit=PrivacyUnit(unit),
         non_private=non_private,
         start=_start(installation, cohort, start_name, pairs),
-        encoder=_encoder(installation, encoder_name, cohort),
+        encoder=_encoder(installation, encoder_name),
     )
     wanted = [spec for spec in specs if spec.privacy != NOTHING_LEARNT or epsilon == 0]
+    checks = tell_preflight(installation, cohort, wanted)
     status = _queue(installation, wanted, cohort_name, wait=wait)[0]
     spent = spent_on(installation, installation.cohorts.load(cohort_name))
-    say(run_facts(installation, status), f"{run_line(installation, status)}\n{spent.sentence}", as_json=as_json)
+    document = {**run_facts(installation, status), "preflight": checks}
+    say(document, f"{run_line(installation, status)}\n{spent.sentence}", as_json=as_json)
     _exit_with_failures([status])
 
 
@@ -149,12 +153,14 @@ def sweep(
         unit=PrivacyUnit(unit),
         n_splits=splits,
         start=_start(installation, cohort, start_name, pairs),
-        encoder=_encoder(installation, encoder_name, cohort),
+        encoder=_encoder(installation, encoder_name),
     )
+    checks = tell_preflight(installation, cohort, specs)
     statuses = _queue(installation, specs, cohort_name, wait=wait)
     spent = spent_on(installation, installation.cohorts.load(cohort_name))
     readable = "\n".join([*(run_line(installation, s) for s in statuses), spent.sentence])
-    say({"runs": [run_facts(installation, s) for s in statuses], "spent": spent.fields}, readable, as_json=as_json)
+    document = {"runs": [run_facts(installation, s) for s in statuses], "spent": spent.fields, "preflight": checks}
+    say(document, readable, as_json=as_json)
     _exit_with_failures(statuses)
 
 
@@ -201,7 +207,7 @@ def show_run(run_id: str, as_json: bool) -> None:
     if facts["state"] == RunState.FINISHED:
         facts["scores"] = str(installation.runs.scores_path(run_id).absolute())
     facts["attempts"] = events = [_as_proven(event) for event in installation.runs.attempts(run_id)]
-    readable = [run_line(installation, status), *(f"  {event}" for event in events)]
+    readable = [run_line(installation, status), *_worth_to_patient(installation, status, facts), *(f"  {event}" for event in events)]
     say(facts, "\n".join(readable), as_json=as_json)
 
 
@@ -262,6 +268,21 @@ def run_facts(installation: Installation, run: RunStatus | UnreadableRun) -> dic
     return facts | {k: v for k, v in installation.runs.result(run.run_id).to_fields().items() if k not in NOT_PRINTED}
 
 
+def _worth_to_patient(installation: Installation, status: RunStatus, facts: dict[str, object]) -> list[str]:
+    """What a guarantee for each image is worth to the patient with most images, as a line and in `facts`; nothing for other runs."""
+    if facts["state"] != RunState.FINISHED or (guarantee := installation.runs.result(status.run_id).guarantee) is None:
+        return []
+    try:
+        cohort = installation.cohorts.with_fingerprint(status.spec.cohort_fingerprint)
+    except CohortError:  # it was removed
+        return []
+    images, cache = most_images(cohort) if cohort.patients_known else 1, installation.settings.calibrations_dir
+    if (epsilon := own_epsilon(guarantee, images, cache_dir=cache)) is None:
+        return []
+    facts["patient_with_most_images"] = {"images": images, "epsilon": epsilon, "delta": guarantee.delta}
+    return [f"  {guarantee.sentence()}. {own_epsilon_sentence(guarantee, images, cache_dir=cache)}"]
+
+
 def _as_proven(event: dict[str, Any]) -> dict[str, Any]:
     """An event of a run, with its guarantee as this version states it."""
     return event | {"guarantee": asdict(PrivacyGuarantee.from_fields(event["guarantee"]))} if event.get("guarantee") else event
@@ -295,14 +316,12 @@ def _start(installation: Installation, cohort: Cohort, name: str | None, pairs: 
     return start
 
 
-def _encoder(installation: Installation, name: str | None, cohort: Cohort) -> str | None:
-    """The digest of the added encoder called `name`; says what speaks against it on this cohort."""
+def _encoder(installation: Installation, name: str | None) -> str | None:
+    """The digest of the added encoder called `name`."""
     if name is None:
         return None
     added = installation.encoders.load(name)
     added.check()
-    if caution := added.card.caution(name, cohort.source, synthetic=cohort.synthetic):
-        tell(f"Note: {caution}")
     return added.digest
 
 

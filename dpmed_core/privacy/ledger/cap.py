@@ -11,6 +11,7 @@ steps are dominated add up by the union bound; together they may take `DELTA0_SH
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,19 @@ def cap_sentence(cap: Cap) -> str:
     )
 
 
+@dataclass(frozen=True)
+class PastCap:
+    """Why models are not trained under the cap.
+
+    Attributes:
+        reason: what they would carry patients to, as a sentence that begins with "with".
+        way_out: what can be done, a sentence.
+    """
+
+    reason: str
+    way_out: str
+
+
 def refuse_past_cap(book: Book, new: Sequence[Draw | Reservation], *, replacing: frozenset[str] = frozenset()) -> None:
     """Refuse `new` where it would carry any of its patients past the cap.
 
@@ -51,10 +65,21 @@ def refuse_past_cap(book: Book, new: Sequence[Draw | Reservation], *, replacing:
     Raises:
         LedgerError: it would, and the message says what would fit; or what was spent before cannot be told.
     """
+    if (past := past_cap(book, new, replacing=replacing)) is not None:
+        n_private = sum(one.private for one in new)
+        raise LedgerError(f"{counted(n_private, 'private model was', 'private models were')} not trained: {past.reason} {past.way_out}")
+
+
+def past_cap(book: Book, new: Sequence[Draw | Reservation], *, replacing: frozenset[str] = frozenset()) -> PastCap | None:
+    """Why `new` would carry a patient past the cap; None where it would not. See `refuse_past_cap`.
+
+    Raises:
+        LedgerError: what was spent before cannot be told.
+    """
     cap = book.cap
     private: list[Draw | Reservation] = [one for one in new if one.private]
     if cap is None or not private:
-        return
+        return None
     refuse_unknown(book)
     before: list[Draw | Reservation] = [*book.draws, *(r for r in book.reserved if r.run_id not in replacing)]
     members = Membership.among(book.sets, {one.patients for one in (*before, *private)})
@@ -68,21 +93,18 @@ def refuse_past_cap(book: Book, new: Sequence[Draw | Reservation], *, replacing:
         worst_after = math.fsum(one.squared_mu for one in (*before, *private))
         worst_before = worst_after - math.fsum(one.squared_mu for one in private)
     if worst_after <= budget * TOLERANCE and _largest(after.delta0[concerned]) <= DELTA0_SHARE * cap.delta:
-        return
+        return None
     left = math.sqrt(max(0.0, budget - worst_before))
     # A run of the target that needs exactly `left` is calibrated to a mu that is smaller by ROUND_UP.
     fits = rounded_down(gaussian_epsilon(left * ROUND_UP, cap.delta), 3) if left > 0 else 0.0
     n_over = int((after.squared_mu[concerned] > budget * TOLERANCE).sum())
-    raise LedgerError(
-        f"{counted(len(private), 'private model was', 'private models were')} not trained: with "
-        f"{'it' if len(private) == 1 else 'them'} {counted(n_over, 'patient', 'patients')} would reach up to "
+    return PastCap(
+        f"with {'it' if len(private) == 1 else 'them'} {counted(n_over, 'patient', 'patients')} would reach up to "
         f"ε = {epsilon_text(gaussian_epsilon(math.sqrt(worst_after), cap.delta))} at δ = {delta_text(cap.delta)}, past the cap of "
-        f"ε = {epsilon_text(cap.epsilon)}; so far it is up to ε = {epsilon_text(gaussian_epsilon(math.sqrt(worst_before), cap.delta))}. "
-        + (
-            f"What fits is one model of ε up to {fits:g} at this δ."
-            if fits > 0
-            else "Nothing more fits: the privacy officer can raise the cap with `ledger cap`."
-        )
+        f"ε = {epsilon_text(cap.epsilon)}; so far it is up to ε = {epsilon_text(gaussian_epsilon(math.sqrt(worst_before), cap.delta))}.",
+        f"What fits is one model of ε up to {fits:g} at this δ."
+        if fits > 0
+        else "Nothing more fits: the privacy officer can raise the cap with `ledger cap`.",
     )
 
 

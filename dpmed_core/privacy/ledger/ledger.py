@@ -31,7 +31,7 @@ from dpmed_core.privacy.ledger.book import (
     is_usable,
     reservation_of,
 )
-from dpmed_core.privacy.ledger.cap import budget_of, refuse_past_cap
+from dpmed_core.privacy.ledger.cap import PastCap, budget_of, past_cap, refuse_past_cap
 from dpmed_core.privacy.ledger.chain import Appender, Chain, Entry, read_entries
 from dpmed_core.privacy.ledger.charges import asked_body, ended_body, facts_of, planned_body
 from dpmed_core.privacy.ledger.patients import (
@@ -123,11 +123,11 @@ class Ledger:
         for spec in specs:
             if self.runs.run_id(spec) in self.runs:
                 self.runs.restore_request(spec, cohort_name=cohort.name)
-        if not any(self._is_new(spec) for spec in specs):
+        if not any(self.is_new(spec) for spec in specs):
             return [self.runs.status(self.runs.run_id(spec)) for spec in specs]
         with self._writing() as (appender, book):
             sets, trained = dict(book.sets), self._trained(cohort, specs)
-            bodies = [self._asked(spec, trained[spec.split_seed], sets) for spec in dict.fromkeys(specs) if self._is_new(spec)]
+            bodies = [self._asked(spec, trained[spec.split_seed], sets) for spec in dict.fromkeys(specs) if self.is_new(spec)]
             refuse_past_cap(replace(book, sets=sets), [reservation_of(Entry(0, 0.0, ASKED, body, "")) for body in bodies])
             if (planned := body_for_runs(cohort, specs, book, all_patients(self.cohorts, cohort))) is not None:
                 appender.append(PLAN, planned)
@@ -136,6 +136,17 @@ class Ledger:
                 appender.append(ASKED, body)
             # Within the transaction: whoever asks next finds these runs queued, and their reservations counted.
             return [self.runs.ask(spec, cohort_name=cohort.name) for spec in specs]
+
+    def would_pass_cap(self, cohort: Cohort, specs: Sequence[RunSpec]) -> PastCap | None:
+        """Why `ask` would refuse `specs` under the cap; None where it would not. Nothing is written.
+
+        Raises:
+            LedgerError: what was spent before cannot be told.
+        """
+        book = self.book()
+        sets, trained = dict(book.sets), self._trained(cohort, specs)
+        bodies = [self._asked(spec, trained[spec.split_seed], sets) for spec in dict.fromkeys(specs) if self.is_new(spec)]
+        return past_cap(replace(book, sets=sets), [reservation_of(Entry(0, 0.0, ASKED, body, "")) for body in bodies])
 
     def begin(self, status: RunStatus, guarantee: PrivacyGuarantee | None, *, total_steps: int, resumed: int) -> str:
         """Charge an attempt with all steps that it may take, before its first, and give the name of its draw.
@@ -291,7 +302,7 @@ class Ledger:
         except DpmedError:  # it never came to be queued
             return False
 
-    def _is_new(self, spec: RunSpec) -> bool:
+    def is_new(self, spec: RunSpec) -> bool:
         """Whether asking for a run queues it: it is not in the store, or it was withdrawn. One that cannot be read is not new."""
         run_id = self.runs.run_id(spec)
         if run_id not in self.runs:

@@ -2,12 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from dpmed_core.errors import SpecError
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.training.spec import PrivacyTarget, StartChoice
 
 PLURALS = {Modality.RADIOGRAPH: "radiographs", Modality.CT: "CT volumes"}
+
+
+class Normalisation(StrEnum):
+    """What normalises between the trained layers of a recipe, in words."""
+
+    NONE = "no normalisation layer"
+    GROUP = "group normalisation"
+    BATCH = "batch normalisation"
 
 
 @dataclass(frozen=True)
@@ -24,6 +33,7 @@ class RecipeCard:
         seconds_per_image: a first estimate of training seconds per training image or volume on one core, until runs have been timed.
         n_parameters: the trained parameters, with fourteen findings; more findings add a few to the head.
         modalities: the modalities that it takes.
+        normalisation: of the layers that are trained; with that over a batch nobody's influence is bounded, and training refuses it.
         uses_encoder: whether it starts from the public encoder, which was trained on synthetic images.
         takes_start: whether it can begin at a public start, a head that was trained on a public cohort.
     """
@@ -36,6 +46,7 @@ class RecipeCard:
     seconds_per_image: float
     n_parameters: int
     modalities: tuple[Modality, ...]
+    normalisation: Normalisation
     uses_encoder: bool = False
     takes_start: bool = False
 
@@ -50,6 +61,7 @@ PROBE = RecipeCard(
     seconds_per_image=0.002,
     n_parameters=60_000,
     modalities=(Modality.RADIOGRAPH, Modality.CT),
+    normalisation=Normalisation.NONE,
     uses_encoder=True,
     takes_start=True,
 )
@@ -63,6 +75,7 @@ PAPER = RecipeCard(
     seconds_per_image=0.2,
     n_parameters=104_070,
     modalities=(Modality.RADIOGRAPH,),
+    normalisation=Normalisation.GROUP,
 )
 FINETUNE = RecipeCard(
     name="finetune",
@@ -74,6 +87,7 @@ FINETUNE = RecipeCard(
     seconds_per_image=0.2,
     n_parameters=413_182,
     modalities=(Modality.RADIOGRAPH,),
+    normalisation=Normalisation.GROUP,
     uses_encoder=True,
 )
 PAPER3D = RecipeCard(
@@ -86,6 +100,7 @@ PAPER3D = RecipeCard(
     seconds_per_image=0.5,
     n_parameters=310_782,
     modalities=(Modality.CT,),
+    normalisation=Normalisation.GROUP,
 )
 SLICES = RecipeCard(
     name="slices",
@@ -97,6 +112,7 @@ SLICES = RecipeCard(
     seconds_per_image=0.8,
     n_parameters=106_991,
     modalities=(Modality.CT,),
+    normalisation=Normalisation.GROUP,
 )
 RECIPES: dict[str, RecipeCard] = {card.name: card for card in (PROBE, PAPER, FINETUNE, PAPER3D, SLICES)}
 

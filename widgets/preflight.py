@@ -1,0 +1,41 @@
+"""What to know before runs are asked for, above the button that asks for them."""
+
+from functools import partial
+
+import streamlit as st
+
+from dpmed_core.cohort.schema import Cohort
+from dpmed_core.engine.inline_training import foreseen_guarantee
+from dpmed_core.foreign_text import LONGEST_SENTENCE, plain
+from dpmed_core.privacy.preflight import PreflightCheck, checked_line, preflight, preflight_facts
+from dpmed_core.training.spec import RunSpec
+from widgets.lookup import installation
+from widgets.spending import ledger_state
+
+
+def show_preflight(cohort: Cohort, specs: tuple[RunSpec, ...], *, measured: float | None = None) -> None:
+    """A warning for each check that speaks against the private runs among `specs`, and one quiet line on the others.
+
+    Args:
+        cohort: the data.
+        specs: what is to be asked for.
+        measured: AUC of an attack on the patient with most images, at the largest budget; None where it was not measured.
+    """
+    checks = _checks(cohort.name, cohort.fingerprint, *ledger_state(), specs, measured)
+    for check in checks:
+        if not check.ok:
+            st.warning(plain(check.sentence(), most=LONGEST_SENTENCE), icon=":material/privacy_tip:")
+    if line := checked_line(checks):
+        st.caption(plain(line, most=LONGEST_SENTENCE))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _checks(
+    name: str, fingerprint: str, head: str, state: str, specs: tuple[RunSpec, ...], measured: float | None
+) -> tuple[PreflightCheck, ...]:
+    del fingerprint, head, state  # key of the cache
+    here = installation()
+    cohort = here.cohorts.load(name)
+    noise = partial(foreseen_guarantee, here, cohort)
+    facts = preflight_facts(here.ledger, here.encoders, cohort, specs, noise=noise, measured=measured)
+    return preflight(facts) if facts else ()
