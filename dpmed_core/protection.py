@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dpmed_core.cohort.schema import Cohort, Part, Split
 from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
-from dpmed_core.errors import SpecError
+from dpmed_core.errors import CohortError, SettingsError, SpecError
 from dpmed_core.installation import Installation
 from dpmed_core.privacy.exposure.exposure_rows import Arm, exposure_rows
 from dpmed_core.privacy.exposure.measurement import Measurement, read_measurement, write_measurement
@@ -20,6 +20,7 @@ from dpmed_core.privacy.exposure.patient_groups import Members, patient_groups
 from dpmed_core.privacy.exposure.permission import require_permission
 from dpmed_core.privacy.exposure.training_images import require_enough, training_images
 from dpmed_core.privacy.kept import keep, kept
+from dpmed_core.privacy.meaning.most_images import most_images
 from dpmed_core.privacy.returning.ordered_images import ordered_images, require_order
 from dpmed_core.privacy.returning.returning_rows import ReturningRow, returning_rows
 from dpmed_core.runs.plan import n_train_units, plan_runs
@@ -168,6 +169,23 @@ def stored_exposure(installation: Installation, cohort: Cohort) -> Measurement |
     require_enough(n_train_units(cohort, key=installation.key, unit=PrivacyUnit.PATIENT))
     found = read_measurement(installation.cohorts.protection_dir(cohort.name), fingerprint=cohort.fingerprint)
     return found if found and (found.recipe, found.recipe_version) == (PROBE.name, PROBE.version) else None
+
+
+def measured_of_most_images(installation: Installation, cohort: Cohort, target: PrivacyTarget) -> float | None:
+    """The measured AUC of the attack on the patient with most images, where each image alone is protected by `target`.
+
+    None where it was not measured, may not be shown, or that patient is not one of the training patients.
+    """
+    try:
+        found = stored_exposure(installation, cohort)
+    except (SettingsError, SpecError, CohortError):
+        return None
+    at = found.at(PrivacyUnit.IMAGE.value, target.epsilon, target.delta) if found else None
+    if found is None or at is None:
+        return None
+    split = assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=installation.key)
+    images = cohort.cases["patient_id"].iloc[split.rows(Part.TRAIN)].astype(str).value_counts().sort_index()  # in the measurement's order
+    return float(found.aucs[at][int(images.to_numpy().argmax())]) if images.max() == most_images(cohort) else None
 
 
 def stored_returning(installation: Installation, cohort: Cohort) -> tuple[ReturningRow, ...] | None:

@@ -13,6 +13,7 @@ from dpmed_core.errors import DamagedRunError, DpmedError, LedgerError
 from dpmed_core.foreign_text import plain
 from dpmed_core.phrases import counted, delta_text, duration_in_words
 from dpmed_core.privacy.total_sentence import total_sentence
+from dpmed_core.protection import measured_of_most_images
 from dpmed_core.runs.index import SECONDS_OLD
 from dpmed_core.runs.plan import MOST_SPLITS, estimate_seconds, n_train_units, parse_delta, parse_epsilons, plan_runs
 from dpmed_core.runs.space import what_holds_up
@@ -122,7 +123,8 @@ def show_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
     show_not_judgeable(cohort)
     with st.expander("Analysis plan: what the models will be compared on"):
         choose_plan(cohort)
-    show_preflight(cohort, tuple(new))
+    largest = max((spec.privacy for spec in private), key=lambda target: target.epsilon, default=None)
+    show_preflight(cohort, tuple(new), measured=largest and measured_of_most_images(installation(), cohort, largest))
     if st.button(f"Train {counted(len(new), 'model', 'models')}", type="primary", disabled=not new, icon=":material/play_arrow:"):
         try:
             installation().ledger.ask(cohort, new)
