@@ -17,7 +17,7 @@ from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
 
 EPSILONS = (1.0, 8.0)
 N_UNITS, N_FINDINGS = 191, 2
-N_TRAININGS, N_AUDITS = 500, 100
+N_TRAININGS, N_AUDITS = 1_000, 100
 """Trainings with the canary, and as many without; audits of each version."""
 VERSIONS: dict[str, Callable[[], AbstractContextManager[object]]] = {"as shipped": nullcontext, **MUTANTS}
 
