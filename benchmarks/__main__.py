@@ -36,6 +36,7 @@ MODULES = {
     "recipes": "recipes",
     "scale": "scale",
     "step": "step",
+    "step-audit": "step_audit",
 }
 """Name of a benchmark, and the module in this folder whose `rows()` measures it."""
 

@@ -75,10 +75,22 @@ class AddedFeatures:
     encoder: str
 
 
-InferenceRequest = Explanation | UploadedCase | PublicFeatures | AddedFeatures
-KINDS: dict[str, type[Explanation] | type[UploadedCase] | type[PublicFeatures] | type[AddedFeatures]] = {
-    k.kind: k for k in (Explanation, UploadedCase, PublicFeatures, AddedFeatures)
-}
+@dataclass(frozen=True)
+class AuditOfRun:
+    """Whether the mechanism of a finished run keeps its word; what is found is stored with the run.
+
+    Attributes:
+        run_id: the run.
+    """
+
+    kind: ClassVar[str] = "audit"
+    is_kept: ClassVar[bool] = False
+
+    run_id: str
+
+
+InferenceRequest = Explanation | UploadedCase | PublicFeatures | AddedFeatures | AuditOfRun
+KINDS: dict[str, type[InferenceRequest]] = {k.kind: k for k in (Explanation, UploadedCase, PublicFeatures, AddedFeatures, AuditOfRun)}
 
 
 def to_json(request: InferenceRequest) -> str:

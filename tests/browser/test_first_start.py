@@ -23,7 +23,9 @@ def test_a_first_start_needs_no_clicks_and_a_second_trains_nothing(dashboard, br
     slider = page.get_by_role("slider")
     expect(slider).to_be_visible(timeout=LONGEST)
     runs = Installation.open(dashboard.settings).runs
-    few_left = re.compile(r"Every requested model is finished|^[1-4] models? (is|are) still")  # "paper" takes long, and 3 of them are asked for
+    few_left = re.compile(
+        r"Every requested model is finished|^[1-4] models? (is|are) still"
+    )  # "paper" takes long, and 3 of them are asked for
     expect(page.get_by_text(few_left)).to_be_visible(timeout=LONGEST)
     assert page.evaluate("window.neverReloaded")
 
