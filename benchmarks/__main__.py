@@ -37,6 +37,7 @@ MODULES = {
     "returning": "returning",
     "scale": "scale",
     "step": "step",
+    "step-audit": "step_audit",
 }
 """Name of a benchmark, and the module in this folder whose `rows()` measures it."""
 

@@ -14,6 +14,7 @@ from dpmed_core.training.recipes import linear_head
 from dpmed_core.training.recipes.head import Head
 from dpmed_core.training.recipes.linear_head import CentredFeatures, HeadData
 from dpmed_core.training.recipes.probe_settings import HeadSettings
+from dpmed_core.training.starts.public_head import PublicHead
 
 Array = NDArray[np.float64]
 
@@ -110,6 +111,14 @@ def moving_divisor() -> Iterator[None]:
         return original(data, moved, noise, random, start_weights)
 
     with patch.object(linear_head, "_train", train):
+        yield
+
+
+@contextmanager
+def private_start() -> Iterator[None]:
+    """The public start's logits are centred on the private images."""
+    original = PublicHead._logits
+    with patch.object(PublicHead, "_logits", lambda self, features: (logits := original(self, features)) - logits.mean(axis=0)):
         yield
 
 

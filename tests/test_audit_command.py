@@ -42,7 +42,10 @@ def test_a_run_is_audited_as_it_was_trained(call, cohort, spec, monkeypatch):
     )
     monkeypatch.setattr(RunStore, "result", lambda store, run_id: result)
     monkeypatch.setattr(RunStore, "weights", lambda store, run_id: {"offset": np.zeros(3)})
+    kept = []
+    monkeypatch.setattr("dpmed_core.commands.audit.store_audit", lambda runs, run_id, found: kept.append((run_id, found)))
     found = json.loads(call("a", "--trainings", "200", "--json").stdout)
+    assert [(run_id, one.claimed_mu) for run_id, one in kept] == [("a", found["claimed_mu"])]
     assert (found["epsilon"], found["unit"]) == (8.0, "patient") and found["claimed_mu"] == pytest.approx(1.66603, abs=1e-4)
     assert "leave out" in str(call("a", "--unit", "image").exception)
     result = replace(result, spec=replace(result.spec, recipe_version=PROBE.version - 1))

@@ -21,6 +21,7 @@ from dpmed_core.errors import CohortError, RunError, SpecError
 from dpmed_core.evaluation.planning.held_out import not_judgeable
 from dpmed_core.installation import Installation
 from dpmed_core.phrases import counted
+from dpmed_core.privacy.audit.stored_audit import stored_audit
 from dpmed_core.privacy.meaning.most_images import most_images, own_epsilon, own_epsilon_sentence
 from dpmed_core.public_starts import start_for
 from dpmed_core.runs.plan import MOST_SPLITS, parse_delta, parse_epsilons, plan_runs
@@ -253,7 +254,7 @@ def retry(run_id: str, wait: bool, as_json: bool) -> None:
 
 
 def run_facts(installation: Installation, run: RunStatus | UnreadableRun) -> dict[str, object]:
-    """The facts of a run as JSON values; those of its result that may be handed out, with `guarantee`, once it is finished.
+    """The facts of a run as JSON values; those of its result that may be handed out, with `guarantee`, once it is finished; its last audit.
 
     A run that cannot be read, or whose result is damaged, has the state "unreadable", with what to do as its message.
     """
@@ -265,7 +266,9 @@ def run_facts(installation: Installation, run: RunStatus | UnreadableRun) -> dic
         return facts
     if (message := installation.runs.damage(run.run_id)) is not None:
         return facts | {"state": UNREADABLE, "message": message}
-    return facts | {k: v for k, v in installation.runs.result(run.run_id).to_fields().items() if k not in NOT_PRINTED}
+    facts |= {k: v for k, v in installation.runs.result(run.run_id).to_fields().items() if k not in NOT_PRINTED}
+    audited = stored_audit(installation.runs, run.run_id)
+    return facts | ({"audit": audited.to_fields()} if audited else {})
 
 
 def _worth_to_patient(installation: Installation, status: RunStatus, facts: dict[str, object]) -> list[str]:

@@ -12,10 +12,20 @@ from dpmed_core.errors import CohortError, DpmedError
 from dpmed_core.explanations.attribution import attribution
 from dpmed_core.explanations.map_similarity import rank_correlation
 from dpmed_core.imaging.modality import Modality
-from dpmed_core.inference.requests import AddedFeatures, Explanation, InferenceRequest, PublicFeatures, ShadowTrainings, UploadedCase
+from dpmed_core.inference.requests import (
+    AddedFeatures,
+    AuditOfRun,
+    Explanation,
+    InferenceRequest,
+    PublicFeatures,
+    ShadowTrainings,
+    UploadedCase,
+)
 from dpmed_core.inference.status import Stage
 from dpmed_core.inference.store import Answer, InferenceRequests
 from dpmed_core.installation import Installation
+from dpmed_core.privacy.audit.run_audit import audit_run
+from dpmed_core.privacy.audit.stored_audit import store_audit
 from dpmed_core.protection import FEWEST_TRAININGS, RETURNING, arms_of, measure_exposure, measure_returning
 from dpmed_core.settings import Settings
 from dpmed_core.training.encoders.features import compute_features, public_features
@@ -55,6 +65,8 @@ def _answer(requests: InferenceRequests, name: str, request: InferenceRequest) -
         return compute_added_features(requests, name, request)
     if isinstance(request, ShadowTrainings):
         return measure(requests, name, request)
+    if isinstance(request, AuditOfRun):
+        return audit_of_run(requests, name, request)
     return compute_public_features(requests.installation, request)
 
 
@@ -142,6 +154,26 @@ def measure(requests: InferenceRequests, name: str, request: ShadowTrainings) ->
     if request.of == RETURNING:
         return {"n_rows": np.array(len(measure_returning(installation, cohort, arms, **how)))}
     return {"n_rows": np.array(len(measure_exposure(installation, cohort, arms, **how).rows))}
+
+
+def audit_of_run(requests: InferenceRequests, name: str, request: AuditOfRun) -> Answer:
+    """Whether the audit of a run found it `consistent`; all that it found is stored with the run.
+
+    Raises:
+        RunError: there is no such run, or it has no result, or no longer has one.
+        SpecError: the run claims nothing that could be audited.
+        Cancelled: the request was cancelled or has expired.
+    """
+    installation = requests.installation
+    _report(requests, name, 0, 0)
+    found = audit_run(
+        installation.runs,
+        request.run_id,
+        encoders_dir=installation.settings.encoders_dir,
+        progress=lambda done, total: _report(requests, name, done, total),
+    )
+    store_audit(installation.runs, request.run_id, found)
+    return {"consistent": np.array(found.consistent)}
 
 
 def stored_image(cohort: Cohort, case_id: str) -> NDArray[np.generic]:

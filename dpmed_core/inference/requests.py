@@ -95,9 +95,23 @@ class ShadowTrainings:
     delta: float
 
 
-InferenceRequest = Explanation | UploadedCase | PublicFeatures | AddedFeatures | ShadowTrainings
-KINDS: dict[str, type[Explanation] | type[UploadedCase] | type[PublicFeatures] | type[AddedFeatures] | type[ShadowTrainings]] = {
-    k.kind: k for k in (Explanation, UploadedCase, PublicFeatures, AddedFeatures, ShadowTrainings)
+@dataclass(frozen=True)
+class AuditOfRun:
+    """Whether the mechanism of a finished run keeps its word; what is found is stored with the run.
+
+    Attributes:
+        run_id: the run.
+    """
+
+    kind: ClassVar[str] = "audit"
+    is_kept: ClassVar[bool] = False
+
+    run_id: str
+
+
+InferenceRequest = Explanation | UploadedCase | PublicFeatures | AddedFeatures | ShadowTrainings | AuditOfRun
+KINDS: dict[str, type[InferenceRequest]] = {
+    k.kind: k for k in (Explanation, UploadedCase, PublicFeatures, AddedFeatures, ShadowTrainings, AuditOfRun)
 }
 
 

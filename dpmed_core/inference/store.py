@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from dpmed_core.errors import CohortError, EngineError
 from dpmed_core.files import UnreadableFileError, age_seconds, check_fields, lock_at, replacing
-from dpmed_core.inference.requests import InferenceRequest, from_json, to_json
+from dpmed_core.inference.requests import AuditOfRun, InferenceRequest, from_json, to_json
 from dpmed_core.inference.status import NO_ANSWER, RequestState, Stage
 from dpmed_core.installation import Installation
 from dpmed_core.keyed_hash import keyed_hex
@@ -195,8 +195,9 @@ class InferenceRequests:
         write_sealed(folder / "request.json", asked, name)
 
     def _answer_path(self, name: str, request: InferenceRequest) -> Path:
-        folder = self.installation.cohorts.answers_dir(request.cohort) if request.is_kept else self._folder(name)
-        return folder / (f"{name}.npz" if request.is_kept else "answer.npz")
+        if isinstance(request, AuditOfRun) or not request.is_kept:
+            return self._folder(name) / "answer.npz"
+        return self.installation.cohorts.answers_dir(request.cohort) / f"{name}.npz"
 
     def _folder(self, name: str) -> Path:
         return self.root / name

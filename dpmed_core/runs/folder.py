@@ -22,6 +22,8 @@ from dpmed_core.training.spec import RunSpec
 REQUEST, PROGRESS, ATTEMPTS, CANCEL = "request.json", "progress.json", "attempts.jsonl", "cancel"
 CHECKPOINT, CHECKSUMS = "checkpoint.safetensors", "checksums.json"
 FINISHED_FILES = ("result.json", "scores.parquet", "weights.safetensors")
+AUDIT = "audit.json"
+"""The last audit of the run's mechanism (`runs.audit_file`)."""
 KEPT = "kept"
 """The folder of what was computed from a finished run (`runs.kept`)."""
 TRAINED_FILES = (CHECKPOINT, CHECKSUMS, *FINISHED_FILES)

@@ -7,6 +7,7 @@ RUN_ID/request.json            the run's specification; written once
        checkpoint.safetensors  the last durable step
        result.json, scores.parquet, weights.safetensors
        checksums.json          SHA-256 of these three; written last, so its presence means that the result is complete
+       audit.json              the last audit of its mechanism (`runs.audit_file`)
        kept                    what was computed from the result (`runs.kept`)
 
 Invariants:
@@ -37,6 +38,7 @@ from dpmed_core.errors import DamagedRunError, RunError
 from dpmed_core.files import UnreadableFileError, lock_at, make_way, replacing
 from dpmed_core.runs.checkpoint_file import contiguous, read_checkpoint, write_checkpoint
 from dpmed_core.runs.folder import (
+    AUDIT,
     CANCEL,
     CHECKPOINT,
     CHECKSUMS,
@@ -370,7 +372,7 @@ class RunStore:
         with self.worker_lock(run_id), self.state_lock(run_id):
             # First, while the other files show that the run was trained: a record that lost events is then known to have lost them.
             self.record(run_id, "withdrawn")
-            drop(self.root / run_id, CHECKSUMS, SCORES, KEPT, WEIGHTS, CHECKPOINT, CANCEL)
+            drop(self.root / run_id, CHECKSUMS, SCORES, KEPT, AUDIT, WEIGHTS, CHECKPOINT, CANCEL)
             self.set_progress(run_id, Progress(RunState.WITHDRAWN))
 
     def _folder(self, run_id: str) -> Path:

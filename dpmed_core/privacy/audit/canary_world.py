@@ -4,14 +4,19 @@ No patient is in it. Whatever the data, the mechanism claims the same bound; the
 in a direction of their own, and its labels, positive for all findings, of which the others have few, pull against the model at every step.
 Further directions are empty in everybody, so that what a head holds there is noise and nothing else.
 
+With a public start, its own feature says nothing of the others, and is sure, and wrong, about the canary.
+
 Source: Nasr, Song, Thakurta, Papernot & Carlini 2021, "Adversary instantiation", arXiv 2101.04535 (a worst-case record as canary).
 """
 
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
+from dpmed_core.training.encoders.card import COMPONENTS
 from dpmed_core.training.recipes.linear_head import HeadData, head_data
+from dpmed_core.training.starts.public_head import PublicHead
 
 N_UNITS = 40
 """Units, the canary included: few, so that an error that shrinks with their number shows."""
@@ -23,6 +28,8 @@ CANARY_IMAGES = 6
 """Images of the canary where the unit is the patient."""
 NOISE_ONLY = slice(OTHERS_WIDTH, OTHERS_WIDTH + NOISE_WIDTH)
 """The columns that are empty in everybody; the canary's is the last."""
+START_SPREAD, START_LOGIT = 1e4, 1e6
+"""Of the public start: sure of itself, and so wide that what is learnt hardly changes the share that is kept, and with it the pace."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,18 +39,21 @@ class CanaryWorld:
     Attributes:
         with_canary: all units.
         without: the same number of units; the canary's record is empty.
+        start_weights: of the public start, `[n_findings]`; None without one.
     """
 
     with_canary: HeadData = field(repr=False)
     without: HeadData = field(repr=False)
+    start_weights: NDArray[np.float64] | None = field(default=None, repr=False)
 
 
-def canary_world(*, n_findings: int, canary_images: int, seed: int = 0) -> CanaryWorld:
+def canary_world(*, n_findings: int, canary_images: int, with_start: bool = False, seed: int = 0) -> CanaryWorld:
     """The data of an audit.
 
     Args:
         n_findings: findings of the audited training.
         canary_images: images of the canary; 1 where the unit is the image.
+        with_start: whether the heads begin at a public start.
         seed: of the others.
     """
     rng = np.random.default_rng(seed)
@@ -54,11 +64,32 @@ def canary_world(*, n_findings: int, canary_images: int, seed: int = 0) -> Canar
     labels[rng.random(labels.shape) < UNKNOWN_SHARE] = np.nan
     units = np.split(np.arange(len(features)), np.cumsum(sizes)[:-1])
 
+    start = wrong_start(n_findings) if with_start else None
+
     def joined(own_features: np.ndarray, own_labels: np.ndarray) -> HeadData:
         canary = len(features) + np.arange(len(own_features))
-        return head_data(np.concatenate([features, own_features]), np.concatenate([labels, own_labels]), [*units, canary])
+        joint = np.concatenate([features, own_features])
+        own = None if start is None else start.own_features(start_features(joint))
+        return head_data(joint, np.concatenate([labels, own_labels]), [*units, canary], own=own)
 
     canary = np.zeros((canary_images, features.shape[1]))
     canary[:, -1] = 1
     empty = np.zeros((1, features.shape[1]))
-    return CanaryWorld(joined(canary, np.ones((canary_images, n_findings))), joined(empty, np.full((1, n_findings), np.nan)))
+    inside, outside = joined(canary, np.ones((canary_images, n_findings))), joined(empty, np.full((1, n_findings), np.nan))
+    return CanaryWorld(inside, outside, None if start is None else start.start_weights)
+
+
+def wrong_start(n_findings: int) -> PublicHead:
+    """A start that gives the canary, who has all findings, none of them, and everybody else its mean."""
+    n_features = sum(COMPONENTS.values())
+    weights, nothing = np.zeros((n_features, n_findings)), np.zeros(n_findings)
+    weights[0] = -START_LOGIT
+    return PublicHead(weights, np.zeros(n_features), nothing, nothing, np.full(n_findings, START_SPREAD))
+
+
+def start_features(features: NDArray[np.float64]) -> NDArray[np.float32]:
+    """What the start reads of each image: its first feature is the canary's direction, and the second stands for all else."""
+    read = np.zeros((len(features), sum(COMPONENTS.values())), dtype=np.float32)
+    read[:, 0] = features[:, -1]
+    read[:, 1] = np.linalg.norm(features[:, :-1], axis=1)
+    return read

@@ -11,13 +11,14 @@ All of them together call a head that keeps its word inconsistent in at most 3.5
 
 import math
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from scipy.stats import chi2, norm
 
 from dpmed_core.errors import SpecError
 from dpmed_core.privacy.audit.canary_world import CANARY_IMAGES, N_UNITS, CanaryWorld, canary_world
+from dpmed_core.privacy.audit.findings import MU, NOISE, REUSE, SHIFT, Audit
 from dpmed_core.privacy.audit.mu_bound import mu_lower_bound
 from dpmed_core.privacy.audit.released import ClaimedScale, Released, claimed_scale, released
 from dpmed_core.training.dpsgd.secure_random import SecureRandom
@@ -27,45 +28,11 @@ from dpmed_core.training.spec import PrivacyUnit
 
 MU_ERROR, OTHER_ERROR = 0.02, 0.005
 """Probability with which the bound of mu is too large, and with which each of the other tests rejects what is as claimed."""
-MU, NOISE, SHIFT, REUSE = "mu", "noise", "shift", "reuse"
 AT_ONCE = 100
 """Trainings in one matrix product."""
 
 
-@dataclass(frozen=True)
-class Audit:
-    """What an audit found.
-
-    Attributes:
-        claimed_mu: of the guarantee.
-        lower_bound_mu: what the attack on the canary proves, with a confidence of 98 %.
-        noise_ratio: variance of the noise in the released weights over the claimed one.
-        shift_ratio: how far the canary moves the weights over what the clipping bound allows.
-        shift_error: its standard error.
-        reuse: correlation of the noise of consecutive trainings.
-        failed: the tests that reject.
-        consistent: none does.
-        n_trainings: with the canary, and as many without.
-        seconds: processor seconds.
-    """
-
-    claimed_mu: float
-    lower_bound_mu: float
-    noise_ratio: float
-    shift_ratio: float
-    shift_error: float
-    reuse: float
-    failed: tuple[str, ...]
-    consistent: bool
-    n_trainings: int
-    seconds: float
-
-    def to_fields(self) -> dict[str, object]:
-        """The audit as plain values for JSON."""
-        return asdict(self)
-
-
-def audit_head(plan: ProbePlan, *, unit: PrivacyUnit, n_units: int, n_findings: int, n_trainings: int) -> Audit:
+def audit_head(plan: ProbePlan, *, unit: PrivacyUnit, n_units: int, n_findings: int, n_trainings: int, with_start: bool = False) -> Audit:
     """An audit of recipe `probe` as `plan` trains it, on data without any patient.
 
     Args:
@@ -74,6 +41,7 @@ def audit_head(plan: ProbePlan, *, unit: PrivacyUnit, n_units: int, n_findings: 
         n_units: units that the plan was made for.
         n_findings: findings of the training.
         n_trainings: trainings with the canary, and as many without.
+        with_start: whether the heads begin at a public start.
 
     Raises:
         SpecError: the plan has no privacy.
@@ -83,10 +51,10 @@ def audit_head(plan: ProbePlan, *, unit: PrivacyUnit, n_units: int, n_findings: 
     began = time.process_time()
     # As many steps of the same relative size on fewer units: the rate is divided by their number.
     settings = replace(plan.settings, learning_rate=plan.settings.learning_rate * N_UNITS / n_units)
-    world = canary_world(n_findings=n_findings, canary_images=CANARY_IMAGES if unit is PrivacyUnit.PATIENT else 1)
+    world = canary_world(n_findings=n_findings, canary_images=CANARY_IMAGES if unit is PrivacyUnit.PATIENT else 1, with_start=with_start)
     inside, outside = trained(world, replace(plan, settings=settings), n_trainings)
     claimed_mu = math.sqrt(accounted_steps(plan)) / plan.noise_multiplier
-    scale = claimed_scale(settings, noise_multiplier=plan.noise_multiplier, n_units=N_UNITS)
+    scale = claimed_scale(settings, noise_multiplier=plan.noise_multiplier, n_units=N_UNITS, with_start=with_start)
     lower = mu_lower_bound(inside.statistics, outside.statistics, error=MU_ERROR)
     noise_ratio, noise_fails = noise_test(outside, scale)
     shift_ratio, shift_error, shift_fails = shift_test(inside, outside, scale)
@@ -103,7 +71,8 @@ def trained(world: CanaryWorld, plan: ProbePlan, n_trainings: int) -> tuple[Rele
     def heads_of(with_canary: bool) -> Released:
         data, random = world.with_canary if with_canary else world.without, SecureRandom()
         counts = [min(AT_ONCE, n_trainings - start) for start in range(0, n_trainings, AT_ONCE)]
-        return released([head for n in counts for head in train_heads(data, plan.settings, [plan.noise_multiplier] * n, random)])
+        start, noise = world.start_weights, plan.noise_multiplier
+        return released([head for n in counts for head in train_heads(data, plan.settings, [noise] * n, random, start_weights=start)])
 
     return heads_of(True), heads_of(False)
 

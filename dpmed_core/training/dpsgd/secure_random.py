@@ -19,19 +19,24 @@ from numpy.typing import NDArray
 
 SUMMANDS = 2
 """Box-Muller variates whose scaled sum is one variate of `SecureRandom.normal`."""
-KEY_BYTES, NONCE_BYTES = 32, 16
+KEY_BYTES, NONCE_BYTES, COUNTER_BYTES = 32, 12, 4
+"""Of ChaCha20: the counter of 64-byte blocks is the first part of what the library calls the nonce."""
+MOST_BYTES = 2**37
+"""Of one keystream, half of what its counter can tell apart; then follows one under a new key."""
 
 
 class SecureRandom:
     """A source of random numbers that cannot be seeded, stored or copied: known noise could be subtracted, and noise used twice cancels."""
 
     def __init__(self) -> None:
-        cipher = Cipher(algorithms.ChaCha20(os.urandom(KEY_BYTES), os.urandom(NONCE_BYTES)), mode=None)
-        self._keystream = cipher.encryptor()
+        self._new_key()
 
     def uniform(self, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """Uniform in the open interval (0, 1), with 53 random bits each."""
         n = math.prod(shape)
+        if self._used + 8 * n > MOST_BYTES:
+            self._new_key()
+        self._used += 8 * n
         words = np.frombuffer(self._keystream.update(bytes(8 * n)), dtype=np.uint64)  # zeros, encrypted: the keystream itself
         # The upper 53 of 64 bits: as many as a double holds exactly.
         numbers = (words >> np.uint64(11)).astype(np.float64)
@@ -52,6 +57,11 @@ class SecureRandom:
     def choice(self, n: int, k: int) -> NDArray[np.intp]:
         """`k` of the numbers 0 to `n` - 1 without replacement, all subsets equally likely."""
         return np.argsort(self.uniform((n,)))[:k]  # the order of independent uniforms is a uniform permutation
+
+    def _new_key(self) -> None:
+        # From block 0 on: a counter that began anywhere would overflow after any number of bytes.
+        cipher = Cipher(algorithms.ChaCha20(os.urandom(KEY_BYTES), bytes(COUNTER_BYTES) + os.urandom(NONCE_BYTES)), mode=None)
+        self._keystream, self._used = cipher.encryptor(), 0
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("A source of noise cannot be stored or copied: its numbers would be used twice.")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
+from dpmed_core.training.dpsgd import secure_random
 from dpmed_core.training.dpsgd.secure_random import SecureRandom
 
 N_DRAWS = 200_000
@@ -63,3 +64,21 @@ def test_draws_have_the_shape_asked_for():
 def test_a_source_cannot_be_stored_or_copied(store):
     with pytest.raises(TypeError, match="used twice"):
         store(SecureRandom())
+
+
+def test_a_keystream_begins_at_block_0_whatever_the_system_gives(monkeypatch):
+    """A counter that began at random would overflow after any number of bytes, and end a training with an error."""
+    monkeypatch.setattr(secure_random.os, "urandom", lambda n: b"\xff" * n)
+    assert len(SecureRandom().uniform((10_000,))) == 10_000
+
+
+def test_a_long_training_goes_on_under_a_new_key(monkeypatch):
+    monkeypatch.setattr(secure_random, "MOST_BYTES", 8 * 1000)
+    random = SecureRandom()
+    draws = np.concatenate([random.uniform((400,)) for _ in range(5)])  # a new key after every second draw
+    assert len(np.unique(draws)) == draws.size
+    keys = []
+    monkeypatch.setattr(secure_random.os, "urandom", lambda n: keys.append(n) or bytes(n))
+    for _ in range(4):
+        random.uniform((500,))
+    assert keys == [32, 12] * 2
