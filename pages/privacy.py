@@ -9,6 +9,7 @@ from widgets.budget import show_guarantee
 from widgets.choices import Choices, current_choices
 from widgets.cohort import chosen_cohort
 from widgets.lookup import guarded
+from widgets.protection.audit import show_audit
 from widgets.protection.budget_shown import choose_budget
 from widgets.protection.exposure import (
     HOUSE_ONLY,
@@ -50,6 +51,7 @@ def show_protection(cohort: Cohort, choices: Choices) -> None:
     if known.found is not None:
         show_most_exposed(known.found, budget, cohort)
         offer_release(known.found, cohort)
+    show_audit(budget)
     show_meaning_in_full(budget, cohort, most_images)
     show_total(cohort)
 

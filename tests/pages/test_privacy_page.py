@@ -11,6 +11,8 @@ from dpmed_core.cohort.split import assign_parts
 from dpmed_core.inference.requests import ShadowTrainings, from_json, to_json
 from dpmed_core.inference.status import Stage
 from dpmed_core.inference.store import InferenceRequests
+from dpmed_core.privacy.audit.findings import Audit
+from dpmed_core.privacy.audit.stored_audit import store_audit
 from dpmed_core.privacy.exposure.measurement import FILE
 from dpmed_core.privacy.ledger.book import RELEASED
 from dpmed_core.privacy.returning.returning_rows import ReturningRow
@@ -187,3 +189,17 @@ def test_returning_patients_are_shown_beside_training_without_privacy(trained, o
     app = open_page("privacy")
     assert "Not measured at ε = 1 yet." in said(app)
     assert any(button.label == "Measure returning patients" for button in app.button)
+
+
+def test_an_audit_is_asked_for_and_its_verdict_shown(empty, trained, open_page):
+    app = open_page("privacy")
+    assert "Not audited yet." in said(app) and any(button.label == "Audit the mechanism" for button in app.button)
+    run_id = empty.runs.run_id(trained)
+    found = Audit(0.27, 0.17, 1.0, 0.98, 0.02, 0.001, (), True, 1000, 9.0)
+    store_audit(empty.runs, run_id, found)
+    app = open_page("privacy")
+    assert not app.exception and not any(button.label == "Audit the mechanism" for button in app.button)
+    assert "Consistent with the claim. Its attack proves a μ of at least 0.17; claimed is at most 0.27." in said(app)
+    store_audit(empty.runs, run_id, replace(found, failed=("noise",), consistent=False))
+    app = open_page("privacy")
+    assert "Not consistent with the claim: the noise does not have the size" in app.error[0].value

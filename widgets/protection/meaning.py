@@ -6,7 +6,7 @@ import streamlit as st
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.foreign_text import plain, plain_csv
 from dpmed_core.phrases import counted, delta_text, epsilon_text, rounded_up
-from dpmed_core.privacy.meaning.attack_odds import AttackOdds, attack_odds
+from dpmed_core.privacy.meaning.attack_odds import AttackOdds, attack_odds, gaussian_odds
 from dpmed_core.privacy.meaning.mechanism_curve import tradeoff_of
 from dpmed_core.privacy.meaning.protected_unit import mu_of
 from dpmed_core.privacy.meaning.sentences import chance, odds_sentences
@@ -15,6 +15,7 @@ from dpmed_core.training.accounting.pld import Mechanism
 from dpmed_core.training.spec import PrivacyUnit
 from widgets.figure import PLOTLY_SETTINGS
 from widgets.lookup import canvas
+from widgets.protection.audit import audit_of
 from widgets.protection.budget_shown import BudgetShown
 
 FULL_TITLE = "What this guarantee means, in full"
@@ -55,7 +56,9 @@ def show_meaning_in_full(budget: BudgetShown, cohort: Cohort, most_images: int) 
             st.markdown(f"- {plain(sentence)}")
         st.dataframe(_by_prior(odds), hide_index=True)
         of_whom = f"a patient with {counted(images, 'image', 'images')}" if images > 1 else f"one {budget.unit.value}"
-        curves = [(f"for {of_whom}", odds.curve), *([("for one image", one_image.curve)] if images > 1 else [])]
+        curves = [(f"allowed for {of_whom}", odds.curve), *([("allowed for one image", one_image.curve)] if images > 1 else [])]
+        if (audit := audit_of(budget)) is not None and audit.found.lower_bound_mu > 0:
+            curves.append(("proven by the audit's attack, at least", gaussian_odds(audit.found.lower_bound_mu).curve))
         figure = attack_curve_figure(curves, facts=[_guarantee(budget), "No attack on one model can lie above its curve."], canvas=canvas())
         st.plotly_chart(figure, theme=None, key="figure-attack-curve", config=PLOTLY_SETTINGS)
         st.download_button(
@@ -83,10 +86,7 @@ def _by_prior(odds: AttackOdds) -> pd.DataFrame:
             {
                 "Chance without the model": chance(r.prior),
                 "With it at most, in 100": rounded_up(100 * r.at_most, 3),
-                **{
-                    f"Of those named, {chance(rate)} accused falsely: at most, in 100": rounded_up(100 * named[r.prior, rate], 3)
-                    for rate in rates
-                },
+                **{f"Of those named, {chance(rate)} of the others accused": rounded_up(100 * named[r.prior, rate], 3) for rate in rates},
             }
             for r in odds.reconstruction
         ]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from dpmed_core.reporting.figures.style import ARM_STYLES, CHANCE_LINE, LIGHT, Canvas, lay_out, new_figure
+from dpmed_core.reporting.figures.style import ARM_STYLES, CHANCE_LINE, LIGHT, Arm, Canvas, lay_out, new_figure
 
 N_GUESSES, IN_A_ROW = 100, 20
 BY_CHANCE = 50
@@ -56,21 +56,21 @@ def attack_curve_figure(
     """The share of participants that the best attacker finds at most, against the share of the others accused falsely.
 
     Args:
-        curves: a name, and pairs of a false-positive rate and the least share missed, each; the first is the chosen one.
+        curves: a name, and pairs of a false-positive rate and the least share missed, each; at most three, the chosen one first.
         facts: what must be known to read the figure alone.
         canvas: what it is drawn on.
     """
     figure = new_figure()
-    styles = [ARM_STYLES["private"], ARM_STYLES["conventional"]]
-    for (name, curve), style, dash in zip(curves, styles, ("solid", "dash"), strict=False):
+    looks: tuple[tuple[Arm, str], ...] = (("private", "solid"), ("conventional", "dash"), ("non_private", "dot"))
+    for (name, curve), (arm, dash) in zip(curves, looks, strict=False):
         figure.add_trace(
             go.Scatter(
                 x=[accused for accused, _ in curve],
                 y=[1 - missed for _, missed in curve],
                 mode="lines",
-                line={"color": canvas.colour(style), "width": 2.4, "dash": dash},
+                line={"color": canvas.colour(ARM_STYLES[arm]), "width": 2.4, "dash": dash},
                 name=name,
-                hovertemplate="accuses %{x:.2%} of the others falsely, finds at most %{y:.1%}<extra></extra>",
+                hovertemplate="accuses %{x:.2%} of the others falsely, finds %{y:.1%}<extra>" + name + "</extra>",
             )
         )
     figure.add_trace(go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line=CHANCE_LINE, name="blind guessing", hoverinfo="skip"))
