@@ -1,7 +1,7 @@
 """A lower bound of mu from two samples: what anybody who can tell them apart this well proves."""
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import beta, norm
 
 Floats = NDArray[np.float64]
@@ -34,8 +34,8 @@ def mu_lower_bound(inside: Floats, outside: Floats, *, error: float) -> float:
     direction = discriminant(inside[:n], outside[:n])
     fitted_in, fitted_out = inside[:n] @ direction, outside[:n] @ direction
     cuts = np.quantile(np.concatenate([fitted_in, fitted_out]), CUTS)
-    cut = max(cuts, key=lambda at: bound_at(fitted_in, fitted_out, at, error))
-    return max(0.0, bound_at(inside[n:] @ direction, outside[n:] @ direction, cut, error))
+    cut = cuts[[int(np.argmax(bounds_at(fitted_in, fitted_out, cuts, error)))]]
+    return max(0.0, float(bounds_at(inside[n:] @ direction, outside[n:] @ direction, cut, error)[0]))
 
 
 def discriminant(inside: Floats, outside: Floats) -> Floats:
@@ -51,17 +51,20 @@ def discriminant(inside: Floats, outside: Floats) -> Floats:
     return np.asarray(np.linalg.solve(correlation, difference) / scale)
 
 
-def bound_at(inside: Floats, outside: Floats, cut: float, error: float) -> float:
-    """The lower bound of mu by one cut; -inf where it proves nothing."""
-    false_positives = upper_rate(int((outside > cut).sum()), len(outside), error / 2)
-    false_negatives = upper_rate(int((inside <= cut).sum()), len(inside), error / 2)
-    return float(norm.isf(false_positives) - norm.ppf(false_negatives)) if max(false_positives, false_negatives) < 1 else -np.inf
+def bounds_at(inside: Floats, outside: Floats, cuts: Floats, error: float) -> Floats:
+    """The lower bound of mu by each of `cuts`, `[n_cuts]`; -inf where a cut proves nothing."""
+    above = len(outside) - np.searchsorted(np.sort(outside), cuts, side="right")
+    not_above = np.searchsorted(np.sort(inside), cuts, side="right")
+    false_positives, false_negatives = upper_rates(above, len(outside), error / 2), upper_rates(not_above, len(inside), error / 2)
+    proves = np.maximum(false_positives, false_negatives) < 1
+    return np.where(proves, norm.isf(false_positives) - norm.ppf(false_negatives), -np.inf)
 
 
-def upper_rate(count: int, n: int, error: float) -> float:
-    """The upper limit of a rate that was seen `count` times of `n`, too small with probability at most `error` (Clopper & Pearson 1934).
+def upper_rates(counts: ArrayLike, n: int, error: float) -> Floats:
+    """The upper limit of a rate that was seen so many times of `n`, too small with probability at most `error` (Clopper & Pearson 1934).
 
-    >>> round(upper_rate(0, 100, 0.05), 4)  # 1 - 0.05^(1/100)
-    0.0295
+    >>> upper_rates([0, 100], 100, 0.05).round(4).tolist()  # 1 - 0.05^(1/100)
+    [0.0295, 1.0]
     """
-    return 1.0 if count == n else float(beta.isf(error, count + 1, n - count))
+    seen = np.asarray(counts)
+    return np.where(seen == n, 1.0, beta.isf(error, seen + 1, np.maximum(n - seen, 1)))

@@ -6,7 +6,7 @@ from scipy.stats import norm
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from statsmodels.stats.proportion import proportion_confint
 
-from dpmed_core.privacy.audit.mu_bound import discriminant, mu_lower_bound, upper_rate
+from dpmed_core.privacy.audit.mu_bound import discriminant, mu_lower_bound, upper_rates
 
 
 @pytest.mark.parametrize("mu", [0.0, 0.3, 1.5, 3.0])
@@ -40,6 +40,6 @@ def test_samples_that_never_overlap_have_a_large_bound_whatever_their_scale():
 
 
 def test_rates_are_bounded_as_by_clopper_and_pearson():
-    for count, n in ((0, 50), (7, 50), (49, 50)):
-        assert upper_rate(count, n, 0.025) == pytest.approx(proportion_confint(count, n, method="beta")[1])
-    assert upper_rate(50, 50, 0.025) == 1.0 and norm.isf(upper_rate(0, 10**6, 0.01)) > 4
+    counts = [0, 7, 49, 50]
+    assert upper_rates(counts, 50, 0.025) == pytest.approx([proportion_confint(count, 50, method="beta")[1] for count in counts])
+    assert norm.isf(upper_rates(0, 10**6, 0.01)) > 4
