@@ -37,7 +37,8 @@ from dpmed_core.sealed_files import read_sealed, write_sealed
 LIMIT_SECONDS = 120.0
 LOCK_SECONDS = 30.0
 LIFETIME_SECONDS = 240.0
-"""A request whose answer has not been fetched after this time is removed, with everything stored with it."""
+"""A request whose answer has not been fetched after this time, or its own limit if that is longer, is removed, with everything stored with
+it."""
 
 UNREADABLE = "What the server stored of this request cannot be read: ask again."
 _UNREADABLE = RequestState(Stage.FAILED, message=UNREADABLE)
@@ -179,9 +180,9 @@ class InferenceRequests:
         shutil.rmtree(self._folder(name), ignore_errors=True)
 
     def clear_old(self) -> None:
-        """Remove requests whose answer was not fetched in time."""
+        """Remove requests whose answer was not fetched in time; one that may take longer, as an audit, has that long."""
         for folder in self.root.glob("*"):
-            if age_seconds(_changed_at(folder)) > LIFETIME_SECONDS:
+            if age_seconds(_changed_at(folder)) > max(LIFETIME_SECONDS, self._limit_seconds(folder.name)):
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _write(self, name: str, request: InferenceRequest, pixels: NDArray[np.generic] | None, limit_seconds: float) -> None:
@@ -201,6 +202,13 @@ class InferenceRequests:
 
     def _folder(self, name: str) -> Path:
         return self.root / name
+
+    def _limit_seconds(self, name: str) -> float:
+        """How long the request may take, in seconds; 0 where that cannot be read."""
+        try:
+            return self._request(name).limit_seconds
+        except (ValueError, TypeError, KeyError):
+            return 0.0
 
     def _request(self, name: str) -> _Request:
         fields = read_sealed(self._folder(name) / "request.json", name)

@@ -22,7 +22,7 @@ SUMMANDS = 2
 KEY_BYTES, NONCE_BYTES, COUNTER_BYTES = 32, 12, 4
 """Of ChaCha20: the counter of 64-byte blocks is the first part of what the library calls the nonce."""
 MOST_BYTES = 2**37
-"""Of one keystream, half of what its counter can tell apart; then follows one under a new key."""
+"""Of one keystream, half of what its counter has numbers for; then follows one under a new key."""
 
 
 class SecureRandom:
