@@ -36,6 +36,13 @@ READABLE = {
     "null_flagged": "flagged by chance",
 }
 """Columns of the printed table, and their headings."""
+trainings_option = click.option(
+    "--trainings",
+    default=FEWEST_TRAININGS,
+    show_default=True,
+    type=click.IntRange(FEWEST_TRAININGS, 10_000),
+    help="Of each budget and unit.",
+)
 
 
 @click.command()
@@ -44,13 +51,7 @@ READABLE = {
 @click.option("--epsilons", required=True, help="Privacy budgets, comma-separated; the non-private reference is measured with them.")
 @delta_option
 @click.option("--unit", type=click.Choice([u.value for u in PrivacyUnit]), help="What is clipped and protected as one.  [default: both]")
-@click.option(
-    "--trainings",
-    default=FEWEST_TRAININGS,
-    show_default=True,
-    type=click.IntRange(FEWEST_TRAININGS, 10_000),
-    help="Of each budget and unit.",
-)
+@trainings_option
 @json_option
 def exposure(cohort_name: str, recipe: str, epsilons: str, delta: float | None, unit: str | None, trainings: int, as_json: bool) -> None:
     """How exposed the training patients are at each budget, measured by shadow trainings with a random half of them each.
