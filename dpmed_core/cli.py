@@ -19,6 +19,7 @@ from dpmed_core.commands.exposure import exposure
 from dpmed_core.commands.ledger import ledger
 from dpmed_core.commands.meaning import meaning
 from dpmed_core.commands.output import tell
+from dpmed_core.commands.pays import pays
 from dpmed_core.commands.planning import plan
 from dpmed_core.commands.processes import engine, first_start, import_job
 from dpmed_core.commands.returning import returning
@@ -51,6 +52,7 @@ for command in (
     evaluate,
     export,
     exposure,
+    pays,
     ledger,
     meaning,
     reference,

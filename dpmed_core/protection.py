@@ -14,6 +14,7 @@ from dpmed_core.cohort.schema import Cohort, Part, Split
 from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
 from dpmed_core.errors import CohortError, SettingsError, SpecError
 from dpmed_core.installation import Installation
+from dpmed_core.privacy.exposure.exposure_removed import ExposureRemoved, exposure_removed
 from dpmed_core.privacy.exposure.exposure_rows import Arm, exposure_rows
 from dpmed_core.privacy.exposure.measurement import Measurement, read_measurement, write_measurement
 from dpmed_core.privacy.exposure.patient_groups import Members, patient_groups
@@ -75,6 +76,7 @@ def measure_exposure(
     n_trainings: int = FEWEST_TRAININGS,
     is_permitted: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    keeps: bool = True,
 ) -> Measurement:
     """How exposed the training patients of `cohort` are at each of `arms`; kept with the cohort in place of an earlier measurement.
 
@@ -85,6 +87,7 @@ def measure_exposure(
         n_trainings: shadow trainings of each.
         is_permitted: who asked had the permission: an engine that another process started need not have the same settings.
         progress: told how many of all trainings are done.
+        keeps: whether it is kept.
 
     Raises:
         SettingsError: the installation does not allow it for real patients.
@@ -97,8 +100,19 @@ def measure_exposure(
     members = members_of(installation, cohort)
     rows, aucs = exposure_rows(images, arms, members, n_trainings=n_trainings, rng=np.random.default_rng(), progress=progress)
     found = Measurement(PROBE.name, PROBE.version, split.seed, n_trainings, tuple(rows), aucs)
-    write_measurement(installation.cohorts.protection_dir(cohort.name), found, fingerprint=cohort.fingerprint)
+    if keeps:
+        write_measurement(installation.cohorts.protection_dir(cohort.name), found, fingerprint=cohort.fingerprint)
     return found
+
+
+def removed_by(
+    installation: Installation, cohort: Cohort, found: Measurement, unit: PrivacyUnit, target: PrivacyTarget
+) -> list[ExposureRemoved]:
+    """The exposure that `target` removes, by group; empty where it, or training without privacy, was not measured."""
+    without, private = found.at(unit.value, None, None), found.at(unit.value, target.epsilon, target.delta)
+    if without is None or private is None:
+        return []
+    return exposure_removed(found.aucs[without], found.aucs[private], members_of(installation, cohort))
 
 
 def measure_returning(

@@ -21,6 +21,7 @@ from widgets.protection.exposure import (
     show_most_exposed,
 )
 from widgets.protection.meaning import show_meaning_in_full, show_meaning_tile
+from widgets.protection.pays import show_who_pays
 from widgets.protection.release_aggregates import offer_release
 from widgets.protection.returning import show_returning_in_full, show_returning_tile
 from widgets.spending import show_total
@@ -47,6 +48,7 @@ def show_protection(cohort: Cohort, choices: Choices) -> None:
         show_exposure_figure(known.found, budget, cohort)
         st.caption(HOUSE_ONLY)
         show_group_exposure(known, budget)
+        show_who_pays(cohort, known.found, budget, choices)
     show_returning_in_full(cohort, budget, choices)
     if known.found is not None:
         show_most_exposed(known.found, budget, cohort)

@@ -19,6 +19,15 @@ from dpmed_core.training.spec import PrivacyUnit
 NOT_FOR_RELEASE = "These trainings are recorded in the ledger as use without privacy: internal comparison only, not for release."
 
 
+trainings_option = click.option(
+    "--trainings",
+    default=FEWEST_TRAININGS,
+    show_default=True,
+    type=click.IntRange(FEWEST_TRAININGS, 10_000),
+    help="Of each budget and unit.",
+)
+
+
 class ShadowOptions(TypedDict):
     """The values of `shadow_options` that say what is measured."""
 
@@ -41,13 +50,7 @@ def shadow_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--unit", type=click.Choice([u.value for u in PrivacyUnit]), help="What is clipped and protected as one.  [default: both]"
         ),
-        click.option(
-            "--trainings",
-            default=FEWEST_TRAININGS,
-            show_default=True,
-            type=click.IntRange(FEWEST_TRAININGS, 10_000),
-            help="Of each budget and unit.",
-        ),
+        trainings_option,
         json_option,
     )
     for option in reversed(options):
