@@ -18,8 +18,7 @@ HASHING_THREADS = 2
 def fingerprint_of(facts: dict[str, Any], cases: pd.DataFrame, images: Path, *, key: bytes) -> str:
     """The keyed hash of a cohort's facts, its table and its pixels, but not of the order of its studies.
 
-    No training depends on that order: a cohort that is imported again with it keeps the models that were trained on it, and what they
-    spent.
+    No training depends on that order: the same data imported with it has the same models, and what they spent.
 
     Args:
         facts: content of `cohort.json`.

@@ -141,7 +141,8 @@ class CohortStore:
         read_facts(folder)  # refuses what cannot be read
         facts = dict(read_object(folder / FACTS))
         expected = facts.pop("fingerprint")
-        facts.pop("files", None)
+        for beside in ("files", "source"):  # written once the fingerprint is known
+            facts.pop(beside, None)
         return fingerprint_of(facts, self.load(name).cases, folder / IMAGES, key=self.key) == str(expected)
 
     def with_fingerprint(self, fingerprint: str) -> Cohort:

@@ -97,6 +97,6 @@ def require_order(cohort: Cohort) -> None:
     """
     if cohort.study_order is None:
         raise SpecError(
-            f"Cohort {cohort.name!r} does not say in which order a patient's images were taken: import it again with a column "
-            f"{STUDY_ORDER}, which holds a number or a date for each image."
+            f"Cohort {cohort.name!r} does not say in which order a patient's images were taken: import it again under another name, with a "
+            f"column {STUDY_ORDER} that holds a number or a date for each image; its runs stay."
         )

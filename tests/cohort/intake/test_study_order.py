@@ -90,6 +90,19 @@ def test_the_order_changes_neither_fingerprint_nor_cases(store, table):
         subgroups(ordered.cases, STUDY_ORDER)
 
 
+def test_a_cohort_is_intact_whatever_it_came_from_and_with_or_without_order(store, table):
+    for name, order in (("without", None), ("ordered", DATES)):
+        source = open_source("manifest", ImportRequest(table(order), findings=("mass",)))
+        import_source(store, name, source)
+        assert store.load(name).source == "manifest" and store.is_intact(name)
+    assert store.fingerprint("without") == store.fingerprint("ordered")
+    images = store.root / "ordered" / "images.npy"
+    changed = bytearray(images.read_bytes())
+    changed[-1] ^= 1
+    images.write_bytes(changed)
+    assert not store.is_intact("ordered")
+
+
 def test_a_changed_order_is_found(store, table):
     imported(store, "images", table(DATES))
     path = store.root / "images" / "cases.parquet"
