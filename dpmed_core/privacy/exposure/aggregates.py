@@ -29,6 +29,7 @@ def shown_count(count: int, n: int) -> int | None:
 
 
 def _lines(row: ExposureRow) -> Iterator[dict[str, object]]:
+    """What may be said of one budget: of everybody, and of each group."""
     budget = {"unit": row.unit, "epsilon": row.epsilon, "delta": row.delta, "trainings": row.n_trainings, "bound_of_one_unit": row.bound}
     nearly_certain = shown_count(round(row.share_nearly_certain * row.n_patients), row.n_patients)
     yield {

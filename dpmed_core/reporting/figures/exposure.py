@@ -80,6 +80,7 @@ def drawn_dots(aucs: Floats) -> Floats:
 
 
 def _add_row(figure: go.Figure, line: ExposureLine, place: int, canvas: Canvas) -> None:
+    """Dots and bound of one budget, at height `place`."""
     dots = drawn_dots(line.aucs)
     # Multiples of the golden ratio spread neighbours evenly and are the same at every drawing.
     across = place + SPREAD * (2 * np.modf(np.arange(len(dots)) * GOLDEN)[0] - 1)
