@@ -32,6 +32,7 @@ MODULES = {
     "pointing": "pointing",
     "polarity": "polarity",
     "probe": "probe",
+    "process-kills": "process_kills",
     "inference": "inference",
     "recipes": "recipes",
     "returning": "returning",

@@ -1,7 +1,8 @@
 """Faults, each made in a running installation: what users see, what is lost, the time to recover, and whether spending is right.
 
 `python -m benchmarks faults` makes all of them, one after another (some half an hour on two cores); `python -m benchmarks.faults NAME ...`
-those of these names. Mounting a small file system needs the right to mount.
+those of these names. Processes that are killed have a command of their own (`process_kills`). Mounting a small file system needs the right
+to mount.
 """
 
 import sys
@@ -12,8 +13,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmarks.asked_while_ending import asks_scene
 from benchmarks.fault_scenes import clock_scene, disk_full_scene, key_scene, read_only_scene, stopped_scene, two_servers_scene
-from benchmarks.random_kills import asks_scene, export_scene, import_worker_scene, processes_scene
 
 Row = dict[str, object]
 SCENES: dict[str, Callable[[Path], list[Row]]] = {
@@ -24,9 +25,6 @@ SCENES: dict[str, Callable[[Path], list[Row]]] = {
     "stopped": stopped_scene,
     "two-servers": two_servers_scene,
     "asks": asks_scene,
-    "export": export_scene,
-    "import-workers": import_worker_scene,
-    "processes": processes_scene,
 }
 """Each is given an empty folder."""
 

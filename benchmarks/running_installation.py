@@ -2,8 +2,8 @@
 
 import json
 import os
-import secrets
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -79,11 +79,15 @@ class Running:
 
     def start_server(self) -> int:
         """The port of a server, which answers."""
-        port = 21_000 + secrets.randbelow(8_000)
+        with socket.socket() as probe:
+            probe.bind(("localhost", 0))
+            port = int(probe.getsockname()[1])
         command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
         with (self.settings.data_dir.parent / "server.out").open("ab") as out:
             self.servers[port] = subprocess.Popen(command, cwd=ROOT, env=self.environment(), stdout=out, stderr=out)
-        wait_until(lambda: self.answers(port), "the server's start")
+        wait_until(lambda: self.servers[port].poll() is not None or self.answers(port), "the server's start")
+        if self.servers[port].poll() is not None:
+            raise RuntimeError("The server ended: see server.out.")
         return port
 
     def answers(self, port: int, path: str = "health") -> bool:

@@ -1,14 +1,15 @@
 """Small files that show what something else did to them: flipped bits that leave valid JSON, another run's file, a lost or changed line.
 
 Beside what is stored stands a seal: a digest over it, the name of the file and of what it belongs to. It shows damage, not forgery, which
-whoever can write to the data folder could cover. Files of earlier versions have none, and are taken as they are.
+whoever can write to the data folder could cover. Files of earlier versions have none, and are taken as they are: by whoever reads them
+and can tell such a file from one that lost its seal (`IsOlder`).
 """
 
 import errno
 import fcntl
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,13 @@ from dpmed_core.files import UnreadableFileError, make_way, read_object, write_j
 
 SEAL, SEAL_DIGITS = "seal", 32
 """The field that holds the seal, and how many hexadecimal digits of a SHA-256 it has."""
+
+IsOlder = Callable[[], bool]
+"""Asked of a file without a seal: whether an earlier version may have written it, so that it never had one."""
+
+
+def _always() -> bool:
+    return True
 
 
 def seal_of(value: Mapping[str, object], *belongs_to: str) -> str:
@@ -38,14 +46,16 @@ def write_sealed(path: Path, value: Mapping[str, object], owner: str) -> None:
     write_json(path, {**plain, SEAL: seal_of(plain, owner, path.name)})
 
 
-def read_sealed(path: Path, owner: str) -> dict[str, Any]:
+def read_sealed(path: Path, owner: str, *, is_older: IsOlder = _always) -> dict[str, Any]:
     """The JSON object in `path` that `write_sealed` wrote for `owner`; that of an earlier version has no seal, and is taken as it is.
 
     Raises:
-        UnreadableFileError: as `read_object`, or it was changed, or belongs to another.
+        UnreadableFileError: as `read_object`, or it was changed, lost its seal, or belongs to another.
     """
     fields = read_object(path)
     seal = fields.pop(SEAL, None)
+    if seal is None and not is_older():
+        raise UnreadableFileError("was changed: it has no seal")
     if seal is not None and seal != seal_of(fields, owner, path.name):
         raise UnreadableFileError("was changed, or is another's")
     return fields
@@ -65,7 +75,7 @@ def n_ended(content: bytes) -> int:
     return len(lines_of(content[: content.rfind(b"\n") + 1]))
 
 
-def parse_line(line: bytes, name: str, place: int, owner: str) -> dict[str, Any]:
+def parse_line(line: bytes, name: str, place: int, owner: str, *, is_older: IsOlder = _always) -> dict[str, Any]:
     """The JSON object that `append_line` wrote as line `place`, from 0, of the file called `name`; unsealed ones are of an earlier version.
 
     Raises:
@@ -74,7 +84,8 @@ def parse_line(line: bytes, name: str, place: int, owner: str) -> dict[str, Any]
     value = json.loads(line.decode())
     if not isinstance(value, dict):
         raise ValueError("not an object")
-    if (seal := value.pop(SEAL, None)) is not None and seal != seal_of(value, owner, name, str(place)):
+    seal = value.pop(SEAL, None)
+    if not is_older() if seal is None else seal != seal_of(value, owner, name, str(place)):
         raise ValueError("changed")
     return value
 

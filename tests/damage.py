@@ -22,6 +22,7 @@ def without_digests(folder: Path) -> None:
     """Make a cohort's folder one that an earlier version stored, so that a test may put other content into its files."""
     facts = unsealed(folder / "cohort.json")
     facts.pop("files", None)
+    (folder / "image-digests.npy").unlink(missing_ok=True)
     (folder / "cohort.json").write_text(json.dumps(facts))
 
 

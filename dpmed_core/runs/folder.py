@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from dpmed_core.errors import DpmedError
-from dpmed_core.files import UnreadableFileError, age_seconds, check_fields, make_way, read_whole
+from dpmed_core.files import UnreadableFileError, age_seconds, check_fields, make_way, read_object, read_whole, write_json
 from dpmed_core.keyed_hash import keyed_hex
 from dpmed_core.runs.status import Progress, RunState, RunStatus, UnreadableRun
-from dpmed_core.sealed_files import append_line, lines_of, n_ended, parse_line, read_sealed, write_sealed
+from dpmed_core.sealed_files import SEAL, append_line, lines_of, n_ended, parse_line, read_sealed, write_sealed
 from dpmed_core.training.spec import RunSpec
 
 REQUEST, PROGRESS, ATTEMPTS, CANCEL = "request.json", "progress.json", "attempts.jsonl", "cancel"
@@ -101,13 +101,45 @@ def _request(folder: Path) -> Request:
     return Request(spec, fields["cohort"], fields["asked_at"])
 
 
+def is_older(folder: Path) -> bool:
+    """Whether an earlier version, without seals, may have written files of the run of `folder`: its request has none, or cannot be read.
+
+    A run that was asked for with a seal has one in every file and line: earlier versions, which do not know that field, refuse the request.
+    """
+    try:
+        return SEAL not in read_object(folder / REQUEST)
+    except UnreadableFileError:
+        return True
+
+
+def write_request(folder: Path, request: Request) -> None:
+    """Replace the request of a run; without a seal where another file of the run has none, so that these stay an earlier version's."""
+    if _has_unsealed_files(folder):
+        make_way(path := folder / REQUEST)
+        write_json(path, request.to_fields())
+    else:
+        write_file(folder, REQUEST, request.to_fields())
+
+
+def _has_unsealed_files(folder: Path) -> bool:
+    found: list[Mapping[str, Any]] = []
+    for name in (PROGRESS, CHECKSUMS):
+        with suppress(UnreadableFileError):
+            found.append(read_object(folder / name))
+    with suppress(UnreadableFileError):
+        for line in lines_of(read_whole(folder / ATTEMPTS)):
+            with suppress(ValueError, RecursionError):
+                found.append(json.loads(line))
+    return any(SEAL not in one for one in found)
+
+
 def read_progress(folder: Path) -> Progress:
     """How far the run of `folder` is.
 
     Raises:
         UnreadableFileError: it cannot be read.
     """
-    fields = read_sealed(folder / PROGRESS, folder.name)
+    fields = read_sealed(folder / PROGRESS, folder.name, is_older=lambda: is_older(folder))
     try:
         return Progress.from_fields(fields)
     except UnreadableFileError:
@@ -165,7 +197,7 @@ def read_record(folder: Path) -> Record:
     is_whole = (content[:1] not in (b"", b"\n") or not was_trained(folder)) and n_ended(content) >= noted
     for place, line in enumerate(lines):
         try:
-            event = parse_line(line, ATTEMPTS, place, folder.name)
+            event = parse_line(line, ATTEMPTS, place, folder.name, is_older=lambda: is_older(folder))
             if not isinstance(event["event"], str):
                 raise ValueError("no event")
         except (ValueError, KeyError, RecursionError):

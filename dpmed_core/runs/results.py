@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 
 from dpmed_core.errors import DamagedRunError, DpmedError
 from dpmed_core.files import UnreadableFileError, read_object
-from dpmed_core.runs.folder import CHECKSUMS, FINISHED_FILES, run_id_of
+from dpmed_core.runs.folder import CHECKSUMS, FINISHED_FILES, is_older, run_id_of
 from dpmed_core.sealed_files import read_sealed
 from dpmed_core.training.result import RunResult
 
@@ -36,7 +36,8 @@ def checksums(folder: Path) -> dict[str, str]:
         DamagedRunError: they are missing, or cannot be read.
     """
     try:
-        return {name: str(digest) for name, digest in read_sealed(folder / CHECKSUMS, folder.name).items()}
+        sealed = read_sealed(folder / CHECKSUMS, folder.name, is_older=lambda: is_older(folder))
+        return {name: str(digest) for name, digest in sealed.items()}
     except UnreadableFileError as error:  # missing where `retry` or `withdraw` was killed between its two writes
         what = "are missing" if error.is_missing else f"cannot be used: {CHECKSUMS} {error}"
         raise DamagedRunError(f"The checksums of run {folder.name} {what}. Train it again with `runs retry {folder.name}`.") from None

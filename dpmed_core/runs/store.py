@@ -60,6 +60,7 @@ from dpmed_core.runs.folder import (
     run_id_of,
     write_file,
     write_progress,
+    write_request,
 )
 from dpmed_core.runs.index import SECONDS_OLD, Listing, RunIndex, index_of, touch_mark
 from dpmed_core.runs.results import SCORES, WEIGHTS, checked, checksums, digest_of, read_result, read_score_table, read_weights
@@ -123,7 +124,7 @@ class RunStore:
         try:
             read_request(self.root / run_id, self.key)
         except UnreadableFileError:
-            write_file(self.root / run_id, REQUEST, Request(spec, cohort_name, time.time()).to_fields())
+            write_request(self.root / run_id, Request(spec, cohort_name, time.time()))
             touch_mark(self.root)
 
     def ids(self) -> list[str]:

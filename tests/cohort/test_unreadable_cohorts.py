@@ -103,6 +103,7 @@ def test_a_table_of_persons_that_is_missing_or_anothers_is_not_replaced_by_a_gue
     facts = unsealed(path)
     del facts["files"]["persons.parquet"]
     facts["files"]["persons.parquet"] = "0" * 64
+    facts["files"]["cohort.json"] = seal_of_facts(facts)
     path.write_text(json.dumps(facts))
     (path.parent / "persons.parquet").unlink()
     with pytest.raises(CohortError, match=r"its persons\.parquet is missing"):
@@ -131,6 +132,13 @@ def test_one_flipped_bit_of_an_image_is_refused_where_the_image_is_used(installa
         stored_image(cohort, str(cohort.cases["case_id"][wrong[0]]))
     with pytest.raises(CohortError, match=r"images\.npy was changed"):
         public_features(cohort, features_dir=installation.cohorts.features_dir("damaged"), encoders_dir=installation.settings.encoders_dir)
+
+
+def test_facts_that_lost_all_digests_are_not_taken_for_an_earlier_versions(installation: Installation) -> None:
+    path = installation.cohorts.root / "damaged" / "cohort.json"
+    path.write_text(json.dumps({name: value for name, value in json.loads(path.read_text()).items() if name != "files"}))
+    with pytest.raises(CohortError, match=r"its cohort\.json was changed"):
+        installation.cohorts.load("damaged")
 
 
 def test_a_cohort_of_an_earlier_version_opens_as_before(installation: Installation) -> None:

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from benchmarks.random_kills import IDLE_SECONDS, ask_while_ending
+from benchmarks.asked_while_ending import IDLE_SECONDS, ask_while_ending
 from dpmed_core.engine import process
 from dpmed_core.engine.process import engine_accepts, engine_is_alive
 from dpmed_core.settings import Settings

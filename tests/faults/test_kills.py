@@ -1,4 +1,4 @@
-"""Processes that are killed (SIGKILL) at some moments; `python -m benchmarks faults` kills each kind at thirty."""
+"""Processes that are killed (SIGKILL) at some moments; `python -m benchmarks process-kills` kills each kind at thirty."""
 
 import multiprocessing
 import os

@@ -3,7 +3,7 @@
 import threading
 from dataclasses import replace
 
-from benchmarks.random_kills import ask_while_ending
+from benchmarks.asked_while_ending import ask_while_ending
 from dpmed_core.engine import process
 from dpmed_core.engine.keeper import keeper
 from dpmed_core.engine.process import engine_accepts

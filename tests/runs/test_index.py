@@ -13,6 +13,7 @@ from dpmed_core.runs import index as index_module
 from dpmed_core.runs.index import CHANGED, INDEX, RunIndex
 from dpmed_core.runs.status import Progress, RunState
 from dpmed_core.runs.store import RunStore
+from dpmed_core.sealed_files import write_sealed
 from tests.damage import unsealed
 
 N = 6
@@ -80,11 +81,12 @@ def test_an_index_that_tells_of_other_runs_or_states_changes_nothing(installatio
     assert len(listing.statuses) == N and {s.state for s in listing.statuses} == {RunState.QUEUED}
 
 
-def test_a_change_in_place_with_the_old_times_is_seen(installation, asked):
+def test_a_change_in_place_with_the_old_times_is_seen(installation, asked, tmp_path):
     listing = installation.runs.statuses()
     path = installation.runs.root / asked[0] / "progress.json"
     before = path.stat()
-    path.write_text(json.dumps(unsealed(path)).replace("queued", "failed").ljust(before.st_size))
+    write_sealed(other := tmp_path / "progress.json", {**unsealed(path), "state": "failed"}, asked[0])
+    path.write_bytes(other.read_bytes())
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert path.stat().st_size == before.st_size
     assert len(installation.runs.statuses()) == len(listing)

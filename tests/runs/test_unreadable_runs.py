@@ -17,6 +17,7 @@ from dpmed_core.evaluation.scores.load_scores import read_scores
 from dpmed_core.installation import Installation
 from dpmed_core.runs import folder as folder_module
 from dpmed_core.runs.status import RunState, RunStatus
+from dpmed_core.sealed_files import write_sealed
 from dpmed_core.settings import Settings
 from dpmed_core.training.accounting.full_batch import guarantee_full_batch
 from dpmed_core.training.result import SCORE_COLUMNS, RunResult, TrainedModel
@@ -264,6 +265,41 @@ def test_runs_of_an_earlier_version_open_with_the_same_numbers(runs: Runs) -> No
     assert here.runs.status(runs.run_id("cancelled")).state is RunState.FINISHED
 
 
+@pytest.mark.parametrize("file", ["progress.json", "checksums.json"])
+def test_a_file_that_lost_its_seal_is_not_taken_for_an_earlier_versions(runs: Runs, file: str) -> None:
+    """Of a run that was asked for with a seal; its other fields may be as before."""
+    here, run_id, path = runs.installation, runs.run_id("finished"), runs.file("finished", file)
+    path.write_text(json.dumps(unsealed(path)))
+    if file == "progress.json":
+        assert [run.run_id for run in here.runs.unreadable()] == [run_id] and "has no seal" in here.runs.unreadable()[0].message
+        here.runs.retry(run_id)
+    else:
+        assert f"{file} was changed" in str(here.runs.damage(run_id))
+        here.runs.retry(run_id)
+        finish(runs, run_id)
+    assert here.runs.status(run_id).state is RunState.FINISHED and here.runs.damage(run_id) is None
+
+
+def test_a_line_that_lost_its_seal_is_a_loss_of_the_record(runs: Runs) -> None:
+    here, cohort, path = runs.installation, runs.installation.cohorts.load("images"), runs.file("finished", "attempts.jsonl")
+    spent, lines = here.ledger.total(cohort), path.read_text().splitlines()
+    fields = json.loads(lines[-2])
+    del fields["seal"]
+    path.write_text("\n".join([*lines[:-2], json.dumps(fields), lines[-1]]) + "\n")
+    assert not here.runs.attempts_record(runs.run_id("finished")).is_whole
+    assert here.ledger.total(cohort) == spent
+
+
+def test_a_request_written_anew_leaves_the_files_of_an_earlier_version_readable(runs: Runs) -> None:
+    here, spec = runs.installation, runs.specs["cancelled"]
+    folder, run_id = here.runs.root / runs.run_id("cancelled"), runs.run_id("cancelled")
+    lines = [json.loads(line) for line in (folder / "attempts.jsonl").read_text().splitlines()]
+    (folder / "attempts.jsonl").write_text("".join(json.dumps({n: v for n, v in line.items() if n != "seal"}) + "\n" for line in lines))
+    (folder / "request.json").write_bytes(b"")
+    here.runs.ask(spec, cohort_name="images")
+    assert here.runs.status(run_id).state is RunState.CANCELLED and here.runs.attempts_record(run_id).is_whole
+
+
 def _without_result_seal(folder: Path) -> None:
     """result.json was written again by this test, with other spaces: its checksum is made anew, as that version would have."""
     checksums = json.loads((folder / "checksums.json").read_text())
@@ -282,7 +318,7 @@ def test_a_whole_result_is_kept_where_only_the_progress_is_lost(runs: Runs) -> N
 
 def test_a_state_of_a_later_version_is_unreadable_and_says_so(runs: Runs) -> None:
     path = runs.file("finished", "progress.json")
-    path.write_text(json.dumps({**unsealed(path), "state": "archived"}))
+    write_sealed(path, {**unsealed(path), "state": "archived"}, path.parent.name)
     [run] = runs.installation.runs.unreadable()
     assert "'archived', which this version of DPMed does not know" in run.message
     with pytest.raises(DamagedRunError, match="archived"):
