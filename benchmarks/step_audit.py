@@ -26,7 +26,8 @@ from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
 EPSILONS = {"2D": 1.0, "3D": 8.0}
 WIDTH, SIDE = 0.01, 8
 """Of the narrow networks, and of their images."""
-N_CANARIES, N_FINDINGS, N_AUDITS = 500, 2, 100
+N_CANARIES = {"2D": 500, "3D": 300}
+N_FINDINGS, N_AUDITS = 2, 100
 EPOCHS = {"2D": 3, "3D": 2}
 """Of the training: so many steps as sample each unit three times, or twice."""
 VERSIONS: dict[str, Callable[[], AbstractContextManager[object]]] = {"as shipped": nullcontext, **MUTANTS}
@@ -44,7 +45,7 @@ def narrow(dimensions: str) -> tuple[NetworkRecipe, PrivacyGuarantee]:
     recipe = replace(recipe, build=partial(ResNet9, width=WIDTH, dimensions=int(dimensions[0])), epochs=EPOCHS[dimensions])
     target = PrivacyTarget(EPSILONS[dimensions], DELTA)
     spec = RunSpec("", None, recipe.card.name, recipe.card.version, PrivacyUnit.PATIENT, target, 0)
-    guarantee = plan_network(recipe, spec, n_units=N_CANARIES // 2, calibrations_dir=None)[1]
+    guarantee = plan_network(recipe, spec, n_units=N_CANARIES[dimensions], calibrations_dir=None)[1]
     assert guarantee is not None
     return recipe, guarantee
 
@@ -58,7 +59,7 @@ def audited_once(dimensions: str) -> StepAudit:
         guarantee,
         steps=guarantee.steps,
         n_findings=N_FINDINGS,
-        n_canaries=N_CANARIES,
+        n_canaries=N_CANARIES[dimensions],
         canary_images=CANARY_IMAGES,
         encoders_dir=Path(),
         side=SIDE,
