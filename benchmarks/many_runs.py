@@ -21,7 +21,7 @@ from dpmed_core.settings import Settings
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = (50, 1000, 5000)
 COMMANDS = (["runs"], ["runs", "--json"], ["cohort", "list"], ["evaluate", "--cohort", SHOWN, "--by", "sex"])
-PAGES = ("overview", "train", "privacy_utility", "fairness", "cases")
+PAGES = ("overview", "train", "privacy_utility", "fairness", "privacy", "cases")
 SETTLING_SECONDS, IDLE_SECONDS = 60, 60
 
 OF_COMMAND = """

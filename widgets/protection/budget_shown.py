@@ -79,7 +79,7 @@ def _is_of(status: RunStatus, choices: Choices, unit: PrivacyUnit) -> bool:
 
 def _typed(cohort: Cohort, unit: PrivacyUnit) -> BudgetShown:
     """A budget that nothing was trained with: what it would mean can be seen before anything is spent."""
-    st.caption("No private model with this recipe and unit is finished yet. What a budget would mean:")
+    st.caption("No private model with this recipe and unit is finished yet: train one on the page *Train*. What a budget would mean:")
     left, right = st.columns(2)
     units = n_train_units(cohort, key=installation().key, unit=unit)
     epsilon = left.number_input("Privacy budget ε", 0.01, 1000.0, DEFAULT_EPSILON, step=0.5, format="%g", key="meaning-epsilon")
