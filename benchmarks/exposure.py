@@ -40,7 +40,7 @@ N_COHORTS, N_PATIENTS, SPREAD, MEAN_AUC, DIFFERENCE = 200, 264, 0.12, 0.65, 0.1
 def rows() -> list[dict[str, object]]:
     """All rows; those of real radiographs where their folder is named."""
     named = os.environ.get("DPMED_REAL_COHORTS")
-    return [*(_on_nih(Path(named)) if named else ()), *verdicts()]
+    return [*(_on_nih(Path(named)) if named else ()), *verdicts(), *verdicts(n_budgets=1)]
 
 
 def _on_nih(folder: Path) -> Iterator[dict[str, object]]:
@@ -112,19 +112,19 @@ def planted(images: TrainingImages) -> Iterator[dict[str, object]]:
         }
 
 
-def verdicts(n_cohorts: int = N_COHORTS) -> Iterator[dict[str, object]]:
+def verdicts(n_cohorts: int = N_COHORTS, *, n_budgets: int = 10) -> Iterator[dict[str, object]]:
     """How often any group of equal ones is called unequal, over all groups and budgets; and how often a true difference is found."""
-    for which in (None, ("sex", "female"), ("finding", "with"), ("rare finding", "with")):
+    for which in (None, ("sex", "female"), ("finding", "with"), ("rare finding", "with"), ("age", "80+")):
         wrong, found = 0, 0
         for number in range(n_cohorts):
             rng = np.random.default_rng([4, number])
             members = simulated_members(rng)
-            values = simulated_attacks(rng, None if which is None else members[which])
+            values = simulated_attacks(rng, None if which is None else members[which], n_budgets)
             called = [{(g.attribute, g.group) for g in of_arm if g.verdict == UNEQUAL} for of_arm in group_exposures(values, members)]
             wrong += any(called)
             found += which in called[0]
         name = "all equal" if which is None else f"{which[0]}, {which[1]}, by {DIFFERENCE}"
-        yield {"kind": "verdict", "truth": name, "n": n_cohorts} | (
+        yield {"kind": "verdict", "truth": name, "n": n_cohorts, "budgets": n_budgets} | (
             {"unequal": wrong / n_cohorts} if which is None else {"found": found / n_cohorts}
         )
 
@@ -145,8 +145,9 @@ def simulated_members(rng: np.random.Generator) -> Members:
     return found
 
 
-def simulated_attacks(rng: np.random.Generator, more_exposed: NDArray[np.bool_] | None, n_arms: int = 10) -> list[NDArray[np.float64]]:
+def simulated_attacks(rng: np.random.Generator, more_exposed: NDArray[np.bool_] | None, n_arms: int) -> list[NDArray[np.float64]]:
     """The AUC of each patient at each budget, from `N_TRAININGS` trainings; true AUCs are the same at all budgets."""
-    true = rng.normal(MEAN_AUC, SPREAD, N_PATIENTS) + (0 if more_exposed is None else DIFFERENCE * more_exposed)
+    alike = np.clip(rng.normal(MEAN_AUC, SPREAD, N_PATIENTS), 0.5, 0.999)
+    true = alike + (0 if more_exposed is None else DIFFERENCE * more_exposed)  # added last: cut off before, it would be smaller
     shift, halves = np.sqrt(2) * ndtri(np.clip(true, 0.5, 0.999)), draw_halves(N_TRAININGS, N_PATIENTS, rng)
     return [patient_auc(halves * shift + rng.standard_normal(halves.shape), halves).value for _ in range(n_arms)]

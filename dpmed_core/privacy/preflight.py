@@ -14,12 +14,13 @@ from dpmed_core.phrases import counted, delta_text, epsilon_text
 from dpmed_core.privacy.ledger.book import Cap
 from dpmed_core.privacy.ledger.cap import PastCap
 from dpmed_core.privacy.ledger.ledger import Ledger, Noise
-from dpmed_core.privacy.ledger.totals import PatientTotals
+from dpmed_core.privacy.ledger.totals import EXACT, PatientTotals
 from dpmed_core.privacy.meaning.most_images import epsilon_for_patient, most_images
 from dpmed_core.privacy.meaning.protected_unit import ProtectedUnit, mechanism_of_guarantee, mechanism_of_target
 from dpmed_core.runs.plan import n_train_units
 from dpmed_core.training.encoders.added.store import AddedEncoders
 from dpmed_core.training.recipes.catalogue import Normalisation, RecipeCard, recipe_card
+from dpmed_core.training.result import NEIGHBORING_RELATION
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec, default_delta
 
 
@@ -215,7 +216,8 @@ def _worth(own: Sequence[OwnEpsilon]) -> str:
     """What each budget is worth to the patient with most images."""
     pairs = [f"ε = {one.target.epsilon:g} is worth ε = {epsilon_text(one.epsilon)}" for one in own]
     listed = " and ".join([", ".join(pairs[:-1]), pairs[-1]] if len(pairs) > 1 else pairs)
-    basis = " (reserved so in the ledger; accounted again when the noise is known)" if any(one.reserved for one in own) else ""
+    reserved = "; reserved so in the ledger, accounted again when the noise is known" if any(one.reserved for one in own) else ""
+    basis = f" ({EXACT}, {NEIGHBORING_RELATION} neighbours{reserved})"
     return f"to that patient {listed}, at δ = {' or '.join(sorted({delta_text(one.target.delta) for one in own}))}{basis}"
 
 
@@ -268,4 +270,8 @@ def _total(facts: PreflightFacts) -> PreflightCheck:
         return PreflightCheck("total", False, facts.past.reason, facts.past.way_out)
     epsilon, limit = facts.total.epsilon, f"within the cap of ε = {epsilon_text(facts.cap.epsilon)}" if facts.cap else "no cap is set"
     reached = f"ε = {epsilon_text(epsilon)}" if math.isfinite(epsilon) else "no finite ε"
-    return PreflightCheck("total", True, f"up to {reached} at δ = {delta_text(facts.total.delta)} a patient with these models; {limit}")
+    return PreflightCheck(
+        "total",
+        True,
+        f"up to {reached} at δ = {delta_text(facts.total.delta)} a patient with these models, {facts.total.accountant}; {limit}",
+    )

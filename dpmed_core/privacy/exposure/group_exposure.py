@@ -1,9 +1,10 @@
 """Is one group of patients more exposed than the others? Mean AUC of the attack by group, and a verdict for every group and budget at once.
 
 A group is compared with all patients of the same attribute who stand in no small cell: the difference of mean AUCs, with Welch's standard
-error over patients. (Errors of two patients' AUCs are independent, since their halves are.) Limits hold for all groups and budgets of a
-call together, by the distribution of the largest statistic (`multiplicity.max_t`), whose correlations are those of the patients' influence
-values: budgets share the patients.
+error over patients, for which the variance within a group is steadied by those of all groups of the budget (`statistics.moderated`): that
+of twenty patients alone says little. (Errors of two patients' AUCs are independent, since their halves are.) Limits hold for all groups
+and budgets of a call together, by the distribution of the largest statistic (`multiplicity.max_t`), whose correlations are those of the
+patients' influence values: budgets share the patients.
 
     unequal               the limits exclude 0 (within the margin, if both limits are)
     equal                 both limits are within the margin
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtr
 
 from dpmed_core.evaluation.statistics.intervals import symmetric
+from dpmed_core.evaluation.statistics.moderated import moderated
 from dpmed_core.evaluation.statistics.multiplicity import max_t
 from dpmed_core.privacy.exposure.patient_auc import score_limits
 from dpmed_core.privacy.exposure.patient_groups import Members
@@ -100,7 +102,7 @@ def group_exposures(values: Sequence[Floats], members: Members, *, margin: float
         margin: difference of mean AUC that counts as equal.
     """
     compared = comparable(members)
-    contrasts = [contrast(auc, members[group], others) for auc in values for group, others in compared.items()]
+    contrasts = [one for auc in values for one in _contrasts(auc, members, compared)]
     limits = iter(simultaneous_limits(contrasts))
     counts = shown_counts(members, compared)
     found = []
@@ -161,19 +163,44 @@ def shown_counts(members: Members, compared: Mapping[tuple[str, str], object]) -
     return counts
 
 
-def contrast(auc: Floats, inside: NDArray[np.bool_], others: NDArray[np.bool_]) -> Contrast:
+def _contrasts(auc: Floats, members: Members, compared: Mapping[tuple[str, str], NDArray[np.bool_]]) -> list[Contrast]:
+    """Each group that is shown against the others at one budget."""
+    sizes = np.array([members[group].sum() for group in compared], dtype=np.float64)
+    spread = np.array([auc[members[group]].var(ddof=1) for group in compared])
+    variances, freedom, _ = moderated(spread, sizes - 1, np.ones(len(sizes)), most_freedom=len(auc) - 2.0)
+    own = zip(compared.items(), variances, freedom, strict=True)
+    return [contrast(auc, members[group], others, variance=v, freedom=f) for (group, others), v, f in own]
+
+
+def contrast(
+    auc: Floats,
+    inside: NDArray[np.bool_],
+    others: NDArray[np.bool_],
+    *,
+    variance: float | None = None,
+    freedom: float | None = None,
+) -> Contrast:
     """The difference of mean AUC of the patients `inside` and `others`.
 
     Source: Welch 1947, Biometrika 34; Satterthwaite 1946, Biometrics Bulletin 2.
+
+    Args:
+        auc: of all patients, `[n_patients]`.
+        inside: the group.
+        others: whom it is compared with.
+        variance: between the patients of the group; None for that of its own patients alone.
+        freedom: degrees of freedom of `variance`.
     """
     influence, parts = np.zeros(len(auc)), []
     for chosen, sign in ((inside, 1.0), (others, -1.0)):
         n = int(chosen.sum())
         influence[chosen] = sign * (auc[chosen] - auc[chosen].mean()) / n
-        parts.append((float(np.var(auc[chosen], ddof=1)) / n, n - 1))
-    variance = max(sum(part for part, _ in parts), 1e-12)  # equal AUCs everywhere have no spread
-    freedom = variance**2 / max(sum(part**2 / n for part, n in parts), 1e-300)
-    return Contrast(float(auc[inside].mean() - auc[others].mean()), variance, freedom, influence)
+        parts.append((float(np.var(auc[chosen], ddof=1)) / n, n - 1.0))
+    if variance is not None and freedom is not None:
+        parts[0] = (variance / int(inside.sum()), freedom)
+    total = max(sum(part for part, _ in parts), 1e-12)  # equal AUCs everywhere have no spread
+    joint = total**2 / max(sum(part**2 / n for part, n in parts), 1e-300)
+    return Contrast(float(auc[inside].mean() - auc[others].mean()), total, joint, influence)
 
 
 def simultaneous_limits(contrasts: Sequence[Contrast]) -> list[tuple[float, float, float]]:

@@ -82,6 +82,26 @@ def test_equal_groups_are_seldom_called_unequal_and_a_difference_is_found():
     assert float(str(found["sex, female, by 0.1"]["found"])) >= 0.8
 
 
+def test_a_difference_in_a_tenth_of_the_patients_is_found_at_one_budget():
+    """The same for one budget, where small groups borrow their variance from all."""
+    found = {str(row["truth"]): row for row in verdicts(60, n_budgets=1)}
+    assert float(str(found["all equal"]["unequal"])) <= 0.1  # 5 % and twice its standard error
+    for group in ("rare finding, with, by 0.1", "age, 80+, by 0.1"):
+        assert float(str(found[group]["found"])) >= 0.7  # 80 % less twice its standard error
+
+
+def test_a_small_group_of_wider_spread_is_not_called_unequal_for_it():
+    rng, called = np.random.default_rng(3), 0
+    for _ in range(150):
+        rare = rng.random(264) < 0.1
+        bands = rng.integers(0, 4, 264)
+        others = {("age", str(band)): bands == band for band in range(4)}
+        members = {("finding", "with"): rare, ("finding", "without"): ~rare} | others
+        auc = 0.7 + np.where(rare, 0.2, 0.12) * rng.standard_normal(264)
+        called += any(of(group_exposures([auc], members)[0], group).verdict == UNEQUAL for group in members)
+    assert called <= 15  # 5 % are 7.5; more than fifteen come of that once in two hundred times
+
+
 def test_groups_are_of_patients_and_leave_out_what_is_unknown():
     cases = pd.DataFrame(
         {
