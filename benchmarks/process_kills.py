@@ -36,7 +36,7 @@ from dpmed_core.reporting.static_images import picture
 from dpmed_core.runs.charged_attempts import attempts_of
 from dpmed_core.runs.status import OPEN_STATES, RunState
 
-N_KILLS, AT_MOST_SECONDS, KIND_SECONDS = 30, 12.0, 1800.0
+N_KILLS, AT_MOST_SECONDS, KIND_SECONDS = 30, 12.0, 1400.0
 """How often each kind is killed, the longest random time before that, once there is work, and after how long no more are killed."""
 LONGEST_SECONDS = 300.0
 """A process whose work has not gone on by then has not recovered."""
@@ -157,8 +157,13 @@ def _engine(one: Running, _: random.Random) -> float:
 
 
 def _training_worker(one: Running, moments: random.Random) -> float:
-    """Until another process trains the run, or it has ended."""
-    return _kill_worker(one, TaskKind.RUN, moments, lambda task: one.state(task.name) not in OPEN_STATES)
+    """Until another attempt at the run has begun, or the run has ended."""
+    return _kill_worker(one, TaskKind.RUN, moments, lambda task, begun: one.state(task.name) not in OPEN_STATES or _attempts(one) > begun)
+
+
+def _attempts(one: Running) -> int:
+    """How many attempts at all runs have begun."""
+    return sum(event["event"] == "started" for run_id in one.here.runs.ids() for event in one.here.runs.attempts(run_id))
 
 
 def _inference_worker(one: Running, moments: random.Random) -> float:
@@ -173,7 +178,7 @@ def _inference_worker(one: Running, moments: random.Random) -> float:
 
     wait_until(lambda: any(status.state is RunState.FINISHED for status in one.here.runs.statuses()), "a model to explain")
     wait_until(ask, "a request that is worked on", LONGEST_SECONDS)
-    seconds = _kill_worker(one, TaskKind.REQUEST, moments, lambda task: not requests.state(task.name).is_open)
+    seconds = _kill_worker(one, TaskKind.REQUEST, moments, lambda task, _: not requests.state(task.name).is_open)
     state = requests.state(name)
     return seconds if state.stage is Stage.ANSWERED else LONGEST_SECONDS
 
@@ -185,17 +190,14 @@ def _request(one: Running, moments: random.Random) -> Explanation:
     return Explanation("images", case, ((run_id, one.here.runs.weights_digest(run_id)),), "mass", "occlusion")
 
 
-def _kill_worker(one: Running, kind: TaskKind, moments: random.Random, is_done: Callable[[WorkerTask], bool]) -> float:
+def _kill_worker(one: Running, kind: TaskKind, moments: random.Random, is_done: Callable[[WorkerTask, int], bool]) -> float:
+    """Kill a worker that works; the seconds until its work goes on, by the task and how many attempts had begun."""
     wait_until(lambda: bool(_at_work(one, kind)), "work", LONGEST_SECONDS)
     task = moments.choice(_at_work(one, kind))
     began = time.monotonic()
     task.end()
-
-    def goes_on() -> bool:
-        by_another = any(t.name == task.name and t.pid != task.pid for t in _at_work(one, kind))
-        return is_done(task) or (kind is TaskKind.RUN and by_another)
-
-    wait_until(goes_on, "work by another", LONGEST_SECONDS)
+    begun = _attempts(one)
+    wait_until(lambda: is_done(task, begun), "work by another", LONGEST_SECONDS)
     return time.monotonic() - began
 
 

@@ -51,6 +51,9 @@ QUIET: dict[str, object] = {
     "distributed.scheduler.work-stealing": False,
     # By the clock on the wall: set forward, it would have every worker removed. The watchdog finds workers that hang.
     "distributed.scheduler.worker-ttl": None,
+    # Dask gives a place up for good whose worker is gone 15 s after one was: after two deaths in a row, or one on a busy machine, where a
+    # worker takes longer to start. Its nanny starts another all the same, however long that takes.
+    "distributed.deploy.lost-worker-timeout": "3650 days",
     "distributed.scheduler.active-memory-manager.start": False,
 }
 """How Dask is set up, so that an engine with nothing to do uses little of the processor."""
