@@ -40,7 +40,7 @@ N_KILLS, AT_MOST_SECONDS, KIND_SECONDS = 30, 12.0, 1400.0
 """How often each kind is killed, the longest random time before that, once there is work, and after how long no more are killed."""
 LONGEST_SECONDS = 300.0
 """A process whose work has not gone on by then has not recovered."""
-N_PROCESSED, SIDE = 150, 512
+N_PROCESSED, SIDE = 400, 512
 """Images of an import, and their side in pixels."""
 
 Row = dict[str, object]
@@ -290,13 +290,19 @@ def _import_process(importer: "subprocess.Popen[bytes]", moments: random.Random,
 
 
 def _import_worker(importer: "subprocess.Popen[bytes]", moments: random.Random, seconds: float) -> bool:
-    """Kill one of the processes that read images, unless there is none."""
-    time.sleep(moments.uniform(0, seconds))
-    with suppress(psutil.Error, IndexError):
-        readers = [child for child in psutil.Process(importer.pid).children() if "resource_tracker" not in " ".join(child.cmdline())]
+    """Kill one of the processes that read images, some time after there is one, unless there is none by then."""
+    while importer.poll() is None and not _readers(importer):
+        time.sleep(0.05)
+    time.sleep(moments.uniform(0, seconds / 4))
+    if readers := _readers(importer):
         moments.choice(readers).kill()
-        return True
-    return False
+    return bool(readers)
+
+
+def _readers(importer: "subprocess.Popen[bytes]") -> list[psutil.Process]:
+    with suppress(psutil.Error):
+        return [child for child in psutil.Process(importer.pid).children() if "cohort.intake.worker" in " ".join(child.cmdline())]
+    return []
 
 
 def _export_browser(_: Path, n_kills: int) -> Row:
