@@ -20,7 +20,7 @@ from widgets.protection.exposure import (
     show_group_exposure,
     show_most_exposed,
 )
-from widgets.protection.meaning import show_meaning_in_full, show_meaning_tile
+from widgets.protection.meaning import show_all_together, show_meaning_in_full, show_meaning_tile
 from widgets.protection.pays import show_who_pays
 from widgets.protection.release_aggregates import offer_release
 from widgets.protection.returning import show_returning_in_full, show_returning_tile
@@ -46,21 +46,6 @@ def show_protection(cohort: Cohort, choices: Choices) -> None:
         show_guarantee(list(budget.run_ids))
     if known.found is not None:
         show_exposure_figure(known.found, budget, cohort)
-        st.caption(HOUSE_ONLY)
-        show_group_exposure(known, budget)
-        show_who_pays(cohort, known.found, budget, choices)
-    show_returning_in_full(cohort, budget, choices)
-    if known.found is not None:
-        show_most_exposed(known.found, budget, cohort)
-        offer_release(known.found, cohort)
-    show_audit(budget)
-    show_meaning_in_full(budget, cohort, most_images)
-    show_total(cohort)
-
-
-st.title("Is each patient protected?")
-selected = current_choices()
-if (chosen := chosen_cohort()) is not None and selected.recipe and selected.unit:
-    unit = "a patient with all images" if selected.unit is PrivacyUnit.PATIENT else "one image"
-    st.caption(f"{plain(chosen.name)} · unit of protection: {unit} · holds for training patients")
+        covered = f"unit of protection: {unit} · for training patients, not for those of validation and test"
+    st.caption(f"{plain(chosen.name)} · {covered} · smaller ε protects more")
     guarded(show_protection)(chosen, selected)

@@ -62,16 +62,21 @@ def test_a_trained_budget_says_what_it_means_and_what_is_not_measured(trained, o
     assert "55.4 of 100" in said(app) and "Not measured yet." in said(app)
     assert "unit of protection: a patient with all images" in said(app)
     assert any(button.label == "Measure exposure" for button in app.button)
-    assert "800 short trainings" in said(app) and "use without privacy inside the house" in said(app)
+    assert "800 short trainings" in said(app) and "use without privacy inside your institution" in said(app)
 
 
 def test_what_was_measured_is_shown_with_bound_and_limits(cohort, measured, trained, open_page):
     app = open_page("privacy")
     assert not app.exception
     row = measured.row("patient", 1.0, trained.privacy.delta)
-    assert f"### {row.worst_auc:.2f}" in said(app) and f"proven bound {row.bound:.2f} for one patient" in said(app)
+    assert f"### {100 * row.worst_auc:.0f} of 100" in said(app) and f"Proven: at most {100 * row.bound:.0f}; 0 patients' intervals" in said(
+        app
+    )
     without = measured.row("patient", None, None)
-    assert f"without privacy **{without.worst_auc:.2f}**, and {round(100 * without.share_nearly_certain)} % of patients" in said(app)
+    assert (
+        f"without privacy **{100 * without.worst_auc:.0f}**, and 90 or more for {round(100 * without.share_nearly_certain)} % of patients"
+        in said(app)
+    )
     assert "Only aggregates leave it, by a recorded release." in said(app)
     assert not any(button.label == "Measure exposure" for button in app.button)
     assert not any(patient in said(app) for patient in cohort.cases["patient_id"])  # only in a list that somebody opens
@@ -97,7 +102,8 @@ def test_the_unit_image_warns_of_the_patient_with_most_images(empty, cohort, fin
     app = open_page("privacy", unit="image")
     assert not app.exception
     most = int(cohort.cases.groupby("patient_id").size().max())
-    assert "**That is for one image.**" in said(app) and f"a patient with {most} images" in said(app)
+    assert "**Only single images are protected:** of guesses at one image, at most 55.4." in said(app)
+    assert f"guesses at whether the patient with {most} images took part" in said(app) and "### 55.4 of 100" not in said(app)
 
 
 def test_the_most_exposed_patients_are_named_to_the_house_when_their_list_is_opened(empty, cohort, measured, trained, open_page):
@@ -137,7 +143,7 @@ def test_real_patients_need_the_setting(empty, cohort, measured, trained, open_p
     app = open_page("privacy")
     assert not app.exception
     assert r"DPMED\_SHOW\_EXPOSURE=1" in said(app) and "55.4 of 100" in said(app)
-    assert "of an attack" not in said(app) and not any(button.label == "Measure exposure" for button in app.button)
+    assert "an attack tells" not in said(app) and not any(button.label == "Measure exposure" for button in app.button)
 
 
 def test_a_damaged_measurement_is_named_and_can_be_made_again(empty, cohort, measured, open_page):
@@ -171,7 +177,14 @@ def test_a_worker_measures_for_a_request_with_progress_and_can_be_cancelled(empt
     assert int(requests.fetch(name)["n_rows"]) == 4 and len(stored_exposure(empty, cohort).rows) == 4
 
 
-def test_returning_patients_need_an_order_of_studies(trained, open_page):
+def test_returning_patients_need_an_order_of_studies(empty, trained, open_page, monkeypatch):
+    load = type(empty.cohorts).load
+
+    def without_order(self, name):
+        found = load(self, name)
+        return replace(found, cases=found.cases.drop(columns="study_order"))
+
+    monkeypatch.setattr(type(empty.cohorts), "load", without_order)
     app = open_page("privacy")
     assert not app.exception and "does not say in which order" in said(app)
     assert not any(button.label == "Measure returning patients" for button in app.button)
@@ -183,7 +196,7 @@ def test_returning_patients_are_shown_beside_training_without_privacy(trained, o
     monkeypatch.setattr(returning, "stored_returning", lambda *_: (without, private))
     app = open_page("privacy")
     assert not app.exception
-    assert "### 0 of 80" in said(app) and "without privacy **50 of 80**, by up to 0.56" in said(app)
+    assert "### 0 of 80" in said(app) and "without privacy **50 of 80**, by up to 56 percentage points" in said(app)
     assert "0 of 80 later images shift (0 by chance), the largest by .05" in said(app).replace("\\", "")
     monkeypatch.setattr(returning, "stored_returning", lambda *_: (without,))
     app = open_page("privacy")

@@ -32,8 +32,8 @@ def show_audit(budget: BudgetShown) -> None:
     stored = audit_of(budget)
     if stored is None:
         st.markdown(
-            "**Does the mechanism keep its word?** Not audited yet. An audit trains on made-up patients alone, again and again, and spends "
-            f"nothing. {NO_PROOF}"
+            "**Does the program keep to what is proven?** Not audited yet. An audit trains on made-up patients alone, again and again, "
+            f"and adds nothing to what was spent on real ones. {NO_PROOF}"
         )
         if st.button("Audit the mechanism", icon=":material/policy:", key="audit-mechanism"):
             ask(AuditOfRun(budget.run_ids[0]), key=KEY, limit_seconds=LIMIT_SECONDS)
@@ -42,8 +42,8 @@ def show_audit(budget: BudgetShown) -> None:
     verdict, *details = audit_sentences(stored.found)
     show = st.markdown if stored.found.consistent else st.error
     show(
-        f"**Does the mechanism keep its word?** {plain(verdict)} Its attack proves a μ of at least {stored.found.lower_bound_mu:.2f}; "
-        f"claimed is at most {stored.found.claimed_mu:.2f}."
+        f"**Does the program keep to what is proven?** {plain(verdict)} Its attack proves a μ of at least "
+        f"{stored.found.lower_bound_mu:.2f}; claimed is at most {stored.found.claimed_mu:.2f}."
     )
     with st.expander("The audit in full"):
         for sentence in details:

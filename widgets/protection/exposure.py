@@ -31,8 +31,8 @@ from widgets.protection.measuring import offer_measurement
 MOST_LISTED = 10
 """Patients in the list of the most exposed ones."""
 HOUSE_ONLY = (
-    "These numbers are about single training patients and carry no noise: they stay in the house. Only aggregates leave it, by a recorded "
-    "release."
+    "These numbers are about single training patients, and exact: they must stay inside your institution. Only aggregates leave it, by a "
+    "recorded release."
 )
 
 
@@ -84,12 +84,24 @@ def show_exposure_tile(exposed: Exposed, budget: BudgetShown) -> None:
         st.markdown("### –")
         st.markdown(plain(exposed.why_not or f"Not measured at ε = {epsilon_text(budget.target.epsilon)} yet."))
         return
-    st.markdown(f"### {row.worst_auc:.2f}")
-    bound = f"; proven bound {row.bound:.2f} for one {row.unit}" if row.bound is not None else ""
-    st.markdown(f"AUC of an attack on who took part, {row.worst_low:.2f} to {row.worst_high:.2f}{bound}; 0.5 is a coin")
+    st.markdown(f"### {100 * row.worst_auc:.0f} of 100")
+    st.markdown(
+        f"times an attack tells which of two models was trained with the most exposed of {row.n_patients:,} patients; tossing a coin gets "
+        f"50. Sampling error: {100 * row.worst_low:.0f} to {100 * row.worst_high:.0f}. {_beside_bound(row)}"
+    )
     if (without := exposed.found.row(row.unit, None, None)) is not None:
         share = round(100 * without.share_nearly_certain)
-        st.markdown(f"without privacy **{without.worst_auc:.2f}**, and {share} % of patients at 0.9 or more")
+        st.markdown(f"without privacy **{100 * without.worst_auc:.0f}**, and 90 or more for {share} % of patients")
+
+
+def _beside_bound(row: ExposureRow) -> str:
+    """What is proven, and whether the measurement keeps to it."""
+    if row.bound is None:
+        return ""
+    if row.unit == PrivacyUnit.IMAGE.value:
+        return f"Proven is {100 * row.bound:.0f} for one image, and nothing for a patient with several."
+    above = counted(row.n_above_bound or 0, "patient's interval lies", "patients' intervals lie")
+    return f"Proven: at most {100 * row.bound:.0f}; {above} above that."
 
 
 def offer_exposure(cohort: Cohort, exposed: Exposed, budget: BudgetShown) -> None:
@@ -109,11 +121,14 @@ def show_exposure_figure(found: Measurement, budget: BudgetShown, cohort: Cohort
     if (beside := found.at(other.value, target.epsilon, target.delta)) is not None:
         rows.insert(1, beside)
     lines = [_line(found, at, budget) for at in rows]
+    n_above = sum(found.rows[at].n_above_bound or 0 for at in rows if found.rows[at].unit == PrivacyUnit.PATIENT.value)
     facts = [
         f"{who(cohort)} · {counted(found.rows[0].n_patients, 'training patient', 'training patients')}, a dot each; {found.n_trainings} "
         "trainings a row, each with a random half",
-        f"Black line: the proven bound for one patient. ε at δ = {delta_text(target.delta)} (analytic-gaussian accountant).",
-        "Each AUC has a standard error of about 0.04: a dot that far beyond its line is no breach.",
+        f"Line: the largest that is proven for a patient; none without privacy, nor for several images where the unit is the image. ε at "
+        f"δ = {delta_text(target.delta)} (analytic-gaussian accountant).",
+        "Dots scatter by chance, with a standard error of about 0.04: of many patients some lie beyond the line. A breach would be an "
+        f"interval wholly beyond it; of those there {'is' if n_above == 1 else 'are'} {n_above or 'none'} in the rows with a line.",
     ]
     st.plotly_chart(
         exposure_figure(lines, facts=facts, canvas=canvas()),
@@ -144,9 +159,9 @@ def show_group_exposure(exposed: Exposed, budget: BudgetShown) -> None:
         with place:
             st.dataframe(group_table(row), hide_index=True)
             st.caption(
-                "AUC: mean over the group's patients, with its 95 % interval. Difference: against the attribute's other groups; its limits "
-                "hold for all groups and budgets together. Most exposed tenth: share of the group among it. Groups of fewer than 10 "
-                "patients are withheld, and counts that would follow from a total."
+                "AUC: how often the attack is right, mean over the group's patients, with its 95 % interval. Difference: against the "
+                "attribute's other groups; its limits hold for all groups and budgets together. Most exposed tenth: share of the group "
+                "among it. Groups of fewer than 10 patients are withheld, and counts that would follow from a total."
             )
 
 

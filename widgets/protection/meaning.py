@@ -1,23 +1,28 @@
 """What the chosen guarantee means: a tile with a hundred guesses, and the odds in full."""
 
+import math
+
 import pandas as pd
 import streamlit as st
 
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.foreign_text import plain, plain_csv
 from dpmed_core.phrases import counted, delta_text, epsilon_text, rounded_up
+from dpmed_core.privacy.ledger.totals import EXACT
 from dpmed_core.privacy.meaning.attack_odds import AttackOdds, attack_odds, gaussian_odds
 from dpmed_core.privacy.meaning.mechanism_curve import tradeoff_of
-from dpmed_core.privacy.meaning.protected_unit import mu_of
+from dpmed_core.privacy.meaning.protected_unit import ProtectedUnit, mechanism_of_target, mu_of
 from dpmed_core.privacy.meaning.sentences import chance, odds_sentences
 from dpmed_core.reporting.figures.attack_odds import attack_curve_figure, guesses_figure
 from dpmed_core.training.accounting.pld import Mechanism
-from dpmed_core.training.spec import PrivacyUnit
+from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit
 from widgets.figure import PLOTLY_SETTINGS
 from widgets.lookup import canvas
 from widgets.protection.audit import audit_of
 from widgets.protection.budget_shown import BudgetShown
+from widgets.spending import total_of
 
+LARGEST_EPSILON = 1000.0
 FULL_TITLE = "What this guarantee means, in full"
 
 
@@ -29,17 +34,18 @@ def odds_of(mechanism: Mechanism) -> AttackOdds:
 
 def show_meaning_tile(budget: BudgetShown, most_images: int) -> None:
     """The tile: how many of a hundred guesses at who took part are right at most; where the unit is the image, for whom that holds."""
-    odds = odds_of(budget.mechanism())
+    one, images = odds_of(budget.mechanism()), most_images if budget.unit is PrivacyUnit.IMAGE else 1
+    odds = odds_of(budget.mechanism(images))
     st.markdown(f"What ε = {epsilon_text(budget.target.epsilon)} means")
     st.markdown(f"### {rounded_up(odds.guess_right, 3):g} of 100")
-    st.markdown("fifty-fifty guesses at who took part are right, at best; without the model 50")
-    st.plotly_chart(guesses_figure(odds.guess_right, canvas()), theme=None, key="figure-guesses", config={"displayModeBar": False})
-    if budget.unit is PrivacyUnit.IMAGE and most_images > 1:
-        worst = odds_of(budget.mechanism(most_images))
+    if images > 1:
         st.markdown(
-            f":material/warning: **That is for one image.** For a patient with {most_images} images, as there is one here, up to "
-            f"**{rounded_up(worst.guess_right, 3):g}**."
+            f":material/warning: guesses at whether the patient with {images} images took part can be right; tossing a coin gets 50. "
+            f"**Only single images are protected:** of guesses at one image, at most {rounded_up(one.guess_right, 3):g}."
         )
+    else:
+        st.markdown("guesses at whether somebody took part are right, even for the best attacker; tossing a coin gets 50")
+    st.plotly_chart(guesses_figure(odds.guess_right, canvas()), theme=None, key="figure-guesses", config={"displayModeBar": False})
 
 
 def show_meaning_in_full(budget: BudgetShown, cohort: Cohort, most_images: int) -> None:
@@ -70,6 +76,21 @@ def show_meaning_in_full(budget: BudgetShown, cohort: Cohort, most_images: int) 
             key="download-meaning",
         )
         st.caption("For one model; several that are looked at together protect less, see the line on the guarantee above.")
+
+
+def show_all_together(cohort: Cohort) -> None:
+    """What all private models on the patients allow whoever sees all of them; the tile is about one. Where they compose exactly."""
+    total = total_of(cohort)
+    if total.accountant != EXACT or not total.n_draws or not math.isfinite(total.epsilon):
+        return
+    # Already there every guess is right.
+    target = PrivacyTarget(min(total.epsilon, LARGEST_EPSILON), total.delta)
+    odds = odds_of(mechanism_of_target(target, ProtectedUnit(PrivacyUnit.PATIENT)))
+    st.markdown(
+        f"**All models together:** whoever sees all {counted(total.n_draws, 'private model', 'private models')} that were trained on these "
+        f"patients is right in at most {rounded_up(odds.guess_right, 3):g} of 100 guesses about the patient with the most (ε = "
+        f"{epsilon_text(total.epsilon)} at δ = {delta_text(total.delta)}). The tiles are about one model."
+    )
 
 
 def _guarantee(budget: BudgetShown) -> str:

@@ -26,7 +26,7 @@ def offer_measurement(cohort: Cohort, of: str, budget: BudgetShown, *, is_due: b
     n_rows = (1 + len(budget.all_targets)) * (2 if cohort.patients_known else 1)
     st.markdown(
         f"Measuring takes {n_rows * FEWEST_TRAININGS:,} short trainings, each with a random half of the training patients. No model of "
-        "them is kept. They are use without privacy inside the house, and the ledger says so."
+        "them is kept. They are use without privacy inside your institution, and the ledger says so."
     )
     if st.button(BUTTONS[of], icon=":material/person_search:", key=f"measure-{of}"):
         require_permission(cohort, allowed=installation().settings.show_exposure)

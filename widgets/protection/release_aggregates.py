@@ -15,8 +15,8 @@ RELEASED = "released-aggregates"
 
 
 def offer_release(found: Measurement, cohort: Cohort) -> None:
-    """What may leave the house, who decides and why; the file comes after the ledger's entry."""
-    place = st.expander("Take aggregates out of the house", key="release-aggregates-open", on_change="rerun")
+    """What may leave the institution, who decides and why; the file comes after the ledger's entry."""
+    place = st.expander("Release aggregates", key="release-aggregates-open", on_change="rerun")
     if not place.open:
         return
     recorded = f"{RELEASED}-{cohort.fingerprint}"

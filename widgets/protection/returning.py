@@ -29,10 +29,12 @@ def show_returning_tile(cohort: Cohort, budget: BudgetShown, choices: Choices) -
     else:
         st.markdown(f"### {row.shifted:,} of {row.n_images:,}")
         st.markdown(
-            f"later images are answered differently by models that saw the patient's earlier ones; {row.control_shifted:,} by chance"
+            "later images get another answer because the model was trained on the patient's earlier ones; in a control with nothing to "
+            f"find, {row.control_shifted:,}"
         )
         if (without := _at(rows, row.unit, None, None)) is not None:
-            st.markdown(f"without privacy **{without.shifted:,} of {without.n_images:,}**, by up to {without.largest_shift:.2f}")
+            most = f"by up to {100 * without.largest_shift:.0f} percentage points"
+            st.markdown(f"without privacy **{without.shifted:,} of {without.n_images:,}**, {most}")
     complete = all(_at(rows, budget.unit.value, target.epsilon, target.delta) for target in budget.all_targets)
     offer_measurement(cohort, RETURNING, budget, is_due=can_be_measured and not complete)
 

@@ -6,7 +6,7 @@ from typing import Protocol
 from dpmed_core.cohort.display_names import within_sentence
 from dpmed_core.phrases import counted, delta_text, epsilon_text
 from dpmed_core.privacy.exposure.exposure_rows import ExposureRow
-from dpmed_core.privacy.exposure.group_exposure import EQUAL, NOT_ENOUGH, UNEQUAL, WITHHELD
+from dpmed_core.privacy.exposure.group_exposure import EQUAL, MARGIN, NOT_ENOUGH, UNEQUAL, WITHHELD
 from dpmed_core.training.result import NEIGHBORING_RELATION
 from dpmed_core.training.spec import PrivacyUnit
 
@@ -60,8 +60,8 @@ def group_sentence(row: ExposureRow) -> str:
     """How many groups are unequal to the other patients, equal, undecided or withheld."""
     n = {verdict: sum(group.verdict == verdict for group in row.groups) for verdict in (UNEQUAL, EQUAL, NOT_ENOUGH, WITHHELD)}
     return (
-        f"Of {counted(len(row.groups), 'group', 'groups')}, {n[UNEQUAL]} unequal to the other patients, "
-        f"{n[EQUAL]} equal, {n[NOT_ENOUGH]} with not enough evidence, {n[WITHHELD]} withheld as too small."
+        f"Of {counted(len(row.groups), 'group', 'groups')}, {n[UNEQUAL]} more or less exposed than the other patients, {n[EQUAL]} equal to "
+        f"within {MARGIN:g} of AUC, {n[NOT_ENOUGH]} with not enough evidence, {n[WITHHELD]} withheld as too small."
     )
 
 

@@ -37,7 +37,7 @@ def returning_sentence(row: ReturningRow) -> str:
     )
     if row.difference is None or row.low is None or row.high is None:
         return f"{found}."
-    return f"{found}; sensitivity for new disease with the patient minus without {row.difference:+.3f} ({row.low:+.3f} to {row.high:+.3f})."
+    return f"{found}; of the patient's new disease such models find {_more(row.difference)} ({row.low:+.3f} to {row.high:+.3f})."
 
 
 def new_disease_sentence(row: ReturningRow) -> str:
@@ -55,3 +55,8 @@ def new_disease_sentence(row: ReturningRow) -> str:
 def _share(value: float) -> str:
     """A probability with two decimals and without the zero before them."""
     return f"{value:.2f}".lstrip("0")
+
+
+def _more(difference: float) -> str:
+    """A difference of shares in words."""
+    return f"{abs(difference):.3f} {'less' if difference < 0 else 'more'} than others"

@@ -41,9 +41,9 @@ def _most_lost(rows: pd.DataFrame) -> str:
     most = rows.iloc[int(rows["auroc_lost"].argmax())]
     said = {INFERIOR: "a larger loss than", NON_INFERIOR: "a smaller loss than"}
     than = said.get(str(most["verdict"]), "not enough evidence whether more or less than")
-    whole = "" if most["lost_low"] > 0 else ", which may be none"
+    whole = "" if most["lost_low"] > 0 else ": there may be no loss"
     return (
-        f"the largest loss of AUROC, of {counted(len(rows), 'group', 'groups')} and findings and picked after looking, is "
+        f"the largest loss of AUROC, picked among {counted(len(rows), 'group', 'groups')} and findings and so likely too large, is "
         f"{_signed(most['auroc_lost'])} for {_quoted(most)} (95 % interval {_signed(most['lost_low'])} to "
         f"{_signed(most['lost_high'])}{whole}): {than} the margin of {most['margin']:g}."
     )

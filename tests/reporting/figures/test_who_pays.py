@@ -87,17 +87,15 @@ def test_the_sentence_is_as_sure_as_its_numbers():
     table.loc[4, ["auroc_lost", "lost_low", "lost_high", "verdict"]] = [0.2, 0.1, 0.3, "inferior"]
     first, second = who_pays_sentences(table)
     assert first.startswith(
-        "At ε = 1 and δ = 1e-05 for each patient (analytic-gaussian accountant), the largest loss of AUROC, of 10 groups"
+        "At ε = 1 and δ = 1e-05 for each patient (analytic-gaussian accountant), the largest loss of AUROC, picked among 10 groups"
     )
-    assert (
-        "picked after looking, is 0.200 for “30–59 years” (95 % interval 0.100 to 0.300): a larger loss than the margin of 0.02." in first
-    )
+    assert "so likely too large, is 0.200 for “30–59 years” (95 % interval 0.100 to 0.300): a larger loss than the margin of 0.02." in first
     assert "is shown to fall in every one of 10 groups" in second and "not enough evidence" not in second
 
     unsure = table.assign(removed_low=table["removed_low"].where(table.index != 2, -0.01))
     unsure.loc[4, ["lost_low", "verdict"]] = [-0.1, "not enough evidence"]
     first, second = who_pays_sentences(unsure)
-    assert "which may be none): not enough evidence whether more or less than the margin" in first
+    assert "there may be no loss): not enough evidence whether more or less than the margin" in first
     assert "is shown to fall in 9 of 10 groups" in second and second.endswith("For 1 there is not enough evidence.")
 
     rising = table.assign(removed_high=table["removed_high"].where(table.index != 2, -0.01))
