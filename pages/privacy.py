@@ -46,6 +46,23 @@ def show_protection(cohort: Cohort, choices: Choices) -> None:
         show_guarantee(list(budget.run_ids))
     if known.found is not None:
         show_exposure_figure(known.found, budget, cohort)
-        covered = f"unit of protection: {unit} · for training patients, not for those of validation and test"
+        st.caption(HOUSE_ONLY)
+        show_group_exposure(known, budget)
+        show_who_pays(cohort, known.found, budget, choices)
+    show_returning_in_full(cohort, budget, choices)
+    if known.found is not None:
+        show_most_exposed(known.found, budget, cohort)
+        offer_release(known.found, cohort)
+    show_audit(budget)
+    show_meaning_in_full(budget, cohort, most_images)
+    show_all_together(cohort)
+    show_total(cohort)
+
+
+st.title("Is each patient protected?")
+selected = current_choices()
+if (chosen := chosen_cohort()) is not None and selected.recipe and selected.unit:
+    unit = "a patient with all images" if selected.unit is PrivacyUnit.PATIENT else "one image"
+    covered = f"unit of protection: {unit} · for training patients, not for those of validation and test"
     st.caption(f"{plain(chosen.name)} · {covered} · smaller ε protects more")
     guarded(show_protection)(chosen, selected)
