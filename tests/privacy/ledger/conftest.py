@@ -1,6 +1,8 @@
 """An installation with a small cohort, and runs whose attempts a test can write down."""
 
+import multiprocessing
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
 import pandas as pd
@@ -21,6 +23,13 @@ STEPS = 20
 NOISE = 12.0
 
 Begin = Callable[..., RunStatus]
+
+
+def processes(n: int) -> ProcessPoolExecutor:
+    """So many processes that share nothing; forked from one that has imported the ledger, which takes each of them seconds otherwise."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["dpmed_core.installation", "tests.small_runs"])
+    return ProcessPoolExecutor(n, mp_context=context)
 
 
 def guarantee(steps: int = STEPS, noise: float = NOISE, unit: PrivacyUnit = PrivacyUnit.PATIENT) -> PrivacyGuarantee:

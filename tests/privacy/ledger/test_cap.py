@@ -1,9 +1,7 @@
 """The cap: nothing is trained past it, whatever asks at once, and the refusal says what would fit."""
 
 import math
-import multiprocessing
 import os
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -16,7 +14,7 @@ from dpmed_core.runs.status import RunState
 from dpmed_core.settings import Settings
 from dpmed_core.training.accounting.gaussian_dp import gaussian_mu
 from dpmed_core.training.spec import PrivacyTarget, RunSpec
-from tests.privacy.ledger.conftest import guarantee
+from tests.privacy.ledger.conftest import guarantee, processes
 
 DELTA = 1e-5
 PROCESSES = int(os.environ.get("DPMED_CAP_PROCESSES", "4"))
@@ -119,7 +117,7 @@ def ask_and_begin(settings: Settings, seed: int, fingerprint: str, name: str) ->
 
 def test_many_that_ask_at_once_never_pass_the_cap(capped, cohort, settings):
     fits = int((gaussian_mu(PrivacyTarget(8.0, DELTA)) / gaussian_mu(PrivacyTarget(4.0, DELTA))) ** 2)
-    with ProcessPoolExecutor(PROCESSES, mp_context=multiprocessing.get_context("forkserver")) as pool:
+    with processes(PROCESSES) as pool:
         asked = [pool.submit(ask_and_begin, settings, seed, cohort.fingerprint, cohort.name) for seed in range(max(PROCESSES, fits + 4))]
         allowed = [future.result() for future in asked]
     total = capped.total(cohort, delta=DELTA)

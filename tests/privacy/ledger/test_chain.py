@@ -1,7 +1,6 @@
 """The chain: what was changed from outside is found, and nothing is lost when many write at once."""
 
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import delete, insert, select, update
@@ -9,6 +8,7 @@ from sqlalchemy import delete, insert, select, update
 from dpmed_core.database import Database
 from dpmed_core.privacy.ledger.chain import Chain, ledger_entries
 from dpmed_core.settings import Settings
+from tests.privacy.ledger.conftest import processes
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def append_some(settings: Settings, key: bytes, n: int) -> None:
 
 
 def test_processes_that_write_at_once_make_one_chain(settings, fixed_key):
-    with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("forkserver")) as pool:
+    with processes(4) as pool:
         for done in [pool.submit(append_some, settings, fixed_key, 5) for _ in range(8)]:
             done.result()
     chain = Chain(Database(settings), fixed_key, settings.data_dir)
