@@ -8,7 +8,7 @@ from dpmed_core.training.spec import PrivacyUnit
 from widgets.budget import show_guarantee
 from widgets.choices import Choices, current_choices
 from widgets.cohort import chosen_cohort
-from widgets.lookup import guarded
+from widgets.lookup import guarded, unreadable_of
 from widgets.protection.audit import show_audit
 from widgets.protection.budget_shown import choose_budget
 from widgets.protection.exposure import (
@@ -29,6 +29,8 @@ from widgets.spending import show_total
 
 def show_protection(cohort: Cohort, choices: Choices) -> None:
     """The budget, the tiles, and what stands behind each."""
+    for run in unreadable_of(cohort):
+        st.error(plain(run.message), icon=":material/error:")
     budget = choose_budget(cohort, choices)
     if budget is None:
         return

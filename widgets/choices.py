@@ -192,7 +192,9 @@ def _set_where_needed(name: str, key: str, wanted: str | None, options: Sequence
 
 
 def _changed(name: str, key: str) -> None:
-    _remember(name, st.session_state[key])
+    # A slow browser may report a change of a widget that was reset meanwhile, e.g. since an import chose another cohort.
+    if key in st.session_state:
+        _remember(name, st.session_state[key])
 
 
 def _remember(name: str, value: str) -> None:

@@ -32,6 +32,7 @@ def test_a_page_shows_the_rest(page, damaged, open_page):
     if page != "cases":
         assert all(run_id in shown for run_id in damaged), page
     expected = {"overview": "2 finished, 2 unreadable", "train": "Training runs", "privacy_utility": "At ε = 1, AUROC", "cases": "Cases"}
+    expected["privacy"] = "Is each patient protected?"
     assert expected.get(page, "Fairness") in shown
 
 

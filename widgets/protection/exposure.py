@@ -87,7 +87,7 @@ def show_exposure_tile(exposed: Exposed, budget: BudgetShown) -> None:
     st.markdown(f"### {100 * row.worst_auc:.0f} of 100")
     st.markdown(
         f"times an attack tells which of two models was trained with the most exposed of {row.n_patients:,} patients; tossing a coin gets "
-        f"50. Sampling error: {100 * row.worst_low:.0f} to {100 * row.worst_high:.0f}. {_beside_bound(row)}"
+        f"50. Sampling error: {100 * row.worst_low:.0f} to {100 * row.worst_high:.0f}. {plain(_beside_bound(row))}"
     )
     if (without := exposed.found.row(row.unit, None, None)) is not None:
         share = round(100 * without.share_nearly_certain)

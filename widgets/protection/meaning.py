@@ -40,7 +40,7 @@ def show_meaning_tile(budget: BudgetShown, most_images: int) -> None:
     st.markdown(f"### {rounded_up(odds.guess_right, 3):g} of 100")
     if images > 1:
         st.markdown(
-            f":material/warning: guesses at whether the patient with {images} images took part can be right; tossing a coin gets 50. "
+            f":material/warning: guesses at whether the patient with {images:d} images took part can be right; tossing a coin gets 50. "
             f"**Only single images are protected:** of guesses at one image, at most {rounded_up(one.guess_right, 3):g}."
         )
     else:
@@ -57,7 +57,7 @@ def show_meaning_in_full(budget: BudgetShown, cohort: Cohort, most_images: int) 
         images = most_images if budget.unit is PrivacyUnit.IMAGE else 1
         odds, one_image = odds_of(budget.mechanism(images)), odds_of(budget.mechanism())
         if images > 1:
-            st.markdown(f"Of the patient with most images ({images}); the guarantee itself is for one image.")
+            st.markdown(f"Of the patient with most images ({images:d}); the guarantee itself is for one image.")
         for sentence in odds_sentences(odds):
             st.markdown(f"- {plain(sentence)}")
         st.dataframe(_by_prior(odds), hide_index=True)

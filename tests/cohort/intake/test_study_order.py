@@ -17,6 +17,7 @@ from dpmed_core.cohort.sources.request import ImportRequest
 from dpmed_core.cohort.store import CohortStore
 from dpmed_core.commands.cohort import cohort as commands
 from dpmed_core.errors import CohortError
+from dpmed_core.settings import load_settings
 from dpmed_core.uploads.columns import ColumnMap, mapped_source, table_facts
 
 PATIENTS = "aaaabbcdd"
@@ -153,6 +154,7 @@ def test_layouts_without_a_table_of_ones_own_have_no_use_for_the_option(tmp_path
 
 def test_the_command_takes_the_column_and_refuses_one_that_is_not_there(table, data_dir, monkeypatch):
     monkeypatch.setenv("DPMED_DATA_DIR", str(data_dir))
+    load_settings.cache_clear()
     manifest = table(range(9), column="follow_up")
     words = ["add", "chest", "--manifest", str(manifest), "--findings", "mass", "--json", "--study-order"]
     refused = CliRunner().invoke(commands, [*words, "visit"])

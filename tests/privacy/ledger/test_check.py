@@ -1,5 +1,6 @@
 """Checking the ledger against the run store, and what an older database does."""
 
+import json
 import re
 import shutil
 
@@ -37,6 +38,8 @@ def test_a_record_that_says_other_than_the_ledger_is_found(installation, begin):
     path.write_text(written.replace('"steps": 7', '"steps": 3'))
     found = check_ledger(installation.ledger)
     assert found.problems == () and "lost events" in found.notes[0], "damage, which the line's seal shows"
+    request = path.with_name("request.json")  # of a run of an earlier version nothing has a seal
+    request.write_text(json.dumps({name: value for name, value in json.loads(request.read_text()).items() if name != "seal"}))
     path.write_text(re.sub(r'"seal": "\w+", ', "", written).replace('"steps": 7', '"steps": 3'))
     assert "7 steps are charged, and the run's own record tells of 3" in check_ledger(installation.ledger).problems[0]
     lines = [line for line in path.read_text().splitlines() if '"planned"' not in line]
