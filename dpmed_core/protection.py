@@ -233,9 +233,3 @@ def members_of(installation: Installation, cohort: Cohort) -> Members:
     """Which training patients are in which group, in the order of a measurement's patients."""
     split = assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=installation.key)
     return patient_groups(cohort.cases.iloc[split.rows(Part.TRAIN)], findings=cohort.findings, comorbidities=cohort.comorbidities)
-
-
-def targets_of(measurement: Measurement) -> list[PrivacyTarget]:
-    """The budgets that were measured, smallest first."""
-    found = {PrivacyTarget(row.epsilon, row.delta) for row in measurement.rows if row.epsilon is not None and row.delta is not None}
-    return sorted(found, key=lambda target: (target.epsilon, target.delta))

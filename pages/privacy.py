@@ -4,6 +4,7 @@ import streamlit as st
 
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.foreign_text import plain
+from dpmed_core.privacy.meaning.most_images import most_images
 from dpmed_core.training.spec import PrivacyUnit
 from widgets.budget import show_guarantee
 from widgets.choices import Choices, current_choices
@@ -20,10 +21,10 @@ from widgets.protection.exposure import (
     show_group_exposure,
     show_most_exposed,
 )
-from widgets.protection.meaning import show_all_together, show_meaning_in_full, show_meaning_tile
+from widgets.protection.meaning import guarantee_words, show_all_together, show_meaning_in_full, show_meaning_tile
 from widgets.protection.pays import show_who_pays
 from widgets.protection.release_aggregates import offer_release
-from widgets.protection.returning import show_returning_in_full, show_returning_tile
+from widgets.protection.returning import show_returning_in_full, show_returning_tile, stored_rows
 from widgets.spending import show_total
 
 
@@ -34,29 +35,31 @@ def show_protection(cohort: Cohort, choices: Choices) -> None:
     budget = choose_budget(cohort, choices)
     if budget is None:
         return
-    most_images = int(cohort.cases.groupby("patient_id").size().max()) if cohort.patients_known else 1
-    known = exposed(cohort, choices)
+    images = most_images(cohort) if cohort.patients_known else 1
+    known, returning = exposed(cohort, choices), stored_rows(cohort, choices)
     tiles = st.columns(3)
     with tiles[0].container(border=True, height="stretch"):
-        show_meaning_tile(budget, most_images)
+        show_meaning_tile(budget, images)
     with tiles[1].container(border=True, height="stretch"):
         show_exposure_tile(known, budget)
         offer_exposure(cohort, known, budget)
     with tiles[2].container(border=True, height="stretch"):
-        show_returning_tile(cohort, budget, choices)
+        show_returning_tile(cohort, returning, budget)
     if budget.run_ids:
         show_guarantee(list(budget.run_ids))
+    else:
+        st.caption(plain(f"{guarantee_words(budget)}; nothing was trained with it."))
     if known.found is not None:
         show_exposure_figure(known.found, budget, cohort)
         st.caption(HOUSE_ONLY)
         show_group_exposure(known, budget)
         show_who_pays(cohort, known.found, budget, choices)
-    show_returning_in_full(cohort, budget, choices)
+    show_returning_in_full(returning, budget)
     if known.found is not None:
         show_most_exposed(known.found, budget, cohort)
         offer_release(known.found, cohort)
     show_audit(budget)
-    show_meaning_in_full(budget, cohort, most_images)
+    show_meaning_in_full(budget, cohort, images)
     show_all_together(cohort)
     show_total(cohort)
 

@@ -36,6 +36,12 @@ class BudgetShown:
         """All trained budgets, or the one that was typed."""
         return self.trained or (self.target,)
 
+    @property
+    def accountant(self) -> str:
+        """That of the trainings, or of the Gaussian mechanism of a budget that was typed."""
+        guarantee = installation().runs.result(self.run_ids[0]).guarantee if self.run_ids else None
+        return guarantee.accountant if guarantee else "analytic-gaussian"
+
     def mechanism(self, images: int = 1) -> Mechanism:
         """What one of the trainings did, or, without any, the Gaussian mechanism of the target; as a patient of so many images sees it."""
         protected = ProtectedUnit(self.unit, images if self.unit is PrivacyUnit.IMAGE else 1)

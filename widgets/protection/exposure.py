@@ -10,7 +10,7 @@ from dpmed_core.cohort.display_names import attribute_title, subgroup_title
 from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.errors import CohortError, SettingsError, SpecError
 from dpmed_core.foreign_text import plain
-from dpmed_core.phrases import counted, delta_text, epsilon_text
+from dpmed_core.phrases import counted, delta_text, epsilon_text, rounded_up
 from dpmed_core.privacy.exposure.exposure_rows import ExposureRow
 from dpmed_core.privacy.exposure.group_exposure import WITHHELD
 from dpmed_core.privacy.exposure.measurement import Measurement
@@ -99,9 +99,9 @@ def _beside_bound(row: ExposureRow) -> str:
     if row.bound is None:
         return ""
     if row.unit == PrivacyUnit.IMAGE.value:
-        return f"Proven is {100 * row.bound:.0f} for one image, and nothing for a patient with several."
+        return f"Proven is {rounded_up(100 * row.bound, 3):g} for one image, and nothing for a patient with several."
     above = counted(row.n_above_bound or 0, "patient's interval lies", "patients' intervals lie")
-    return f"Proven: at most {100 * row.bound:.0f}; {above} above that."
+    return f"Proven: at most {rounded_up(100 * row.bound, 3):g}; {above} above that."
 
 
 def offer_exposure(cohort: Cohort, exposed: Exposed, budget: BudgetShown) -> None:

@@ -65,7 +65,9 @@ def show_meaning_in_full(budget: BudgetShown, cohort: Cohort, most_images: int) 
         curves = [(f"allowed for {of_whom}", odds.curve), *([("allowed for one image", one_image.curve)] if images > 1 else [])]
         if (audit := audit_of(budget)) is not None and audit.found.lower_bound_mu > 0:
             curves.append(("proven by the audit's attack, at least", gaussian_odds(audit.found.lower_bound_mu).curve))
-        figure = attack_curve_figure(curves, facts=[_guarantee(budget), "No attack on one model can lie above its curve."], canvas=canvas())
+        figure = attack_curve_figure(
+            curves, facts=[guarantee_words(budget), "No attack on one model can lie above its curve."], canvas=canvas()
+        )
         st.plotly_chart(figure, theme=None, key="figure-attack-curve", config=PLOTLY_SETTINGS)
         st.download_button(
             "Download the curve and the odds (CSV)",
@@ -89,13 +91,15 @@ def show_all_together(cohort: Cohort) -> None:
     st.markdown(
         f"**All models together:** whoever sees all {counted(total.n_draws, 'private model', 'private models')} that were trained on these "
         f"patients is right in at most {rounded_up(odds.guess_right, 3):g} of 100 guesses about the patient with the most (ε = "
-        f"{epsilon_text(total.epsilon)} at δ = {delta_text(total.delta)}). The tiles are about one model."
+        f"{epsilon_text(total.epsilon)} at δ = {delta_text(total.delta)}; {plain(total.accountant)}). The tiles are about one model."
     )
 
 
-def _guarantee(budget: BudgetShown) -> str:
+def guarantee_words(budget: BudgetShown) -> str:
+    """ε with its δ, unit and accountant."""
     target = budget.target
-    return f"ε = {epsilon_text(target.epsilon)} at δ = {delta_text(target.delta)} for each {budget.unit.value}"
+    whom = f"for each {budget.unit.value} ({budget.accountant} accountant)"
+    return f"ε = {epsilon_text(target.epsilon)} at δ = {delta_text(target.delta)} {whom}"
 
 
 def _by_prior(odds: AttackOdds) -> pd.DataFrame:

@@ -16,12 +16,14 @@ from widgets.protection.budget_shown import BudgetShown
 from widgets.protection.measuring import offer_measurement
 
 Rows = tuple[ReturningRow, ...]
+Stored = tuple[Rows, str, bool]
+"""What was measured, else why nothing is shown, and whether it may be measured."""
 
 
-def show_returning_tile(cohort: Cohort, budget: BudgetShown, choices: Choices) -> None:
+def show_returning_tile(cohort: Cohort, stored: Stored, budget: BudgetShown) -> None:
     """The tile: the later images whose answers shift at the chosen budget, beside training without privacy and chance."""
     st.markdown("Returning patients")
-    rows, why_not, can_be_measured = _stored(cohort, choices)
+    rows, why_not, can_be_measured = stored
     row = _at(rows, budget.unit.value, budget.target.epsilon, budget.target.delta)
     if row is None:
         st.markdown("### –")
@@ -39,9 +41,9 @@ def show_returning_tile(cohort: Cohort, budget: BudgetShown, choices: Choices) -
     offer_measurement(cohort, RETURNING, budget, is_due=can_be_measured and not complete)
 
 
-def show_returning_in_full(cohort: Cohort, budget: BudgetShown, choices: Choices) -> None:
+def show_returning_in_full(stored: Stored, budget: BudgetShown) -> None:
     """What was found at the chosen budget in a sentence, with the sensitivity for new disease."""
-    rows, _, _ = _stored(cohort, choices)
+    rows, _, _ = stored
     row = _at(rows, budget.unit.value, budget.target.epsilon, budget.target.delta)
     if row is None:
         return
@@ -51,8 +53,8 @@ def show_returning_in_full(cohort: Cohort, budget: BudgetShown, choices: Choices
     st.caption(plain(new_disease_sentence(row)))
 
 
-def _stored(cohort: Cohort, choices: Choices) -> tuple[Rows, str, bool]:
-    """What was measured, else why nothing is shown, and whether it may be measured."""
+def stored_rows(cohort: Cohort, choices: Choices) -> Stored:
+    """What was measured of the cohort's returning patients; read once for the whole page."""
     if choices.recipe != PROBE.name or choices.start:
         return (), f"Measured for recipe {PROBE.name} from scratch.", False
     try:
