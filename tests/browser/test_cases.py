@@ -118,12 +118,17 @@ def on_screen(page, plane: str) -> np.ndarray:
     canvas = page.locator(f'.pane[data-plane="{plane}"] canvas')
     canvas.evaluate(PUT_STYLE, BARE)
     page.mouse.move(0, 0)
-    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    # A picture of the screen has the browser draw a frame. A script that waits for its next frame may wait for ever: a headless browser
+    # need not draw one by itself, and no time limit holds for scripts.
+    screens = [page.screenshot(), page.screenshot()]
+    while screens[-1] != screens[-2]:
+        screens.append(page.screenshot())
+        assert len(screens) < 100, "the page does not come to rest"
     left, top, width, height = canvas.evaluate(
         "(c) => { const box = c.getBoundingClientRect(); return [Math.round(box.left), Math.round(box.top), c.width, c.height]; }"
     )
-    screen = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("RGB")).astype(int)
-    colours = screen[top : top + height, left : left + width]
+    shown = np.asarray(Image.open(io.BytesIO(screens[-1])).convert("RGB")).astype(int)
+    colours = shown[top : top + height, left : left + width]
     assert (colours == colours[..., :1]).all()
     return colours[..., 0]
 
