@@ -8,7 +8,7 @@ run: $(VENV)/.run-ready
 	$(BIN)/streamlit run app.py
 
 # One process a core, and one more for when tests wait for processes of their own. A file stays in one process, so that what its tests share is made once; conftest.py puts long files first.
-PARALLEL := --numprocesses $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+PARALLEL := --numprocesses $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --maxprocesses 8 --dist loadfile --no-loadscope-reorder --max-worker-restart 1
 
 test: $(VENV)/.dev-ready
 	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
