@@ -39,7 +39,7 @@ from dpmed_core.training.spec import PrivacyUnit
 ROOT = Path(__file__).resolve().parents[1]
 LONGEST_PAGE_SECONDS = 600.0
 """A page that takes longer hangs, however busy the machine is."""
-PAGES = ("overview", "import_cohort", "train", "privacy_utility", "fairness", "privacy", "cases")
+PAGES = ("overview", "import_cohort", "train", "privacy_utility", "fairness", "privacy", "cases", "status")
 COHORTS = ("alpha", "beta")
 COMMANDS: tuple[tuple[str, ...], ...] = (
     ("runs", "--json"),

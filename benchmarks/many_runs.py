@@ -22,7 +22,7 @@ from dpmed_core.settings import Settings
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = (50, 1000, 5000)
 COMMANDS = (["runs"], ["runs", "--json"], ["cohort", "list"], ["evaluate", "--cohort", SHOWN, "--by", "sex"])
-PAGES = ("overview", "train", "privacy_utility", "fairness", "privacy", "cases")
+PAGES = ("overview", "train", "privacy_utility", "fairness", "privacy", "cases", "status")
 SETTLING_SECONDS, IDLE_SECONDS, FILLING_SECONDS = 60, 180, 3600
 
 OF_COMMAND = """

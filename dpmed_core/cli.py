@@ -24,6 +24,7 @@ from dpmed_core.commands.planning import plan
 from dpmed_core.commands.processes import engine, first_start, import_job
 from dpmed_core.commands.returning import returning
 from dpmed_core.commands.starts import pretrain, starts
+from dpmed_core.commands.status import status
 from dpmed_core.commands.training import runs, sweep, train
 from dpmed_core.errors import DpmedError
 from dpmed_core.files import keep_files_to_owner
@@ -58,6 +59,7 @@ for command in (
     reference,
     returning,
     doctor,
+    status,
     engine,
     first_start,
     import_job,

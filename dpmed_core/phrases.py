@@ -26,6 +26,20 @@ def duration_in_words(seconds: float) -> str:
     return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
 
 
+def bytes_in_words(n_bytes: int) -> str:
+    """A number of bytes in the largest unit in which it is at least 1.
+
+    >>> bytes_in_words(0), bytes_in_words(1536), bytes_in_words(5 * 2**20), bytes_in_words(3 * 2**40)
+    ('0 B', '1.5 KiB', '5.0 MiB', '3,072.0 GiB')
+    """
+    value = float(n_bytes)
+    for unit in ("B", "KiB", "MiB"):
+        if value < 1024:
+            return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:,.1f} GiB"
+
+
 def rounded_up(value: float, digits: int) -> float:
     """A positive number at so many significant digits, never below itself: a guarantee must not be printed smaller than it is.
 

@@ -48,14 +48,21 @@ def live_checks(duties: Duties) -> list[Check]:
 def ready_checks(settings: Settings, duties: Duties) -> list[Check]:
     """Whether work that is asked for now would be done: data folder, key, database and engine, and whether the keeper does its duties."""
     return [
+        *installation_checks(settings),
+        *live_checks(duties),
+        *(Check(f"duty: {name}", False, fault) for name, fault in duties.faults().items()),
+    ]
+
+
+def installation_checks(settings: Settings) -> list[Check]:
+    """Whether data folder, key, database and engine would do work that is asked for now."""
+    return [
         _checked(
             "data folder", lambda: can_write(settings), "Free space on its disk, or make it writable for the account that runs DPMed."
         ),
         _checked("key", lambda: _open(settings), "Restore secret.key from a backup."),
         _checked("database", lambda: database_answers(settings), "See DPMED_DATABASE_URL, and that the database server runs."),
         _checked("engine", lambda: _engine_or_nothing_to_do(settings), "See engine/engine.log in the data folder."),
-        *live_checks(duties),
-        *(Check(f"duty: {name}", False, fault) for name, fault in duties.faults().items()),
     ]
 
 

@@ -23,7 +23,7 @@ def damaged(empty, cohort, asked, finish):
     return lost_progress.name, lost_request.name
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, "status"])
 def test_a_page_shows_the_rest(page, damaged, open_page):
     app = open_page(page)
     assert not app.exception
@@ -32,7 +32,7 @@ def test_a_page_shows_the_rest(page, damaged, open_page):
     if page != "cases":
         assert all(run_id in shown for run_id in damaged), page
     expected = {"overview": "2 finished, 2 unreadable", "train": "Training runs", "privacy_utility": "At ε = 1, AUROC", "cases": "Cases"}
-    expected["privacy"] = "Is each patient protected?"
+    expected |= {"privacy": "Is each patient protected?", "status": "Whether this installation works"}
     assert expected.get(page, "Fairness") in shown
 
 

@@ -35,7 +35,7 @@ def store_as(empty, cohort):
     return store
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, "status"])
 def test_where_patients_are_not_known_only_the_unit_image_can_be_chosen(page, store_as, cohort, open_page):
     store_as(cohort.findings, patients_known=False)
     app = open_page(page)
@@ -55,7 +55,7 @@ def test_a_link_to_the_unit_patient_is_named_there(store_as, cohort, open_page):
     assert not app.exception and "does not exist here" in texts(app)
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, "status"])
 def test_a_cohort_without_findings_can_be_looked_at(page, store_as, open_page):
     store_as(())
     app = open_page(page)

@@ -1,0 +1,80 @@
+"""Status: whether the installation works, what it is doing, and where its data lie; for whoever runs it."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from dpmed_core.doctor.state import Fault, InstallationState, state_of
+from dpmed_core.engine.health import Check, installation_checks
+from dpmed_core.foreign_text import LONGEST_SENTENCE, plain
+from dpmed_core.phrases import bytes_in_words, counted
+from widgets.lookup import guarded, installation
+from widgets.status.working import show_working
+
+EVERY_SECONDS = 5.0
+MOST_UNREADABLE = 5
+COLUMNS = {"time": "Time (UTC)", "level": "Level", "process": "Process", "message": "Message"}
+
+
+def show_checks(checks: Sequence[Check]) -> None:
+    """Whether work that is asked for now would be done, and what to do where it would not."""
+    wrong = [check for check in checks if not check.ok]
+    if not wrong:
+        st.success("Everything works: data folder, key, database and engine.", icon=":material/check_circle:")
+    for check in wrong:
+        sentence = f"{check.name.capitalize()}: {check.message} {check.repair}"
+        st.error(plain(sentence.strip(), most=LONGEST_SENTENCE), icon=":material/error:")
+
+
+def show_unreadable(messages: Sequence[str]) -> None:
+    """What is wrong with each run that cannot be read, and what to do."""
+    for message in messages[:MOST_UNREADABLE]:
+        st.error(plain(message, most=LONGEST_SENTENCE), icon=":material/error:")
+    if len(messages) > MOST_UNREADABLE:
+        st.error(f"{counted(len(messages) - MOST_UNREADABLE, 'further run', 'further runs')} cannot be read.", icon=":material/error:")
+
+
+def show_faults(faults: Sequence[Fault]) -> None:
+    """The last warnings and errors in the logs."""
+    st.subheader("Last warnings and errors")
+    if not faults:
+        st.caption("None in the logs.")
+        return
+    rows = [
+        {"Time (UTC)": fault.time, "Level": fault.level.lower(), "Process": fault.process, "Message": fault.message} for fault in faults
+    ]
+    st.dataframe(pd.DataFrame(rows), hide_index=True)
+
+
+def show_storage(state: InstallationState) -> None:
+    """Where the data lie and what they take, and the versions of what runs."""
+    left, right = st.columns(2)
+    with left:
+        st.subheader("Storage")
+        st.code(state.data_dir, language=None)
+        st.caption(plain(f"Database: {state.database}. Together {bytes_in_words(sum(state.used_bytes.values()))}."))
+        used = [{"Folder": name, "Size": bytes_in_words(size)} for name, size in state.used_bytes.items()]
+        st.dataframe(pd.DataFrame(used), hide_index=True)
+    with right:
+        st.subheader("Versions")
+        st.dataframe(pd.DataFrame(state.versions.items(), columns=["Program", "Version"]), hide_index=True)
+
+
+def show_now() -> None:
+    """Everything that changes by itself, renewed while the page is open."""
+    settings = installation().settings
+    show_checks(installation_checks(settings))
+    state = state_of(settings)
+    show_unreadable(state.unreadable)
+    show_working(state)
+    show_faults(state.faults)
+    show_storage(state)
+
+
+st.title("Status")
+st.markdown("Whether this installation works, what it is doing now, and where its data lie.")
+st.fragment(run_every=EVERY_SECONDS)(guarded(show_now))()
+st.subheader("Look closer")
+st.caption("These commands look at everything that is stored, and say what to do about what is wrong:")
+st.code("python -m dpmed_core doctor\npython -m dpmed_core status --json", language="bash")

@@ -1,0 +1,52 @@
+"""Who works: engine, workers and queue, renewed while the page is open."""
+
+import time
+from datetime import UTC, datetime
+
+import pandas as pd
+import streamlit as st
+
+from dpmed_core.doctor.state import EngineState, InstallationState, WorkerState
+from dpmed_core.foreign_text import plain
+from dpmed_core.phrases import bytes_in_words, counted, duration_in_words
+
+ENGINE_NEXT = {
+    "running": "takes work",
+    "ending": "another starts when there is work",
+    "starting": "within two minutes",
+    "not running": "starts when there is work",
+}
+
+
+def show_working(state: InstallationState) -> None:
+    """The engine, what waits, and what each worker does."""
+    columns = st.columns(4)
+    columns[0].metric("Engine", plain(state.engine.state), ENGINE_NEXT[state.engine.state], delta_color="off", delta_arrow="off")
+    columns[1].metric("Runs in training", f"{state.n_training:,}")
+    columns[2].metric("Runs queued", f"{state.n_queued:,}", plain(_oldest(state)) or None, delta_color="off", delta_arrow="off")
+    columns[3].metric("Free on the disk", plain(bytes_in_words(state.free_bytes)))
+    st.caption(plain(f"{_process(state.engine)} {counted(state.n_requests, 'request is', 'requests are')} open."))
+    if state.workers:
+        st.dataframe(pd.DataFrame([_row(worker) for worker in state.workers]), hide_index=True)
+
+
+def _oldest(state: InstallationState) -> str:
+    return f"the oldest for {duration_in_words(time.time() - state.oldest_queued_at)}" if state.oldest_queued_at else ""
+
+
+def _process(engine: EngineState) -> str:
+    """Where the engine runs."""
+    if engine.pid is None:
+        return "No engine process."
+    since = f", since {datetime.fromtimestamp(engine.since, UTC):%Y-%m-%d %H:%M} UTC" if engine.since else ""
+    return f"Engine: process {engine.pid} on {engine.host or 'an unknown machine'}{since}."
+
+
+def _row(worker: WorkerState) -> dict[str, object]:
+    return {
+        "Works on": f"{worker.kind} {worker.name}",
+        "Step": f"{worker.step:,} of {worker.total_steps:,}" if worker.total_steps else "",
+        "For": duration_in_words(worker.seconds),
+        "Process": str(worker.pid),
+        "Machine": worker.host,
+    }
