@@ -24,6 +24,7 @@ from dpmed_core.uploads.steps import root_of
 from widgets.choices import follow_cohort
 from widgets.importing import choose_folder, show_what_is_read
 from widgets.lookup import guarded, installation
+from widgets.pictures import show_picture
 from widgets.report import show_report
 
 REFRESH_SECONDS = 1.0
@@ -245,7 +246,9 @@ def show_preview(job: Job, summary: ImportPreview) -> None:
     for start in range(0, len(images), PREVIEWS_A_ROW):
         for column, place in zip(st.columns(PREVIEWS_A_ROW), range(start, start + PREVIEWS_A_ROW), strict=True):
             if place < len(images):
-                column.image(images[place], caption=plain(summary.captions[place]), width="stretch")
+                with column:
+                    show_picture(images[place], f"Preview: {summary.captions[place]}")
+                    st.caption(plain(summary.captions[place]))
     for problem in summary.unreadable:
         st.warning(plain(problem.sentence()))
 

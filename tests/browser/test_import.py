@@ -58,7 +58,7 @@ def test_a_hostile_archive_is_refused_and_a_good_one_becomes_a_cohort_though_the
     page.get_by_role("button", name="Preview").click()
     expect(page.get_by_text("What would be imported")).to_be_visible(timeout=LONGEST)
     expect(page.get_by_text("30 of 30 rows")).to_be_visible(timeout=LONGEST)
-    expect(page.get_by_test_id("stImage")).to_have_count(24, timeout=LONGEST)
+    expect(page.locator('img[alt^="Preview: "]')).to_have_count(24, timeout=LONGEST)
     page.get_by_label("Name of the new cohort").fill("ward")
     settle(page)
     page.get_by_role("button", name="Import", exact=True).click()

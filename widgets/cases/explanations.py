@@ -22,6 +22,7 @@ from widgets.cases.shown_case import SelectedCase
 from widgets.cases.similar_cases import features_are_cached, features_of, offer_features, test_cases
 from widgets.figure import PLOTLY_SETTINGS
 from widgets.lookup import canvas, installation
+from widgets.pictures import show_picture
 from widgets.waiting import ask, is_waiting, requests, show_failure, wait
 
 N_SIMILAR = 5
@@ -138,8 +139,10 @@ def _show_similar_case(column: "st.delta_generator.DeltaGenerator", case: Select
     who, selected = cohort.cases.iloc[row], cohort.cases.iloc[case.row]
     label = TRUTH_TITLES[str(truth(np.array([who[case.finding]], dtype=float))[0])]
     same = ", same patient" if who["patient_id"] == selected["patient_id"] else ""
-    column.image(picture_of(cohort.images[row]), width="stretch")
-    column.caption(f"{plain(finding_title(case.finding))}: {plain(label.lower())}{same}. Distance {distance:.2f}")
+    about = f"{finding_title(case.finding)}: {label.lower()}{same}. Distance {distance:.2f}"
+    with column:
+        show_picture(picture_of(cohort.images[row]), f"A similar case. {about}")
+    column.caption(plain(about))
     link = links_of(cohort).of_case[str(who["case_id"])]
     if column.button("Open", key=f"open-{link}", width="stretch"):
         st.query_params["case"] = link

@@ -1,0 +1,34 @@
+"""Small pictures: their pixels and words arrive as they are."""
+
+import base64
+import io
+from html.parser import HTMLParser
+
+import numpy as np
+from PIL import Image
+
+from widgets.pictures import picture_element
+
+FOREIGN = '"><script>alert(1)</script> & <b>'
+
+
+class Attributes(HTMLParser):
+    """The elements that a text holds, with their attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found = []
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+
+def test_every_grey_arrives_and_foreign_words_stay_words():
+    pixels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    parser = Attributes()
+    parser.feed(picture_element(pixels, FOREIGN, width="100%"))
+    [(tag, attributes)] = parser.found
+    assert tag == "img" and attributes["alt"] == FOREIGN
+    kind, _, coded = attributes["src"].partition(",")
+    assert kind == "data:image/png;base64"
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(coded)))), pixels)
