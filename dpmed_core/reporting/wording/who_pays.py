@@ -74,7 +74,7 @@ def _missing(rows: pd.DataFrame) -> str:
     if missing.empty:
         return ""
     by_reason = missing.groupby("reason", sort=False)
-    return "Incomplete: " + "; ".join(f"{reason}: {_listed(of)}" for reason, of in by_reason) + "."
+    return "Not enough data to tell for " + "; for ".join(f"{_listed(of)} ({reason})" for reason, of in by_reason) + "."
 
 
 def _listed(rows: pd.DataFrame) -> str:

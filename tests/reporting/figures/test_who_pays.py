@@ -106,4 +106,4 @@ def test_the_sentence_is_as_sure_as_its_numbers():
 
 def test_reasons_are_said_once_each():
     table = rows(reason=["", "few", "few", "", "", "", "", "", "", "", "other"])
-    assert who_pays_sentences(table)[-1] == "Incomplete: few: “female”, “male”; other: “pleural effusion, left”."
+    assert who_pays_sentences(table)[-1] == "Not enough data to tell for “female”, “male” (few); for “pleural effusion, left” (other)."
