@@ -79,8 +79,8 @@ def epsilon_text(epsilon: float) -> str:
 def delta_text(delta: float) -> str:
     """A delta at two significant digits, rounded up.
 
-    >>> delta_text(1e-5), delta_text(1.4e-5), delta_text(1.41e-5)
-    ('1e-05', '1.4e-05', '1.5e-05')
+    >>> delta_text(1e-5), delta_text(1.4e-5), delta_text(1.41e-5), delta_text(0.09)
+    ('1e-05', '1.4e-05', '1.5e-05', '0.09')
 
     It is 0 where nothing was learnt:
 
@@ -89,4 +89,5 @@ def delta_text(delta: float) -> str:
     """
     if delta == 0:
         return "0"
-    return f"{rounded_up(delta, 2):.1e}".replace(".0e", "e")
+    value = rounded_up(delta, 2)
+    return f"{value:g}" if value >= 0.01 else f"{value:.1e}".replace(".0e", "e")

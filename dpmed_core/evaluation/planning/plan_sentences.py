@@ -45,7 +45,7 @@ def splits_sentence(rows: pd.DataFrame) -> str:
     return (
         f"One random split is too little for {findings}: {n} splits with one training each, {spent}, would find a loss of "
         f"{row['detectable_loss_over_splits']:.3f} of {finding_title(str(row['finding']))} at ε = {row['epsilon']:g}, and one split {one}: "
-        f"*Random splits* on the page Train, or `sweep --splits {n}`."
+        f"“Random splits” on the page Train, or `sweep --splits {n}`."
     )
 
 
