@@ -5,12 +5,11 @@ import streamlit as st
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.foreign_text import plain
-from dpmed_core.phrases import counted
 from dpmed_core.reporting.catalogue import CATALOGUE, Page, figures_of
 from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.wording.fairness import fairness_sentence
+from dpmed_core.reporting.wording.training_state import training_sentence
 from dpmed_core.reporting.wording.utility import REFERENCE
-from dpmed_core.runs.status import OPEN_STATES
 from widgets.analysis_plan import choose_plan, plans_of
 from widgets.attributes import choose_attribute
 from widgets.budget import choose_epsilon, show_guarantee, show_left_out
@@ -31,9 +30,7 @@ def show_results(cohort: Cohort, choices: Choices, attribute: str, metric: str) 
         """Everything that depends on the runs, drawn again by `live`."""
         tables = tables_of(cohort, [attribute])
         show_left_out(tables)
-        under_way = sum(s.state in OPEN_STATES for s in runs_of(cohort))
-        if under_way:
-            st.caption(f"{counted(under_way, 'model is', 'models are')} still to come; the page fills in by itself.")
+        st.caption(plain(training_sentence(status.state for status in runs_of(cohort))))
         if tables.is_empty:
             st.info("No model is finished yet. Groups appear here by themselves; nothing queued? Plan some on the page *Train*.")
             return

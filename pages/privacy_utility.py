@@ -19,9 +19,10 @@ from dpmed_core.phrases import counted, delta_text
 from dpmed_core.privacy.total_sentence import total_sentence
 from dpmed_core.reporting.catalogue import CATALOGUE, Page, figures_of
 from dpmed_core.reporting.choice import Choice
+from dpmed_core.reporting.wording.training_state import training_sentence
 from dpmed_core.reporting.wording.utility import REFERENCE, added_sentence, utility_sentence
 from dpmed_core.runs.plan import plan_runs
-from dpmed_core.runs.status import OPEN_STATES, RunState
+from dpmed_core.runs.status import RunState
 from dpmed_core.training.spec import RunSpec, base_recipe
 from widgets.analysis_plan import plans_of
 from widgets.budget import DEFAULT_EPSILON, choose_epsilon, show_guarantee, show_left_out
@@ -50,12 +51,7 @@ def show_results(cohort: Cohort, choices: Choices, metric: str) -> None:
         tables = tables_of(cohort)
         of_metric = tables.of(metric_called(metric))
         show_left_out(tables)
-        under_way = sum(s.state in OPEN_STATES for s in runs_of(cohort))
-        st.caption(
-            f"{counted(under_way, 'model is', 'models are')} still to come; the curve fills in by itself."
-            if under_way
-            else "Every requested model is finished."
-        )
+        st.caption(plain(training_sentence(status.state for status in runs_of(cohort))))
         if tables.is_empty:
             st.info("No model is finished yet. The first points appear here by themselves; nothing queued? Plan some on the page *Train*.")
             return

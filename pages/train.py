@@ -9,7 +9,7 @@ from dpmed_core.cohort.display_names import spelled_out
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.engine.process import ensure_engine
 from dpmed_core.engine.training_task import cancel_run
-from dpmed_core.errors import DamagedRunError, DpmedError, LedgerError
+from dpmed_core.errors import CohortError, DamagedRunError, DpmedError, LedgerError
 from dpmed_core.foreign_text import plain
 from dpmed_core.phrases import counted, delta_text, duration_in_words
 from dpmed_core.privacy.total_sentence import total_sentence
@@ -99,6 +99,23 @@ def readable_results(run_ids: Iterable[str]) -> list[RunResult]:
     return found
 
 
+def waiting_sentence(results: list[RunResult]) -> str:
+    """How long what is asked for now waits behind what was asked for before, on any cohort; empty where nothing was."""
+    seconds, n_open, workers = 0.0, 0, installation().settings.workers
+    for fingerprint, runs in installation().runs.listing(at_most_seconds_old=SECONDS_OLD).by_cohort.items():
+        if not (under_way := [run for run in runs if run.state in OPEN_STATES]):
+            continue
+        with suppress(CohortError):  # removed, or it cannot be read: its runs will fail at once
+            cohort = installation().cohorts.with_fingerprint(fingerprint)
+            unknown = [run.spec for run in under_way if run.progress.seconds_left is None]
+            seconds += sum(run.progress.seconds_left or 0.0 for run in under_way) / workers
+            seconds += estimate_seconds(unknown, cohort, results, workers=workers)
+            n_open += len(under_way)
+    if not n_open:
+        return ""
+    return f"{counted(n_open, 'model was', 'models were')} asked for before: these begin in about {duration_in_words(seconds)}."
+
+
 def show_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
     """The plan's size, duration and cumulative privacy loss, and the button that queues it."""
     runs = installation().runs
@@ -109,10 +126,11 @@ def show_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
     finished = [s.run_id for s in runs.listing(at_most_seconds_old=SECONDS_OLD).statuses if s.state == RunState.FINISHED]
     results = readable_results(finished[-NEWEST:])
     seconds = estimate_seconds(new, cohort, results, workers=installation().settings.workers)
+    waiting = waiting_sentence(results) if new else ""
     st.markdown(
         f"**Plan:** {counted(len(specs), 'model', 'models')}, {len(specs) - len(new)} of them already queued or trained"
         f"{f'; about {duration_in_words(seconds)} for the others' if new else ''}. "
-        f"Findings: {plain(', '.join(map(spelled_out, cohort.findings)))}."
+        f"Findings: {plain(', '.join(map(spelled_out, cohort.findings)))}. {plain(waiting)}"
     )
     private = tuple(spec for spec in new if spec.privacy)
     st.caption(f"So far: {plain(total_sentence(total_of(cohort)))}")

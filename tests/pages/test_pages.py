@@ -1,5 +1,6 @@
 """Every page in every state that a reader can meet it in."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -59,6 +60,8 @@ def test_a_running_queue_is_shown(page, empty, asked, open_page):
     expected["fairness"] = expected["privacy_utility"]
     expected |= {"cases": "No finished model", "privacy": "is finished yet: train one on the page *Train*"}
     assert expected[page] in shown
+    if page == "train":
+        assert re.search(r"2 models were asked for before: these begin in about 1[56] seconds", shown), shown
 
 
 def test_a_finished_pair_becomes_a_sentence_a_guarantee_a_figure_and_a_table(asked, finish, open_page):
