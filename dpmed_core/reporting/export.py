@@ -15,6 +15,7 @@ from dpmed_core.evaluation.scores.operating_point import OperatingRule
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.files import creating_with, replacing
 from dpmed_core.foreign_text import plain_csv
+from dpmed_core.reporting.budget_slider import draw_with_slider
 from dpmed_core.reporting.catalogue import CATALOGUE, draw, look_of
 from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.figures.style import Column, paper_column
@@ -100,7 +101,7 @@ def exported(
         table = table.assign(cohort_version=version_alias(cohort), threshold_rule=rule) if provenance else table
         return table_csv(provenance.of_table(table, look_of(name, tables, choice)) if provenance else table)
     if suffix == ".html":
-        return figure_html(draw(name, tables, choice, cohort, provenance=provenance))
+        return figure_html(draw_with_slider(name, tables, choice, cohort, provenance=provenance))
     drawn = draw(name, tables, choice, cohort, paper_column(column), provenance=provenance)
     return picture(drawn, next(kind for kind in PICTURE_FORMATS if suffix == f".{kind}"))
 
