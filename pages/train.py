@@ -100,7 +100,7 @@ def readable_results(run_ids: Iterable[str]) -> list[RunResult]:
 
 
 def waiting_sentence(results: list[RunResult]) -> str:
-    """How long what is asked for now waits behind what was asked for before, on any cohort; empty where nothing was."""
+    """How long what is requested now waits behind the runs that are open, on any cohort; empty where none is."""
     seconds, n_open, workers = 0.0, 0, installation().settings.workers
     for fingerprint, runs in installation().runs.listing(at_most_seconds_old=SECONDS_OLD).by_cohort.items():
         if not (under_way := [run for run in runs if run.state in OPEN_STATES]):
@@ -113,7 +113,7 @@ def waiting_sentence(results: list[RunResult]) -> str:
             n_open += len(under_way)
     if not n_open:
         return ""
-    return f"{counted(n_open, 'model was', 'models were')} asked for before: these begin in about {duration_in_words(seconds)}."
+    return f"{counted(n_open, 'model was', 'models were')} requested earlier: these begin in about {duration_in_words(seconds)}."
 
 
 def show_plan(cohort: Cohort, specs: list[RunSpec]) -> None:

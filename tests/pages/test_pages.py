@@ -61,7 +61,7 @@ def test_a_running_queue_is_shown(page, empty, asked, open_page):
     expected |= {"cases": "No finished model", "privacy": "is finished yet: train one on the page *Train*"}
     assert expected[page] in shown
     if page == "train":
-        assert re.search(r"2 models were asked for before: these begin in about 1[56] seconds", shown), shown
+        assert re.search(r"2 models were requested earlier: these begin in about 1[56] seconds", shown), shown
 
 
 def test_a_finished_pair_becomes_a_sentence_a_guarantee_a_figure_and_a_table(asked, finish, open_page):

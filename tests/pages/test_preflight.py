@@ -43,7 +43,7 @@ def test_a_large_delta_and_a_small_cap_are_named_before_the_button_is_pressed(em
     next(box for box in app.text_input if box.label == "δ").set_value("0.09").run()
     assert not app.exception
     said = warnings(app)
-    assert "The chosen δ = 9e-02 is not below 1 in" in said and "Leave δ at 1e-05" in said
+    assert "The chosen δ = 0.09 is not below 1 in" in said and "Leave δ at 1e-05" in said
     assert "past the cap of ε = 1" in said and not empty.runs.statuses()
 
 
