@@ -23,7 +23,7 @@ from widgets.cases.choice import (
 from widgets.cases.explanations import show_explanations
 from widgets.cases.model_context import choose_context, choose_test_context
 from widgets.cases.parts import choose_part
-from widgets.cases.reader_study import show_reader_study
+from widgets.cases.reader_study import has_open_reading, show_reader_study
 from widgets.cases.scores import worklist_of
 from widgets.cases.shown_case import ModelContext
 from widgets.cases.uploaded_case import show_uploaded_case
@@ -87,7 +87,9 @@ st.markdown("Would privacy have changed the result for this patient?")
 selected = current_choices()
 if (chosen := chosen_cohort()) is not None and selected.finding and selected.recipe and selected.unit:
     buttons = partial(st.segmented_control, required=True, label_visibility="collapsed")
-    mode = choice("mode", "View", list(MODES), title=MODES.__getitem__, widget=buttons)
+    # An open reading has no way to labels and scores, also by the address.
+    reads = has_open_reading(chosen)
+    mode = "reader-study" if reads else choice("mode", "View", list(MODES), title=MODES.__getitem__, widget=buttons)
     if mode == "worklist":
         show_worklist(chosen, selected)
     elif mode == "reader-study":

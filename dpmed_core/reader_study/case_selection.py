@@ -61,8 +61,8 @@ def _rarer_is_absent(drawn: pd.DataFrame) -> bool:
 
 
 def _balanced(drawn: pd.DataFrame, n_cases: int) -> pd.DataFrame:
-    """Half of each class, or all of the rarer one and more of the other."""
-    classes = [drawn[drawn["label"] == label].sort_values("drawn") for label in (0, 1)]
-    n_half = min(n_cases // 2, *map(len, classes))
-    shares = [n_cases - n_half if len(one) > len(other) else n_half for one, other in (classes, classes[::-1])]
-    return pd.concat([one.head(n) for one, n in zip(classes, shares, strict=True)])
+    """Half of each class, or all of the rarer one and more of the other; of an odd number the more frequent one has one more."""
+    absent, present = (drawn[drawn["label"] == label].sort_values("drawn") for label in (0, 1))
+    rarer, other = (absent, present) if len(absent) < len(present) else (present, absent)
+    n_rarer = min(n_cases // 2, len(rarer))
+    return pd.concat([rarer.head(n_rarer), other.head(n_cases - n_rarer)])

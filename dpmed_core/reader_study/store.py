@@ -1,4 +1,8 @@
-"""Readers' answers in the database: stored one by one as they are given, never changed, and removed with the cohort."""
+"""Readers' answers in the database: stored one by one as they are given, never changed, and removed with the cohort.
+
+A reading ends with its last answer, or is given up, which is stored too: a reader who gave up has not finished, and cannot go on after
+having seen labels.
+"""
 
 import re
 import secrets
@@ -6,7 +10,7 @@ import time
 from dataclasses import dataclass
 
 import pandas as pd
-from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, String, Table, delete, insert, select
+from sqlalchemy import Boolean, Column, Connection, Float, ForeignKey, Integer, String, Table, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from dpmed_core.database import Database, metadata
@@ -39,6 +43,12 @@ reading_answers = Table(
     Column("confidence", Integer, nullable=False),
     Column("seconds", Float, nullable=False),
     Column("answered_at", Float, nullable=False),
+)
+readings_given_up = Table(
+    "readings_given_up",
+    metadata,
+    Column("reading_id", ForeignKey("readings.reading_id"), primary_key=True),
+    Column("given_up_at", Float, nullable=False),
 )
 
 
@@ -74,7 +84,7 @@ class ReaderStudyStore:
     database: Database
 
     def begin(self, *, reader: str, fingerprint: str, finding: str, n_cases: int, balanced: bool, told_after_each: bool) -> Reading:
-        """A new reading, or this reader's unfinished one with the same arguments.
+        """A new reading, or this reader's open one with the same arguments.
 
         Args:
             reader: the name or pseudonym that the reader chose.
@@ -92,7 +102,7 @@ class ReaderStudyStore:
             raise DpmedError(f"Enter a name or pseudonym of 1 to {LONGEST_NAME} characters; with the same name you can continue later.")
         for earlier in self.of(fingerprint):
             asked = (earlier.reader, earlier.finding, earlier.n_cases, earlier.balanced, earlier.told_after_each)
-            if asked == (name, finding, n_cases, balanced, told_after_each) and len(self.answers(earlier)) < n_cases:
+            if asked == (name, finding, n_cases, balanced, told_after_each) and self.is_open(earlier):
                 return earlier
         reading = Reading(secrets.token_hex(8), name, fingerprint, finding, n_cases, balanced, told_after_each, time.time())
         with self.database.transaction() as connection:
@@ -114,7 +124,7 @@ class ReaderStudyStore:
             return [Reading(**row) for row in connection.execute(found).mappings()]
 
     def record(self, reading: Reading, *, place: int, case_id: str, present: bool, confidence: int, seconds: float) -> bool:
-        """Store an answer, durably; False, and nothing is changed, where the case at this place was answered before.
+        """Store an answer, durably; False, and nothing is changed, where this place was answered before or the reading given up.
 
         Args:
             reading: the reading.
@@ -126,6 +136,8 @@ class ReaderStudyStore:
         """
         row = {"place": place, "case_id": case_id, "present": present, "confidence": confidence, "seconds": seconds}
         with self.database.transaction() as connection:
+            if _was_given_up(connection, reading):
+                return False
             try:
                 # The primary key (reading, place) refuses a second answer, also from another tab or server. The savepoint keeps the
                 # transaction usable after the refusal.
@@ -142,9 +154,36 @@ class ReaderStudyStore:
             found = select(*columns).where(reading_answers.c.reading_id == reading.reading_id).order_by(reading_answers.c.place)
             return pd.DataFrame(connection.execute(found).all(), columns=list(ANSWER_COLUMNS))
 
+    def is_open(self, reading: Reading) -> bool:
+        """Whether answers are still to come: not all are given, and the reading was not given up."""
+        with self.database.transaction() as connection:
+            return _is_open(connection, reading)
+
+    def was_given_up(self, reading: Reading) -> bool:
+        """Whether the reader ended the reading before its last case."""
+        with self.database.transaction() as connection:
+            return _was_given_up(connection, reading)
+
+    def give_up(self, reading: Reading) -> None:
+        """End an open reading for good; one that has ended stays as it is."""
+        with self.database.transaction(exclusive=True) as connection:
+            if _is_open(connection, reading):
+                connection.execute(insert(readings_given_up).values(reading_id=reading.reading_id, given_up_at=time.time()))
+
     def forget(self, fingerprint: str) -> None:
         """Remove the readings of a cohort's data: answers are data about its patients, and are removed with them."""
         with self.database.transaction() as connection:
             of_cohort = select(readings.c.reading_id).where(readings.c.fingerprint == fingerprint)
-            connection.execute(delete(reading_answers).where(reading_answers.c.reading_id.in_(of_cohort)))
+            for table in (reading_answers, readings_given_up):
+                connection.execute(delete(table).where(table.c.reading_id.in_(of_cohort)))
             connection.execute(delete(readings).where(readings.c.fingerprint == fingerprint))
+
+
+def _is_open(connection: Connection, reading: Reading) -> bool:
+    answered = select(func.count()).where(reading_answers.c.reading_id == reading.reading_id)
+    return connection.execute(answered).scalar_one() < reading.n_cases and not _was_given_up(connection, reading)
+
+
+def _was_given_up(connection: Connection, reading: Reading) -> bool:
+    mark = select(readings_given_up.c.reading_id).where(readings_given_up.c.reading_id == reading.reading_id)
+    return connection.execute(mark).first() is not None

@@ -259,6 +259,8 @@ def test_an_explanation_is_drawn_for_both_models_and_for_an_untrained_one(served
 def test_a_reading_of_the_reader_study_is_completed_over_a_reload(served, page):
     page.goto(f"{served.url}/cases?cohort=patterns&finding=mass&mode=reader-study")
     page.get_by_role("textbox", name="Your name or a pseudonym").fill("Blue")
+    page.get_by_role("combobox", name="Cases").click()
+    page.get_by_role("option", name="20: a study").click()
     page.get_by_role("button", name="Start or continue").click()
     for place in range(N_TEST):
         expect(page.get_by_text(f"{place} of {N_TEST} cases answered")).to_be_visible(timeout=LONGEST)

@@ -143,6 +143,31 @@ def test_an_answer_needs_both_parts_and_the_label_is_shown_where_the_reader_chos
     assert "1 of 10 cases answered" in texts(app) and "Label:" not in texts(app)
 
 
+@pytest.mark.parametrize("mode", ["worklist", "upload", "reader-study"])
+def test_an_open_reading_keeps_labels_and_scores_closed_until_it_is_given_up(mode, empty, trained, cohort, open_page):
+    app = begin(open_page)
+    answer(app, True, 2)
+    reading = empty.reader_study.of(cohort.fingerprint)[0]
+    app.query_params["mode"] = mode  # as by the address, with the reading in it and without
+    app.run()
+    assert not app.get("button_group") and "1 of 10 cases answered" in texts(app) and "Truth" not in texts(app)
+    app.query_params.pop("reading")
+    app.run()
+    assert not app.get("button_group") and "1 of 10 cases answered" in texts(app) and "stay closed until this reading ends" in texts(app)
+    press(app, "Give up for good")
+    assert not app.exception and not empty.reader_study.is_open(reading) and empty.reader_study.was_given_up(reading)
+    assert app.get("button_group") and "Record answer" not in [button.label for button in app.button]
+    again = open_page("cases", finding="cardiomegaly", mode="reader-study", reading=reading.reading_id)
+    assert "was given up" in texts(again) and "1 given up" in texts(again)
+
+
+def test_a_trial_has_five_cases(empty, trained, cohort, open_page):
+    app = open_page("cases", finding="cardiomegaly", mode="reader-study")
+    app.text_input[0].set_value("Blue")
+    press(app, "Start or continue")
+    assert empty.reader_study.of(cohort.fingerprint)[0].n_cases == 5 and "0 of 5 cases answered" in texts(app)
+
+
 def test_a_reading_that_does_not_exist_is_reported(trained, cohort, open_page):
     assert "does not exist for this cohort" in texts(open_page("cases", finding="cardiomegaly", mode="reader-study", reading="0" * 16))
 

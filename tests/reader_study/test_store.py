@@ -134,3 +134,34 @@ def test_the_database_is_its_owners_and_a_wrong_address_is_a_sentence_without_it
         with pytest.raises(SettingsError) as refused, Database(Settings(data_dir=data_dir, database_url=url)).transaction():
             pass
         assert "DPMED_DATABASE_URL" in str(refused.value) and "hidden-word" not in str(refused.value)
+
+
+def answered(store, reading, *, first, last):
+    for place in range(first, last):
+        assert store.record(reading, place=place, case_id=f"{place:08x}", present=True, confidence=1, seconds=1.0)
+
+
+def test_a_reading_ends_with_its_last_answer_or_when_it_is_given_up_and_then_for_good(store):
+    finished = store.begin(reader="Blue", **READING)
+    assert store.is_open(finished) and store.begin(reader="Blue", **READING) == finished
+    answered(store, finished, first=0, last=3)
+    assert not store.is_open(finished)
+    store.give_up(finished)
+    assert not store.was_given_up(finished)  # it had ended before
+
+    left = store.begin(reader="Blue", **READING)
+    answered(store, left, first=0, last=1)
+    store.give_up(left)
+    store.give_up(left)
+    assert store.was_given_up(left) and not store.is_open(left)
+    assert not store.record(left, place=1, case_id="00000001", present=True, confidence=1, seconds=1.0)
+    assert len(store.answers(left)) == 1 and store.begin(reader="Blue", **READING) not in (left, finished)
+    store.forget(READING["fingerprint"])
+    assert store.of(READING["fingerprint"]) == [] and not store.was_given_up(left)
+
+
+def test_the_odd_case_of_a_balanced_reading_is_of_the_more_frequent_class(cohort):
+    labels = cohort[0].cases["mass"].iloc[read(cohort, n_cases=5)]
+    assert len(labels) == 5 and labels.sum() == 2
+    as_many = Cohort(**{**vars(cohort[0]), "cases": cohort[0].cases.assign(mass=np.arange(len(cohort[0].cases)) // 8 % 2.0)})
+    assert len(read((as_many, cohort[1]), n_cases=5)) == 5

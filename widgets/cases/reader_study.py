@@ -1,4 +1,7 @@
-"""The reader study: the reader answers before labels and scores are shown, and is compared with the models at the end."""
+"""The reader study: the reader answers before labels and scores are shown, and is compared with the models at the end.
+
+While a reading is open, its session shows nothing else of the page *Cases*: a look at the worklist would show labels and scores.
+"""
 
 import time
 from collections.abc import Callable
@@ -13,11 +16,12 @@ from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.evaluation.cases.worklist import truth
 from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.foreign_text import plain, plain_csv
+from dpmed_core.phrases import counted
 from dpmed_core.reader_study.case_selection import cases_to_read
 from dpmed_core.reader_study.reader_vs_model import PRIVATE, READER, model_raters, pair_table, rater_table, reader_rater
 from dpmed_core.reader_study.store import CONFIDENCES, Reading
 from dpmed_core.reporting.figures.readers import readers_figure
-from dpmed_core.reporting.wording.reader_study import comparison_sentence, pairs_in_words, raters_in_words
+from dpmed_core.reporting.wording.reader_study import comparison_sentence, pairs_in_words, raters_in_words, readings_so_far
 from widgets.cached import links_of, split_of
 from widgets.cases.labels import TRUTH_TITLES
 from widgets.cases.shown_case import ModelContext
@@ -25,11 +29,20 @@ from widgets.figure import PLOTLY_SETTINGS
 from widgets.lookup import canvas, installation
 from widgets.viewer.component import show_case_image
 
-ADDRESS = "reading"
-SIZES = (10, 20, 40, 60, 100)
+ADDRESS, OPEN = "reading", "open-reading"
+TRIAL, STUDY = 5, 20
+SIZES = (TRIAL, 10, STUDY, 40, 60, 100)
+SIZE_TITLES = {TRIAL: f"{TRIAL}: a trial", STUDY: f"{STUDY}: a study"}
 SHOWN_AT, LABEL_SHOWN = "reading-shown-at", "reading-label-shown"
 ContextOf = Callable[[str], ModelContext | None]
 """Gives the models for a finding, with controls and guarantee; called only once the reader may see scores."""
+
+
+def has_open_reading(cohort: Cohort) -> bool:
+    """Whether this session reads test cases of `cohort` at present."""
+    here = installation().reader_study
+    known = (here.reading(name) for name in (st.query_params.get(ADDRESS), st.session_state.get(OPEN)) if name)
+    return any(reading is not None and reading.fingerprint == cohort.fingerprint and here.is_open(reading) for reading in known)
 
 
 def show_reader_study(cohort: Cohort, finding: str, context_of: ContextOf) -> None:
@@ -50,24 +63,41 @@ def show_reader_study(cohort: Cohort, finding: str, context_of: ContextOf) -> No
         _show_case(cohort, reading, rows, n_read)
     else:
         _show_comparison(cohort, reading, rows, answers, context_of)
-    if st.button("Another reading", icon=":material/restart_alt:"):
+    if installation().reader_study.is_open(reading):
+        st.session_state[OPEN] = reading.reading_id
+        _show_way_out(reading, n_left=len(rows) - n_read)
+    elif st.button("Another reading", icon=":material/restart_alt:"):
         _go_to(None)
 
 
+def _show_way_out(reading: Reading, *, n_left: int) -> None:
+    """How a reading ends before its last case, which is recorded."""
+    st.caption("The worklist and uploads stay closed until this reading ends. You can also leave now, and continue with the same name.")
+    with st.popover("Give up this reading", icon=":material/cancel:"):
+        st.markdown(f"It ends for good, with {counted(n_left, 'case', 'cases')} not read, and is kept as given up.")
+        if st.button("Give up for good"):
+            installation().reader_study.give_up(reading)
+            _go_to(None)
+
+
 def _current(cohort: Cohort) -> Reading | None:
-    """The reading that the address names; None where it names none, or none of this cohort."""
-    asked = st.query_params.get(ADDRESS)
+    """The reading that the address names, or the open one of this session; None where there is none of this cohort."""
+    asked = st.query_params.get(ADDRESS) or (st.session_state.get(OPEN) if has_open_reading(cohort) else None)
     if asked is None:
         return None
     reading = installation().reader_study.reading(asked)
     if reading is None or reading.fingerprint != cohort.fingerprint:
         st.error("The reading in this address does not exist for this cohort: start a new one.", icon=":material/link_off:")
         return None
+    if installation().reader_study.was_given_up(reading):
+        st.info("The reading in this address was given up: start a new one.", icon=":material/cancel:")
+        return None
     return reading
 
 
 def _go_to(reading: Reading | None) -> None:
-    st.session_state.pop(LABEL_SHOWN, None)
+    for kept in (LABEL_SHOWN, OPEN):
+        st.session_state.pop(kept, None)
     if reading is None:
         st.query_params.pop(ADDRESS, None)
     else:
@@ -83,7 +113,7 @@ def _show_form(cohort: Cohort, finding: str) -> None:
         reader = st.text_input("Your name or a pseudonym", help="With the same name you can continue later, in any browser.")
         left, right = st.columns(2)
         chosen = left.selectbox("Finding", findings, findings.index(finding) if finding != MACRO else 0, format_func=finding_title)
-        n_cases = right.selectbox("Cases", SIZES, SIZES.index(20))
+        n_cases = right.selectbox("Cases", SIZES, format_func=lambda n: SIZE_TITLES.get(n, str(n)))
         balanced = left.checkbox(
             "Half with the finding, half without", True, help="As far as possible. Off: in the proportion of the cohort."
         )
@@ -93,11 +123,21 @@ def _show_form(cohort: Cohort, finding: str) -> None:
             help="Off in most reader studies, so that readers do not learn from the labels.",
         )
         begun = st.form_submit_button("Start or continue", type="primary", icon=":material/visibility_off:")
+    if so_far := readings_so_far(*_ends(cohort)):
+        st.caption(so_far)
     if begun:
         asked = {"finding": chosen, "n_cases": n_cases, "balanced": balanced}
         # There may be fewer cases; how many does not depend on the reading's name, which is not known yet.
         asked["n_cases"] = len(cases_to_read(cohort, split_of(cohort), **asked, reading_id="", key=installation().key))
         _go_to(installation().reader_study.begin(reader=reader, fingerprint=cohort.fingerprint, told_after_each=told, **asked))
+
+
+def _ends(cohort: Cohort) -> tuple[int, int, int]:
+    """How many readings of this cohort are finished, open and given up."""
+    here = installation().reader_study
+    readings = here.of(cohort.fingerprint)
+    n_open, n_given_up = sum(map(here.is_open, readings)), sum(map(here.was_given_up, readings))
+    return len(readings) - n_open - n_given_up, n_open, n_given_up
 
 
 def _rows(cohort: Cohort, reading: Reading) -> np.ndarray:

@@ -34,6 +34,19 @@ def comparison_sentence(table: pd.DataFrame, pairs: pd.DataFrame, *, finding: st
     return f"AUROC for {finding_phrase(finding)}: {aurocs}. {chance}"
 
 
+def readings_so_far(n_finished: int, n_open: int, n_given_up: int) -> str:
+    """How the readings of a cohort ended, those given up too: who counts finished ones alone flatters the study.
+
+    >>> readings_so_far(3, 0, 1)
+    'Readings of this cohort so far: 3 finished, 1 given up.'
+    >>> readings_so_far(0, 0, 0)
+    ''
+    """
+    ends = {"finished": n_finished, "still open": n_open, "given up": n_given_up}
+    said = ", ".join(f"{n} {end}" for end, n in ends.items() if n)
+    return f"Readings of this cohort so far: {said}." if said else ""
+
+
 def raters_in_words(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of `rater_table` with their intervals, for a page."""
     measures = {"AUROC": "auroc", "Sensitivity": "sensitivity", "Specificity": "specificity"}
