@@ -108,6 +108,7 @@ def _of_installation(kill: Callable[[Running, random.Random], float]) -> Callabl
                 asked += _keep_busy(one, asked)
                 _wait_for_checkpoint(one, asked[-1])
                 time.sleep(moments.uniform(0, AT_MOST_SECONDS))
+                asked += _keep_busy(one, asked)  # the run may have ended meanwhile
                 try:
                     seconds.append(kill(one, moments))
                 except TimeoutError:

@@ -143,7 +143,7 @@ def test_what_pages_show_first_is_only_read_once_it_is_kept(stored, uncached, mo
     assert keeping.keep_shown(store, cohort, PlanRecord((), PLAN))
     monkeypatch.setattr(keeping, "read_scores", refuse)
     assert keeping.keep_shown(store, cohort, PlanRecord((), PLAN)), "nothing is computed twice"
-    for name in ("verdict_rows", "cost_rows", "mean_rows", "run_rows", "practice_rows", "practice_differences", "roc_table"):
+    for name in ("verdict_rows", "cost_rows", "mean_rows", "run_rows", "practice_rows", "practice_differences"):
         monkeypatch.setattr(f"dpmed_core.evaluation.tables.all_tables.{name}", refuse)
     for options in PAGES:
         EvaluationTables(partial(read_scores, store, cohort), **options).compute_shown()

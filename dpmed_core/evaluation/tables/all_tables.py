@@ -278,7 +278,7 @@ class EvaluationTables:
     @cached_property
     def roc(self) -> pd.DataFrame:
         """ROC curves (`evaluation.statistics.curves`)."""
-        return table_once([PanelDesign(panel) for panel in self.scores.test], "roc", lambda: roc_table(self.scores.test))
+        return roc_table(self.scores.test)  # not kept: of a large cohort it has millions of points
 
     @cached_property
     def reliability(self) -> pd.DataFrame:
@@ -308,7 +308,7 @@ class EvaluationTables:
         """Compute the tables that pages show first, so that they are kept (`evaluation.tables.kept_tables`)."""
         for name in ("overall", "groups", "costs"):
             getattr(self.auroc, name)
-        for name in ("roc", "practice", "practice_differences") if not self.by else ("verdicts",):
+        for name in ("practice", "practice_differences") if not self.by else ("verdicts",):
             getattr(self, name)
 
     @cached_property
