@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from dpmed_core.cohort.case_links import CaseLinks
-from dpmed_core.cohort.display_names import attribute_title, finding_title, subgroup_title
+from dpmed_core.cohort.display_names import attribute_phrase, attribute_title, finding_title, subgroup_title
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.cases.worklist import EVERY, FACETS, SORTINGS, Facet, Sorting, facet_counts, ordered, selected, stepped
 from dpmed_core.evaluation.scores.findings import MACRO
@@ -38,11 +38,13 @@ class CaseList:
         table: one row per case, with `evaluation.cases.worklist.WORKLIST_COLUMNS`.
         links: the name of each case in the address.
         findings: by link, the finding that the list shows of a case; of every case that may be shown, whatever the filters.
+        filters: those that leave something out, in words.
     """
 
     table: pd.DataFrame = field(repr=False)
     links: list[str] = field(repr=False)
     findings: Mapping[str, str] = field(repr=False)
+    filters: tuple[str, ...] = ()
 
 
 def choose_group(cohort: Cohort) -> str | None:
@@ -72,16 +74,30 @@ def choose_cases(table: pd.DataFrame, links: CaseLinks, attribute: str | None, s
     kept = {facet: str(st.query_params.get(facet) or st.session_state.get(f"kept-{facet}") or EVERY) for facet in FACETS}
     facets: list[Facet] = [facet for facet in FACETS if facet != "subgroup" or attribute is not None]
     counts = facet_counts(table, {facet: kept[facet] for facet in facets})
-    chosen: dict[Facet, str | None] = {}
-    for column, facet in zip(st.columns(len(facets)), facets, strict=True):
-        with column:
-            chosen[facet] = _choose(facet, counts[facet], attribute)
+    chosen = {facet: _choose(facet, counts[facet], attribute) for facet in facets}
     if sorting is None or None in chosen.values():
         return None
     left = ordered(selected(table, {facet: str(value) for facet, value in chosen.items()}), sorting)
     of_case = links.of_case
     findings = {of_case[case_id]: finding for case_id, finding in zip(table["case_id"], table["finding"], strict=True)}
-    return CaseList(left, [of_case[case_id] for case_id in left["case_id"]], findings)
+    said = tuple(_in_short(facet, value, attribute) for facet, value in chosen.items() if value not in (None, EVERY))
+    return CaseList(left, [of_case[case_id] for case_id in left["case_id"]], findings, said)
+
+
+def filters_in_words(case_list: CaseList, sorting: Sorting | None) -> str:
+    """How many cases the filters leave, which filters, and the order: what stands beside the folded controls."""
+    n_left, n_all = len(case_list.links), len(case_list.findings)
+    left = f"All {n_all:,} cases" if n_left == n_all else f"{n_left:,} of {n_all:,} cases"
+    order = SORTINGS[sorting] if sorting else ""
+    return "; ".join(part for part in (left, *case_list.filters, order[:1].lower() + order[1:]) if part)
+
+
+def _in_short(facet: Facet, value: str | None, attribute: str | None) -> str:
+    """A filter that leaves something out, such as "label: present"."""
+    if facet == "subgroup" and attribute is not None:
+        return f"{attribute_phrase(attribute)}: {subgroup_title(attribute, str(value))}"
+    label, titles = TITLES[facet]
+    return f"{label[:1].lower()}{label[1:]}: {titles[str(value)].lower()}"
 
 
 def _choose(facet: Facet, counts: dict[str, int], attribute: str | None) -> str | None:
