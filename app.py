@@ -21,6 +21,7 @@ from dpmed_core.logs import log_to_file
 from dpmed_core.settings import Settings, load_settings
 from dpmed_core.uploads.single_case import remove_left_behind
 from widgets.health import health_routes
+from widgets.preload import import_widgets
 from widgets.viewer.routes import ROUTES
 from widgets.viewer.sessions import pixel_tokens
 from widgets.web_security import GuardedServer, refuse_open_address
@@ -53,6 +54,7 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
         raise  # nothing can be done with this data folder
     except Exception as error:  # noqa: BLE001 (pages then say what is wrong with the data folder, which a server that does not start cannot)
         log.warning("the demo cohort is not made: %s", in_words(error))
+    await asyncio.to_thread(import_widgets)
     watch = asyncio.create_task(_watch(duties()))
     try:
         yield
