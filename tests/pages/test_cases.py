@@ -16,7 +16,7 @@ from dpmed_core.training.spec import PrivacyUnit
 
 
 def texts(app) -> str:
-    kinds = ("title", "subheader", "markdown", "caption", "info", "warning", "error")
+    kinds = ("title", "header", "subheader", "markdown", "caption", "info", "warning", "error")
     return "\n".join(str(element.value) for kind in kinds for element in getattr(app, kind))
 
 

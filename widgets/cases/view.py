@@ -35,7 +35,7 @@ def show_answers(case: SelectedCase) -> None:
         st.table(_labels(case))
         return
     known = str(truth(case.labels[[case.finding]].to_numpy())[0])
-    st.markdown(f"##### {plain(case_sentence(trainings, finding=case.finding, truth=known, epsilon=case.epsilon))}")
+    st.markdown(f"## {plain(case_sentence(trainings, finding=case.finding, truth=known, epsilon=case.epsilon))}")
     if case.epsilon is not None and case.context.scores is not None:
         show_guarantee(case.context.scores.runs_at(case.epsilon))
     st.table(answers_in_words(answers_of_case(trainings, case.labels, case.epsilon), case.finding))
