@@ -105,10 +105,10 @@ def test_three_tiles_answer_at_the_chosen_budget_with_the_numbers_of_the_tables(
     assert cost["title"] == "Cost, mean of 2 findings" and cost["value"].replace("−", "-") == f"{of_all['macro']:z.3f}"
     worst = of_all.drop("macro").idxmin()
     assert finding["value"] == worst.capitalize() and f"{of_all[worst]:z.3f}".replace("-", "−") in finding["said"]
-    assert "Largest of 2" in finding["said"]
+    assert "Largest loss of 2" in finding["said"]
     groups = costs[(costs["attribute"] != "all") & (costs["finding"] == "macro")].dropna(subset="difference")
     lost = groups.loc[groups["difference"].idxmin()]
-    assert f"{lost['difference']:z.3f}".replace("-", "−") in group["said"] and f"largest of {len(groups)} groups" in group["said"]
+    assert f"{lost['difference']:z.3f}".replace("-", "−") in group["said"] and f"Largest loss of {len(groups)} groups" in group["said"]
     assert re.search(r"not enough evidence|extra loss", group["said"])
 
 
@@ -126,7 +126,7 @@ def test_each_tile_leads_to_its_page_with_the_same_choices(trained, open_page):
 def test_a_chosen_finding_is_what_the_tiles_are_about_and_the_figures_stay_of_all(trained, open_page):
     app = opened(open_page, finding="effusion", epsilon="1")
     cost, finding, _ = tiles(app)
-    assert cost["title"] == "Cost, effusion" and "Largest of 2" in finding["said"]
+    assert cost["title"] == "Cost, effusion" and "Largest loss of 2" in finding["said"]
     cells = json.loads(charts(app)[1].proto.spec)["layout"]["yaxis"]["ticktext"]
     assert cells == ["Mean over findings", "Cardiomegaly", "Effusion"]
 

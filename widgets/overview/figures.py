@@ -117,6 +117,7 @@ def _curve_in_words(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _losses_in_words(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the map for a page."""
     return pd.DataFrame(
         {
             "Finding": rows["finding"].map(finding_title),

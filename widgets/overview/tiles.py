@@ -4,7 +4,7 @@ from html import escape
 
 import streamlit as st
 
-from dpmed_core.foreign_text import plain_line
+from dpmed_core.foreign_text import plain, plain_line
 from dpmed_core.reporting.wording.first_glance import Tile
 
 TITLE = "font-size: 0.95rem; font-weight: 600; margin: 0; padding: 0"
@@ -20,12 +20,12 @@ def show_tile(tile: Tile, *, page: str, label: str, chosen: dict[str, str]) -> N
     Args:
         tile: what it says.
         page: the file of the page.
-        label: of the link, the product's own words.
+        label: of the link.
         chosen: choices that the page opens with, by their names in the address.
     """
     with st.container(border=True, height="stretch", gap="xsmall"):
         st.html(tile_element(tile))
-        st.page_link(page, label=f"{label}", icon=":material/arrow_forward:", query_params=chosen)
+        st.page_link(page, label=plain(label), icon=":material/arrow_forward:", query_params=chosen)
 
 
 def tile_element(tile: Tile) -> str:

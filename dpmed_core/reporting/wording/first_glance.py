@@ -94,7 +94,7 @@ def finding_tile(costs: pd.DataFrame) -> Tile:
         return Tile("The finding", name, number, _shown(found), (_with_and_without(row), only), picked)
     title = "Loses most: finding" if found.loss > 0 else "Gains least: finding"
     shown = f"; loss shown for {found.n_shown}" if found.n_shown and not found.is_shown else ""
-    lines = (_with_and_without(row), f"Largest of {found.n_compared}{shown}.")
+    lines = (_with_and_without(row), f"{_picked(found)} of {found.n_compared}{shown}.")
     return Tile(title, name, number, _shown(found), lines, picked)
 
 
@@ -115,7 +115,7 @@ def group_tile(costs: pd.DataFrame, verdicts: pd.DataFrame, finding: str) -> Til
     place = str(row["attribute"]), str(row["subgroup"])
     judged = group_verdict(verdicts, *place, finding)
     title = "Loses most: group" if found.loss > 0 else "Gains least: group"
-    size = f"{counted(int(row['n_patients']), 'patient', 'patients')}, largest of {found.n_compared} groups."
+    size = f"{counted(int(row['n_patients']), 'patient', 'patients')}. {_picked(found)} of {found.n_compared} groups."
     others = [subgroup_title(*other) for other in widened_groups(verdicts, finding) if other != place]
     lines = (size, *_detectable(judged), *_others(others))
     number, verdict = f"{_signed(row['difference'])} ({_ends(row)})", _extra(judged, float(row["margin"]))
@@ -165,6 +165,11 @@ def _with_and_without(row: pd.Series) -> str:
     return f"{row[f'{AUROC.name}_reference']:.3f} without privacy, {row[AUROC.name]:.3f} with."
 
 
+def _picked(found: LargestLoss) -> str:
+    """What the one that is named was picked for."""
+    return "Largest loss" if found.loss > 0 else "Smallest gain"
+
+
 def _shown(found: LargestLoss) -> str:
     return LOSS_SHOWN if found.is_shown else NO_EVIDENCE
 
@@ -174,6 +179,8 @@ def _extra(judged: GroupVerdict, margin: float) -> str:
     if judged.verdict == WIDENED:
         in_some = f" in {len(judged.widened)} of {judged.n_findings} findings" if judged.n_findings > 1 else ""
         return f"extra loss{in_some}"
+    if not judged.n_findings:
+        return "no verdict: not in the analysis plan"
     words = {NOT_WIDENED: f"no extra loss above {margin:g}", NOT_ENOUGH: NO_EVIDENCE, NOT_ESTIMABLE: "extra loss not estimable"}
     return words[judged.verdict]
 
@@ -183,7 +190,8 @@ def _detectable(judged: GroupVerdict) -> tuple[str, ...]:
     if judged.verdict not in (NOT_ENOUGH, NOT_ESTIMABLE):
         return ()
     if judged.detectable is None:
-        return (f"{sentence_start(judged.reasons[0] if judged.reasons else NOT_EVEN_CHANCE)}.",)
+        reasons = judged.reasons or ((NOT_EVEN_CHANCE,) if judged.verdict == NOT_ENOUGH else ())
+        return tuple(f"{sentence_start(reason)}." for reason in reasons[:1])
     low, high = (f"{end:.2f}" for end in judged.detectable)
     return (f"Extra loss would be found from {low if low == high else f'{low} to {high}'} on.",)
 
