@@ -1,5 +1,6 @@
 """The two figures of Overview side by side: AUROC at each budget, and who loses what; each with its table, and both as files."""
 
+from dataclasses import dataclass
 from html import escape
 
 import pandas as pd
@@ -11,7 +12,7 @@ from dpmed_core.evaluation.metrics.auroc import AUROC
 from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.foreign_text import plain_line
-from dpmed_core.reporting.catalogue import CATALOGUE, Page, figures_of
+from dpmed_core.reporting.catalogue import Page, figures_of
 from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.drawn_rows import loss_map_parts, mean_and_worst_parts
 from dpmed_core.reporting.figures import loss_map, mean_and_worst
@@ -31,6 +32,21 @@ CELL = "padding: 0.2rem 0.45rem; text-align: right; white-space: nowrap; border:
 HATCHED = "background: repeating-linear-gradient(135deg, rgba(128, 128, 128, 0.35) 0 2px, transparent 2px 7px)"
 
 
+@dataclass(frozen=True, eq=False)
+class Words:
+    """What stands beside a figure.
+
+    Attributes:
+        rows: that it draws at the chosen budget.
+        alternative: the figure for a reader who does not see it.
+        cells: the map as an HTML table; empty for the curve, and where nothing is estimable.
+    """
+
+    rows: pd.DataFrame
+    alternative: str
+    cells: str = ""
+
+
 def show_figures(tables: EvaluationTables, shown: Choice, cohort: Cohort) -> None:
     """Show curve and map beside one another, their tables, and the menu of files.
 
@@ -39,42 +55,40 @@ def show_figures(tables: EvaluationTables, shown: Choice, cohort: Cohort) -> Non
         shown: recipe, unit and budget, over all findings.
         cohort: of the tables.
     """
-    curve, losses = (_rows(name, tables.token, shown, _tables=tables, _cohort=cohort) for name in FIGURES)
+    curve, losses = (_words(name, tables.token, shown, _tables=tables, _cohort=cohort) for name in FIGURES)
     left, right = st.columns([4, 5], gap="medium")
     with left:
         st.header("AUROC at each budget")
-        said = mean_and_worst.alternative_text(curve["mean"], curve["worst"], AUROC)
-        show_figure(CURVE, tables, shown, cohort, is_bare=True, alternative=said)
+        show_figure(CURVE, tables, shown, cohort, is_bare=True, alternative=curve.alternative)
     with right:
         st.header(f"Who loses what at ε = {shown.epsilon:g}")
-        _show_map(tables, shown, cohort, losses["costs"])
+        st.html(ON_NARROW_SCREENS)
+        with st.container(key="map-picture"):
+            show_figure(MAP, tables, shown, cohort, is_bare=True, alternative=losses.alternative)
+        if losses.cells:
+            with st.container(key="map-cells"):
+                st.html(losses.cells)
+            st.caption(f"{WHAT}. Bold: interval beyond 0. Hatched: not estimable.")
     left, right = st.columns([5, 1], vertical_alignment="center")
     with left:
         table = st.expander("Tables of both figures", key="glance-open", on_change="rerun")
         if table.open:
-            table.dataframe(_curve_in_words(pd.concat(curve.values())), hide_index=True)
-            table.dataframe(_losses_in_words(losses["costs"]), hide_index=True)
+            table.dataframe(_curve_in_words(curve.rows), hide_index=True)
+            table.dataframe(_losses_in_words(losses.rows), hide_index=True)
     with right:
         downloads(FIGURES, tables, shown, cohort)
 
 
 @st.cache_resource(max_entries=MOST_KEPT, show_spinner=False)
-def _rows(name: str, token: str, shown: Choice, _tables: EvaluationTables, _cohort: Cohort) -> dict[str, pd.DataFrame]:
-    """The rows that figure `name` draws at the chosen budget; `token` stands for the tables."""
+def _words(name: str, token: str, shown: Choice, _tables: EvaluationTables, _cohort: Cohort) -> Words:
+    """What stands beside figure `name`; `token` stands for the tables in the key of the cache."""
     del token
-    parts = {CURVE: mean_and_worst_parts, MAP: loss_map_parts}[name](_tables, shown, _cohort)
-    at = CATALOGUE[name].at_one_budget
-    return {key: part.rows[part.rows["epsilon"] == shown.epsilon] if at else part.rows for key, part in parts.items()}
-
-
-def _show_map(tables: EvaluationTables, shown: Choice, cohort: Cohort, losses: pd.DataFrame) -> None:
-    st.html(ON_NARROW_SCREENS)
-    with st.container(key="map-picture"):
-        show_figure(MAP, tables, shown, cohort, is_bare=True, alternative=loss_map.alternative_text(losses, AUROC))
-    if losses["difference"].notna().any():
-        with st.container(key="map-cells"):
-            st.html(map_table(losses))
-        st.caption(f"{WHAT}. Bold: interval beyond 0. Hatched: not estimable.")
+    if name == CURVE:
+        parts = {key: part.rows for key, part in mean_and_worst_parts(_tables, shown, _cohort).items()}
+        return Words(pd.concat(parts.values()), mean_and_worst.alternative_text(parts["mean"], parts["worst"], AUROC))
+    rows = loss_map_parts(_tables, shown, _cohort)["costs"].rows
+    rows = rows[rows["epsilon"] == shown.epsilon]
+    return Words(rows, loss_map.alternative_text(rows, AUROC), map_table(rows) if rows["difference"].notna().any() else "")
 
 
 def map_table(losses: pd.DataFrame) -> str:
