@@ -175,13 +175,17 @@ def _shown(found: LargestLoss) -> str:
 
 
 def _extra(judged: GroupVerdict, margin: float) -> str:
-    """The verdict on a group in three words or four."""
+    """The verdict on a group in a few words; said of its extra loss, since a loss that is not larger than the others' can be certain."""
     if judged.verdict == WIDENED:
         in_some = f" in {len(judged.widened)} of {judged.n_findings} findings" if judged.n_findings > 1 else ""
         return f"extra loss{in_some}"
     if not judged.n_findings:
         return "no verdict: not in the analysis plan"
-    words = {NOT_WIDENED: f"no extra loss above {margin:g}", NOT_ENOUGH: NO_EVIDENCE, NOT_ESTIMABLE: "extra loss not estimable"}
+    words = {
+        NOT_WIDENED: f"no extra loss above {margin:g}",
+        NOT_ENOUGH: f"extra loss: {NO_EVIDENCE}",
+        NOT_ESTIMABLE: "extra loss: not estimable",
+    }
     return words[judged.verdict]
 
 

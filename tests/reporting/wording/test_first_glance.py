@@ -137,7 +137,7 @@ def test_the_group_that_loses_most_has_the_verdict_on_its_extra_loss():
     ]
     tile = group_tile(pd.DataFrame(THREE + GROUPS), pd.DataFrame(judged), "macro")
     assert (tile.title, tile.value, tile.beside) == ("Loses most: group", "Male", "−0.090 (−0.200 to 0.020)")
-    assert tile.verdict == "not enough evidence" and tile.chosen == {"attribute": "sex"}
+    assert tile.verdict == "extra loss: not enough evidence" and tile.chosen == {"attribute": "sex"}
     assert tile.lines == ("90 patients. Largest loss of 2 groups.", "Extra loss would be found from 0.20 to 0.31 on.")
 
 
@@ -153,9 +153,13 @@ def test_an_extra_loss_says_in_how_many_findings_and_other_groups_with_one_are_n
     ("rows", "said", "why"),
     [
         ([verdict("male", "mass", "not widened")], "no extra loss above 0.02", None),
-        ([verdict("male", "mass", "not enough evidence")], "not enough evidence", "Not even a fall to chance would be found."),
-        ([verdict("male", "mass", "not enough evidence", reason="one training run")], "not enough evidence", "One training run."),
-        ([verdict("male", "mass", "not estimable", reason="only one class")], "extra loss not estimable", "Only one class."),
+        ([verdict("male", "mass", "not enough evidence")], "extra loss: not enough evidence", "Not even a fall to chance would be found."),
+        (
+            [verdict("male", "mass", "not enough evidence", reason="one training run")],
+            "extra loss: not enough evidence",
+            "One training run.",
+        ),
+        ([verdict("male", "mass", "not estimable", reason="only one class")], "extra loss: not estimable", "Only one class."),
     ],
 )
 def test_each_verdict_has_its_words_and_its_reason(rows, said, why):
