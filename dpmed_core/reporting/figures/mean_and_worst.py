@@ -155,7 +155,7 @@ def _scale(figure: go.Figure, rows: pd.DataFrame, metric: Metric, budgets: list[
     axis = epsilon_axis(budgets)
     if edge is not None:
         ticks = _ticks([budget for budget in budgets if budget > 0])
-        at_nothing = [(place_of_nothing(budgets), "0")] if 0.0 in budgets else []
+        at_nothing = [(place_of_nothing(budgets), "0 (start alone)")] if 0.0 in budgets else []
         places = [*at_nothing, *((tick, f"{tick:g}") for tick in ticks), (edge, "none")]
         axis["tickvals"], axis["ticktext"] = map(list, zip(*places, strict=True))
         axis["range"] = [axis["range"][0], log10(edge * 1.3)]
