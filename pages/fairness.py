@@ -63,7 +63,7 @@ def show_results(cohort: Cohort, choices: Choices, attribute: str, metric: str) 
 
 def show_summary(tables: EvaluationTables, shown: Choice) -> None:
     """Show what privacy cost, in a sentence to quote."""
-    st.markdown(f"##### {plain(fairness_sentence(tables.of(shown.measured).costs, **shown.of_subgroups()))}")
+    st.markdown(f"## {plain(fairness_sentence(tables.of(shown.measured).costs, **shown.of_subgroups()))}")
 
 
 def show_figures(tables: EvaluationTables, shown: Choice, cohort: Cohort) -> None:

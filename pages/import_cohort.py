@@ -66,7 +66,7 @@ def choose_source() -> None:
     with upload.container(border=True):
         choose_archives()
     with folder.container(border=True):
-        st.subheader("Or choose a folder of this machine")
+        st.header("Or choose a folder of this machine")
         if (root := installation().settings.import_dir) is None:
             st.caption("For any number of images that are on this machine: start DPMed with `DPMED_IMPORT_DIR` set to a folder above them.")
         elif (chosen := choose_folder(root)) is not None:
@@ -77,7 +77,7 @@ def choose_source() -> None:
 def choose_archives() -> None:
     """An upload of one archive or several."""
     most = installation().settings.upload_mib
-    st.subheader("Upload a ZIP archive")
+    st.header("Upload a ZIP archive")
     packed = st.file_uploader("ZIP archives with images and table", type="zip", accept_multiple_files=True, max_upload_size=most)
     st.caption(
         f"At most {most:,} MiB an archive; what is larger comes in several archives, which are unpacked into one folder: at most "
@@ -93,7 +93,7 @@ def show_others() -> None:
     """Earlier imports, so that a reader who closed the browser finds them again."""
     there = jobs().all()
     if there:
-        st.subheader("Earlier imports")
+        st.header("Earlier imports")
     for job in there:
         what, action = st.columns([5, 1], vertical_alignment="center")
         plan, state = job.plan(), job.state()
@@ -129,7 +129,7 @@ def name_columns(job: Job) -> None:
     """Step 2: what each column means; guesses are filled in."""
     root, plan = root_of(job, installation().settings), job.plan()
     tables = tables_under(root)
-    st.subheader("What do the table's columns mean?")
+    st.header("What do the table's columns mean?")
     table = st.selectbox("Table", tables, index=tables.index(plan.table) if plan.table in tables else 0)
     facts = _facts(str(root / table), (root / table).stat().st_mtime_ns)
     st.caption(f"{facts.n_rows:,} rows. The choices below are guessed from the columns' names and contents: correct them where needed.")
@@ -212,7 +212,7 @@ def _uncertain(facts: TableFacts) -> Uncertain | None:
 def show_preview_summary(job: Job) -> None:
     """Step 3: what would be imported, some images, and the button that starts the import."""
     summary = ImportPreview.read(job.preview_summary)
-    st.subheader("What would be imported")
+    st.header("What would be imported")
     for column, (label, value) in zip(
         st.columns([3, 2, 2, 2]),
         (
@@ -240,7 +240,7 @@ def show_preview_summary(job: Job) -> None:
 def show_preview(job: Job, summary: ImportPreview) -> None:
     """Some images as they will be stored."""
     images = np.load(job.preview, allow_pickle=False)
-    st.subheader(f"Preview: {IMAGE_WORDS[job.plan().modality].counted(len(images))} as they will be stored")
+    st.header(f"Preview: {IMAGE_WORDS[job.plan().modality].counted(len(images))} as they will be stored")
     if (spacing := FORMS[job.plan().modality].spacing_mm) is not None:
         st.caption(scan_caption(FORMS[job.plan().modality].shape, spacing))
     for start in range(0, len(images), PREVIEWS_A_ROW):

@@ -60,7 +60,7 @@ def show_results(cohort: Cohort, choices: Choices, metric: str) -> None:
         if epsilon is not None:
             about = {"recipe": choices.recipe, "unit": choices.unit, "finding": choices.finding, "epsilon": epsilon}
             sentence = utility_sentence(of_metric.overall, metric=of_metric.metric, **about)
-            st.markdown(f"##### {plain(sentence)}")
+            st.markdown(f"## {plain(sentence)}")
             if choices.start and (added := added_sentence(of_metric.added, metric=of_metric.metric, **about)):
                 st.markdown(plain(added))
             show_guarantee(list(of_choice.loc[of_choice["epsilon"] == epsilon, "run_id"]))
@@ -94,7 +94,7 @@ def published_behind(cohort: Cohort, metric: str) -> Path | None:
 
 def show_detail(cohort: Cohort, shown: Choice) -> None:
     """Show one more figure of the same models, as chosen."""
-    st.subheader("A closer look")
+    st.header("A closer look")
     name = choice("detail", "Figure", DETAILS, title=lambda name: CATALOGUE[name].titled(shown))
     margin = DEFAULT_MARGIN
     if name and CATALOGUE[name].with_margin:

@@ -1,5 +1,6 @@
 """A figure on a page, with a menu that downloads it and its table."""
 
+from dataclasses import replace
 from functools import partial
 
 import plotly.graph_objects as go
@@ -35,16 +36,29 @@ def choose_metric() -> str:
     return choice("metric", "Metric", list(OFFERED), title=lambda name: OFFERED[name].title) or AUROC.name
 
 
-def show_figure(name: str, tables: EvaluationTables, shown: Choice, cohort: Cohort) -> None:
-    """Show the figure `name` of `shown` in the colours of the reader's theme; where there is nothing to draw, say why."""
+def show_figure(
+    name: str, tables: EvaluationTables, shown: Choice, cohort: Cohort, *, is_bare: bool = False, alternative: str | None = None
+) -> None:
+    """Show the figure `name` of `shown` in the colours of the reader's theme; where there is nothing to draw, say why.
+
+    Args:
+        name: of an entry of the catalogue.
+        tables: that it is drawn from.
+        shown: what it shows.
+        cohort: of the tables.
+        is_bare: whether title and facts stand around it on the page (`Canvas.is_bare`).
+        alternative: what it shows, as text, for readers who do not see it.
+    """
     try:
         exploratory = why_exploratory(name, tables, shown, plans_of(cohort))
-        figure = _drawn(name, tables.token, shown, canvas(), exploratory, _tables=tables, _cohort=cohort)
+        on = replace(canvas(), is_bare=is_bare)
+        figure = _drawn(name, tables.token, shown, on, exploratory, _tables=tables, _cohort=cohort)
     except ExportError as error:
         st.info(plain(str(error)))
         return
     # Streamlit's own theme would replace the figure's colours, which stand for models.
-    st.plotly_chart(figure, theme=None, key=f"figure-{name}", config=PLOTLY_SETTINGS)
+    settings = {"displayModeBar": False} if is_bare else PLOTLY_SETTINGS
+    st.plotly_chart(figure, theme=None, key=f"figure-{name}", config=settings, alt=alternative)
 
 
 @st.cache_resource(max_entries=MOST_KEPT, show_spinner=False)

@@ -38,13 +38,13 @@ class ExplainedModels(NamedTuple):
 
 def show_explanations(case: SelectedCase) -> None:
     """Explanation maps of a private and a non-private model, and similar cases."""
-    st.markdown("##### Explanation of the score")
+    st.markdown("### Explanation of the score")
     explained = _explained_models(case)
     if explained is None:
         st.caption("There is no trained model to explain yet: train one on the page *Train*.")
     else:
         _show_maps(case, explained)
-    st.markdown("##### Similar held-out cases")
+    st.markdown("### Similar held-out cases")
     _show_similar_cases(case)
 
 

@@ -209,7 +209,7 @@ def _show_label(cohort: Cohort, reading: Reading, rows: np.ndarray, answers: pd.
 
 def _show_comparison(cohort: Cohort, reading: Reading, rows: np.ndarray, answers: pd.DataFrame, context_of: ContextOf) -> None:
     """Reader, a private and a non-private model compared on the cases that were read."""
-    st.subheader("You and one model of each kind on the cases you read")
+    st.header("You and one model of each kind on the cases you read")
     context = context_of(reading.finding)
     if context is None:
         return
@@ -218,7 +218,7 @@ def _show_comparison(cohort: Cohort, reading: Reading, rows: np.ndarray, answers
     if context.scores is not None:
         raters |= model_raters(context.scores, list(answers["case_id"]), finding=reading.finding, epsilon=context.epsilon)
     table, pairs = rater_table(raters, labels), pair_table(raters, labels)
-    st.markdown(f"##### {plain(comparison_sentence(table, pairs, finding=reading.finding))}")
+    st.markdown(f"## {plain(comparison_sentence(table, pairs, finding=reading.finding))}")
     facts = [_how_read(cohort, reading, labels), *_guarantee(context), "Lines: 95 % intervals."]
     figure = readers_figure(table, title=f"{finding_title(reading.finding)}: reader and models", facts=facts, canvas=canvas())
     st.plotly_chart(figure, theme=None, key="figure-readers", config=PLOTLY_SETTINGS)

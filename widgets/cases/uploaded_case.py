@@ -172,7 +172,7 @@ def _show_answers(upload: SessionUpload, context: ModelContext, scores: CaseScor
         findings = list(context.cohort.findings)
         asked = context.finding if context.finding in findings else findings[0]
         finding = choice("upload-finding", "Finding", findings, title=finding_title, default=asked) or asked
-        st.markdown(f"##### {plain(case_sentence(trainings, finding=finding, truth=UNKNOWN, epsilon=context.epsilon))}")
+        st.markdown(f"## {plain(case_sentence(trainings, finding=finding, truth=UNKNOWN, epsilon=context.epsilon))}")
         st.table(answers_in_words(answers_of_case(trainings, labels, context.epsilon), finding))
     figure = case_figure(trainings, context.cohort, finding=finding, epsilon=context.epsilon, canvas=canvas())
     st.plotly_chart(figure, theme=None, key="figure-upload", config=PLOTLY_SETTINGS)
