@@ -18,6 +18,7 @@ from dpmed_core.reader_study.reader_vs_model import PRIVATE, READER, model_rater
 from dpmed_core.reader_study.store import CONFIDENCES, Reading
 from dpmed_core.reporting.figures.readers import readers_figure
 from dpmed_core.reporting.wording.reader_study import comparison_sentence, pairs_in_words, raters_in_words
+from widgets.address.session import go, in_address
 from widgets.cached import links_of, split_of
 from widgets.cases.labels import TRUTH_TITLES
 from widgets.cases.shown_case import ModelContext
@@ -56,7 +57,7 @@ def show_reader_study(cohort: Cohort, finding: str, context_of: ContextOf) -> No
 
 def _current(cohort: Cohort) -> Reading | None:
     """The reading that the address names; None where it names none, or none of this cohort."""
-    asked = st.query_params.get(ADDRESS)
+    asked = in_address(ADDRESS)
     if asked is None:
         return None
     reading = installation().reader_study.reading(asked)
@@ -68,10 +69,7 @@ def _current(cohort: Cohort) -> Reading | None:
 
 def _go_to(reading: Reading | None) -> None:
     st.session_state.pop(LABEL_SHOWN, None)
-    if reading is None:
-        st.query_params.pop(ADDRESS, None)
-    else:
-        st.query_params[ADDRESS] = reading.reading_id
+    go(ADDRESS, reading.reading_id if reading else None)
     st.rerun()
 
 
