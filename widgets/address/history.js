@@ -5,44 +5,98 @@
   const MOVED = "moved";
   const push = history.pushState.bind(history);
   const replace = history.replaceState.bind(history);
-  let moves = 0;
-  let shown = "";
+  const PATIENCE = 2000; // milliseconds
+  let moves = 0; // back and forward, since this document was loaded
+  let shown = ""; // the address, without marks
+  let held = null; // what is written for a page that is not open yet
+  let again = false;
+  let timer = null;
+  let leaving = null;
 
   const here = () => location.pathname + location.search;
-  const written = (how, state, url) => {
-    how(state, "", url.href);
+  const page = () => location.pathname.split("/").pop();
+  const written = (how, state, search) => {
+    how(state, "", location.pathname + search);
     shown = here();
+    rest(false);
+  };
+
+  // Controls of a page that is being left take no input: Streamlit drops it, or ends in an error.
+  const rest = (on) => {
+    clearTimeout(leaving);
+    const main = document.querySelector('[data-testid="stMain"]');
+    if (main) main.inert = on;
+    if (on) leaving = setTimeout(() => rest(false), 2 * PATIENCE);
   };
 
   const write = (asAsked) => (state, unused, to) => {
     const url = new URL(to ?? location.href, document.baseURI);
-    const [how, heard] = (url.searchParams.get(ENTRY) ?? "").split("-");
+    const [how, heard, ...path] = (url.searchParams.get(ENTRY) ?? "").split("-");
     url.searchParams.delete(ENTRY);
     url.searchParams.delete(MOVED);
-    const elsewhere = url.pathname !== location.pathname;
-    if (!how || elsewhere) written(asAsked, state, url); // another page is one entry, whatever stood in the address
-    else if (Number(heard) < moves) return; // written before the server heard of the last move: it belongs to the entry that was left
-    else if (how === "new" && url.href !== location.href) written(push, state, url);
-    else written(replace, state, url);
+    if (!how || url.pathname !== location.pathname) {
+      asAsked(state, "", url.href); // another page is one entry, whatever stood in the address
+      shown = here();
+      rest(false);
+      // Streamlit writes what the new page shows before it goes there.
+      if (held?.page === page()) written(replace, state, held.search);
+      held = null;
+    } else if (Number(heard) < moves) {
+      // Written before the server heard of the last move: it belongs to the entry that was left.
+    } else if (path.join("-") !== page()) {
+      held = { page: path.join("-"), search: url.search };
+    } else if (how === "new" && url.search !== location.search) {
+      written(push, state, url.search);
+    } else {
+      written(replace, state, url.search);
+    }
   };
   history.pushState = write(push);
   history.replaceState = write(replace);
+
+  // Streamlit loses a move that comes before it is connected, and a request that another follows at once. A click is newer than the move.
+  const waitForAnswer = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      if (!new URLSearchParams(location.search).has(MOVED)) return;
+      again = true;
+      dispatchEvent(new PopStateEvent("popstate", { state: history.state }));
+      again = false;
+      waitForAnswer();
+    }, PATIENCE);
+  };
+  addEventListener(
+    "click",
+    (event) => {
+      clearTimeout(timer);
+      const link = event.target.closest?.('a[data-testid="stSidebarNavLink"], a[data-testid="stPageLink-NavLink"]');
+      const stays = event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey;
+      if (link && stays && new URL(link.href).pathname !== location.pathname) rest(true);
+    },
+    { capture: true },
+  );
 
   // Before Streamlit, which reports the address as it stands.
   addEventListener(
     "popstate",
     () => {
-      if (here() === shown) return; // to another place on the page that is shown
+      if (again || here() === shown) return; // to another place on the page that is shown
       moves += 1;
+      held = null;
       shown = here();
       const url = new URL(location.href);
       url.searchParams.set(MOVED, String(moves));
       replace(history.state, "", url.href);
+      waitForAnswer();
+      rest(true);
     },
     { capture: true },
   );
 
   // A link that was copied with its marks, or opened in a new tab.
-  history.replaceState(history.state, "", location.href);
+  const opened = new URL(location.href);
+  opened.searchParams.delete(ENTRY);
+  opened.searchParams.delete(MOVED);
+  if (opened.href !== location.href) replace(history.state, "", opened.href);
   shown = here();
 })();

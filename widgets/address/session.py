@@ -91,6 +91,13 @@ def _heard() -> Address:
 
 def _write(address: Address) -> None:
     # Streamlit may end the run here, because another request came in. The next run then writes what this one could not.
-    if (values := address.to_write()) is not None:
+    if (values := address.to_write(_path())) is not None:
         st.query_params.from_dict(values)
         address.written()
+
+
+def _path() -> str:
+    """The page's own part of the address; empty for the first page."""
+    context = get_script_run_ctx()
+    page = context.pages_manager.get_pages().get(context.page_script_hash) if context else None
+    return page.get("url_pathname", "") if page else ""

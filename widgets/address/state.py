@@ -8,8 +8,9 @@ Every request of the browser reports an address, which is one of:
 
 Values cannot tell the second from the first: a move back reports what was written before, and so does a slow browser. Two marks in the
 address tell them apart, which `history.js` keeps out of sight. `moved=3` is the browser's: the third move since the document was loaded.
-`entry=new-3` is the session's: to be a new entry of the history (`same`: in place of the present one), written after the third move was
-heard, so that the browser leaves out what was written before a move. `entry=link-2` marks links inside pages.
+`entry=new-3-fairness` is the session's: for the page Fairness, to be a new entry of the history (`same`: in place of the present one),
+written after the third move was heard, so that the browser leaves out what belongs to an entry that was left. `entry=link-2` marks links
+inside pages.
 """
 
 from collections.abc import Mapping
@@ -64,7 +65,7 @@ class Address:
             self.n_links = number + 1
             self._say(values, exact=False, write=SAME if arrived else NEW)
         elif values and ENTRY not in report and MOVED not in report and frozenset(values.items()) not in self._known:
-            self._say(values, exact=False, write=None)
+            self._say(values, exact=False, write=SAME)
         elif arrived:
             self.current, self.exact = {}, False
 
@@ -101,9 +102,9 @@ class Address:
         if self.current.pop(name, None) is not None:
             self.unwritten = self.unwritten or SAME
 
-    def to_write(self) -> dict[str, str] | None:
-        """The address with its mark, where it has to be written."""
-        return None if self.unwritten is None else {**self.current, ENTRY: f"{self.unwritten}-{self.n_moves}"}
+    def to_write(self, path: str) -> dict[str, str] | None:
+        """The address with its mark, where it has to be written; `path` is the page's, as the browser knows it."""
+        return None if self.unwritten is None else {**self.current, ENTRY: f"{self.unwritten}-{self.n_moves}-{path}"}
 
     def written(self) -> None:
         """The browser is told what `to_write` gave."""
@@ -126,10 +127,14 @@ class Address:
 
 
 def _mark(text: str) -> tuple[str, int]:
-    how, _, number = text.partition("-")
-    return (how, _number(number)) if how in (SAME, NEW, LINK) else ("", 0)
+    how, number, *_ = [*text.split("-", 2), ""]
+    return (how, _number(number)) if how in (SAME, NEW, LINK) and _is_count(number) else ("", 0)
 
 
 def _number(text: str) -> int:
-    """A count in an address, which anybody can write; 0 for anything else."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    return int(text) if _is_count(text) else 0
+
+
+def _is_count(text: str) -> bool:
+    """Whether it is a count: anybody can write an address."""
+    return text.isascii() and text.isdigit() and len(text) < 10
