@@ -72,6 +72,7 @@ class Browser:
     requests: "deque[Request]" = field(default_factory=deque)
     answers: "deque[tuple[str, str, Values]]" = field(default_factory=deque)
     held: tuple[str, Values] | None = None
+    unheard: bool = False
 
     @property
     def entry(self) -> Entry:
@@ -93,7 +94,7 @@ class Browser:
         self.requests.append(Request(self.page, self._report()))
 
     def click(self, page: str) -> None:
-        self.known = {}
+        self.known, self.unheard = {}, False
         self.requests.append(Request(page, {}))
 
     def move(self, by: int) -> bool:
@@ -101,7 +102,7 @@ class Browser:
             return False
         self.at += by
         self.moves += 1
-        self.held = None
+        self.held, self.unheard = None, True
         self.known = {**self.entry.values, MOVED: str(self.moves)}
         self.requests.append(Request(self.entry.page, dict(self.known)))
         return True
@@ -126,7 +127,7 @@ class Browser:
 
     def _load(self) -> None:
         self.server.address, self.server.shown = Address(), {}
-        self.known, self.moves, self.page, self.held = {}, 0, self.entry.page, None
+        self.known, self.moves, self.page, self.held, self.unheard = {}, 0, self.entry.page, None, False
         self.requests.clear()
         self.answers.clear()
         self.requests.append(Request(self.page, self._report()))
@@ -137,7 +138,7 @@ class Browser:
     def _receive(self, kind: str, page: str, values: Values) -> None:
         if kind == "page":
             self.page = page
-            if page != self.entry.page:
+            if page != self.entry.page and not self.unheard:
                 self._push(page, {name: value for name, value in self.known.items() if name not in (ENTRY, MOVED)})
                 if self.held and self.held[0] == page:
                     self.entry.values = self.held[1]
@@ -148,6 +149,7 @@ class Browser:
         bare = {name: value for name, value in values.items() if name != ENTRY}
         if int(heard) < self.moves:
             return
+        self.unheard = False
         if of_page != self.entry.page:
             self.held = (of_page, bare)
         elif how == "new" and bare != self.entry.values:

@@ -9,6 +9,7 @@
   let moves = 0; // back and forward, since this document was loaded
   let shown = ""; // the address, without marks
   let held = null; // what is written for a page that is not open yet
+  let unheard = false; // the last move, by the server
   let again = false;
   let timer = null;
   let leaving = null;
@@ -34,7 +35,9 @@
     const [how, heard, ...path] = (url.searchParams.get(ENTRY) ?? "").split("-");
     url.searchParams.delete(ENTRY);
     url.searchParams.delete(MOVED);
+    if (how && Number(heard) >= moves) unheard = false;
     if (!how || url.pathname !== location.pathname) {
+      if (unheard) return; // Streamlit goes to a page that was clicked on before the move
       asAsked(state, "", url.href); // another page is one entry, whatever stood in the address
       shown = here();
       rest(false);
@@ -71,7 +74,9 @@
       clearTimeout(timer);
       const link = event.target.closest?.('a[data-testid="stSidebarNavLink"], a[data-testid="stPageLink-NavLink"]');
       const stays = event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey;
-      if (link && stays && new URL(link.href).pathname !== location.pathname) rest(true);
+      if (!link || !stays || new URL(link.href).pathname === location.pathname) return;
+      unheard = false;
+      rest(true);
     },
     { capture: true },
   );
@@ -82,6 +87,7 @@
     () => {
       if (again || here() === shown) return; // to another place on the page that is shown
       moves += 1;
+      unheard = true;
       held = null;
       shown = here();
       const url = new URL(location.href);
