@@ -7,6 +7,7 @@
   const replace = history.replaceState.bind(history);
   const PATIENCE = 2000; // milliseconds
   let moves = 0; // back and forward, since this document was loaded
+  let needed = 0; // the move that the server must have heard of before it writes here; a click on a page is newer than any move
   let shown = ""; // the address, without marks
   let held = null; // what is written for a page that is not open yet
   let unheard = false; // the last move, by the server
@@ -35,7 +36,7 @@
     const [how, heard, ...path] = (url.searchParams.get(ENTRY) ?? "").split("-");
     url.searchParams.delete(ENTRY);
     url.searchParams.delete(MOVED);
-    if (how && Number(heard) >= moves) unheard = false;
+    if (how && Number(heard) >= needed) unheard = false;
     if (!how || url.pathname !== location.pathname) {
       if (unheard) return; // Streamlit goes to a page that was clicked on before the move
       asAsked(state, "", url.href); // another page is one entry, whatever stood in the address
@@ -44,7 +45,7 @@
       // Streamlit writes what the new page shows before it goes there.
       if (held?.page === page()) written(replace, state, held.search);
       held = null;
-    } else if (Number(heard) < moves) {
+    } else if (Number(heard) < needed) {
       // Written before the server heard of the last move: it belongs to the entry that was left.
     } else if (path.join("-") !== page()) {
       held = { page: path.join("-"), search: url.search };
@@ -76,6 +77,7 @@
       const stays = event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey;
       if (!link || !stays || new URL(link.href).pathname === location.pathname) return;
       unheard = false;
+      needed = 0;
       rest(true);
     },
     { capture: true },
@@ -87,6 +89,7 @@
     () => {
       if (again || here() === shown) return; // to another place on the page that is shown
       moves += 1;
+      needed = moves;
       unheard = true;
       held = null;
       shown = here();
