@@ -21,6 +21,7 @@ from dpmed_core.uploads.jobs import UNDER_WAY, Job, Jobs, Stage
 from dpmed_core.uploads.limits import DEFAULT_LIMITS, GIB
 from dpmed_core.uploads.preview import ImportPreview
 from dpmed_core.uploads.steps import root_of
+from widgets.address.session import go, in_address, of_link
 from widgets.choices import follow_cohort
 from widgets.importing import choose_folder, show_what_is_read
 from widgets.lookup import guarded, installation
@@ -48,10 +49,7 @@ def jobs() -> Jobs:
 
 def go_to(job: Job | None) -> None:
     """Show `job`, or the first step; the job's name is in the address, so a colleague or a later visit finds it."""
-    if job is None:
-        st.query_params.pop("job", None)
-    else:
-        st.query_params["job"] = job.job_id
+    go("job", job.job_id if job else None)
     st.rerun()
 
 
@@ -302,7 +300,8 @@ def show_finished(job: Job) -> None:
             icon=":material/check_circle:",
         )
         show_report(report, name=str(name))
-        st.page_link("train.py", label="Train models on this cohort", icon=":material/model_training:", query_params={"cohort": str(name)})
+        of_cohort = of_link({"cohort": str(name)})
+        st.page_link("train.py", label="Train models on this cohort", icon=":material/model_training:", query_params=of_cohort)
     if st.button("Import another", icon=":material/add:"):
         jobs().remove(job)
         go_to(None)
@@ -339,7 +338,7 @@ def show(job: Job) -> None:
 
 
 st.title("Import radiographs or CT")
-if (asked := st.query_params.get("job")) is None:
+if (asked := in_address("job")) is None:
     choose_source()
 else:
     if jobs().exists(asked):

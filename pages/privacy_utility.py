@@ -24,6 +24,7 @@ from dpmed_core.reporting.wording.utility import REFERENCE, added_sentence, util
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.runs.status import RunState
 from dpmed_core.training.spec import RunSpec, base_recipe
+from widgets.address.session import gesture
 from widgets.analysis_plan import plans_of
 from widgets.budget import DEFAULT_EPSILON, choose_epsilon, show_guarantee, show_left_out
 from widgets.choices import Choices, choice, current_choices
@@ -177,7 +178,7 @@ def drag(cohort: Cohort, choices: Choices) -> None:
 
     def train_here() -> None:
         train_inline(installation(), cohort, planned_at(cohort, choices, float(st.session_state["drag"]), DRAG_RUNS))
-        st.query_params["epsilon"] = st.session_state["drag"]
+        gesture("epsilon", st.session_state["drag"])
 
     st.select_slider(
         "Drag to any ε: models are trained where you stop",

@@ -10,6 +10,7 @@ from dpmed_core.phrases import counted
 from dpmed_core.privacy.meaning.most_images import most_images, own_epsilon_sentence
 from dpmed_core.privacy.provenance import encoder_sentences
 from dpmed_core.training.accounting.together import together_sentence
+from widgets.address.session import gesture
 from widgets.cached import MOST_KEPT
 from widgets.choices import choice, choose_delta
 from widgets.lookup import installation
@@ -28,7 +29,7 @@ def choose_epsilon(trained: Sequence[float]) -> float | None:
     if picked is None:
         st.caption(f"Trained budgets: {', '.join(options)}. You can train others on the page *Privacy and utility*.")
         if st.button("Show a trained budget"):
-            st.query_params["epsilon"] = default
+            gesture("epsilon", default)
             st.rerun()
     return float(picked) if picked else None
 

@@ -18,6 +18,7 @@ from dpmed_core.reporting.wording.first_glance import Tile, cost_tile, finding_t
 from dpmed_core.reporting.wording.next_step import TRAIN, next_step
 from dpmed_core.reporting.wording.training_state import training_sentence
 from dpmed_core.reporting.wording.utility import REFERENCE, utility_sentence
+from widgets.address.session import of_link
 from widgets.analysis_plan import plans_of
 from widgets.budget import choose_epsilon, show_guarantee, show_left_out
 from widgets.choices import DELTA, START, Choices, chosen_delta
@@ -83,7 +84,7 @@ def show_next_step(cohort: Cohort, choices: Choices) -> None:
         page, label = NEXT_PAGES[step.page]
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**Next:** {plain(step.sentence)}", width="content")
-            st.page_link(page, label=f"{plain(label)}", icon=":material/arrow_forward:", query_params={"cohort": cohort.name})
+            st.page_link(page, label=f"{plain(label)}", icon=":material/arrow_forward:", query_params=of_link({"cohort": cohort.name}))
 
     live(cohort, part)
 
@@ -117,15 +118,17 @@ def _address(cohort: Cohort, shown: Shown, choices: Choices, tile: Tile | None =
     """The choices of this page, and what a tile picked, as another page takes them from its address."""
     delta = chosen_delta()
     further = {START: choices.start, DELTA: None if delta is None else f"{delta:g}"}
-    return {
-        "cohort": cohort.name,
-        "finding": shown.finding,
-        "recipe": shown.recipe,
-        "unit": shown.unit,
-        "epsilon": f"{shown.epsilon:g}",
-        **{name: value for name, value in further.items() if value is not None},
-        **(tile.chosen if tile else {}),
-    }
+    return of_link(
+        {
+            "cohort": cohort.name,
+            "finding": shown.finding,
+            "recipe": shown.recipe,
+            "unit": shown.unit,
+            "epsilon": f"{shown.epsilon:g}",
+            **{name: value for name, value in further.items() if value is not None},
+            **(tile.chosen if tile else {}),
+        }
+    )
 
 
 def _show_protected(cohort: Cohort, tables: EvaluationTables, shown: Shown, choices: Choices) -> None:
