@@ -82,7 +82,8 @@ def tiles(app) -> list[dict[str, str]]:
 
 
 def links(app) -> dict[str, str]:
-    return {link.proto.label: f"{link.proto.page}?{link.proto.query_string}" for link in app.get("page_link")}
+    """Label and address of each link, without the mark that tells links from moves."""
+    return {link.proto.label: f"{link.proto.page}?{link.proto.query_string.partition('&entry=')[0]}" for link in app.get("page_link")}
 
 
 def charts(app) -> list:
