@@ -217,3 +217,11 @@ def test_no_value_is_shown_that_no_call_shows(cohort, open_page):
     shown = open_page("train").markdown
     assert not any("newest finished runs" in text.value for text in shown)
     assert get_option("runner.magicEnabled") is False
+
+
+def test_every_page_explains_its_terms_a_click_away(empty, open_page):
+    app = open_page("status")
+    assert "Privacy budget ε" not in texts(app)
+    app.session_state["terms-open"] = True
+    app.run()
+    assert not app.exception and "**Privacy budget ε**: How much a model may reveal" in texts(app)
