@@ -16,6 +16,7 @@ MODULES = {
     "audit": "audit",
     "auroc": "auroc",
     "cases": "cases",
+    "cold-pages": "cold_pages",
     "contributions": "contributions",
     "device": "device",
     "encoders": "encoders",
