@@ -1,25 +1,27 @@
 """First views of every page after a restart, with a cohort of the paper's size: `python -m benchmarks cold-pages`.
 
-The engine has computed what pages show, as it does when it has nothing to train. Each server is new; the first view is a page's, the second
-the same page's in another browser window. `page_s` ends when nothing on the page changes any more; processor seconds are the server's.
+The engine has computed what pages show, as it does when it has nothing to train. The browser knows the dashboard's scripts from before the
+restart. The first view is that of a new server, the second the same page's in another session. `page_s` ends when nothing on the page
+changes any more; processor seconds are the server's. Page `peer` is Streamlit with one slider and one figure: its own share.
 """
 
 import statistics
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
 import psutil
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
-from benchmarks.page import VIEWPORT, served
+from benchmarks.page import PEER, VIEWPORT, free_port, served
 from benchmarks.page_cohort import FINDINGS, NAME, make
 from dpmed_core.engine.keeping import keep_missing
 from dpmed_core.installation import Installation
 from dpmed_core.reporting.static_images import browser
 from dpmed_core.settings import Settings
 
-PAGES = ("", "privacy_utility", "fairness", "cases", "privacy", "train", "status")
+PAGES = ("peer", "", "privacy_utility", "fairness", "cases", "privacy", "train", "status")
 N_STARTS = 5
 """Servers for each page."""
 STILL_SECONDS, LONGEST_SECONDS = 1.0, 120.0
@@ -51,11 +53,16 @@ def rows() -> list[dict[str, object]]:
 def measured(launched: Browser, settings: Settings, page: str, *, n_starts: int = N_STARTS) -> list[dict[str, object]]:
     """Both views of one page."""
     views: dict[str, list[dict[str, float]]] = {"first": [], "second": []}
-    for _ in range(n_starts):
-        with served(settings, "app.py") as url:
-            (server,) = (one for one in psutil.Process().children() if "streamlit" in " ".join(one.cmdline()))
-            for view in views.values():
-                view.append(_viewed(launched, server, f"{url}/{page}?cohort={NAME}&finding={FINDINGS[0]}"))
+    script, path = (PEER, "") if page == "peer" else ("app.py", f"{page}?cohort={NAME}&finding={FINDINGS[0]}")
+    port = free_port()
+    with launched.new_context(viewport=VIEWPORT) as context:
+        for start in range(n_starts + 1):
+            with served(settings, script, port=port) as url:
+                (server,) = (one for one in psutil.Process().children() if "streamlit" in " ".join(one.cmdline()))
+                seen = [_viewed(context, server, f"{url}/{path}") for _ in views]
+            if start:  # before the first restart the browser gets to know the scripts
+                for view, one in zip(views.values(), seen, strict=True):
+                    view.append(one)
     return [
         {
             "page": page or "overview",
@@ -67,9 +74,9 @@ def measured(launched: Browser, settings: Settings, page: str, *, n_starts: int 
     ]
 
 
-def _viewed(launched: Browser, server: psutil.Process, url: str) -> dict[str, float]:
-    with launched.new_context(viewport=VIEWPORT) as context:
-        tab, used, began = context.new_page(), _processor_seconds(server), time.perf_counter()
+def _viewed(context: BrowserContext, server: psutil.Process, url: str) -> dict[str, float]:
+    with closing(context.new_page()) as tab:
+        used, began = _processor_seconds(server), time.perf_counter()
         tab.goto(url, wait_until="commit")
         seen, last, changed = dict[str, float](), None, began
         while (now := time.perf_counter()) - changed < STILL_SECONDS or (last or [0, 0, True])[2]:
@@ -83,8 +90,7 @@ def _viewed(launched: Browser, server: psutil.Process, url: str) -> dict[str, fl
                 last, changed = state, now
             tab.wait_for_timeout(20)
         return {
-            "title_s": seen["title_s"],
-            "headline_s": seen.get("headline_s", changed - began),
+            **{name: seen.get(name, changed - began) for name in ("title_s", "headline_s")},
             "page_s": changed - began,
             "server_cpu_s": _processor_seconds(server) - used,
         }

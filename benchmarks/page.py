@@ -130,12 +130,17 @@ def _moves(page: Page, n_figures: int) -> Iterator[float]:
         page.wait_for_timeout(150)
 
 
-@contextmanager
-def served(settings: Settings, script: str) -> Iterator[str]:
-    """The address of a server that runs `script` on the data folder of `settings`."""
+def free_port() -> int:
+    """A port that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
-        port = probe.getsockname()[1]
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def served(settings: Settings, script: str, *, port: int | None = None) -> Iterator[str]:
+    """The address of a server that runs `script` on the data folder of `settings`; on a free port where none is given."""
+    port = port or free_port()
     environment = {**os.environ, "DPMED_DATA_DIR": str(settings.data_dir), "DPMED_DEMO": "0"}
     command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)]
     with (settings.data_dir / "server.log").open("ab") as log:

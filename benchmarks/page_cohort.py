@@ -75,6 +75,7 @@ def _cohort(installation: Installation, rng: np.random.Generator) -> Cohort:
         cases=cases,
         images=rng.integers(0, 256, (n_cases, 4, 4), dtype=np.uint8),
         report=ImportReport(n_cases, n_cases, int(patient.max()) + 1, 0, 0),
+        persons={name: name for name in cases["patient_id"].unique()},
     )
 
 

@@ -251,7 +251,9 @@ class EvaluationTables:
             SpecError: the prevalence is not between 0 and 1.
         """
         if prevalence not in self._predictive:
-            self._predictive[prevalence] = predictive_rows(self._designs, prevalence)
+            self._predictive[prevalence] = table_once(
+                self._designs, f"predictive values {prevalence!r}", lambda: predictive_rows(self._designs, prevalence), with_threshold=True
+            )
         return self._predictive[prevalence]
 
     @cached_property
