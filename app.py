@@ -20,6 +20,7 @@ from dpmed_core.foreign_text import keep_logs_plain
 from dpmed_core.logs import log_to_file
 from dpmed_core.settings import Settings, load_settings
 from dpmed_core.uploads.single_case import remove_left_behind
+from widgets.budget_control.routes import ROUTES as BUDGET_ROUTES
 from widgets.health import health_routes
 from widgets.viewer.routes import ROUTES
 from widgets.viewer.sessions import pixel_tokens
@@ -87,6 +88,6 @@ def _settings() -> Settings:
 app = st.App(
     Path(__file__).parent / "pages" / "frame.py",
     lifespan=lifespan,
-    routes=[*ROUTES, *health_routes(duties)],
+    routes=[*ROUTES, *BUDGET_ROUTES, *health_routes(duties)],
     middleware=[Middleware(GuardedServer, settings=_settings())],
 )

@@ -1,6 +1,7 @@
 """Cases: one held-out patient at a time, the scores of the models with and without privacy, and where they differ."""
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -33,16 +34,19 @@ from widgets.cohort import chosen_cohort
 from widgets.lookup import guarded
 from widgets.viewer.component import show_case_image
 
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
 MODES = {"worklist": "Worklist", "reader-study": "Reader study", "upload": "Upload a case"}
 
 
-def show_worklist(cohort: Cohort, choices: Choices) -> None:
-    """Filters with their counts, the list, and the selected case."""
+def show_worklist(cohort: Cohort, choices: Choices, budget: "DeltaGenerator") -> None:
+    """Filters with their counts, the list, and the selected case; the axis of budgets stands in `budget`."""
     part = choose_part()
     if part is None:
         return
     notes = st.container()
-    budget, order, group = st.columns([2, 2, 1.4], vertical_alignment="bottom")
+    order, group = st.columns([2, 1.4], vertical_alignment="bottom")
     with order:
         sorting = choose_order()
     with group:
@@ -83,6 +87,7 @@ def show_selected_case(case_list: CaseList, context: ModelContext) -> None:
 
 
 st.title("Cases")
+top = st.container()
 st.markdown("Would privacy have changed the result for this patient?")
 selected = current_choices()
 if (chosen := chosen_cohort()) is not None and selected.finding and selected.recipe and selected.unit:
@@ -91,7 +96,7 @@ if (chosen := chosen_cohort()) is not None and selected.finding and selected.rec
     reads = has_open_reading(chosen)
     mode = "reader-study" if reads else choice("mode", "View", list(MODES), title=MODES.__getitem__, widget=buttons)
     if mode == "worklist":
-        show_worklist(chosen, selected)
+        show_worklist(chosen, selected, top)
     elif mode == "reader-study":
         show_reader_study(chosen, str(selected.finding), partial(choose_test_context, chosen, selected))
     elif mode == "upload" and (context := choose_test_context(chosen, selected)) is not None:
