@@ -125,7 +125,8 @@ def test_the_fairness_page_moves_all_groups_and_keeps_its_charts(served, page, g
     assert len(set(values)) == 3 and len(gestures) == before
     page.mouse.up()
     # The chart that does not follow the axis shows the new budget in the same place.
-    page.wait_for_function("[...document.querySelectorAll('.js-plotly-plot')].at(-1).layout.title.subtitle.text.includes('ε = 8 at')")
+    still = page.locator(".dpmed-still .js-plotly-plot")
+    expect(still.locator(".gtitle-subtitle")).to_contain_text("ε = 8 at")
     settle(page)
     assert page.evaluate("window.others.every((other) => other.isConnected)") and page.evaluate("window.fewest") == 2
 

@@ -1,7 +1,7 @@
 """The axis of privacy budgets, a widget that reports a gesture when it is over."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from math import log
 from pathlib import Path
 from typing import Any
@@ -54,33 +54,36 @@ def budget_axis(
     # Set here, and no widget's: the browser is told of the chosen budget with the data, and never sets it but by a gesture.
     chosen = st.session_state.setdefault(key, value)
 
-    def made() -> None:
-        """Take over a gesture: it comes from the browser, so that only budgets that were offered to it are accepted."""
-        gesture = st.session_state[MOUNTED]["gesture"]
-        if not isinstance(gesture, dict):
-            return
-        budget, number = gesture.get("budget"), gesture.get("number")
-        if isinstance(number, int | float):
-            st.session_state[SEEN] = number
-        if budget in options:
-            st.session_state[key] = budget
-            on_change(*args)
-        elif budget in offered and on_ask is not None:
-            on_ask(budget)
+    def choose(budget: str) -> None:
+        st.session_state[key] = budget
+        on_change(*args)
 
-    known = guarantees or {}
+    offers = offered if on_ask else ()
     data = {
         **addresses(),
         "kind": "axis",
         "scope": SCOPE,
         "label": label,
-        "stops": stops_on_axis(options, offered if on_ask else (), known),
+        "stops": stops_on_axis(options, offers, guarantees or {}),
         "chosen": chosen,
         # The browser keeps its own budget until the page has taken its last gesture over.
         "seen": st.session_state.get(SEEN, 0),
     }
-    component()(key=MOUNTED, data=data, on_gesture_change=made)
+    does = {**dict.fromkeys(offers, on_ask), **dict.fromkeys(options, choose)}
+    component()(key=MOUNTED, data=data, on_gesture_change=partial(_take_over, does))
     return chosen if chosen in options else None
+
+
+def _take_over(does: Mapping[str, Callable[[str], None]]) -> None:
+    """Do what a gesture on a budget does: it comes from the browser, so that only budgets that were offered to it are accepted."""
+    gesture = st.session_state[MOUNTED]["gesture"]
+    if not isinstance(gesture, dict):
+        return
+    budget, number = gesture.get("budget"), gesture.get("number")
+    if isinstance(number, int | float):
+        st.session_state[SEEN] = number
+    if isinstance(budget, str) and budget in does:
+        does[budget](budget)
 
 
 def stops_on_axis(trained: Sequence[str], offered: Sequence[str], guarantees: Mapping[str, str]) -> list[dict[str, Any]]:
