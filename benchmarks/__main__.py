@@ -17,6 +17,7 @@ MODULES = {
     "cases": "cases",
     "contributions": "contributions",
     "device": "device",
+    "drag": "drag",
     "encoders": "encoders",
     "exposure": "exposure",
     "faults": "faults",

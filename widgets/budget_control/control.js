@@ -5,6 +5,8 @@ const TOLERANCE = 5; // pixels that a press may move and still be a click
 const PAUSE = 300; // milliseconds without a key after which a choice by keyboard is over
 const PATIENCE = 30000; // milliseconds after which the page's budget counts again, where the server never took a gesture over
 const LETTER = 7.5; // pixels of a digit under the axis
+const APART = 11; // pixels between a mark of a budget without a model and its neighbours, or it is not there
+const NARROW = 600; // pixels of a figure whose title has no room beside Plotly's buttons
 
 const parts = new WeakMap(); // what stands in an element: Streamlit calls `show` again whenever its data change
 const scopes = new Map(); // a budget that axis and followers share, by name
@@ -76,6 +78,7 @@ class Axis {
     for (const stop of stops) {
       const mark = element("span", `dpmed-axis-mark ${stop.trained ? "dpmed-trained" : "dpmed-offered"}`, this.rail);
       const label = stop.trained ? element("span", "dpmed-axis-label", this.rail, stop.budget) : null;
+      mark.title = `ε = ${stop.budget}${stop.trained ? "" : ", not trained"}`;
       for (const placed of [mark, label]) if (placed) placed.style.left = `${100 * stop.at}%`;
       this.marks.set(stop.budget, { mark, label });
     }
@@ -109,7 +112,7 @@ class Axis {
     this.start = event.clientX;
     this.dragged = false;
     this.rail.setPointerCapture(event.pointerId);
-    const stop = this.nearest(event, this.stops);
+    const stop = this.nearest(event, this.stops.filter((one) => !this.marks.get(one.budget).mark.hidden));
     if (stop.trained) this.go(stop);
     else this.point(stop);
   }
@@ -144,7 +147,7 @@ class Axis {
   // The stop of `stops` that is next to where the axis stands, in one direction; the last one stays.
   beside(stops, step) {
     const from = (this.pointed ?? this.standing() ?? { at: step > 0 ? -1 : 2 }).at;
-    const further = stops.filter((stop) => (stop.at - from) * step > 0);
+    const further = stops.filter((stop) => !this.marks.get(stop.budget).mark.hidden && (stop.at - from) * step > 0);
     return further.at(step > 0 ? 0 : -1) ?? stops.at(step > 0 ? -1 : 0);
   }
 
@@ -214,10 +217,16 @@ class Axis {
     this.label();
   }
 
-  // Labels that have room; that of the shown budget first.
+  // Marks and labels that have room; the label of the shown budget first.
   label() {
     const width = this.rail.clientWidth;
     if (!width || !this.trained) return;
+    const marked = [...this.trained];
+    for (const stop of this.stops.filter((one) => !one.trained)) {
+      const hidden = marked.some((other) => Math.abs(other.at - stop.at) * width < APART);
+      this.marks.get(stop.budget).mark.hidden = hidden;
+      if (!hidden) marked.push(stop);
+    }
     const first = this.standing();
     const taken = [];
     for (const stop of [...(first?.trained ? [first] : []), ...this.trained]) {
@@ -306,7 +315,7 @@ class Follower {
     const data = this.figure.data.map((trace, i) => frame.data[i] ?? trace);
     const layout = { ...this.figure.layout, ...frame.layout, autosize: true, uirevision: "kept" };
     // Copies: Plotly writes into what it is given.
-    this.Plotly.react(this.plot, structuredClone(data), structuredClone(layout), this.settings);
+    this.Plotly.react(this.plot, structuredClone(data), structuredClone(layout), this.narrowed());
     this.width = this.plot.clientWidth;
   }
 
@@ -314,6 +323,11 @@ class Follower {
     if (!this.plot.clientWidth || this.plot.clientWidth === this.width || !this.drawn) return;
     this.width = this.plot.clientWidth;
     this.Plotly.Plots.resize(this.plot);
+  }
+
+  // The settings, without buttons where they would lie on the title: a device without a mouse shows them all the time.
+  narrowed() {
+    return this.plot.clientWidth < NARROW ? { ...this.settings, displayModeBar: false } : this.settings;
   }
 
   close() {
