@@ -124,7 +124,7 @@ def _show_form(cohort: Cohort, finding: str) -> None:
         )
         begun = st.form_submit_button("Start or continue", type="primary", icon=":material/visibility_off:")
     if so_far := readings_so_far(*_ends(cohort)):
-        st.caption(so_far)
+        st.caption(plain(so_far))
     if begun:
         asked = {"finding": chosen, "n_cases": n_cases, "balanced": balanced}
         # There may be fewer cases; how many does not depend on the reading's name, which is not known yet.
