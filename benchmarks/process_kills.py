@@ -108,6 +108,7 @@ def _of_installation(kill: Callable[[Running, random.Random], float]) -> Callabl
                 asked += _keep_busy(one, asked)
                 _wait_for_checkpoint(one, asked[-1])
                 time.sleep(moments.uniform(0, AT_MOST_SECONDS))
+                asked += _keep_busy(one, asked)  # the run may have ended meanwhile
                 try:
                     seconds.append(kill(one, moments))
                 except TimeoutError:
@@ -150,9 +151,15 @@ def _server(one: Running, _: random.Random) -> float:
 
 def _engine(one: Running, _: random.Random) -> float:
     """Until another takes work, which the server's keeper starts."""
-    pid, began = one.engine_pid(), time.monotonic()
-    os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: engine_accepts(one.settings) and one.engine_pid() != pid, "another engine", LONGEST_SECONDS)
+    killed_pid = None
+    while killed_pid is None:
+        wait_until(lambda: engine_accepts(one.settings), "an engine", LONGEST_SECONDS)
+        pid = one.engine_pid()
+        with suppress(ProcessLookupError):  # it may just have ended, with nothing left to do
+            os.kill(pid, signal.SIGKILL)
+            killed_pid = pid
+    began = time.monotonic()
+    wait_until(lambda: engine_accepts(one.settings) and one.engine_pid() != killed_pid, "another engine", LONGEST_SECONDS)
     return time.monotonic() - began
 
 

@@ -1,6 +1,5 @@
 """A figure on a page, with a menu that downloads it and its table."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -23,10 +22,11 @@ from dpmed_core.reporting.catalogue import CATALOGUE, draw, why_exploratory
 from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.export import SUFFIXES, exported
 from dpmed_core.reporting.figures.style import Canvas
+from dpmed_core.reporting.file_names import file_name
 from dpmed_core.reporting.static_images import NO_BROWSER, PICTURE_FORMATS, browser
 from widgets.analysis_plan import plans_of
 from widgets.budget_control.following import figure_data, show_following_figure, show_plot
-from widgets.choices import choice
+from widgets.choices import choice, chosen_delta
 from widgets.lookup import canvas, installation
 
 MIME = {".html": "text/html", ".png": "image/png", ".svg": "image/svg+xml", ".pdf": "application/pdf", ".csv": "text/csv"}
@@ -104,26 +104,13 @@ def _exported(name: str, tables: EvaluationTables, cohort: Cohort, shown: Choice
     return exported(name, tables, cohort, shown, suffix, provenance=provenance_of(installation().ledger, cohort, installation().encoders))
 
 
-def file_name(name: str, cohort: Cohort, shown: Choice, suffix: str, *, start: str | None = None) -> str:
-    """The name of a file that says what is in it: figure, cohort, finding, budget and groups, as far as the figure has them."""
-    entry = CATALOGUE[name]
-    parts = [
-        name,
-        cohort.name,
-        f"from-{start}" if start else None,
-        shown.finding,
-        f"epsilon-{shown.epsilon:g}" if entry.at_one_budget and shown.epsilon is not None else None,
-    ]
-    parts += [shown.attribute if entry.by_subgroup else None, shown.metric if entry.of_metric and shown.metric != AUROC.name else None]
-    return re.sub(r"[^\w.-]+", "-", "-".join(part for part in parts if part)) + suffix
-
-
 def downloads(names: list[str], tables: EvaluationTables, shown: Choice, cohort: Cohort) -> None:
     """Show a menu with the figures `names` of `shown` in every format, and their tables; where no picture can be drawn, the reason."""
     menu = st.popover("Download", icon=":material/download:", key=f"download-{names[0]}", on_change="rerun")
     if not menu.open:
         return  # a closed menu's buttons are not sent with every move of the slider
     no_pictures = browser() is None
+    about = {"start": tables.start, "margin": tables.margin, "delta": chosen_delta() if tables.deltas else None}
     with menu:
         for name in names:
             st.markdown(f"**{plain(CATALOGUE[name].titled(shown))}**")
@@ -132,7 +119,7 @@ def downloads(names: list[str], tables: EvaluationTables, shown: Choice, cohort:
                     LABELS[suffix],
                     # Called when the button is clicked: nothing is drawn before.
                     partial(_exported, name, tables, cohort, shown, suffix),
-                    file_name(name, cohort, shown, suffix, start=tables.start),
+                    file_name(name, cohort, shown, suffix, **about),
                     MIME[suffix],
                     key=f"download-{name}{suffix}",
                     on_click="ignore",

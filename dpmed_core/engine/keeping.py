@@ -52,13 +52,19 @@ def keep_missing(settings: Settings) -> bool:
 
 def _keep_of_cohort(installation: Installation, fingerprint: str, *, only: str | None = None, deadline: float | None = None) -> bool:
     """Compute what is missing of the runs on a cohort, or of one; False where the time ended before that."""
-    from dpmed_core.evaluation.keep_tables import TOGETHER, keep_tables, runs_to_keep  # not in an engine that has nothing to keep
+    from dpmed_core.evaluation.keep_tables import (
+        TOGETHER,
+        keep_shown,
+        keep_tables,
+        runs_to_keep,
+    )  # not in an engine that has nothing to keep
 
     try:
         cohort = installation.cohorts.with_fingerprint(fingerprint)
     except DpmedError:  # removed, or it cannot be read
         return True
-    plan = installation.ledger.plan_record(cohort).plan
+    plans = installation.ledger.plan_record(cohort)
+    plan = plans.plan
     missing = [status for status in runs_to_keep(installation.runs, cohort, plan) if only in (None, status.run_id)]
     n_together, at = 1, 0
     while at < len(missing):
@@ -68,7 +74,7 @@ def _keep_of_cohort(installation: Installation, fingerprint: str, *, only: str |
         keep_tables(installation.runs, cohort, plan, missing[at : at + n_together])
         at += n_together
         n_together = min(2 * n_together, TOGETHER) if time.monotonic() - began < 1.0 else 1  # of large cohorts one run takes many seconds
-    return True
+    return only is not None or keep_shown(installation.runs, cohort, plans, until=deadline)
 
 
 @dataclass(eq=False)

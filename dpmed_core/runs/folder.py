@@ -26,6 +26,8 @@ AUDIT = "audit.json"
 """The last audit of the run's mechanism (`runs.audit_file`)."""
 KEPT = "kept"
 """The folder of what was computed from a finished run (`runs.kept`)."""
+KEPT_TOGETHER = "kept-together"
+"""Beside the runs' folders: what was computed from several of them (`runs.kept_together`). No run_id has a hyphen."""
 TRAINED_FILES = (CHECKPOINT, CHECKSUMS, *FINISHED_FILES)
 """Files that only a training writes."""
 DAMAGED_RECORD = "record-damaged"

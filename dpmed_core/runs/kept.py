@@ -43,20 +43,14 @@ class KeptResults:
 
     def read(self, run_id: str, name: str) -> bytes | None:
         """The result of that name, a word of letters and digits; None where it is not kept, or damaged."""
-        try:
-            # Not through path objects, which take longer than reading a small file.
-            with open(f"{self._runs.root}/{run_id}/{KEPT}/{self.code}/{name}", "rb") as file:  # noqa: PTH123
-                content = file.read()
-        except OSError:
-            return None
-        return content[DIGEST_BYTES:] if sha256(content[DIGEST_BYTES:]).digest() == content[:DIGEST_BYTES] else None
+        return read_result(f"{self._runs.root}/{run_id}/{KEPT}/{self.code}/{name}")
 
     def write(self, run_id: str, name: str, content: bytes) -> None:
         """Keep a result of a finished run, where there is room for it."""
         if len(content) > MOST_BYTES_EACH:
             return
         with suppress(OSError):
-            self._write(self._runs.root / run_id, name, sha256(content).digest() + content)
+            self._write(self._runs.root / run_id, name, content)
 
     def digests(self, run_id: str) -> str:
         """What tells the stored result of a finished run from any other: its checksums, after its files were compared with them.
@@ -77,24 +71,13 @@ class KeptResults:
             raise DamagedRunError(f"The checksums of run {run_id} are not whole: train it again with `runs retry {run_id}`.") from None
 
     def _write(self, folder: Path, name: str, content: bytes) -> None:
-        """Write `content`, digest first, into the folder of a run; what can be in the way is an OSError."""
+        """Write `content` into the folder of a run; what can be in the way is an OSError."""
         own = folder / KEPT / self.code
-        if folder.name not in self._used and not own.is_dir():
-            (folder / KEPT).mkdir(mode=0o700, exist_ok=True)
-            for other in (folder / KEPT).iterdir():  # of earlier code, which no one will look for
-                shutil.rmtree(other, ignore_errors=True)
-            own.mkdir(mode=0o700)
+        if folder.name not in self._used:
+            make_folder(own)
         if space_reason(own, len(content)) is not None or not self._has_room(own, len(content)):
             return
-        draft = own / f".{name}-{secrets.token_hex(4)}"
-        try:
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with open(descriptor, "wb") as file:  # noqa: PTH123
-                file.write(content)
-            # Not flushed to the disk: after a power cut the digest tells what is whole.
-            draft.replace(own / name)
-        finally:
-            draft.unlink(missing_ok=True)
+        write_result(own / name, content)
         # A run that was withdrawn meanwhile has lost its checksums before what is kept of it: nothing may come after that.
         if not (folder / CHECKSUMS).exists():
             (own / name).unlink(missing_ok=True)
@@ -106,6 +89,48 @@ class KeptResults:
         has_room = n_files < MOST_FILES and used + n_bytes <= MOST_BYTES
         self._used[run_id] = (n_files + has_room, used + n_bytes * has_room)
         return has_room
+
+
+def read_result(path: str) -> bytes | None:
+    """The content of a file that `write_result` wrote; None where it is missing or damaged."""
+    try:
+        # Not through path objects, which take longer than reading a small file.
+        with open(path, "rb") as file:  # noqa: PTH123
+            content = file.read()
+    except OSError:
+        return None
+    return content[DIGEST_BYTES:] if sha256(content[DIGEST_BYTES:]).digest() == content[:DIGEST_BYTES] else None
+
+
+def write_result(path: Path, content: bytes) -> None:
+    """Write `content` after its digest, whole or not at all.
+
+    Raises:
+        OSError: nothing can be written.
+    """
+    draft = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "wb") as file:  # noqa: PTH123
+            file.write(sha256(content).digest() + content)
+        # Not flushed to the disk: after a power cut the digest tells what is whole.
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def make_folder(of_code: Path) -> None:
+    """Make the folder of the present code, where there is none, in place of those of earlier code, which no one will look for.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if of_code.is_dir():
+        return
+    of_code.parent.mkdir(mode=0o700, exist_ok=True)
+    for other in of_code.parent.iterdir():
+        shutil.rmtree(other, ignore_errors=True)
+    of_code.mkdir(mode=0o700)
 
 
 def _without_old(folder: Path) -> tuple[int, int]:

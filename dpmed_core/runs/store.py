@@ -45,6 +45,7 @@ from dpmed_core.runs.folder import (
     DAMAGED_RECORD,
     FINISHED_FILES,
     KEPT,
+    KEPT_TOGETHER,
     PROGRESS,
     REQUEST,
     Record,
@@ -339,6 +340,7 @@ class RunStore:
             # Without the checksums the damaged result no longer counts as complete, so a worker does not skip the run.
             self.record(run_id, "retry-asked")
             drop(self.root / run_id, CANCEL, CHECKSUMS, KEPT)
+            drop(self.root, KEPT_TOGETHER)
             self.set_progress(run_id, Progress(RunState.QUEUED, attempt=attempt))
 
     def _as_finished(self, run_id: str, attempt: int) -> Progress:
@@ -374,6 +376,7 @@ class RunStore:
             # First, while the other files show that the run was trained: a record that lost events is then known to have lost them.
             self.record(run_id, "withdrawn")
             drop(self.root / run_id, CHECKSUMS, SCORES, KEPT, AUDIT, WEIGHTS, CHECKPOINT, CANCEL)
+            drop(self.root, KEPT_TOGETHER)
             self.set_progress(run_id, Progress(RunState.WITHDRAWN))
 
     def _folder(self, run_id: str) -> Path:

@@ -1,5 +1,7 @@
 """What is kept of runs: equal to the last digit to what is computed, rebuilt when it is missing or damaged, and never needed."""
 
+import os
+import time
 from dataclasses import replace
 from functools import partial
 
@@ -9,7 +11,7 @@ import pytest
 
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation import keep_tables as keeping
-from dpmed_core.evaluation.analysis_plan import AnalysisPlan
+from dpmed_core.evaluation.analysis_plan import AnalysisPlan, PlanRecord
 from dpmed_core.evaluation.metrics.catalogue import METRICS
 from dpmed_core.evaluation.metrics.metric import Metric
 from dpmed_core.evaluation.scores import kept_arrays
@@ -17,7 +19,8 @@ from dpmed_core.evaluation.scores.load_scores import read_scores
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.runs import kept as kept_results
-from dpmed_core.runs.folder import KEPT
+from dpmed_core.runs.folder import KEPT, KEPT_TOGETHER
+from dpmed_core.runs.kept_together import KeptTogether
 from dpmed_core.runs.status import Progress, RunState
 from dpmed_core.runs.store import RunStore
 from dpmed_core.training.result import SCORE_COLUMNS, PrivacyGuarantee, RunResult, TrainedModel
@@ -82,8 +85,10 @@ def uncached(stored, monkeypatch) -> dict[str, pd.DataFrame]:
     with monkeypatch.context() as patch:
         patch.setattr(kept_results.KeptResults, "read", lambda *_: None)
         patch.setattr(kept_results.KeptResults, "write", lambda *_: None)
+        patch.setattr(KeptTogether, "read", lambda *_: None)
+        patch.setattr(KeptTogether, "write", lambda *_: None)
         found = tables(*stored)
-    assert not list(stored[0].root.glob(f"*/{KEPT}"))
+    assert not files(stored[0])
     return found
 
 
@@ -99,7 +104,7 @@ def statuses(store):
 
 
 def files(store):
-    return sorted(path for path in store.root.glob(f"*/{KEPT}/*/*") if path.is_file())
+    return sorted(path for path in [*store.root.glob(f"*/{KEPT}/*/*"), *store.root.glob(f"{KEPT_TOGETHER}/*/*")] if path.is_file())
 
 
 def refuse(*_, **__):
@@ -129,6 +134,55 @@ def test_nothing_of_a_run_is_computed_again_once_it_is_kept(stored, monkeypatch)
             assert len(getattr(made, name)) or not by
 
 
+PAGES = ({"by": ()}, {"by": ("sex",)}, {"by": PLAN.attributes, "margin": PLAN.margin, "findings": PLAN.findings})
+"""The tables of pages where nothing was planned before results."""
+
+
+def test_what_pages_show_first_is_only_read_once_it_is_kept(stored, uncached, monkeypatch):
+    store, cohort = stored
+    assert keeping.keep_shown(store, cohort, PlanRecord((), PLAN))
+    monkeypatch.setattr(keeping, "read_scores", refuse)
+    assert keeping.keep_shown(store, cohort, PlanRecord((), PLAN)), "nothing is computed twice"
+    for name in ("verdict_rows", "cost_rows", "mean_rows", "run_rows", "practice_rows", "practice_differences"):
+        monkeypatch.setattr(f"dpmed_core.evaluation.tables.all_tables.{name}", refuse)
+    for options in PAGES:
+        EvaluationTables(partial(read_scores, store, cohort), **options).compute_shown()
+    of_plan = EvaluationTables(partial(read_scores, store, cohort), **PAGES[-1])
+    pd.testing.assert_frame_equal(of_plan.verdicts, uncached["verdicts"], check_exact=True)
+
+
+def test_a_further_run_has_what_pages_show_computed_again_and_time_that_ended_begins_nothing(stored):
+    store, cohort = stored
+    assert not keeping.keep_shown(store, cohort, PlanRecord((), PLAN), until=0.0)
+    assert keeping.keep_shown(store, cohort, PlanRecord((), PLAN), until=time.monotonic() + 600)
+    store.withdraw(store.ids()[0])
+    assert not keeping.keep_shown(store, cohort, PlanRecord((), PLAN), until=0.0)
+
+
+def test_tables_with_another_margin_group_or_label_are_other_tables(stored):
+    store, cohort = stored
+
+    def costs(of, **options):
+        return EvaluationTables(partial(read_scores, store, of), **{"by": ("sex",), **options}).auroc.costs
+
+    first = costs(cohort)
+    assert not costs(cohort, margin=0.3).equals(first) and not costs(cohort, by=("copd",)).equals(first)
+    others = replace(cohort, cases=cohort.cases.assign(sex=cohort.cases["sex"].iloc[::-1].to_numpy()))
+    assert not costs(others).equals(first) and costs(cohort).equals(first)
+
+
+def test_of_several_runs_the_newest_tables_are_kept(stored, monkeypatch):
+    store, _ = stored
+    monkeypatch.setattr("dpmed_core.runs.kept_together.MOST_FILES", 2)
+    kept = kept_arrays.KeptArrays(store)
+    for number in range(4):
+        kept.put_together(f"n{number}", {"values": np.ones(2)}, number, run_ids=store.ids())
+        os.utime(files(store)[-1], (number, number))
+    assert [kept.get_together(f"n{number}") is not None for number in range(4)] == [False, False, True, True]
+    kept.put_together("what JSON cannot hold", {}, {1, 2}, run_ids=store.ids())
+    assert kept.get_together("what JSON cannot hold") is None
+
+
 def test_another_plan_or_other_code_has_everything_computed_again(stored, monkeypatch):
     store, cohort = stored
     keeping.keep_tables(store, cohort, PLAN, keeping.runs_to_keep(store, cohort, PLAN))
@@ -155,7 +209,8 @@ def test_what_is_damaged_is_computed_again(stored, uncached, damage):
 
 
 def test_looking_writes_nothing_where_nothing_can_be_written(stored, uncached, monkeypatch):
-    monkeypatch.setattr(kept_results, "space_reason", lambda *_: "the data folder is on a disk that is read-only")
+    for module in ("kept", "kept_together"):
+        monkeypatch.setattr(f"dpmed_core.runs.{module}.space_reason", lambda *_: "the data folder is on a disk that is read-only")
     store, cohort = stored
     assert_same(tables(store, cohort), uncached)
     assert files(store) == []
@@ -165,6 +220,7 @@ def test_a_file_in_the_place_of_the_folder_is_no_hindrance(stored, uncached):
     store, cohort = stored
     for run_id in store.ids():
         (store.root / run_id / KEPT).write_text("in the way")
+    (store.root / KEPT_TOGETHER).write_text("in the way")
     assert_same(tables(store, cohort), uncached)
 
 
@@ -188,6 +244,7 @@ def test_what_is_kept_goes_with_its_run(stored, undo):
     getattr(store, undo)(run_id)
     assert not (store.root / run_id / KEPT).exists()
     assert (store.root / store.ids()[1] / KEPT).exists()
+    assert not (store.root / KEPT_TOGETHER).exists(), "tables of several runs tell of each of them"
 
 
 def test_a_process_that_computed_while_the_run_was_withdrawn_leaves_nothing(stored):
@@ -198,6 +255,7 @@ def test_a_process_that_computed_while_the_run_was_withdrawn_leaves_nothing(stor
     store.withdraw(run_id)
     kept.put(run_id, "after", {"values": np.ones(2)})
     kept_arrays.KeptArrays(store).put(run_id, "of another process", {"values": np.ones(2)})
+    kept.put_together("together", {"values": np.ones(2)}, None, run_ids=store.ids())
     assert files(store) == []
 
 

@@ -3,8 +3,6 @@
 import pytest
 
 import widgets.figure
-from dpmed_core.reporting.choice import Choice
-from widgets.figure import file_name
 
 
 @pytest.fixture
@@ -26,10 +24,3 @@ def test_the_cost_of_privacy_is_downloaded_with_the_margin_that_was_picked(asked
     page = open_page("privacy_utility", detail="cost", margin="0.05")
     assert not page.exception and offered["cost"] == 0.05
     assert {"privacy-utility", "cost", "roc"} <= set(offered)
-
-
-def test_a_file_says_what_is_in_it(cohort):
-    shown = Choice(finding="cardiomegaly", epsilon=8.0, attribute="sex*age", metric="auprc")
-    assert file_name("fairness-forest", cohort, shown, ".csv") == f"fairness-forest-{cohort.name}-cardiomegaly-epsilon-8-sex-age-auprc.csv"
-    assert file_name("cost", cohort, Choice(finding="macro"), ".png") == f"cost-{cohort.name}-macro.png"
-    assert file_name("cost", cohort, Choice(finding="macro"), ".png", start="public") == f"cost-{cohort.name}-from-public-macro.png"

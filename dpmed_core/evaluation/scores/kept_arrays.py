@@ -1,7 +1,8 @@
 """Arrays computed from the scores of one run, kept with it (`runs.kept`) under a name that stands for all that they were computed from."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from math import prod
@@ -14,6 +15,7 @@ import scipy
 from numpy.typing import NDArray
 
 from dpmed_core.runs.kept import KeptResults
+from dpmed_core.runs.kept_together import KeptTogether
 from dpmed_core.runs.store import RunStore
 
 CORE = Path(__file__).resolve().parents[2]
@@ -55,7 +57,7 @@ class KeptArrays:
 
     def __init__(self, runs: RunStore) -> None:
         """Look at nothing yet."""
-        self._results = KeptResults(runs, code_version())
+        self._results, self._together = KeptResults(runs, code_version()), KeptTogether(runs, code_version())
 
     def digests(self, run_id: str) -> str:
         """What tells the stored result of a run from any other (`KeptResults.digests`)."""
@@ -77,6 +79,16 @@ class KeptArrays:
         arrays = compute()
         self.put(run_id, name, arrays)
         return arrays
+
+    def get_together(self, name: str) -> tuple[Arrays, Any] | None:
+        """As `get`, of what was computed from several runs together."""
+        content = self._together.read(name)
+        return None if content is None else _unpacked(content)
+
+    def put_together(self, name: str, arrays: Arrays, about: object, *, run_ids: Collection[str]) -> None:
+        """As `put`, of what was computed from `run_ids` together; where something in it cannot be kept, nothing is."""
+        with suppress(TypeError):
+            self._together.write(name, _packed(arrays, about), run_ids)
 
 
 def _packed(arrays: Arrays, about: object) -> bytes:

@@ -20,6 +20,7 @@ from dpmed_core.evaluation.tables.calibration import calibration_rows
 from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN, added_rows, cost_rows
 from dpmed_core.evaluation.tables.decision_curve import benefit_rows
 from dpmed_core.evaluation.tables.fairness_verdict import verdict_rows
+from dpmed_core.evaluation.tables.kept_tables import table_once
 from dpmed_core.evaluation.tables.parity import disparity_rows, parity_rows
 from dpmed_core.evaluation.tables.practice import practice_differences, practice_rows, predictive_rows
 from dpmed_core.evaluation.tables.rates import rate_rows
@@ -60,7 +61,7 @@ class MetricTables:
     @cached_property
     def means(self) -> pd.DataFrame:
         """The means over an arm's runs, for everybody (attribute "all") and each subgroup (`evaluation.tables.utility.mean_rows`)."""
-        return mean_rows(self.metric, self.measured, [EVERYBODY, *self.by])
+        return self._once("means", lambda: mean_rows(self.metric, self.measured, [EVERYBODY, *self.by]))
 
     @cached_property
     def overall(self) -> pd.DataFrame:
@@ -81,12 +82,14 @@ class MetricTables:
     @cached_property
     def gaps(self) -> pd.DataFrame:
         """Largest minus smallest subgroup (`evaluation.tables.subgroup_gaps`)."""
-        return gap_rows(self.measured, self.by)
+        return self._once("gaps", lambda: gap_rows(self.measured, self.by))
 
     @cached_property
     def costs(self) -> pd.DataFrame:
         """Private minus non-private, for everybody and each subgroup (`evaluation.tables.cost_of_privacy`)."""
-        return cost_rows(self.metric, self.measured, [EVERYBODY, *self.by], margin=self.margin)
+        return self._once(
+            f"costs {self.margin!r}", lambda: cost_rows(self.metric, self.measured, [EVERYBODY, *self.by], margin=self.margin)
+        )
 
     @cached_property
     def added(self) -> pd.DataFrame:
@@ -110,7 +113,13 @@ class MetricTables:
 
     @cached_property
     def _every_run(self) -> pd.DataFrame:
-        return run_rows(self.metric, self.measured, [EVERYBODY, *self.by])
+        return self._once("runs", lambda: run_rows(self.metric, self.measured, [EVERYBODY, *self.by]))
+
+    def _once(self, name: str, compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        """A table as it is kept; of a metric whose name does not say all that it depends on, computed."""
+        if not self.metric.is_kept:
+            return compute()
+        return table_once(self._designs, f"{name} of {self.metric.name}", compute, with_threshold=self.metric.needs_threshold)
 
     def with_guarantee(self, table: pd.DataFrame) -> pd.DataFrame:
         """`table` with the delta and accountant of each row's recipe, unit and epsilon."""
@@ -212,7 +221,13 @@ class EvaluationTables:
     @cached_property
     def verdicts(self) -> pd.DataFrame:
         """Whether privacy cost a subgroup more AUROC than the others (`evaluation.tables.fairness_verdict`)."""
-        return verdict_rows(self.auroc.measured, self.by, margin=self.margin, findings=self.findings, epsilons=self.epsilons)
+        findings = None if self.findings is None else tuple(self.findings)
+        epsilons = None if self.epsilons is None else tuple(self.epsilons)
+        return table_once(
+            self._designs,
+            f"verdicts {(self.margin, findings, epsilons)!r}",
+            lambda: verdict_rows(self.auroc.measured, self.by, margin=self.margin, findings=findings, epsilons=epsilons),
+        )
 
     @cached_property
     def rates(self) -> pd.DataFrame:
@@ -222,12 +237,12 @@ class EvaluationTables:
     @cached_property
     def practice(self) -> pd.DataFrame:
         """Missed and false alarms per hundred, at own thresholds and at one for all (`evaluation.tables.practice`)."""
-        return practice_rows(self._designs)
+        return table_once(self._designs, "practice", lambda: practice_rows(self._designs), with_threshold=True)
 
     @cached_property
     def practice_differences(self) -> pd.DataFrame:
         """The same, private minus non-private (`evaluation.tables.practice`)."""
-        return practice_differences(self._designs)
+        return table_once(self._designs, "practice differences", lambda: practice_differences(self._designs), with_threshold=True)
 
     def predictive_values(self, prevalence: float) -> pd.DataFrame:
         """Predictive values at a chosen prevalence (`evaluation.tables.practice`).
@@ -263,7 +278,7 @@ class EvaluationTables:
     @cached_property
     def roc(self) -> pd.DataFrame:
         """ROC curves (`evaluation.statistics.curves`)."""
-        return roc_table(self.scores.test)
+        return roc_table(self.scores.test)  # not kept: of a large cohort it has millions of points
 
     @cached_property
     def reliability(self) -> pd.DataFrame:
@@ -288,6 +303,13 @@ class EvaluationTables:
         for name in ("rates", "practice", "parity", "calibration", "net_benefit"):
             getattr(self, name)
         _ = self.auroc.unknowns
+
+    def compute_shown(self) -> None:
+        """Compute the tables that pages show first, so that they are kept (`evaluation.tables.kept_tables`)."""
+        for name in ("overall", "groups", "costs"):
+            getattr(self.auroc, name)
+        for name in ("practice", "practice_differences") if not self.by else ("verdicts",):
+            getattr(self, name)
 
     @cached_property
     def _designs(self) -> list[PanelDesign]:

@@ -101,6 +101,17 @@ def _signed(value: float) -> str:
     return f"{value:.3f}".replace("-", "−")
 
 
+def verdicts_of(verdicts: pd.DataFrame, *, attribute: str, finding: str) -> pd.DataFrame:
+    """The verdicts on the subgroups of `attribute`, for one finding or for all of the analysis plan ("macro")."""
+    rows = verdicts[verdicts["attribute"] == attribute]
+    return rows if finding == MACRO else rows[rows["finding"] == finding]
+
+
+def not_in_the_plan(attribute: str) -> str:
+    """Why there is no verdict."""
+    return f"{attribute_phrase(attribute).capitalize()} is not in the analysis plan: there is no verdict on these groups."
+
+
 def verdict_sentence(verdicts: pd.DataFrame, *, attribute: str, finding: str) -> str:
     """Which subgroups privacy is shown to have hurt more than the others, not to have, and for which the evidence is not enough.
 
@@ -109,10 +120,9 @@ def verdict_sentence(verdicts: pd.DataFrame, *, attribute: str, finding: str) ->
         attribute: what the subgroups are made by.
         finding: a finding, or "macro" for all findings of the analysis plan.
     """
-    rows = verdicts[verdicts["attribute"] == attribute]
-    rows = rows if finding == MACRO else rows[rows["finding"] == finding]
+    rows = verdicts_of(verdicts, attribute=attribute, finding=finding)
     if rows.empty:
-        return f"{attribute_phrase(attribute).capitalize()} is not in the analysis plan: there is no verdict on these groups."
+        return not_in_the_plan(attribute)
     what = "comparisons of a group with the others" if finding == MACRO else "groups compared with the others"
     begun = f"{len(rows)} {what} by {attribute_phrase(attribute)}"
     not_estimable = rows[rows["verdict"] == NOT_ESTIMABLE]

@@ -1,8 +1,11 @@
+import itertools
+
 import pandas as pd
 import pytest
 
 from dpmed_core.evaluation.metrics.auroc import AUROC
 from dpmed_core.reporting.wording.fairness import fairness_sentence, verdict_sentence
+from dpmed_core.reporting.wording.fairness_headline import verdict_headline
 
 CHOSEN = {"recipe": "probe", "unit": "patient", "finding": "effusion", "epsilon": 1.0}
 OF_AUROC = {**CHOSEN, "metric": AUROC}
@@ -104,3 +107,52 @@ def test_groups_that_cannot_be_judged_are_not_reported_as_unharmed():
     rows = pd.DataFrame([verdict(name, "not estimable", reason="only one class", detectable=float("nan")) for name in ("female", "male")])
     sentence = verdict_sentence(rows, attribute="sex", finding="effusion")
     assert sentence == "2 groups compared with the others by sex: none can be judged in these test patients (only one class)."
+
+
+JUDGED = ("widened", "not widened", "not enough evidence", "not estimable")
+
+
+def headline(*names, finding="effusion", **about):
+    rows = pd.DataFrame([verdict(f"g{place}", name, low=0.0136, finding="effusion", **about) for place, name in enumerate(names)])
+    return verdict_headline(rows, attribute="sex", finding=finding, epsilon=1.0)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["widened", "not widened"], "At ε = 1 privacy costs “g0” (by at least 0.013) more AUROC than the others."),
+        (["widened"] * 3 + ["not estimable"], "At ε = 1 privacy costs 3 of 3 groups by sex more AUROC than the others."),
+        (["not widened", "not widened"], "At ε = 1 no group by sex loses 0.02 of AUROC more than the others."),
+        (
+            ["not widened", "not enough evidence", "not estimable"],
+            "At ε = 1 no group by sex is shown to lose more than the others; for 1 of 2 groups there is not enough evidence.",
+        ),
+        (
+            ["not enough evidence", "not enough evidence", "not estimable"],
+            "At ε = 1 there is not enough evidence, by sex, whether privacy costs some patients more than others.",
+        ),
+        (
+            ["not estimable"],
+            "At ε = 1 it cannot be judged, by sex, whether privacy costs some patients more than others: too few test patients.",
+        ),
+    ],
+)
+def test_the_headline_is_the_verdict_in_few_words(names, said):
+    assert headline(*names) == said and len(said.split()) <= 26
+
+
+def test_the_headline_over_all_findings_names_the_finding_and_no_plan_is_no_verdict():
+    assert headline("widened", "not widened", finding="macro") == (
+        "At ε = 1 privacy costs “g0” (effusion, by at least 0.013) more AUROC than the others."
+    )
+    none = verdict_headline(pd.DataFrame([verdict("female", "widened")]), attribute="age", finding="effusion", epsilon=1.0)
+    assert none == "Age is not in the analysis plan: there is no verdict on these groups."
+
+
+def test_no_headline_says_that_no_group_loses_more_unless_all_are_decided():
+    """Whatever mixture of verdicts: a loss is named, and nothing is called safe while something is undecided."""
+    for names in itertools.product(JUDGED, repeat=3):
+        said = headline(*names)
+        assert ("privacy costs “" in said or "privacy costs 3" in said) == ("widened" in names)
+        decided = set(names) - {"not estimable"}
+        assert ("loses 0.02" in said) == (decided == {"not widened"})
