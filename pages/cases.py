@@ -99,5 +99,5 @@ if (chosen := chosen_cohort()) is not None and selected.finding and selected.rec
         show_worklist(chosen, selected, top)
     elif mode == "reader-study":
         show_reader_study(chosen, str(selected.finding), partial(choose_test_context, chosen, selected))
-    elif mode == "upload" and (context := choose_test_context(chosen, selected)) is not None:
+    elif mode == "upload" and (context := choose_test_context(chosen, selected, slider=top)) is not None:
         show_uploaded_case(context)

@@ -65,7 +65,7 @@ class Axis {
     this.rail.setAttribute("aria-label", data.label);
     const behind = data.seen < this.scope.gesture && Date.now() - this.scope.gesture < PATIENCE;
     if (this.start !== undefined || this.timer || behind) return this.paint();
-    this.chosen = data.chosen;
+    this.chosen = data.chosen ?? undefined; // nothing where the address names a budget that is not trained
     this.settle();
   }
 
@@ -194,7 +194,7 @@ class Axis {
   settle() {
     clearTimeout(this.timer);
     this.start = this.timer = this.pointed = undefined;
-    stand(this.scope, this.chosen ?? undefined);
+    stand(this.scope, this.chosen);
     document.documentElement.removeAttribute("data-dpmed-waiting");
     this.paint();
   }
@@ -213,7 +213,7 @@ class Axis {
     this.rail.setAttribute("aria-valuemin", this.stops[0]?.budget ?? 0);
     this.rail.setAttribute("aria-valuemax", this.stops.at(-1)?.budget ?? 0);
     this.rail.setAttribute("aria-valuenow", stop?.budget ?? this.stops[0]?.budget ?? 0);
-    document.documentElement.toggleAttribute("data-dpmed-moving", this.scope.budget !== (this.chosen ?? undefined));
+    document.documentElement.toggleAttribute("data-dpmed-moving", this.scope.budget !== this.chosen);
     this.label();
   }
 
@@ -289,7 +289,6 @@ class Follower {
       const texts = part.tiles ? part.tiles.flatMap((tile) => TILE.map((name) => tile[name])) : [part.text];
       texts.forEach((text, k) => { if (this.places[i][k].textContent !== text) this.places[i][k].textContent = text; });
     });
-    for (const link of this.root.querySelectorAll("a[data-page]")) link.href = link.dataset.page + location.search;
   }
 
   async prepare(address) {
@@ -346,11 +345,8 @@ const TILE = ["title", "value", "beside", "mark", "detail"];
 function tiles(part, root) {
   const row = element("div", "dpmed-tiles", root);
   return part.tiles.flatMap((tile) => {
-    const box = element(tile.page ? "a" : "div", "dpmed-tile", row);
-    if (tile.page) {
-      box.dataset.page = tile.page;
-      box.target = "_self";
-    }
+    const box = element(tile.page === null ? "div" : "a", "dpmed-tile", row);
+    if (tile.page !== null) lead(box, tile.page);
     const made = Object.fromEntries(TILE.map((name) => [name, element("span", `dpmed-tile-${name}`, null)]));
     const value = element("div", "dpmed-tile-line", null);
     value.append(made.value, " ", made.beside);
@@ -358,6 +354,20 @@ function tiles(part, root) {
     detail.append(...(tile.mark ? [made.mark, " "] : []), made.detail);
     box.append(made.title, value, detail);
     return TILE.map((name) => made[name]);
+  });
+}
+
+// A link to another page with the choices of this one: as in the sidebar, where that has it, which needs no new start of the page.
+function lead(link, page) {
+  const renew = () => { link.href = (page || ".") + location.search; };
+  renew();
+  link.addEventListener("pointerdown", renew);
+  link.addEventListener("click", (event) => {
+    renew();
+    const known = document.querySelector(`[data-testid="stSidebarNavLink"][href$="/${CSS.escape(page)}"]`);
+    if (!known || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    known.click();
   });
 }
 

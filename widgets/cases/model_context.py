@@ -46,9 +46,11 @@ def choose_context(
     )
 
 
-def choose_test_context(cohort: Cohort, choices: Choices, finding: str | None = None) -> ModelContext | None:
+def choose_test_context(
+    cohort: Cohort, choices: Choices, finding: str | None = None, *, slider: "DeltaGenerator | None" = None
+) -> ModelContext | None:
     """The models for the test cases, with the guarantee of the chosen budget shown."""
-    context = choose_context(cohort, choices, Part.TEST, finding=finding)
+    context = choose_context(cohort, choices, Part.TEST, finding=finding, slider=slider)
     if context is not None and context.scores is not None and context.epsilon is not None:
         show_guarantee(context.scores.runs_at(context.epsilon))
     return context
