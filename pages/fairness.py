@@ -1,8 +1,5 @@
 """Fairness: what privacy costs each group of patients, beside the same models without privacy."""
 
-from collections.abc import Sequence
-from dataclasses import replace
-
 import streamlit as st
 
 from dpmed_core.cohort.schema import Cohort
@@ -10,7 +7,6 @@ from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.foreign_text import plain
 from dpmed_core.reporting.catalogue import CATALOGUE, Page, figures_of
 from dpmed_core.reporting.choice import Choice
-from dpmed_core.reporting.wording.fairness import fairness_sentence
 from dpmed_core.reporting.wording.training_state import training_sentence
 from dpmed_core.reporting.wording.utility import REFERENCE
 from widgets.analysis_plan import choose_plan, plans_of
@@ -21,6 +17,7 @@ from widgets.choices import Choices, current_choices
 from widgets.cohort import chosen_cohort
 from widgets.figure import choose_metric, downloads, show_figure, show_moving_figure
 from widgets.lookup import live, runs_of
+from widgets.sentences import fairness_sentences
 from widgets.tables import tables_of
 from widgets.training_offer import TrainingOffer
 from widgets.verdict import show_groups, show_verdicts
@@ -82,10 +79,9 @@ def show_of_plan(tables: EvaluationTables, shown: Choice, cohort: Cohort) -> Non
         show_verdicts(of_plan, plans, shown, cohort)
 
 
-def show_summary(tables: EvaluationTables, shown: Choice, trained: Sequence[float]) -> dict[float, str]:
+def show_summary(tables: EvaluationTables, shown: Choice, trained: list[float]) -> dict[float, str]:
     """Show what privacy cost, in a sentence to quote, and give the sentence of each trained budget back."""
-    costs = tables.of(shown.measured).costs
-    sentences = {epsilon: fairness_sentence(costs, **replace(shown, epsilon=epsilon).of_subgroups()) for epsilon in trained}
+    sentences = fairness_sentences(tables, shown, trained)
     show_following({epsilon: [Line(sentence, "headline")] for epsilon, sentence in sentences.items()}, key="sentences")
     return sentences
 

@@ -1,6 +1,5 @@
 """Privacy and utility: a metric against epsilon over trained models, and what privacy costs."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +8,7 @@ import streamlit as st
 from dpmed_core.cohort.display_names import IMAGE_WORDS, finding_title
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.metrics.auroc import AUROC
-from dpmed_core.evaluation.tables.all_tables import MetricTables
+from dpmed_core.evaluation.tables.all_tables import EvaluationTables, MetricTables
 from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN
 from dpmed_core.foreign_text import plain
 from dpmed_core.imaging.modality import Modality
@@ -17,7 +16,7 @@ from dpmed_core.phrases import counted, delta_text
 from dpmed_core.reporting.catalogue import CATALOGUE, Page, figures_of
 from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.wording.training_state import training_sentence
-from dpmed_core.reporting.wording.utility import REFERENCE, added_sentence, utility_sentence
+from dpmed_core.reporting.wording.utility import REFERENCE
 from widgets.analysis_plan import plans_of
 from widgets.budget import choose_epsilon, deltas_of, show_guarantee, show_left_out
 from widgets.budget_control.following import Line, show_following
@@ -27,6 +26,7 @@ from widgets.figure import choose_metric, downloads, show_figure, show_moving_fi
 from widgets.lookup import installation, live, runs_of
 from widgets.practice import show_practice
 from widgets.random_splits import show_random_splits
+from widgets.sentences import utility_sentences
 from widgets.tables import tables_of
 from widgets.training_offer import TrainingOffer, offer_typed
 
@@ -64,8 +64,7 @@ def show_results(cohort: Cohort, choices: Choices) -> None:
         if epsilon is None:
             show_figure(MAIN, tables, shown, cohort)
         else:
-            sentences = show_sentences(of_metric, choices, trained)
-            show_moving_figure(MAIN, tables, shown, cohort, sentences=sentences)
+            show_moving_figure(MAIN, tables, shown, cohort, sentences=show_sentences(tables, shown, trained))
             show_guarantee(list(of_choice.loc[of_choice["epsilon"] == epsilon, "run_id"]))
             st.caption(REFERENCE)
         downloads([MAIN], tables, shown, cohort)
@@ -78,16 +77,14 @@ def show_results(cohort: Cohort, choices: Choices) -> None:
     live(cohort, part)
 
 
-def show_sentences(of_metric: MetricTables, choices: Choices, trained: Sequence[float]) -> dict[float, str]:
+def show_sentences(tables: EvaluationTables, shown: Choice, trained: list[float]) -> dict[float, str]:
     """Show what privacy costs at the budget of the axis, and give the sentence of each trained budget back."""
-    sentences, stops = {}, {}
-    for epsilon in trained:
-        about = {"recipe": choices.recipe, "unit": choices.unit, "finding": choices.finding, "epsilon": epsilon}
-        sentences[epsilon] = utility_sentence(of_metric.overall, metric=of_metric.metric, **about)
-        added = added_sentence(of_metric.added, metric=of_metric.metric, **about) if choices.start else ""
-        stops[epsilon] = [Line(sentences[epsilon], "headline"), *([Line(added)] if added else [])]
-    show_following(stops, key="sentences")
-    return sentences
+    said = utility_sentences(tables, shown, trained)
+    roles = ("headline", "text")
+    show_following(
+        {at: [Line(text, role) for text, role in zip(texts, roles, strict=False)] for at, texts in said.items()}, key="sentences"
+    )
+    return {epsilon: texts[0] for epsilon, texts in said.items()}
 
 
 def published_behind(cohort: Cohort, metric: str) -> Path | None:
