@@ -20,8 +20,10 @@ from dpmed_core.foreign_text import keep_logs_plain
 from dpmed_core.logs import log_to_file
 from dpmed_core.settings import Settings, load_settings
 from dpmed_core.uploads.single_case import remove_left_behind
+from widgets.address.served import ADDRESS_ROUTES, ScriptedPage
 from widgets.budget_control.routes import ROUTES as BUDGET_ROUTES
 from widgets.health import health_routes
+from widgets.preload import import_widgets
 from widgets.viewer.routes import ROUTES
 from widgets.viewer.sessions import pixel_tokens
 from widgets.web_security import GuardedServer, refuse_open_address
@@ -54,6 +56,7 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
         raise  # nothing can be done with this data folder
     except Exception as error:  # noqa: BLE001 (pages then say what is wrong with the data folder, which a server that does not start cannot)
         log.warning("the demo cohort is not made: %s", in_words(error))
+    await asyncio.to_thread(import_widgets)
     watch = asyncio.create_task(_watch(duties()))
     try:
         yield
@@ -88,6 +91,6 @@ def _settings() -> Settings:
 app = st.App(
     Path(__file__).parent / "pages" / "frame.py",
     lifespan=lifespan,
-    routes=[*ROUTES, *BUDGET_ROUTES, *health_routes(duties)],
-    middleware=[Middleware(GuardedServer, settings=_settings())],
+    routes=[*ROUTES, *BUDGET_ROUTES, *ADDRESS_ROUTES, *health_routes(duties)],
+    middleware=[Middleware(GuardedServer, settings=_settings()), Middleware(ScriptedPage)],
 )

@@ -12,9 +12,11 @@ import pandas as pd
 
 MODULES = {
     "accounting": "accounting",
+    "address-walk": "address_walk",
     "audit": "audit",
     "auroc": "auroc",
     "cases": "cases",
+    "cold-pages": "cold_pages",
     "contributions": "contributions",
     "device": "device",
     "drag": "drag",
@@ -46,19 +48,22 @@ MODULES = {
 
 @click.command()
 @click.argument("name", type=click.Choice(["all", *MODULES]))
+@click.argument("n_acts", type=click.IntRange(min=1), required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout and nothing else there.")
 @click.option("--out", type=click.Path(path_type=Path), help="Of `device`: the file, or the folder for a file named after device and day.")
 @click.option("--quick", is_flag=True, help="Of `device`: smallest shapes, to see that everything runs.")
-def main(name: str, as_json: bool, out: Path | None, quick: bool) -> None:
-    """Measure NAME against its peers."""
+def main(name: str, n_acts: int | None, as_json: bool, out: Path | None, quick: bool) -> None:
+    """Measure NAME against its peers; N_ACTS is how long `address-walk` walks."""
     if name != "device" and (out or quick):
         raise click.UsageError("--out and --quick are options of `device`.")
+    if name != "address-walk" and n_acts:
+        raise click.UsageError("Only `address-walk` takes a number of acts.")
     if name == "device":
         _measure_device(as_json, out, quick)
         return
     for known, module in MODULES.items():
         if name in ("all", known):
-            rows = import_module(f"benchmarks.{module}").rows()
+            rows = import_module(f"benchmarks.{module}").rows(*([n_acts] if n_acts else []))
             click.echo(json.dumps({"machine": machine(), "rows": rows}, indent=1) if as_json else f"{known}\n{_readable(rows)}\n")
 
 

@@ -43,6 +43,8 @@ def make(installation: Installation) -> Cohort:
         probabilities = 1 / (1 + np.exp(-truth - noise * rng.normal(size=truth.shape) + 0.2 * rng.normal(size=truth.shape)))
         scores = scores_table(cohort, split, probabilities)
         store(installation, cohort, spec, scores)
+    # As the ledger of any store in use, which holds what each run spent.
+    installation.ledger.settle(*installation.runs.ids())
     return cohort
 
 

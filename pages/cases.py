@@ -7,7 +7,6 @@ import streamlit as st
 
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.foreign_text import plain
-from dpmed_core.imaging.modality import Modality
 from widgets.cached import links_of
 from widgets.cases.choice import (
     CaseList,
@@ -17,6 +16,7 @@ from widgets.cases.choice import (
     choose_group,
     choose_order,
     current_case,
+    filters_in_words,
     position,
     show_list,
     step_case,
@@ -41,22 +41,19 @@ MODES = {"worklist": "Worklist", "reader-study": "Reader study", "upload": "Uplo
 
 
 def show_worklist(cohort: Cohort, choices: Choices, budget: "DeltaGenerator") -> None:
-    """Filters with their counts, the list, and the selected case; the axis of budgets stands in `budget`."""
+    """Filters in one line, the selected case, and the list; the axis of budgets stands in `budget`."""
     part = choose_part()
     if part is None:
         return
-    notes = st.container()
-    order, group = st.columns([2, 1.4], vertical_alignment="bottom")
-    with order:
-        sorting = choose_order()
-    with group:
-        attribute = choose_group(cohort)
-    with notes:
-        context = choose_context(cohort, choices, part, slider=budget)
+    context = choose_context(cohort, choices, part, slider=budget)
     if context is None:
         return
-    case_list = choose_cases(worklist_of(context, attribute=attribute), links_of(cohort), attribute, sorting)
+    controls, said = st.columns([1, 3], vertical_alignment="center")
+    with controls.popover("Filters and order", icon=":material/filter_list:", width="stretch"):
+        sorting, attribute = choose_order(), choose_group(cohort)
+        case_list = choose_cases(worklist_of(context, attribute=attribute), links_of(cohort), attribute, sorting)
     if case_list is not None:
+        said.markdown(plain(filters_in_words(case_list, sorting)))
         show_selected_case(case_list, context)
 
 
@@ -68,7 +65,7 @@ def show_selected_case(case_list: CaseList, context: ModelContext) -> None:
     if current is None:
         return
     case, where = case_of(context, case_list, current), position(case_list, current)
-    image, answers = st.columns([3, 2] if context.cohort.modality is Modality.CT else [1, 1])
+    image, answers = st.columns([3, 2])
     with image:
         around, on_step = adjacent_cases(case_list, current), partial(step_case, case_list)
         guarded(context.cohort.check_images)([case.row])
@@ -86,9 +83,8 @@ def show_selected_case(case_list: CaseList, context: ModelContext) -> None:
     show_explanations(case)
 
 
-st.title("Cases")
+st.title("Would privacy have changed this answer?")
 top = st.container()
-st.markdown("Would privacy have changed the result for this patient?")
 selected = current_choices()
 if (chosen := chosen_cohort()) is not None and selected.finding and selected.recipe and selected.unit:
     buttons = partial(st.segmented_control, required=True, label_visibility="collapsed")

@@ -8,6 +8,7 @@ from dpmed_core.errors import DpmedError
 from dpmed_core.foreign_text import LONGEST_SENTENCE, plain
 from widgets.choices import shared_choices
 from widgets.spending import show_total_in_short
+from widgets.terms import show_terms
 
 st.set_page_config(page_title="DPMed", page_icon=Path(__file__).parent / "icon.svg", layout="wide")
 page = st.navigation(
@@ -25,6 +26,7 @@ page = st.navigation(
 try:
     shared_choices()
     show_total_in_short()
+    show_terms()
     page.run()
 except DpmedError as error:
     st.error(plain(str(error), most=LONGEST_SENTENCE), icon=":material/error:")

@@ -21,6 +21,7 @@ from dpmed_core.uploads.jobs import UNDER_WAY, Job, Jobs, Stage
 from dpmed_core.uploads.limits import DEFAULT_LIMITS, GIB
 from dpmed_core.uploads.preview import ImportPreview
 from dpmed_core.uploads.steps import root_of
+from widgets.address.session import go, in_address, of_link
 from widgets.choices import follow_cohort
 from widgets.importing import choose_folder, show_what_is_read
 from widgets.lookup import guarded, installation
@@ -48,10 +49,7 @@ def jobs() -> Jobs:
 
 def go_to(job: Job | None) -> None:
     """Show `job`, or the first step; the job's name is in the address, so a colleague or a later visit finds it."""
-    if job is None:
-        st.query_params.pop("job", None)
-    else:
-        st.query_params["job"] = job.job_id
+    go("job", job.job_id if job else None)
     st.rerun()
 
 
@@ -66,7 +64,7 @@ def choose_source() -> None:
     with upload.container(border=True):
         choose_archives()
     with folder.container(border=True):
-        st.subheader("Or choose a folder of this machine")
+        st.header("Or choose a folder of this machine")
         if (root := installation().settings.import_dir) is None:
             st.caption("For any number of images that are on this machine: start DPMed with `DPMED_IMPORT_DIR` set to a folder above them.")
         elif (chosen := choose_folder(root)) is not None:
@@ -77,7 +75,7 @@ def choose_source() -> None:
 def choose_archives() -> None:
     """An upload of one archive or several."""
     most = installation().settings.upload_mib
-    st.subheader("Upload a ZIP archive")
+    st.header("Upload a ZIP archive")
     packed = st.file_uploader("ZIP archives with images and table", type="zip", accept_multiple_files=True, max_upload_size=most)
     st.caption(
         f"At most {most:,} MiB an archive; what is larger comes in several archives, which are unpacked into one folder: at most "
@@ -93,7 +91,7 @@ def show_others() -> None:
     """Earlier imports, so that a reader who closed the browser finds them again."""
     there = jobs().all()
     if there:
-        st.subheader("Earlier imports")
+        st.header("Earlier imports")
     for job in there:
         what, action = st.columns([5, 1], vertical_alignment="center")
         plan, state = job.plan(), job.state()
@@ -129,7 +127,7 @@ def name_columns(job: Job) -> None:
     """Step 2: what each column means; guesses are filled in."""
     root, plan = root_of(job, installation().settings), job.plan()
     tables = tables_under(root)
-    st.subheader("What do the table's columns mean?")
+    st.header("What do the table's columns mean?")
     table = st.selectbox("Table", tables, index=tables.index(plan.table) if plan.table in tables else 0)
     facts = _facts(str(root / table), (root / table).stat().st_mtime_ns)
     st.caption(f"{facts.n_rows:,} rows. The choices below are guessed from the columns' names and contents: correct them where needed.")
@@ -212,7 +210,7 @@ def _uncertain(facts: TableFacts) -> Uncertain | None:
 def show_preview_summary(job: Job) -> None:
     """Step 3: what would be imported, some images, and the button that starts the import."""
     summary = ImportPreview.read(job.preview_summary)
-    st.subheader("What would be imported")
+    st.header("What would be imported")
     for column, (label, value) in zip(
         st.columns([3, 2, 2, 2]),
         (
@@ -240,7 +238,7 @@ def show_preview_summary(job: Job) -> None:
 def show_preview(job: Job, summary: ImportPreview) -> None:
     """Some images as they will be stored."""
     images = np.load(job.preview, allow_pickle=False)
-    st.subheader(f"Preview: {IMAGE_WORDS[job.plan().modality].counted(len(images))} as they will be stored")
+    st.header(f"Preview: {IMAGE_WORDS[job.plan().modality].counted(len(images))} as they will be stored")
     if (spacing := FORMS[job.plan().modality].spacing_mm) is not None:
         st.caption(scan_caption(FORMS[job.plan().modality].shape, spacing))
     for start in range(0, len(images), PREVIEWS_A_ROW):
@@ -302,7 +300,8 @@ def show_finished(job: Job) -> None:
             icon=":material/check_circle:",
         )
         show_report(report, name=str(name))
-        st.page_link("train.py", label="Train models on this cohort", icon=":material/model_training:", query_params={"cohort": str(name)})
+        of_cohort = of_link({"cohort": str(name)})
+        st.page_link("train.py", label="Train models on this cohort", icon=":material/model_training:", query_params=of_cohort)
     if st.button("Import another", icon=":material/add:"):
         jobs().remove(job)
         go_to(None)
@@ -339,7 +338,7 @@ def show(job: Job) -> None:
 
 
 st.title("Import radiographs or CT")
-if (asked := st.query_params.get("job")) is None:
+if (asked := in_address("job")) is None:
     choose_source()
 else:
     if jobs().exists(asked):

@@ -97,7 +97,7 @@ def published_behind(cohort: Cohort, metric: str) -> Path | None:
 
 def show_detail(cohort: Cohort, shown: Choice) -> None:
     """Show one more figure of the same models, as chosen."""
-    st.subheader("A closer look")
+    st.header("A closer look")
     name = choice("detail", "Figure", DETAILS, title=lambda name: CATALOGUE[name].titled(shown))
     margin = DEFAULT_MARGIN
     if name and CATALOGUE[name].with_margin:

@@ -37,7 +37,7 @@ def show_unreadable(messages: Sequence[str]) -> None:
 
 def show_faults(faults: Sequence[Fault]) -> None:
     """The last warnings and errors in the logs."""
-    st.subheader("Last warnings and errors")
+    st.header("Last warnings and errors")
     if not faults:
         st.caption("None in the logs.")
         return
@@ -51,13 +51,13 @@ def show_storage(state: InstallationState) -> None:
     """Where the data lie and what they take, and the versions of what runs."""
     left, right = st.columns(2)
     with left:
-        st.subheader("Storage")
+        st.header("Storage")
         st.code(state.data_dir, language=None)
         st.caption(plain(f"Database: {state.database}. Together {bytes_in_words(sum(state.used_bytes.values()))}."))
         used = [{"Folder": name, "Size": bytes_in_words(size)} for name, size in state.used_bytes.items()]
         st.dataframe(pd.DataFrame(used), hide_index=True)
     with right:
-        st.subheader("Versions")
+        st.header("Versions")
         st.dataframe(pd.DataFrame(state.versions.items(), columns=["Program", "Version"]), hide_index=True)
 
 
@@ -75,6 +75,6 @@ def show_now() -> None:
 st.title("Status")
 st.markdown("Whether this installation works, what it is doing now, and where its data lie.")
 st.fragment(run_every=EVERY_SECONDS)(guarded(show_now))()
-st.subheader("Look closer")
+st.header("Look closer")
 st.caption("These commands look at everything that is stored, and say what to do about what is wrong:")
 st.code("python -m dpmed_core doctor\npython -m dpmed_core status --json", language="bash")

@@ -236,7 +236,7 @@ if (chosen := chosen_cohort()) is not None:
     show_cohort_plan(chosen, planned)
     if planned:
         show_plan(chosen, planned)
-    st.subheader("Training runs")
+    st.header("Training runs")
     st.caption(
         "While a private model trains, only its progress is shown: losses and gradients would reveal facts about the training patients."
     )

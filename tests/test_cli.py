@@ -224,6 +224,11 @@ def test_from_pictures_to_a_figure(dpmed, manifest, tmp_path):
         assert dpmed("export", "privacy-utility", "--cohort", "images", "--out", str(out)).returncode == 0
         assert out.stat().st_size > 500
     assert "delta" in (tmp_path / "figure.csv").read_text().splitlines()[0]
+    # The map is of all groups that were planned, unless one attribute is asked for.
+    for asked, attributes in (((), {"all", "sex", "age"}), (("--attribute", "age:60"), {"all", "age:60"})):
+        out = tmp_path / "map.csv"
+        assert dpmed("export", "loss-map", "--cohort", "images", "--epsilon", "8", "--out", str(out), *asked).returncode == 0
+        assert set(pd.read_csv(out)["attribute"]) == attributes
     if browser():
         out = tmp_path / "forest.pdf"
         asked = ("--finding", "mass", "--attribute", "sex", "--epsilon", "8", "--column", "single")

@@ -7,6 +7,7 @@ import streamlit as st
 from dpmed_core.cohort.display_names import attribute_title
 from dpmed_core.cohort.groups import ATTRIBUTES, TOGETHER, subgroups
 from dpmed_core.cohort.schema import Cohort
+from widgets.address.session import gesture, stated
 from widgets.choices import choice
 
 AGE_QUARTILES, AGE_CUTS = "age:quartiles", "age:"
@@ -19,7 +20,7 @@ def choose_attribute(cohort: Cohort) -> str | None:
         CohortError: the cut points cannot be read.
     """
     options = attribute_options(cohort)
-    asked = str(st.query_params.get("attribute", ""))
+    asked = stated("attribute") or ""
     if asked.startswith(AGE_CUTS) and asked not in options:
         subgroups(cohort.cases, asked)  # refuses what it cannot read
         options.append(asked)
@@ -29,7 +30,7 @@ def choose_attribute(cohort: Cohort) -> str | None:
     with right.popover("Other age groups", icon=":material/content_cut:"), st.form("cuts", border=False):
         cuts = st.text_input("Ages in years at which a new group begins", "40/65", help="Increasing numbers, separated by /.")
         if st.form_submit_button("Apply"):
-            st.query_params["attribute"] = AGE_CUTS + cuts.replace(" ", "").replace(",", "/")
+            gesture("attribute", AGE_CUTS + cuts.replace(" ", "").replace(",", "/"))
             st.rerun()
     return chosen
 

@@ -12,6 +12,7 @@ from dpmed_core.phrases import counted, delta_text
 from dpmed_core.privacy.meaning.most_images import most_images, own_epsilon_sentence
 from dpmed_core.privacy.provenance import encoder_sentences
 from dpmed_core.training.accounting.together import together_sentence
+from widgets.address.session import gesture
 from widgets.budget_control.axis import budget_axis
 from widgets.cached import MOST_KEPT
 from widgets.choices import choice, choose_delta
@@ -48,7 +49,7 @@ def choose_epsilon(
     if picked is None:
         st.caption(f"Trained budgets: {', '.join(options)}. You can train others on the page *Privacy and utility*.")
         if st.button("Show a trained budget"):
-            st.query_params["epsilon"] = default
+            gesture("epsilon", default)
             st.rerun()
     if offer:
         offer.show_asked(options)

@@ -1,6 +1,6 @@
 """The choices that define a view: shared ones in the sidebar, all of them in the address, so that a copied address shows the same view."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -11,17 +11,16 @@ from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import CohortError
 from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.evaluation.scores.scored_runs import starts_with_runs
-from dpmed_core.foreign_text import LONGEST_NAME, LONGEST_SENTENCE, plain
+from dpmed_core.foreign_text import LONGEST_SENTENCE, plain
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.training.recipes.catalogue import RECIPES
 from dpmed_core.training.spec import PrivacyUnit, base_recipe
+from widgets.address.choice import choice as choice
+from widgets.address.session import forget, shown, stated
 from widgets.lookup import installation
 from widgets.recipes import recipe_options, recipe_title
 
 UNIT_TITLES = {PrivacyUnit.PATIENT: "Patient (all {} together)", PrivacyUnit.IMAGE: "Image (each {} alone)"}
-
-PLAIN_OPTIONS = (st.selectbox, st.select_slider)
-"""Widgets that show their options as they are; all others read them as Markdown."""
 
 START, SCRATCH = "start", "scratch"
 """Name of the choice of a public start in addresses, and what stands there for none; no start is called so."""
@@ -73,7 +72,7 @@ def _choose_start(cohort: Cohort | None, recipe: str | None) -> str | None:
     here = installation()
     trained = starts_with_runs(here.runs, cohort, recipe=recipe) if cohort else []
     names = sorted({*here.starts.names(), *trained})
-    if recipe is None or not RECIPES[base_recipe(recipe)].takes_start or not (names or START in st.query_params):
+    if recipe is None or not RECIPES[base_recipe(recipe)].takes_start or not (names or stated(START)):
         return None
     title = {SCRATCH: "From scratch"}
     chosen = choice(START, "Models begin", [SCRATCH, *names], title=lambda name: title.get(name, f"At public start {name}"))
@@ -118,86 +117,15 @@ def choose_delta(deltas: Sequence[float]) -> None:
 
 def chosen_delta() -> float | None:
     """The delta that was chosen, in the address or before; None where none was."""
-    wanted = st.query_params.get(DELTA) or st.session_state.get(f"kept-{DELTA}")
+    wanted = stated(DELTA)
     try:
         return float(wanted) if wanted else None
     except ValueError:
         return None
 
 
-def choice(
-    name: str,
-    label: str,
-    options: Sequence[str],
-    *,
-    title: Callable[[str], str] = str,
-    default: str | None = None,
-    widget: Callable[..., str | None] = st.selectbox,
-) -> str | None:
-    """The chosen option, which is written into the address; a value in the address that does not exist is reported, not replaced.
-
-    Args:
-        name: its name in the address.
-        label: what the reader sees, as text.
-        options: what can be chosen.
-        title: an option in words, as text.
-        default: chosen where the address has no value; None for the first option.
-        widget: the Streamlit widget, such as `st.selectbox` or `st.select_slider`.
-    """
-    # Three values may differ: the address, what this session last wrote into it ("address-"), and what was last chosen ("kept-"). An
-    # address that the session did not write is a link that was opened, and wins; otherwise the last choice does, which survives a page
-    # without this widget.
-    key, asked = f"choice-{name}", st.query_params.get(name)
-    kept = st.session_state.get(f"kept-{name}")
-    wanted = asked if asked is not None and asked != st.session_state.get(f"address-{name}") else kept
-    wanted = wanted or asked or default or (options[0] if options else None)
-    if wanted is not None and wanted not in options:
-        st.error(
-            f"{plain(label)} “{plain(wanted, most=LONGEST_NAME)}” does not exist here" + (": choose another." if options else "."),
-            icon=":material/link_off:",
-        )
-        _remember(name, wanted)
-        wanted = None
-    if not options:
-        return None
-    if wanted is None and widget is st.select_slider:
-        return None
-    _set_where_needed(name, key, wanted, options)
-    as_text = title if widget in PLAIN_OPTIONS else lambda option: plain(title(option))
-    chosen = widget(plain(label), options, key=key, format_func=as_text, on_change=_changed, args=(name, key))
-    if chosen is not None:
-        _remember(name, chosen)
-    return chosen
-
-
 def follow_cohort(name: str) -> None:
     """Choose cohort `name` in the sidebar, with its own findings, from the next run of the page on."""
     for of_another in ("finding", "recipe", "unit", START):
         forget(of_another)
-    _remember("cohort", name)
-
-
-def forget(name: str) -> None:
-    """Reset the choice `name` to its default, here and in the address."""
-    for kept in ("kept", "address", "choice", "options"):
-        st.session_state.pop(f"{kept}-{name}", None)
-    st.query_params.pop(name, None)
-
-
-def _set_where_needed(name: str, key: str, wanted: str | None, options: Sequence[str]) -> None:
-    """Set the widget's value only where it differs: set by a refresh, it would undo a move that the reader made in the meantime."""
-    if st.session_state.get(key) != wanted or st.session_state.get(f"options-{name}") != tuple(options):
-        st.session_state[key] = wanted
-    st.session_state[f"options-{name}"] = tuple(options)
-
-
-def _changed(name: str, key: str) -> None:
-    # A slow browser may report a change of a widget that was reset meanwhile, e.g. since an import chose another cohort.
-    if key in st.session_state:
-        _remember(name, st.session_state[key])
-
-
-def _remember(name: str, value: str) -> None:
-    st.session_state[f"kept-{name}"] = st.session_state[f"address-{name}"] = value
-    if st.query_params.get(name) != value:
-        st.query_params[name] = value
+    shown("cohort", name)

@@ -10,13 +10,24 @@ from widgets.choices import current_choices
 from widgets.lookup import BUSY_SECONDS, guarded, installation
 
 
-def chosen_cohort() -> Cohort | None:
-    """The chosen cohort; where there is none, the page then says what to do next."""
+def chosen_cohort(*, says_synthetic: bool = True) -> Cohort | None:
+    """The chosen cohort; where there is none, the page then says what to do next.
+
+    Args:
+        says_synthetic: whether to say here that a synthetic one shows no patient; a page that does not says it itself (`show_synthetic`).
+    """
     name = current_choices().cohort
     if name is None:
         no_cohort()
         return None
     cohort = installation().cohorts.load(name)
+    if says_synthetic:
+        show_synthetic(cohort)
+    return cohort
+
+
+def show_synthetic(cohort: Cohort) -> None:
+    """Say of a synthetic cohort that it shows no patient, and which recipes it favours."""
     if cohort.synthetic:
         images = IMAGE_WORDS[cohort.modality].several
         st.info(
@@ -24,7 +35,6 @@ def chosen_cohort() -> Cohort | None:
             f"because the public encoder was trained on {images} of the same kind.",
             icon=":material/science:",
         )
-    return cohort
 
 
 def _recipes_on_encoder(cohort: Cohort) -> str:
@@ -49,14 +59,14 @@ def _first_start() -> None:
     if installation().cohorts.names():
         st.rerun()
     if reached is not None and reached.stage != "done":
-        st.subheader("The demo cohort is being made")
+        st.header("The demo cohort is being made")
         st.progress(
             reached.done / max(reached.total, 1),
             f"{reached.done} of {reached.total} synthetic images made" if reached.total else "Starting",
         )
         st.caption("Its models are then trained automatically; this page refreshes itself.")
         return
-    st.subheader("No cohort yet")
+    st.header("No cohort yet")
     st.markdown("Import your own radiographs or CT scans from a table with one row per image:")
     st.code("python -m dpmed_core cohort add chest --manifest chest.csv --findings cardiomegaly,effusion", language="bash")
     st.markdown("or make a synthetic cohort to try DPMed:")

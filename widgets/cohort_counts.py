@@ -47,7 +47,7 @@ def show_numbers(cohort: Cohort, counts: pd.DataFrame) -> None:
 def show_findings(cohort: Cohort, counts: pd.DataFrame) -> None:
     """The number of positive images of each finding in each part, and their share."""
     images = IMAGE_WORDS[cohort.modality].several
-    st.subheader(f"Findings: {images} in which each is present")
+    st.header(f"Findings: {images} in which each is present")
     if not cohort.findings:
         st.info("This cohort has no findings, so no model can be trained on it. Import it again with a table of labels.")
         return
@@ -62,7 +62,7 @@ def show_findings(cohort: Cohort, counts: pd.DataFrame) -> None:
 def show_patients(cohort: Cohort, counts: pd.DataFrame) -> None:
     """The number of images and patients by sex, age and co-morbidity; subgroups without a counted image are left out."""
     images = IMAGE_WORDS[cohort.modality].several
-    st.subheader("Patients")
+    st.header("Patients")
     parts = ("all", "test") if shows_training_counts(cohort) else HELD_OUT
     groups = counts[(counts["attribute"] != "all") & counts["part"].isin(parts)]
     table = groups.pivot_table(index=["attribute", "subgroup"], columns="part", values=["n_cases", "n_patients"], sort=False)

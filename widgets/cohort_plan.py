@@ -40,7 +40,7 @@ def show_cohort_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
         specs: the runs; may be empty, where the form cannot be read.
     """
     with st.container(border=True):
-        st.subheader("What can this cohort tell?")
+        st.header("What can this cohort tell?")
         private = [spec for spec in specs if spec.privacy and not spec.privacy.learns_nothing]
         if not private:
             st.info("Name privacy budgets above: this is answered for the runs that you are about to ask for.")

@@ -40,15 +40,28 @@ def choose_metric() -> str:
     return choice("metric", "Metric", list(OFFERED), title=lambda name: OFFERED[name].title) or AUROC.name
 
 
-def show_figure(name: str, tables: EvaluationTables, shown: Choice, cohort: Cohort) -> None:
-    """Show the figure `name` of `shown` in the colours of the reader's theme; where there is nothing to draw, say why."""
+def show_figure(
+    name: str, tables: EvaluationTables, shown: Choice, cohort: Cohort, *, is_bare: bool = False, alternative: str | None = None
+) -> None:
+    """Show the figure `name` of `shown` in the colours of the reader's theme; where there is nothing to draw, say why.
+
+    Args:
+        name: of an entry of the catalogue.
+        tables: that it is drawn from.
+        shown: what it shows.
+        cohort: of the tables.
+        is_bare: whether title and facts stand around it on the page (`Canvas.is_bare`).
+        alternative: what it shows, as text, for readers who do not see it.
+    """
     try:
         exploratory = why_exploratory(name, tables, shown, plans_of(cohort))
-        figure = _drawn(name, tables.token, shown, canvas(), exploratory, _tables=tables, _cohort=cohort)
+        on = replace(canvas(), is_bare=is_bare)
+        figure = _drawn(name, tables.token, shown, on, exploratory, _tables=tables, _cohort=cohort)
     except ExportError as error:
         st.info(plain(str(error)))
         return
-    show_plot(figure, key=f"figure-{name}", alternative=f"{CATALOGUE[name].titled(shown)}, for {finding_title(shown.finding or MACRO)}.")
+    title = f"{CATALOGUE[name].titled(shown)}, for {finding_title(shown.finding or MACRO)}."
+    show_plot(figure, key=f"figure-{name}", alternative=alternative or title, mode_bar=not is_bare)
 
 
 def show_moving_figure(name: str, tables: EvaluationTables, shown: Choice, cohort: Cohort, *, sentences: Mapping[float, str]) -> None:

@@ -55,7 +55,7 @@ def show_what_is_read(summary: ImportPreview) -> None:
     """Every distinct kind of file, and how the images of the preview were read: depth, values, orientation, and what was assumed."""
     if not summary.kinds:
         return
-    st.subheader("What will be read")
+    st.header("What will be read")
     kinds = pd.DataFrame([{"Kind of file": one.kind, "Files": one.count, "First in row": one.row} for one in summary.kinds])
     st.dataframe(kinds, hide_index=True)
     if summary.n_looked < summary.n_usable:

@@ -23,7 +23,7 @@ def show_practice(tables: EvaluationTables, shown: Choice, images: str) -> None:
         shown: recipe, unit, finding and budget of the page.
         images: the word for the cohort's images, e.g. "scans".
     """
-    st.subheader("In practice")
+    st.header("In practice")
     about = {"recipe": str(shown.recipe), "unit": str(shown.unit), "finding": str(shown.finding), "epsilon": float(shown.epsilon or 0)}
     st.markdown(plain(practice_sentence(tables.practice, tables.practice_differences, **about, images=images)))
     picked = choice(

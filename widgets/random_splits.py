@@ -39,7 +39,7 @@ def show_random_splits(cohort: Cohort, choices: Choices, margin: float) -> None:
     table = table[(table["unit"] == choices.unit) & table["finding"].isin(list(cohort.findings))]
     if table.empty:
         return
-    st.subheader("Over random splits")
+    st.header("Over random splits")
     n_splits = len(splits_with_runs(installation().runs, cohort, recipe=choices.recipe, start=choices.start))
     known = table[table["reason"] == ""]
     st.markdown(f"The patients were split anew {counted(n_splits, 'time', 'times')}, and models were trained on each split.")

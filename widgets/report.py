@@ -19,7 +19,7 @@ def show_report(report: ImportReport, *, name: str) -> None:
     """The findings of the import: what prevents training, what to check, what was left out; a selected line shows all its rows."""
     for sentence in report.blocking:
         st.error(f"**Training is not possible.** {plain(sentence)}", icon=":material/block:")
-    st.subheader("Validation report")
+    st.header("Validation report")
     if not report.checks:
         st.caption("No check found a problem: no repeated or contradictory images, no finding too rare, no row left out.")
         return

@@ -62,7 +62,7 @@ def show_total(cohort: Cohort) -> None:
         total, cap = _spent(cohort.name)
         above = f"{counted(total.n_above_cap, 'patient', 'patients')} above it" if cap else None
         with st.container(border=True):
-            st.subheader("Spent on these patients so far")
+            st.header("Spent on these patients so far")
             largest, median, limit = st.columns(3)
             largest.metric("ε of the patient with the most", _epsilon(total.epsilon))
             median.metric("ε of the median patient", _epsilon(total.median))

@@ -14,6 +14,7 @@ from dpmed_core.privacy.total_sentence import total_sentence
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.runs.status import RunState
 from dpmed_core.training.spec import RunSpec, base_recipe
+from widgets.address.session import gesture
 from widgets.choices import Choices
 from widgets.lookup import installation, runs_of, unreadable_of
 from widgets.recipes import encoder_digest
@@ -51,7 +52,7 @@ class TrainingOffer:
         st.session_state[ASKED] = (self.cohort.fingerprint, budget)
         if self.trains_at_once:
             train_inline(installation(), self.cohort, planned_at(self.cohort, self.choices, float(budget), N_RUNS))
-            st.query_params["epsilon"] = budget
+            gesture("epsilon", budget)
 
     def show_asked(self, trained: Sequence[str]) -> None:
         """Show the offer that was asked for, until it is trained or put away."""

@@ -38,7 +38,7 @@ def show_verdicts(tables: EvaluationTables, plans: PlanRecord, shown: Choice, co
     """
     at_budget = Choice(recipe=shown.recipe, unit=shown.unit).rows(tables.verdicts)
     at_budget = at_budget[at_budget["epsilon"] == shown.epsilon]
-    st.subheader("Did privacy widen a difference?")
+    st.header("Did privacy widen a difference?")
     for reference in (SAMPLED_ALIKE, CONVENTIONAL):
         rows = at_budget[at_budget["reference"] == reference]
         if len(rows):

@@ -1,5 +1,6 @@
 """`export`: figures, and the tables behind them, as files."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -31,7 +32,8 @@ WIDTHS = " or ".join(f"{name} ({width} mm)" for name, width in COLUMN_MILLIMETRE
 @click.option("--epsilon", type=float, help="A trained budget. Default: the one nearest to 1.")
 @click.option("--delta", type=float, help="Where a budget was trained at several. Default: the smallest.")
 @click.option(
-    "--attribute", default="sex", show_default=True, help="Subgroups by: sex, age, age:quartiles, age:40/65, a co-morbidity, sex*age."
+    "--attribute",
+    help="Subgroups by: sex, age, age:quartiles, age:40/65, a co-morbidity, sex*age. Default: sex; of loss-map, all of the analysis plan.",
 )
 @click.option("--margin", type=float, help="The loss that is still acceptable. Default: that of the analysis plan.")
 @click.option("--metric", default=AUROC.name, show_default=True, help=f"What is measured: {', '.join(OFFERED)}.")
@@ -50,7 +52,7 @@ def export(
     unit: str | None,
     epsilon: float | None,
     delta: float | None,
-    attribute: str,
+    attribute: str | None,
     margin: float | None,
     metric: str,
     column: Column,
@@ -62,16 +64,17 @@ def export(
     installation = Installation.open()
     cohort = installation.cohorts.load(cohort_name)
     folder = installation.settings.reference_dir if published else None
-    choice = Choice(finding=finding, recipe=recipe, unit=unit, epsilon=epsilon, attribute=attribute, metric=metric, published=folder)
+    choice = Choice(finding=finding, recipe=recipe, unit=unit, epsilon=epsilon, metric=metric, published=folder)
     refuse_unknown(figure, cohort, choice, out)  # before any scores are read
+    choice = replace(choice, attribute=attribute or (None if CATALOGUE[figure].of_every_group else "sex"))
     provenance = provenance_of(installation.ledger, cohort, installation.encoders)
     plans = installation.ledger.plan_record(cohort)
     margin = plans.plan.margin if margin is None else margin
     # A verdict is judged together with all that the plan names, though one attribute is drawn.
-    of_plan = CATALOGUE[figure].of_plan and attribute in plans.plan.attributes
+    of_plan = choice.attribute is None or (CATALOGUE[figure].of_plan and choice.attribute in plans.plan.attributes)
     tables = EvaluationTables(
         lambda: read_scores(installation.runs, cohort, start=start).at_one_delta(delta),
-        plans.plan.attributes if of_plan else [attribute],
+        plans.plan.attributes if of_plan else [str(choice.attribute)],
         margin=margin,
         findings=plans.plan.findings if of_plan else None,
         epsilons=plans.plan.epsilons if of_plan and not plans.is_exploratory else None,

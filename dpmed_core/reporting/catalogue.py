@@ -28,6 +28,8 @@ from dpmed_core.reporting.drawn_rows import (
     findings_parts,
     forest_parts,
     gap_parts,
+    loss_map_parts,
+    mean_and_worst_parts,
     parity_parts,
     privacy_utility_parts,
     roc_parts,
@@ -42,6 +44,8 @@ from dpmed_core.reporting.figures.equivalence import equivalence_figure
 from dpmed_core.reporting.figures.facts import error_floor_phrase
 from dpmed_core.reporting.figures.forest import forest_figure
 from dpmed_core.reporting.figures.gap import gap_figure
+from dpmed_core.reporting.figures.loss_map import loss_map_figure
+from dpmed_core.reporting.figures.mean_and_worst import mean_and_worst_figure
 from dpmed_core.reporting.figures.parity import parity_figure
 from dpmed_core.reporting.figures.privacy_utility import privacy_utility_figure
 from dpmed_core.reporting.figures.roc import roc_figure
@@ -57,6 +61,7 @@ DEFAULT_EPSILON = 1.0
 class Page(StrEnum):
     """The pages that show figures of the catalogue."""
 
+    OVERVIEW = "overview"
     PRIVACY_UTILITY = "privacy_utility"
     FAIRNESS = "fairness"
 
@@ -80,6 +85,7 @@ class CatalogueEntry:
         of_metric: whether it shows the chosen metric, and not always the same.
         with_threshold: whether it always counts scores above the operating point.
         of_plan: whether it is drawn from the tables of the whole analysis plan, and stands on its page beside the verdict.
+        of_every_group: whether it shows the groups of every attribute of the tables, where none is chosen.
     """
 
     title: str
@@ -92,6 +98,7 @@ class CatalogueEntry:
     of_metric: bool = True
     with_threshold: bool = False
     of_plan: bool = False
+    of_every_group: bool = False
 
     def titled(self, choice: Choice) -> str:
         """The title in words."""
@@ -202,8 +209,23 @@ def _draw_size_loss(parts: Parts, choice: Choice, cohort: Cohort, canvas: Canvas
     return size_loss_figure(costs, correlations, cohort, metric=choice.measured, **_groups_at_a_budget(choice), canvas=canvas)
 
 
+def _draw_mean_and_worst(parts: Parts, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
+    mean, worst = parts["mean"].rows, parts["worst"].rows
+    return mean_and_worst_figure(mean, worst, cohort, metric=choice.measured, epsilon=choice.epsilon, canvas=canvas)
+
+
+def _draw_loss_map(parts: Parts, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
+    return loss_map_figure(parts["costs"].rows, cohort, metric=choice.measured, epsilon=float(choice.epsilon or 0), canvas=canvas)
+
+
 # In the order of the pages; a page's first figure is its main one, the others are offered below it.
 CATALOGUE: dict[str, CatalogueEntry] = {
+    "mean-and-worst": CatalogueEntry(
+        "{metric} against privacy budget, mean and worst findings", Page.OVERVIEW, mean_and_worst_parts, _draw_mean_and_worst
+    ),
+    "loss-map": CatalogueEntry(
+        "{metric} lost, by finding and group", Page.OVERVIEW, loss_map_parts, _draw_loss_map, at_one_budget=True, of_every_group=True
+    ),
     "privacy-utility": CatalogueEntry(
         "{metric} against privacy budget", Page.PRIVACY_UTILITY, privacy_utility_parts, _draw_privacy_utility
     ),
@@ -318,11 +340,11 @@ def look_of(name: str, tables: EvaluationTables, choice: Choice) -> Look:
         unit=choice.unit,
         epsilons=tuple(float(e) for e in shown if e is not None),
         n_seeds=None if n_seeds is None else int(n_seeds),
-        attribute=choice.attribute if entry.by_subgroup else None,
+        attribute=choice.attribute if entry.by_subgroup or entry.of_every_group else None,
         finding=choice.finding,
         margin=tables.margin if entry.with_margin else None,
         metric=choice.metric if entry.of_metric else None,
-        reference=choice.reference if entry.by_subgroup else None,
+        reference=choice.reference if entry.by_subgroup or entry.of_every_group else None,
     )
 
 
@@ -332,4 +354,7 @@ def why_exploratory(name: str, tables: EvaluationTables, choice: Choice, plans: 
     Raises:
         ExportError: what was chosen is not trained.
     """
-    return plans.why_exploratory(look_of(name, tables, settled(choice, tables, CATALOGUE[name])))
+    look = look_of(name, tables, settled(choice, tables, CATALOGUE[name]))
+    every = CATALOGUE[name].of_every_group and look.attribute is None
+    looks = [replace(look, attribute=attribute) for attribute in tables.by] if every else [look]
+    return next(filter(None, map(plans.why_exploratory, looks)), "")

@@ -5,6 +5,7 @@ Numbers that estimate different things (a training run, a mean of several) are d
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 from pandas.api.types import is_integer_dtype
 
@@ -16,10 +17,14 @@ from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.evaluation.scores.grouping import EVERYBODY
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables, MetricTables
 from dpmed_core.evaluation.tables.decision_curve import mean_benefit
+from dpmed_core.evaluation.tables.largest_loss import loss_of
 from dpmed_core.evaluation.tables.published_results import pdac_reference, pdac_table
 from dpmed_core.evaluation.tables.subgroup_gaps import mean_gaps
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.reporting.choice import Choice
+
+WORST = 2
+"""So many findings that lose most are drawn beside the mean over findings."""
 
 
 @dataclass(frozen=True)
@@ -180,3 +185,39 @@ def size_loss_parts(tables: EvaluationTables, choice: Choice, cohort: Cohort) ->
         "costs": Part(f"{phrase} with privacy minus without, of the same images", tables.with_guarantee(groups)),
         "correlations": Part("Pearson's r of the size and the loss of these groups", correlations),
     }
+
+
+def mean_and_worst_parts(tables: EvaluationTables, choice: Choice, cohort: Cohort) -> Parts:
+    """The mean over findings, and the findings that lose most at the chosen budget, or where none is chosen at the smallest."""
+    of, findings = of_metric(tables, choice), choice.all_findings()
+    rows = everybody(findings.rows(of.groups))
+    rows = rows[rows[choice.measured.name].notna()]
+    costs = everybody(findings.rows(_of_reference(of.costs, choice)))
+    costs = costs[costs["finding"].isin(cohort.findings) & costs["difference"].notna()]
+    named = {key: _worst(of_models, choice) for key, of_models in costs.groupby(["recipe", "unit"], sort=False)}
+    worst = [
+        finding in named.get((recipe, unit), ()) for recipe, unit, finding in rows[["recipe", "unit", "finding"]].itertuples(index=False)
+    ]
+    mean = _run_and_mean(choice)[1]
+    return {
+        "mean": Part(f"{mean}, mean over findings", rows[rows["finding"] == MACRO]),
+        "worst": Part(f"{mean}, of a finding that loses most", rows[np.array(worst, dtype=bool)]),
+    }
+
+
+def _worst(costs: pd.DataFrame, choice: Choice) -> list[str]:
+    """The findings of one recipe and unit that lose most; none where there is one, which is the mean."""
+    epsilon = costs["epsilon"].min() if choice.epsilon is None else choice.epsilon
+    at = costs[costs["epsilon"] == epsilon]
+    if len(at) < 2:
+        return []
+    order = loss_of(at, choice.measured).sort_values(ascending=False, kind="stable").index
+    return [str(finding) for finding in at.loc[order[:WORST], "finding"]]
+
+
+def loss_map_parts(tables: EvaluationTables, choice: Choice, cohort: Cohort) -> Parts:
+    """What privacy costs every group of known value in each finding, and in their mean where there are several."""
+    findings = (MACRO, *cohort.findings) if len(cohort.findings) > 1 else cohort.findings
+    costs = _of_reference(choice.all_findings().rows(of_metric(tables, choice).costs), choice)
+    costs = costs[(costs["subgroup"] != UNKNOWN) & costs["finding"].isin(findings)]
+    return {"costs": Part(f"{choice.measured.phrase} with privacy minus without, of the same images", tables.with_guarantee(costs))}

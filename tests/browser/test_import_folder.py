@@ -71,7 +71,7 @@ def test_a_folder_of_1500_images_is_imported_by_clicking_and_the_sidebar_follows
     expect(chosen).to_have_value("ward-7", timeout=LONGEST)
     shoot(page, "finished")
     page.get_by_role("link", name="Overview").click()
-    expect(page.get_by_role("heading", name="What does privacy cost?")).to_be_visible(timeout=LONGEST)
+    expect(page.get_by_role("heading", name="What privacy costs, and whom")).to_be_visible(timeout=LONGEST)
     expect(chosen).to_have_value("ward-7", timeout=LONGEST)
     assert len(Installation.open(settings).cohorts.load("ward-7").cases) == N_IMAGES
 

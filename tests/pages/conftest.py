@@ -102,10 +102,11 @@ def open_page(empty: Installation, monkeypatch: pytest.MonkeyPatch) -> Callable[
 
     def render(page: str, **address: str) -> AppTest:
         app = AppTest.from_file(str(ROOT / "pages" / "frame.py"), default_timeout=120)
-        for name, value in address.items():
-            app.query_params[name] = value
         if page == "import_cohort":
             app.run()  # Streamlit finds a page whose address is not its file's name only after a first run
+            app.query_params = {}
+        for name, value in address.items():
+            app.query_params[name] = value
         return app.switch_page(f"{page}.py").run() if page != "overview" else app.run()
 
     return render

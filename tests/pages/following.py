@@ -25,10 +25,13 @@ def said(app: AppTest) -> str:
 
 
 def figures(app: AppTest) -> list[dict[str, Any]]:
-    """The figures of the page, as they are drawn where the axis stands."""
+    """The figures of the page, as they are drawn where the axis stands, each with its alternative text."""
     at = (axis(app) or {}).get("chosen")
-    found = [(json.loads(data["figure"]), data["scope"]) for data in mounted(app) if "figure" in data]
-    return [drawn(figure, at if scope else "") for figure, scope in found if not scope or at in figure["frames"]]
+    found = []
+    for data in mounted(app):
+        if "figure" in data and (budget := at if data["scope"] else "") in (figure := json.loads(data["figure"]))["frames"]:
+            found.append({**drawn(figure, budget), "alternative": json.loads(data["alternatives"]).get(budget)})
+    return found
 
 
 def drawn(figure: dict[str, Any], budget: str) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """The page Cases: the list, the selected case and its sentences, and what is shown where something is missing."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +17,7 @@ from tests.pages.following import figures
 
 
 def texts(app) -> str:
-    kinds = ("title", "subheader", "markdown", "caption", "info", "warning", "error")
+    kinds = ("title", "header", "subheader", "markdown", "caption", "info", "warning", "error")
     return "\n".join(str(element.value) for kind in kinds for element in getattr(app, kind))
 
 
@@ -55,7 +57,7 @@ def test_a_case_is_shown_with_the_scores_of_the_store(empty, cohort, trained, op
 
 
 def test_steps_follow_the_list_and_are_in_the_address(trained, cohort, open_page):
-    app = open_page("cases", finding="cardiomegaly")
+    app = open_page("cases", finding="cardiomegaly", sort="change")
     first = app.query_params["case"]
     order = app.dataframe[0].value
     assert order["Change"].abs().is_monotonic_decreasing and order["Change"].abs().iloc[0] > 0
@@ -63,6 +65,19 @@ def test_steps_follow_the_list_and_are_in_the_address(trained, cohort, open_page
     assert app.query_params["case"] != first and "Case 2 of" in texts(app)
     next(button for button in app.button if button.label == "Previous").click().run()
     assert app.query_params["case"] == first
+
+
+def test_the_page_opens_on_an_answer_that_privacy_changed(trained, cohort, open_page):
+    changed, finding = {}, ""
+    for finding in cohort.findings:
+        app = open_page("cases", finding=finding)
+        order = app.dataframe[0].value
+        answers = order[["Private answer", "Non-private answer"]]
+        changed = answers.isin(["Positive", "Negative"]).all(axis=1) & (answers.nunique(axis=1) > 1)
+        if changed.any():
+            break
+    assert changed.iloc[0] and "## Privacy would have changed this answer: " in texts(app), finding
+    assert re.search(r"All \d+ cases; changed answers first, harmful ones on top", texts(app))
 
 
 def test_a_filter_says_how_many_cases_it_leaves_and_leaves_them(trained, cohort, open_page, test_rows):

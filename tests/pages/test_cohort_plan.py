@@ -18,7 +18,7 @@ def table(app, column):
 def test_what_the_cohort_can_tell_stands_before_the_button(cohort, open_page):
     app = open_page("train", cohort=cohort.name)
     assert not app.exception
-    assert "What can this cohort tell?" in [shown.value for shown in app.subheader]
+    assert "What can this cohort tell?" in [shown.value for shown in app.header]
     shown = table(app, "Loss to expect (90 % range)")
     assert set(shown["ε"]) <= {"0.3", "1", "8", "any"} and len(set(shown["Finding"])) == len(cohort.findings)
     assert "analytic-gaussian accountant" in texts(app) and "nothing is spent" in texts(app)

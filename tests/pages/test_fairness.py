@@ -23,7 +23,7 @@ FIGURES = 2
 
 
 def texts(app) -> str:
-    kinds = ("title", "subheader", "markdown", "caption", "info", "warning", "error")
+    kinds = ("title", "header", "subheader", "markdown", "caption", "info", "warning", "error")
     return "\n".join([*(str(element.value) for kind in kinds for element in getattr(app, kind)), said(app)])
 
 

@@ -17,7 +17,7 @@ STRINGS = foreign_strings(12)
 READER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 ADDRESS = ("cohort", "finding", "recipe", "unit", "attribute", "epsilon", "metric", "mode", "job")
 LABELLED = ("button", "metric", "selectbox", "expander", "tabs")
-RENDERED = ("title", "subheader", "markdown", "caption", "info", "warning", "error", "success")
+RENDERED = ("title", "header", "subheader", "markdown", "caption", "info", "warning", "error", "success")
 
 
 @pytest.fixture

@@ -27,14 +27,28 @@ OURS = {
     *("counted", "duration_in_words", "epsilon_text", "delta_text", "_epsilon", "len", "int", "round"),
     # Facts of the recipe catalogue and of the image formats, which are code.
     *("scan_caption", "_recipes_on_encoder", "version_alias"),
-    # A picture's HTML, which escapes its words.
-    "picture_element",
+    # HTML of a picture and of a tile, which escape their words (`tests/pages/test_overview.py`).
+    *("picture_element", "tile_element"),
     # Tables of a case, whose names went through `plain`.
     *("answers_in_words", "_labels"),
 }
 """Functions whose text consists of the product's own words and numbers."""
-OUR_ATTRIBUTES = {"summary", "several", "one", "title", "source", "n_rows", "n_imported", "step", "total_steps", "done", "total", "seed"}
-"""Attributes of catalogue entries, and counts."""
+OUR_ATTRIBUTES = {
+    "summary",
+    "several",
+    "one",
+    "title",
+    "source",
+    "n_rows",
+    "n_imported",
+    "step",
+    "total_steps",
+    "done",
+    "total",
+    "seed",
+    "cells",
+}
+"""Attributes of catalogue entries, counts, and the HTML of `map_table`, which escapes its words."""
 
 
 class Scope:

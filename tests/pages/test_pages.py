@@ -16,7 +16,7 @@ PAGES = ("overview", "train", "privacy_utility", "fairness", "privacy", "cases")
 
 
 def texts(app) -> str:
-    kinds = ("title", "subheader", "markdown", "caption", "info", "warning", "error", "code")
+    kinds = ("title", "header", "subheader", "markdown", "caption", "info", "warning", "error", "code")
     return "\n".join([*(str(element.value) for kind in kinds for element in getattr(app, kind)), said(app)])
 
 
@@ -226,7 +226,7 @@ def test_errors_per_hundred_and_predictive_values_at_a_prevalence_of_the_address
         finish(spec, luck=3 if spec.privacy else 4)
     page = open_page("privacy_utility", finding="cardiomegaly", prevalence="0.01")
     said = [m.value for m in page.markdown]
-    assert not page.exception and any(heading.value == "In practice" for heading in page.subheader)
+    assert not page.exception and any(heading.value == "In practice" for heading in page.header)
     (practice,) = [text for text in said if text.startswith("Of 100 ")]
     assert "with privacy and" in practice and "At one threshold for all" in practice
     (predictive,) = [text for text in said if text.startswith("If 1 % of the patients have it")]
@@ -239,3 +239,11 @@ def test_no_value_is_shown_that_no_call_shows(cohort, open_page):
     shown = open_page("train").markdown
     assert not any("newest finished runs" in text.value for text in shown)
     assert get_option("runner.magicEnabled") is False
+
+
+def test_every_page_explains_its_terms_a_click_away(empty, open_page):
+    app = open_page("status")
+    assert "Privacy budget ε" not in texts(app)
+    app.session_state["terms-open"] = True
+    app.run()
+    assert not app.exception and "**Privacy budget ε**: How much a model may reveal" in texts(app)

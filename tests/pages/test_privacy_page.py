@@ -70,7 +70,7 @@ def test_what_was_measured_is_shown_with_bound_and_limits(cohort, measured, trai
     assert not app.exception
     row = measured.row("patient", 1.0, trained.privacy.delta)
     bound = np.ceil(1000 * row.bound) / 10  # a bound is rounded up, never down
-    assert f"### {100 * row.worst_auc:.0f} of 100" in said(app) and f"Proven: at most {bound:g}; 0 patients' intervals" in said(app)
+    assert f"## {100 * row.worst_auc:.0f} of 100" in said(app) and f"Proven: at most {bound:g}; 0 patients' intervals" in said(app)
     without = measured.row("patient", None, None)
     assert (
         f"without privacy **{100 * without.worst_auc:.0f}**, and 90 or more for {round(100 * without.share_nearly_certain)} % of patients"
@@ -102,7 +102,7 @@ def test_the_unit_image_warns_of_the_patient_with_most_images(empty, cohort, fin
     assert not app.exception
     most = int(cohort.cases.groupby("patient_id").size().max())
     assert "**Only single images are protected:** of guesses at one image, at most 55.4." in said(app)
-    assert f"guesses at whether the patient with {most} images took part" in said(app) and "### 55.4 of 100" not in said(app)
+    assert f"guesses at whether the patient with {most} images took part" in said(app) and "## 55.4 of 100" not in said(app)
 
 
 def test_the_most_exposed_patients_are_named_to_the_house_when_their_list_is_opened(empty, cohort, measured, trained, open_page):
@@ -195,7 +195,7 @@ def test_returning_patients_are_shown_beside_training_without_privacy(trained, o
     monkeypatch.setattr(returning, "stored_returning", lambda *_: (without, private))
     app = open_page("privacy")
     assert not app.exception
-    assert "### 0 of 80" in said(app) and "without privacy **50 of 80**, by up to 56 percentage points" in said(app)
+    assert "## 0 of 80" in said(app) and "without privacy **50 of 80**, by up to 56 percentage points" in said(app)
     assert "0 of 80 later images shift (0 by chance), the largest by .05" in said(app).replace("\\", "")
     monkeypatch.setattr(returning, "stored_returning", lambda *_: (without,))
     app = open_page("privacy")

@@ -28,7 +28,7 @@ def test_several_splits_are_planned_and_their_spending_said_before(cohort, open_
 
 def test_the_difference_over_splits_is_shown_with_its_interval(over_three_splits, empty, cohort, open_page):
     page = open_page("privacy_utility")
-    assert not page.exception and "Over random splits" in [heading.value for heading in page.subheader]
+    assert not page.exception and "Over random splits" in [heading.value for heading in page.header]
     shown = next(frame.value for frame in page.dataframe if "Splits" in frame.value.columns)
     computed = over_splits(lambda seed: read_scores(empty.runs, cohort, split_seed=seed), [0, 1, 2], margin=0.02)
     computed = computed[computed["finding"] != "macro"]
@@ -45,4 +45,4 @@ def test_the_difference_over_splits_is_shown_with_its_interval(over_three_splits
 def test_with_one_split_nothing_is_added(empty, cohort, asked, finish, open_page):
     for spec in asked:
         finish(spec)
-    assert "Over random splits" not in [heading.value for heading in open_page("privacy_utility").subheader]
+    assert "Over random splits" not in [heading.value for heading in open_page("privacy_utility").header]

@@ -14,6 +14,8 @@ from tests.scored import evaluation_tables
 RUNS = {"reference": np.nan, "reference-again": np.nan, "low": 0.3, "low-again": 0.3, "high": 8.0, "high-again": 8.0}
 AT = {"recipe": "probe", "unit": "patient", "epsilon": 0.3, "attribute": "sex"}
 DRAWN = {
+    "mean-and-worst": ("y", ["auroc"]),
+    "loss-map": ("z", ["difference"]),
     "privacy-utility": ("y", ["auroc"]),
     "cost": ("y", ["difference"]),
     "findings": ("y", ["auroc"]),
@@ -45,7 +47,7 @@ def test_a_figure_and_its_csv_hold_the_same_values(tables, images_cohort, name, 
     stored = {round(sign * value, 9) for column in columns for value in table[column].dropna()}
     # The diagonal, the line of acting on nobody and that of chance show no measurement; their points have no tooltip.
     traces = [t for t in figure.data if t.hoverinfo != "skip" or t.name == "acting on every image" or t.opacity == 0.45]
-    drawn = {round(float(value), 9) for trace in traces for value in trace[axis] if value is not None}
+    drawn = {round(float(value), 9) for trace in traces for value in trace[axis] if value is not None and not np.isnan(value)}
     assert stored and stored <= drawn
     # The thick ROC curve is the mean of those of the training runs, which the file holds.
     assert drawn <= stored or name == "roc"

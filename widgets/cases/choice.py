@@ -7,15 +7,16 @@ import pandas as pd
 import streamlit as st
 
 from dpmed_core.cohort.case_links import CaseLinks
-from dpmed_core.cohort.display_names import attribute_title, finding_title, subgroup_title
+from dpmed_core.cohort.display_names import attribute_phrase, attribute_title, finding_title, subgroup_title
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.cases.worklist import EVERY, FACETS, SORTINGS, Facet, Sorting, facet_counts, ordered, selected, stepped
 from dpmed_core.evaluation.scores.findings import MACRO
+from widgets.address.session import forget, gesture, n_said, shown, stated
 from widgets.attributes import attribute_options
 from widgets.cached import links_of
 from widgets.cases.labels import AGREEMENT_TITLES, ANSWER_TITLES, TRUTH_TITLES
 from widgets.cases.shown_case import ModelContext, SelectedCase
-from widgets.choices import choice, forget
+from widgets.choices import choice
 
 LIST_ROWS = 100
 """Rows of the worklist that are sent to the browser at once, around the selected case."""
@@ -38,20 +39,24 @@ class CaseList:
         table: one row per case, with `evaluation.cases.worklist.WORKLIST_COLUMNS`.
         links: the name of each case in the address.
         findings: by link, the finding that the list shows of a case; of every case that may be shown, whatever the filters.
+        filters: those that leave something out, in words.
     """
 
     table: pd.DataFrame = field(repr=False)
     links: list[str] = field(repr=False)
     findings: Mapping[str, str] = field(repr=False)
+    filters: tuple[str, ...] = ()
 
 
 def choose_group(cohort: Cohort) -> str | None:
     """The attribute by which cases can be filtered; None for all patients."""
     options = [ALL_PATIENTS, *attribute_options(cohort)]
     by = choice("by", "Filter patients by", options, title=lambda name: "No grouping" if name == ALL_PATIENTS else attribute_title(name))
-    if by != st.session_state.setdefault("grouped-by", by):
-        forget("subgroup")  # its value is a subgroup of the attribute before
-        st.session_state["grouped-by"] = by
+    now = (by, n_said())
+    before = st.session_state.setdefault("grouped-by", now)
+    if before[0] != by and before[1] == now[1]:
+        forget("subgroup")  # its value is a subgroup of the attribute before; an address that was opened names both
+    st.session_state["grouped-by"] = now
     return None if by in (None, ALL_PATIENTS) else by
 
 
@@ -69,19 +74,33 @@ def choose_cases(table: pd.DataFrame, links: CaseLinks, attribute: str | None, s
         attribute: of the column `subgroup`.
         sorting: the order of the list.
     """
-    kept = {facet: str(st.query_params.get(facet) or st.session_state.get(f"kept-{facet}") or EVERY) for facet in FACETS}
+    kept = {facet: stated(facet) or EVERY for facet in FACETS}
     facets: list[Facet] = [facet for facet in FACETS if facet != "subgroup" or attribute is not None]
     counts = facet_counts(table, {facet: kept[facet] for facet in facets})
-    chosen: dict[Facet, str | None] = {}
-    for column, facet in zip(st.columns(len(facets)), facets, strict=True):
-        with column:
-            chosen[facet] = _choose(facet, counts[facet], attribute)
+    chosen = {facet: _choose(facet, counts[facet], attribute) for facet in facets}
     if sorting is None or None in chosen.values():
         return None
     left = ordered(selected(table, {facet: str(value) for facet, value in chosen.items()}), sorting)
     of_case = links.of_case
     findings = {of_case[case_id]: finding for case_id, finding in zip(table["case_id"], table["finding"], strict=True)}
-    return CaseList(left, [of_case[case_id] for case_id in left["case_id"]], findings)
+    said = tuple(_in_short(facet, value, attribute) for facet, value in chosen.items() if value not in (None, EVERY))
+    return CaseList(left, [of_case[case_id] for case_id in left["case_id"]], findings, said)
+
+
+def filters_in_words(case_list: CaseList, sorting: Sorting | None) -> str:
+    """How many cases the filters leave, which filters, and the order: what stands beside the folded controls."""
+    n_left, n_all = len(case_list.links), len(case_list.findings)
+    left = f"All {n_all:,} cases" if n_left == n_all else f"{n_left:,} of {n_all:,} cases"
+    order = SORTINGS[sorting] if sorting else ""
+    return "; ".join(part for part in (left, *case_list.filters, order[:1].lower() + order[1:]) if part)
+
+
+def _in_short(facet: Facet, value: str | None, attribute: str | None) -> str:
+    """A filter that leaves something out, such as "label: present"."""
+    if facet == "subgroup" and attribute is not None:
+        return f"{attribute_phrase(attribute)}: {subgroup_title(attribute, str(value))}"
+    label, titles = TITLES[facet]
+    return f"{label[:1].lower()}{label[1:]}: {titles[str(value)].lower()}"
 
 
 def _choose(facet: Facet, counts: dict[str, int], attribute: str | None) -> str | None:
@@ -91,7 +110,7 @@ def _choose(facet: Facet, counts: dict[str, int], attribute: str | None) -> str 
     else:
         label, titles = TITLES[facet]
     # Values that leave no case are not offered, except one that the address names: it must be shown as chosen.
-    options = [value for value in counts if counts[value] or value in (EVERY, st.query_params.get(facet))]
+    options = [value for value in counts if counts[value] or value in (EVERY, stated(facet))]
     return choice(facet, label, options, title=lambda value: f"{'All' if value == EVERY else titles[value]} ({counts[value]:,})")
 
 
@@ -100,31 +119,29 @@ def current_case(case_list: CaseList) -> str | None:
 
     A case that the filters leave out stays selected when an opened link names it, and no longer when the reader changes a filter.
     """
-    asked = st.query_params.get("case") or st.session_state.get("kept-case")
+    asked = stated("case")
     # A changed filter is recognised by its values: Streamlit does not say which widget caused a rerun.
-    filters = tuple(str(st.query_params.get(name)) for name in (*FACETS, "by", "sort", "finding", "cohort", "part"))
-    changed = st.session_state.get("case-filters") not in (None, filters)
-    st.session_state["case-filters"] = filters
+    filters, said = tuple(stated(name) for name in (*FACETS, "by", "sort", "finding", "cohort", "part")), n_said()
+    before = st.session_state.get("case-filters", (filters, said))
+    changed = before[0] != filters and before[1] == said
+    st.session_state["case-filters"] = (filters, said)
     if asked is not None and asked not in case_list.findings and not changed:
         st.error("The case named in this link cannot be shown here.", icon=":material/link_off:")
         return None
     if asked is not None and (asked in case_list.links or (asked in case_list.findings and not changed)):
-        return show_case(asked)
-    return show_case(case_list.links[0]) if case_list.links else None
-
-
-def show_case(link: str) -> str:
-    """Select the case that `link` names, and give `link` back."""
-    st.session_state["kept-case"] = link
-    if st.query_params.get("case") != link:
-        st.query_params["case"] = link
-    return link
+        selected_link = asked
+    elif case_list.links:
+        selected_link = case_list.links[0]
+    else:
+        return None
+    shown("case", selected_link)
+    return selected_link
 
 
 def step_case(case_list: CaseList, by: int) -> None:
     """Select the case `by` positions further in the list."""
     if case_list.links:
-        show_case(stepped(case_list.links, str(st.session_state.get("kept-case")), by))
+        gesture("case", stepped(case_list.links, str(stated("case")), by))
 
 
 def show_list(case_list: CaseList, current: str | None, cohort: Cohort) -> None:
@@ -137,7 +154,7 @@ def show_list(case_list: CaseList, current: str | None, cohort: Cohort) -> None:
     def picked() -> None:
         rows = st.session_state[key]["selection"]["rows"]
         if rows:
-            show_case(case_list.links[first + rows[0]])
+            gesture("case", case_list.links[first + rows[0]])
 
     st.dataframe(
         _in_words(part, case_list.links[first : first + LIST_ROWS], cohort, first, place if current in case_list.links else None),

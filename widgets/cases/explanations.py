@@ -16,6 +16,7 @@ from dpmed_core.imaging.stored_format import picture_of
 from dpmed_core.inference.requests import Explanation
 from dpmed_core.inference.store import Answer
 from dpmed_core.reporting.figures.explanation import explanation_figure
+from widgets.address.session import gesture
 from widgets.budget_control.following import show_plot
 from widgets.cached import links_of
 from widgets.cases.labels import TRUTH_TITLES
@@ -38,13 +39,13 @@ class ExplainedModels(NamedTuple):
 
 def show_explanations(case: SelectedCase) -> None:
     """Explanation maps of a private and a non-private model, and similar cases."""
-    st.markdown("##### Explanation of the score")
+    st.markdown("### Explanation of the score")
     explained = _explained_models(case)
     if explained is None:
         st.caption("There is no trained model to explain yet: train one on the page *Train*.")
     else:
         _show_maps(case, explained)
-    st.markdown("##### Similar held-out cases")
+    st.markdown("### Similar held-out cases")
     _show_similar_cases(case)
 
 
@@ -145,6 +146,5 @@ def _show_similar_case(column: "st.delta_generator.DeltaGenerator", case: Select
     column.caption(plain(about))
     link = links_of(cohort).of_case[str(who["case_id"])]
     if column.button("Open", key=f"open-{link}", width="stretch"):
-        st.query_params["case"] = link
-        st.session_state["kept-case"] = link
+        gesture("case", link)
         st.rerun()

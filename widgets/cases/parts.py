@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dpmed_core.cohort.schema import Part
+from widgets.address.session import stated
 from widgets.choices import choice
 from widgets.lookup import installation
 
@@ -22,7 +23,7 @@ def allowed_parts() -> list[Part]:
 
 def choose_part() -> Part | None:
     """The part to show, with a warning where it is not the test part; None where the address names one that is not open."""
-    if len(allowed_parts()) == 1 and st.query_params.get("part") in (None, Part.TEST.value):
+    if len(allowed_parts()) == 1 and stated("part") in (None, Part.TEST.value):
         return Part.TEST
     picked = choice("part", "Part of the cohort", [part.value for part in allowed_parts()], title=lambda name: PART_TITLES[Part(name)])
     if picked is None:

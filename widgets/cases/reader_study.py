@@ -22,6 +22,7 @@ from dpmed_core.reader_study.reader_vs_model import PRIVATE, READER, model_rater
 from dpmed_core.reader_study.store import CONFIDENCES, Reading
 from dpmed_core.reporting.figures.readers import readers_figure
 from dpmed_core.reporting.wording.reader_study import comparison_sentence, pairs_in_words, raters_in_words, readings_so_far
+from widgets.address.session import go, in_address
 from widgets.budget_control.following import show_plot
 from widgets.cached import links_of, split_of
 from widgets.cases.labels import TRUTH_TITLES
@@ -41,7 +42,7 @@ ContextOf = Callable[[str], ModelContext | None]
 def has_open_reading(cohort: Cohort) -> bool:
     """Whether this session reads test cases of `cohort` at present."""
     here = installation().reader_study
-    known = (here.reading(name) for name in (st.query_params.get(ADDRESS), st.session_state.get(OPEN)) if name)
+    known = (here.reading(name) for name in (in_address(ADDRESS), st.session_state.get(OPEN)) if name)
     return any(reading is not None and reading.fingerprint == cohort.fingerprint and here.is_open(reading) for reading in known)
 
 
@@ -82,7 +83,7 @@ def _show_way_out(reading: Reading, *, n_left: int) -> None:
 
 def _current(cohort: Cohort) -> Reading | None:
     """The reading that the address names, or the open one of this session; None where there is none of this cohort."""
-    asked = st.query_params.get(ADDRESS) or (st.session_state.get(OPEN) if has_open_reading(cohort) else None)
+    asked = in_address(ADDRESS) or (st.session_state.get(OPEN) if has_open_reading(cohort) else None)
     if asked is None:
         return None
     reading = installation().reader_study.reading(asked)
@@ -98,10 +99,7 @@ def _current(cohort: Cohort) -> Reading | None:
 def _go_to(reading: Reading | None) -> None:
     for kept in (LABEL_SHOWN, OPEN):
         st.session_state.pop(kept, None)
-    if reading is None:
-        st.query_params.pop(ADDRESS, None)
-    else:
-        st.query_params[ADDRESS] = reading.reading_id
+    go(ADDRESS, reading.reading_id if reading else None)
     st.rerun()
 
 
@@ -209,7 +207,7 @@ def _show_label(cohort: Cohort, reading: Reading, rows: np.ndarray, answers: pd.
 
 def _show_comparison(cohort: Cohort, reading: Reading, rows: np.ndarray, answers: pd.DataFrame, context_of: ContextOf) -> None:
     """Reader, a private and a non-private model compared on the cases that were read."""
-    st.subheader("You and one model of each kind on the cases you read")
+    st.header("You and one model of each kind on the cases you read")
     context = context_of(reading.finding)
     if context is None:
         return
@@ -219,7 +217,7 @@ def _show_comparison(cohort: Cohort, reading: Reading, rows: np.ndarray, answers
         raters |= model_raters(context.scores, list(answers["case_id"]), finding=reading.finding, epsilon=context.epsilon)
     table, pairs = rater_table(raters, labels), pair_table(raters, labels)
     sentence = comparison_sentence(table, pairs, finding=reading.finding)
-    st.markdown(f"##### {plain(sentence)}")
+    st.markdown(f"## {plain(sentence)}")
     facts = [_how_read(cohort, reading, labels), *_guarantee(context), "Lines: 95 % intervals."]
     figure = readers_figure(table, title=f"{finding_title(reading.finding)}: reader and models", facts=facts, canvas=canvas())
     show_plot(figure, key="figure-readers", alternative=sentence)

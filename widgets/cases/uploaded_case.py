@@ -173,7 +173,7 @@ def _show_answers(upload: SessionUpload, context: ModelContext, scores: CaseScor
         asked = context.finding if context.finding in findings else findings[0]
         finding = choice("upload-finding", "Finding", findings, title=finding_title, default=asked) or asked
         sentence = case_sentence(trainings, finding=finding, truth=UNKNOWN, epsilon=context.epsilon)
-        st.markdown(f"##### {plain(sentence)}")
+        st.markdown(f"## {plain(sentence)}")
         st.table(answers_in_words(answers_of_case(trainings, labels, context.epsilon), finding))
     figure = case_figure(trainings, context.cohort, finding=finding, epsilon=context.epsilon, canvas=canvas())
     show_plot(figure, key="figure-upload", alternative=sentence)

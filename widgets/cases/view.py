@@ -10,7 +10,7 @@ from dpmed_core.evaluation.scores.operating_point import OperatingRule
 from dpmed_core.foreign_text import plain
 from dpmed_core.imaging.modality import Sex
 from dpmed_core.reporting.figures.case_scores import case_figure
-from dpmed_core.reporting.wording.cases import case_sentence, case_spread, spread_sentence
+from dpmed_core.reporting.wording.cases import case_headline, case_sentence, case_spread, spread_sentence
 from widgets.budget import show_guarantee
 from widgets.budget_control.following import show_plot
 from widgets.cases.labels import TRUTH_TITLES
@@ -35,7 +35,12 @@ def show_answers(case: SelectedCase) -> None:
         st.table(_labels(case))
         return
     known = str(truth(case.labels[[case.finding]].to_numpy())[0])
-    st.markdown(f"##### {plain(case_sentence(trainings, finding=case.finding, truth=known, epsilon=case.epsilon))}")
+    about = {"finding": case.finding, "truth": known, "epsilon": case.epsilon}
+    sentence = case_sentence(trainings, **about)
+    headline = case_headline(trainings, **about)
+    st.markdown(f"## {plain(headline or sentence)}")
+    if headline:
+        st.markdown(plain(sentence))
     if case.epsilon is not None and case.context.scores is not None:
         show_guarantee(case.context.scores.runs_at(case.epsilon))
     st.table(answers_in_words(answers_of_case(trainings, case.labels, case.epsilon), case.finding))

@@ -81,10 +81,10 @@ def show_exposure_tile(exposed: Exposed, budget: BudgetShown) -> None:
     st.markdown("Measured: the most exposed patient")
     row = exposed.row(budget)
     if row is None or exposed.found is None:
-        st.markdown("### –")
+        st.markdown("## –")
         st.markdown(plain(exposed.why_not or f"Not measured at ε = {epsilon_text(budget.target.epsilon)} yet."))
         return
-    st.markdown(f"### {100 * row.worst_auc:.0f} of 100")
+    st.markdown(f"## {100 * row.worst_auc:.0f} of 100")
     st.markdown(
         f"times an attack tells which of two models was trained with the most exposed of {row.n_patients:,} patients; tossing a coin gets "
         f"50. Sampling error: {100 * row.worst_low:.0f} to {100 * row.worst_high:.0f}. {plain(_beside_bound(row))}"

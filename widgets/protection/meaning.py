@@ -37,7 +37,7 @@ def show_meaning_tile(budget: BudgetShown, most_images: int) -> None:
     one, images = odds_of(budget.mechanism()), most_images if budget.unit is PrivacyUnit.IMAGE else 1
     odds = odds_of(budget.mechanism(images))
     st.markdown(f"What ε = {epsilon_text(budget.target.epsilon)} means")
-    st.markdown(f"### {rounded_up(odds.guess_right, 3):g} of 100")
+    st.markdown(f"## {rounded_up(odds.guess_right, 3):g} of 100")
     if images > 1:
         st.markdown(
             f":material/warning: guesses at whether the patient with {images:d} images took part can be right; tossing a coin gets 50. "

@@ -34,7 +34,7 @@ def show_who_pays(cohort: Cohort, found: Measurement, budget: BudgetShown, choic
         epsilon=budget.target.epsilon,
         findings=cohort.findings,
     )
-    st.subheader("Who pays, who gains")
+    st.header("Who pays, who gains")
     for sentence in who_pays_sentences(rows):
         st.markdown(plain(sentence, most=LONGEST_SENTENCE))
     try:

@@ -26,10 +26,10 @@ def show_returning_tile(cohort: Cohort, stored: Stored, budget: BudgetShown) -> 
     rows, why_not, can_be_measured = stored
     row = _at(rows, budget.unit.value, budget.target.epsilon, budget.target.delta)
     if row is None:
-        st.markdown("### –")
+        st.markdown("## –")
         st.markdown(plain(why_not or f"Not measured at ε = {epsilon_text(budget.target.epsilon)} yet."))
     else:
-        st.markdown(f"### {row.shifted:,} of {row.n_images:,}")
+        st.markdown(f"## {row.shifted:,} of {row.n_images:,}")
         st.markdown(
             "later images get another answer because the model was trained on the patient's earlier ones; in a control with nothing to "
             f"find, {row.control_shifted:,}"

@@ -58,6 +58,14 @@ class CaseScores:
         """Index of the run of `arm` with the smallest seed: the one that stands for a single model, whichever others were trained."""
         return int(arm.runs[np.argmin(self.panel.runs["seed"].to_numpy()[arm.runs])])
 
+    @cached_property
+    def at_common_threshold(self) -> "CaseScores":
+        """The same scores with one threshold for all, that of the first non-private reference; with their own where there is none."""
+        if self.non_private is None:
+            return self
+        common = self.thresholds[self.first_run(self.non_private)]
+        return replace(self, thresholds=np.broadcast_to(common, self.thresholds.shape))
+
     @property
     def epsilons(self) -> list[float]:
         """The trained privacy budgets, in increasing order."""

@@ -24,8 +24,9 @@ FACETS: dict[Facet, tuple[str, ...]] = {
     "subgroup": (),
 }
 """The columns by which the worklist can be filtered, with their values; those of `subgroup` depend on the attribute."""
-Sorting = Literal["change", "uncertainty", "score", "border", "none"]
+Sorting = Literal["harm", "change", "uncertainty", "score", "border", "none"]
 SORTINGS: dict[Sorting, str] = {
+    "harm": "Changed answers first, harmful ones on top",
     "change": "Largest change of score with privacy",
     "uncertainty": "Largest spread between private models",
     "score": "Highest private score",
@@ -44,8 +45,12 @@ WORKLIST_COLUMNS = (
     "score_without",
     "change",
     "distance",
+    "harm",
     "subgroup",
 )
+HARMED, HARMED_AT_ONE, CHANGED, SAME = 0, 1, 2, 3
+"""The column `harm`: wrong with privacy and right without it, at own thresholds and at one for all, or at one of these; another change of
+the answer, at either; no change."""
 Floats = NDArray[np.float64]
 
 
@@ -69,6 +74,8 @@ def worklist(scores: CaseScores, *, finding: str, epsilon: float | None, attribu
     change = private.score - reference.score
     chosen = _finding_indices(panel.findings, finding, change), np.arange(len(panel.cases))
     answer, without = private.answer[chosen], reference.answer[chosen]
+    common = scores.at_common_threshold
+    at_one = [_answers(common, arm).answer[chosen] for arm in (None if epsilon is None else common.private(epsilon), common.non_private)]
     return pd.DataFrame(
         {
             "case_id": panel.cases["case_id"].to_numpy(),
@@ -82,6 +89,7 @@ def worklist(scores: CaseScores, *, finding: str, epsilon: float | None, attribu
             "score_without": reference.score[chosen],
             "change": change[chosen],
             "distance": private.distance[chosen],
+            "harm": _harm(truth(panel.labels[chosen]), (answer, without), (at_one[0], at_one[1])),
             "subgroup": subgroup_of(panel.cases, attribute),
         }
     )[list(WORKLIST_COLUMNS)]
@@ -102,7 +110,7 @@ def unscored_worklist(cases: pd.DataFrame, findings: Sequence[str], *, finding: 
     nothing = dict.fromkeys(("score", "spread", "score_without", "change", "distance"), np.nan)
     known = {"case_id": cases["case_id"].to_numpy(), "finding": finding, "truth": truth(labels)}
     said = {"answer": NO_ANSWER, "answer_without": NO_ANSWER, "agreement": UNKNOWN, "subgroup": subgroup_of(cases, attribute)}
-    return pd.DataFrame({**known, **said, **nothing}, index=range(len(cases)))[list(WORKLIST_COLUMNS)]
+    return pd.DataFrame({**known, **said, **nothing, "harm": SAME}, index=range(len(cases)))[list(WORKLIST_COLUMNS)]
 
 
 def selected(table: pd.DataFrame, filters: Mapping[Facet, str]) -> pd.DataFrame:
@@ -127,7 +135,13 @@ def ordered(table: pd.DataFrame, sorting: Sorting) -> pd.DataFrame:
     if sorting == "none":
         return table
     # Signs turn "largest first" into rising order; NaN becomes infinite so that cases without a value come last under every sorting.
-    keys = {"change": -table["change"].abs(), "uncertainty": -table["spread"], "score": -table["score"], "border": table["distance"].abs()}
+    keys = {
+        "harm": table["harm"] - table["change"].abs().fillna(0) / 2,
+        "change": -table["change"].abs(),
+        "uncertainty": -table["spread"],
+        "score": -table["score"],
+        "border": table["distance"].abs(),
+    }
     return table.iloc[np.argsort(keys[sorting].fillna(np.inf).to_numpy(), kind="stable")]
 
 
@@ -172,6 +186,21 @@ def _finding_indices(findings: Sequence[str], finding: str, change: Floats) -> N
     if finding != MACRO:
         return np.full(change.shape[1], list(findings).index(finding), dtype=np.intp)
     return np.asarray(np.nan_to_num(np.abs(change)).argmax(axis=0))  # NaN as 0: argmax would choose the NaN
+
+
+def _harm(
+    truths: NDArray[np.object_],
+    own: tuple[NDArray[np.object_], NDArray[np.object_]],
+    at_one: tuple[NDArray[np.object_], NDArray[np.object_]],
+) -> NDArray[np.intp]:
+    """The column `harm` of the worklist, from the private and non-private answers at own thresholds and at one for all."""
+    right = np.select([truths == PRESENT, truths == ABSENT], [POSITIVE, NEGATIVE], "")
+    harmed, changed = [], []
+    for answer, without in (own, at_one):
+        differs = _agreement(answer, without) == DIFFER
+        changed.append(differs)
+        harmed.append(differs & (without == right))
+    return np.select([harmed[0] & harmed[1], harmed[0] | harmed[1], changed[0] | changed[1]], [HARMED, HARMED_AT_ONE, CHANGED], SAME)
 
 
 def _agreement(answer: NDArray[np.object_], without: NDArray[np.object_]) -> NDArray[np.object_]:

@@ -232,7 +232,7 @@ class EvaluationTables:
     @cached_property
     def rates(self) -> pd.DataFrame:
         """Sensitivity, specificity and related rates at the operating point (`evaluation.tables.rates`)."""
-        return rate_rows(self._designs)
+        return table_once(self._designs, "rates", lambda: rate_rows(self._designs), with_threshold=True)
 
     @cached_property
     def practice(self) -> pd.DataFrame:
@@ -257,17 +257,17 @@ class EvaluationTables:
     @cached_property
     def parity(self) -> pd.DataFrame:
         """Each subgroup's rates against those of all others (`evaluation.tables.parity`)."""
-        return parity_rows(self._designs)
+        return table_once(self._designs, "parity", lambda: parity_rows(self._designs), with_threshold=True)
 
     @cached_property
     def disparity(self) -> pd.DataFrame:
         """Demographic parity and equalised odds by attribute (`evaluation.tables.parity`)."""
-        return disparity_rows(self._designs)
+        return table_once(self._designs, "disparity", lambda: disparity_rows(self._designs), with_threshold=True)
 
     @cached_property
     def calibration(self) -> pd.DataFrame:
         """Slope, intercept, Brier score and expected calibration error (`evaluation.tables.calibration`)."""
-        return calibration_rows(self._designs)
+        return table_once(self._designs, "calibration", lambda: calibration_rows(self._designs))
 
     @cached_property
     def net_benefit(self) -> pd.DataFrame:
@@ -308,7 +308,7 @@ class EvaluationTables:
         """Compute the tables that pages show first, so that they are kept (`evaluation.tables.kept_tables`)."""
         for name in ("overall", "groups", "costs"):
             getattr(self.auroc, name)
-        for name in ("practice", "practice_differences") if not self.by else ("verdicts",):
+        for name in ("practice", "practice_differences") if not self.by else ("verdicts", "parity", "disparity"):
             getattr(self, name)
 
     @cached_property

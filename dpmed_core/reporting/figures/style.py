@@ -51,6 +51,7 @@ class Canvas:
         width: pixels; None for as wide as the page.
         font_size: pixels.
         line_characters: after so many the lines under the title are broken.
+        is_bare: whether title and facts stand around the figure instead of in it, on a page that says them once for several figures.
     """
 
     text: str
@@ -60,6 +61,7 @@ class Canvas:
     width: int | None = None
     font_size: float = 13
     line_characters: int = 76
+    is_bare: bool = False
 
     def colour(self, style: tuple[str, str, str]) -> str:
         """The colour of `style` on this ground."""
@@ -99,9 +101,11 @@ def lay_out(
     size = canvas.font_size
     # Plotly neither breaks lines nor makes room for them: both is done here, from the mean width of a letter. The title's letters are 1.3
     # times as large as the text's, so that fewer fit in a line.
-    titles = broken(title, int(canvas.line_characters * 0.72)) or [""]
+    titles = [] if canvas.is_bare else broken(title, int(canvas.line_characters * 0.72)) or [""]
     lines = fact_lines(facts, canvas)
-    top = round(12 + 1.3 * size * LINE_HEIGHT * len(titles) + 0.95 * size * LINE_HEIGHT * len(lines) + 14) + above
+    top = (
+        round(12 + 1.3 * size * LINE_HEIGHT * len(titles) + 0.95 * size * LINE_HEIGHT * len(lines) + (4 if canvas.is_bare else 14)) + above
+    )
     height = top + plot_height + below
     figure.update_layout(
         title={
@@ -133,8 +137,8 @@ def broken(text: str, characters: int, *, on_hyphens: bool = True) -> list[str]:
 
 
 def fact_lines(facts: Sequence[str], canvas: Canvas) -> list[str]:
-    """The facts under a title in lines of the width of `canvas`, as HTML."""
-    return [line for fact in facts for line in broken(fact, canvas.line_characters, on_hyphens=False)]
+    """The facts under a title in lines of the width of `canvas`, as HTML; none where they stand elsewhere."""
+    return [] if canvas.is_bare else [line for fact in facts for line in broken(fact, canvas.line_characters, on_hyphens=False)]
 
 
 def _template(canvas: Canvas) -> dict[str, Any]:

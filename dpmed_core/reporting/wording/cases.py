@@ -5,6 +5,7 @@ from math import isnan
 import pandas as pd
 
 from dpmed_core.cohort.display_names import finding_phrase
+from dpmed_core.evaluation.cases.case_scores import NEGATIVE, POSITIVE
 from dpmed_core.evaluation.cases.case_spread import Spread, spread_of
 from dpmed_core.evaluation.cases.worklist import ABSENT, PRESENT, UNKNOWN
 
@@ -48,6 +49,40 @@ def case_sentence(trainings: pd.DataFrame, *, finding: str, truth: str, epsilon:
     return f"{said}; without privacy {_who_else(private, reference)}. {_at_one_threshold(shown, did, truth, is_private)}"
 
 
+SHORT = {
+    PRESENT: {POSITIVE: "found", NEGATIVE: "missed"},
+    ABSENT: {POSITIVE: "a false alarm", NEGATIVE: "rightly negative"},
+    UNKNOWN: {POSITIVE: "positive", NEGATIVE: "negative"},
+}
+"""An answer in a case with this label, in a word or two."""
+
+
+def case_headline(trainings: pd.DataFrame, *, finding: str, truth: str, epsilon: float | None) -> str:
+    """Whether privacy would have changed the answer, in one short sentence; empty where that cannot be compared.
+
+    An answer is that of more than half of the models, each at its own threshold. Arguments as of `case_sentence`.
+    """
+    rows = trainings[(trainings["finding"] == finding) & ~trainings["repeats"]]
+    private, without = (_majority(rows[kept], truth) for kept in (rows["epsilon"] == epsilon, rows["epsilon"].isna()))
+    if not private or not without:
+        return ""
+    if private == without:
+        return f"Privacy would not have changed this answer: {private}, with it and without."
+    may = "may" if SPLIT_MODELS in (private, without) else "would"
+    return f"Privacy {may} have changed this answer: {private} at ε = {epsilon:g}, {without} without privacy."
+
+
+SPLIT_MODELS = "models split evenly"
+
+
+def _majority(rows: pd.DataFrame, truth: str) -> str:
+    """The answer of these models in short; empty where there is none."""
+    if rows.empty or rows["positive"].isna().any():
+        return ""
+    share = rows["positive"].mean()
+    return SPLIT_MODELS if share == 1 / 2 else SHORT[truth][POSITIVE if share > 1 / 2 else NEGATIVE]
+
+
 def _wrong(positive: pd.Series, truth: str) -> pd.Series:
     """Where the finding is present, the error is a negative answer; otherwise a positive one."""
     return ~positive if truth == PRESENT else positive
@@ -77,7 +112,7 @@ def _who(did: pd.Series) -> str:
 def _who_else(first: pd.Series, did: pd.Series) -> str:
     """The same in short, after a statement on `first`: "none would", "all three would too"."""
     n, n_all = int(did.sum()), len(did)
-    too = " too" if n and first.any() else ""
+    too = " too" if n and first.mean() > 1 / 2 else ""  # after "one of three", "all three would too" would read as if all had
     if n_all == 1:
         return f"the one model would{too}" if n else f"the one model would not{'' if first.any() else ' either'}"
     if n == n_all:

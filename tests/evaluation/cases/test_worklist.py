@@ -1,5 +1,7 @@
 """The worklist against rows counted by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,9 +10,13 @@ from dpmed_core.evaluation.cases.case_scores import NEGATIVE, NO_ANSWER, POSITIV
 from dpmed_core.evaluation.cases.worklist import (
     ABSENT,
     AGREE,
+    CHANGED,
     DIFFER,
     EVERY,
+    HARMED,
+    HARMED_AT_ONE,
     PRESENT,
+    SAME,
     SORTINGS,
     UNKNOWN,
     facet_counts,
@@ -73,12 +79,45 @@ def test_over_all_findings_a_case_shows_the_finding_that_changed_most(scores):
 
 
 @pytest.mark.parametrize(
-    ("sorting", "first"), [("change", "cbad"), ("uncertainty", "cbad"), ("score", "acbd"), ("border", "bcad"), ("none", "abcd")]
+    ("sorting", "first"),
+    [("harm", "cbad"), ("change", "cbad"), ("uncertainty", "cbad"), ("score", "acbd"), ("border", "bcad"), ("none", "abcd")],
 )
 def test_the_order_follows_the_sorting(scores, sorting, first):
     assert sorting in SORTINGS
     table = ordered(worklist(scores, finding="effusion", epsilon=1.0), sorting)
     assert "".join(table["case_id"]) == first
+
+
+HARM = {
+    # label, private and non-private score; thresholds .5 but for the private model's own of .3
+    "wrong with privacy, at both thresholds": (1, 0.1, 0.9, HARMED),
+    "wrong with privacy, at one for all alone": (1, 0.4, 0.9, HARMED_AT_ONE),
+    "wrong with privacy, at its own alone": (0, 0.4, 0.1, HARMED_AT_ONE),
+    "right with privacy alone": (1, 0.9, 0.1, CHANGED),
+    "changed where the label is not known": (NAN, 0.9, 0.1, CHANGED),
+    "wrong with both": (1, 0.1, 0.2, SAME),
+    "right with both": (0, 0.1, 0.2, SAME),
+}
+
+
+def test_harmful_changes_come_first_at_own_thresholds_and_at_one_for_all(scores):
+    label, private, without, expected = (np.array(column, dtype=float) for column in zip(*HARM.values(), strict=True))
+    n = len(HARM)
+    panel = replace(
+        scores.panel,
+        runs=pd.DataFrame([run("p0", 1.0, 0), run("t0", NAN, 0)]),
+        findings=("effusion",),
+        cases=pd.DataFrame({"case_id": [str(i) for i in range(n)], "patient_id": range(n), "age": NAN, "sex": "female"}),
+        patients=np.arange(n),
+        n_patients=n,
+        labels=label[None],
+        scores=np.stack([private, without])[:, None],
+    )
+    made = CaseScores(panel, np.array([[0.3], [0.5]]))
+    table = worklist(made, finding="effusion", epsilon=1.0)
+    assert dict(zip(HARM, table["harm"], strict=True)) == dict(zip(HARM, expected, strict=True))
+    assert ordered(table.iloc[::-1], "harm")["harm"].is_monotonic_increasing
+    assert (worklist(made, finding="effusion", epsilon=None)["harm"] == SAME).all(), "without a private model nothing can have changed"
 
 
 def test_filters_together_leave_what_each_leaves(scores):

@@ -17,7 +17,7 @@ def tables(make_scored):
     return evaluation_tables(make_scored(RUNS).assign(start="elsewhere"), ["sex"])
 
 
-@pytest.mark.parametrize("name", ["privacy-utility", "findings", "cost", "gap"])
+@pytest.mark.parametrize("name", ["privacy-utility", "findings", "cost", "gap", "mean-and-worst"])
 def test_the_start_alone_stands_left_of_all_budgets(tables, cohort, name):
     chosen = Choice(recipe="probe", unit="patient", finding="mass", epsilon=0.0 if name == "privacy-utility" else 1.0, attribute="sex")
     figure = draw(name, tables, chosen, cohort)

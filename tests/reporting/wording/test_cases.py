@@ -7,7 +7,7 @@ import pytest
 from dpmed_core.evaluation.cases.case_answers import answers_of_case
 from dpmed_core.evaluation.cases.case_spread import deviation_interval, spread_of
 from dpmed_core.evaluation.cases.worklist import ABSENT, PRESENT, UNKNOWN
-from dpmed_core.reporting.wording.cases import NO_THRESHOLD, case_sentence, case_spread, spread_sentence
+from dpmed_core.reporting.wording.cases import NO_THRESHOLD, case_headline, case_sentence, case_spread, spread_sentence
 
 
 def trainings(private, reference, finding="effusion"):
@@ -16,6 +16,26 @@ def trainings(private, reference, finding="effusion"):
     positive = np.array([float(p) for _, p in said])
     facts = {"finding": finding, "epsilon": [e for e, _ in said], "positive": positive, "score": 0.4 + 0.2 * positive}
     return pd.DataFrame({**facts, "threshold": np.where(np.isnan(positive), np.nan, 0.5), "seed": range(len(said)), "repeats": False})
+
+
+@pytest.mark.parametrize(
+    ("private", "reference", "truth", "said"),
+    [
+        ([0, 0, 1], [1], PRESENT, "Privacy would have changed this answer: missed at ε = 1, found without privacy."),
+        ([1, 1], [0], ABSENT, "Privacy would have changed this answer: a false alarm at ε = 1, rightly negative without privacy."),
+        ([1, 0], [1], UNKNOWN, "Privacy may have changed this answer: models split evenly at ε = 1, positive without privacy."),
+        ([0], [0, 0], PRESENT, "Privacy would not have changed this answer: missed, with it and without."),
+        ([1], [], PRESENT, ""),
+        ([], [1], PRESENT, ""),
+    ],
+)
+def test_the_headline_says_whether_privacy_changed_the_answer(private, reference, truth, said):
+    assert case_headline(trainings(private, reference), finding="effusion", truth=truth, epsilon=1.0) == said
+
+
+def test_a_minority_is_not_joined_by_all():
+    said = case_sentence(trainings([1, 0, 0], [1, 1, 1]), finding="effusion", truth=ABSENT, epsilon=1.0)
+    assert "one of three models would have raised" in said and "; without privacy all three would. " in said
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""The address of a page and what is chosen in it; nothing else reads or writes `st.query_params`."""

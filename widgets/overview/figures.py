@@ -1,0 +1,149 @@
+"""The two figures of Overview side by side: AUROC at each budget, and who loses what; each with its table, and both as files."""
+
+from dataclasses import dataclass
+from html import escape
+
+import pandas as pd
+import streamlit as st
+
+from dpmed_core.cohort.display_names import finding_title, subgroup_title
+from dpmed_core.cohort.schema import Cohort
+from dpmed_core.evaluation.metrics.auroc import AUROC
+from dpmed_core.evaluation.scores.findings import MACRO
+from dpmed_core.evaluation.tables.all_tables import EvaluationTables
+from dpmed_core.foreign_text import plain_line
+from dpmed_core.reporting.catalogue import Page, figures_of
+from dpmed_core.reporting.choice import Choice
+from dpmed_core.reporting.drawn_rows import loss_map_parts, mean_and_worst_parts
+from dpmed_core.reporting.figures import loss_map, mean_and_worst
+from widgets.cached import MOST_KEPT
+from widgets.figure import downloads, show_figure
+
+CURVE, MAP = FIGURES = figures_of(Page.OVERVIEW)
+ONE_COLUMN = "640px"
+"""Up to this width Streamlit puts columns one under another; a heat map of many groups then has no room for its numbers."""
+ON_NARROW_SCREENS = (
+    f"<style>@media (max-width: {ONE_COLUMN}) {{ .st-key-map-picture {{ display: none }} }}"
+    f"@media (min-width: calc({ONE_COLUMN} + 1px)) {{ .st-key-map-cells {{ display: none }} }}</style>"
+)
+"""Shows the map as a table where the screen is narrow, and as a picture elsewhere."""
+WHAT = "AUROC with privacy minus without"
+CELL = "padding: 0.2rem 0.45rem; text-align: right; white-space: nowrap; border: 1px solid rgba(128, 128, 128, 0.35)"
+HATCHED = "background: repeating-linear-gradient(135deg, rgba(128, 128, 128, 0.35) 0 2px, transparent 2px 7px)"
+
+
+@dataclass(frozen=True, eq=False)
+class Words:
+    """What stands beside a figure.
+
+    Attributes:
+        rows: that it draws at the chosen budget.
+        alternative: the figure for a reader who does not see it.
+        cells: the map as an HTML table; empty for the curve, and where nothing is estimable.
+    """
+
+    rows: pd.DataFrame
+    alternative: str
+    cells: str = ""
+
+
+def show_figures(tables: EvaluationTables, shown: Choice, cohort: Cohort) -> None:
+    """Show curve and map beside one another, their tables, and the menu of files.
+
+    Args:
+        tables: of the analysis plan's groups.
+        shown: recipe, unit and budget, over all findings.
+        cohort: of the tables.
+    """
+    curve, losses = (_words(name, tables.token, shown, _tables=tables, _cohort=cohort) for name in FIGURES)
+    left, right = st.columns([4, 5], gap="medium")
+    with left:
+        st.header("AUROC at each budget")
+        show_figure(CURVE, tables, shown, cohort, is_bare=True, alternative=curve.alternative)
+    with right:
+        st.header(f"Who loses what at ε = {shown.epsilon:g}")
+        st.html(ON_NARROW_SCREENS)
+        with st.container(key="map-picture"):
+            show_figure(MAP, tables, shown, cohort, is_bare=True, alternative=losses.alternative)
+        if losses.cells:
+            with st.container(key="map-cells"):
+                st.html(losses.cells)
+            st.caption(f"{WHAT}. Bold: interval beyond 0. Hatched: not estimable.")
+    left, right = st.columns([5, 1], vertical_alignment="center")
+    with left:
+        table = st.expander("Tables of both figures", key="glance-open", on_change="rerun")
+        if table.open:
+            table.dataframe(_curve_in_words(curve.rows), hide_index=True)
+            table.dataframe(_losses_in_words(losses.rows), hide_index=True)
+    with right:
+        downloads(FIGURES, tables, shown, cohort)
+
+
+@st.cache_resource(max_entries=MOST_KEPT, show_spinner=False)
+def _words(name: str, token: str, shown: Choice, _tables: EvaluationTables, _cohort: Cohort) -> Words:
+    """What stands beside figure `name`; `token` stands for the tables in the key of the cache."""
+    del token
+    if name == CURVE:
+        parts = {key: part.rows for key, part in mean_and_worst_parts(_tables, shown, _cohort).items()}
+        return Words(pd.concat(parts.values()), mean_and_worst.alternative_text(parts["mean"], parts["worst"], AUROC))
+    rows = loss_map_parts(_tables, shown, _cohort)["costs"].rows
+    rows = rows[rows["epsilon"] == shown.epsilon]
+    return Words(rows, loss_map.alternative_text(rows, AUROC), map_table(rows) if rows["difference"].notna().any() else "")
+
+
+def map_table(losses: pd.DataFrame) -> str:
+    """The map as an HTML table, groups in rows: it can be read on a narrow screen and by those who do not see the picture."""
+    losses = losses.sort_values("finding", key=lambda names: names != MACRO, kind="stable")  # the mean first, as in the picture
+    findings = list(losses["finding"].drop_duplicates())
+    heads = "".join(f'<th scope="col" style="{CELL}">{_text(finding_title(finding))}</th>' for finding in findings)
+    body = ""
+    for group, of_group in losses.groupby(["attribute", "subgroup"], sort=False):  # in each the findings stand in one order
+        cells = "".join(_cell(row) for _, row in of_group.iterrows())
+        body += f'<tr><th scope="row" style="{CELL}; text-align: left">{_text(subgroup_title(*group))}</th>{cells}</tr>'
+    return (
+        f'<div style="overflow-x: auto; font-size: 0.9rem" tabindex="0" role="region" aria-label="{WHAT}, by group and finding">'
+        f'<table style="border-collapse: collapse"><tr><th scope="col" style="{CELL}">Group</th>{heads}</tr>{body}</table></div>'
+    )
+
+
+def _cell(row: pd.Series) -> str:
+    style = f"{CELL}; {HATCHED}" if pd.isna(row["difference"]) else CELL
+    return f'<td style="{style}; font-weight: {700 if loss_map.is_shown(row) else 400}">{_text(loss_map.cell_text(row))}</td>'
+
+
+def _text(words: str) -> str:
+    return escape(plain_line(words))
+
+
+def _curve_in_words(rows: pd.DataFrame) -> pd.DataFrame:
+    value, low, high = AUROC.columns
+    return pd.DataFrame(
+        {
+            "Finding": rows["finding"].map(finding_title),
+            "Privacy": [f"ε = {e:g}" if pd.notna(e) else "without" for e in rows["epsilon"]],
+            AUROC.title: rows[value].round(3),
+            "95 % from": rows[low].round(3),
+            "to": rows[high].round(3),
+            "Training runs": rows["n_seeds"],
+            "Patients": rows["n_patients"],
+        }
+    )
+
+
+def _losses_in_words(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the map for a page."""
+    return pd.DataFrame(
+        {
+            "Finding": rows["finding"].map(finding_title),
+            "Group": [subgroup_title(*key) for key in zip(rows["attribute"], rows["subgroup"], strict=True)],
+            "With privacy": rows[AUROC.name].round(3),
+            "Without": rows[f"{AUROC.name}_reference"].round(3),
+            "Difference": rows["difference"].round(3),
+            "95 % from": rows["difference_low"].round(3),
+            "to": rows["difference_high"].round(3),
+            "Images": rows["n_cases"],
+            "Positive": rows["n_positive"],
+            "Patients": rows["n_patients"],
+            "Not estimable because": rows["reason"],
+        }
+    )
