@@ -118,7 +118,7 @@ def test_each_other_figure_has_a_tab(trained, open_page, title):
 
 def test_another_budget_moves_everything(trained, open_page):
     app = open_page("fairness", attribute="sex", epsilon="8")
-    app.query_params["epsilon"] = "1"
+    app.session_state["choice-epsilon"] = "1"  # as the axis's gesture sets it
     app.run()
     assert not app.exception
     assert "At ε = 1, AUROC for the average finding" in texts(app)
