@@ -65,8 +65,21 @@ class Axis {
     this.rail.setAttribute("aria-label", data.label);
     const behind = data.seen < this.scope.gesture && Date.now() - this.scope.gesture < PATIENCE;
     if (this.start !== undefined || this.timer || behind) return this.paint();
+    if (this.catchUp(data.chosen)) return;
     this.chosen = data.chosen ?? undefined; // nothing where the address names a budget that is not trained
     this.settle();
+  }
+
+  // A choice by keyboard that the page before went away with is made here: what was seen to be chosen is chosen.
+  catchUp(chosen) {
+    const { budget, at } = this.scope.pending ?? {};
+    const stop = this.trained.find((one) => one.budget === budget);
+    this.scope.pending = undefined;
+    if (!stop || budget === chosen || Date.now() - at > PATIENCE) return false;
+    this.chosen = chosen ?? undefined;
+    stand(this.scope, stop.budget);
+    this.finish();
+    return true;
   }
 
   // One mark for each budget, and a label under each that is trained.
@@ -98,6 +111,9 @@ class Axis {
     rail.addEventListener("pointercancel", () => this.settle());
     rail.addEventListener("keydown", (event) => this.type(event));
     rail.addEventListener("blur", () => this.timer && this.finish());
+    // Who goes back or forward before a choice by keyboard is over goes by the address.
+    this.moved = () => this.timer && this.settle();
+    window.addEventListener("popstate", this.moved);
   }
 
   // The nearest of `stops` to a pointer.
@@ -243,6 +259,8 @@ class Axis {
 
   close() {
     this.watcher.disconnect();
+    window.removeEventListener("popstate", this.moved);
+    if (this.timer) this.scope.pending = { budget: this.scope.budget, at: Date.now() };
     clearTimeout(this.timer);
     for (const state of ["moving", "waiting"]) document.documentElement.removeAttribute(`data-dpmed-${state}`);
     parts.delete(this.root);
