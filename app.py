@@ -21,6 +21,7 @@ from dpmed_core.logs import log_to_file
 from dpmed_core.settings import Settings, load_settings
 from dpmed_core.uploads.single_case import remove_left_behind
 from widgets.address.served import ADDRESS_ROUTES, ScriptedPage
+from widgets.budget_control.routes import ROUTES as BUDGET_ROUTES
 from widgets.health import health_routes
 from widgets.preload import import_widgets
 from widgets.viewer.routes import ROUTES
@@ -90,6 +91,6 @@ def _settings() -> Settings:
 app = st.App(
     Path(__file__).parent / "pages" / "frame.py",
     lifespan=lifespan,
-    routes=[*ROUTES, *ADDRESS_ROUTES, *health_routes(duties)],
+    routes=[*ROUTES, *BUDGET_ROUTES, *ADDRESS_ROUTES, *health_routes(duties)],
     middleware=[Middleware(GuardedServer, settings=_settings()), Middleware(ScriptedPage)],
 )

@@ -19,6 +19,7 @@ MODULES = {
     "cold-pages": "cold_pages",
     "contributions": "contributions",
     "device": "device",
+    "drag": "drag",
     "encoders": "encoders",
     "exposure": "exposure",
     "faults": "faults",

@@ -29,8 +29,8 @@ PAGES = {"privacy_utility": "Privacy and utility", "fairness": "Fairness", "case
 N_ACTS, MOST_DELAY = 40, 400
 RESTING = 500
 """Milliseconds without a message after which a page is at rest: a slider waits before it sends what it was moved to."""
-SLIDER_HOLDS = 300
-"""Milliseconds: for 200 of them, a slider holds a move back, to send the last of several."""
+SLIDER_HOLDS = 400
+"""Milliseconds: for 300 of them, the axis holds a choice by keyboard back, to send the last of several."""
 IMPATIENT = 0.25
 """Share of acts that do not wait for what the one before them does."""
 DEFAULT = "1"
@@ -63,13 +63,13 @@ DELAYS = r"""(most) => {
 AT_REST = """(page) => {
   const app = document.querySelector('[data-testid="stApp"]');
   return window.inFlight === 0 && app?.dataset.testScriptState === 'notRunning' && location.pathname === `/${page}`
-    && !location.search.match(/[?&](entry|moved)=/) && document.querySelector('h1') && document.querySelector('input[type="range"]');
+    && !location.search.match(/[?&](entry|moved)=/) && document.querySelector('h1') && document.querySelector('.dpmed-axis-rail');
 }"""
-TAKES_INPUT = """() => document.querySelector('input[type="range"]') && !document.querySelector('[data-testid="stMain"]').inert"""
+TAKES_INPUT = """() => document.querySelector('.dpmed-axis-rail') && !document.querySelector('[data-testid="stMain"]').inert"""
 SHOWN = """() => ({
   key: navigation.currentEntry.key,
   place: navigation.currentEntry.index,
-  slider: document.querySelector('input[type="range"]')?.getAttribute('aria-valuetext'),
+  slider: document.querySelector('.dpmed-axis-rail')?.getAttribute('aria-valuenow'),
   sentences: [...document.querySelectorAll('h2, h3, h4, h5')].map((one) => one.textContent).filter((text) => text.includes('ε = ')),
 })"""
 
@@ -165,10 +165,10 @@ class Walk:
         """Move the slider by one stop; what it shows then was said."""
         self.page.wait_for_function(TAKES_INPUT, timeout=LONGEST)
         slider = self.page.get_by_role("slider").first
-        before = slider.get_attribute("aria-valuetext", timeout=LONGEST)
+        before = slider.get_attribute("aria-valuenow", timeout=LONGEST)
         ends = {EPSILONS[0]: "ArrowRight", EPSILONS[-1]: "ArrowLeft"}
         slider.press(ends.get(str(before)) or self.chance.choice(("ArrowLeft", "ArrowRight")), timeout=LONGEST)
-        after = slider.get_attribute("aria-valuetext", timeout=LONGEST)
+        after = slider.get_attribute("aria-valuenow", timeout=LONGEST)
         self.epsilon = self.epsilon if after == before else str(after)
         self.page.wait_for_timeout(SLIDER_HOLDS)
 

@@ -150,7 +150,7 @@ def _switches(page: Page) -> Iterator[float]:
 
 def _cohorts(installation: Installation) -> Iterator[Cohort]:
     if real := os.environ.get("DPMED_REAL_COHORTS"):
-        _import_nih(installation, Path(real) / "nih1000")
+        import_nih(installation, Path(real) / "nih1000")
         cohort = installation.cohorts.load("nih1000")
         train_inline(installation, cohort, _specs(installation, cohort))
         yield cohort
@@ -165,7 +165,8 @@ def _cohorts(installation: Installation) -> Iterator[Cohort]:
     yield page_cohort.make(installation)
 
 
-def _import_nih(installation: Installation, folder: Path) -> None:
+def import_nih(installation: Installation, folder: Path) -> None:
+    """Import the real radiographs in `folder` as the cohort `nih1000`."""
     command = ["cohort", "add", "nih1000", "--manifest", str(folder / "manifest.csv"), "--images", str(folder), "--findings", NIH_FINDINGS]
     environment = {**os.environ, "DPMED_DATA_DIR": str(installation.settings.data_dir)}
     subprocess.run([sys.executable, "-m", "dpmed_core", *command], cwd=ROOT, env=environment, check=True, capture_output=True)

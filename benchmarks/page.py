@@ -116,6 +116,11 @@ def summary(moves: Iterator[float]) -> dict[str, object]:
     }
 
 
+def peer_moves(page: Page) -> Iterator[float]:
+    """Milliseconds from each key press until the peer shows the new budget."""
+    yield from _moves(page, 1)
+
+
 def _moves(page: Page, n_figures: int) -> Iterator[float]:
     """Milliseconds from each key press until the whole page shows the new budget, forward and back over all budgets."""
     at, step = 0, 1

@@ -1,6 +1,7 @@
 """Cases: one held-out patient at a time, the scores of the models with and without privacy, and where they differ."""
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -33,15 +34,18 @@ from widgets.cohort import chosen_cohort
 from widgets.lookup import guarded
 from widgets.viewer.component import show_case_image
 
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
 MODES = {"worklist": "Worklist", "reader-study": "Reader study", "upload": "Upload a case"}
 
 
-def show_worklist(cohort: Cohort, choices: Choices) -> None:
-    """Filters in one line, the selected case, and the list."""
+def show_worklist(cohort: Cohort, choices: Choices, budget: "DeltaGenerator") -> None:
+    """Filters in one line, the selected case, and the list; the axis of budgets stands in `budget`."""
     part = choose_part()
     if part is None:
         return
-    context = choose_context(cohort, choices, part)
+    context = choose_context(cohort, choices, part, slider=budget)
     if context is None:
         return
     controls, said = st.columns([1, 3], vertical_alignment="center")
@@ -80,6 +84,7 @@ def show_selected_case(case_list: CaseList, context: ModelContext) -> None:
 
 
 st.title("Would privacy have changed this answer?")
+top = st.container()
 selected = current_choices()
 if (chosen := chosen_cohort()) is not None and selected.finding and selected.recipe and selected.unit:
     buttons = partial(st.segmented_control, required=True, label_visibility="collapsed")
@@ -87,8 +92,8 @@ if (chosen := chosen_cohort()) is not None and selected.finding and selected.rec
     reads = has_open_reading(chosen)
     mode = "reader-study" if reads else choice("mode", "View", list(MODES), title=MODES.__getitem__, widget=buttons)
     if mode == "worklist":
-        show_worklist(chosen, selected)
+        show_worklist(chosen, selected, top)
     elif mode == "reader-study":
         show_reader_study(chosen, str(selected.finding), partial(choose_test_context, chosen, selected))
-    elif mode == "upload" and (context := choose_test_context(chosen, selected)) is not None:
+    elif mode == "upload" and (context := choose_test_context(chosen, selected, slider=top)) is not None:
         show_uploaded_case(context)

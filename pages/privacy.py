@@ -33,6 +33,9 @@ def show_protection(cohort: Cohort, choices: Choices) -> None:
     for run in unreadable_of(cohort):
         st.error(plain(run.message), icon=":material/error:")
     budget = choose_budget(cohort, choices)
+    unit = "a patient with all images" if choices.unit is PrivacyUnit.PATIENT else "one image"
+    covered = f"unit of protection: {unit} · for training patients, not for those of validation and test"
+    st.caption(f"{plain(cohort.name)} · {covered} · smaller ε protects more")
     if budget is None:
         return
     images = most_images(cohort) if cohort.patients_known else 1
@@ -67,7 +70,4 @@ def show_protection(cohort: Cohort, choices: Choices) -> None:
 st.title("Is each patient protected?")
 selected = current_choices()
 if (chosen := chosen_cohort()) is not None and selected.recipe and selected.unit:
-    unit = "a patient with all images" if selected.unit is PrivacyUnit.PATIENT else "one image"
-    covered = f"unit of protection: {unit} · for training patients, not for those of validation and test"
-    st.caption(f"{plain(chosen.name)} · {covered} · smaller ε protects more")
     guarded(show_protection)(chosen, selected)

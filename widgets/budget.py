@@ -1,37 +1,64 @@
-"""The slider over privacy budgets, and the guarantee of the chosen one."""
+"""The choice of a privacy budget, and the guarantee of the chosen one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
+import pandas as pd
 import streamlit as st
 
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.foreign_text import plain
-from dpmed_core.phrases import counted
+from dpmed_core.phrases import counted, delta_text
 from dpmed_core.privacy.meaning.most_images import most_images, own_epsilon_sentence
 from dpmed_core.privacy.provenance import encoder_sentences
 from dpmed_core.training.accounting.together import together_sentence
 from widgets.address.session import gesture
+from widgets.budget_control.axis import budget_axis
 from widgets.cached import MOST_KEPT
 from widgets.choices import choice, choose_delta
 from widgets.lookup import installation
+from widgets.training_offer import TrainingOffer
 
 DEFAULT_EPSILON = 1.0
 
 
-def choose_epsilon(trained: Sequence[float]) -> float | None:
-    """The chosen one of the trained privacy budgets; None where there is none, or where the address names one that is not trained."""
+def choose_epsilon(
+    trained: Sequence[float], *, deltas: Mapping[float, float] | None = None, unit: str | None = None, offer: TrainingOffer | None = None
+) -> float | None:
+    """The chosen one of the trained privacy budgets; None where there is none, or where the address names one that is not trained.
+
+    Args:
+        trained: budgets.
+        deltas: of the trained budgets, which then stand beside the chosen one.
+        unit: what they protect.
+        offer: what else the axis offers; None for trained budgets alone.
+    """
     if not trained:
         st.info("No private model with this recipe and unit is finished yet: train one on the page *Train*.")
         return None
     options = [f"{epsilon:g}" for epsilon in sorted(trained)]
     default = f"{min(trained, key=lambda epsilon: abs(epsilon - DEFAULT_EPSILON)):g}"
-    picked = choice("epsilon", "Privacy budget ε", options, default=default, widget=st.select_slider)
+    each = f" for each {unit}" if unit else ""
+    widget = partial(
+        budget_axis,
+        guarantees={f"{epsilon:g}": f"at δ = {delta_text(delta) if epsilon else 0}{each}" for epsilon, delta in (deltas or {}).items()},
+        offered=offer.offered if offer else (),
+        on_ask=offer.ask if offer else None,
+    )
+    picked = choice("epsilon", "Privacy budget ε", options, default=default, widget=widget)
     if picked is None:
         st.caption(f"Trained budgets: {', '.join(options)}. You can train others on the page *Privacy and utility*.")
         if st.button("Show a trained budget"):
             gesture("epsilon", default)
             st.rerun()
+    if offer:
+        offer.show_asked(options)
     return float(picked) if picked else None
+
+
+def deltas_of(runs: pd.DataFrame) -> dict[float, float]:
+    """The delta of each budget among `runs`, a table with the columns epsilon and delta; tables hold runs of one delta only."""
+    return {float(epsilon): float(delta) for epsilon, delta in zip(runs["epsilon"], runs["delta"], strict=True) if pd.notna(epsilon)}
 
 
 def show_guarantee(run_ids: Sequence[str]) -> None:

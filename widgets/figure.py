@@ -1,18 +1,23 @@
 """A figure on a page, with a menu that downloads it and its table."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
 import plotly.graph_objects as go
 import streamlit as st
 
+from dpmed_core.cohort.display_names import finding_title
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import ExportError
+from dpmed_core.evaluation.analysis_plan import PlanRecord
 from dpmed_core.evaluation.metrics.auroc import AUROC
 from dpmed_core.evaluation.metrics.catalogue import OFFERED
+from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.foreign_text import plain
 from dpmed_core.privacy.provenance import provenance_of
+from dpmed_core.reporting.budget_slider import budget_stops, in_one_frame
 from dpmed_core.reporting.catalogue import CATALOGUE, draw, why_exploratory
 from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.export import SUFFIXES, exported
@@ -20,13 +25,12 @@ from dpmed_core.reporting.figures.style import Canvas
 from dpmed_core.reporting.file_names import file_name
 from dpmed_core.reporting.static_images import NO_BROWSER, PICTURE_FORMATS, browser
 from widgets.analysis_plan import plans_of
+from widgets.budget_control.following import figure_data, show_following_figure, show_plot
 from widgets.choices import choice, chosen_delta
 from widgets.lookup import canvas, installation
 
 MIME = {".html": "text/html", ".png": "image/png", ".svg": "image/svg+xml", ".pdf": "application/pdf", ".csv": "text/csv"}
 LABELS = {".html": "HTML", ".png": "PNG", ".svg": "SVG", ".pdf": "PDF", ".csv": "CSV"}
-PLOTLY_SETTINGS = {"displaylogo": False, "toImageButtonOptions": {"format": "svg"}}
-"""The settings of every figure on a page: its camera button makes an SVG in the reader's own browser."""
 MOST_KEPT = 300
 """Figures in the cache that all sessions share: a slider that moves back finds its figures drawn."""
 
@@ -56,9 +60,49 @@ def show_figure(
     except ExportError as error:
         st.info(plain(str(error)))
         return
-    # Streamlit's own theme would replace the figure's colours, which stand for models.
-    settings = {"displayModeBar": False} if is_bare else PLOTLY_SETTINGS
-    st.plotly_chart(figure, theme=None, key=f"figure-{name}", config=settings, alt=alternative)
+    title = f"{CATALOGUE[name].titled(shown)}, for {finding_title(shown.finding or MACRO)}."
+    show_plot(figure, key=f"figure-{name}", alternative=alternative or title, mode_bar=not is_bare)
+
+
+def show_moving_figure(name: str, tables: EvaluationTables, shown: Choice, cohort: Cohort, *, sentences: Mapping[float, str]) -> None:
+    """Show the figure `name` of `shown` at the budget of the page's axis, which it follows in the browser.
+
+    Args:
+        name: of a figure that shows or marks a budget.
+        tables: that it is drawn from.
+        shown: what it shows; its budget is one of those that the axis has.
+        cohort: of the tables.
+        sentences: what it shows at each of the axis's budgets, for those who cannot see it.
+    """
+    # Without the chosen budget, so that what is drawn, kept and sent is the same wherever the axis stands.
+    figure, drawn_at, why = _moving(
+        name, tables.token, replace(shown, epsilon=None), canvas(), plans_of(cohort), _tables=tables, _cohort=cohort
+    )
+    if figure is None:
+        st.info(plain(why))
+        return
+    title = CATALOGUE[name].titled(shown)
+    show_following_figure(
+        figure,
+        key=f"figure-{name}",
+        alternatives={epsilon: f"{title}. {sentence}" for epsilon, sentence in sentences.items()},
+        instead={epsilon: f"Nothing can be drawn at ε = {epsilon:g}." for epsilon in sentences if epsilon not in drawn_at},
+    )
+
+
+@st.cache_resource(max_entries=MOST_KEPT, show_spinner=False)
+def _moving(
+    name: str, token: str, shown: Choice, on: Canvas, plans: PlanRecord, _tables: EvaluationTables, _cohort: Cohort
+) -> tuple[str | None, frozenset[float], str]:
+    """The figure at all budgets, for the browser; those budgets; where there is none, why."""
+    del token
+    try:
+        stops = budget_stops(name, _tables, shown, _cohort, on, plans=plans)
+        if not stops:
+            draw(name, _tables, shown, _cohort, on)  # says why
+    except ExportError as error:
+        return None, frozenset(), str(error)
+    return figure_data(in_one_frame(stops)), frozenset(stops), ""
 
 
 @st.cache_resource(max_entries=MOST_KEPT, show_spinner=False)

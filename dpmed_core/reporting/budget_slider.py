@@ -9,8 +9,9 @@ import plotly.graph_objects as go
 
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import ExportError
+from dpmed_core.evaluation.analysis_plan import PlanRecord
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
-from dpmed_core.reporting.catalogue import CATALOGUE, draw, settled
+from dpmed_core.reporting.catalogue import CATALOGUE, draw, settled, why_exploratory
 from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.figures.style import LIGHT, Canvas
 from dpmed_core.reporting.provenance import Provenance
@@ -41,43 +42,78 @@ def draw_with_slider(
     shown = settled(choice, tables, CATALOGUE[name])
     if shown.epsilon is None:
         return drawn
+    stops = budget_stops(name, tables, shown, cohort, canvas, provenance=provenance)
+    return _with_slider(stops, at=shown.epsilon, canvas=canvas) if len(stops) > 1 else drawn
+
+
+def budget_stops(
+    name: str,
+    tables: EvaluationTables,
+    choice: Choice,
+    cohort: Cohort,
+    canvas: Canvas = LIGHT,
+    *,
+    provenance: Provenance | None = None,
+    plans: PlanRecord | None = None,
+) -> dict[float, go.Figure]:
+    """The figure `name` of `choice` at every trained budget of its recipe and unit at which there is something to draw, smallest first.
+
+    Args: those of `catalogue.draw`; `plans` say at which budgets a figure without provenance is exploratory.
+    """
+    shown = settled(choice, tables, CATALOGUE[name])
     stops: dict[float, go.Figure] = {}
     for epsilon in sorted(replace(shown, epsilon=None).rows(tables.runs)["epsilon"].dropna().unique()):
+        # What the reader left open was settled once, for all stops.
         at = replace(shown, epsilon=float(epsilon))
         try:
-            # What the reader left open was settled once, for all stops.
-            stops[float(epsilon)] = drawn if at == shown else draw(name, tables, at, cohort, canvas, provenance=provenance)
+            exploratory = why_exploratory(name, tables, at, plans) if plans else ""
+            stops[float(epsilon)] = draw(name, tables, at, cohort, canvas, provenance=provenance, exploratory=exploratory)
         except ExportError:  # nothing to draw at this budget
             continue
-    return _with_slider(drawn, stops, at=shown.epsilon, canvas=canvas) if len(stops) > 1 else drawn
+    return stops
 
 
-def _with_slider(figure: go.Figure, stops: dict[float, go.Figure], *, at: float, canvas: Canvas) -> go.Figure:
-    """`figure` with a stop for each of `stops`, all of one height, with the same margins, and of as many traces as the largest."""
+def in_one_frame(stops: dict[float, go.Figure], *, room: float = 0) -> go.Figure:
+    """The first of `stops`, with all of them as frames, named by their budget: of one height, with the same margins and number of traces.
+
+    Args:
+        stops: figures by budget; at least one.
+        room: pixels under the largest of them.
+    """
+    first = next(iter(stops.values()))
     n_traces = max(len(stop.data) for stop in stops.values())
     # The same at every stop: Plotly moves the plot to new margins and leaves the grid where it was.
     top, below = (max(stop.layout.margin[side] for stop in stops.values()) for side in ("t", "b"))
-    below += ROOM
+    below += room
     height = top + below + max(stop.layout.height - stop.layout.margin.t - stop.layout.margin.b for stop in stops.values())
     frames = [
         go.Frame(name=f"{epsilon:g}", data=_filled(stop.data, n_traces), traces=list(range(n_traces)), layout=_moving(stop, height))
         for epsilon, stop in stops.items()
     ]
-    chosen = next(frame for frame in frames if frame.name == f"{at:g}")
-    moved = go.Figure(data=chosen.data, layout=figure.layout, frames=frames)
+    figure = go.Figure(data=frames[0].data, layout=first.layout, frames=frames)
+    figure.update_layout(frames[0].layout)
+    return figure.update_layout(height=height, margin={"t": top, "b": below})
+
+
+def _with_slider(stops: dict[float, go.Figure], *, at: float, canvas: Canvas) -> go.Figure:
+    """`stops` as one figure that stands at the budget `at`, with a slider over them."""
+    moved = in_one_frame(stops, room=ROOM)
+    names = [frame.name for frame in moved.frames]
+    chosen = moved.frames[names.index(f"{at:g}")]
+    moved.update(data=chosen.data, overwrite=True)
     moved.update_layout(chosen.layout)
     slider = {
-        "steps": [{"label": frame.name, "method": "animate", "args": [[frame.name], AT_ONCE]} for frame in frames],
-        "active": [frame.name for frame in frames].index(chosen.name),
+        "steps": [{"label": name, "method": "animate", "args": [[name], AT_ONCE]} for name in names],
+        "active": names.index(chosen.name),
         "currentvalue": {"prefix": "Privacy budget ε = ", "xanchor": "left", "font": {"size": canvas.font_size}},
         "y": 0,
         "yanchor": "top",
-        "pad": {"t": (below - ROOM) / 2, "b": 0},
+        "pad": {"t": (moved.layout.margin.b - ROOM) / 2, "b": 0},
         "x": 0,
         "len": 1,
         "font": {"color": canvas.text, "size": 0.9 * canvas.font_size},
     }
-    return moved.update_layout(sliders=[slider], height=height, margin={"t": top, "b": below})
+    return moved.update_layout(sliders=[slider])
 
 
 def _moving(stop: go.Figure, height: float) -> dict[str, Any]:

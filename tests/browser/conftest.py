@@ -58,8 +58,12 @@ class Dashboard:
             self.process.wait()
 
     def kill_engine(self) -> None:
-        if engine_is_alive(self.settings):
-            os.kill(int((address(self.settings) or {})["pid"]), signal.SIGKILL)
+        deadline = time.monotonic() + START_SECONDS
+        while engine_is_alive(self.settings) and time.monotonic() < deadline:
+            if known := address(self.settings):
+                os.kill(int(str(known["pid"])), signal.SIGKILL)
+                return
+            time.sleep(0.1)  # it has just been started, and has not written its address yet
 
     def _answers(self) -> bool:
         try:

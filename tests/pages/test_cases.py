@@ -1,6 +1,5 @@
 """The page Cases: the list, the selected case and its sentences, and what is shown where something is missing."""
 
-import json
 import re
 
 import numpy as np
@@ -14,6 +13,7 @@ from dpmed_core.evaluation.scores.scored_runs import finished_runs, run_facts
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.settings import load_settings
 from dpmed_core.training.spec import PrivacyUnit
+from tests.pages.following import figures
 
 
 def texts(app) -> str:
@@ -52,7 +52,7 @@ def test_a_case_is_shown_with_the_scores_of_the_store(empty, cohort, trained, op
     assert f"{private.mean():.3f}" in shown["Private score"] and f"{reference.mean():.3f}" in shown["Non-private score"]
     assert "ε = 8 at δ = 1e-05 for each patient (analytic-gaussian accountant" in texts(app)
     assert "At ε = 8," in texts(app) and "would" in texts(app)
-    figure = json.loads(app.get("plotly_chart")[0].proto.spec)
+    figure = figures(app)[0]
     assert "δ = 1e-05 for each patient (analytic-gaussian accountant)" in figure["layout"]["title"]["subtitle"]["text"].replace("<br>", " ")
 
 

@@ -18,6 +18,7 @@ from dpmed_core.reporting.wording.first_glance import Tile
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.runs.status import Progress, RunState
 from dpmed_core.training.spec import PrivacyUnit
+from tests.pages.following import figures
 from widgets.overview.figures import map_table
 from widgets.overview.tiles import tile_element
 
@@ -87,7 +88,7 @@ def links(app) -> dict[str, str]:
 
 
 def charts(app) -> list:
-    return app.get("plotly_chart")
+    return figures(app)
 
 
 def opened(open_page, **address):
@@ -128,16 +129,16 @@ def test_a_chosen_finding_is_what_the_tiles_are_about_and_the_figures_stay_of_al
     app = opened(open_page, finding="effusion", epsilon="1")
     cost, finding, _ = tiles(app)
     assert cost["title"] == "Cost, effusion" and "Largest loss of 2" in finding["said"]
-    cells = json.loads(charts(app)[1].proto.spec)["layout"]["yaxis"]["ticktext"]
+    cells = charts(app)[1]["layout"]["yaxis"]["ticktext"]
     assert cells == ["Mean over findings", "Cardiomegaly", "Effusion"]
 
 
 def test_both_figures_have_an_alternative_text_a_table_and_are_said_to_be_protected_whom(trained, open_page):
     app = opened(open_page, epsilon="1")
     curve, mapped = charts(app)
-    assert curve.proto.alt.startswith("Curve of AUROC against privacy budget. Mean over findings: at ε = 1 ")
-    assert mapped.proto.alt.startswith("Heat map of AUROC with privacy minus without") and "All patients" in mapped.proto.alt
-    assert not json.loads(curve.proto.spec)["layout"]["title"].get("text"), "title and facts stand on the page"
+    assert curve["alternative"].startswith("Curve of AUROC against privacy budget. Mean over findings: at ε = 1 ")
+    assert mapped["alternative"].startswith("Heat map of AUROC with privacy minus without") and "All patients" in mapped["alternative"]
+    assert not curve["layout"]["title"].get("text"), "title and facts stand on the page"
     said = texts(app)
     assert "Protected: each training patient, with all images together (ε = 1 at δ = 1e-05, analytic-gaussian accountant)" in said
     assert "Research use only" in said
@@ -201,7 +202,7 @@ def test_one_training_run_each_is_never_enough_evidence(empty, cohort, finish, o
     assert "One training run: chance in training is not counted." in cost["said"]
     assert all("not enough evidence" in tile["said"] for tile in (cost, finding, group))
     assert "Train each model twice or more" in texts(app)
-    assert "<b>" not in charts(app)[1].proto.spec
+    assert "<b>" not in json.dumps(charts(app)[1], ensure_ascii=False)
 
 
 @made(findings=("effusion",))
@@ -210,7 +211,7 @@ def test_one_finding_is_its_own_mean(empty, cohort, finish, open_page):
     app = opened(open_page)
     cost, finding, _ = tiles(app)
     assert cost["title"] == "Cost, effusion" and finding["title"] == "The finding" and "The only finding." in finding["said"]
-    assert json.loads(charts(app)[1].proto.spec)["layout"]["yaxis"]["ticktext"] == ["Effusion"]
+    assert charts(app)[1]["layout"]["yaxis"]["ticktext"] == ["Effusion"]
 
 
 @made(cardiomegaly=0.0, effusion=0.0)
@@ -227,7 +228,7 @@ def test_a_finding_that_cannot_be_estimated_is_hatched_beside_the_others(empty, 
     train(empty, cohort, finish)
     app = opened(open_page)
     assert "The only finding that these patients can judge." in tiles(app)[1]["said"]
-    assert '"?"' in charts(app)[1].proto.spec
+    assert '"?"' in json.dumps(charts(app)[1], ensure_ascii=False)
 
 
 @made(known=False, comorbidities=())
@@ -235,7 +236,7 @@ def test_patients_of_whom_nothing_is_known_are_no_groups(empty, cohort, finish, 
     train(empty, cohort, finish)
     app = opened(open_page)
     assert "Nothing is known of these patients to group them by." in tiles(app)[2]["said"]
-    assert json.loads(charts(app)[1].proto.spec)["layout"]["xaxis"]["ticktext"] == ["All patients"]
+    assert charts(app)[1]["layout"]["xaxis"]["ticktext"] == ["All patients"]
 
 
 def test_with_the_image_as_unit_it_says_who_is_not_protected(empty, cohort, finish, open_page):

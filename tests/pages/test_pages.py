@@ -10,13 +10,14 @@ from streamlit import get_option
 from dpmed_core.errors import EngineError
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.runs.status import Progress, RunState
+from tests.pages.following import axis, said
 
 PAGES = ("overview", "train", "privacy_utility", "fairness", "privacy", "cases")
 
 
 def texts(app) -> str:
     kinds = ("title", "header", "subheader", "markdown", "caption", "info", "warning", "error", "code")
-    return "\n".join(str(element.value) for kind in kinds for element in getattr(app, kind))
+    return "\n".join([*(str(element.value) for kind in kinds for element in getattr(app, kind)), said(app)])
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -174,10 +175,31 @@ def test_the_cumulative_privacy_loss_is_shown_before_another_budget_is_trained(o
     for spec in asked:
         finish(spec)
     page = open_page("privacy_utility")
+    assert not any("So far:" in m.value for m in page.markdown)
+    page.session_state["another-open"] = True
+    page.run()
     texts = [m.value for m in page.markdown]
     assert any("So far:" in text for text in texts)
-    assert any("With these 3 private models:" in text and "δ = 1e-05" in text for text in texts)
+    assert any("With 3 private models of ε = 4:" in text and "δ = 1e-05" in text for text in texts)
     assert not page.exception and any(button.label == "Train 5 models" for button in page.button)
+
+
+@pytest.mark.parametrize("name", ["privacy_utility", "fairness", "privacy", "cases"])
+def test_a_budget_without_a_model_is_offered_on_the_axis_with_what_it_would_add(name, open_page, cohort, asked, finish):
+    for spec in asked:
+        finish(spec)
+    page = open_page(name)
+    stops = {stop["budget"]: stop["trained"] for stop in axis(page)["stops"]}
+    assert stops["1"] and not stops["0.5"] and axis(page)["chosen"] == "1"
+    page.session_state["asked-epsilon"] = (cohort.fingerprint, "0.5")
+    page.run()
+    shown = texts(page)
+    assert not page.exception and "No model is trained at ε = 0.5." in shown.replace("\\", "")
+    assert "With 3 private models of ε = 0.5:" in shown and axis(page)["chosen"] == "1"
+    page.button(key="asked-close").click().run()
+    assert "No model is trained" not in texts(page)
+    page.session_state["asked-epsilon"] = ("another cohort", "0.5")
+    assert "No model is trained" not in texts(page.run())
 
 
 def test_only_recipes_that_take_the_cohorts_images_are_offered(empty, cohort, open_page):

@@ -15,6 +15,7 @@ from dpmed_core.cohort.split import assign_parts
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.installation import Installation
 from dpmed_core.settings import Settings
+from widgets.browser_program import named_program
 from widgets.viewer import routes
 from widgets.viewer import sessions as running
 from widgets.viewer.access import LIFETIME_SECONDS, InMemoryImages, PixelTokens
@@ -211,7 +212,7 @@ def test_nothing_of_a_case_or_a_token_is_logged(client, tokens, images, caplog):
 
 
 def test_the_program_is_served_under_a_name_that_contains_its_hash(client):
-    name, text = routes.program()
+    name, text = named_program(routes.BUNDLE)
     answer = client.get(f"/{routes.PROGRAM_PATH}/{name}")
     assert answer.status_code == 200 and answer.content == text and answer.headers["content-type"].startswith("text/javascript")
     assert client.get(f"/{routes.PROGRAM_PATH}/viewer-000000000000.js").status_code == 404
@@ -219,7 +220,7 @@ def test_the_program_is_served_under_a_name_that_contains_its_hash(client):
 
 
 def test_the_program_contacts_no_other_host():
-    _, text = routes.program()
+    _, text = named_program(routes.BUNDLE)
     assert b"http://" not in text and b"https://" not in text and b"eval(" not in text
 
 

@@ -17,11 +17,11 @@ from dpmed_core.inference.requests import Explanation
 from dpmed_core.inference.store import Answer
 from dpmed_core.reporting.figures.explanation import explanation_figure
 from widgets.address.session import gesture
+from widgets.budget_control.following import show_plot
 from widgets.cached import links_of
 from widgets.cases.labels import TRUTH_TITLES
 from widgets.cases.shown_case import SelectedCase
 from widgets.cases.similar_cases import features_are_cached, features_of, offer_features, test_cases
-from widgets.figure import PLOTLY_SETTINGS
 from widgets.lookup import canvas, installation
 from widgets.pictures import show_picture
 from widgets.waiting import ask, is_waiting, requests, show_failure, wait
@@ -105,7 +105,7 @@ def _draw(case: SelectedCase, explained: ExplainedModels, method: MethodCard, an
         facts=_guarantees(explained),
         canvas=canvas(),
     )
-    st.plotly_chart(figure, theme=None, key="figure-explanation", config=PLOTLY_SETTINGS)
+    show_plot(figure, key="figure-explanation", alternative=f"{method.title}: {finding_title(case.finding)}. {', '.join(titles)}.")
     for name, value in zip(explained.titles, answer["with_random"], strict=True):
         st.markdown(f"**{plain(name)}.** {plain(sanity_sentence(float(value)))}")
     st.warning(CAUTION, icon=":material/warning:")

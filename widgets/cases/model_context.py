@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from dpmed_core.cohort.schema import Cohort, Part
-from widgets.budget import choose_epsilon, show_guarantee, show_left_out
+from dpmed_core.reporting.choice import Choice
+from widgets.budget import choose_epsilon, deltas_of, show_guarantee, show_left_out
 from widgets.cases.scores import scores_of
 from widgets.cases.shown_case import ModelContext
 from widgets.choices import Choices
 from widgets.tables import tables_of
+from widgets.training_offer import TrainingOffer
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -26,15 +28,17 @@ def choose_context(
         choices: the sidebar's.
         part: of the cohort.
         finding: the finding; None for the sidebar's.
-        slider: container of the slider over budgets; None for the current position.
+        slider: container of the axis of budgets, which then offers training too; None for the current position.
     """
     tables = tables_of(cohort)
-    show_left_out(tables)
     scores = scores_of(tables, recipe=str(choices.recipe), unit=str(choices.unit), part=part)
+    show_left_out(tables)
     if scores is None:
         st.info("No finished model with this recipe and unit has scored these cases: train one on the page *Train*.")
+    of_choice = Choice(recipe=choices.recipe, unit=choices.unit).rows(tables.runs)
     with slider or nullcontext():
-        epsilon = choose_epsilon(scores.epsilons) if scores else None
+        offer = TrainingOffer(cohort, choices) if slider else None
+        epsilon = choose_epsilon(scores.epsilons, deltas=deltas_of(of_choice), unit=choices.unit, offer=offer) if scores else None
     if scores and scores.epsilons and epsilon is None:
         return None
     return ModelContext(
@@ -42,9 +46,11 @@ def choose_context(
     )
 
 
-def choose_test_context(cohort: Cohort, choices: Choices, finding: str | None = None) -> ModelContext | None:
+def choose_test_context(
+    cohort: Cohort, choices: Choices, finding: str | None = None, *, slider: "DeltaGenerator | None" = None
+) -> ModelContext | None:
     """The models for the test cases, with the guarantee of the chosen budget shown."""
-    context = choose_context(cohort, choices, Part.TEST, finding=finding)
+    context = choose_context(cohort, choices, Part.TEST, finding=finding, slider=slider)
     if context is not None and context.scores is not None and context.epsilon is not None:
         show_guarantee(context.scores.runs_at(context.epsilon))
     return context

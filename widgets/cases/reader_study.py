@@ -23,10 +23,10 @@ from dpmed_core.reader_study.store import CONFIDENCES, Reading
 from dpmed_core.reporting.figures.readers import readers_figure
 from dpmed_core.reporting.wording.reader_study import comparison_sentence, pairs_in_words, raters_in_words, readings_so_far
 from widgets.address.session import go, in_address
+from widgets.budget_control.following import show_plot
 from widgets.cached import links_of, split_of
 from widgets.cases.labels import TRUTH_TITLES
 from widgets.cases.shown_case import ModelContext
-from widgets.figure import PLOTLY_SETTINGS
 from widgets.lookup import canvas, installation
 from widgets.viewer.component import show_case_image
 
@@ -216,10 +216,11 @@ def _show_comparison(cohort: Cohort, reading: Reading, rows: np.ndarray, answers
     if context.scores is not None:
         raters |= model_raters(context.scores, list(answers["case_id"]), finding=reading.finding, epsilon=context.epsilon)
     table, pairs = rater_table(raters, labels), pair_table(raters, labels)
-    st.markdown(f"## {plain(comparison_sentence(table, pairs, finding=reading.finding))}")
+    sentence = comparison_sentence(table, pairs, finding=reading.finding)
+    st.markdown(f"## {plain(sentence)}")
     facts = [_how_read(cohort, reading, labels), *_guarantee(context), "Lines: 95 % intervals."]
     figure = readers_figure(table, title=f"{finding_title(reading.finding)}: reader and models", facts=facts, canvas=canvas())
-    st.plotly_chart(figure, theme=None, key="figure-readers", config=PLOTLY_SETTINGS)
+    show_plot(figure, key="figure-readers", alternative=sentence)
     st.dataframe(raters_in_words(table), hide_index=True)
     if len(pairs):
         st.dataframe(pairs_in_words(pairs), hide_index=True)

@@ -24,11 +24,11 @@ from dpmed_core.reporting.figures.case_scores import case_figure
 from dpmed_core.reporting.wording.cases import case_sentence
 from dpmed_core.uploads.limits import MIB
 from dpmed_core.uploads.single_case import LARGEST_BYTES, UploadedImage, read_uploaded_case
+from widgets.budget_control.following import show_plot
 from widgets.cases.shown_case import ModelContext
 from widgets.cases.similar_cases import features_are_cached, held_out_cases, offer_features
 from widgets.cases.view import answers_in_words
 from widgets.choices import choice
-from widgets.figure import PLOTLY_SETTINGS
 from widgets.lookup import canvas, installation
 from widgets.viewer.component import show_array
 from widgets.waiting import ask, get_ready, is_waiting, show_failure, stop_waiting, wait
@@ -172,10 +172,11 @@ def _show_answers(upload: SessionUpload, context: ModelContext, scores: CaseScor
         findings = list(context.cohort.findings)
         asked = context.finding if context.finding in findings else findings[0]
         finding = choice("upload-finding", "Finding", findings, title=finding_title, default=asked) or asked
-        st.markdown(f"## {plain(case_sentence(trainings, finding=finding, truth=UNKNOWN, epsilon=context.epsilon))}")
+        sentence = case_sentence(trainings, finding=finding, truth=UNKNOWN, epsilon=context.epsilon)
+        st.markdown(f"## {plain(sentence)}")
         st.table(answers_in_words(answers_of_case(trainings, labels, context.epsilon), finding))
     figure = case_figure(trainings, context.cohort, finding=finding, epsilon=context.epsilon, canvas=canvas())
-    st.plotly_chart(figure, theme=None, key="figure-upload", config=PLOTLY_SETTINGS)
+    show_plot(figure, key="figure-upload", alternative=sentence)
     st.download_button("Scores (CSV)", lambda: plain_csv(trainings.drop(columns="run_id")), "scores.csv", "text/csv", on_click="ignore")
 
 

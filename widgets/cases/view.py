@@ -12,9 +12,9 @@ from dpmed_core.imaging.modality import Sex
 from dpmed_core.reporting.figures.case_scores import case_figure
 from dpmed_core.reporting.wording.cases import case_headline, case_sentence, case_spread, spread_sentence
 from widgets.budget import show_guarantee
+from widgets.budget_control.following import show_plot
 from widgets.cases.labels import TRUTH_TITLES
 from widgets.cases.shown_case import SelectedCase
-from widgets.figure import PLOTLY_SETTINGS
 from widgets.lookup import canvas
 
 
@@ -56,7 +56,7 @@ def show_budgets(case: SelectedCase) -> None:
     if trainings is None:
         return
     figure = case_figure(trainings, case.cohort, finding=case.finding, epsilon=case.epsilon, canvas=canvas())
-    st.plotly_chart(figure, theme=None, key="figure-case", config=PLOTLY_SETTINGS)
+    show_plot(figure, key="figure-case", alternative=f"{finding_title(case.finding)}: the scores of this case by privacy budget.")
     if case.epsilon is not None:
         st.markdown(plain(spread_sentence(case_spread(trainings, finding=case.finding, epsilon=case.epsilon))))
 

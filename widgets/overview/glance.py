@@ -20,12 +20,13 @@ from dpmed_core.reporting.wording.training_state import training_sentence
 from dpmed_core.reporting.wording.utility import REFERENCE, utility_sentence
 from widgets.address.session import of_link
 from widgets.analysis_plan import plans_of
-from widgets.budget import choose_epsilon, show_guarantee, show_left_out
+from widgets.budget import choose_epsilon, deltas_of, show_guarantee, show_left_out
 from widgets.choices import DELTA, START, Choices, chosen_delta
 from widgets.lookup import live, runs_of
 from widgets.overview.figures import show_figures
 from widgets.overview.tiles import show_tile
 from widgets.tables import tables_of
+from widgets.training_offer import TrainingOffer
 
 CURVE_PAGE, GROUPS_PAGE, MEANING_PAGE = "privacy_utility.py", "fairness.py", "privacy.py"
 NEXT_PAGES = {TRAIN: ("train.py", "Plan and watch models"), "cases": ("cases.py", "See changed answers")}
@@ -57,7 +58,8 @@ def show_glance(cohort: Cohort, choices: Choices) -> None:
             st.info("No model is finished yet. What privacy costs appears here by itself, once models with and without privacy are.")
             return
         of_choice = Choice(recipe=choices.recipe, unit=choices.unit).rows(tables.runs)
-        epsilon = choose_epsilon(list(of_choice["epsilon"].dropna().unique()))
+        offer = TrainingOffer(cohort, choices)
+        epsilon = choose_epsilon(list(of_choice["epsilon"].dropna().unique()), deltas=deltas_of(of_choice), unit=choices.unit, offer=offer)
         if epsilon is None:
             return
         shown = Shown(str(choices.recipe), str(choices.unit), choices.finding or MACRO, epsilon)

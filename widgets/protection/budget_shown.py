@@ -13,6 +13,7 @@ from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, default_delta
 from widgets.budget import DEFAULT_EPSILON, choose_epsilon
 from widgets.choices import Choices, choose_delta, chosen_delta
 from widgets.lookup import installation, runs_of
+from widgets.training_offer import TrainingOffer
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ def choose_budget(cohort: Cohort, choices: Choices) -> BudgetShown | None:
     deltas = sorted({status.spec.privacy.delta for status in finished if status.spec.privacy})
     if not deltas:
         return _typed(cohort, unit)
+    place = st.container()
     if len(deltas) > 1:
         choose_delta(deltas)
     delta = wanted if (wanted := chosen_delta()) in deltas else deltas[0]
@@ -64,7 +66,9 @@ def choose_budget(cohort: Cohort, choices: Choices) -> BudgetShown | None:
         status.run_id: status.spec.privacy for status in finished if status.spec.privacy is not None and status.spec.privacy.delta == delta
     }
     targets = sorted(set(runs.values()), key=lambda target: target.epsilon)
-    epsilon = choose_epsilon([target.epsilon for target in targets])
+    with place:
+        of_targets = {target.epsilon: target.delta for target in targets}
+        epsilon = choose_epsilon(list(of_targets), deltas=of_targets, unit=unit.value, offer=TrainingOffer(cohort, choices))
     if epsilon is None:
         return None
     target = next(target for target in targets if f"{target.epsilon:g}" == f"{epsilon:g}")

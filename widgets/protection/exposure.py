@@ -21,9 +21,9 @@ from dpmed_core.reporting.figures.exposure import ExposureLine, exposure_figure
 from dpmed_core.reporting.figures.facts import who
 from dpmed_core.training.recipes.catalogue import PROBE
 from dpmed_core.training.spec import PrivacyUnit
+from widgets.budget_control.following import show_plot
 from widgets.cached import split_of
 from widgets.choices import Choices
-from widgets.figure import PLOTLY_SETTINGS
 from widgets.lookup import canvas, installation
 from widgets.protection.budget_shown import BudgetShown
 from widgets.protection.measuring import offer_measurement
@@ -130,12 +130,8 @@ def show_exposure_figure(found: Measurement, budget: BudgetShown, cohort: Cohort
         "Dots scatter by chance, with a standard error of about 0.04: of many patients some lie beyond the line. A breach would be an "
         f"interval wholly beyond it; of those there {'is' if n_above == 1 else 'are'} {n_above or 'none'} in the rows with a line.",
     ]
-    st.plotly_chart(
-        exposure_figure(lines, facts=facts, canvas=canvas()),
-        theme=None,
-        key="figure-exposure",
-        config={**PLOTLY_SETTINGS, "displayModeBar": False},
-    )
+    alternative = f"How exposed each training patient is without privacy and at each measured budget. {' '.join(facts)}"
+    show_plot(exposure_figure(lines, facts=facts, canvas=canvas()), key="figure-exposure", alternative=alternative, mode_bar=False)
 
 
 def _line(found: Measurement, at: int, budget: BudgetShown) -> ExposureLine:

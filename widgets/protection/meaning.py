@@ -16,7 +16,7 @@ from dpmed_core.privacy.meaning.sentences import chance, odds_sentences
 from dpmed_core.reporting.figures.attack_odds import attack_curve_figure, guesses_figure
 from dpmed_core.training.accounting.pld import Mechanism
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit
-from widgets.figure import PLOTLY_SETTINGS
+from widgets.budget_control.following import show_plot
 from widgets.lookup import canvas
 from widgets.protection.audit import audit_of
 from widgets.protection.budget_shown import BudgetShown
@@ -45,7 +45,8 @@ def show_meaning_tile(budget: BudgetShown, most_images: int) -> None:
         )
     else:
         st.markdown("guesses at whether somebody took part are right, even for the best attacker; tossing a coin gets 50")
-    st.plotly_chart(guesses_figure(odds.guess_right, canvas()), theme=None, key="figure-guesses", config={"displayModeBar": False})
+    alternative = f"{rounded_up(odds.guess_right, 3):g} of 100 guesses are right at most; tossing a coin gets 50."
+    show_plot(guesses_figure(odds.guess_right, canvas()), key="figure-guesses", alternative=alternative, mode_bar=False)
 
 
 def show_meaning_in_full(budget: BudgetShown, cohort: Cohort, most_images: int) -> None:
@@ -68,7 +69,7 @@ def show_meaning_in_full(budget: BudgetShown, cohort: Cohort, most_images: int) 
         figure = attack_curve_figure(
             curves, facts=[guarantee_words(budget), "No attack on one model can lie above its curve."], canvas=canvas()
         )
-        st.plotly_chart(figure, theme=None, key="figure-attack-curve", config=PLOTLY_SETTINGS)
+        show_plot(figure, key="figure-attack-curve", alternative=" ".join(odds_sentences(odds)))
         st.download_button(
             "Download the curve and the odds (CSV)",
             bytes(plain_csv(_curve_table(budget, odds, images)), "utf-8"),

@@ -12,8 +12,8 @@ from dpmed_core.privacy.exposure.who_pays import who_pays
 from dpmed_core.protection import removed_by
 from dpmed_core.reporting.figures.who_pays import who_pays_figure
 from dpmed_core.reporting.wording.who_pays import who_pays_sentences
+from widgets.budget_control.following import show_plot
 from widgets.choices import Choices
-from widgets.figure import PLOTLY_SETTINGS
 from widgets.lookup import canvas, installation
 from widgets.protection.budget_shown import BudgetShown
 from widgets.tables import tables_of
@@ -42,7 +42,7 @@ def show_who_pays(cohort: Cohort, found: Measurement, budget: BudgetShown, choic
     except ExportError as error:
         st.info(plain(str(error)))
         return
-    st.plotly_chart(figure, theme=None, key="figure-who-pays", config=PLOTLY_SETTINGS)
+    show_plot(figure, key="figure-who-pays", alternative=" ".join(who_pays_sentences(rows)))
     place = st.expander("Table of groups and findings", key="who-pays-open", on_change="rerun")
     if place.open:
         place.dataframe(rows, hide_index=True)

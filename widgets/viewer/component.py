@@ -9,25 +9,13 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.imaging.modality import Modality
+from widgets.browser_program import LOADER, named_program
 from widgets.cached import links_of, split_of
 from widgets.lookup import installation
 from widgets.viewer.access import Images, InMemoryImages
 from widgets.viewer.cohort_images import CohortImages
-from widgets.viewer.routes import PIXEL_PATH, PROGRAM_PATH, TOKEN_HEADER, program
+from widgets.viewer.routes import BUNDLE, PIXEL_PATH, PROGRAM_PATH, TOKEN_HEADER
 from widgets.viewer.sessions import pixel_tokens
-
-LOADER = """
-const loading = {};
-export default function (component) {
-  const address = new URL(component.data.program, document.baseURI).href;
-  loading[address] ??= import(address);
-  let close, ended = false;
-  loading[address].then((viewer) => { if (!ended) close = viewer.show(component); });
-  return () => { ended = true; close?.(); };
-}
-"""
-"""Loads the viewer's program once, from a route beside the page, and passes it what to show. A program that is still loading when the
-component is removed must not show anything afterwards, hence `ended`."""
 
 
 def show_case_image(
@@ -88,7 +76,7 @@ def _mount(images: Images, data: dict[str, Any], key: str, on_step: Callable[[in
     context = get_script_run_ctx()
     token = pixel_tokens().token(context.session_id if context else "", images)
     # Addresses without a leading slash are relative to the page, so that they work behind a proxy under any path.
-    reach = {"program": f"{PROGRAM_PATH}/{program()[0]}", "pixels": PIXEL_PATH, "header": TOKEN_HEADER, "token": token}
+    reach = {"program": f"{PROGRAM_PATH}/{named_program(BUNDLE)[0]}", "pixels": PIXEL_PATH, "header": TOKEN_HEADER, "token": token}
 
     def stepped() -> None:
         by = st.session_state[key]["step"]  # comes from the browser: only its sign is used

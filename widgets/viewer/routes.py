@@ -1,7 +1,5 @@
 """Routes beside the pages: the viewer's program, and pixels for sessions that may see them."""
 
-from functools import lru_cache
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from widgets.browser_program import serve_program
 from widgets.viewer.access import PixelAccess
 from widgets.viewer.sessions import pixel_tokens
 
@@ -23,19 +22,9 @@ PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Cr
 """Headers of every answer about a patient: no copy outside memory, and no other site may read it."""
 
 
-@lru_cache(maxsize=1)
-def program() -> tuple[str, bytes]:
-    """The viewer's program: its name, which contains a hash of its content, and its content."""
-    text = BUNDLE.read_bytes()
-    return f"viewer-{sha256(text).hexdigest()[:12]}.js", text
-
-
-async def serve_program(request: Request) -> Response:
+async def serve_viewer(request: Request) -> Response:
     """The viewer's program; anybody may fetch it, since it holds no data."""
-    name, text = program()
-    if request.path_params["name"] != name:
-        return Response(status_code=404)
-    return Response(text, media_type="text/javascript", headers={"Cache-Control": "public, max-age=31536000, immutable"})
+    return serve_program(BUNDLE, request)
 
 
 async def serve_pixels(request: Request) -> Response:
@@ -56,7 +45,7 @@ async def serve_pixels(request: Request) -> Response:
 
 ROUTES = (
     Route(f"/{PIXEL_PATH}/{{link}}", serve_pixels, methods=["GET"]),
-    Route(f"/{PROGRAM_PATH}/{{name}}", serve_program, methods=["GET"]),
+    Route(f"/{PROGRAM_PATH}/{{name}}", serve_viewer, methods=["GET"]),
 )
 
 

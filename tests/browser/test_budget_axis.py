@@ -1,0 +1,180 @@
+"""The budget axis in a real browser: words and figures move with the hand, the server hears of a gesture when it is over, charts stay."""
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import expect
+from streamlit.proto.BackMsg_pb2 import BackMsg
+
+from dpmed_core.cohort.demo.radiograph import add_demo_radiograph
+from dpmed_core.engine.training_task import work_on
+from dpmed_core.installation import Installation
+from dpmed_core.runs.plan import plan_runs
+from dpmed_core.training.spec import PrivacyUnit
+from tests.browser.waiting import settle
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+TRAINED = ("0.3", "1", "3", "8")
+STATE = """() => {
+  const plot = document.querySelector('.dpmed-figure.js-plotly-plot');
+  const marks = plot.layout.shapes.filter((shape) => shape.x0 === shape.x1).map((shape) => `${shape.x0}`);
+  return {
+    axis: document.querySelector('.dpmed-axis-value').textContent,
+    said: document.querySelector('.dpmed-headline').textContent,
+    alternative: plot.getAttribute('aria-label'),
+    marks,
+    same: plot === window.plot && plot.querySelector('.main-svg') === window.picture && window.plot.isConnected,
+    still: window.others.every((other) => other.isConnected),
+  };
+}"""
+KEEP = """() => {
+  window.plot = document.querySelector('.dpmed-figure.js-plotly-plot');
+  window.picture = plot.querySelector('.main-svg');
+  window.others = [...document.querySelectorAll('.js-plotly-plot')];
+  window.fewest = others.length;
+  const count = () => [...document.querySelectorAll('.js-plotly-plot')].filter((plot) => plot.querySelector('.main-svg')).length;
+  const watcher = new MutationObserver(() => { window.fewest = Math.min(window.fewest, count()); });
+  watcher.observe(document.body, { subtree: true, childList: true });
+  return others.length;
+}"""
+"""Remembers the charts, and the fewest that stood on the page after any change of it."""
+
+
+@pytest.fixture(scope="module")
+def served(own_dashboard):
+    own_dashboard.settings = own_dashboard.settings.model_copy(update={"demo": False})
+    installation = Installation.open(own_dashboard.settings)
+    add_demo_radiograph(installation.cohorts, name="demo", n_cases=400, workers=1)
+    cohort = installation.cohorts.load("demo")
+    epsilons = [float(epsilon) for epsilon in TRAINED]
+    for spec in plan_runs(cohort, key=installation.key, recipe="probe", epsilons=epsilons, n_seeds=1, delta=None, unit=PrivacyUnit.PATIENT):
+        work_on(own_dashboard.settings, installation.runs.ask(spec, cohort_name="demo").run_id)
+    own_dashboard.start()
+    return own_dashboard
+
+
+@pytest.fixture
+def gestures(page):
+    """What the browser sends from now on, but for refreshes by the clock."""
+    sent = []
+
+    def note(frame):
+        message = BackMsg()
+        message.ParseFromString(frame)
+        if not message.rerun_script.is_auto_rerun:
+            sent.append(message)
+
+    page.on("websocket", lambda socket: socket.on("framesent", note))
+    return sent
+
+
+def open_page(page, served, name, epsilon="1"):
+    page.goto(f"{served.url}/{name}?cohort=demo&finding=cardiomegaly&attribute=sex&epsilon={epsilon}")
+    page.locator(".dpmed-axis").wait_for()
+    if name in ("privacy_utility", "fairness"):
+        page.locator(".dpmed-figure .main-svg").first.wait_for()
+        expect(page.locator(".dpmed-figure.js-plotly-plot")).to_have_count(2)
+    settle(page)
+
+
+def at(page, budget):
+    """The place of a budget's mark on the page, in pixels."""
+    places = page.evaluate(
+        """() => { const box = document.querySelector('.dpmed-axis-rail').getBoundingClientRect();
+        return [...document.querySelectorAll('.dpmed-axis-rail .dpmed-axis-mark')].map((mark) =>
+          [box.left + box.width * parseFloat(mark.style.left) / 100, mark.className.includes('trained')]); }"""
+    )
+    labels = page.locator(".dpmed-axis-label").all_text_contents()
+    return [x for x, trained in places if trained][labels.index(budget)], page.locator(".dpmed-axis-rail").bounding_box()["y"] + 18
+
+
+def test_a_drag_moves_words_and_figure_and_tells_the_server_once_it_is_over(served, page, gestures):
+    open_page(page, served, "privacy_utility")
+    assert page.evaluate(KEEP) == 2
+    before = len(gestures)
+    page.mouse.move(*at(page, "1"))
+    page.mouse.down()
+    for budget in ("3", "8", "3", "1", "0.3", "8"):
+        page.mouse.move(*at(page, budget), steps=4)
+        state = page.evaluate(STATE)
+        assert state["axis"] == f"ε = {budget}" and state["said"].startswith(f"At ε = {budget},")
+        assert state["marks"] == [budget] and f"At ε = {budget}," in state["alternative"]
+        assert state["same"] and state["still"]
+    assert len(gestures) == before, "nothing is sent before the axis is let go"
+    page.mouse.up()
+    page.wait_for_url(re.compile("epsilon=8(&|$)"))
+    settle(page)
+    expect(page.get_by_text("ε = 8 at δ = 1e-05 for each patient (analytic-gaussian").first).to_be_visible()
+    assert len(gestures) == before + 1, "a gesture is one message, and one run of the page"
+    state = page.evaluate(STATE)
+    assert state["axis"] == "ε = 8" and state["same"] and state["still"] and page.evaluate("window.fewest") == 2
+
+
+def test_the_fairness_page_moves_all_groups_and_keeps_its_charts(served, page, gestures):
+    open_page(page, served, "fairness")
+    assert page.evaluate(KEEP) == 2
+    drawn = "() => JSON.stringify(window.plot._fullData.map((trace) => Array.from(trace.x)))"
+    values, before = [page.evaluate(drawn)], len(gestures)
+    page.mouse.move(*at(page, "1"))
+    page.mouse.down()
+    for budget in ("3", "8"):
+        page.mouse.move(*at(page, budget))
+        values.append(page.evaluate(drawn))
+        assert f"ε = {budget} at δ" in page.evaluate("window.plot.layout.title.subtitle.text")
+    assert len(set(values)) == 3 and len(gestures) == before
+    page.mouse.up()
+    # The chart that does not follow the axis shows the new budget in the same place.
+    still = page.locator(".dpmed-still .js-plotly-plot")
+    expect(still.locator(".gtitle-subtitle")).to_contain_text("ε = 8 at")
+    settle(page)
+    assert page.evaluate("window.others.every((other) => other.isConnected)") and page.evaluate("window.fewest") == 2
+
+
+def test_the_keyboard_moves_it_and_a_pause_ends_the_gesture(served, page, gestures):
+    open_page(page, served, "fairness")
+    axis, before = page.get_by_role("slider", name="Privacy budget ε"), len(gestures)
+    axis.focus()
+    for key, budget in (("ArrowRight", "3"), ("End", "8"), ("Home", "0.3"), ("ArrowLeft", "0.3"), ("ArrowUp", "1"), ("ArrowRight", "3")):
+        page.keyboard.press(key)
+        assert axis.get_attribute("aria-valuetext") == f"ε = {budget}, at δ = 1e-05 for each patient, trained"
+        assert axis.get_attribute("aria-valuenow") == budget
+        assert page.locator(".dpmed-headline").text_content().startswith(f"At ε = {budget},")
+    page.wait_for_url(re.compile("epsilon=3(&|$)"))
+    settle(page)
+    chosen = [
+        json.loads(w.json_trigger_value) for m in gestures[before:] for w in m.rerun_script.widget_states.widgets if w.json_trigger_value
+    ]
+    assert chosen[-1][0]["value"]["budget"] == "3" if isinstance(chosen[-1], list) else chosen[-1]["value"]["budget"] == "3"
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Escape")
+    assert page.locator(".dpmed-headline").text_content().startswith("At ε = 3,")
+    expect(axis).to_be_focused()
+
+
+def test_a_budget_without_a_model_trains_where_a_synthetic_cohort_allows_it(served, page, gestures):
+    open_page(page, served, "privacy_utility")
+    axis, before = page.get_by_role("slider", name="Privacy budget ε"), len(gestures)
+    axis.focus()
+    page.keyboard.press("Shift+ArrowRight")
+    assert "not trained" in axis.get_attribute("aria-valuetext") and page.locator(".dpmed-axis-value").text_content() == "ε = 1.25"
+    assert page.locator(".dpmed-headline").text_content().startswith("At ε = 1,")
+    page.wait_for_timeout(600)
+    assert len(gestures) == before, "a pause asks for no training"
+    page.keyboard.press("Enter")
+    expect(page.locator(".dpmed-headline")).to_have_text(re.compile("^At ε = 1.25,"))
+    page.wait_for_url(re.compile("epsilon=1.25(&|$)"))
+    assert "1.25" in page.locator(".dpmed-axis-label").all_text_contents()
+
+
+@pytest.mark.parametrize("name", ["privacy_utility", "fairness", "cases", "privacy"])
+def test_the_axis_stands_at_the_same_place_on_each_page(served, page, name):
+    open_page(page, served, name, epsilon="3")
+    box = page.locator(".dpmed-axis").bounding_box()
+    heading = page.get_by_role("heading", level=1).bounding_box()
+    assert box["y"] - heading["y"] - heading["height"] < 150, "under the title, and what a synthetic cohort is"
+    assert page.locator(".dpmed-axis-value").text_content() == "ε = 3"
+    page.set_viewport_size({"width": 420, "height": 900})
+    narrow = page.locator(".dpmed-axis").bounding_box()
+    assert narrow["x"] >= 0 and narrow["x"] + narrow["width"] <= 420
+    assert page.evaluate("document.documentElement.scrollWidth") <= 420

@@ -1,0 +1,1 @@
+"""The budget axis, and what follows it in the browser while it is moved."""

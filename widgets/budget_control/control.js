@@ -1,0 +1,402 @@
+// The budget axis, and what follows it. While the axis is moved, words and figures change here, from data that was sent once for all
+// trained budgets; the server is told of a gesture when it is over.
+
+const TOLERANCE = 5; // pixels that a press may move and still be a click
+const PAUSE = 300; // milliseconds without a key after which a choice by keyboard is over
+const PATIENCE = 30000; // milliseconds after which the page's budget counts again, where the server never took a gesture over
+const LETTER = 7.5; // pixels of a digit under the axis
+const APART = 11; // pixels between a mark of a budget without a model and its neighbours, or it is not there
+const NARROW = 600; // pixels of a figure whose title has no room beside Plotly's buttons
+
+const parts = new WeakMap(); // what stands in an element: Streamlit calls `show` again whenever its data change
+const scopes = new Map(); // a budget that axis and followers share, by name
+
+// Entry of Streamlit's component; see `widgets/browser_program.py`.
+export function show(component) {
+  const root = component.parentElement.querySelector(".dpmed-budget");
+  if (!parts.has(root)) parts.set(root, component.data.kind === "axis" ? new Axis(root) : new Follower(root));
+  parts.get(root).update(component);
+  // Streamlit also cleans up after data that are out of date: what still stands on the page goes on.
+  return () => setTimeout(() => root.isConnected || parts.get(root)?.close());
+}
+
+function scopeOf(name) {
+  if (!scopes.has(name)) scopes.set(name, { budget: undefined, gesture: 0, followers: new Set() });
+  return scopes.get(name);
+}
+
+function stand(scope, budget) {
+  if (scope.budget === budget) return;
+  scope.budget = budget;
+  for (const follower of scope.followers) follower.show();
+}
+
+function element(name, className, parent, text = "") {
+  const made = document.createElement(name);
+  if (className) made.className = className;
+  made.textContent = text; // never HTML: names of findings and groups come from others
+  parent?.append(made);
+  return made;
+}
+
+class Axis {
+  constructor(root) {
+    root.classList.add("dpmed-axis");
+    this.root = root;
+    const words = element("div", "dpmed-axis-words", root);
+    this.name = element("span", "dpmed-axis-name", words, "Privacy budget ");
+    this.value = element("strong", "dpmed-axis-value", words);
+    this.guarantee = element("span", "dpmed-axis-guarantee", words);
+    this.rail = element("div", "dpmed-axis-rail", root);
+    for (const [attribute, value] of Object.entries({ role: "slider", tabindex: "0", "aria-orientation": "horizontal" }))
+      this.rail.setAttribute(attribute, value);
+    this.key = element("div", "dpmed-axis-key", root);
+    this.listen();
+    this.watcher = new ResizeObserver(() => this.label());
+    this.watcher.observe(this.rail);
+  }
+
+  update({ data, setTriggerValue }) {
+    this.scope = scopeOf(data.scope);
+    this.send = setTriggerValue;
+    const stops = JSON.stringify(data.stops);
+    if (stops !== this.drawn) this.build(data.stops);
+    this.drawn = stops;
+    this.rail.setAttribute("aria-label", data.label);
+    const behind = data.seen < this.scope.gesture && Date.now() - this.scope.gesture < PATIENCE;
+    if (this.start !== undefined || this.timer || behind) return this.paint();
+    if (this.catchUp(data.chosen)) return;
+    this.chosen = data.chosen ?? undefined; // nothing where the address names a budget that is not trained
+    this.settle();
+  }
+
+  // A choice by keyboard that the page before went away with is made here: what was seen to be chosen is chosen.
+  catchUp(chosen) {
+    const { budget, at } = this.scope.pending ?? {};
+    const stop = this.trained.find((one) => one.budget === budget);
+    this.scope.pending = undefined;
+    if (!stop || budget === chosen || Date.now() - at > PATIENCE) return false;
+    this.chosen = chosen ?? undefined;
+    stand(this.scope, stop.budget);
+    this.finish();
+    return true;
+  }
+
+  // One mark for each budget, and a label under each that is trained.
+  build(stops) {
+    this.stops = stops;
+    this.trained = stops.filter((stop) => stop.trained);
+    this.rail.replaceChildren(element("div", "dpmed-axis-line", null));
+    this.marks = new Map();
+    for (const stop of stops) {
+      const mark = element("span", `dpmed-axis-mark ${stop.trained ? "dpmed-trained" : "dpmed-offered"}`, this.rail);
+      const label = stop.trained ? element("span", "dpmed-axis-label", this.rail, stop.budget) : null;
+      mark.title = `ε = ${stop.budget}${stop.trained ? "" : ", not trained"}`;
+      for (const placed of [mark, label]) if (placed) placed.style.left = `${100 * stop.at}%`;
+      this.marks.set(stop.budget, { mark, label });
+    }
+    this.thumb = element("span", "dpmed-axis-thumb", this.rail);
+    this.key.replaceChildren(element("span", "dpmed-axis-mark dpmed-trained", null), " trained");
+    if (this.trained.length < stops.length) {
+      this.key.append(element("span", "dpmed-axis-mark dpmed-offered", null), " not trained: click one to see what it would add");
+      this.rail.setAttribute("aria-description", "Shift and an arrow point at budgets that are not trained, Enter shows what one would add.");
+    } else this.rail.removeAttribute("aria-description");
+  }
+
+  listen() {
+    const rail = this.rail;
+    rail.addEventListener("pointerdown", (event) => this.press(event));
+    rail.addEventListener("pointermove", (event) => this.start !== undefined && this.drag(event));
+    rail.addEventListener("pointerup", (event) => this.start !== undefined && this.release());
+    rail.addEventListener("pointercancel", () => this.settle());
+    rail.addEventListener("keydown", (event) => this.type(event));
+    rail.addEventListener("blur", () => this.timer && this.finish());
+    // Who goes back or forward before a choice by keyboard is over goes by the address.
+    this.moved = () => this.timer && this.settle();
+    window.addEventListener("popstate", this.moved);
+  }
+
+  // The nearest of `stops` to a pointer.
+  nearest(event, stops) {
+    const box = this.rail.getBoundingClientRect();
+    const at = (event.clientX - box.left) / box.width;
+    return stops.reduce((best, stop) => (Math.abs(stop.at - at) < Math.abs(best.at - at) ? stop : best));
+  }
+
+  press(event) {
+    if (event.button || !this.trained.length) return;
+    this.start = event.clientX;
+    this.dragged = false;
+    this.rail.setPointerCapture(event.pointerId);
+    const stop = this.nearest(event, this.stops.filter((one) => !this.marks.get(one.budget).mark.hidden));
+    if (stop.trained) this.go(stop);
+    else this.point(stop);
+  }
+
+  // A drag moves over trained budgets alone: there is nothing to show of the others, and none is asked for in passing.
+  drag(event) {
+    this.dragged ||= Math.abs(event.clientX - this.start) > TOLERANCE;
+    if (this.dragged) this.go(this.nearest(event, this.trained));
+  }
+
+  release() {
+    this.start = undefined;
+    if (!this.dragged && this.pointed) this.ask();
+    else this.finish();
+  }
+
+  type(event) {
+    if (!this.trained.length) return;
+    const step = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
+    if (step && event.shiftKey) this.point(this.beside(this.stops, step));
+    else if (step) this.go(this.beside(this.trained, step));
+    else if (event.key === "Home") this.go(this.trained[0]);
+    else if (event.key === "End") this.go(this.trained.at(-1));
+    else if (event.key === "Enter" || event.key === " ") this.pointed ? this.ask() : this.finish();
+    else if (event.key === "Escape") this.settle();
+    else return;
+    event.preventDefault();
+    clearTimeout(this.timer);
+    this.timer = this.pointed || this.scope.budget === this.chosen ? undefined : setTimeout(() => this.finish(), PAUSE);
+  }
+
+  // The stop of `stops` that is next to where the axis stands, in one direction; the last one stays.
+  beside(stops, step) {
+    const from = (this.pointed ?? this.standing() ?? { at: step > 0 ? -1 : 2 }).at;
+    const further = stops.filter((stop) => !this.marks.get(stop.budget).mark.hidden && (stop.at - from) * step > 0);
+    return further.at(step > 0 ? 0 : -1) ?? stops.at(step > 0 ? -1 : 0);
+  }
+
+  standing() {
+    return this.stops.find((stop) => stop.budget === this.scope.budget);
+  }
+
+  // Show a trained budget, here and in all that follows.
+  go(stop) {
+    this.pointed = undefined;
+    stand(this.scope, stop.budget);
+    this.paint();
+  }
+
+  // Point at a budget without a model, which shows nothing else; at a trained one, show it.
+  point(stop) {
+    if (stop.trained) return this.go(stop);
+    this.pointed = stop;
+    this.paint();
+  }
+
+  ask() {
+    const asked = this.pointed.budget;
+    this.settle();
+    this.report(asked);
+  }
+
+  finish() {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    if (this.scope.budget === this.chosen) return this.settle();
+    this.chosen = this.scope.budget;
+    this.report(this.chosen);
+    this.paint();
+  }
+
+  report(budget) {
+    this.scope.gesture = Date.now();
+    document.documentElement.toggleAttribute("data-dpmed-waiting", budget === this.scope.budget);
+    this.send("gesture", { budget, number: this.scope.gesture });
+  }
+
+  // Back to the page's budget.
+  settle() {
+    clearTimeout(this.timer);
+    this.start = this.timer = this.pointed = undefined;
+    stand(this.scope, this.chosen);
+    document.documentElement.removeAttribute("data-dpmed-waiting");
+    this.paint();
+  }
+
+  paint() {
+    const stop = this.pointed ?? this.standing();
+    const said = stop && `ε = ${stop.budget}`;
+    const beside = stop?.trained ? stop.guarantee : stop && "not trained";
+    this.value.textContent = said ?? "not chosen";
+    this.guarantee.textContent = beside ?? "";
+    this.thumb.hidden = !stop;
+    this.thumb.classList.toggle("dpmed-offered", Boolean(this.pointed));
+    if (stop) this.thumb.style.left = `${100 * stop.at}%`;
+    const state = stop?.trained ? "trained" : "not trained: press Enter to see what training it would add";
+    this.rail.setAttribute("aria-valuetext", stop ? [said, stop.trained && stop.guarantee, state].filter(Boolean).join(", ") : "not chosen");
+    this.rail.setAttribute("aria-valuemin", this.stops[0]?.budget ?? 0);
+    this.rail.setAttribute("aria-valuemax", this.stops.at(-1)?.budget ?? 0);
+    this.rail.setAttribute("aria-valuenow", stop?.budget ?? this.stops[0]?.budget ?? 0);
+    document.documentElement.toggleAttribute("data-dpmed-moving", this.scope.budget !== this.chosen);
+    this.label();
+  }
+
+  // Marks and labels that have room; the label of the shown budget first.
+  label() {
+    const width = this.rail.clientWidth;
+    if (!width || !this.trained) return;
+    const marked = [...this.trained];
+    for (const stop of this.stops.filter((one) => !one.trained)) {
+      const hidden = marked.some((other) => Math.abs(other.at - stop.at) * width < APART);
+      this.marks.get(stop.budget).mark.hidden = hidden;
+      if (!hidden) marked.push(stop);
+    }
+    const first = this.standing();
+    const taken = [];
+    for (const stop of [...(first?.trained ? [first] : []), ...this.trained]) {
+      const half = (stop.budget.length * LETTER) / 2 + 3;
+      const [from, to] = [stop.at * width - half, stop.at * width + half];
+      const { label } = this.marks.get(stop.budget);
+      const fits = stop === first || taken.every(([other, end]) => to <= other || from >= end);
+      if (stop === first && taken.length) continue;
+      label.style.visibility = fits ? "visible" : "hidden";
+      label.classList.toggle("dpmed-shown", stop === first);
+      if (fits) taken.push([from, to]);
+    }
+  }
+
+  close() {
+    this.watcher.disconnect();
+    window.removeEventListener("popstate", this.moved);
+    if (this.timer) this.scope.pending = { budget: this.scope.budget, at: Date.now() };
+    clearTimeout(this.timer);
+    for (const state of ["moving", "waiting"]) document.documentElement.removeAttribute(`data-dpmed-${state}`);
+    parts.delete(this.root);
+  }
+}
+
+class Follower {
+  constructor(root) {
+    this.root = root;
+    this.raw = {};
+  }
+
+  // A figure without a scope stands still: it has one stop, without a name.
+  update({ data }) {
+    this.scope = data.scope ? scopeOf(data.scope) : STILL;
+    this.scope.followers.add(this);
+    this.root.classList.toggle("dpmed-still", !data.scope);
+    this.settings = data.bar === "none" ? { ...SETTINGS, displayModeBar: false } : SETTINGS;
+    for (const name of ["words", "figure", "alternatives", "instead"]) {
+      if (data[name] === this.raw[name]) continue;
+      this.raw[name] = data[name];
+      this[name] = JSON.parse(data[name]);
+      if (name === "figure") this.prepare(data.plotly);
+    }
+    this.show();
+  }
+
+  show() {
+    const budget = this.scope.budget;
+    if (budget === undefined) return;
+    if (this.words?.[budget]) this.say(this.words[budget]);
+    if (this.figure) this.draw(budget);
+  }
+
+  // Words of a budget: where the parts are of the same kinds, only their text changes.
+  say(said) {
+    const kinds = JSON.stringify(said.map((part) => [part.role, part.tiles?.map((tile) => [tile.page, !tile.mark])]));
+    if (kinds !== this.kinds) {
+      this.kinds = kinds;
+      this.root.replaceChildren();
+      this.places = said.map((part) => (part.tiles ? tiles(part, this.root) : [element(part.role === "headline" ? "h2" : "p", `dpmed-${part.role}`, this.root)]));
+    }
+    said.forEach((part, i) => {
+      const texts = part.tiles ? part.tiles.flatMap((tile) => TILE.map((name) => tile[name])) : [part.text];
+      texts.forEach((text, k) => { if (this.places[i][k].textContent !== text) this.places[i][k].textContent = text; });
+    });
+  }
+
+  async prepare(address) {
+    this.plot ??= element("figure", "dpmed-figure", this.root);
+    this.note ??= element("p", "dpmed-note", this.root);
+    this.plot.style.height = `${this.figure.layout.height}px`; // nothing moves when the figure comes
+    this.Plotly ??= await plotly(address);
+    if (!this.root.isConnected) return;
+    this.watcher ??= new ResizeObserver(() => this.fit());
+    this.watcher.observe(this.plot);
+    this.show();
+  }
+
+  // The figure of a budget, in the same element: what it shares with the budget before stays.
+  draw(budget) {
+    const frame = this.figure.frames[budget];
+    this.plot.setAttribute("aria-label", this.alternatives?.[budget] ?? "");
+    this.note.textContent = frame ? "" : (this.instead?.[budget] ?? "");
+    this.plot.hidden = !frame;
+    if (!frame || !this.Plotly || (this.drawn === this.figure && this.at === budget)) return;
+    this.drawn = this.figure;
+    this.at = budget;
+    const data = this.figure.data.map((trace, i) => frame.data[i] ?? trace);
+    const layout = { ...this.figure.layout, ...frame.layout, autosize: true, uirevision: "kept" };
+    // Copies: Plotly writes into what it is given.
+    this.Plotly.react(this.plot, structuredClone(data), structuredClone(layout), this.narrowed());
+    this.width = this.plot.clientWidth;
+  }
+
+  fit() {
+    if (!this.plot.clientWidth || this.plot.clientWidth === this.width || !this.drawn) return;
+    this.width = this.plot.clientWidth;
+    this.Plotly.Plots.resize(this.plot);
+  }
+
+  // The settings, without buttons where they would lie on the title: a device without a mouse shows them all the time.
+  narrowed() {
+    return this.plot.clientWidth < NARROW ? { ...this.settings, displayModeBar: false } : this.settings;
+  }
+
+  close() {
+    this.scope?.followers.delete(this);
+    this.watcher?.disconnect();
+    if (this.drawn) this.Plotly.purge(this.plot);
+    parts.delete(this.root);
+  }
+}
+
+const STILL = { budget: "", followers: new Set() };
+const SETTINGS = { displaylogo: false, toImageButtonOptions: { format: "svg" } };
+const TILE = ["title", "value", "beside", "mark", "detail"];
+
+// Tiles side by side; the places of their texts, in the order of `TILE`.
+function tiles(part, root) {
+  const row = element("div", "dpmed-tiles", root);
+  return part.tiles.flatMap((tile) => {
+    const box = element(tile.page === null ? "div" : "a", "dpmed-tile", row);
+    if (tile.page !== null) lead(box, tile.page);
+    const made = Object.fromEntries(TILE.map((name) => [name, element("span", `dpmed-tile-${name}`, null)]));
+    const value = element("div", "dpmed-tile-line", null);
+    value.append(made.value, " ", made.beside);
+    const detail = element("div", "dpmed-tile-line", null);
+    detail.append(...(tile.mark ? [made.mark, " "] : []), made.detail);
+    box.append(made.title, value, detail);
+    return TILE.map((name) => made[name]);
+  });
+}
+
+// A link to another page with the choices of this one: as in the sidebar, where that has it, which needs no new start of the page.
+function lead(link, page) {
+  const renew = () => { link.href = (page || ".") + location.search; };
+  renew();
+  link.addEventListener("pointerdown", renew);
+  link.addEventListener("click", (event) => {
+    renew();
+    const known = document.querySelector(`[data-testid="stSidebarNavLink"][href$="/${CSS.escape(page)}"]`);
+    if (!known || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    known.click();
+  });
+}
+
+let drawing;
+function plotly(address) {
+  drawing ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = new URL(address, document.baseURI).href;
+    script.onload = () => resolve(window.Plotly);
+    script.onerror = () => { drawing = undefined; reject(new Error("Plotly could not be loaded.")); };
+    document.head.append(script);
+  });
+  return drawing;
+}

@@ -1,0 +1,128 @@
+"""Words and figures that follow the budget axis in the browser: sent once for all trained budgets, drawn there while it is moved."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+from dpmed_core.foreign_text import plain_line
+from widgets.budget_control.axis import SCOPE, component
+from widgets.budget_control.routes import addresses
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of text.
+
+    Attributes:
+        text: shown as it is, never as HTML or Markdown.
+        role: "headline", "text" or "caption".
+    """
+
+    text: str
+    role: str = "text"
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A fact in a frame: what it is, its value, large, and what must be known to read it.
+
+    Attributes:
+        title: what it is.
+        value: a number or a name.
+        beside: small, after the value, e.g. an interval.
+        detail: under both.
+        mark: a verdict or a warning, in a frame of its own; empty for none.
+        page: address of the page with the details, relative to this one; None for no link. The choices in the address go with it.
+    """
+
+    title: str
+    value: str
+    beside: str = ""
+    detail: str = ""
+    mark: str = ""
+    page: str | None = None
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Tiles side by side."""
+
+    tiles: tuple[Tile, ...]
+
+
+Part = Line | Tiles
+
+
+def show_following(stops: Mapping[float, Sequence[Part]], *, key: str) -> None:
+    """Show the parts of the budget that the axis of this page stands at, and follow it.
+
+    Args:
+        stops: the parts at each trained budget; the browser changes words, so that stops with equally many parts of the same kind do not
+            move what stands below.
+        key: of the element on the page.
+    """
+    words = {f"{epsilon:g}": [_as_data(part) for part in parts] for epsilon, parts in stops.items()}
+    _mount(key, words=json.dumps(words))
+
+
+def show_following_figure(figure: str, *, key: str, alternatives: Mapping[float, str], instead: Mapping[float, str] | None = None) -> None:
+    """Show a figure at the budget that the axis of this page stands at, and follow it.
+
+    Args:
+        figure: `figure_data` of it.
+        key: of the element on the page.
+        alternatives: what it shows at each budget, for those who cannot see it.
+        instead: what to say at budgets at which nothing can be drawn.
+    """
+    said = {f"{epsilon:g}": plain_line(text) for epsilon, text in alternatives.items()}
+    nothing = {f"{epsilon:g}": plain_line(text) for epsilon, text in (instead or {}).items()}
+    _mount(key, figure=figure, alternatives=json.dumps(said), instead=json.dumps(nothing))
+
+
+def show_plot(figure: go.Figure, *, key: str, alternative: str = "", mode_bar: bool = True) -> None:
+    """Show a figure of the page as it is; another one under the same key takes its place without leaving the page.
+
+    Streamlit's own chart is mounted anew whenever what it shows changes, and is gone meanwhile.
+
+    Args:
+        figure: in the reader's colours.
+        key: of the element on the page.
+        alternative: what it shows, for those who cannot see it.
+        mode_bar: whether it has Plotly's buttons.
+    """
+    drawn = json.dumps({**json.loads(str(figure.to_json())), "frames": {"": {"data": {}, "layout": {}}}}, separators=(",", ":"))
+    bar = "" if mode_bar else "none"
+    _mount(key, scope="", figure=drawn, bar=bar, alternatives=json.dumps({"": plain_line(alternative)}))
+
+
+def figure_data(moved: go.Figure) -> str:
+    """What the browser needs to draw a figure at each of its frames (`reporting.budget_slider.in_one_frame`), as JSON.
+
+    Traces of a frame that are those of the figure itself are left out: of many figures only words and marks depend on the budget.
+    """
+    whole = json.loads(str(moved.to_json()))
+    traces = whole.get("data", [])
+    frames = {
+        frame["name"]: {
+            "data": {str(i): trace for i, trace in enumerate(frame.get("data", [])) if trace != traces[i]},
+            "layout": frame["layout"],
+        }
+        for frame in whole["frames"]
+    }
+    return json.dumps({"data": traces, "layout": whole["layout"], "frames": frames}, separators=(",", ":"))
+
+
+def _mount(key: str, *, scope: str = SCOPE, **data: str) -> None:
+    # Nothing of what follows the axis depends on the chosen budget: a gesture sends none of it again.
+    component()(key=key, data={**addresses(), "kind": "follower", "scope": scope, **data})
+
+
+def _as_data(part: Part) -> dict[str, Any]:
+    if isinstance(part, Line):
+        return {"role": part.role, "text": plain_line(part.text)}
+    texts = ("title", "value", "beside", "detail", "mark")
+    tiles = [{**{name: plain_line(getattr(tile, name)) for name in texts}, "page": tile.page} for tile in part.tiles]
+    return {"role": "tiles", "tiles": tiles}

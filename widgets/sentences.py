@@ -1,0 +1,42 @@
+"""The sentences of a page at every trained budget, kept by all sessions: they follow the axis, and a gesture makes none of them anew."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from dpmed_core.evaluation.tables.all_tables import EvaluationTables, MetricTables
+from dpmed_core.reporting.choice import Choice
+from dpmed_core.reporting.wording.fairness import fairness_sentence
+from dpmed_core.reporting.wording.utility import added_sentence, utility_sentence
+
+MOST_KEPT = 300
+"""Sets of sentences in the cache, each of a few kilobytes."""
+
+
+def utility_sentences(tables: EvaluationTables, shown: Choice, trained: list[float]) -> dict[float, list[str]]:
+    """What privacy costs at each of `trained`, and what it adds to a public start where there is one."""
+    about = replace(shown, epsilon=None, published=None)
+    return _utility(tables.token, about, tuple(trained), with_start=tables.start is not None, _tables=tables.of(shown.measured))
+
+
+def fairness_sentences(tables: EvaluationTables, shown: Choice, trained: list[float]) -> dict[float, str]:
+    """What privacy costs the groups at each of `trained`."""
+    return _fairness(tables.token, replace(shown, epsilon=None), tuple(trained), _tables=tables.of(shown.measured))
+
+
+@st.cache_data(max_entries=MOST_KEPT, show_spinner=False)
+def _utility(token: str, shown: Choice, trained: tuple[float, ...], with_start: bool, _tables: MetricTables) -> dict[float, list[str]]:
+    del token  # the key of the cache, which stands for the tables
+    about = {"recipe": str(shown.recipe), "unit": str(shown.unit), "finding": str(shown.finding)}
+    said = {}
+    for epsilon in trained:
+        cost = utility_sentence(_tables.overall, metric=_tables.metric, epsilon=epsilon, **about)
+        added = added_sentence(_tables.added, metric=_tables.metric, epsilon=epsilon, **about) if with_start else ""
+        said[epsilon] = [cost, added] if added else [cost]
+    return said
+
+
+@st.cache_data(max_entries=MOST_KEPT, show_spinner=False)
+def _fairness(token: str, shown: Choice, trained: tuple[float, ...], _tables: MetricTables) -> dict[float, str]:
+    del token
+    return {epsilon: fairness_sentence(_tables.costs, **replace(shown, epsilon=epsilon).of_subgroups()) for epsilon in trained}
