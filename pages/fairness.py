@@ -9,7 +9,7 @@ from dpmed_core.reporting.catalogue import CATALOGUE, Page, figures_of
 from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.wording.training_state import training_sentence
 from dpmed_core.reporting.wording.utility import REFERENCE
-from widgets.analysis_plan import choose_plan, plans_of
+from widgets.analysis_plan import choose_plan, planned_tables, plans_of
 from widgets.attributes import choose_attribute
 from widgets.budget import choose_epsilon, deltas_of, show_guarantee, show_left_out
 from widgets.budget_control.following import Line, show_following
@@ -17,7 +17,7 @@ from widgets.choices import Choices, current_choices
 from widgets.cohort import chosen_cohort
 from widgets.figure import choose_metric, downloads, show_figure, show_moving_figure
 from widgets.lookup import live, runs_of
-from widgets.sentences import fairness_sentences
+from widgets.sentences import fairness_sentences, verdict_headlines
 from widgets.tables import tables_of
 from widgets.training_offer import TrainingOffer
 from widgets.verdict import show_groups, show_verdicts
@@ -54,7 +54,7 @@ def show_results(cohort: Cohort, choices: Choices) -> None:
         shown = Choice(
             finding=choices.finding, recipe=choices.recipe, unit=choices.unit, epsilon=epsilon, attribute=attribute, metric=metric
         )
-        sentences = show_summary(tables, shown, trained)
+        sentences = show_summary(tables, planned_tables(cohort), shown, trained, reference=plans_of(cohort).plan.reference)
         show_moving_figure(MAIN, tables, shown, cohort, sentences=sentences)
         show_guarantee(list(of_choice.loc[of_choice["epsilon"] == epsilon, "run_id"]))
         st.caption(REFERENCE)
@@ -71,18 +71,18 @@ def show_of_plan(tables: EvaluationTables, shown: Choice, cohort: Cohort) -> Non
     """Show the verdict and one of the other figures, which is drawn first: the verdict needs the tables of all attributes of the plan."""
     place_of_verdict = st.container()
     show_figures(tables, shown, cohort)
-    plans = plans_of(cohort)
     with place_of_verdict:
-        plan = plans.plan
-        together = None if plans.is_exploratory else plan.epsilons
-        of_plan = tables_of(cohort, plan.attributes, margin=plan.margin, findings=plan.findings, epsilons=together)
-        show_verdicts(of_plan, plans, shown, cohort)
+        show_verdicts(planned_tables(cohort), plans_of(cohort), shown, cohort)
 
 
-def show_summary(tables: EvaluationTables, shown: Choice, trained: list[float]) -> dict[float, str]:
-    """Show what privacy cost, in a sentence to quote, and give the sentence of each trained budget back."""
+def show_summary(
+    tables: EvaluationTables, of_plan: EvaluationTables, shown: Choice, trained: list[float], *, reference: str
+) -> dict[float, str]:
+    """Show the verdict, then what privacy cost in a sentence to quote, and give that sentence of each trained budget back."""
     sentences = fairness_sentences(tables, shown, trained)
-    show_following({epsilon: [Line(sentence, "headline")] for epsilon, sentence in sentences.items()}, key="sentences")
+    headlines = verdict_headlines(of_plan, shown, trained, reference=reference)
+    said = {epsilon: [Line(headlines[epsilon], "headline"), Line(sentences[epsilon])] for epsilon in trained}
+    show_following(said, key="sentences")
     return sentences
 
 

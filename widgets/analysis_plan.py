@@ -5,14 +5,23 @@ import streamlit as st
 from dpmed_core.cohort.display_names import attribute_title, finding_title
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.analysis_plan import AnalysisPlan, PlanRecord
+from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.foreign_text import plain
 from widgets.attributes import attribute_options
 from widgets.lookup import installation
+from widgets.tables import tables_of
 
 
 def plans_of(cohort: Cohort) -> PlanRecord:
     """What was planned for the cohort; looking writes nothing."""
     return installation().ledger.plan_record(cohort)
+
+
+def planned_tables(cohort: Cohort) -> EvaluationTables:
+    """The tables of the analysis plan, which verdicts are made from."""
+    plans = plans_of(cohort)
+    plan, together = plans.plan, None if plans.is_exploratory else plans.plan.epsilons
+    return tables_of(cohort, plan.attributes, margin=plan.margin, findings=plan.findings, epsilons=together)
 
 
 def choose_plan(cohort: Cohort) -> None:

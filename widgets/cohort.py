@@ -30,10 +30,9 @@ def show_synthetic(cohort: Cohort) -> None:
     """Say of a synthetic cohort that it shows no patient, and which recipes it favours."""
     if cohort.synthetic:
         images = IMAGE_WORDS[cohort.modality].several
-        st.info(
-            f"**Synthetic cohort.** These {images} are computer-generated and show no patient. They favour {_recipes_on_encoder(cohort)}, "
-            f"because the public encoder was trained on {images} of the same kind.",
-            icon=":material/science:",
+        st.caption(
+            f":material/science: Synthetic cohort: computer-generated {images} of no patient. They favour {_recipes_on_encoder(cohort)}, "
+            "whose public encoder was trained on their kind."
         )
 
 

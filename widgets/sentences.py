@@ -7,6 +7,7 @@ import streamlit as st
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables, MetricTables
 from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.wording.fairness import fairness_sentence
+from dpmed_core.reporting.wording.fairness_headline import verdict_headline
 from dpmed_core.reporting.wording.utility import added_sentence, utility_sentence
 
 MOST_KEPT = 300
@@ -17,6 +18,14 @@ def utility_sentences(tables: EvaluationTables, shown: Choice, trained: list[flo
     """What privacy costs at each of `trained`, and what it adds to a public start where there is one."""
     about = replace(shown, epsilon=None, published=None)
     return _utility(tables.token, about, tuple(trained), with_start=tables.start is not None, _tables=tables.of(shown.measured))
+
+
+def verdict_headlines(of_plan: EvaluationTables, shown: Choice, trained: list[float], *, reference: str) -> dict[float, str]:
+    """The verdict on the groups at each of `trained`, from the tables of the analysis plan and against its reference."""
+    rows = Choice(recipe=shown.recipe, unit=shown.unit).rows(of_plan.verdicts)
+    rows = rows[rows["reference"] == reference]
+    about = {"attribute": str(shown.attribute), "finding": str(shown.finding)}
+    return {epsilon: verdict_headline(rows[rows["epsilon"] == epsilon], epsilon=epsilon, **about) for epsilon in trained}
 
 
 def fairness_sentences(tables: EvaluationTables, shown: Choice, trained: list[float]) -> dict[float, str]:

@@ -160,9 +160,8 @@ def test_choices_are_read_from_the_address(asked, finish, open_page):
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_says_that_a_synthetic_cohort_favours_the_public_encoder(page, cohort, open_page):
     assert cohort.synthetic
-    assert "favour recipes *probe* and *finetune*, because the public encoder was trained on images of the same kind" in texts(
-        open_page(page)
-    )
+    said = texts(open_page(page))
+    assert "favour recipes *probe* and *finetune*, whose public encoder was trained on their kind" in said
 
 
 def test_a_cohort_that_does_not_exist_is_named_not_replaced(cohort, open_page):

@@ -19,7 +19,7 @@ from dpmed_core.reporting.wording.next_step import TRAIN, next_step
 from dpmed_core.reporting.wording.training_state import training_sentence
 from dpmed_core.reporting.wording.utility import REFERENCE, utility_sentence
 from widgets.address.session import of_link
-from widgets.analysis_plan import plans_of
+from widgets.analysis_plan import planned_tables, plans_of
 from widgets.budget import choose_epsilon, deltas_of, show_guarantee, show_left_out
 from widgets.choices import DELTA, START, Choices, chosen_delta
 from widgets.lookup import live, runs_of
@@ -67,13 +67,6 @@ def show_glance(cohort: Cohort, choices: Choices) -> None:
         _show_protected(cohort, tables, shown, choices)
 
     live(cohort, part)
-
-
-def planned_tables(cohort: Cohort) -> EvaluationTables:
-    """The tables of the analysis plan: the same that the verdicts of the page Fairness are made from."""
-    plans = plans_of(cohort)
-    plan, together = plans.plan, None if plans.is_exploratory else plans.plan.epsilons
-    return tables_of(cohort, plan.attributes, margin=plan.margin, findings=plan.findings, epsilons=together)
 
 
 def show_next_step(cohort: Cohort, choices: Choices) -> None:
