@@ -62,17 +62,22 @@ def deltas_of(runs: pd.DataFrame) -> dict[float, float]:
 
 
 def show_guarantee(run_ids: Sequence[str]) -> None:
-    """The guarantee of private runs of one budget: of each model alone, and of what is shown of all of them together."""
+    """The guarantee of private runs of one budget in one line; what all of them spend together, and what it leaves out, a click away."""
     here = installation()
     guarantees = [guarantee for run_id in run_ids if (guarantee := here.runs.result(run_id).guarantee) is not None]
-    if guarantees:
-        alone = f"{guarantees[0].sentence()}. It holds for training patients and for each model alone."
-        st.caption(plain(f"{alone} {together_sentence(guarantees, cache_dir=here.settings.calibrations_dir)}"))
-        images = _most_images(here.runs.status(run_ids[0]).spec.cohort_fingerprint)
-        if worth := own_epsilon_sentence(guarantees[0], images, cache_dir=here.settings.calibrations_dir):
-            st.caption(plain(worth))
-        for sentence in encoder_sentences([here.runs.status(run_id) for run_id in run_ids], here.encoders):
-            st.caption(plain(f"{sentence} ε does not cover what that encoder knows."))
+    if not guarantees:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(plain(f"{guarantees[0].sentence()}, for training patients."), width="content")
+        with st.popover("In full", icon=":material/info:"):
+            st.caption("It holds for training patients, not for those of validation and test, and for each model alone.")
+            st.caption(plain(together_sentence(guarantees, cache_dir=here.settings.calibrations_dir)))
+            for sentence in encoder_sentences([here.runs.status(run_id) for run_id in run_ids], here.encoders):
+                st.caption(plain(f"{sentence} ε does not cover what that encoder knows."))
+    # Not folded: it says that the line above promises patients less than it seems to.
+    images = _most_images(here.runs.status(run_ids[0]).spec.cohort_fingerprint)
+    if worth := own_epsilon_sentence(guarantees[0], images, cache_dir=here.settings.calibrations_dir):
+        st.caption(plain(worth))
 
 
 @st.cache_data(max_entries=MOST_KEPT, show_spinner=False)
