@@ -21,6 +21,8 @@ from dpmed_core.files import lock_at, storage_reason
 from dpmed_core.settings import Settings, settings_environment
 
 START_SECONDS = 120
+MOST_STARTS = 3
+"""How often an engine is started that finds another one at work, which has ended when somebody looks."""
 MAX_STDERR_BYTES = 1_000_000
 LOCK_SECONDS = 10.0
 """How long the engine tries to take a lock that is its own: others hold it for an instant when they look at it."""
@@ -91,16 +93,19 @@ def bound_stderr() -> None:
 
 
 def _start_and_wait(settings: Settings) -> None:
-    process = _start(settings)
+    process, n_started = _start(settings), 1
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         # The pid distinguishes the new engine's address from one that an earlier engine has left.
         if (address(settings) or {}).get("pid") == process.pid and engine_accepts(settings):
             return
-        if process.poll() is not None:
+        if (ended := process.poll()) is not None:
             if engine_accepts(settings):  # started by hand or by another machine meanwhile
                 return
-            break
+            if ended or n_started == MOST_STARTS:
+                break
+            # It left the work to an engine that was about to end, and did end.
+            process, n_started = _start(settings), n_started + 1
         time.sleep(0.05)
     raise EngineError(NOT_STARTED)
 

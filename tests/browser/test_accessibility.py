@@ -19,6 +19,8 @@ OF_STREAMLIT = {
     "empty-table-header": "aria-colindex",
     # The place where files are dropped is a presentation with a name.
     "presentation-role-conflict": "stFileUploaderDropzone",
+    # Its tables and lines of code scroll where they are wider than a phone, without a focus of their own.
+    "scrollable-region-focusable": "st-emotion-cache",
 }
 """Rules that Streamlit's own elements break, and what the selector or the source of such an element contains."""
 
