@@ -55,6 +55,18 @@ def test_budgets_stand_on_a_logarithmic_axis_and_a_start_alone_left_of_them():
     assert [s["at"] for s in axis.stops_on_axis(["1"], [], {})] == [0.5]
 
 
+@pytest.mark.parametrize("left", [None, {}, {"gesture": None}])
+def test_a_gesture_whose_page_was_left_ends_in_no_error_and_leaves_the_browser_to_the_pages_budget(left, gesture, mounted):
+    gesture({"budget": "0.3", "number": 7})
+    callback = mounted.made
+    if left is None:
+        mounted.state.pop(axis.MOUNTED)
+    else:
+        mounted.state[axis.MOUNTED] = left
+    callback()
+    assert mounted.state[axis.SEEN] == axis.OVERTAKEN and mounted.state["e"] == "0.3"
+
+
 def test_a_gesture_chooses_a_trained_budget_or_asks_for_an_offered_one(gesture, mounted):
     assert gesture({"budget": "0.3", "number": 7}) == (["0.3"], []) and mounted.state[axis.SEEN] == 7
     assert gesture({"budget": "2", "number": 8}) == (["0.3"], ["2"]) and mounted.state["e"] == "0.3"

@@ -16,6 +16,8 @@ SCOPE = "epsilon"
 """Name, in the browser, of the budget that axis and followers share."""
 MOUNTED, SEEN = "budget-axis", "budget-axis-seen"
 """Keys in the session's state: of the axis on the page, and of its last gesture that the page has taken over."""
+OVERTAKEN = 10**15
+"""Later than any gesture, whose number is its time in milliseconds."""
 STYLE = Path(__file__).parent / "control.css"
 HTML = '<div class="dpmed-budget"></div>'
 
@@ -76,8 +78,10 @@ def budget_axis(
 
 def _take_over(does: Mapping[str, Callable[[str], None]]) -> None:
     """Do what a gesture on a budget does: it comes from the browser, so that only budgets that were offered to it are accepted."""
-    gesture = st.session_state[MOUNTED]["gesture"]
+    gesture = (st.session_state.get(MOUNTED) or {}).get("gesture")
     if not isinstance(gesture, dict):
+        # A click on another page has overtaken it and taken what it said along: the browser goes back to the page's budget.
+        st.session_state[SEEN] = OVERTAKEN
         return
     budget, number = gesture.get("budget"), gesture.get("number")
     if isinstance(number, int | float):
