@@ -74,7 +74,7 @@ def show_guarantee(run_ids: Sequence[str]) -> None:
             st.caption(plain(together_sentence(guarantees, cache_dir=here.settings.calibrations_dir)))
             for sentence in encoder_sentences([here.runs.status(run_id) for run_id in run_ids], here.encoders):
                 st.caption(plain(f"{sentence} ε does not cover what that encoder knows."))
-    # Not folded: it says that the line above promises patients less than it seems to.
+    # Not folded: it says that the line above protects patients less than it seems to.
     images = _most_images(here.runs.status(run_ids[0]).spec.cohort_fingerprint)
     if worth := own_epsilon_sentence(guarantees[0], images, cache_dir=here.settings.calibrations_dir):
         st.caption(plain(worth))

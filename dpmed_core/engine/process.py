@@ -93,6 +93,11 @@ def bound_stderr() -> None:
 
 
 def _start_and_wait(settings: Settings) -> None:
+    """Start an engine and wait until one takes work.
+
+    Raises:
+        EngineError: none does.
+    """
     process, n_started = _start(settings), 1
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:

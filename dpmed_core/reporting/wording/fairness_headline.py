@@ -24,7 +24,7 @@ def verdict_headline(verdicts: pd.DataFrame, *, attribute: str, finding: str, ep
         epsilon: the budget.
     """
     rows = verdicts_of(verdicts, attribute=attribute, finding=finding)
-    at, by = f"At ε = {epsilon:g}", attribute_phrase(attribute)
+    at, by = f"At ε = {epsilon:g},", attribute_phrase(attribute)
     if rows.empty:
         return not_in_the_plan(attribute)
     judged, widened = rows[rows["verdict"] != NOT_ESTIMABLE], rows[rows["verdict"] == WIDENED]

@@ -120,20 +120,20 @@ def headline(*names, finding="effusion", **about):
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        (["widened", "not widened"], "At ε = 1 privacy costs “g0” (by at least 0.013) more AUROC than the others."),
-        (["widened"] * 3 + ["not estimable"], "At ε = 1 privacy costs 3 of 3 groups by sex more AUROC than the others."),
-        (["not widened", "not widened"], "At ε = 1 no group by sex loses 0.02 of AUROC more than the others."),
+        (["widened", "not widened"], "At ε = 1, privacy costs “g0” (by at least 0.013) more AUROC than the others."),
+        (["widened"] * 3 + ["not estimable"], "At ε = 1, privacy costs 3 of 3 groups by sex more AUROC than the others."),
+        (["not widened", "not widened"], "At ε = 1, no group by sex loses 0.02 of AUROC more than the others."),
         (
             ["not widened", "not enough evidence", "not estimable"],
-            "At ε = 1 no group by sex is shown to lose more than the others; for 1 of 2 groups there is not enough evidence.",
+            "At ε = 1, no group by sex is shown to lose more than the others; for 1 of 2 groups there is not enough evidence.",
         ),
         (
             ["not enough evidence", "not enough evidence", "not estimable"],
-            "At ε = 1 there is not enough evidence, by sex, whether privacy costs some patients more than others.",
+            "At ε = 1, there is not enough evidence, by sex, whether privacy costs some patients more than others.",
         ),
         (
             ["not estimable"],
-            "At ε = 1 it cannot be judged, by sex, whether privacy costs some patients more than others: too few test patients.",
+            "At ε = 1, it cannot be judged, by sex, whether privacy costs some patients more than others: too few test patients.",
         ),
     ],
 )
@@ -143,7 +143,7 @@ def test_the_headline_is_the_verdict_in_few_words(names, said):
 
 def test_the_headline_over_all_findings_names_the_finding_and_no_plan_is_no_verdict():
     assert headline("widened", "not widened", finding="macro") == (
-        "At ε = 1 privacy costs “g0” (effusion, by at least 0.013) more AUROC than the others."
+        "At ε = 1, privacy costs “g0” (effusion, by at least 0.013) more AUROC than the others."
     )
     none = verdict_headline(pd.DataFrame([verdict("female", "widened")]), attribute="age", finding="effusion", epsilon=1.0)
     assert none == "Age is not in the analysis plan: there is no verdict on these groups."
