@@ -68,9 +68,10 @@ def show_guarantee(run_ids: Sequence[str]) -> None:
     if not guarantees:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(plain(f"{guarantees[0].sentence()}, for training patients."), width="content")
+        # Numbers over several models rest on more than the guarantee of one, so that it is said here of which it is.
+        st.caption(plain(f"{guarantees[0].sentence()}, for training patients and each model alone."), width="content")
         with st.popover("In full", icon=":material/info:"):
-            st.caption("It holds for training patients, not for those of validation and test, and for each model alone.")
+            st.caption("It does not hold for patients of validation and test.")
             st.caption(plain(together_sentence(guarantees, cache_dir=here.settings.calibrations_dir)))
             for sentence in encoder_sentences([here.runs.status(run_id) for run_id in run_ids], here.encoders):
                 st.caption(plain(f"{sentence} ε does not cover what that encoder knows."))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 import streamlit as st
 
@@ -27,6 +27,14 @@ def installation() -> Installation:
 def canvas() -> Canvas:
     """The canvas for figures in the reader's theme, dark or light."""
     return DARK if st.context.theme.type == "dark" else LIGHT
+
+
+def reported(key: str, name: str) -> Any:
+    """What the browser has reported of the widget `key` under `name`, for its callback.
+
+    None where a click on another page has overtaken the gesture and taken what it said along.
+    """
+    return (st.session_state.get(key) or {}).get(name)
 
 
 def runs_of(cohort: Cohort) -> list[RunStatus]:

@@ -8,6 +8,7 @@ import pytest
 
 from dpmed_core.reporting.budget_slider import in_one_frame
 from tests.pages.following import drawn
+from widgets import lookup
 from widgets.budget_control import axis, following
 
 
@@ -21,7 +22,8 @@ def mounted(monkeypatch):
 
     monkeypatch.setattr(axis, "component", lambda: mount)
     monkeypatch.setattr(following, "component", lambda: mount)
-    monkeypatch.setattr(axis, "st", SimpleNamespace(session_state=seen.state))
+    for module in (axis, lookup):
+        monkeypatch.setattr(module, "st", SimpleNamespace(session_state=seen.state))
     return seen
 
 

@@ -196,6 +196,7 @@ def test_the_page_asks_for_a_reference_where_private_models_have_none(asked, fin
     app = open_page("fairness", attribute="sex")
     assert not app.exception
     assert "no model without privacy to compare with" in texts(app)
+    assert "At ε = 1, there is no verdict" in texts(app) and "is not in the analysis plan" not in texts(app)
     assert len(figures(app)) == FIGURES
 
 

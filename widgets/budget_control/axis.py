@@ -11,6 +11,7 @@ import streamlit as st
 from dpmed_core.foreign_text import plain_line
 from widgets.browser_program import LOADER
 from widgets.budget_control.routes import addresses
+from widgets.lookup import reported
 
 SCOPE = "epsilon"
 """Name, in the browser, of the budget that axis and followers share."""
@@ -78,9 +79,9 @@ def budget_axis(
 
 def _take_over(does: Mapping[str, Callable[[str], None]]) -> None:
     """Do what a gesture on a budget does: it comes from the browser, so that only budgets that were offered to it are accepted."""
-    gesture = (st.session_state.get(MOUNTED) or {}).get("gesture")
+    gesture = reported(MOUNTED, "gesture")
     if not isinstance(gesture, dict):
-        # A click on another page has overtaken it and taken what it said along: the browser goes back to the page's budget.
+        # It was overtaken: the browser goes back to the page's budget.
         st.session_state[SEEN] = OVERTAKEN
         return
     budget, number = gesture.get("budget"), gesture.get("number")

@@ -17,6 +17,7 @@ from widgets.cached import links_of
 from widgets.cases.labels import AGREEMENT_TITLES, ANSWER_TITLES, TRUTH_TITLES
 from widgets.cases.shown_case import ModelContext, SelectedCase
 from widgets.choices import choice
+from widgets.lookup import reported
 
 LIST_ROWS = 100
 """Rows of the worklist that are sent to the browser at once, around the selected case."""
@@ -152,8 +153,7 @@ def show_list(case_list: CaseList, current: str | None, cohort: Cohort) -> None:
     key = f"worklist-{first}"  # another key for other rows: a selection must not carry over to them
 
     def picked() -> None:
-        rows = st.session_state[key]["selection"]["rows"]
-        if rows:
+        if rows := (reported(key, "selection") or {}).get("rows"):
             gesture("case", case_list.links[first + rows[0]])
 
     st.dataframe(

@@ -11,7 +11,7 @@ from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.imaging.modality import Modality
 from widgets.browser_program import LOADER, named_program
 from widgets.cached import links_of, split_of
-from widgets.lookup import installation
+from widgets.lookup import installation, reported
 from widgets.viewer.access import Images, InMemoryImages
 from widgets.viewer.cohort_images import CohortImages
 from widgets.viewer.routes import BUNDLE, PIXEL_PATH, PROGRAM_PATH, TOKEN_HEADER
@@ -79,7 +79,7 @@ def _mount(images: Images, data: dict[str, Any], key: str, on_step: Callable[[in
     reach = {"program": f"{PROGRAM_PATH}/{named_program(BUNDLE)[0]}", "pixels": PIXEL_PATH, "header": TOKEN_HEADER, "token": token}
 
     def stepped() -> None:
-        by = st.session_state[key]["step"]  # comes from the browser: only its sign is used
+        by = reported(key, "step")  # comes from the browser: only its sign is used
         if by and on_step is not None:
             on_step(1 if by > 0 else -1)
 

@@ -107,8 +107,10 @@ def verdicts_of(verdicts: pd.DataFrame, *, attribute: str, finding: str) -> pd.D
     return rows if finding == MACRO else rows[rows["finding"] == finding]
 
 
-def not_in_the_plan(attribute: str) -> str:
-    """Why there is no verdict."""
+def not_in_the_plan(verdicts: pd.DataFrame, *, attribute: str, finding: str) -> str:
+    """Why there is no verdict where `verdicts_of` has none, though there are some at this budget."""
+    if (verdicts["attribute"] == attribute).any():
+        return f"{finding_title(finding)} is not in the analysis plan: there is no verdict on it."
     return f"{attribute_phrase(attribute).capitalize()} is not in the analysis plan: there is no verdict on these groups."
 
 
@@ -122,7 +124,7 @@ def verdict_sentence(verdicts: pd.DataFrame, *, attribute: str, finding: str) ->
     """
     rows = verdicts_of(verdicts, attribute=attribute, finding=finding)
     if rows.empty:
-        return not_in_the_plan(attribute)
+        return not_in_the_plan(verdicts, attribute=attribute, finding=finding)
     what = "comparisons of a group with the others" if finding == MACRO else "groups compared with the others"
     begun = f"{len(rows)} {what} by {attribute_phrase(attribute)}"
     not_estimable = rows[rows["verdict"] == NOT_ESTIMABLE]

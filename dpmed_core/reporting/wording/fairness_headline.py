@@ -25,8 +25,10 @@ def verdict_headline(verdicts: pd.DataFrame, *, attribute: str, finding: str, ep
     """
     rows = verdicts_of(verdicts, attribute=attribute, finding=finding)
     at, by = f"At ε = {epsilon:g},", attribute_phrase(attribute)
+    if verdicts.empty:
+        return f"{at} there is no verdict: the plan's groups, or the model without privacy that it compares with, are missing."
     if rows.empty:
-        return not_in_the_plan(attribute)
+        return not_in_the_plan(verdicts, attribute=attribute, finding=finding)
     judged, widened = rows[rows["verdict"] != NOT_ESTIMABLE], rows[rows["verdict"] == WIDENED]
     what = "comparisons" if finding == MACRO else "groups"
     if judged.empty:

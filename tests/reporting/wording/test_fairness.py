@@ -156,3 +156,14 @@ def test_no_headline_says_that_no_group_loses_more_unless_all_are_decided():
         assert ("privacy costs “" in said or "privacy costs 3" in said) == ("widened" in names)
         decided = set(names) - {"not estimable"}
         assert ("loses 0.02" in said) == (decided == {"not widened"})
+
+
+def test_no_verdict_is_not_said_to_be_for_want_of_a_plan():
+    """Where nothing was compared at all, or only the finding is not planned, the groups may well stand in the plan."""
+    rows = pd.DataFrame([verdict("female", "widened")])
+    about = {"attribute": "sex", "epsilon": 1.0}
+    nothing = verdict_headline(rows.iloc[:0], finding="effusion", **about)
+    assert nothing.startswith("At ε = 1, there is no verdict: ") and "not in the analysis plan" not in nothing
+    other = verdict_headline(rows, finding="mass", **about)
+    assert other == "Mass is not in the analysis plan: there is no verdict on it."
+    assert verdict_sentence(rows, attribute="sex", finding="mass") == other
