@@ -64,7 +64,9 @@ def show_figure(
     show_plot(figure, key=f"figure-{name}", alternative=alternative or title, mode_bar=not is_bare)
 
 
-def show_moving_figure(name: str, tables: EvaluationTables, shown: Choice, cohort: Cohort, *, sentences: Mapping[float, str]) -> None:
+def show_moving_figure(
+    name: str, tables: EvaluationTables, shown: Choice, cohort: Cohort, *, sentences: Mapping[float, str], is_bare: bool = False
+) -> None:
     """Show the figure `name` of `shown` at the budget of the page's axis, which it follows in the browser.
 
     Args:
@@ -73,10 +75,17 @@ def show_moving_figure(name: str, tables: EvaluationTables, shown: Choice, cohor
         shown: what it shows; its budget is one of those that the axis has.
         cohort: of the tables.
         sentences: what it shows at each of the axis's budgets, for those who cannot see it.
+        is_bare: whether title and facts stand around it on the page (`Canvas.is_bare`).
     """
     # Without the chosen budget, so that what is drawn, kept and sent is the same wherever the axis stands.
     figure, drawn_at, why = _moving(
-        name, tables.token, replace(shown, epsilon=None), canvas(), plans_of(cohort), _tables=tables, _cohort=cohort
+        name,
+        tables.token,
+        replace(shown, epsilon=None),
+        replace(canvas(), is_bare=is_bare),
+        plans_of(cohort),
+        _tables=tables,
+        _cohort=cohort,
     )
     if figure is None:
         st.info(plain(why))
@@ -87,6 +96,7 @@ def show_moving_figure(name: str, tables: EvaluationTables, shown: Choice, cohor
         key=f"figure-{name}",
         alternatives={epsilon: f"{title}. {sentence}" for epsilon, sentence in sentences.items()},
         instead={epsilon: f"Nothing can be drawn at ε = {epsilon:g}." for epsilon in sentences if epsilon not in drawn_at},
+        mode_bar=not is_bare,
     )
 
 

@@ -19,9 +19,14 @@ def axis(app: AppTest) -> dict[str, Any] | None:
 
 def said(app: AppTest) -> str:
     """The words that follow the axis, where it stands."""
-    at = (axis(app) or {}).get("chosen")
+    parts = said_at(app, (axis(app) or {}).get("chosen"))
+    return "\n".join(part["text"] for of_element in parts for part in of_element if "text" in part)
+
+
+def said_at(app: AppTest, budget: str | None) -> list[list[dict[str, str]]]:
+    """The parts of each element with words, at `budget`."""
     stops = [json.loads(data["words"]) for data in mounted(app) if "words" in data]
-    return "\n".join(part["text"] for stop in stops for part in stop.get(at, []) if "text" in part)
+    return [stop.get(budget, []) for stop in stops]
 
 
 def figures(app: AppTest) -> list[dict[str, Any]]:

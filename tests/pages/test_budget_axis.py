@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 import pytest
 
 from dpmed_core.reporting.budget_slider import in_one_frame
+from dpmed_core.reporting.wording.first_glance import Tile
 from tests.pages.following import drawn
 from widgets import lookup
 from widgets.budget_control import axis, following
@@ -97,13 +98,18 @@ def test_nothing_that_follows_is_sent_again_by_a_gesture(mounted):
     }
 
 
-def test_tiles_are_sent_as_text_with_their_page(mounted):
-    tile = following.Tile("Cost", "<b>", beside="(0 to 1)", mark="not enough\u202e", page="fairness")
-    following.show_following({1.0: [following.Tiles((tile,))]}, key="tiles")
+def test_a_tile_is_sent_as_text(mounted):
+    tile = Tile("Cost", "<b>", beside="(0 to 1)", verdict="not enough\u202e", lines=("One.", "Two."))
+    following.show_following({1.0: [tile]}, key="tile")
     ((part,),) = json.loads(mounted.data["words"]).values()
-    assert part["tiles"] == [
-        {"title": "Cost", "value": "<b>", "beside": "(0 to 1)", "detail": "", "mark": "not enough\ufffd", "page": "fairness"}
-    ]
+    assert part == {
+        "role": "tile",
+        "title": "Cost",
+        "value": "<b>",
+        "beside": "(0 to 1)",
+        "mark": "not enough\ufffd",
+        "detail": "One. Two.",
+    }
 
 
 def figure(y, n_traces=2):

@@ -1,6 +1,5 @@
 """Overview: what privacy costs, which finding and which group loses most, in every state that a cohort can be in."""
 
-import html
 import json
 import re
 from dataclasses import replace
@@ -18,9 +17,9 @@ from dpmed_core.reporting.wording.first_glance import Tile
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.runs.status import Progress, RunState
 from dpmed_core.training.spec import PrivacyUnit
-from tests.pages.following import figures
+from tests.pages.following import axis, figures, mounted, said_at
 from widgets.overview.figures import map_table
-from widgets.overview.tiles import tile_element
+from widgets.overview.glance import tiles_at
 
 from .test_pages import texts
 
@@ -73,13 +72,10 @@ def trained(empty, cohort, finish):
 
 
 def tiles(app) -> list[dict[str, str]]:
-    """Title, value and everything said of each tile, as text."""
-    found = [element.proto.body for element in app.get("html") if element.proto.body.startswith("<h2")]
-    parts = [re.match(r"<h2[^>]*>(.*?)</h2><p[^>]*>(.*?)(?: <span[^>]*>.*?</span>)?</p>", body) for body in found]
-    return [
-        {"title": html.unescape(part[1]), "value": html.unescape(part[2]), "said": html.unescape(re.sub("<[^>]+>", " ", body))}
-        for part, body in zip(parts, found, strict=True)
-    ]
+    """Title, value and everything said of each tile, where the axis stands."""
+    at = (axis(app) or {}).get("chosen")
+    parts = [part for of_element in said_at(app, at) for part in of_element if part["role"] == "tile"]
+    return [{**part, "said": " ".join(part[name] for name in ("title", "value", "beside", "mark", "detail"))} for part in parts]
 
 
 def links(app) -> dict[str, str]:
@@ -110,7 +106,7 @@ def test_three_tiles_answer_at_the_chosen_budget_with_the_numbers_of_the_tables(
     assert "Largest loss of 2" in finding["said"]
     groups = costs[(costs["attribute"] != "all") & (costs["finding"] == "macro")].dropna(subset="difference")
     lost = groups.loc[groups["difference"].idxmin()]
-    assert f"{lost['difference']:z.3f}".replace("-", "−") in group["said"] and f"Largest loss of {len(groups)} groups" in group["said"]
+    assert f"{lost['difference']:z.3f}".replace("-", "−") in group["said"] and f"largest loss of {len(groups)} groups" in group["said"]
     assert re.search(r"not enough evidence|extra loss", group["said"])
 
 
@@ -125,6 +121,19 @@ def test_each_tile_leads_to_its_page_with_the_same_choices(trained, open_page):
     assert found["What the guarantee means"] == f"privacy?{about}"
 
 
+def test_tiles_and_figures_are_sent_for_every_budget_and_at_each_are_those_of_its_own_page(trained, open_page):
+    at_one, at_eight = opened(open_page, epsilon="1"), opened(open_page, epsilon="8")
+    assert said_at(at_one, "8") == said_at(at_eight, "8") != said_at(at_one, "1")
+    assert tiles(at_one) != tiles(at_eight) and charts(at_one)[1] != charts(at_eight)[1]
+    kept = [[data for data in mounted(app) if data["kind"] == "follower"] for app in (at_one, at_eight)]
+    assert kept[0] == kept[1], "a gesture sends nothing of it again"
+
+
+def test_a_budget_without_a_reference_says_so_in_its_tile():
+    found = tiles_at({1.0: pd.DataFrame(), 8.0: pd.DataFrame({"difference": [0.1]})}, lambda epsilon: Tile("Cost", f"{epsilon:g}"))
+    assert found[8.0] == Tile("Cost", "8") and found[1.0].value == "–" and "no model without privacy" in found[1.0].lines[0]
+
+
 def test_a_chosen_finding_is_what_the_tiles_are_about_and_the_figures_stay_of_all(trained, open_page):
     app = opened(open_page, finding="effusion", epsilon="1")
     cost, finding, _ = tiles(app)
@@ -136,8 +145,8 @@ def test_a_chosen_finding_is_what_the_tiles_are_about_and_the_figures_stay_of_al
 def test_both_figures_have_an_alternative_text_a_table_and_are_said_to_be_protected_whom(trained, open_page):
     app = opened(open_page, epsilon="1")
     curve, mapped = charts(app)
-    assert curve["alternative"].startswith("Curve of AUROC against privacy budget. Mean over findings: at ε = 1 ")
-    assert mapped["alternative"].startswith("Heat map of AUROC with privacy minus without") and "All patients" in mapped["alternative"]
+    assert "Curve of AUROC against privacy budget. Mean over findings: at ε = 1 " in curve["alternative"]
+    assert "Heat map of AUROC with privacy minus without" in mapped["alternative"] and "All patients" in mapped["alternative"]
     assert not curve["layout"]["title"].get("text"), "title and facts stand on the page"
     said = texts(app)
     assert "Protected: each training patient, with all images together (ε = 1 at δ = 1e-05, analytic-gaussian accountant)" in said
@@ -166,7 +175,7 @@ def test_before_anything_is_trained_the_page_says_what_to_do(cohort, open_page):
     assert not charts(app) and not tiles(app)
     assert "No model is finished yet" in texts(app) and "Plan the first models" in texts(app)
     assert links(app)["Plan and watch models"] == "train?cohort=ward"
-    assert "400 patients · " in texts(app) and "test patients" in texts(app)
+    assert re.search(r"Cohort ward: \d+ test patients of 400", texts(app))
 
 
 def test_while_models_are_trained_it_says_so_and_fills_in(empty, cohort, finish, open_page):
@@ -275,18 +284,17 @@ def test_a_cohort_that_cannot_be_trained_on_says_why_and_leads_nowhere(cohort, o
     assert "The split leaves no test images" in app.error[0].value and "Plan and watch models" not in links(app)
 
 
-def test_what_others_wrote_is_text_in_tiles_and_table():
-    body = tile_element(Tile(FOREIGN, FOREIGN, FOREIGN, FOREIGN, (FOREIGN,)))
+def test_what_others_wrote_is_text_in_the_table():
     row = {"attribute": FOREIGN, "subgroup": FOREIGN, "finding": FOREIGN, "difference": -0.1, "covers": "patients"}
     table = map_table(pd.DataFrame([row | {"difference_low": -0.2, "difference_high": 0.0}]))
-    for shown in (body, table):
-        assert "<img" not in shown and "&lt;img src=x onerror=alert(1)&gt; &amp; *mass*" in shown
+    assert "<img" not in table and "&lt;img src=x onerror=alert(1)&gt; &amp; *mass*" in table
 
 
 def test_headings_go_down_one_level_at_a_time(trained, open_page):
     app = opened(open_page)
     assert [title.value for title in app.title] == ["What privacy costs, and whom"]
-    assert {"AUROC at each budget", "Who loses what at ε = 1", "Spent on these patients so far"} <= {
-        heading.value for heading in app.header
+    assert {"AUROC at each budget", "Who loses what at ε = 1"} <= {
+        part["text"] for of in said_at(app, "1") for part in of if "text" in part
     }
+    assert "Spent on these patients so far" in [heading.value for heading in app.header]
     assert not app.subheader and not any(re.match(r"#{3,} ", text.value) for text in app.markdown)

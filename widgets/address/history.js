@@ -14,13 +14,14 @@
   let again = false;
   let timer = null;
   let leaving = null;
+  let going = null; // the page that was clicked on, until it is open
 
   const here = () => location.pathname + location.search;
   const page = () => location.pathname.split("/").pop();
   const written = (how, state, search) => {
     how(state, "", location.pathname + search);
     shown = here();
-    rest(false);
+    if (going === null || going === location.pathname) rest(false); // not by what the page that is being left has written
   };
 
   // Controls of a page that is being left take no input: Streamlit drops it, or ends in an error.
@@ -28,6 +29,7 @@
     clearTimeout(leaving);
     const main = document.querySelector('[data-testid="stMain"]');
     if (main) main.inert = on;
+    if (!on) going = null;
     if (on) leaving = setTimeout(() => rest(false), 2 * PATIENCE);
   };
 
@@ -78,6 +80,7 @@
       if (!link || !stays || new URL(link.href).pathname === location.pathname) return;
       unheard = false;
       needed = 0;
+      going = new URL(link.href).pathname;
       rest(true);
     },
     { capture: true },
@@ -92,6 +95,7 @@
       needed = moves;
       unheard = true;
       held = null;
+      going = null;
       shown = here();
       const url = new URL(location.href);
       url.searchParams.set(MOVED, String(moves));

@@ -4,8 +4,10 @@
 const TOLERANCE = 5; // pixels that a press may move and still be a click
 const PAUSE = 300; // milliseconds without a key after which a choice by keyboard is over
 const PATIENCE = 30000; // milliseconds after which the page's budget counts again, where the server never took a gesture over
+const LOOK_AGAIN = 100; // milliseconds
 const LETTER = 7.5; // pixels of a digit under the axis
 const APART = 11; // pixels between a mark of a budget without a model and its neighbours, or it is not there
+const OFFER = "click to see what training it would add";
 const NARROW = 600; // pixels of a figure whose title has no room beside Plotly's buttons
 
 const parts = new WeakMap(); // what stands in an element: Streamlit calls `show` again whenever its data change
@@ -63,14 +65,18 @@ class Axis {
     if (stops !== this.drawn) this.build(data.stops);
     this.drawn = stops;
     this.rail.setAttribute("aria-label", data.label);
+    this.page = location.pathname;
     const behind = data.seen < this.scope.gesture && Date.now() - this.scope.gesture < PATIENCE;
-    if (this.start !== undefined || this.timer || behind) return this.paint();
+    const { budget, page } = this.scope.reported ?? {};
+    const lost = behind && page !== this.page; // the server drops what a part of a page reports that was left
+    if (lost) this.scope.pending = { budget, at: this.scope.gesture };
+    if (this.start !== undefined || this.timer || (behind && !lost)) return this.paint();
     if (this.catchUp(data.chosen)) return;
     this.chosen = data.chosen ?? undefined; // nothing where the address names a budget that is not trained
     this.settle();
   }
 
-  // A choice by keyboard that the page before went away with is made here: what was seen to be chosen is chosen.
+  // A choice that the page before went away with is made here: what was seen to be chosen is chosen.
   catchUp(chosen) {
     const { budget, at } = this.scope.pending ?? {};
     const stop = this.trained.find((one) => one.budget === budget);
@@ -91,16 +97,20 @@ class Axis {
     for (const stop of stops) {
       const mark = element("span", `dpmed-axis-mark ${stop.trained ? "dpmed-trained" : "dpmed-offered"}`, this.rail);
       const label = stop.trained ? element("span", "dpmed-axis-label", this.rail, stop.budget) : null;
-      mark.title = `ε = ${stop.budget}${stop.trained ? "" : ", not trained"}`;
+      mark.title = `ε = ${stop.budget}${stop.trained ? "" : `, not trained: ${OFFER}`}`;
       for (const placed of [mark, label]) if (placed) placed.style.left = `${100 * stop.at}%`;
       this.marks.set(stop.budget, { mark, label });
     }
     this.thumb = element("span", "dpmed-axis-thumb", this.rail);
     this.key.replaceChildren(element("span", "dpmed-axis-mark dpmed-trained", null), " trained");
     if (this.trained.length < stops.length) {
-      this.key.append(element("span", "dpmed-axis-mark dpmed-offered", null), " not trained: click one to see what it would add");
+      this.key.append(element("span", "dpmed-axis-mark dpmed-offered", null), " not trained");
+      this.key.title = `Not trained: ${OFFER}`;
       this.rail.setAttribute("aria-description", "Shift and an arrow point at budgets that are not trained, Enter shows what one would add.");
-    } else this.rail.removeAttribute("aria-description");
+    } else {
+      this.key.removeAttribute("title");
+      this.rail.removeAttribute("aria-description");
+    }
   }
 
   listen() {
@@ -111,8 +121,11 @@ class Axis {
     rail.addEventListener("pointercancel", () => this.settle());
     rail.addEventListener("keydown", (event) => this.type(event));
     rail.addEventListener("blur", () => this.timer && this.finish());
-    // Who goes back or forward before a choice by keyboard is over goes by the address.
-    this.moved = () => this.timer && this.settle();
+    // Who goes back or forward goes by the address, whatever was chosen just before.
+    this.moved = () => {
+      Object.assign(this.scope, { gesture: 0, reported: undefined, pending: undefined });
+      if (this.timer) this.settle();
+    };
     window.addEventListener("popstate", this.moved);
   }
 
@@ -201,9 +214,18 @@ class Axis {
   }
 
   report(budget) {
-    this.scope.gesture = Date.now();
+    const number = Date.now();
+    this.scope.gesture = number;
+    this.scope.reported = { budget, page: this.page };
     document.documentElement.toggleAttribute("data-dpmed-waiting", budget === this.scope.budget);
-    this.send("gesture", { budget, number: this.scope.gesture });
+    this.deliver(budget, number);
+  }
+
+  // Not from an axis of a page that was left: the axis of the next one does it, which is another one or becomes of this one.
+  deliver(budget, number) {
+    if (number !== this.scope.gesture || !this.root.isConnected) return;
+    if (this.page !== location.pathname && this.root.closest('[data-stale="true"]')) setTimeout(() => this.deliver(budget, number), LOOK_AGAIN);
+    else this.send("gesture", { budget, number });
   }
 
   // Back to the page's budget.
@@ -297,15 +319,14 @@ class Follower {
 
   // Words of a budget: where the parts are of the same kinds, only their text changes.
   say(said) {
-    const kinds = JSON.stringify(said.map((part) => [part.role, part.tiles?.map((tile) => [tile.page, !tile.mark])]));
+    const kinds = JSON.stringify(said.map((part) => [part.role, !part.mark]));
     if (kinds !== this.kinds) {
       this.kinds = kinds;
       this.root.replaceChildren();
-      this.places = said.map((part) => (part.tiles ? tiles(part, this.root) : [element(part.role === "headline" ? "h2" : "p", `dpmed-${part.role}`, this.root)]));
+      this.places = said.map((part) => PARTS[part.role](this.root, part));
     }
     said.forEach((part, i) => {
-      const texts = part.tiles ? part.tiles.flatMap((tile) => TILE.map((name) => tile[name])) : [part.text];
-      texts.forEach((text, k) => { if (this.places[i][k].textContent !== text) this.places[i][k].textContent = text; });
+      for (const [name, place] of Object.entries(this.places[i])) if (place.textContent !== part[name]) place.textContent = part[name];
     });
   }
 
@@ -357,36 +378,24 @@ class Follower {
 
 const STILL = { budget: "", followers: new Set() };
 const SETTINGS = { displaylogo: false, toImageButtonOptions: { format: "svg" } };
-const TILE = ["title", "value", "beside", "mark", "detail"];
 
-// Tiles side by side; the places of their texts, in the order of `TILE`.
-function tiles(part, root) {
-  const row = element("div", "dpmed-tiles", root);
-  return part.tiles.flatMap((tile) => {
-    const box = element(tile.page === null ? "div" : "a", "dpmed-tile", row);
-    if (tile.page !== null) lead(box, tile.page);
-    const made = Object.fromEntries(TILE.map((name) => [name, element("span", `dpmed-tile-${name}`, null)]));
-    const value = element("div", "dpmed-tile-line", null);
-    value.append(made.value, " ", made.beside);
-    const detail = element("div", "dpmed-tile-line", null);
-    detail.append(...(tile.mark ? [made.mark, " "] : []), made.detail);
-    box.append(made.title, value, detail);
-    return TILE.map((name) => made[name]);
-  });
-}
+// The places of the texts of a part, by name.
+const PARTS = {
+  headline: (root) => ({ text: element("h2", "dpmed-headline", root) }),
+  text: (root) => ({ text: element("p", "dpmed-text", root) }),
+  caption: (root) => ({ text: element("p", "dpmed-caption", root) }),
+  tile: tileIn,
+};
 
-// A link to another page with the choices of this one: as in the sidebar, where that has it, which needs no new start of the page.
-function lead(link, page) {
-  const renew = () => { link.href = (page || ".") + location.search; };
-  renew();
-  link.addEventListener("pointerdown", renew);
-  link.addEventListener("click", (event) => {
-    renew();
-    const known = document.querySelector(`[data-testid="stSidebarNavLink"][href$="/${CSS.escape(page)}"]`);
-    if (!known || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    known.click();
-  });
+function tileIn(root, { mark }) {
+  const title = element("h2", "dpmed-tile-title", root);
+  const first = element("p", "dpmed-tile-value", root);
+  const value = element("span", "", first);
+  const beside = element("span", "dpmed-tile-beside", first);
+  const second = element("p", "dpmed-tile-detail", root);
+  const verdict = mark ? { mark: element("span", "dpmed-tile-mark", second) } : {};
+  second.append(" ");
+  return { title, value, beside, ...verdict, detail: element("span", "", second) };
 }
 
 let drawing;

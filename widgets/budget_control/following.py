@@ -8,6 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from dpmed_core.foreign_text import plain_line
+from dpmed_core.reporting.wording.first_glance import Tile
 from widgets.budget_control.axis import SCOPE, component
 from widgets.budget_control.routes import addresses
 
@@ -25,50 +26,24 @@ class Line:
     role: str = "text"
 
 
-@dataclass(frozen=True)
-class Tile:
-    """A fact in a frame: what it is, its value, large, and what must be known to read it.
-
-    Attributes:
-        title: what it is.
-        value: a number or a name.
-        beside: small, after the value, e.g. an interval.
-        detail: under both.
-        mark: a verdict or a warning, in a frame of its own; empty for none.
-        page: address of the page with the details, relative to this one; None for no link. The choices in the address go with it.
-    """
-
-    title: str
-    value: str
-    beside: str = ""
-    detail: str = ""
-    mark: str = ""
-    page: str | None = None
-
-
-@dataclass(frozen=True)
-class Tiles:
-    """Tiles side by side."""
-
-    tiles: tuple[Tile, ...]
-
-
-Part = Line | Tiles
+Part = Line | Tile
 
 
 def show_following(stops: Mapping[float, Sequence[Part]], *, key: str) -> None:
     """Show the parts of the budget that the axis of this page stands at, and follow it.
 
     Args:
-        stops: the parts at each trained budget; the browser changes words, so that stops with equally many parts of the same kind do not
-            move what stands below.
+        stops: the parts at each trained budget, shown as text; the browser changes words, so that stops with equally many parts of the
+            same kind do not move what stands below.
         key: of the element on the page.
     """
     words = {f"{epsilon:g}": [_as_data(part) for part in parts] for epsilon, parts in stops.items()}
     _mount(key, words=json.dumps(words))
 
 
-def show_following_figure(figure: str, *, key: str, alternatives: Mapping[float, str], instead: Mapping[float, str] | None = None) -> None:
+def show_following_figure(
+    figure: str, *, key: str, alternatives: Mapping[float, str], instead: Mapping[float, str] | None = None, mode_bar: bool = True
+) -> None:
     """Show a figure at the budget that the axis of this page stands at, and follow it.
 
     Args:
@@ -76,10 +51,11 @@ def show_following_figure(figure: str, *, key: str, alternatives: Mapping[float,
         key: of the element on the page.
         alternatives: what it shows at each budget, for those who cannot see it.
         instead: what to say at budgets at which nothing can be drawn.
+        mode_bar: whether it has Plotly's buttons.
     """
     said = {f"{epsilon:g}": plain_line(text) for epsilon, text in alternatives.items()}
     nothing = {f"{epsilon:g}": plain_line(text) for epsilon, text in (instead or {}).items()}
-    _mount(key, figure=figure, alternatives=json.dumps(said), instead=json.dumps(nothing))
+    _mount(key, figure=figure, bar=_bar(mode_bar), alternatives=json.dumps(said), instead=json.dumps(nothing))
 
 
 def show_plot(figure: go.Figure, *, key: str, alternative: str = "", mode_bar: bool = True) -> None:
@@ -94,8 +70,7 @@ def show_plot(figure: go.Figure, *, key: str, alternative: str = "", mode_bar: b
         mode_bar: whether it has Plotly's buttons.
     """
     drawn = json.dumps({**json.loads(str(figure.to_json())), "frames": {"": {"data": {}, "layout": {}}}}, separators=(",", ":"))
-    bar = "" if mode_bar else "none"
-    _mount(key, scope="", figure=drawn, bar=bar, alternatives=json.dumps({"": plain_line(alternative)}))
+    _mount(key, scope="", figure=drawn, bar=_bar(mode_bar), alternatives=json.dumps({"": plain_line(alternative)}))
 
 
 def figure_data(moved: go.Figure) -> str:
@@ -120,9 +95,12 @@ def _mount(key: str, *, scope: str = SCOPE, **data: str) -> None:
     component()(key=key, data={**addresses(), "kind": "follower", "scope": scope, **data})
 
 
+def _bar(mode_bar: bool) -> str:
+    return "" if mode_bar else "none"
+
+
 def _as_data(part: Part) -> dict[str, Any]:
     if isinstance(part, Line):
         return {"role": part.role, "text": plain_line(part.text)}
-    texts = ("title", "value", "beside", "detail", "mark")
-    tiles = [{**{name: plain_line(getattr(tile, name)) for name in texts}, "page": tile.page} for tile in part.tiles]
-    return {"role": "tiles", "tiles": tiles}
+    said = {"title": part.title, "value": part.value, "beside": part.beside, "mark": part.verdict, "detail": " ".join(part.lines)}
+    return {"role": "tile", **{name: plain_line(text) for name, text in said.items()}}

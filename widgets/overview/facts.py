@@ -23,18 +23,15 @@ SAMPLE_IMAGES, SAMPLE_WIDTH = 8, "105px"
 
 
 def show_cohort_line(cohort: Cohort) -> None:
-    """Who was scored: the cohort, its size, and the test patients whom all numbers are of."""
+    """Who was scored: the cohort, and how many of its patients are the test patients whom all numbers are of."""
     whole = _counts(cohort.fingerprint, _cohort=cohort)
     whole = whole[whole["attribute"] == "all"].set_index("part")
     words, kind = IMAGE_WORDS[cohort.modality], "Synthetic cohort" if cohort.synthetic else "Cohort"
-    images = words.counted(whole.loc["all", "n_cases"])
-    patients = counted(int(whole.loc["all", "n_patients"]), "patient", "patients")
-    if not cohort.patients_known:  # each image is a unit of privacy, and the number of units is public
-        size, scored = f"{images}, patients not known", f"test {words.several}: {whole.loc['test', 'n_cases']:,}"
-    else:
-        size = f"{patients}, {images}" if shows_training_counts(cohort) else patients
-        scored = counted(int(whole.loc["test", "n_patients"]), "test patient", "test patients")
-    st.caption(f"{plain(kind)} {plain(cohort.name)} · {plain(size)} · {plain(scored)}")
+    if cohort.patients_known:
+        scored = f"{counted(int(whole.loc['test', 'n_patients']), 'test patient', 'test patients')} of {whole.loc['all', 'n_patients']:,}"
+    else:  # each image is a unit of privacy, and the number of units is public
+        scored = f"{whole.loc['test', 'n_cases']:,} test {words.several} of {whole.loc['all', 'n_cases']:,}, patients not known"
+    st.caption(f"{plain(kind)} {plain(cohort.name)}: {plain(scored)}")
 
 
 def show_facts(cohort: Cohort) -> None:

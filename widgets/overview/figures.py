@@ -1,6 +1,6 @@
 """The two figures of Overview side by side: AUROC at each budget, and who loses what; each with its table, and both as files."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 import pandas as pd
@@ -16,8 +16,9 @@ from dpmed_core.reporting.catalogue import Page, figures_of
 from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.drawn_rows import loss_map_parts, mean_and_worst_parts
 from dpmed_core.reporting.figures import loss_map, mean_and_worst
+from widgets.budget_control.following import Line, show_following
 from widgets.cached import MOST_KEPT
-from widgets.figure import downloads, show_figure
+from widgets.figure import downloads, show_moving_figure
 
 CURVE, MAP = FIGURES = figures_of(Page.OVERVIEW)
 ONE_COLUMN = "640px"
@@ -48,35 +49,44 @@ class Words:
 
 
 def show_figures(tables: EvaluationTables, shown: Choice, cohort: Cohort) -> None:
-    """Show curve and map beside one another, their tables, and the menu of files.
+    """Show curve and map beside one another, which follow the axis of the page, their tables, and the menu of files.
 
     Args:
         tables: of the analysis plan's groups.
         shown: recipe, unit and budget, over all findings.
         cohort: of the tables.
     """
-    curve, losses = (_words(name, tables.token, shown, _tables=tables, _cohort=cohort) for name in FIGURES)
+    budgets = sorted(float(epsilon) for epsilon in replace(shown, epsilon=None).rows(tables.runs)["epsilon"].dropna().unique())
+    curves, maps = (
+        {epsilon: _words(name, tables.token, replace(shown, epsilon=epsilon), _tables=tables, _cohort=cohort) for epsilon in budgets}
+        for name in FIGURES
+    )
     left, right = st.columns([4, 5], gap="medium")
     with left:
-        st.header("AUROC at each budget")
-        show_figure(CURVE, tables, shown, cohort, is_bare=True, alternative=curve.alternative)
+        show_following({epsilon: [Line("AUROC at each budget", "headline")] for epsilon in budgets}, key="curve-title")
+        _show_moving(CURVE, curves, tables, shown, cohort)
     with right:
-        st.header(f"Who loses what at ε = {shown.epsilon:g}")
+        show_following({epsilon: [Line(f"Who loses what at ε = {epsilon:g}", "headline")] for epsilon in budgets}, key="map-title")
         st.html(ON_NARROW_SCREENS)
         with st.container(key="map-picture"):
-            show_figure(MAP, tables, shown, cohort, is_bare=True, alternative=losses.alternative)
-        if losses.cells:
+            _show_moving(MAP, maps, tables, shown, cohort)
+        if cells := maps[shown.epsilon].cells:
             with st.container(key="map-cells"):
-                st.html(losses.cells)
+                st.html(cells)
             st.caption(f"{WHAT}. Bold: interval beyond 0. Hatched: not estimable.")
     left, right = st.columns([5, 1], vertical_alignment="center")
     with left:
         table = st.expander("Tables of both figures", key="glance-open", on_change="rerun")
         if table.open:
-            table.dataframe(_curve_in_words(curve.rows), hide_index=True)
-            table.dataframe(_losses_in_words(losses.rows), hide_index=True)
+            table.dataframe(_curve_in_words(curves[shown.epsilon].rows), hide_index=True)
+            table.dataframe(_losses_in_words(maps[shown.epsilon].rows), hide_index=True)
     with right:
         downloads(FIGURES, tables, shown, cohort)
+
+
+def _show_moving(name: str, words: dict[float, Words], tables: EvaluationTables, shown: Choice, cohort: Cohort) -> None:
+    sentences = {epsilon: of.alternative for epsilon, of in words.items()}
+    show_moving_figure(name, tables, shown, cohort, sentences=sentences, is_bare=True)
 
 
 @st.cache_resource(max_entries=MOST_KEPT, show_spinner=False)

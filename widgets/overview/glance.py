@@ -1,5 +1,6 @@
 """What privacy costs, for which finding and for whom, at the chosen budget: the upper part of Overview."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -14,13 +15,14 @@ from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.evaluation.tables.largest_loss import at_budget
 from dpmed_core.foreign_text import plain
 from dpmed_core.reporting.choice import Choice
-from dpmed_core.reporting.wording.first_glance import Tile, cost_tile, finding_tile, group_tile, protected_sentence
+from dpmed_core.reporting.wording.first_glance import NOTHING, Tile, cost_tile, finding_tile, group_tile, protected_sentence
 from dpmed_core.reporting.wording.next_step import TRAIN, next_step
 from dpmed_core.reporting.wording.training_state import training_sentence
 from dpmed_core.reporting.wording.utility import REFERENCE, utility_sentence
 from widgets.address.session import of_link
 from widgets.analysis_plan import planned_tables, plans_of
 from widgets.budget import choose_epsilon, deltas_of, show_guarantee, show_left_out
+from widgets.budget_control.following import Line, show_following
 from widgets.choices import DELTA, START, Choices, chosen_delta
 from widgets.lookup import live, runs_of
 from widgets.overview.figures import show_figures
@@ -30,21 +32,23 @@ from widgets.training_offer import TrainingOffer
 
 CURVE_PAGE, GROUPS_PAGE, MEANING_PAGE = "privacy_utility.py", "fairness.py", "privacy.py"
 NEXT_PAGES = {TRAIN: ("train.py", "Plan and watch models"), "cases": ("cases.py", "See changed answers")}
+NOT_COMPARED = "Not compared yet"
 NO_REFERENCE = "There is no model without privacy to compare with yet, so nothing is known of what privacy costs."
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What the upper part is about: a budget of the chosen recipe and unit, and the chosen finding."""
+    """What the upper part is about: the chosen recipe, unit and finding, and the chosen one of the trained budgets."""
 
     recipe: str
     unit: str
     finding: str
     epsilon: float
+    trained: tuple[float, ...]
 
-    def rows(self, table: pd.DataFrame) -> pd.DataFrame:
-        """The comparison with the reference that is sampled alike."""
-        return at_budget(table, recipe=self.recipe, unit=self.unit, epsilon=self.epsilon)
+    def rows(self, table: pd.DataFrame, epsilon: float) -> pd.DataFrame:
+        """The comparison with the reference that is sampled alike, at one budget."""
+        return at_budget(table, recipe=self.recipe, unit=self.unit, epsilon=epsilon)
 
 
 def show_glance(cohort: Cohort, choices: Choices) -> None:
@@ -59,10 +63,11 @@ def show_glance(cohort: Cohort, choices: Choices) -> None:
             return
         of_choice = Choice(recipe=choices.recipe, unit=choices.unit).rows(tables.runs)
         offer = TrainingOffer(cohort, choices)
-        epsilon = choose_epsilon(list(of_choice["epsilon"].dropna().unique()), deltas=deltas_of(of_choice), unit=choices.unit, offer=offer)
+        trained = tuple(sorted(float(epsilon) for epsilon in of_choice["epsilon"].dropna().unique()))
+        epsilon = choose_epsilon(trained, deltas=deltas_of(of_choice), unit=choices.unit, offer=offer)
         if epsilon is None:
             return
-        shown = Shown(str(choices.recipe), str(choices.unit), choices.finding or MACRO, epsilon)
+        shown = Shown(str(choices.recipe), str(choices.unit), choices.finding or MACRO, epsilon, trained)
         _show_costs(cohort, tables, shown, choices)
         _show_protected(cohort, tables, shown, choices)
 
@@ -88,25 +93,36 @@ def _show_costs(cohort: Cohort, tables: EvaluationTables, shown: Shown, choices:
     """The three tiles and the figures, or what is known where there is nothing to compare with."""
     # Both figures are of all findings, whichever is chosen: the tiles say what they say of the chosen one.
     of_all = Choice(finding=MACRO, recipe=shown.recipe, unit=shown.unit, epsilon=shown.epsilon)
-    costs = shown.rows(tables.auroc.costs)
-    if costs.empty:
-        about = {"recipe": shown.recipe, "unit": shown.unit, "finding": shown.finding, "epsilon": shown.epsilon}
-        st.markdown(f"## {plain(utility_sentence(tables.auroc.overall, metric=AUROC, **about))}")
+    all_costs = tables.auroc.costs
+    if shown.rows(all_costs, shown.epsilon).empty:
+        about = {"recipe": shown.recipe, "unit": shown.unit, "finding": shown.finding}
+        said = {at: utility_sentence(tables.auroc.overall, metric=AUROC, epsilon=at, **about) for at in shown.trained}
+        show_following({at: [Line(sentence, "headline")] for at, sentence in said.items()}, key="tile-none")
         st.info(NO_REFERENCE)
         show_figures(tables, of_all, cohort)
         return
     places = st.columns(3)
+    costs = {epsilon: shown.rows(all_costs, epsilon) for epsilon in shown.trained}
     # Errors per hundred are those of the page Privacy and utility, whose tables have no groups.
-    more, images = shown.rows(tables_of(cohort).practice_differences), IMAGE_WORDS[cohort.modality].several
-    tiles = ((cost_tile(costs, more, shown.finding, images=images), "By budget"), (finding_tile(costs), "This finding"))
-    for place, (tile, label) in zip(places, tiles, strict=False):
+    practice, images = tables_of(cohort).practice_differences, IMAGE_WORDS[cohort.modality].several
+    of_cost = tiles_at(costs, lambda at: cost_tile(costs[at], shown.rows(practice, at), shown.finding, images=images))
+    of_finding = tiles_at(costs, lambda at: finding_tile(costs[at]))
+    for place, key, tiles, label in zip(places, ("cost", "finding"), (of_cost, of_finding), ("By budget", "This finding"), strict=False):
         with place:
-            show_tile(tile, page=CURVE_PAGE, label=label, chosen=_address(cohort, shown, choices, tile))
+            chosen = _address(cohort, shown, choices, tiles[shown.epsilon])
+            show_tile(tiles, key=f"tile-{key}", page=CURVE_PAGE, label=label, chosen=chosen)
     show_figures(tables, of_all, cohort)
     # Last, though it stands above the figures: the first time verdicts take longest.
     with places[2]:
-        tile = group_tile(costs, shown.rows(tables.verdicts), shown.finding)
-        show_tile(tile, page=GROUPS_PAGE, label="By group", chosen=_address(cohort, shown, choices, tile))
+        verdicts = tables.verdicts
+        tiles = tiles_at(costs, lambda at: group_tile(costs[at], shown.rows(verdicts, at), shown.finding))
+        chosen = _address(cohort, shown, choices, tiles[shown.epsilon])
+        show_tile(tiles, key="tile-group", page=GROUPS_PAGE, label="By group", chosen=chosen)
+
+
+def tiles_at(costs: Mapping[float, pd.DataFrame], make: Callable[[float], Tile]) -> dict[float, Tile]:
+    """What `make` says at each budget at which there is something to compare."""
+    return {epsilon: make(epsilon) if len(rows) else Tile(NOT_COMPARED, NOTHING, lines=(NO_REFERENCE,)) for epsilon, rows in costs.items()}
 
 
 def _address(cohort: Cohort, shown: Shown, choices: Choices, tile: Tile | None = None) -> dict[str, str]:

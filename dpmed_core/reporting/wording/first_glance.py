@@ -91,10 +91,10 @@ def finding_tile(costs: pd.DataFrame) -> Tile:
     if found.n_compared == 1:
         unjudged = len(_of_everybody(costs)) > 1
         only = "The only finding that these patients can judge." if unjudged else "The only finding."
-        return Tile("The finding", name, number, _shown(found), (_with_and_without(row), only), picked)
+        return Tile("The finding", name, number, _shown(found), (only,), picked)
     title = "Loses most: finding" if found.loss > 0 else "Gains least: finding"
     shown = f"; loss shown for {found.n_shown}" if found.n_shown and not found.is_shown else ""
-    lines = (_with_and_without(row), f"{_picked(found)} of {found.n_compared}{shown}.")
+    lines = (f"{_picked(found)} of {found.n_compared}{shown}.",)
     return Tile(title, name, number, _shown(found), lines, picked)
 
 
@@ -115,9 +115,9 @@ def group_tile(costs: pd.DataFrame, verdicts: pd.DataFrame, finding: str) -> Til
     place = str(row["attribute"]), str(row["subgroup"])
     judged = group_verdict(verdicts, *place, finding)
     title = "Loses most: group" if found.loss > 0 else "Gains least: group"
-    size = f"{counted(int(row['n_patients']), 'patient', 'patients')}. {_picked(found)} of {found.n_compared} groups."
+    size = f"{counted(int(row['n_patients']), 'patient', 'patients')}; {_picked(found).lower()} of {found.n_compared} groups."
     others = [subgroup_title(*other) for other in widened_groups(verdicts, finding) if other != place]
-    lines = (size, *_detectable(judged), *_others(others))
+    lines = (size, *_undecided(judged), *_others(others))
     number, verdict = f"{_signed(row['difference'])} ({_ends(row)})", _extra(judged, float(row["margin"]))
     return Tile(title, subgroup_title(*place), number, verdict, lines, {"attribute": place[0]})
 
@@ -189,15 +189,12 @@ def _extra(judged: GroupVerdict, margin: float) -> str:
     return words[judged.verdict]
 
 
-def _detectable(judged: GroupVerdict) -> tuple[str, ...]:
-    """How large a loss beyond that of the others would have to be to be found, where it could not be decided."""
-    if judged.verdict not in (NOT_ENOUGH, NOT_ESTIMABLE):
+def _undecided(judged: GroupVerdict) -> tuple[str, ...]:
+    """Why nothing could be decided, where no loss would be found; which losses would be stands on the page *Fairness*."""
+    if judged.verdict not in (NOT_ENOUGH, NOT_ESTIMABLE) or judged.detectable is not None:
         return ()
-    if judged.detectable is None:
-        reasons = judged.reasons or ((NOT_EVEN_CHANCE,) if judged.verdict == NOT_ENOUGH else ())
-        return tuple(f"{sentence_start(reason)}." for reason in reasons[:1])
-    low, high = (f"{end:.2f}" for end in judged.detectable)
-    return (f"Extra loss would be found from {low if low == high else f'{low} to {high}'} on.",)
+    reasons = judged.reasons or ((NOT_EVEN_CHANCE,) if judged.verdict == NOT_ENOUGH else ())
+    return tuple(f"{sentence_start(reason)}." for reason in reasons[:1])
 
 
 def _others(names: list[str]) -> tuple[str, ...]:

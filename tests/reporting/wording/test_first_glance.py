@@ -102,26 +102,26 @@ def test_a_cost_that_cannot_be_estimated_has_its_reason_and_no_number():
 def test_the_finding_that_loses_most_is_said_to_be_the_largest_of_several():
     tile = finding_tile(pd.DataFrame(THREE))
     assert (tile.title, tile.value, tile.beside) == ("Loses most: finding", "Lung, left", "−0.100 (−0.150 to −0.050)")
-    assert tile.verdict == "loss shown" and tile.lines == ("0.900 without privacy, 0.800 with.", "Largest loss of 2.")
+    assert tile.verdict == "loss shown" and tile.lines == ("Largest loss of 2.",)
     assert tile.chosen == {"finding": "lung_left"}
 
 
 def test_a_loss_that_is_shown_only_alone_is_not_called_shown_and_smaller_ones_that_are_shown_are_counted():
     rows = [cost("mass", -0.2, -0.39, -0.01, p=0.04), cost("nodule", -0.1, -0.12, -0.08, p=0.0001)]
     tile = finding_tile(pd.DataFrame(rows))
-    assert tile.value == "Mass" and tile.verdict == "not enough evidence" and tile.lines[1] == "Largest loss of 2; loss shown for 1."
+    assert tile.value == "Mass" and tile.verdict == "not enough evidence" and tile.lines == ("Largest loss of 2; loss shown for 1.",)
 
 
 def test_where_every_finding_gains_none_is_said_to_lose():
     tile = finding_tile(pd.DataFrame([cost("mass", 0.02, 0.01, 0.03), cost("nodule", 0.05, 0.01, 0.09)]))
     assert tile.title == "Gains least: finding" and tile.value == "Mass" and tile.verdict == "not enough evidence"
-    assert tile.beside == "0.020 (0.010 to 0.030)" and tile.lines[1] == "Smallest gain of 2."
+    assert tile.beside == "0.020 (0.010 to 0.030)" and tile.lines == ("Smallest gain of 2.",)
 
 
 def test_one_finding_is_not_the_largest_of_anything():
-    assert finding_tile(pd.DataFrame([cost("macro", -0.1, -0.2, 0), cost("mass", -0.1, -0.2, 0)])).lines[1] == "The only finding."
+    assert finding_tile(pd.DataFrame([cost("macro", -0.1, -0.2, 0), cost("mass", -0.1, -0.2, 0)])).lines == ("The only finding.",)
     one = finding_tile(pd.DataFrame([cost("mass", -0.1, -0.2, 0), missing("nodule", "only one class")]))
-    assert one.title == "The finding" and one.lines[1] == "The only finding that these patients can judge."
+    assert one.title == "The finding" and one.lines == ("The only finding that these patients can judge.",)
 
 
 def test_without_an_estimable_finding_none_is_named():
@@ -138,7 +138,7 @@ def test_the_group_that_loses_most_has_the_verdict_on_its_extra_loss():
     tile = group_tile(pd.DataFrame(THREE + GROUPS), pd.DataFrame(judged), "macro")
     assert (tile.title, tile.value, tile.beside) == ("Loses most: group", "Male", "−0.090 (−0.200 to 0.020)")
     assert tile.verdict == "extra loss: not enough evidence" and tile.chosen == {"attribute": "sex"}
-    assert tile.lines == ("90 patients. Largest loss of 2 groups.", "Extra loss would be found from 0.20 to 0.31 on.")
+    assert tile.lines == ("90 patients; largest loss of 2 groups.",)
 
 
 def test_an_extra_loss_says_in_how_many_findings_and_other_groups_with_one_are_named():
