@@ -23,7 +23,7 @@ from dpmed_core.uploads.single_case import remove_left_behind
 from widgets.address.served import ADDRESS_ROUTES, ScriptedPage
 from widgets.budget_control.routes import ROUTES as BUDGET_ROUTES
 from widgets.health import health_routes
-from widgets.preload import import_widgets
+from widgets.preload import import_widgets, prepare_views
 from widgets.viewer.routes import ROUTES
 from widgets.viewer.sessions import pixel_tokens
 from widgets.web_security import GuardedServer, refuse_open_address
@@ -57,13 +57,22 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
     except Exception as error:  # noqa: BLE001 (pages then say what is wrong with the data folder, which a server that does not start cannot)
         log.warning("the demo cohort is not made: %s", in_words(error))
     await asyncio.to_thread(import_widgets)
-    watch = asyncio.create_task(_watch(duties()))
+    running = [asyncio.create_task(_watch(duties())), asyncio.create_task(_prepare())]
     try:
         yield
     finally:
-        watch.cancel()
-        with suppress(asyncio.CancelledError):
-            await watch
+        for task in running:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+async def _prepare() -> None:
+    """Make the first pages ready; whoever opens one meanwhile waits for what is not ready yet, and no longer."""
+    try:
+        await asyncio.to_thread(prepare_views)
+    except Exception as error:  # noqa: BLE001 (a page that needs the same says what is wrong)
+        log.warning("the first pages are not made ready: %s", in_words(error))
 
 
 async def _watch(again: Duties) -> None:

@@ -1,5 +1,7 @@
 """The analysis plan: what stands in the ledger, and the form that writes or changes it."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from dpmed_core.cohort.display_names import attribute_title, finding_title
@@ -17,11 +19,11 @@ def plans_of(cohort: Cohort) -> PlanRecord:
     return installation().ledger.plan_record(cohort)
 
 
-def planned_tables(cohort: Cohort) -> EvaluationTables:
-    """The tables of the analysis plan, which verdicts are made from."""
+def planned_tables(cohort: Cohort, tables: Callable[..., EvaluationTables] = tables_of) -> EvaluationTables:
+    """The tables of the analysis plan, which verdicts are made from; `tables` makes them."""
     plans = plans_of(cohort)
     plan, together = plans.plan, None if plans.is_exploratory else plans.plan.epsilons
-    return tables_of(cohort, plan.attributes, margin=plan.margin, findings=plan.findings, epsilons=together)
+    return tables(cohort, plan.attributes, margin=plan.margin, findings=plan.findings, epsilons=together)
 
 
 def choose_plan(cohort: Cohort) -> None:

@@ -77,16 +77,7 @@ def show_moving_figure(
         sentences: what it shows at each of the axis's budgets, for those who cannot see it.
         is_bare: whether title and facts stand around it on the page (`Canvas.is_bare`).
     """
-    # Without the chosen budget, so that what is drawn, kept and sent is the same wherever the axis stands.
-    figure, drawn_at, why = _moving(
-        name,
-        tables.token,
-        replace(shown, epsilon=None),
-        replace(canvas(), is_bare=is_bare),
-        plans_of(cohort),
-        _tables=tables,
-        _cohort=cohort,
-    )
+    figure, drawn_at, why = moving_figure(name, tables, shown, cohort, replace(canvas(), is_bare=is_bare))
     if figure is None:
         st.info(plain(why))
         return
@@ -100,11 +91,18 @@ def show_moving_figure(
     )
 
 
+def moving_figure(
+    name: str, tables: EvaluationTables, shown: Choice, cohort: Cohort, on: Canvas
+) -> tuple[str | None, frozenset[float], str]:
+    """The figure `name` of `shown` at all budgets, for the browser; those budgets; where there is none, why."""
+    # Without the chosen budget, so that what is drawn, kept and sent is the same wherever the axis stands.
+    return _moving(name, tables.token, replace(shown, epsilon=None), on, plans_of(cohort), _tables=tables, _cohort=cohort)
+
+
 @st.cache_resource(max_entries=MOST_KEPT, show_spinner=False)
 def _moving(
     name: str, token: str, shown: Choice, on: Canvas, plans: PlanRecord, _tables: EvaluationTables, _cohort: Cohort
 ) -> tuple[str | None, frozenset[float], str]:
-    """The figure at all budgets, for the browser; those budgets; where there is none, why."""
     del token
     try:
         stops = budget_stops(name, _tables, shown, _cohort, on, plans=plans)

@@ -1,12 +1,55 @@
-"""Imports what pages need while the server starts, so that whoever opens the first page does not wait for it."""
+"""What pages need, made ready while the server starts, so that whoever opens the first page does not wait for it."""
 
 import pkgutil
+from dataclasses import replace
 from importlib import import_module
 
 import widgets
+from dpmed_core.cohort.schema import Cohort
+from dpmed_core.errors import DpmedError
+from dpmed_core.evaluation.scores.findings import MACRO
+from dpmed_core.reporting.choice import Choice
+from dpmed_core.reporting.figures.style import LIGHT
+from widgets.analysis_plan import planned_tables
+from widgets.cached import links_of
+from widgets.figure import moving_figure
+from widgets.lookup import installation
+from widgets.overview.facts import counts_of
+from widgets.overview.figures import FIGURES, words_at_budgets
+from widgets.spending import total_of
+from widgets.tables import FEW_KEPT, tables_from
 
 
 def import_widgets() -> None:
     """Import every module of this package, and with them those of the core that pages use."""
     for module in pkgutil.walk_packages(widgets.__path__, f"{widgets.__name__}."):
         import_module(module.name)
+
+
+def prepare_views() -> None:
+    """Put into the caches of pages what they show first of the cohorts that they open with, in no session."""
+    for name in installation().cohorts.names()[:FEW_KEPT]:
+        try:
+            _prepare(installation().cohorts.load(name))
+        except DpmedError:  # the pages say it
+            continue
+
+
+def _prepare(cohort: Cohort) -> None:
+    """What all pages need of a cohort first, then what *Overview* shows."""
+    total_of(cohort)
+    of_all = tables_from(cohort)
+    if of_all.is_empty:
+        return
+    links_of(cohort)
+    counts_of(cohort)
+    of_plan = planned_tables(cohort, tables_from)
+    for tables in (of_all, of_plan):
+        _ = tables.auroc.overall, tables.auroc.costs
+    _ = of_all.practice_differences, of_plan.verdicts
+    # The first figure that is drawn is the slowest, whatever it shows.
+    first = of_plan.runs.iloc[0]
+    shown = Choice(finding=MACRO, recipe=first["recipe"], unit=first["unit"])
+    for name in FIGURES:
+        words_at_budgets(name, of_plan, shown, cohort)
+        moving_figure(name, of_plan, shown, cohort, replace(LIGHT, is_bare=True))

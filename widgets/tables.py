@@ -27,7 +27,9 @@ def tables_of(
     findings: Sequence[str] | None = None,
     epsilons: Sequence[float] | None = None,
 ) -> EvaluationTables:
-    """The tables of the finished runs on `cohort` from the chosen public start; no caller may change a row, all sessions share them.
+    """The tables of the finished runs on `cohort`, from the chosen start and at the chosen delta.
+
+    No caller may change a row: all sessions share them.
 
     Args:
         cohort: whose runs.
@@ -36,10 +38,24 @@ def tables_of(
         findings: those of the verdicts; None for all.
         epsilons: budgets whose verdicts are judged together; None for all.
     """
-    start = current_choices().start
+    start, delta = current_choices().start, chosen_delta()
+    return tables_from(cohort, by, margin=margin, findings=findings, epsilons=epsilons, start=start, delta=delta)
+
+
+def tables_from(
+    cohort: Cohort,
+    by: Sequence[str] = (),
+    *,
+    margin: float = DEFAULT_MARGIN,
+    findings: Sequence[str] | None = None,
+    epsilons: Sequence[float] | None = None,
+    start: str | None = None,
+    delta: float | None = None,
+) -> EvaluationTables:
+    """As `tables_of`, of runs from one public start, at the delta that is chosen where budgets were trained at several; in no session."""
     finished = tuple((s.run_id, s.progress.updated_at) for s in finished_runs(installation().runs, cohort, start=start))
     judged, budgets = (None if names is None else tuple(names) for names in (findings, epsilons))
-    return _tables(cohort.fingerprint, finished, start, tuple(by), margin, judged, budgets, chosen_delta(), _cohort=cohort)
+    return _tables(cohort.fingerprint, finished, start, tuple(by), margin, judged, budgets, delta, _cohort=cohort)
 
 
 @st.cache_resource(max_entries=MOST_KEPT, show_spinner=False)

@@ -24,7 +24,7 @@ SAMPLE_IMAGES, SAMPLE_WIDTH = 8, "105px"
 
 def show_cohort_line(cohort: Cohort) -> None:
     """Who was scored: the cohort, and how many of its patients are the test patients whom all numbers are of."""
-    whole = _counts(cohort.fingerprint, _cohort=cohort)
+    whole = counts_of(cohort)
     whole = whole[whole["attribute"] == "all"].set_index("part")
     words, kind = IMAGE_WORDS[cohort.modality], "Synthetic cohort" if cohort.synthetic else "Cohort"
     if cohort.patients_known:
@@ -36,7 +36,7 @@ def show_cohort_line(cohort: Cohort) -> None:
 
 def show_facts(cohort: Cohort) -> None:
     """Runs, numbers, samples, findings, patients, the import's report, and what was met that could identify patients."""
-    table = _counts(cohort.fingerprint, _cohort=cohort)
+    table = counts_of(cohort)
     show_queue(cohort)
     st.header("The cohort")
     show_synthetic(cohort)
@@ -47,6 +47,11 @@ def show_facts(cohort: Cohort) -> None:
     show_patients(cohort, table)
     show_import(cohort)
     show_identifying(cohort)
+
+
+def counts_of(cohort: Cohort) -> pd.DataFrame:
+    """Images and patients by part and attribute (`cohort.summary.counts_table`)."""
+    return _counts(cohort.fingerprint, _cohort=cohort)
 
 
 @st.cache_data(max_entries=FEW_KEPT, show_spinner=False)

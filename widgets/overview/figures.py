@@ -56,11 +56,8 @@ def show_figures(tables: EvaluationTables, shown: Choice, cohort: Cohort) -> Non
         shown: recipe, unit and budget, over all findings.
         cohort: of the tables.
     """
-    budgets = sorted(float(epsilon) for epsilon in replace(shown, epsilon=None).rows(tables.runs)["epsilon"].dropna().unique())
-    curves, maps = (
-        {epsilon: _words(name, tables.token, replace(shown, epsilon=epsilon), _tables=tables, _cohort=cohort) for epsilon in budgets}
-        for name in FIGURES
-    )
+    curves, maps = (words_at_budgets(name, tables, shown, cohort) for name in FIGURES)
+    budgets = list(curves)
     left, right = st.columns([4, 5], gap="medium")
     with left:
         show_following({epsilon: [Line("AUROC at each budget", "headline")] for epsilon in budgets}, key="curve-title")
@@ -82,6 +79,12 @@ def show_figures(tables: EvaluationTables, shown: Choice, cohort: Cohort) -> Non
             table.dataframe(_losses_in_words(maps[shown.epsilon].rows), hide_index=True)
     with right:
         downloads(FIGURES, tables, shown, cohort)
+
+
+def words_at_budgets(name: str, tables: EvaluationTables, shown: Choice, cohort: Cohort) -> dict[float, Words]:
+    """What stands beside figure `name` at each trained budget of the recipe and unit of `shown`, smallest first."""
+    budgets = sorted(float(epsilon) for epsilon in replace(shown, epsilon=None).rows(tables.runs)["epsilon"].dropna().unique())
+    return {epsilon: _words(name, tables.token, replace(shown, epsilon=epsilon), _tables=tables, _cohort=cohort) for epsilon in budgets}
 
 
 def _show_moving(name: str, words: dict[float, Words], tables: EvaluationTables, shown: Choice, cohort: Cohort) -> None:

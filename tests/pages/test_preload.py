@@ -1,0 +1,41 @@
+"""What is made ready while the server starts is what the first page shows, and nothing of it stops the server."""
+
+import pytest
+
+from tests.pages.following import figures
+from tests.pages.test_overview import store, train
+from widgets import figure, preload, tables
+from widgets.overview import figures as overview_figures
+
+
+@pytest.fixture
+def cohort(empty):
+    return store(empty)
+
+
+def unprepared(*args, **kwargs):
+    raise AssertionError("the page had to wait for it")
+
+
+def test_the_first_page_reads_no_scores_and_draws_no_figure(empty, cohort, finish, open_page, monkeypatch):
+    train(empty, cohort, finish)
+    preload.prepare_views()
+    monkeypatch.setattr(tables, "read_scores", unprepared)
+    monkeypatch.setattr(figure, "budget_stops", unprepared)
+    monkeypatch.setattr(overview_figures, "mean_and_worst_parts", unprepared)
+    monkeypatch.setattr(empty.ledger.__class__, "total", unprepared)
+    app = open_page("overview", epsilon="1")
+    assert not app.exception and len(figures(app)) == 2
+
+
+def test_cohorts_without_models_and_unreadable_ones_are_passed_by(empty, open_page):
+    store(empty, "a")
+    damaged = store(empty, "b")
+    (empty.cohorts.root / damaged.name / "cohort.json").write_text("{")
+    preload.prepare_views()
+    assert not open_page("overview", cohort="a").exception
+
+
+def test_an_empty_installation_has_nothing_to_prepare(empty):
+    preload.prepare_views()
+    assert empty.cohorts.names() == []
