@@ -15,12 +15,11 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import click
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from benchmarks.address_walk_store import EPSILONS, NAME, make
-from benchmarks.page import VIEWPORT, served
+from benchmarks.page import VIEWPORT, chromium, served
 from dpmed_core.installation import Installation
-from dpmed_core.reporting.static_images import browser
 from dpmed_core.settings import Settings
 
 LONGEST = 120_000
@@ -203,19 +202,14 @@ def epsilon_in(url: str) -> str | None:
 
 def rows(n_acts: int = N_ACTS) -> list[dict[str, object]]:
     """One row: acts, how many ended with another budget than was said, and the entries that a gesture and a click added to the history."""
-    path = browser()
-    if path is None:
-        raise SystemExit("No Chrome or Chromium was found: install one to walk over pages.")
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as folder, chromium() as launched:
         settings = Settings(data_dir=Path(folder))
         make(settings, Installation.open(settings))
-        launched = playwright.chromium.launch(executable_path=str(path), args=["--no-sandbox", "--disable-gpu"])
         tab = launched.new_context(viewport=VIEWPORT).new_page()
         tab.add_init_script(f"({DELAYS})({MOST_DELAY})")
         with served(settings, "app.py") as url, busy_machine():
             walk = Walk(tab, url, random.Random(n_acts))
             walk.walk(n_acts)
-        launched.close()
     return [row_of(walk)]
 
 

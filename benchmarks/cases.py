@@ -13,16 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from benchmarks import page_cohort
-from benchmarks.page import LONGEST_SECONDS, MOVES, ROOT, VIEWPORT, WORKERS, served, summary, workers
+from benchmarks.page import LONGEST_SECONDS, MOVES, ROOT, VIEWPORT, WORKERS, chromium, served, summary, workers
 from dpmed_core.cohort.demo.ct import add_demo_ct
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.cohort.split import assign_parts
 from dpmed_core.engine.inline_training import train_inline
 from dpmed_core.installation import Installation
-from dpmed_core.reporting.static_images import browser
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.settings import Settings
 from dpmed_core.training.recipes.catalogue import recipes_for
@@ -101,13 +100,9 @@ SCROLL = """async () => {
 
 def rows() -> list[dict[str, object]]:
     """One row per cohort, with the engine idle and with two workers training."""
-    path = browser()
-    if path is None:
-        raise SystemExit("No Chrome or Chromium was found: install one to measure pages.")
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as folder, chromium() as launched:
         settings = Settings(data_dir=Path(folder))
         cohorts = list(_cohorts(Installation.open(settings)))
-        launched = playwright.chromium.launch(executable_path=str(path), args=["--no-sandbox", "--disable-gpu"])
         with served(settings, "app.py") as url:
             found = []
             for n_workers in (0, WORKERS):
@@ -117,7 +112,6 @@ def rows() -> list[dict[str, object]]:
                         page = launched.new_context(viewport=VIEWPORT).new_page()
                         found.append({"case": cohort.name, "engine": state, **_measured(page, url, cohort)})
                         page.context.close()
-        launched.close()
     return found
 
 

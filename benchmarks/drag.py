@@ -14,14 +14,13 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Page, WebSocket, sync_playwright
+from playwright.sync_api import Page, WebSocket
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from benchmarks.cases import import_nih
-from benchmarks.page import LONGEST_SECONDS, MOVES, PEER, SETTLING_MILLISECONDS, VIEWPORT, peer_moves, served, summary
+from benchmarks.page import LONGEST_SECONDS, MOVES, PEER, SETTLING_MILLISECONDS, VIEWPORT, chromium, peer_moves, served, summary
 from dpmed_core.engine.inline_training import train_inline
 from dpmed_core.installation import Installation
-from dpmed_core.reporting.static_images import browser
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.settings import Settings
 from dpmed_core.training.spec import PrivacyUnit
@@ -102,13 +101,9 @@ class Traffic:
 
 def rows() -> list[dict[str, object]]:
     """A row for Streamlit alone, and one for each page."""
-    path = browser()
-    if path is None:
-        raise SystemExit("No Chrome or Chromium was found: install one to measure pages.")
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as folder, chromium() as launched:
         settings = Settings() if os.environ.get("DPMED_DATA_DIR") else _real(Path(folder))
         name = _cohort(Installation.open(settings))
-        launched = playwright.chromium.launch(executable_path=str(path), args=["--no-sandbox", "--disable-gpu"])
         page = launched.new_context(viewport=VIEWPORT).new_page()
         page.set_default_timeout(LONGEST_SECONDS * 1000)
         with served(settings, PEER) as url:
@@ -119,7 +114,6 @@ def rows() -> list[dict[str, object]]:
         page.context.close()
         with served(settings, "app.py") as url:
             found += [_measured(launched.new_context(viewport=VIEWPORT).new_page(), url, name, of_page) for of_page in PAGES]
-        launched.close()
     return found
 
 

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks.page_cohort import EPSILONS, FINDINGS, N_SEEDS, N_TEST, NAME, make
 from dpmed_core.installation import Installation
@@ -62,18 +62,13 @@ WHOLE = f"document.querySelectorAll('.js-plotly-plot').length >= {N_FIGURES} && 
 
 def rows() -> list[dict[str, object]]:
     """One row for the peer and for each attribute, with the engine idle and with two workers training; milliseconds of `MOVES` moves."""
-    path = browser()
-    if path is None:
-        raise SystemExit("No Chrome or Chromium was found: install one to measure pages.")
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as folder, chromium() as launched:
         settings = Settings(data_dir=Path(folder))
         make(Installation.open(settings))
-        launched = playwright.chromium.launch(executable_path=str(path), args=["--no-sandbox", "--disable-gpu"])
         found = []
         for n_workers in (0, WORKERS):
             with workers(n_workers):
                 found += measured(launched.new_context(viewport=VIEWPORT).new_page(), settings, n_workers)
-        launched.close()
     return found
 
 
@@ -140,6 +135,19 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         return int(probe.getsockname()[1])
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Chrome or Chromium, as this machine has it."""
+    if (path := browser()) is None:
+        raise SystemExit("No Chrome or Chromium was found: install one to measure pages.")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=str(path), args=["--no-sandbox", "--disable-gpu"])
+        try:
+            yield launched
+        finally:
+            launched.close()
 
 
 @contextmanager
