@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 import pytest
 from scipy.special import logit
-from scipy.stats import t
+from scipy.stats import chi2, t
 from sklearn.metrics import roc_auc_score
 
 from dpmed_core.reader_study.multi_reader.covariances import METHODS, estimates
@@ -170,6 +170,36 @@ def test_mean_squares_are_those_of_an_analysis_of_variance():
     found = mean_squares(auroc)
     total = 2 * found.arms + 4 * found.readers + 8 * found.interaction
     assert total == pytest.approx(np.square(auroc - auroc.mean()).sum())
+
+
+def residuals(design: np.ndarray, values: np.ndarray) -> float:
+    """The residual sum of squares of a linear model."""
+    return float(np.square(values - design @ np.linalg.lstsq(design, values, rcond=None)[0]).sum())
+
+
+def test_the_test_of_three_arms_on_these_cases_is_that_of_two_nested_linear_models():
+    """F of the arms against arms by readers, by least squares with and without the arms."""
+    found = estimates(drawn_ratings(n_arms=3, n_readers=4))
+    arm, reader = np.repeat(np.eye(3), 4, axis=0), np.tile(np.eye(4), (3, 1))
+    values = found.auroc.ravel()
+    whole, without = residuals(np.hstack([arm, reader]), values), residuals(reader, values)
+    test = overall(found, About.READERS)
+    assert (test.numerator_freedom, test.freedom) == (2, 6)
+    assert test.statistic == pytest.approx(((without - whole) / 2) / (whole / 6))
+
+
+def test_the_test_of_three_arms_of_these_readers_is_walds_where_all_arms_are_equally_alike():
+    """Chi-squared of the arms' means with their whole covariance, which has two values: of an arm, and of two arms."""
+    found = estimates(drawn_ratings(n_arms=3, n_readers=4, n_cases=60))
+    parts, means = components(found), found.auroc.mean(axis=1)
+    assert parts.cov2 > parts.cov3
+    own, other = (parts.variance + 3 * parts.cov2) / 4, (parts.cov1 + 3 * parts.cov3) / 4
+    contrast = np.array([[1.0, -1.0, 0.0], [0.0, 1.0, -1.0]])
+    apart = contrast @ means
+    wald = apart @ np.linalg.solve(contrast @ (other + (own - other) * np.eye(3)) @ contrast.T, apart)
+    test = overall(found, About.CASES)
+    assert 2 * test.statistic == pytest.approx(wald)
+    assert test.p_value == pytest.approx(chi2.sf(wald, 2))
 
 
 @pytest.mark.parametrize("about", [About.READERS_AND_CASES, About.READERS])

@@ -81,6 +81,22 @@ def test_a_file_is_read_as_people_save_it(rows, tmp_path):
     np.testing.assert_array_equal(read_ratings(path).values, ratings_of(rows).values)
 
 
+def test_rows_of_other_lengths_than_the_heading_are_refused(rows, tmp_path):
+    path = tmp_path / "ratings.csv"
+    lines = rows.to_csv(index=False).splitlines()
+    for changed, message in ((",", "more cells than the heading"), ("", "Row 3: rating is not a number")):
+        cut = [lines[1] + changed, lines[2] + changed if changed else lines[2].rpartition(",")[0]]
+        path.write_text("\n".join([lines[0], *cut, *[line + changed for line in lines[3:]]]))
+        with pytest.raises(DpmedError, match=message):
+            read_ratings(path)
+
+
+def test_more_ratings_than_can_be_held_are_refused_before_they_are(rows, monkeypatch):
+    monkeypatch.setattr("dpmed_core.reader_study.multi_reader.ratings.MOST_RATINGS", 11)
+    with pytest.raises(DpmedError, match="more than 11 ratings"):
+        ratings_of(rows)
+
+
 @pytest.mark.parametrize("content", [b"", b"reader,case,arm,truth,rating\n", b"\xff\xfe\x00", None])
 def test_a_file_that_is_no_table_is_refused_in_a_sentence(tmp_path, content):
     path = tmp_path / "ratings.csv"

@@ -41,7 +41,7 @@ from dpmed_core.evaluation.statistics.intervals import TAIL, logit_slope, on_log
 from dpmed_core.reader_study.multi_reader.covariances import Estimates
 
 ONE_READER = "one reader shows nothing about other readers"
-NO_SPREAD = "the AUROCs do not vary, so their chance cannot be estimated"
+NO_SPREAD = "the AUROCs vary too little for their chance to be estimated"
 Floats = NDArray[np.float64]
 
 
@@ -179,7 +179,7 @@ def _spread(found: Estimates, about: About, by_readers: float, freedom: int, ext
     if about is not About.CASES and freedom == 0:
         return Spread(math.nan, math.nan, ONE_READER)
     term = {About.READERS_AND_CASES: by_readers + extra, About.CASES: of_cases, About.READERS: by_readers}[about]
-    # Rounding leaves a trace of variance where there is none.
+    # Rounding leaves a trace of variance where there is none, and unbiased covariances may make it negative.
     if term < 1e-15:
         return Spread(math.nan, math.nan, NO_SPREAD)
     if about is About.CASES:

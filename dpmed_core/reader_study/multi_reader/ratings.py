@@ -166,4 +166,7 @@ def _read(path: Path) -> pd.DataFrame:
         raise DpmedError(f"The table cannot be read as CSV in UTF-8 ({type(error).__name__}): check the file's name and content.") from None
     if table.empty:
         raise DpmedError("The table has no rows: it needs a heading and at least one row.")
-    return table
+    # Where every row has a cell more than the heading, the reader takes the first column for names of rows.
+    if not isinstance(table.index, pd.RangeIndex):
+        raise DpmedError("The table has rows with more cells than the heading: name every column.")
+    return table.fillna("")
