@@ -95,7 +95,8 @@ def coverage(
     method: Method = "delong",
     seed: int = 0,
 ) -> dict[str, float]:
-    """Of the interval of the difference of two arms, and of the first arm's mean: coverage, Monte Carlo error, mean width.
+    """Coverage, Monte Carlo error and mean width of the interval of the difference of two arms; coverage of that of the first arm's mean,
+    and of the symmetric one with the same standard error, which the product does not use.
 
     Args:
         structure: variances.
@@ -106,7 +107,7 @@ def coverage(
         method: of the covariances.
         seed: of all studies; rows of a table with seeds of their own do not err together.
     """
-    held, held_arm, widths, refused = [], [], [], 0
+    held, held_arm, held_symmetric, widths, refused = [], [], [], [], 0
     for number in range(n_studies):
         ratings = draw(np.random.default_rng([17, seed, number]), structure, (auroc, auroc - loss), n_categories=n_categories)
         found = estimates(ratings, method)
@@ -114,6 +115,7 @@ def coverage(
         refused += bool(one.reason)
         held.append(one.low <= loss <= one.high)
         held_arm.append(arm.low <= auroc <= arm.high)
+        held_symmetric.append(abs(arm.estimate - auroc) <= t.isf(TAIL, arm.freedom) * arm.std_error)
         widths.append(one.high - one.low)
     share = float(np.mean(held))
     return {
@@ -121,6 +123,7 @@ def coverage(
         "error": float(np.sqrt(share * (1 - share) / n_studies)),
         "width": float(np.nanmean(widths)),
         "coverage of an arm": float(np.mean(held_arm)) if n_categories is None else np.nan,
+        "symmetric": float(np.mean(held_symmetric)) if n_categories is None else np.nan,
         "refused": refused,
     }
 
