@@ -36,6 +36,7 @@ MODULES = {
     "polarity": "polarity",
     "probe": "probe",
     "process-kills": "process_kills",
+    "reader-coverage": "reader_coverage",
     "inference": "inference",
     "recipes": "recipes",
     "returning": "returning",
@@ -53,11 +54,11 @@ MODULES = {
 @click.option("--out", type=click.Path(path_type=Path), help="Of `device`: the file, or the folder for a file named after device and day.")
 @click.option("--quick", is_flag=True, help="Of `device`: smallest shapes, to see that everything runs.")
 def main(name: str, n_acts: int | None, as_json: bool, out: Path | None, quick: bool) -> None:
-    """Measure NAME against its peers; N_ACTS is how long `address-walk` walks."""
+    """Measure NAME against its peers; N_ACTS is how long `address-walk` walks, or how many studies `reader-coverage` draws."""
     if name != "device" and (out or quick):
         raise click.UsageError("--out and --quick are options of `device`.")
-    if name != "address-walk" and n_acts:
-        raise click.UsageError("Only `address-walk` takes a number of acts.")
+    if name not in ("address-walk", "reader-coverage") and n_acts:
+        raise click.UsageError("Only `address-walk` and `reader-coverage` take a number.")
     if name == "device":
         _measure_device(as_json, out, quick)
         return

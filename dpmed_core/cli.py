@@ -22,6 +22,7 @@ from dpmed_core.commands.output import tell
 from dpmed_core.commands.pays import pays
 from dpmed_core.commands.planning import plan
 from dpmed_core.commands.processes import engine, first_start, import_job
+from dpmed_core.commands.readers import readers
 from dpmed_core.commands.returning import returning
 from dpmed_core.commands.starts import pretrain, starts
 from dpmed_core.commands.status import status
@@ -56,6 +57,7 @@ for command in (
     pays,
     ledger,
     meaning,
+    readers,
     reference,
     returning,
     doctor,

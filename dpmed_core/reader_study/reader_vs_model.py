@@ -63,7 +63,16 @@ class Rater:
 def reader_rater(answers: pd.DataFrame) -> Rater:
     """A reader's answers (`reader_study.store.ANSWER_COLUMNS`): the score is the confidence, with the sign of the answer."""
     present = answers["present"].to_numpy(dtype=bool)
-    return Rater(np.where(present, 1.0, -1.0) * answers["confidence"].to_numpy(dtype=float), present)
+    return Rater(confidence_rating(present, answers["confidence"].to_numpy(dtype=float)), present)
+
+
+def confidence_rating(present: NDArray[np.bool_], confidence: Floats) -> Floats:
+    """The ordinal rating of an answer: the confidence, with the sign of the answer.
+
+    >>> confidence_rating(np.array([True, True, False, False]), np.array([4.0, 1.0, 1.0, 4.0])).tolist()
+    [4.0, 1.0, -1.0, -4.0]
+    """
+    return np.where(present, confidence, -confidence)
 
 
 def model_raters(scores: CaseScores, case_ids: list[str], *, finding: str, epsilon: float | None) -> dict[str, Rater]:
