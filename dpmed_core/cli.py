@@ -10,6 +10,7 @@ import click
 
 from dpmed_core.commands.analysis_plan import analysis_plan
 from dpmed_core.commands.audit import audit
+from dpmed_core.commands.backup import backup, restore
 from dpmed_core.commands.cohort import cohort
 from dpmed_core.commands.doctor import doctor
 from dpmed_core.commands.encoder import encoder
@@ -60,6 +61,8 @@ for command in (
     returning,
     doctor,
     status,
+    backup,
+    restore,
     engine,
     first_start,
     import_job,

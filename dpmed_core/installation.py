@@ -25,6 +25,9 @@ from dpmed_core.training.starts.start_store import StartStore
 
 log = logging.getLogger(__name__)
 
+RESTORING_FILE = "restoring.json"
+"""Stands in a data folder into which a backup is being put back, until that is done."""
+
 
 @dataclass(frozen=True)
 class Installation:
@@ -49,9 +52,11 @@ class Installation:
         A data folder that group or others can enter is closed to them, with all in it.
 
         Raises:
-            SettingsError: the key is missing in a folder that is not empty, or is another one.
+            SettingsError: the key is missing in a folder that is not empty, or is another one; or a restore was interrupted.
         """
         settings = settings or load_settings()
+        if (settings.data_dir / RESTORING_FILE).exists():
+            raise SettingsError("A restore into this data folder is going on, or was interrupted: give the same `restore FILE` again.")
         _restrict_once(settings.data_dir)
         key = installation_key(settings.data_dir, is_empty=partial(_is_empty, settings), proves=partial(_proves, settings))
         return cls(
