@@ -24,6 +24,7 @@ from dpmed_core.commands.pays import pays
 from dpmed_core.commands.planning import plan
 from dpmed_core.commands.processes import engine, first_start, import_job
 from dpmed_core.commands.returning import returning
+from dpmed_core.commands.review import review
 from dpmed_core.commands.starts import pretrain, starts
 from dpmed_core.commands.status import status
 from dpmed_core.commands.training import runs, sweep, train
@@ -59,6 +60,7 @@ for command in (
     meaning,
     reference,
     returning,
+    review,
     doctor,
     status,
     backup,

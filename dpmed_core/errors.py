@@ -14,6 +14,7 @@
     ├── LedgerError           the ledger refuses what was asked: it would pass the cap, or may not leave the house
     ├── EngineError           the training engine cannot be started or reached
     ├── StorageError          the data folder takes nothing: its disk is full or read-only, or closed to this account
+    ├── ReviewError           a review cannot be opened, found or written to
     ├── BackupError           a backup cannot be made or put back
     └── ExportError           a figure or table cannot be written as requested
 
@@ -76,6 +77,10 @@ class EngineError(DpmedError):
 
 class StorageError(DpmedError):
     """The data folder takes nothing: its disk is full or read-only, or closed to this account."""
+
+
+class ReviewError(DpmedError):
+    """A review cannot be opened, found or written to."""
 
 
 class BackupError(DpmedError):

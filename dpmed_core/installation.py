@@ -18,6 +18,7 @@ from dpmed_core.privacy.ledger.analysis_plans import EARLIER_FOLDER
 from dpmed_core.privacy.ledger.chain import HEAD_FILE, Chain
 from dpmed_core.privacy.ledger.ledger import Ledger
 from dpmed_core.reader_study.store import ReaderStudyStore
+from dpmed_core.review.store import ReviewStore
 from dpmed_core.runs.store import RunStore
 from dpmed_core.settings import Settings, load_settings
 from dpmed_core.training.encoders.added.store import AddedEncoders
@@ -82,6 +83,11 @@ class Installation:
         return ReaderStudyStore(Database(self.settings))
 
     @property
+    def reviews(self) -> ReviewStore:
+        """The reviews, open and closed."""
+        return ReviewStore(Database(self.settings), self.key)
+
+    @property
     def ledger(self) -> Ledger:
         """What every model ever trained spent on each patient; runs are asked for here, so that the cap is kept."""
         chain = Chain(Database(self.settings), self.key, self.settings.data_dir)
@@ -90,8 +96,9 @@ class Installation:
     def remove_cohort(self, name: str) -> list[str]:
         """Remove cohort `name` and give the run_ids that were withdrawn with it.
 
-        Of the runs, the specification and the ledger's entries of what they spent stay. Readers' answers are removed. Where another cohort
-        holds the same data under another name, runs and answers stay. A cohort that cannot be read is removed too.
+        Of the runs, the specification and the ledger's entries of what they spent stay. Readers' answers are removed, and what reviews
+        say of single cases; reviews stay. Where another cohort holds the same data under another name, runs and answers stay. A cohort that
+        cannot be read is removed too.
 
         Raises:
             CohortError: there is no such cohort.
@@ -100,6 +107,7 @@ class Installation:
         withdrawn: list[str] = []
         for fingerprint in self._fingerprints_to_remove(name) - others:
             self.reader_study.forget(fingerprint)
+            self.reviews.forget(fingerprint)
             self.ledger.settle()  # while the cohort is here, runs of earlier versions are told whom they were trained on
             of_cohort = [run_id for run_id in self.runs.ids() if self._is_on(run_id, fingerprint)]
             for run_id in of_cohort:
