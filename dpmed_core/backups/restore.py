@@ -18,6 +18,7 @@ from dpmed_core.database import Database
 from dpmed_core.errors import BackupError
 from dpmed_core.files import UnreadableFileError, read_object, replacing, restrict_to_owner, space_reason, write_json
 from dpmed_core.installation import RESTORING_FILE, Installation
+from dpmed_core.keyed_hash import CHECK_FILE, KEY_FILE
 from dpmed_core.settings import Settings
 
 
@@ -88,8 +89,11 @@ def _note(settings: Settings) -> dict[str, object] | None:
 
 
 def _refuse_what_is_there(settings: Settings) -> None:
-    """Refuse a folder that holds anything that a backup would hold, and a database that holds rows."""
-    if there := files_to_copy(settings):
+    """Refuse a folder that holds anything that a backup would hold, and a database that holds rows.
+
+    A key under which nothing is stored makes way: any process that looks into an empty folder makes one.
+    """
+    if there := [name for name in files_to_copy(settings) if name not in (KEY_FILE, CHECK_FILE)]:
         raise BackupError(
             f"The data folder is not empty (it holds {there[0].split('/')[0]}): restore into an empty one, and move this one away first."
         )

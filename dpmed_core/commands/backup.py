@@ -9,6 +9,8 @@ import click
 from dpmed_core.backups.backup import write_backup
 from dpmed_core.backups.restore import Restored, restore_backup
 from dpmed_core.commands.output import json_option, progress_line, say
+from dpmed_core.engine.process import engine_is_alive
+from dpmed_core.errors import BackupError
 from dpmed_core.installation import Installation
 from dpmed_core.phrases import bytes_in_words, counted
 from dpmed_core.settings import load_settings
@@ -43,7 +45,10 @@ def restore(file: Path, as_json: bool) -> int:
     Ends with 2 where the ledger in it is not whole. What was trained after the backup was made, and what it spent on patients, is in no
     restored ledger.
     """
-    restored = restore_backup(load_settings(), file)
+    settings = load_settings()
+    if engine_is_alive(settings):
+        raise BackupError("An engine works in this data folder: stop the server, and wait until the engine has ended (see `status`).")
+    restored = restore_backup(settings, file)
     say({**asdict(restored), "ledger_is_whole": _is_whole(restored)}, _readable(restored), as_json=as_json)
     return 0 if _is_whole(restored) else NOT_GENUINE
 

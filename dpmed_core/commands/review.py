@@ -16,6 +16,7 @@ from dpmed_core.review.changes import changes
 from dpmed_core.review.checklist import Answered, checklist, n_open
 from dpmed_core.review.decision import decision, parse_quorum
 from dpmed_core.review.frozen import Candidate
+from dpmed_core.review.frozen_tables import changed_tables
 from dpmed_core.review.guidance import SOURCES
 from dpmed_core.review.records import About, Author, Choice, Kind, Met, Record, Role
 from dpmed_core.review.store import Review
@@ -161,7 +162,7 @@ def answer_command(review_id: str, point: str, met: str, text: str, name: str, r
 def verdict_command(
     review_id: str, choice: str, reason: str, conditions: str, name: str, role: str, seen: int | None, as_json: bool
 ) -> None:
-    """Give a verdict; the last one of each person in each role counts."""
+    """Give a verdict; one person speaks for one role, and their last verdict counts."""
     here = Installation.open()
     found = here.reviews.review(review_id)
     author, version = Author(name, Role(role)), _seen(found, seen)
@@ -207,7 +208,9 @@ def _summary(found: Review) -> dict[str, object]:
 def _say(here: Installation, found: Review, *, as_json: bool, with_tables: bool = False) -> None:
     """Print a review."""
     tables, different = here.reviews.tables(found.review_id), changes(here.ledger, found.frozen)
-    points, decided = checklist(found, tables), decision(found)
+    changed = changed_tables(found.frozen, tables)
+    # An answer from other rows than were reviewed would be wrong: then the program gives none.
+    points, decided = checklist(found, None if changed else tables), decision(found)
     document = {
         **_summary(found),
         "question": found.records[0].body["question"],
@@ -215,6 +218,7 @@ def _say(here: Installation, found: Review, *, as_json: bool, with_tables: bool 
         "missing": {role.value: number for role, number in decided.missing.items()},
         "conditions": list(decided.conditions),
         "changes": different,
+        "changed_tables": changed,
         "open_points": n_open(points),
         "checklist": [point.to_fields() for point in points],
         "records": [record.to_fields() for record in found.records],
@@ -236,6 +240,7 @@ def _readable(document: Mapping[str, Any], found: Review, points: list[Answered]
         f"Frozen: {counted(len(found.frozen['runs']), 'run', 'runs')}, {counted(len(found.frozen['tables']), 'table', 'tables')}. "
         f"{found.frozen['not_covered']}",
         *([] if found.broken_at is None else [f"NOT GENUINE from record {found.broken_at} on: it was changed outside DPMed."]),
+        *(f"NOT GENUINE: the rows of table {name} were changed outside DPMed." for name in document["changed_tables"]),
         *([f"Verdicts are missing: {missing}."] if missing and not found.closed else []),
         *(f"Different now: {sentence}" for sentence in different),
         f"Checklist: {counted(n_open(points), 'point is', 'points are')} open of {len(points)}.",

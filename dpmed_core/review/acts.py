@@ -12,7 +12,7 @@ from dpmed_core.review.changes import changes
 from dpmed_core.review.checklist import checklist, n_open
 from dpmed_core.review.decision import NONE, QUORUM, decision
 from dpmed_core.review.frozen import Candidate, freeze
-from dpmed_core.review.frozen_tables import from_fields
+from dpmed_core.review.frozen_tables import changed_tables, from_fields
 from dpmed_core.review.guidance import POINTS
 from dpmed_core.review.records import (
     ANSWER,
@@ -103,11 +103,15 @@ def give_verdict(
     """Record a verdict; arguments as of `comment`.
 
     Raises:
-        ReviewError: no reason, or no condition of an approval with conditions is given, or as `answer`.
+        ReviewError: no reason, or no condition of an approval with conditions is given, the person has spoken for another role, or as
+            `answer`.
     """
     if (choice is Choice.WITH_CONDITIONS) != bool(conditions.strip()):
         raise ReviewError("Conditions belong to “approve with conditions”, and to that verdict alone: give both or neither.")
     said = checked_length(conditions.strip(), "the conditions")
+    for name, role in (record.author for record in review.of_kind(VERDICT)):
+        if name == author.name.strip() and role != author.role.value:
+            raise ReviewError(f"{name[:60]} has given a verdict as {role}: one person speaks for one role.")
     body = {**author.to_fields(), "choice": choice.value, "reason": required(reason, "the reason"), "conditions": said}
     return store.append(review.review_id, VERDICT, body, seen=seen)
 
@@ -130,6 +134,8 @@ def close(store: ReviewStore, ledger: Ledger, review: Review, author: Author, te
     found = decision(review)
     if found.outcome == NONE and not undecided:
         raise ReviewError(f"The review cannot be closed with a decision: verdicts are missing ({found.missing_in_words()}).")
+    tables = store.tables(review.review_id)
+    changed = changed_tables(review.frozen, tables)
     if undecided:
         required(text, "why nothing is decided")
     body = {
@@ -137,7 +143,8 @@ def close(store: ReviewStore, ledger: Ledger, review: Review, author: Author, te
         "outcome": NONE if undecided else found.outcome,
         "conditions": [] if undecided else list(found.conditions),
         "verdicts": [record.seq for record in found.verdicts],
-        "open_points": n_open(checklist(review, store.tables(review.review_id))),
+        "open_points": n_open(checklist(review, None if changed else tables)),
+        "changed_tables": changed,
         "changes": changes(ledger, review.frozen),
         "text": checked_length(text.strip(), "the text"),
     }

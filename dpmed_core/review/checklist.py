@@ -36,9 +36,15 @@ class Answered:
         return {"point": self.point.name, "source": self.point.source, "where": self.point.where, "about": self.point.about, **answer}
 
 
-def checklist(review: Review, tables: Mapping[str, Any]) -> list[Answered]:
-    """Every point in its order; a person's last answer counts, and before the program's."""
-    program = {name: (met, text, PROGRAM, 0) for name, (met, text) in filled_in(review.frozen, tables).items()}
+def checklist(review: Review, tables: Mapping[str, Any] | None) -> list[Answered]:
+    """Every point in its order; a person's last answer counts, and before the program's.
+
+    Args:
+        review: the review.
+        tables: the rows that were frozen; None where they are not genuine, so that the program answers nothing.
+    """
+    filled = {} if tables is None else filled_in(review.frozen, tables)
+    program = {name: (met, text, PROGRAM, 0) for name, (met, text) in filled.items()}
     people = {
         str(record.body["point"]): (Met(record.body["met"]), str(record.body["text"]), ", ".join(record.author), record.seq)
         for record in review.of_kind("answer")

@@ -1,7 +1,8 @@
 """What the verdicts of a review come to: who must have spoken, what counts, the outcome.
 
-Of each person in each role the last verdict counts; earlier ones stay in the record. The review can be closed with an outcome once each
-role of the quorum has spoken as often as it must. One rejection rejects; otherwise one condition makes the approval one with conditions.
+One person speaks for one role, and their last verdict counts; earlier ones stay in the record. The review can be closed with an outcome
+once each role of the quorum has spoken as often as it must. One rejection rejects; otherwise one condition makes the approval one with
+conditions.
 """
 
 from collections import Counter
@@ -22,7 +23,7 @@ class Decision:
     """The verdicts that count.
 
     Attributes:
-        verdicts: the last of each person in each role, oldest first.
+        verdicts: the last of each person, oldest first.
         missing: how many verdicts of which role are still needed.
         conditions: of all approvals with conditions.
     """

@@ -61,6 +61,13 @@ def digest_of_table(fields: Mapping[str, Any]) -> str:
     return sha256(canonical(fields).encode()).hexdigest()
 
 
+def changed_tables(frozen: Mapping[str, Any], tables: Mapping[str, Any]) -> list[str]:
+    """The names of the frozen tables whose rows are not those that were frozen, or are missing: they were changed outside DPMed."""
+    digests = {name: digest_of_table(table) for name, table in tables.items()}
+    said = {name: table["sha256"] for name, table in frozen["tables"].items()}
+    return sorted(name for name in {*digests, *said} if digests.get(name) != said.get(name))
+
+
 def _plain(value: object) -> object:
     if value is None or value is pd.NA:
         return None

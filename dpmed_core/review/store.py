@@ -97,7 +97,7 @@ class ReviewStore:
         row = {"review_id": review_id, "fingerprint": str(frozen["fingerprint"]), "opened_at": at, "frozen": said, "tables": rows}
         with self.database.transaction(exclusive=True) as connection:
             connection.execute(insert(reviews).values(row))
-            first = {**body, "frozen": self._digest(review_id, said, rows)}
+            first = {**body, "frozen": self._digest(review_id, said)}
             self._insert(connection, review_id, OPENED, first, None, ())
         return self.review(review_id)
 
@@ -113,15 +113,17 @@ class ReviewStore:
             ReviewError: there is none.
         """
         with self.database.transaction() as connection:
-            row = connection.execute(select(reviews).where(reviews.c.review_id == review_id)).first() if _fits(review_id) else None
-            if row is None:
+            # Without its tables, which have megabytes, and their own digests.
+            found = select(reviews.c.frozen).where(reviews.c.review_id == review_id)
+            frozen = connection.execute(found).scalar() if _fits(review_id) else None
+            if frozen is None:
                 raise ReviewError(f"There is no review {review_id[:40]!r}: `review list` names all.")
             records = _records(connection, review_id)
-        broken = self._broken_at(review_id, records, self._digest(review_id, row.frozen, row.tables))
-        return Review(review_id, json.loads(row.frozen), tuple(records), broken)
+        broken = self._broken_at(review_id, records, self._digest(review_id, frozen))
+        return Review(review_id, json.loads(frozen), tuple(records), broken)
 
     def tables(self, review_id: str) -> dict[str, Any]:
-        """The rows that were frozen, by table (`review.frozen_tables`).
+        """The rows that were frozen, by table; `review.frozen_tables.changed_tables` tells whether they are still those.
 
         Raises:
             ReviewError: there is no such review.
@@ -187,8 +189,8 @@ class ReviewStore:
         connection.execute(insert(review_records).values(**row, words=None if words is None else json.dumps(words)))
         return Record(seq, at, kind, said, digest, words)
 
-    def _digest(self, review_id: str, frozen: str, tables: str) -> str:
-        return keyed_digest(self.key, "review", review_id, frozen, tables).hex()[:DIGEST_LENGTH]
+    def _digest(self, review_id: str, frozen: str) -> str:
+        return keyed_digest(self.key, "review", review_id, frozen).hex()[:DIGEST_LENGTH]
 
     def _broken_at(self, review_id: str, records: list[Record], frozen: str) -> int | None:
         previous = BEFORE_THE_FIRST

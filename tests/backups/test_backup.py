@@ -92,6 +92,7 @@ def test_backup_wipe_restore_gives_everything_back_and_the_ledger_is_valid(here,
     assert stat.S_IMODE(file.stat().st_mode) == 0o600 and made.n_files == len(before) and made.n_vanished == 0
     assert KEY_FILE in before and not any(name.startswith(("engine", "logs", "imports", "inference", "link")) for name in before)
     wipe(here)
+    assert Installation.open(here.settings).key != here.key  # whoever looks into an empty folder makes a key, which makes way
     restored = restore_backup(here.settings, file)
     again = Installation.open(here.settings)
     assert (restored.broken_at, restored.is_behind) == (None, False) and contents(again) == before and rows(again) == stored

@@ -10,6 +10,7 @@ from sqlalchemy import update
 from dpmed_core.cohort.schema import Part
 from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
 from dpmed_core.database import Database
+from dpmed_core.doctor.examine import examine
 from dpmed_core.errors import ReviewError
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.installation import Installation
@@ -19,7 +20,7 @@ from dpmed_core.review.changes import changes
 from dpmed_core.review.checklist import PROGRAM, checklist, n_open
 from dpmed_core.review.decision import decision, parse_quorum
 from dpmed_core.review.frozen import CANDIDATE, REFERENCE, Candidate, run_ids, tables_for
-from dpmed_core.review.frozen_tables import OF_ALL, OF_AUROC, digest_of_table, from_fields
+from dpmed_core.review.frozen_tables import OF_ALL, OF_AUROC, changed_tables, digest_of_table, from_fields
 from dpmed_core.review.guidance import POINTS, SOURCES
 from dpmed_core.review.records import LONGEST_TEXT, About, Author, Choice, Kind, Met, Role
 from dpmed_core.review.store import Review, review_records, reviews
@@ -181,7 +182,11 @@ def test_a_verdict_needs_a_reason_and_conditions_where_it_has_any(here, review):
             give_verdict(here.reviews, review, WHO[Role.IT], choice, reason, seen=review.version, conditions=conditions)
     with pytest.raises(ReviewError, match="a name"):
         give_verdict(here.reviews, review, Author("  ", Role.IT), Choice.APPROVE, "x", seen=review.version)
-    assert again(here, review) == review
+    give_verdict(here.reviews, review, Author("Ada", Role.IT), Choice.APPROVE, "x", seen=review.version)
+    now = again(here, review)
+    with pytest.raises(ReviewError, match="Ada has given a verdict as IT: one person speaks for one role"):
+        give_verdict(here.reviews, now, Author(" Ada", Role.CLINICIAN), Choice.APPROVE, "x", seen=now.version)
+    assert again(here, review) == now
 
 
 def test_the_checklist_is_answered_by_program_and_people_and_open_points_are_counted(here, review):
@@ -264,13 +269,21 @@ def test_what_is_changed_outside_shows(here, cohort, review, which):
     comment(here.reviews, review, WHO[Role.CLINICIAN], About(Kind.CASE, case_id), "a shadow", seen=1, cohort=cohort)
     say_verdict(here, review, Role.IT, Choice.REJECT)
     with Database(here.settings).transaction() as connection:
-        if which in ("frozen", "tables"):
-            connection.execute(update(reviews).values({which: json.dumps({**review.frozen, "format": 2})}))
+        if which == "tables":
+            stored = here.reviews.tables(review.review_id)
+            stored["costs"]["rows"][0][0] = "another"
+            connection.execute(update(reviews).values(tables=json.dumps(stored)))
+        elif which == "frozen":
+            connection.execute(update(reviews).values(frozen=json.dumps({**review.frozen, "format": 2})))
         else:
             body = {**again(here, review).records[1].body, "name": "Somebody else"}
             value = {"body": json.dumps(body), "digest": "0" * 32, "words": '"no shadow"'}[which]
             connection.execute(update(review_records).where(review_records.c.seq == 2).values({which: value}))
-    assert again(here, review).broken_at == (0 if which in ("frozen", "tables") else 2)
+    found, stored = again(here, review), here.reviews.tables(review.review_id)
+    assert found.broken_at == {"frozen": 0, "tables": None}.get(which, 2)
+    assert changed_tables(found.frozen, stored) == (["costs"] if which == "tables" else [])
+    (check,) = [check for check in examine(here.settings) if check.name.startswith("review ")]
+    assert not check.ok and review.review_id in check.message and "review show" in check.repair
 
 
 TEXTS = [

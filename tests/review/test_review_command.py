@@ -47,7 +47,7 @@ def test_a_meeting_from_opening_to_closing(told, run):
     assert "wrote meanwhile" in str(run("verdict", review_id, "--verdict", "approve", "--reason", "x", "--seen", "1", *IT).exception)
     assert "verdicts are missing" in str(run("close", review_id, *IT).exception)
     for role in (Role.CLINICIAN, Role.RESEARCHER, Role.PRIVACY_OFFICER, Role.IT):
-        told("verdict", review_id, "--verdict", "approve", "--reason", "good enough", "--name", "Ada", "--role", role.value)
+        told("verdict", review_id, "--verdict", "approve", "--reason", "good enough", "--name", f"The {role}", "--role", role.value)
     closed = told("close", review_id, *IT)
     assert (closed["outcome"], closed["closed"], closed["missing"]) == ("approved", True, {})
     assert [record["kind"] for record in closed["records"]] == ["opened", *["comment"] * 3, "answer", *["verdict"] * 4, "closed"]
