@@ -103,7 +103,9 @@ def _disjoint(frozen: Frozen, tables: Frozen) -> Answer:
 
 def _software(frozen: Frozen, tables: Frozen) -> Answer:
     del tables
-    return Met.MET, f"DPMed {frozen['program']['version']}; code and libraries that compute the tables: {frozen['program']['code']}."
+    program, candidate = frozen["program"], frozen["candidate"]
+    trained = f"Trained by version {candidate['recipe_version']} of recipe {candidate['recipe']}"
+    return Met.MET, f"{trained}; tables by DPMed {program['version']}, whose code and libraries have the digest {program['code']}."
 
 
 def _uncertainty(frozen: Frozen, tables: Frozen) -> Answer:

@@ -176,13 +176,14 @@ def _about_cohort(ledger: Ledger, cohort: Cohort) -> dict[str, Any]:
 def _about_candidate(ledger: Ledger, chosen: pd.DataFrame, recipe: str) -> dict[str, Any]:
     """The candidate with its guarantee: what one of its models spends, with unit, delta, accountant and neighbours, and its release."""
     own = chosen[chosen["is_candidate"]]
-    guarantees = [ledger.runs.result(run_id).guarantee for run_id in own["run_id"]]
-    known = [guarantee for guarantee in guarantees if guarantee is not None]
+    results = [ledger.runs.result(run_id) for run_id in own["run_id"]]
+    known = [result.guarantee for result in results if result.guarantee is not None]
     if not known:
         raise ReviewError("The candidate's runs have no guarantee: they cannot be reviewed as private models.")
     worst = max(known, key=lambda guarantee: guarantee.epsilon)
     return {
         "recipe": recipe,
+        "recipe_version": results[0].spec.recipe_version,
         "start": own["start"].iloc[0],
         "epsilon": float(own["epsilon"].iloc[0]),
         "epsilon_spent": worst.epsilon,
