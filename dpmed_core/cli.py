@@ -23,6 +23,7 @@ from dpmed_core.commands.output import tell
 from dpmed_core.commands.pays import pays
 from dpmed_core.commands.planning import plan
 from dpmed_core.commands.processes import engine, first_start, import_job
+from dpmed_core.commands.report import report
 from dpmed_core.commands.returning import returning
 from dpmed_core.commands.review import review
 from dpmed_core.commands.starts import pretrain, starts
@@ -61,6 +62,7 @@ for command in (
     reference,
     returning,
     review,
+    report,
     doctor,
     status,
     backup,
