@@ -10,6 +10,7 @@ import click
 
 from dpmed_core.commands.analysis_plan import analysis_plan
 from dpmed_core.commands.audit import audit
+from dpmed_core.commands.backup import backup, restore
 from dpmed_core.commands.cohort import cohort
 from dpmed_core.commands.doctor import doctor
 from dpmed_core.commands.encoder import encoder
@@ -23,7 +24,9 @@ from dpmed_core.commands.pays import pays
 from dpmed_core.commands.planning import plan
 from dpmed_core.commands.processes import engine, first_start, import_job
 from dpmed_core.commands.readers import readers
+from dpmed_core.commands.report import report
 from dpmed_core.commands.returning import returning
+from dpmed_core.commands.review import review
 from dpmed_core.commands.starts import pretrain, starts
 from dpmed_core.commands.status import status
 from dpmed_core.commands.training import runs, sweep, train
@@ -60,8 +63,12 @@ for command in (
     readers,
     reference,
     returning,
+    review,
+    report,
     doctor,
     status,
+    backup,
+    restore,
     engine,
     first_start,
     import_job,

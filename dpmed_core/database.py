@@ -13,6 +13,7 @@ from sqlalchemy.pool import NullPool
 
 from dpmed_core.errors import DpmedError, SettingsError, StorageError
 from dpmed_core.files import Signature, is_settled, signature_of
+from dpmed_core.migrations.migrate import LAST, migrate, schema_version
 from dpmed_core.settings import Settings
 
 BUSY_MILLISECONDS = 30_000
@@ -20,10 +21,12 @@ WRITERS_LOCK = 7_224_651
 """Names the lock among PostgreSQL's advisory locks; any number that no other program uses in this database."""
 REFUSED = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR")
 """How SQLite's names of errors begin where the disk takes nothing. Source: sqlite.org/rescode.html."""
+ONE_STATE = {"sqlite": "SERIALIZABLE", "postgresql": "REPEATABLE READ"}
+"""The isolation level, by dialect, at which a transaction reads one state of the database."""
 DAMAGED = ("SQLITE_NOTADB", "SQLITE_CORRUPT")
 CLOSED = "the disk of the data folder is full or read-only, or closed to the account that runs DPMed"
 metadata = MetaData()
-"""Every table; the module that uses a table defines it here."""
+"""Every table; the module that uses a table defines it here, and `dpmed_core/migrations/versions` makes it."""
 
 
 class Database:
@@ -86,12 +89,29 @@ class Database:
         except SQLAlchemyError as error:
             raise _told(error) from None
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A connection that reads one state of all tables, however long that takes; others write meanwhile.
+
+        Raises:
+            SettingsError: the database cannot be reached or used.
+        """
+        try:
+            with ExitStack() as opened:
+                engine = self._opened(opened, writing=False)
+                with engine.execution_options(isolation_level=ONE_STATE[engine.dialect.name]).connect() as connection:
+                    if engine.dialect.name == "sqlite":
+                        connection.exec_driver_sql("BEGIN")  # the driver begins no transaction to read
+                    yield connection
+        except SQLAlchemyError as error:
+            raise _told(error) from None
+
     def _opened(self, opened: ExitStack, *, writing: bool) -> Engine:
         """The SQLAlchemy engine, with all tables; it reads alone where nothing can be written and `writing` is not needed."""
         try:
             engine = self._engine()
             opened.callback(engine.dispose)
-            _create_missing_tables(engine)
+            _bring_up_to_date(engine)
             return engine
         except (OSError, SQLAlchemyError) as error:
             told = StorageError(f"The database cannot be written: {CLOSED}.") if isinstance(error, OSError) else _told(error)
@@ -124,13 +144,13 @@ class Database:
 def _reading(path: Path, opened: ExitStack) -> Engine:
     """The SQLAlchemy engine that reads the SQLite file `path` and changes nothing beside it.
 
-    SQLite reads a file on a read-only disk as long as nothing waits in its write-ahead log; with a log, or with tables that are missing
-    because an earlier version made the file, a temporary copy is read.
+    SQLite reads a file on a read-only disk as long as nothing waits in its write-ahead log; with a log, or where an earlier version made
+    the file, a temporary copy is read.
     """
     log = path.with_name(f"{path.name}-wal")
     if path.exists() and path.stat().st_size and not (log.exists() and log.stat().st_size):
         engine = create_engine(f"sqlite:///file:{quote(str(path.absolute()))}?mode=ro&immutable=1&uri=true", poolclass=NullPool)
-        if not _missing_tables(engine):
+        if _is_up_to_date(engine):
             return engine
     try:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="dpmed-")))  # mode 0700
@@ -142,7 +162,7 @@ def _reading(path: Path, opened: ExitStack) -> Engine:
             "The database can be read in a temporary copy alone, and there is no space for one: free some for temporary files."
         ) from None
     engine = create_engine(f"sqlite:///{folder / path.name}", poolclass=NullPool, hide_parameters=True)
-    _create_missing_tables(engine)
+    _bring_up_to_date(engine)
     # What is written into the copy would be lost: refused, as in the file itself.
     event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA query_only=ON"))
     return engine
@@ -164,17 +184,17 @@ def _told(error: SQLAlchemyError) -> DpmedError:
     )
 
 
-def _missing_tables(engine: Engine) -> bool:
+def _is_up_to_date(engine: Engine) -> bool:
     with engine.connect() as connection:
-        return not set(metadata.tables) <= set(inspect(connection).get_table_names())
+        return schema_version(connection) == LAST
 
 
-def _create_missing_tables(engine: Engine) -> None:
-    """Create the tables that are missing; processes that find them missing at once create them one after another."""
-    if _missing_tables(engine):
+def _bring_up_to_date(engine: Engine) -> None:
+    """Migrate a database that is new, or of an earlier version; processes that find it so at once do it one after another."""
+    if not _is_up_to_date(engine):
         with engine.begin() as connection:
             _wait_for_other_writers(connection)
-            metadata.create_all(connection)
+            migrate(connection)
 
 
 def _wait_for_other_writers(connection: Connection) -> None:

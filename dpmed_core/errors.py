@@ -14,6 +14,8 @@
     ├── LedgerError           the ledger refuses what was asked: it would pass the cap, or may not leave the house
     ├── EngineError           the training engine cannot be started or reached
     ├── StorageError          the data folder takes nothing: its disk is full or read-only, or closed to this account
+    ├── ReviewError           a review cannot be opened, found or written to
+    ├── BackupError           a backup cannot be made or put back
     └── ExportError           a figure or table cannot be written as requested
 
 Any other exception is a defect of DPMed. The command line turns a `DpmedError` into one line
@@ -75,6 +77,14 @@ class EngineError(DpmedError):
 
 class StorageError(DpmedError):
     """The data folder takes nothing: its disk is full or read-only, or closed to this account."""
+
+
+class ReviewError(DpmedError):
+    """A review cannot be opened, found or written to."""
+
+
+class BackupError(DpmedError):
+    """A backup cannot be made or put back."""
 
 
 class ExportError(DpmedError):

@@ -18,12 +18,16 @@ from dpmed_core.privacy.ledger.analysis_plans import EARLIER_FOLDER
 from dpmed_core.privacy.ledger.chain import HEAD_FILE, Chain
 from dpmed_core.privacy.ledger.ledger import Ledger
 from dpmed_core.reader_study.store import ReaderStudyStore
+from dpmed_core.review.store import ReviewStore
 from dpmed_core.runs.store import RunStore
 from dpmed_core.settings import Settings, load_settings
 from dpmed_core.training.encoders.added.store import AddedEncoders
 from dpmed_core.training.starts.start_store import StartStore
 
 log = logging.getLogger(__name__)
+
+RESTORING_FILE = "restoring.json"
+"""Stands in a data folder into which a backup is being put back, until that is done."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,11 @@ class Installation:
         A data folder that group or others can enter is closed to them, with all in it.
 
         Raises:
-            SettingsError: the key is missing in a folder that is not empty, or is another one.
+            SettingsError: the key is missing in a folder that is not empty, or is another one; or a restore was interrupted.
         """
         settings = settings or load_settings()
+        if (settings.data_dir / RESTORING_FILE).exists():
+            raise SettingsError("A restore into this data folder is going on, or was interrupted: give the same `restore FILE` again.")
         _restrict_once(settings.data_dir)
         key = installation_key(settings.data_dir, is_empty=partial(_is_empty, settings), proves=partial(_proves, settings))
         return cls(
@@ -77,6 +83,11 @@ class Installation:
         return ReaderStudyStore(Database(self.settings))
 
     @property
+    def reviews(self) -> ReviewStore:
+        """The reviews, open and closed."""
+        return ReviewStore(Database(self.settings), self.key)
+
+    @property
     def ledger(self) -> Ledger:
         """What every model ever trained spent on each patient; runs are asked for here, so that the cap is kept."""
         chain = Chain(Database(self.settings), self.key, self.settings.data_dir)
@@ -85,8 +96,9 @@ class Installation:
     def remove_cohort(self, name: str) -> list[str]:
         """Remove cohort `name` and give the run_ids that were withdrawn with it.
 
-        Of the runs, the specification and the ledger's entries of what they spent stay. Readers' answers are removed. Where another cohort
-        holds the same data under another name, runs and answers stay. A cohort that cannot be read is removed too.
+        Of the runs, the specification and the ledger's entries of what they spent stay. Readers' answers are removed, and what reviews
+        say of single cases; reviews stay. Where another cohort holds the same data under another name, runs and answers stay. A cohort that
+        cannot be read is removed too.
 
         Raises:
             CohortError: there is no such cohort.
@@ -95,6 +107,7 @@ class Installation:
         withdrawn: list[str] = []
         for fingerprint in self._fingerprints_to_remove(name) - others:
             self.reader_study.forget(fingerprint)
+            self.reviews.forget(fingerprint)
             self.ledger.settle()  # while the cohort is here, runs of earlier versions are told whom they were trained on
             of_cohort = [run_id for run_id in self.runs.ids() if self._is_on(run_id, fingerprint)]
             for run_id in of_cohort:

@@ -2,7 +2,7 @@
 
 An unkeyed hash of a patient identifier can be reversed by hashing every possible identifier, and an unkeyed hash of
 data proves to anyone who holds the same data that it was used. Everything that leaves the importer is
-therefore hashed with a secret that never leaves the data folder.
+therefore hashed with a secret that leaves the data folder in backups alone.
 """
 
 import hmac

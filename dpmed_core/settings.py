@@ -1,6 +1,7 @@
 """Settings of an installation, read from environment variables, and the folders that follow from them."""
 
 import os
+import tomllib
 from functools import lru_cache
 from pathlib import Path
 
@@ -140,6 +141,12 @@ def load_settings() -> Settings:
     except ValidationError as error:
         problems = "; ".join(f"DPMED_{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors())
         raise SettingsError(f"The settings are invalid: {problems}. Correct the environment variable and start again.") from None
+
+
+def own_version() -> str:
+    """DPMed's version: that in the project's file, which lies beside the package in every installation."""
+    with (PRODUCT_DATA_DIR.parent / "pyproject.toml").open("rb") as file:
+        return str(tomllib.load(file)["project"]["version"])
 
 
 def settings_environment(settings: Settings) -> dict[str, str]:

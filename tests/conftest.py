@@ -12,7 +12,7 @@ from dpmed_core.evaluation.scores.scored_runs import RUN_COLUMNS
 from dpmed_core.keyed_hash import KEY_BYTES, KEY_FILE
 from tests.scored import CASE_SCORE_COLUMNS
 
-pytest_plugins = ("tests.figure_words", "tests.image_files")
+pytest_plugins = ("tests.figure_words", "tests.image_files", "tests.postgres")
 
 KEY = bytes(range(KEY_BYTES))
 """An installation's secret that never changes, so that every run of a test has the same patients in the test part."""

@@ -98,4 +98,9 @@ def make_cohort(installation: Installation, name: str = "images", seed: int = 0)
 
 @pytest.fixture
 def spec(cohort: Cohort) -> RunSpec:
+    return make_spec(cohort)
+
+
+def make_spec(cohort: Cohort) -> RunSpec:
+    """One private run on `cohort`."""
     return RunSpec(cohort.fingerprint, 0, "probe", 1, PrivacyUnit.PATIENT, PrivacyTarget(8, 1e-5), seed=0)

@@ -13,13 +13,14 @@ from functools import partial
 from dpmed_core.engine.health import Check, can_write, database_answers, failed
 from dpmed_core.engine.keeper import has_work
 from dpmed_core.engine.process import engine_is_alive
-from dpmed_core.errors import CohortError, EncoderError, SpecError
+from dpmed_core.errors import CohortError, EncoderError, ReviewError, SpecError
 from dpmed_core.files import close_to_others, open_to_others
 from dpmed_core.installation import Installation
 from dpmed_core.phrases import counted
 from dpmed_core.privacy.ledger.check import check_ledger
 from dpmed_core.protection import check_measurements
 from dpmed_core.reporting.static_images import NO_BROWSER, browser
+from dpmed_core.review.frozen_tables import changed_tables
 from dpmed_core.runs.status import RunState, RunStatus
 from dpmed_core.settings import Settings
 from dpmed_core.uploads.jobs import UNREADABLE as UNREADABLE_JOB
@@ -83,6 +84,17 @@ def look_at_database(here: Installation) -> Iterator[Finding]:
         yield Finding(Check("ledger", False, problem, "See `ledger check`, and docs/operations.md for restoring a backup."))
 
 
+def look_at_reviews(here: Installation) -> Iterator[Finding]:
+    """Every review that was changed outside DPMed, in its records or in what it froze."""
+
+    def look(review_id: str) -> None:
+        found = here.reviews.review(review_id)
+        if found.broken_at is not None or changed_tables(found.frozen, here.reviews.tables(review_id)):
+            raise ReviewError(f"Review {review_id} was changed outside DPMed: it does not show what was recorded.")
+
+    yield from _each("review", here.reviews.names(), look, "Restore the database from a backup; `review show {0}` says what was changed.")
+
+
 def look_at_cohorts(here: Installation) -> Iterator[Finding]:
     """Every cohort that cannot be read."""
 
@@ -125,7 +137,7 @@ def _each(kind: str, names: Sequence[str], look: Callable[[str], None], way_out:
     for name in names:
         try:
             look(name)
-        except (CohortError, EncoderError, SpecError) as error:
+        except (CohortError, EncoderError, ReviewError, SpecError) as error:
             damaged += 1
             yield Finding(Check(f"{kind} {name}", False, str(error), way_out.format(name)))
     yield Finding(Check(f"{kind}s", True, f"{counted(len(names) - damaged, kind, f'{kind}s')} can be read."))

@@ -16,6 +16,7 @@ from dpmed_core.doctor.checks import (
     look_at_imports,
     look_at_machine,
     look_at_measurements,
+    look_at_reviews,
     look_at_runs,
     look_at_starts,
 )
@@ -57,6 +58,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
         return
     yield Finding(Check("key", True, "It is the one under which the data folder was written."))
     yield from guarded("database", partial(look_at_database, here), f"See DPMED_DATABASE_URL, and that the server runs. {RESTORE}")
+    yield from guarded("reviews", partial(look_at_reviews, here), RESTORE)
     yield from guarded("cohorts", partial(look_at_cohorts, here), RESTORE)
     yield from guarded("measurements", partial(look_at_measurements, here), "Measure again on the page Privacy.")
     yield from guarded("starts", partial(look_at_starts, here), RESTORE)

@@ -9,7 +9,6 @@ import platform
 import shutil
 import socket
 import time
-import tomllib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from dpmed_core.inference.store import InferenceRequests
 from dpmed_core.installation import Installation
 from dpmed_core.runs.index import LOOK_AT_ALL_SECONDS
 from dpmed_core.runs.status import RunState
-from dpmed_core.settings import Settings
+from dpmed_core.settings import Settings, own_version
 
 PACKAGES = ("torch", "opacus", "streamlit", "dask", "scikit-learn", "pydicom")
 """Whose versions are said: those that train, account, serve and read files."""
@@ -151,19 +150,13 @@ def state_of(settings: Settings) -> InstallationState:
 
 def versions() -> dict[str, str]:
     """Version by name: DPMed, Python and `PACKAGES`; "not installed" where one is missing."""
-    found = {"DPMed": _own_version(), "Python": platform.python_version()}
+    found = {"DPMed": own_version(), "Python": platform.python_version()}
     for name in PACKAGES:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
             found[name] = "not installed"
     return found
-
-
-def _own_version() -> str:
-    """The version in the project's file, which lies beside the package in every installation."""
-    with (Path(__file__).parents[2] / "pyproject.toml").open("rb") as file:
-        return str(tomllib.load(file)["project"]["version"])
 
 
 def database_address(settings: Settings) -> str:

@@ -201,9 +201,9 @@ def canonical(body: Mapping[str, object]) -> str:
     return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def seal(key: bytes, seq: int, at: float, kind: str, body: Mapping[str, object], previous: str) -> str:
-    """The keyed hash of an entry and the seal before it."""
-    return keyed_digest(key, "ledger", str(seq), repr(float(at)), kind, canonical(body), previous).hex()[:DIGEST_LENGTH]
+def seal(key: bytes, seq: int, at: float, kind: str, body: Mapping[str, object], previous: str, *, of: str = "ledger") -> str:
+    """The keyed hash of an entry and the seal before it; `of` names the chain, so that no entry fits into another one."""
+    return keyed_digest(key, of, str(seq), repr(float(at)), kind, canonical(body), previous).hex()[:DIGEST_LENGTH]
 
 
 def _entry(row: Any) -> Entry:

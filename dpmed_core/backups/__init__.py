@@ -1,0 +1,1 @@
+"""Safety copies: one archive with a data folder and its database, made while others work, and put back whole."""

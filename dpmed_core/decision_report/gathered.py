@@ -1,0 +1,105 @@
+"""What a report says, gathered from a review as it was frozen, or from a cohort as it is now."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dpmed_core.cohort.schema import Cohort
+from dpmed_core.decision_report.frozen_evaluation import FrozenEvaluation, frozen_cohort
+from dpmed_core.errors import ReviewError
+from dpmed_core.installation import Installation
+from dpmed_core.review.changes import changes
+from dpmed_core.review.checklist import Answered, checklist
+from dpmed_core.review.frozen import Candidate, freeze, tables_for
+from dpmed_core.review.frozen_tables import changed_tables
+from dpmed_core.review.store import Review
+from dpmed_core.training.spec import PrivacyUnit
+
+PREFERRED = 1.0
+"""Of a cohort that nobody reviewed, the trained budget nearest to this one is reported, as pages open with it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """Everything that a report is made from.
+
+    Attributes:
+        frozen: what is reported (`review.frozen`).
+        tables: its tables, with the rows that were frozen.
+        cohort: its cohort.
+        review: the review; None of a cohort that nobody reviewed.
+        changes: what is different now, in sentences.
+        points: the checklist; empty without a review.
+        study: sentences on the reader study of these data.
+    """
+
+    frozen: Mapping[str, Any]
+    tables: FrozenEvaluation
+    cohort: Cohort
+    review: Review | None = None
+    changes: tuple[str, ...] = ()
+    points: tuple[Answered, ...] = ()
+    study: tuple[str, ...] = ()
+
+    @property
+    def candidate(self) -> Mapping[str, Any]:
+        """The model that is reported, with its guarantee."""
+        return self.frozen["candidate"]  # type: ignore[no-any-return]
+
+
+def of_review(here: Installation, review_id: str) -> Gathered:
+    """What the report of a review says.
+
+    Raises:
+        ReviewError: there is no such review, or it was changed outside DPMed.
+    """
+    review = here.reviews.review(review_id)
+    rows = here.reviews.tables(review_id)
+    if review.broken_at is not None or changed_tables(review.frozen, rows):
+        raise ReviewError(f"Review {review_id} is not genuine: it was changed outside DPMed, and no report is made of it (`review show`).")
+    tables = FrozenEvaluation(review.frozen, rows)
+    different, points = tuple(changes(here.ledger, review.frozen)), tuple(checklist(review, rows))
+    study = _study(here, review.frozen["fingerprint"])
+    return Gathered(review.frozen, tables, frozen_cohort(review.frozen), review, different, points, study)
+
+
+def of_cohort(here: Installation, name: str, *, epsilon: float | None = None, recipe: str | None = None) -> Gathered:
+    """What the report of a cohort says as it is now; nothing is stored.
+
+    Args:
+        here: the installation.
+        name: of the cohort.
+        epsilon: a trained budget; None for the one nearest to 1.
+        recipe: None for the plan's, or the only one.
+
+    Raises:
+        CohortError: there is no such cohort.
+        ReviewError: no private model with a reference is trained on it.
+    """
+    cohort = here.cohorts.load(name)
+    budgets = _trained(here, cohort, recipe) if epsilon is None else [epsilon]
+    if not budgets:
+        raise ReviewError("No private model of this cohort is trained yet: train some with `sweep`.")
+    nearest = min(budgets, key=lambda budget: abs(budget - PREFERRED))
+    unit = PrivacyUnit.PATIENT if cohort.patients_known else PrivacyUnit.IMAGE
+    frozen, rows = freeze(here.ledger, cohort, Candidate(nearest, recipe, unit))
+    return Gathered(frozen, FrozenEvaluation(frozen, rows), frozen_cohort(frozen), study=_study(here, cohort.fingerprint))
+
+
+def _trained(here: Installation, cohort: Cohort, recipe: str | None) -> list[float]:
+    runs = tables_for(here.runs, cohort, here.ledger.plan_record(cohort), start=None, delta=None).runs
+    of_recipe = runs if recipe is None else runs[runs["recipe"] == recipe]
+    return [float(epsilon) for epsilon in of_recipe["epsilon"].dropna().unique()]
+
+
+def _study(here: Installation, fingerprint: str) -> tuple[str, ...]:
+    """How many readers have judged cases of these data; what they answered is analysed by `readers compare` and the page *Cases*."""
+    store = here.reader_study
+    ended = [reading for reading in store.of(fingerprint) if not store.is_open(reading)]
+    if not ended:
+        return ()
+    readers = len({reading.reader for reading in ended})
+    return (
+        f"{len(ended):,} readings by {readers:,} {'reader' if readers == 1 else 'readers'} have ended or were given up; their answers "
+        "stand on the page *Cases*. Readers chose their names themselves.",
+    )

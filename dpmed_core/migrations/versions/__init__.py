@@ -1,0 +1,1 @@
+"""The versions of the schema, one after another; a version that was released is never changed."""
