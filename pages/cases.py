@@ -71,13 +71,15 @@ def show_selected_case(case_list: CaseList, context: ModelContext) -> None:
         guarded(context.cohort.check_images)([case.row])
         show_case_image(context.cohort, context.part, current, around=around, on_step=on_step, caption=where)
     with answers:
-        before, between, after = st.columns(3, vertical_alignment="center")
-        before.button("Previous", icon=":material/chevron_left:", on_click=step_case, args=(case_list, -1), width="stretch")
-        after.button("Next", icon=":material/chevron_right:", on_click=step_case, args=(case_list, 1), width="stretch")
+        # Columns would stand one below the other on a narrow screen.
+        steps = st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute")
+        steps.button("Previous", icon=":material/chevron_left:", on_click=step_case, args=(case_list, -1))
+        between = steps.empty()
+        steps.button("Next", icon=":material/chevron_right:", on_click=step_case, args=(case_list, 1))
         show_patient(case)
         show_answers(case)
         # Written last: once the position has changed on the page, patient and answers have too.
-        between.markdown(plain(where), text_alignment="center")
+        between.markdown(plain(where), width="content")
     show_list(case_list, current, context.cohort)
     show_budgets(case)
     show_explanations(case)

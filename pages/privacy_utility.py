@@ -65,8 +65,7 @@ def show_results(cohort: Cohort, choices: Choices) -> None:
             show_figure(MAIN, tables, shown, cohort)
         else:
             show_moving_figure(MAIN, tables, shown, cohort, sentences=show_sentences(tables, shown, trained))
-            show_guarantee(list(of_choice.loc[of_choice["epsilon"] == epsilon, "run_id"]))
-            st.caption(REFERENCE)
+            show_guarantee(list(of_choice.loc[of_choice["epsilon"] == epsilon, "run_id"]), also=REFERENCE)
         downloads([MAIN], tables, shown, cohort)
         show_table(of_metric, choices, IMAGE_WORDS[cohort.modality].several)
         if epsilon is not None:

@@ -6,6 +6,7 @@ from dpmed_core.cohort.display_names import IMAGE_WORDS
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.demo import progress
 from dpmed_core.training.recipes.catalogue import RECIPES, recipes_for
+from dpmed_core.training.spec import base_recipe
 from widgets.choices import current_choices
 from widgets.lookup import BUSY_SECONDS, guarded, installation
 
@@ -27,12 +28,16 @@ def chosen_cohort(*, says_synthetic: bool = True) -> Cohort | None:
 
 
 def show_synthetic(cohort: Cohort) -> None:
-    """Say of a synthetic cohort that it shows no patient, and which recipes it favours."""
+    """Say of a synthetic cohort that it is one, and whether it favours the chosen recipe; why, a click away."""
     if cohort.synthetic:
         images = IMAGE_WORDS[cohort.modality].several
+        recipe = base_recipe(current_choices().recipe or "")
+        favours = recipe in RECIPES and RECIPES[recipe].uses_encoder
         st.caption(
-            f":material/science: Synthetic cohort: computer-generated {images} of no patient. They favour {_recipes_on_encoder(cohort)}, "
-            "whose public encoder was trained on their kind."
+            f":material/science: Synthetic cohort{', which favours this recipe' if favours else ''}",
+            help=f"Computer-generated {images} of no patient. They favour {_recipes_on_encoder(cohort)}, "
+            "whose public encoder was trained on their kind.",
+            width="content",
         )
 
 

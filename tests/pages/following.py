@@ -24,6 +24,13 @@ def said(app: AppTest) -> str:
     return "\n".join(part["text"] for stop in stops for part in stop.get(at, []) if "text" in part)
 
 
+def helps(app: AppTest) -> str:
+    """What stands a click away, behind the question marks of lines of text and headings."""
+    return "\n".join(
+        element.proto.help for kind in (app.markdown, app.caption, app.header, app.metric) for element in kind if element.proto.help
+    )
+
+
 def figures(app: AppTest) -> list[dict[str, Any]]:
     """The figures of the page, as they are drawn where the axis stands, each with its alternative text."""
     at = (axis(app) or {}).get("chosen")

@@ -10,14 +10,14 @@ from streamlit import get_option
 from dpmed_core.errors import EngineError
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.runs.status import Progress, RunState
-from tests.pages.following import axis, said
+from tests.pages.following import axis, helps, said
 
 PAGES = ("overview", "train", "privacy_utility", "fairness", "privacy", "cases")
 
 
 def texts(app) -> str:
     kinds = ("title", "header", "subheader", "markdown", "caption", "info", "warning", "error", "code")
-    return "\n".join([*(str(element.value) for kind in kinds for element in getattr(app, kind)), said(app)])
+    return "\n".join([*(str(element.value) for kind in kinds for element in getattr(app, kind)), said(app), helps(app)])
 
 
 @pytest.mark.parametrize("page", PAGES)
