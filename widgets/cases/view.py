@@ -30,7 +30,7 @@ def show_patient(case: SelectedCase) -> None:
 
 
 def show_answers(case: SelectedCase) -> None:
-    """The sentence on the shown finding, the table of all findings, and the guarantee of the budget."""
+    """The sentence on the shown finding, and the table of all findings."""
     trainings = case.trainings
     if trainings is None:
         st.info("No model has scored this case: scores are stored for validation and test cases of finished models.")
@@ -44,23 +44,23 @@ def show_answers(case: SelectedCase) -> None:
     if headline:
         st.markdown(plain(sentence))
     st.table(answers_in_words(answers_of_case(trainings, case.labels, case.epsilon), case.finding))
-    st.caption(
+    st.popover("How to read this table", icon=":material/info:").caption(
         "Score: mean over the models with or without privacy; in brackets, how many of them call the finding present, each at its own "
         f"threshold, {plain(OperatingRule().sentence())}; the one threshold for all is that of the first model without privacy. "
         "Trainings that give the same scores count as one model."
     )
-    if case.epsilon is not None and case.context.scores is not None:
-        show_guarantee(case.context.scores.runs_at(case.epsilon))
 
 
 def show_budgets(case: SelectedCase) -> None:
-    """The score of the shown finding by privacy budget, and how much of its spread is due to privacy noise."""
+    """The score of the shown finding by privacy budget, the guarantee, and how much of the spread is due to privacy noise."""
     trainings = case.trainings
     if trainings is None:
         return
     figure = case_figure(trainings, case.cohort, finding=case.finding, epsilon=case.epsilon, canvas=canvas())
     show_plot(figure, key="figure-case", alternative=f"{finding_title(case.finding)}: the scores of this case by privacy budget.")
     if case.epsilon is not None:
+        if case.context.scores is not None:
+            show_guarantee(case.context.scores.runs_at(case.epsilon))
         st.markdown(plain(spread_sentence(case_spread(trainings, finding=case.finding, epsilon=case.epsilon))))
 
 
