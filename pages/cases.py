@@ -30,7 +30,7 @@ from widgets.cases.shown_case import ModelContext
 from widgets.cases.uploaded_case import show_uploaded_case
 from widgets.cases.view import show_answers, show_budgets, show_patient
 from widgets.choices import Choices, choice, current_choices
-from widgets.cohort import chosen_cohort
+from widgets.cohort import chosen_cohort, has_choices
 from widgets.lookup import guarded
 from widgets.viewer.component import show_case_image
 
@@ -71,13 +71,15 @@ def show_selected_case(case_list: CaseList, context: ModelContext) -> None:
         guarded(context.cohort.check_images)([case.row])
         show_case_image(context.cohort, context.part, current, around=around, on_step=on_step, caption=where)
     with answers:
-        before, between, after = st.columns(3, vertical_alignment="center")
-        before.button("Previous", icon=":material/chevron_left:", on_click=step_case, args=(case_list, -1), width="stretch")
-        after.button("Next", icon=":material/chevron_right:", on_click=step_case, args=(case_list, 1), width="stretch")
+        # Columns would stand one below the other on a narrow screen.
+        steps = st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute")
+        steps.button("Previous", icon=":material/chevron_left:", on_click=step_case, args=(case_list, -1))
+        between = steps.empty()
+        steps.button("Next", icon=":material/chevron_right:", on_click=step_case, args=(case_list, 1))
         show_patient(case)
         show_answers(case)
         # Written last: once the position has changed on the page, patient and answers have too.
-        between.markdown(plain(where), text_alignment="center")
+        between.markdown(plain(where), width="content")
     show_list(case_list, current, context.cohort)
     show_budgets(case)
     show_explanations(case)
@@ -86,7 +88,7 @@ def show_selected_case(case_list: CaseList, context: ModelContext) -> None:
 st.title("Would privacy have changed this answer?")
 top = st.container()
 selected = current_choices()
-if (chosen := chosen_cohort()) is not None and selected.finding and selected.recipe and selected.unit:
+if (chosen := chosen_cohort()) is not None and has_choices(selected):
     buttons = partial(st.segmented_control, required=True, label_visibility="collapsed")
     # An open reading has no way to labels and scores, also by the address.
     reads = has_open_reading(chosen)

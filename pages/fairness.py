@@ -7,14 +7,14 @@ from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.foreign_text import plain
 from dpmed_core.reporting.catalogue import CATALOGUE, Page, figures_of
 from dpmed_core.reporting.choice import Choice
-from dpmed_core.reporting.wording.training_state import training_sentence
+from dpmed_core.reporting.wording.training_state import ALL_FINISHED, training_sentence
 from dpmed_core.reporting.wording.utility import REFERENCE
 from widgets.analysis_plan import choose_plan, planned_tables, plans_of
 from widgets.attributes import choose_attribute
 from widgets.budget import choose_epsilon, deltas_of, show_guarantee, show_left_out
 from widgets.budget_control.following import Line, show_following
 from widgets.choices import Choices, current_choices
-from widgets.cohort import chosen_cohort
+from widgets.cohort import chosen_cohort, has_choices
 from widgets.figure import choose_metric, downloads, show_figure, show_moving_figure
 from widgets.lookup import live, runs_of
 from widgets.sentences import fairness_sentences, verdict_headlines
@@ -45,7 +45,8 @@ def show_results(cohort: Cohort, choices: Choices) -> None:
             return
         tables = tables_of(cohort, [attribute])
         show_left_out(tables)
-        st.caption(plain(training_sentence(status.state for status in runs_of(cohort))))
+        if (state := training_sentence(status.state for status in runs_of(cohort))) != ALL_FINISHED:
+            st.caption(plain(state))
         if tables.is_empty:
             st.info("No model is finished yet. Groups appear here by themselves; nothing queued? Plan some on the page *Train*.")
             return
@@ -56,8 +57,7 @@ def show_results(cohort: Cohort, choices: Choices) -> None:
         )
         sentences = show_summary(tables, planned_tables(cohort), shown, trained, reference=plans_of(cohort).plan.reference)
         show_moving_figure(MAIN, tables, shown, cohort, sentences=sentences)
-        show_guarantee(list(of_choice.loc[of_choice["epsilon"] == epsilon, "run_id"]))
-        st.caption(REFERENCE)
+        show_guarantee(list(of_choice.loc[of_choice["epsilon"] == epsilon, "run_id"]), also=REFERENCE)
         show_of_plan(tables, shown, cohort)
         downloads(FIGURES, tables, shown, cohort)
         show_groups(tables, shown)
@@ -98,5 +98,5 @@ def show_figures(tables: EvaluationTables, shown: Choice, cohort: Cohort) -> Non
 
 st.title("Fairness")
 selected = current_choices()
-if (chosen := chosen_cohort()) is not None and selected.finding and selected.recipe and selected.unit:
+if (chosen := chosen_cohort()) is not None and has_choices(selected):
     show_results(chosen, selected)

@@ -56,9 +56,10 @@ def go_to(job: Job | None) -> None:
 def choose_source() -> None:
     """Step 1: an archive, or a folder on the server."""
     st.markdown(
-        "You need the images and a table (CSV, Excel or Parquet) with one row per image: its file, its patient, and a column for each "
-        "finding with 1 (present), 0 (absent) or blank (unknown). Radiographs are DICOM, PNG, JPEG or TIFF files; a CT scan is a folder of "
-        "DICOM slices, or one enhanced DICOM, NIfTI or MetaImage file."
+        "You need the images and a table with one row per image: its file, its patient, and a column for each finding with 1 (present), "
+        "0 (absent) or blank (unknown).",
+        help="The table is a CSV, Excel or Parquet file. Radiographs are DICOM, PNG, JPEG or TIFF files; a CT scan is a folder of DICOM "
+        "slices, or one enhanced DICOM, NIfTI or MetaImage file.",
     )
     upload, folder = st.columns(2, gap="large")
     with upload.container(border=True):
@@ -76,11 +77,13 @@ def choose_archives() -> None:
     """An upload of one archive or several."""
     most = installation().settings.upload_mib
     st.header("Upload a ZIP archive")
-    packed = st.file_uploader("ZIP archives with images and table", type="zip", accept_multiple_files=True, max_upload_size=most)
+    packed = st.file_uploader(
+        "ZIP archives with images and table", type="zip", accept_multiple_files=True, max_upload_size=most, label_visibility="collapsed"
+    )
     st.caption(
-        f"At most {most:,} MiB an archive; what is larger comes in several archives, which are unpacked into one folder: at most "
-        f"{DEFAULT_LIMITS.entries:,} files and {DEFAULT_LIMITS.total_bytes // GIB} GiB unpacked. What you upload stays on this "
-        "server, readable only by its user account, and is removed after the import, or after one day."
+        "What you upload stays on this server, readable only by its user account, and is removed after the import, or after one day.",
+        help=f"At most {most:,} MiB an archive; what is larger comes in several archives, which are unpacked into one folder: at most "
+        f"{DEFAULT_LIMITS.entries:,} files and {DEFAULT_LIMITS.total_bytes // GIB} GiB unpacked.",
     )
     label = "Use this archive" if len(packed) < 2 else "Use these archives"
     if packed and st.button(label, type="primary", icon=":material/unarchive:"):

@@ -4,7 +4,7 @@ import streamlit as st
 
 from dpmed_core.foreign_text import plain
 from widgets.choices import current_choices
-from widgets.cohort import chosen_cohort
+from widgets.cohort import chosen_cohort, has_choices
 from widgets.overview.facts import show_cohort_line, show_facts
 from widgets.overview.glance import show_glance, show_next_step
 from widgets.spending import show_total
@@ -23,7 +23,7 @@ else:
     show_cohort_line(chosen)
     for reason in chosen.blocking:
         st.error(f"**Training is not possible.** {plain(reason)}", icon=":material/block:")
-    if selected.finding and selected.recipe and selected.unit:
+    if has_choices(selected):
         show_glance(chosen, selected)
     show_total(chosen)
     if selected.recipe and selected.unit and not chosen.blocking:

@@ -5,10 +5,9 @@ import streamlit as st
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.foreign_text import plain
 from dpmed_core.privacy.meaning.most_images import most_images
-from dpmed_core.training.spec import PrivacyUnit
 from widgets.budget import show_guarantee
 from widgets.choices import Choices, current_choices
-from widgets.cohort import chosen_cohort
+from widgets.cohort import chosen_cohort, has_choices
 from widgets.lookup import guarded, unreadable_of
 from widgets.protection.audit import show_audit
 from widgets.protection.budget_shown import choose_budget
@@ -21,7 +20,7 @@ from widgets.protection.exposure import (
     show_group_exposure,
     show_most_exposed,
 )
-from widgets.protection.meaning import guarantee_words, show_all_together, show_meaning_in_full, show_meaning_tile
+from widgets.protection.meaning import guarantee_words, show_meaning_in_full, show_meaning_tile
 from widgets.protection.pays import show_who_pays
 from widgets.protection.release_aggregates import offer_release
 from widgets.protection.returning import show_returning_in_full, show_returning_tile, stored_rows
@@ -33,16 +32,13 @@ def show_protection(cohort: Cohort, choices: Choices) -> None:
     for run in unreadable_of(cohort):
         st.error(plain(run.message), icon=":material/error:")
     budget = choose_budget(cohort, choices)
-    unit = "a patient with all images" if choices.unit is PrivacyUnit.PATIENT else "one image"
-    covered = f"unit of protection: {unit} · for training patients, not for those of validation and test"
-    st.caption(f"{plain(cohort.name)} · {covered} · smaller ε protects more")
     if budget is None:
         return
     images = most_images(cohort) if cohort.patients_known else 1
     known, returning = exposed(cohort, choices), stored_rows(cohort, choices)
     tiles = st.columns(3)
     with tiles[0].container(border=True, height="stretch"):
-        show_meaning_tile(budget, images)
+        show_meaning_tile(budget, cohort, images)
     with tiles[1].container(border=True, height="stretch"):
         show_exposure_tile(known, budget)
         offer_exposure(cohort, known, budget)
@@ -51,7 +47,7 @@ def show_protection(cohort: Cohort, choices: Choices) -> None:
     if budget.run_ids:
         show_guarantee(list(budget.run_ids))
     else:
-        st.caption(plain(f"{guarantee_words(budget)}; nothing was trained with it."))
+        st.caption(plain(f"{guarantee_words(budget)}, for training patients alone; nothing was trained with it."))
     if known.found is not None:
         show_exposure_figure(known.found, budget, cohort)
         st.caption(HOUSE_ONLY)
@@ -63,11 +59,10 @@ def show_protection(cohort: Cohort, choices: Choices) -> None:
         offer_release(known.found, cohort)
     show_audit(budget)
     show_meaning_in_full(budget, cohort, images)
-    show_all_together(cohort)
     show_total(cohort)
 
 
 st.title("Is each patient protected?")
 selected = current_choices()
-if (chosen := chosen_cohort()) is not None and selected.recipe and selected.unit:
+if (chosen := chosen_cohort()) is not None and has_choices(selected, finding=False):
     guarded(show_protection)(chosen, selected)

@@ -21,7 +21,7 @@ from widgets.analysis_plan import plans_of
 from widgets.budget import choose_epsilon, deltas_of, show_guarantee, show_left_out
 from widgets.budget_control.following import Line, show_following
 from widgets.choices import Choices, choice, current_choices
-from widgets.cohort import chosen_cohort
+from widgets.cohort import chosen_cohort, has_choices
 from widgets.figure import choose_metric, downloads, show_figure, show_moving_figure
 from widgets.lookup import installation, live, runs_of
 from widgets.practice import show_practice
@@ -65,8 +65,7 @@ def show_results(cohort: Cohort, choices: Choices) -> None:
             show_figure(MAIN, tables, shown, cohort)
         else:
             show_moving_figure(MAIN, tables, shown, cohort, sentences=show_sentences(tables, shown, trained))
-            show_guarantee(list(of_choice.loc[of_choice["epsilon"] == epsilon, "run_id"]))
-            st.caption(REFERENCE)
+            show_guarantee(list(of_choice.loc[of_choice["epsilon"] == epsilon, "run_id"]), also=REFERENCE)
         downloads([MAIN], tables, shown, cohort)
         show_table(of_metric, choices, IMAGE_WORDS[cohort.modality].several)
         if epsilon is not None:
@@ -153,7 +152,7 @@ def show_table(of_metric: MetricTables, choices: Choices, images: str) -> None:
 
 st.title("Privacy and utility")
 selected = current_choices()
-if (chosen := chosen_cohort()) is not None and selected.finding and selected.recipe and selected.unit:
+if (chosen := chosen_cohort()) is not None and has_choices(selected):
     if selected.start:
         st.caption(f"Models begin at public start {plain(selected.start)}.")
     show_results(chosen, selected)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dpmed_core.cohort.display_names import spelled_out
 from dpmed_core.cohort.schema import Cohort
@@ -52,7 +53,7 @@ def choose_runs(cohort: Cohort) -> list[RunSpec]:
     choices = current_choices()
     if choices.recipe is None or choices.unit is None:
         return []
-    st.markdown(RECIPES[base_recipe(choices.recipe)].summary)
+    st.caption(f"Recipe {plain(recipe_title(choices.recipe))}", help=plain(RECIPES[base_recipe(choices.recipe)].summary))
     show_encoder(cohort, choices.recipe)
     units = n_train_units(cohort, key=installation().key, unit=choices.unit)
     left, middle, right, last = st.columns([2, 1, 1, 1])
@@ -153,9 +154,19 @@ def show_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
         st.rerun()
 
 
+def _places(status: RunStatus) -> tuple[DeltaGenerator, DeltaGenerator, DeltaGenerator]:
+    """Where a run's specification, state and button go: in one line once it has ended, also on a narrow screen, where columns would not."""
+    if status.state in OPEN_STATES:
+        what, state, action = st.columns([4, 5, 2], vertical_alignment="center")
+        return what, state, action
+    line = st.container(horizontal=True, vertical_alignment="center")
+    words = line.container(gap=None)
+    return words, words, line.container(width="content")
+
+
 def show_run(status: RunStatus) -> None:
     """One run: its specification, its state, and a button to cancel or retry it."""
-    what, state, action = st.columns([4, 5, 2], vertical_alignment="center")
+    what, state, action = _places(status)
     target = status.spec.privacy
     about = (
         f"ε = {target.epsilon:g}, δ = {delta_text(target.delta)}, unit {status.spec.unit.value}"

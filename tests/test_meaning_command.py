@@ -36,7 +36,7 @@ def test_json_has_the_contracts_keys():
 
 def test_words_name_the_unit_and_the_whole_guarantee():
     done = call("--epsilon", "8", "--delta", "1e-5", "--unit", "image", "--images", "3")
-    assert "Unit of protection: one image" in done.stdout and "a patient with 3 images" in done.stdout
+    assert "Unit of privacy: one image" in done.stdout and "a patient with 3 images" in done.stdout
     assert "ε = 8 at δ = 1e-05 for each image (analytic-gaussian accountant, zero-out neighbours)" in done.stdout
 
 

@@ -28,6 +28,7 @@ RETIRED = {
     "twin": r"(?<![a-z])twins?(?![a-z])",
     # JavaScript has `new Promise(...)`.
     "promise": r"(?<![a-z.])promise[sd]?\b(?!\()|\bpromising\b",
+    "unit of protection": r"\bunits? of protection\b|\bprotection[ _]units?\b",
     "explored": r"(?<![a-z])explored\b",
     # "Family-wise", families of fonts and distributions, and the stored key and folder are fine.
     "family": r"\bfamily of\b|\bfamily book|(?-i:Family[A-Z]|\bFamily\b)|famil(?:y|ies)_dir",

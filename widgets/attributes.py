@@ -27,7 +27,7 @@ def choose_attribute(cohort: Cohort) -> str | None:
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
         chosen = choice("attribute", "Subgroups by", options, title=attribute_title)
-    with right.popover("Other age groups", icon=":material/content_cut:"), st.form("cuts", border=False):
+    with right.popover("Other ages", icon=":material/content_cut:"), st.form("cuts", border=False):
         cuts = st.text_input("Ages in years at which a new group begins", "40/65", help="Increasing numbers, separated by /.")
         if st.form_submit_button("Apply"):
             gesture("attribute", AGE_CUTS + cuts.replace(" ", "").replace(",", "/"))

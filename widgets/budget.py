@@ -12,6 +12,7 @@ from dpmed_core.phrases import counted, delta_text
 from dpmed_core.privacy.meaning.most_images import most_images, own_epsilon_sentence
 from dpmed_core.privacy.provenance import encoder_sentences
 from dpmed_core.training.accounting.together import together_sentence
+from dpmed_core.training.spec import PrivacyUnit
 from widgets.address.session import gesture
 from widgets.budget_control.axis import budget_axis
 from widgets.cached import MOST_KEPT
@@ -20,6 +21,7 @@ from widgets.lookup import installation
 from widgets.training_offer import TrainingOffer
 
 DEFAULT_EPSILON = 1.0
+UNIT_PHRASES = {PrivacyUnit.PATIENT: "a patient with all images", PrivacyUnit.IMAGE: "one image"}
 
 
 def choose_epsilon(
@@ -61,20 +63,29 @@ def deltas_of(runs: pd.DataFrame) -> dict[float, float]:
     return {float(epsilon): float(delta) for epsilon, delta in zip(runs["epsilon"], runs["delta"], strict=True) if pd.notna(epsilon)}
 
 
-def show_guarantee(run_ids: Sequence[str]) -> None:
-    """The guarantee of private runs of one budget in one line; what all of them spend together, and what it leaves out, a click away."""
+def show_guarantee(run_ids: Sequence[str], *, also: str = "") -> None:
+    """Whom the guarantee of private runs of one budget is for, in one line; itself, and what all of them spend together, a click away.
+
+    Args:
+        run_ids: the runs.
+        also: what else must be known to read numbers of these runs.
+    """
     here = installation()
     guarantees = [guarantee for run_id in run_ids if (guarantee := here.runs.result(run_id).guarantee) is not None]
     if not guarantees:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
+        unit = guarantees[0].unit
         # Numbers over several models rest on more than the guarantee of one, so that it is said here of which it is.
-        st.caption(plain(f"{guarantees[0].sentence()}, for training patients and each model alone."), width="content")
+        st.caption(plain(f"The guarantee is for training {unit.value}s, and for each model alone."), width="content")
         with st.popover("In full", icon=":material/info:"):
+            st.caption(plain(f"{guarantees[0].sentence()}. Unit of privacy: {UNIT_PHRASES[unit]}."))
             st.caption("It does not hold for patients of validation and test.")
             st.caption(plain(together_sentence(guarantees, cache_dir=here.settings.calibrations_dir)))
             for sentence in encoder_sentences([here.runs.status(run_id) for run_id in run_ids], here.encoders):
                 st.caption(plain(f"{sentence} ε does not cover what that encoder knows."))
+            if also:
+                st.caption(plain(also))
     # Not folded: it says that the line above protects patients less than it seems to.
     images = _most_images(here.runs.status(run_ids[0]).spec.cohort_fingerprint)
     if worth := own_epsilon_sentence(guarantees[0], images, cache_dir=here.settings.calibrations_dir):

@@ -5,8 +5,10 @@ import streamlit as st
 from dpmed_core.cohort.display_names import IMAGE_WORDS
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.demo import progress
+from dpmed_core.foreign_text import plain
 from dpmed_core.training.recipes.catalogue import RECIPES, recipes_for
-from widgets.choices import current_choices
+from dpmed_core.training.spec import base_recipe
+from widgets.choices import Choices, current_choices
 from widgets.lookup import BUSY_SECONDS, guarded, installation
 
 
@@ -26,13 +28,31 @@ def chosen_cohort(*, says_synthetic: bool = True) -> Cohort | None:
     return cohort
 
 
+def has_choices(selected: Choices, *, finding: bool = True) -> bool:
+    """Whether everything is chosen that a page of results needs; where something is not, the page says what to choose.
+
+    Args:
+        selected: the sidebar's choices.
+        finding: whether it needs a finding.
+    """
+    needed = {"finding": selected.finding or not finding, "recipe": selected.recipe, "unit of privacy": selected.unit}
+    missing = [name for name, chosen in needed.items() if not chosen]
+    if missing:
+        st.info(plain(f"Nothing can be shown yet: choose a {' and a '.join(missing)} in the sidebar."))
+    return not missing
+
+
 def show_synthetic(cohort: Cohort) -> None:
-    """Say of a synthetic cohort that it shows no patient, and which recipes it favours."""
+    """Say of a synthetic cohort that it is one, and whether it favours the chosen recipe; why, a click away."""
     if cohort.synthetic:
         images = IMAGE_WORDS[cohort.modality].several
+        recipe = base_recipe(current_choices().recipe or "")
+        favours = recipe in RECIPES and RECIPES[recipe].uses_encoder
         st.caption(
-            f":material/science: Synthetic cohort: computer-generated {images} of no patient. They favour {_recipes_on_encoder(cohort)}, "
-            "whose public encoder was trained on their kind."
+            f":material/science: Synthetic cohort{', which favours this recipe' if favours else ''}",
+            help=f"Computer-generated {images} of no patient. They favour {_recipes_on_encoder(cohort)}, "
+            "whose public encoder was trained on their kind.",
+            width="content",
         )
 
 

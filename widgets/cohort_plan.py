@@ -49,8 +49,10 @@ def show_cohort_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
             "Compare groups by", attribute_options(cohort), format_func=attribute_title, key="plan-by", placeholder="No groups yet"
         )
         rows = _rows(cohort, private, tuple(chosen))
-        for sentence in filter(None, (plan_sentence(rows, cohort.findings), splits_sentence(rows))):
-            st.markdown(plain(sentence))
+        st.markdown(plain(plan_sentence(rows, cohort.findings)))
+        if sentence := splits_sentence(rows):
+            with st.popover("One random split is too little", icon=":material/shuffle:"):
+                st.markdown(plain(sentence))
         everybody, groups = rows[rows["attribute"] == EVERYBODY], rows[rows["attribute"] != EVERYBODY]
         st.dataframe(_everybody_in_words(everybody), hide_index=True, column_config=REMARKS_LAST)
         if len(groups):
@@ -59,10 +61,9 @@ def show_cohort_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
         first = everybody.iloc[0]
         shared = counted(int(rows["comparisons"].max()), "planned comparison", "planned comparisons")
         guarantee = plain(f"δ = {delta_text(first['delta'])} for each {first['unit']} ({accountant_of(str(first['recipe']))})")
-        st.caption(
-            f"{EXPLAINED} ε at {guarantee}. The level of 5 % is shared out over {shared}. Read from validation and test patients alone; "
-            "nothing is spent."
-        )
+        st.caption(f"ε at {guarantee}. Read from validation and test patients alone; nothing is spent.")
+        with st.popover("How to read these tables", icon=":material/info:"):
+            st.caption(f"{EXPLAINED} The level of 5 % is shared out over {shared}.")
 
 
 def _rows(cohort: Cohort, private: list[RunSpec], by: tuple[str, ...]) -> pd.DataFrame:

@@ -58,7 +58,7 @@ def show_total(cohort: Cohort) -> None:
     """What was spent on the patients of `cohort`, in numbers and in a sentence, and the cap; refreshes itself."""
 
     def spent() -> None:
-        """The three numbers, then the sentence that says what they are."""
+        """The three numbers, and the sentence that says what they are a click away."""
         total, cap = _spent(cohort.name)
         above = f"{counted(total.n_above_cap, 'patient', 'patients')} above it" if cap else None
         with st.container(border=True):
@@ -67,8 +67,9 @@ def show_total(cohort: Cohort) -> None:
             largest.metric("ε of the patient with the most", _epsilon(total.epsilon))
             median.metric("ε of the median patient", _epsilon(total.median))
             limit.metric("Cap", f"ε = {epsilon_text(cap.epsilon)}" if cap else "none", above, delta_color="off", delta_arrow="off")
-            st.markdown(plain(total_sentence(total)))
-            st.caption(plain(cap_sentence(cap)) if cap else "No cap is set: the privacy officer can set one with `ledger cap`.")
+            with st.popover("In full", icon=":material/info:", key="spent-in-full"):
+                st.markdown(plain(total_sentence(total)))
+                st.caption(plain(cap_sentence(cap)) if cap else "No cap is set: the privacy officer can set one with `ledger cap`.")
 
     live(cohort, spent)
 

@@ -1,4 +1,4 @@
-"""No page of ours fails a rule of axe-core: in light at a desk's width, and in dark at a phone's."""
+"""No page of ours fails a rule of axe-core, in light at a desk's width and in dark at a phone's, or says too much above the fold."""
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -23,6 +23,29 @@ OF_STREAMLIT = {
     "scrollable-region-focusable": "st-emotion-cache",
 }
 """Rules that Streamlit's own elements break, and what the selector or the source of such an element contains."""
+
+WITH_AXIS = ("privacy_utility", "fairness", "cases", "privacy")
+FEWEST_WORDS, MOST_WORDS = 20, 120
+UNCHANGED_MS = 1500
+WORDS_ABOVE_THE_FOLD = """() => {
+    const main = document.querySelector('[data-testid=stMain]');
+    const left_out = 'svg, canvas, table, img, style, script, details:not([open]) > :not(summary), [translate=no], '
+        + '[data-testid=stDataFrame], [data-testid=stIconMaterial], [data-testid=stAlertDynamicIcon]';
+    const walk = document.createTreeWalker(main, NodeFilter.SHOW_TEXT), range = document.createRange(), words = [];
+    while (walk.nextNode()) {
+        const node = walk.currentNode;
+        if (node.parentElement.closest(left_out) || !node.parentElement.checkVisibility({ visibilityProperty: true })) continue;
+        for (const word of node.textContent.matchAll(/\\S*[\\p{L}\\p{N}]\\S*/gu)) {
+            range.setStart(node, word.index);
+            range.setEnd(node, word.index + word[0].length);
+            const box = range.getBoundingClientRect();
+            // What is there for screen readers alone is a pixel wide.
+            if (box.width > 1 && box.height > 1 && box.bottom > 0 && box.top < innerHeight) words.push(word[0]);
+        }
+    }
+    return words;
+}"""
+"""Words of the main column, without those of pictures and tables."""
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +84,27 @@ def test_a_page_breaks_no_rule_of_its_own(served, looks, name):
         if OF_STREAMLIT.get(rule["id"], "\0") not in f"{node['target']} {node['html']}"
     ]
     assert ours == []
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if name])
+def test_a_page_says_little_above_the_fold(served, browser, name):
+    with browser.new_context(viewport=LOOKS["light, 1440 pixels"][1]) as context:
+        page = context.new_page()
+        page.set_default_timeout(LONGEST)
+        page.goto(f"{served.url}/{name}?cohort=demo")
+        page.locator("h1").first.wait_for()
+        if name in WITH_AXIS:
+            page.get_by_role("slider").first.wait_for()
+        words = drawn_words(page)
+    assert ("Privacy budget" in " ".join(words)) == (name in WITH_AXIS or name == "train"), "the whole page was looked at"
+    assert len(words) <= MOST_WORDS, " ".join(words)
+
+
+def drawn_words(page):
+    """The words above the fold once they no longer change: components come after the page's own elements."""
+    before, words = None, page.evaluate(WORDS_ABOVE_THE_FOLD)
+    while words != before or len(words) < FEWEST_WORDS:
+        page.wait_for_timeout(UNCHANGED_MS)
+        settle(page)
+        before, words = words, page.evaluate(WORDS_ABOVE_THE_FOLD)
+    return words

@@ -105,7 +105,9 @@ def test_a_drag_moves_words_and_figure_and_tells_the_server_once_it_is_over(serv
     page.mouse.up()
     page.wait_for_url(re.compile("epsilon=8(&|$)"))
     settle(page)
+    page.get_by_role("button", name="In full").click()
     expect(page.get_by_text("ε = 8 at δ = 1e-05 for each patient (analytic-gaussian").first).to_be_visible()
+    page.keyboard.press("Escape")
     assert len(gestures) == before + 1, "a gesture is one message, and one run of the page"
     state = page.evaluate(STATE)
     assert state["axis"] == "ε = 8" and state["same"] and state["still"] and page.evaluate("window.fewest") == 2

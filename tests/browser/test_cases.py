@@ -298,7 +298,7 @@ def test_an_uploaded_image_is_shown_scored_and_removed(served, page, tmp_path):
     np.testing.assert_array_equal(shown, expected(read_image(radiograph).pixels, shown.shape, lambda x: x.astype(int)))
     expect(page.get_by_text(f"too few held-out cases ({N_TEST + PARTS.count('validation')})")).to_be_visible()
     page.get_by_role("button", name="Remove this case").click()
-    expect(page.get_by_text("Upload one radiograph as DICOM, PNG or JPEG")).to_be_visible()
+    expect(page.get_by_text("One radiograph as DICOM, PNG or JPEG")).to_be_visible()
     data_dir = served.settings.data_dir
     kept = [path for folder in (served.settings.inference_dir, served.settings.uploaded_cases_dir) for path in folder.iterdir()]
     assert (

@@ -29,6 +29,13 @@ def said_at(app: AppTest, budget: str | None) -> list[list[dict[str, str]]]:
     return [stop.get(budget, []) for stop in stops]
 
 
+def helps(app: AppTest) -> str:
+    """What stands a click away, behind the question marks of lines of text and headings."""
+    return "\n".join(
+        element.proto.help for kind in (app.markdown, app.caption, app.header, app.metric) for element in kind if element.proto.help
+    )
+
+
 def figures(app: AppTest) -> list[dict[str, Any]]:
     """The figures of the page, as they are drawn where the axis stands, each with its alternative text."""
     at = (axis(app) or {}).get("chosen")

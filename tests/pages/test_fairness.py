@@ -82,7 +82,7 @@ def test_finished_runs_become_a_sentence_a_verdict_and_figures_of_one_budget(tra
     assert not app.exception and not app.error
     shown = texts(app)
     assert "At ε = 8, AUROC for cardiomegaly is" in shown
-    assert "By sex, the loss through privacy is" in shown and "largest" not in shown.split("By sex")[1].split("ε =")[0]
+    assert "By sex, the loss is" in shown and "largest" not in shown.split("By sex")[1].split("ε =")[0]
     assert "2 groups compared with the others by sex" in shown
     assert "analytic-gaussian accountant" in shown and "for each patient" in shown
     drawn = figures(app)

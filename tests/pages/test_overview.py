@@ -156,7 +156,7 @@ def test_both_figures_have_an_alternative_text_a_table_and_are_said_to_be_protec
     assert not app.exception
     lost = next(frame.value for frame in app.dataframe if "Difference" in frame.value)
     assert set(lost["Finding"]) == {"Mean over findings", "Cardiomegaly", "Effusion"} and "Without COPD" in set(lost["Group"])
-    assert "for training patients and each model alone" in texts(app)
+    assert "for training patients, and for each model alone" in texts(app)
     assert "It does not hold for patients of validation and test" in texts(app)
     assert "Margin: 0.02 of AUROC" in texts(app)
 

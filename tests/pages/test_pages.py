@@ -10,14 +10,14 @@ from streamlit import get_option
 from dpmed_core.errors import EngineError
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.runs.status import Progress, RunState
-from tests.pages.following import axis, said
+from tests.pages.following import axis, helps, said
 
 PAGES = ("overview", "train", "privacy_utility", "fairness", "privacy", "cases")
 
 
 def texts(app) -> str:
     kinds = ("title", "header", "subheader", "markdown", "caption", "info", "warning", "error", "code")
-    return "\n".join([*(str(element.value) for kind in kinds for element in getattr(app, kind)), said(app)])
+    return "\n".join([*(str(element.value) for kind in kinds for element in getattr(app, kind)), said(app), helps(app)])
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -246,3 +246,16 @@ def test_every_page_explains_its_terms_a_click_away(empty, open_page):
     app.session_state["terms-open"] = True
     app.run()
     assert not app.exception and "**Privacy budget ε**: How much a model may reveal" in texts(app)
+
+
+@pytest.mark.parametrize("page", ["overview", "privacy_utility", "fairness", "cases"])
+def test_a_finding_that_the_cohort_does_not_have_is_named_and_the_page_says_what_to_do(page, cohort, open_page):
+    app = open_page(page, finding="gout")
+    assert not app.exception and "“gout” does not exist here: choose another." in texts(app)
+    assert "Nothing can be shown yet: choose a finding in the sidebar." in [info.value for info in app.info]
+
+
+@pytest.mark.parametrize("page", ["overview", "privacy_utility", "fairness", "privacy", "cases"])
+def test_a_recipe_that_does_not_exist_is_named_and_the_page_says_what_to_do(page, cohort, open_page):
+    app = open_page(page, recipe="alchemy")
+    assert not app.exception and any("choose a recipe in the sidebar" in info.value for info in app.info)

@@ -19,6 +19,7 @@ from dpmed_core.privacy.returning.returning_rows import ReturningRow
 from dpmed_core.protection import EXPOSURE, arms_of, measure_exposure, stored_exposure
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.training.spec import PrivacyUnit
+from tests.pages.following import helps
 from widgets.protection import returning
 
 
@@ -43,7 +44,8 @@ def measured(empty, cohort, trained, features):
 
 
 def said(app):
-    return " ".join(element.value for kind in (app.markdown, app.caption, app.error) for element in kind)
+    tiles = [f"{metric.label}: {metric.value}" for metric in app.metric]
+    return " ".join([*tiles, *(element.value for kind in (app.markdown, app.caption, app.error) for element in kind), helps(app)])
 
 
 def test_a_budget_has_a_meaning_before_anything_is_trained(cohort, open_page):
@@ -60,7 +62,7 @@ def test_a_trained_budget_says_what_it_means_and_what_is_not_measured(trained, o
     app = open_page("privacy")
     assert not app.exception
     assert "55.4 of 100" in said(app) and "Not measured yet." in said(app)
-    assert "unit of protection: a patient with all images" in said(app)
+    assert "Unit of privacy: a patient with all images." in said(app)
     assert any(button.label == "Measure exposure" for button in app.button)
     assert "800 short trainings" in said(app) and "use without privacy inside your institution" in said(app)
 
@@ -70,12 +72,11 @@ def test_what_was_measured_is_shown_with_bound_and_limits(cohort, measured, trai
     assert not app.exception
     row = measured.row("patient", 1.0, trained.privacy.delta)
     bound = np.ceil(1000 * row.bound) / 10  # a bound is rounded up, never down
-    assert f"## {100 * row.worst_auc:.0f} of 100" in said(app) and f"Proven: at most {bound:g}; 0 patients' intervals" in said(app)
+    assert f"patient: {100 * row.worst_auc:.0f} of 100" in said(app) and f"Proven: at most {bound:g}; no interval lies above." in said(app)
     without = measured.row("patient", None, None)
-    assert (
-        f"without privacy **{100 * without.worst_auc:.0f}**, and 90 or more for {round(100 * without.share_nearly_certain)} % of patients"
-        in said(app)
-    )
+    assert f"Without privacy **{100 * without.worst_auc:.0f}**" in said(
+        app
+    ) and f"Without privacy it is 90 or more for {round(100 * without.share_nearly_certain)} % of patients" in said(app)
     assert "Only aggregates leave it, by a recorded release." in said(app)
     assert not any(button.label == "Measure exposure" for button in app.button)
     assert not any(patient in said(app) for patient in cohort.cases["patient_id"])  # only in a list that somebody opens
@@ -102,7 +103,7 @@ def test_the_unit_image_warns_of_the_patient_with_most_images(empty, cohort, fin
     assert not app.exception
     most = int(cohort.cases.groupby("patient_id").size().max())
     assert "**Only single images are protected:** of guesses at one image, at most 55.4." in said(app)
-    assert f"guesses at whether the patient with {most} images took part" in said(app) and "## 55.4 of 100" not in said(app)
+    assert f"guesses at whether the patient with {most} images took part" in said(app) and "means: 55.4 of 100" not in said(app)
 
 
 def test_the_most_exposed_patients_are_named_to_the_house_when_their_list_is_opened(empty, cohort, measured, trained, open_page):
@@ -142,7 +143,11 @@ def test_real_patients_need_the_setting(empty, cohort, measured, trained, open_p
     app = open_page("privacy")
     assert not app.exception
     assert r"DPMED\_SHOW\_EXPOSURE=1" in said(app) and "55.4 of 100" in said(app)
-    assert "an attack tells" not in said(app) and not any(button.label == "Measure exposure" for button in app.button)
+    assert (
+        "an attack tells" not in said(app)
+        and "attacks right" not in said(app)
+        and not any(button.label == "Measure exposure" for button in app.button)
+    )
 
 
 def test_a_damaged_measurement_is_named_and_can_be_made_again(empty, cohort, measured, open_page):
@@ -195,7 +200,7 @@ def test_returning_patients_are_shown_beside_training_without_privacy(trained, o
     monkeypatch.setattr(returning, "stored_returning", lambda *_: (without, private))
     app = open_page("privacy")
     assert not app.exception
-    assert "## 0 of 80" in said(app) and "without privacy **50 of 80**, by up to 56 percentage points" in said(app)
+    assert "Returning patients: 0 of 80" in said(app) and "0 in a control. Without privacy **50**, by up to 56 points" in said(app)
     assert "0 of 80 later images shift (0 by chance), the largest by .05" in said(app).replace("\\", "")
     monkeypatch.setattr(returning, "stored_returning", lambda *_: (without,))
     app = open_page("privacy")
@@ -205,7 +210,7 @@ def test_returning_patients_are_shown_beside_training_without_privacy(trained, o
 
 def test_an_audit_is_asked_for_and_its_verdict_shown(empty, trained, open_page):
     app = open_page("privacy")
-    assert "Not audited yet." in said(app) and any(button.label == "Audit the mechanism" for button in app.button)
+    assert "An audit trains on made-up patients alone" in said(app) and any(button.label == "Audit the mechanism" for button in app.button)
     run_id = empty.runs.run_id(trained)
     found = Audit(0.27, 0.17, 1.0, 0.98, 0.02, 0.001, (), True, 1000, 9.0)
     store_audit(empty.runs, run_id, found)

@@ -102,7 +102,7 @@ def packed(files) -> list[tuple[str, bytes, str]]:
 def answered(installation, open_page, files):
     """The page after `files` were uploaded and a worker answered, and the scores by run."""
     app = open_page("cases", finding=PDAC, epsilon="8", mode="upload")
-    assert not app.exception and "one ZIP archive" in texts(app)
+    assert not app.exception and "one ZIP archive" in app.file_uploader[0].label
     app.file_uploader[0].set_value(files).run()
     requests = InferenceRequests(installation)
     [name] = requests.open_names()

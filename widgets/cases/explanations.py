@@ -27,6 +27,8 @@ from widgets.pictures import show_picture
 from widgets.waiting import ask, is_waiting, requests, show_failure, wait
 
 N_SIMILAR = 5
+SIMILAR_WIDTH = 176
+"""Pixels: five beside each other on a wide page, two on a telephone."""
 KEY = "explanation"
 
 
@@ -125,8 +127,10 @@ def _show_similar_cases(case: SelectedCase) -> None:
     rows, reference = test_cases(case.cohort)
     itself = int(np.searchsorted(rows, case.row)) if case.row in rows else None
     found = reference.nearest(features_of(case.cohort, case.row), n=N_SIMILAR, leaving_out=itself)
-    for column, (index, distance) in zip(st.columns(N_SIMILAR), found, strict=False):
-        _show_similar_case(column, case, int(rows[index]), distance)
+    # As many side by side as there is room for: columns would stand one below the other on a narrow screen, five screens high.
+    row = st.container(horizontal=True)
+    for index, distance in found:
+        _show_similar_case(row.container(width=SIMILAR_WIDTH), case, int(rows[index]), distance)
     st.caption(
         "Similarity in the features of the public encoder, which was trained on synthetic images only: similar images need not show the "
         "same disease. Distance: one minus the cosine of the angle seen from the mean test case; 0 is the same image."

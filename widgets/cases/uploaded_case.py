@@ -35,8 +35,8 @@ from widgets.waiting import ask, get_ready, is_waiting, show_failure, stop_waiti
 
 KEY = "uploaded-case"
 FILE_KINDS = {
-    Modality.RADIOGRAPH: "one radiograph as DICOM, PNG or JPEG",
-    Modality.CT: "the DICOM files of one series, or one ZIP archive of them",
+    Modality.RADIOGRAPH: "One radiograph as DICOM, PNG or JPEG",
+    Modality.CT: "The DICOM files of one series, or one ZIP archive of them",
 }
 
 
@@ -99,15 +99,12 @@ def _show_upload(cohort: Cohort, scores: CaseScores) -> None:
     get_ready()
     many = cohort.modality is Modality.CT
     largest = f"at most {LARGEST_BYTES[cohort.modality] // MIB} MiB"
-    st.markdown(
-        f"Upload {FILE_KINDS[cohort.modality]} ({largest}) to see the scores of all models trained on cohort **{plain(cohort.name)}**."
-    )
     refused = st.session_state.pop("upload-refused", None)
     if refused:
         st.error(plain(refused), icon=":material/error:")
     round_ = st.session_state.setdefault("upload-round", 0)
     uploaded = st.file_uploader(
-        "Image to upload",
+        f"{FILE_KINDS[cohort.modality]}, {largest}, to be scored by all models of this cohort",
         key=f"upload-{round_}",
         accept_multiple_files=many,
         max_upload_size=LARGEST_BYTES[cohort.modality] // MIB,

@@ -17,6 +17,8 @@ from widgets.cases.labels import TRUTH_TITLES
 from widgets.cases.shown_case import SelectedCase
 from widgets.lookup import canvas
 
+NO_BREAK = "\N{NO-BREAK SPACE}"
+
 
 def show_patient(case: SelectedCase) -> None:
     """Age, sex and co-morbidities of the patient, in one line."""
@@ -28,7 +30,7 @@ def show_patient(case: SelectedCase) -> None:
 
 
 def show_answers(case: SelectedCase) -> None:
-    """The sentence on the shown finding, the guarantee of the budget, and the table of all findings."""
+    """The sentence on the shown finding, and the table of all findings."""
     trainings = case.trainings
     if trainings is None:
         st.info("No model has scored this case: scores are stored for validation and test cases of finished models.")
@@ -41,23 +43,24 @@ def show_answers(case: SelectedCase) -> None:
     st.markdown(f"## {plain(headline or sentence)}")
     if headline:
         st.markdown(plain(sentence))
-    if case.epsilon is not None and case.context.scores is not None:
-        show_guarantee(case.context.scores.runs_at(case.epsilon))
     st.table(answers_in_words(answers_of_case(trainings, case.labels, case.epsilon), case.finding))
-    st.caption(
-        "Score: mean over the models with or without privacy. Positive: how many of these models call the finding present, each at its own "
-        f"threshold, {plain(OperatingRule().sentence())}. Trainings that give the same scores count as one model."
+    st.popover("How to read this table", icon=":material/info:").caption(
+        "Score: mean over the models with or without privacy; in brackets, how many of them call the finding present, each at its own "
+        f"threshold, {plain(OperatingRule().sentence())}; the one threshold for all is that of the first model without privacy. "
+        "Trainings that give the same scores count as one model."
     )
 
 
 def show_budgets(case: SelectedCase) -> None:
-    """The score of the shown finding by privacy budget, and how much of its spread is due to privacy noise."""
+    """The score of the shown finding by privacy budget, the guarantee, and how much of the spread is due to privacy noise."""
     trainings = case.trainings
     if trainings is None:
         return
     figure = case_figure(trainings, case.cohort, finding=case.finding, epsilon=case.epsilon, canvas=canvas())
     show_plot(figure, key="figure-case", alternative=f"{finding_title(case.finding)}: the scores of this case by privacy budget.")
     if case.epsilon is not None:
+        if case.context.scores is not None:
+            show_guarantee(case.context.scores.runs_at(case.epsilon))
         st.markdown(plain(spread_sentence(case_spread(trainings, finding=case.finding, epsilon=case.epsilon))))
 
 
@@ -69,10 +72,8 @@ def answers_in_words(table: pd.DataFrame, finding: str) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "Label": [TRUTH_TITLES[value] for value in truth(table["label"].to_numpy())],
-            "Private score": _digits(table["score"]),
-            "Private positive": _calls(table["n_positive"], table["n_trainings"]),
-            "Non-private score": _digits(table["score_without"]),
-            "Non-private positive": _calls(table["n_positive_without"], table["n_trainings_without"]),
+            "Private score": _answers(table["score"], table["n_positive"], table["n_trainings"]),
+            "Non-private score": _answers(table["score_without"], table["n_positive_without"], table["n_trainings_without"]),
             "Change": [value.replace("-", "−") for value in _digits(table["change"], "+.3f")],
         },
         index=pd.Index(names, name="Finding"),
@@ -88,5 +89,7 @@ def _digits(values: pd.Series, form: str = ".3f") -> list[str]:
     return ["–" if pd.isna(value) else format(value, form) for value in values]
 
 
-def _calls(n_positive: pd.Series, n_trainings: pd.Series) -> list[str]:
-    return ["–" if pd.isna(n) else f"{n:.0f} of {of:.0f}" for n, of in zip(n_positive, n_trainings, strict=True)]
+def _answers(score: pd.Series, n_positive: pd.Series, n_trainings: pd.Series) -> list[str]:
+    """Scores with the number of models that call the finding present, "0.344 (1 of 3)"; without it where there is no threshold."""
+    calls = ["" if pd.isna(n) else f" ({n:.0f}{NO_BREAK}of{NO_BREAK}{of:.0f})" for n, of in zip(n_positive, n_trainings, strict=True)]
+    return [f"{digits}{call}" for digits, call in zip(_digits(score), calls, strict=True)]

@@ -22,7 +22,7 @@ def audit_of(budget: BudgetShown) -> StoredAudit | None:
 
 
 def show_audit(budget: BudgetShown) -> None:
-    """The verdict in a line, and in full where somebody asks; a button where there is none yet."""
+    """The verdict in a line, and in full where somebody asks; where there is none yet, what an audit is, and a button."""
     if not budget.run_ids:
         return
     show_failure(KEY)
@@ -31,11 +31,12 @@ def show_audit(budget: BudgetShown) -> None:
         return
     stored = audit_of(budget)
     if stored is None:
-        st.markdown(
-            "**Does the program keep to what is proven?** Not audited yet. An audit trains on made-up patients alone, again and again, "
-            f"and adds nothing to what was spent on real ones. {NO_PROOF}"
+        place = st.popover("Not audited yet", icon=":material/policy:", key="audit-open")
+        place.markdown(
+            "**Does the program keep to what is proven?** An audit trains on made-up patients alone, again and again, and adds nothing to "
+            f"what was spent on real ones. {NO_PROOF}"
         )
-        if st.button("Audit the mechanism", icon=":material/policy:", key="audit-mechanism"):
+        if place.button("Audit the mechanism", icon=":material/policy:", key="audit-mechanism"):
             ask(AuditOfRun(budget.run_ids[0]), key=KEY, limit_seconds=LIMIT_SECONDS)
             st.rerun()
         return

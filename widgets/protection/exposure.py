@@ -26,7 +26,7 @@ from widgets.cached import split_of
 from widgets.choices import Choices
 from widgets.lookup import canvas, installation
 from widgets.protection.budget_shown import BudgetShown
-from widgets.protection.measuring import offer_measurement
+from widgets.protection.measuring import offer_measurement, show_not_measured
 
 MOST_LISTED = 10
 """Patients in the list of the most exposed ones."""
@@ -78,20 +78,29 @@ def exposed(cohort: Cohort, choices: Choices) -> Exposed:
 
 def show_exposure_tile(exposed: Exposed, budget: BudgetShown) -> None:
     """The tile: the attack on the most exposed patient at the chosen budget, beside the bound and training without privacy."""
-    st.markdown("Measured: the most exposed patient")
+    title = "Measured: most exposed patient"
     row = exposed.row(budget)
     if row is None or exposed.found is None:
-        st.markdown("## –")
-        st.markdown(plain(exposed.why_not or f"Not measured at ε = {epsilon_text(budget.target.epsilon)} yet."))
+        why_not = exposed.why_not or f"Not measured at ε = {epsilon_text(budget.target.epsilon)} yet."
+        show_not_measured(title, why_not, exposed.can_be_measured)
         return
-    st.markdown(f"## {100 * row.worst_auc:.0f} of 100")
+    without = exposed.found.row(row.unit, None, None)
+    st.metric(title, f"{100 * row.worst_auc:.0f} of 100", help=plain(_attack_in_words(row, without)))
     st.markdown(
-        f"times an attack tells which of two models was trained with the most exposed of {row.n_patients:,} patients; tossing a coin gets "
-        f"50. Sampling error: {100 * row.worst_low:.0f} to {100 * row.worst_high:.0f}. {plain(_beside_bound(row))}"
+        f"attacks right (sampling: {100 * row.worst_low:.0f} to {100 * row.worst_high:.0f}). {plain(_beside_bound(row))}"
+        + (f" Without privacy **{100 * without.worst_auc:.0f}**" if without is not None else "")
     )
-    if (without := exposed.found.row(row.unit, None, None)) is not None:
-        share = round(100 * without.share_nearly_certain)
-        st.markdown(f"without privacy **{100 * without.worst_auc:.0f}**, and 90 or more for {share} % of patients")
+
+
+def _attack_in_words(row: ExposureRow, without: ExposureRow | None) -> str:
+    """What the attack is, and how many patients it finds without privacy."""
+    said = (
+        f"How often an attack tells which of two models was trained with the most exposed of {row.n_patients:,} patients; tossing a coin "
+        "gets 50 of 100. The largest of many estimates is too large by chance."
+    )
+    if without is None:
+        return said
+    return f"{said} Without privacy it is 90 or more for {round(100 * without.share_nearly_certain)} % of patients."
 
 
 def _beside_bound(row: ExposureRow) -> str:
@@ -100,8 +109,9 @@ def _beside_bound(row: ExposureRow) -> str:
         return ""
     if row.unit == PrivacyUnit.IMAGE.value:
         return f"Proven is {rounded_up(100 * row.bound, 3):g} for one image, and nothing for a patient with several."
-    above = counted(row.n_above_bound or 0, "patient's interval lies", "patients' intervals lie")
-    return f"Proven: at most {rounded_up(100 * row.bound, 3):g}; {above} above that."
+    n_above = row.n_above_bound or 0
+    above = counted(n_above, "patient's interval lies", "patients' intervals lie") if n_above else "no interval lies"
+    return f"Proven: at most {rounded_up(100 * row.bound, 3):g}; {above} above."
 
 
 def offer_exposure(cohort: Cohort, exposed: Exposed, budget: BudgetShown) -> None:

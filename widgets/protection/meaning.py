@@ -8,7 +8,7 @@ import streamlit as st
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.foreign_text import plain, plain_csv
 from dpmed_core.phrases import counted, delta_text, epsilon_text, rounded_up
-from dpmed_core.privacy.ledger.totals import EXACT
+from dpmed_core.privacy.ledger.totals import EXACT, PatientTotals
 from dpmed_core.privacy.meaning.attack_odds import AttackOdds, attack_odds, gaussian_odds
 from dpmed_core.privacy.meaning.mechanism_curve import tradeoff_of
 from dpmed_core.privacy.meaning.protected_unit import ProtectedUnit, mechanism_of_target, mu_of
@@ -32,19 +32,29 @@ def odds_of(mechanism: Mechanism) -> AttackOdds:
     return attack_odds(tradeoff_of(mechanism), mu_of(mechanism))
 
 
-def show_meaning_tile(budget: BudgetShown, most_images: int) -> None:
-    """The tile: how many of a hundred guesses at who took part are right at most; where the unit is the image, for whom that holds."""
+def show_meaning_tile(budget: BudgetShown, cohort: Cohort, most_images: int) -> None:
+    """The tile: how many of a hundred guesses at who took part are right at most, of one model and of all together.
+
+    Where the unit is the image, for whom that holds.
+    """
+    total, together = total_of(cohort), all_together(cohort)
     one, images = odds_of(budget.mechanism()), most_images if budget.unit is PrivacyUnit.IMAGE else 1
     odds = odds_of(budget.mechanism(images))
-    st.markdown(f"What ε = {epsilon_text(budget.target.epsilon)} means")
-    st.markdown(f"## {rounded_up(odds.guess_right, 3):g} of 100")
+    st.metric(
+        f"What ε = {epsilon_text(budget.target.epsilon)} means",
+        f"{rounded_up(odds.guess_right, 3):g} of 100",
+        help="No attacker, whatever they know, can do better. Half of those guessed at took part; tossing a coin gets 50 of 100 right. A "
+        f"smaller ε protects more. {plain(_together_in_words(total, together)) if together else ''}",
+    )
     if images > 1:
         st.markdown(
-            f":material/warning: guesses at whether the patient with {images:d} images took part can be right; tossing a coin gets 50. "
+            f":material/warning: guesses at whether the patient with {images:d} images took part can be right; a coin gets 50. "
             f"**Only single images are protected:** of guesses at one image, at most {rounded_up(one.guess_right, 3):g}."
         )
     else:
-        st.markdown("guesses at whether somebody took part are right, even for the best attacker; tossing a coin gets 50")
+        st.markdown("guesses at who took part are right, at best; a coin gets 50")
+    if together and total.n_draws > 1:
+        st.markdown(f"All {total.n_draws:,} models together: **{rounded_up(together.guess_right, 3):g}**")
     alternative = f"{rounded_up(odds.guess_right, 3):g} of 100 guesses are right at most; tossing a coin gets 50."
     show_plot(guesses_figure(odds.guess_right, canvas()), key="figure-guesses", alternative=alternative, mode_bar=False)
 
@@ -78,21 +88,25 @@ def show_meaning_in_full(budget: BudgetShown, cohort: Cohort, most_images: int) 
             on_click="ignore",
             key="download-meaning",
         )
-        st.caption("For one model; several that are looked at together protect less, see the line on the guarantee above.")
+        st.caption("For one model; several that are looked at together protect less, see the tile above.")
 
 
-def show_all_together(cohort: Cohort) -> None:
-    """What all private models on the patients allow whoever sees all of them; the tile is about one. Where they compose exactly."""
+def all_together(cohort: Cohort) -> AttackOdds | None:
+    """What all private models on the patients allow whoever sees all of them; None where they do not compose exactly."""
     total = total_of(cohort)
     if total.accountant != EXACT or not total.n_draws or not math.isfinite(total.epsilon):
-        return
+        return None
     # Already there every guess is right.
     target = PrivacyTarget(min(total.epsilon, LARGEST_EPSILON), total.delta)
-    odds = odds_of(mechanism_of_target(target, ProtectedUnit(PrivacyUnit.PATIENT)))
-    st.markdown(
-        f"**All models together:** whoever sees all {counted(total.n_draws, 'private model', 'private models')} that were trained on these "
-        f"patients is right in at most {rounded_up(odds.guess_right, 3):g} of 100 guesses about the patient with the most (ε = "
-        f"{epsilon_text(total.epsilon)} at δ = {delta_text(total.delta)}; {plain(total.accountant)}). The tiles are about one model."
+    return odds_of(mechanism_of_target(target, ProtectedUnit(PrivacyUnit.PATIENT)))
+
+
+def _together_in_words(total: PatientTotals, odds: AttackOdds) -> str:
+    """What is allowed to whoever sees all private models, with the guarantee that it follows from."""
+    return (
+        f"Whoever sees all {counted(total.n_draws, 'private model', 'private models')} that were trained on these patients is right in at "
+        f"most {rounded_up(odds.guess_right, 3):g} of 100 guesses about the patient with the most (ε = {epsilon_text(total.epsilon)} at "
+        f"δ = {delta_text(total.delta)} for each patient; {total.accountant})."
     )
 
 

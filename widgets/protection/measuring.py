@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dpmed_core.cohort.schema import Cohort
+from dpmed_core.foreign_text import plain
 from dpmed_core.inference.requests import ShadowTrainings
 from dpmed_core.privacy.exposure.permission import require_permission
 from dpmed_core.protection import EXPOSURE, FEWEST_TRAININGS, RETURNING
@@ -15,6 +16,15 @@ LIMIT_SECONDS = 24 * 3600.0
 BUTTONS = {EXPOSURE: "Measure exposure", RETURNING: "Measure returning patients"}
 
 
+def show_not_measured(title: str, why_not: str, can_be_measured: bool, *, about: str | None = None) -> None:
+    """A tile without a number: what to do about it, or why nothing can be done, a click away."""
+    st.metric(plain(title), "–", help=plain(about) if about else None)
+    if can_be_measured:
+        st.markdown(plain(why_not))
+    else:
+        st.markdown("Cannot be measured here.", help=plain(why_not))
+
+
 def offer_measurement(cohort: Cohort, of: str, budget: BudgetShown, *, is_due: bool) -> None:
     """The progress of a measurement that is under way; a button that starts one in the background, where it `is_due`."""
     show_failure(of)
@@ -24,11 +34,13 @@ def offer_measurement(cohort: Cohort, of: str, budget: BudgetShown, *, is_due: b
     if not is_due:
         return
     n_rows = (1 + len(budget.all_targets)) * (2 if cohort.patients_known else 1)
-    st.markdown(
+    # What measuring costs stands where it is started, and is read by whoever is about to.
+    place = st.popover("Measure…", icon=":material/person_search:", key=f"measure-open-{of}")
+    place.markdown(
         f"Measuring takes {n_rows * FEWEST_TRAININGS:,} short trainings, each with a random half of the training patients. No model of "
         "them is kept. They are use without privacy inside your institution, and the ledger says so."
     )
-    if st.button(BUTTONS[of], icon=":material/person_search:", key=f"measure-{of}"):
+    if place.button(BUTTONS[of], icon=":material/person_search:", key=f"measure-{of}"):
         require_permission(cohort, allowed=installation().settings.show_exposure)
         epsilons = tuple(target.epsilon for target in budget.all_targets)
         ask(ShadowTrainings(cohort.name, of, epsilons, budget.target.delta), key=of, limit_seconds=LIMIT_SECONDS)

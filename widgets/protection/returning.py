@@ -13,8 +13,13 @@ from dpmed_core.training.recipes.catalogue import PROBE
 from widgets.choices import Choices
 from widgets.lookup import installation
 from widgets.protection.budget_shown import BudgetShown
-from widgets.protection.measuring import offer_measurement
+from widgets.protection.measuring import offer_measurement, show_not_measured
 
+ABOUT = (
+    "How many later images of training patients get another answer because the model was trained on the patient's earlier ones. The "
+    "control has nothing to find: it counts what chance alone gives. "
+    "A point is one in a hundred of a model's probability."
+)
 Rows = tuple[ReturningRow, ...]
 Stored = tuple[Rows, str, bool]
 """What was measured, else why nothing is shown, and whether it may be measured."""
@@ -22,21 +27,19 @@ Stored = tuple[Rows, str, bool]
 
 def show_returning_tile(cohort: Cohort, stored: Stored, budget: BudgetShown) -> None:
     """The tile: the later images whose answers shift at the chosen budget, beside training without privacy and chance."""
-    st.markdown("Returning patients")
+    title = "Returning patients"
     rows, why_not, can_be_measured = stored
     row = _at(rows, budget.unit.value, budget.target.epsilon, budget.target.delta)
     if row is None:
-        st.markdown("## –")
-        st.markdown(plain(why_not or f"Not measured at ε = {epsilon_text(budget.target.epsilon)} yet."))
+        missing = why_not or f"Not measured at ε = {epsilon_text(budget.target.epsilon)} yet."
+        show_not_measured(title, missing, can_be_measured, about=ABOUT)
     else:
-        st.markdown(f"## {row.shifted:,} of {row.n_images:,}")
-        st.markdown(
-            "later images get another answer because the model was trained on the patient's earlier ones; in a control with nothing to "
-            f"find, {row.control_shifted:,}"
-        )
+        st.metric(title, f"{row.shifted:,} of {row.n_images:,}", help=ABOUT)
+        said = f"later images answered otherwise; {row.control_shifted:,} in a control."
         if (without := _at(rows, row.unit, None, None)) is not None:
-            most = f"by up to {100 * without.largest_shift:.0f} percentage points"
-            st.markdown(f"without privacy **{without.shifted:,} of {without.n_images:,}**, {most}")
+            most = f"by up to {100 * without.largest_shift:.0f} points"
+            said += f" Without privacy **{without.shifted:,}**, {most}"
+        st.markdown(said)
     complete = all(_at(rows, budget.unit.value, target.epsilon, target.delta) for target in budget.all_targets)
     offer_measurement(cohort, RETURNING, budget, is_due=can_be_measured and not complete)
 

@@ -31,13 +31,13 @@ class ProtectedUnit:
             raise SpecError("Where the unit is the patient, the guarantee holds whatever the number of images: leave out --images.")
 
     def sentence(self) -> str:
-        """The unit of protection in words."""
+        """The unit of privacy in words."""
         if self.unit is PrivacyUnit.PATIENT:
-            return "Unit of protection: a patient with all images."
+            return "Unit of privacy: a patient with all images."
         if self.images == 1:
-            return "Unit of protection: one image, and no patient who has several; --images K says what it is worth to a patient with K."
+            return "Unit of privacy: one image, and no patient who has several; --images K says what it is worth to a patient with K."
         worth = counted(self.images, "image", "images")
-        return f"Unit of protection: one image; the numbers are what that is worth to a patient with {worth}."
+        return f"Unit of privacy: one image; the numbers are what that is worth to a patient with {worth}."
 
 
 def mechanism_of_target(target: PrivacyTarget, protected: ProtectedUnit) -> Mechanism:

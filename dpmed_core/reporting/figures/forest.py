@@ -114,8 +114,11 @@ def _add_values(figure: go.Figure, rows: pd.DataFrame, metric: Metric, heights: 
         figure.add_annotation(x=1.01, xref="x domain", xanchor="left", y=height, text=text, showarrow=False, font=font)
 
 
-def add_reasons(figure: go.Figure, arms: dict[Arm, pd.DataFrame], metric: Metric, heights: Heights, canvas: Canvas) -> None:
+def add_reasons(
+    figure: go.Figure, arms: dict[Arm, pd.DataFrame], metric: Metric, heights: Heights, canvas: Canvas, *, panel: int = 1
+) -> None:
     """Why the metric is not estimable, where its marker would be; once where both arms have the same reason."""
+    axes = {"xref": f"x{panel if panel > 1 else ''} domain", "yref": f"y{panel if panel > 1 else ''}"}
     for key, height in heights.items():
         of_arms = {arm: _reason(rows, metric, key) for arm, rows in arms.items()}
         reasons = {arm: reason for arm, reason in of_arms.items() if reason}
@@ -124,7 +127,7 @@ def add_reasons(figure: go.Figure, arms: dict[Arm, pd.DataFrame], metric: Metric
             text = "<br>".join(broken(f"not estimable: {reason}", 26 if _is_narrow(canvas) else 40))
             y = height if same else height + (APART if arm == "non_private" else -APART)
             font = {"size": 0.9 * canvas.font_size, "color": canvas.text if same else canvas.colour(ARM_STYLES[arm])}
-            figure.add_annotation(x=0.02, xref="x domain", xanchor="left", y=y, text=text, showarrow=False, align="left", font=font)
+            figure.add_annotation(x=0.02, xanchor="left", y=y, text=text, showarrow=False, align="left", font=font, **axes)
 
 
 def _reason(rows: pd.DataFrame, metric: Metric, key: tuple[str, str]) -> str:

@@ -1,4 +1,7 @@
-"""Parity at an operating point: each subgroup minus all others, by the paper's definition and by the textbook's, side by side."""
+"""Parity at an operating point: each subgroup minus all others, by the paper's definition and by the textbook's.
+
+One panel below the other: side by side they leave each other no room on a telephone.
+"""
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -14,12 +17,14 @@ from dpmed_core.reporting.figures.forest import add_reasons, arm_trace, arms_at,
 from dpmed_core.reporting.figures.style import DIFFERENCE_TICKS, LIGHT, Canvas, lay_out, new_figure
 
 PANELS: dict[Metric, tuple[str, str]] = {
-    PAPER_PARITY: ("As in the paper", "Accuracy minus<br>that of all<br>others"),
-    PARITY: ("Textbook:<br>demographic parity", "Share called<br>positive minus that<br>of all others"),
+    PAPER_PARITY: ("As in the paper", "Accuracy minus<br>that of all others"),
+    PARITY: ("Textbook: demographic parity", "Share called positive<br>minus that of all others"),
 }
 """For each difference that is drawn: the panel's title and its axis."""
 THRESHOLD = "Positive: a score at or above the threshold with the largest sum of sensitivity and specificity in the validation patients."
 ROW_HEIGHT = 46
+BETWEEN = 110
+"""Pixels between the panels, for the axis of the first and the title of the second."""
 
 
 def parity_figure(rows: pd.DataFrame, cohort: Cohort, *, finding: str, attribute: str, epsilon: float, canvas: Canvas = LIGHT) -> go.Figure:
@@ -42,18 +47,19 @@ def parity_figure(rows: pd.DataFrame, cohort: Cohort, *, finding: str, attribute
     counted = rows.drop_duplicates("subgroup")
     heights = {(attribute, name): float(i) for i, name in enumerate(counted["subgroup"])}
     titles = [f"<b>{title}</b>" for title, _ in PANELS.values()]
-    figure = make_subplots(figure=new_figure(), rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.06, subplot_titles=titles)
-    for column, (metric, (_, axis)) in enumerate(PANELS.items(), start=1):
+    height = 2 * (ROW_HEIGHT * len(heights) + 20) + BETWEEN
+    figure = make_subplots(figure=new_figure(), rows=2, cols=1, vertical_spacing=BETWEEN / height, subplot_titles=titles)
+    for panel, (metric, (_, axis)) in enumerate(PANELS.items(), start=1):
         for arm, of_arm in arms.items():
-            figure.add_trace(arm_trace(of_arm, metric, heights, arm, canvas, with_legend=column == 1), row=1, col=column)
-        figure.update_xaxes(title_text=axis, tickformat=DIFFERENCE_TICKS, row=1, col=column)
+            figure.add_trace(arm_trace(of_arm, metric, heights, arm, canvas, with_legend=panel == 1), row=panel, col=1)
+        figure.update_xaxes(title_text=axis, tickformat=DIFFERENCE_TICKS, row=panel, col=1)
     figure.update_annotations(font={"size": canvas.font_size})
-    # In the first panel only: both differences come from the same images and thresholds, so what lacks one lacks the other.
-    add_reasons(figure, arms, PAPER_PARITY, heights, canvas)
+    for panel, metric in enumerate(PANELS, start=1):
+        add_reasons(figure, arms, metric, heights, canvas, panel=panel)
     mark_chance(figure, PAPER_PARITY.ideal, along="x")
     labels = [size_label((attribute, row["subgroup"]), row, canvas) for _, row in counted.iterrows()]
     set_rows(figure, labels)
     facts = [f"{who(cohort)} · {guarantee_phrase(rows, epsilon)}", runs_phrase(arms), THRESHOLD]
     title = f"{finding_title(finding)} by {attribute_phrase(attribute)}: parity differences"
-    lay_out(figure, title, facts, canvas, plot_height=ROW_HEIGHT * len(heights) + 20, above=34, below=126)
+    lay_out(figure, title, facts, canvas, plot_height=height, above=26, below=110)
     return figure

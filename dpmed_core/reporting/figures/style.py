@@ -60,7 +60,7 @@ class Canvas:
     is_dark: bool
     width: int | None = None
     font_size: float = 13
-    line_characters: int = 76
+    line_characters: int = 70
     is_bare: bool = False
 
     def colour(self, style: tuple[str, str, str]) -> str:

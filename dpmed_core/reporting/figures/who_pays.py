@@ -30,6 +30,8 @@ SIZES = (7.0, 22.0)
 PLOT_HEIGHT = 340
 COLUMN = 0.36
 """Share of the width for the names, in a column on the right that no point enters."""
+NAME_SHARE = 0.33
+"""Letters of a name, as a share of those of a line: fewer than the column is wide, which begins with a margin."""
 
 
 def who_pays_figure(rows: pd.DataFrame, cohort: Cohort, *, epsilon: float, canvas: Canvas = LIGHT) -> go.Figure:
@@ -132,7 +134,7 @@ def _name_beside(figure: go.Figure, rows: pd.DataFrame, height: int, canvas: Can
     figure.add_vline(x=0, line={"color": "#888888", "width": 1})
     line = (high - low) * canvas.font_size * LINE_HEIGHT / height
     heights = spread(rows["exposure_removed"].astype(float).tolist(), line, low + line / 2, high - line / 2)
-    at, most = right + 0.06 * wide, max(10, int(COLUMN * canvas.line_characters))
+    at, most = right + 0.06 * wide, max(10, int(NAME_SHARE * canvas.line_characters))
     for (_, row), y in zip(rows.iterrows(), heights, strict=True):
         name = name_of(row)
         figure.add_annotation(

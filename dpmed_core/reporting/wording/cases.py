@@ -92,11 +92,11 @@ def _at_one_threshold(shown: pd.DataFrame, did: pd.Series, truth: str, is_privat
     """The same counts at the threshold of the first model without privacy."""
     common = float(shown[~is_private].sort_values("seed")["threshold"].iloc[0])
     then = _wrong(shown["score"] >= common, truth)
-    begun = f"At one threshold for all, {common:.2f}, that of the {'first ' if (~is_private).sum() > 1 else ''}model without privacy,"
+    begun = f"At one threshold for all ({common:.2f})"
     if bool((then == did).all()):
-        return f"{begun} it is the same."
+        return f"{begun}: the same."
     private, reference = then[is_private], then[~is_private]
-    return f"{begun} {_who(private)}; without privacy {_who_else(private, reference)}."
+    return f"{begun}, {_who(private)}; without privacy {_who_else(private, reference)}."
 
 
 def _who(did: pd.Series) -> str:

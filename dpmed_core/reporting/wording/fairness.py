@@ -28,6 +28,8 @@ def fairness_sentence(
 ) -> str:
     """The metric of all patients with and without privacy at `epsilon`, and the subgroups that lose most and least, with intervals.
 
+    The subgroups' counts stand in the figure and the table, which the sentence is shown with.
+
     Args:
         costs: `MetricTables.costs` with everybody and `attribute`.
         metric: whose columns are quoted.
@@ -71,21 +73,20 @@ def _extremes(groups: pd.DataFrame, metric: Metric, attribute: str) -> str:
         return f"By {phrase}, it changes by {_change(most)} in {_group(most)} and by {_change(least)} in {_group(least)}{picked}."
     # Of two groups both are named, and one of them always loses more: to call it the largest would make a result of that.
     if len(groups) == 2:
-        both = " and ".join(f"{_loss(row, metric)} in {_group(row)}" for row in (most, least))
-        return f"By {phrase}, the loss through privacy is {both}."
+        other = f"{_loss(least, metric, again=True)} in {_group(least)}"
+        return f"By {phrase}, the loss is {_loss(most, metric)} in {_group(most)} and {other}."
     return (
-        f"By {phrase}, the loss through privacy in {_group(most)}, the largest of {len(groups)} groups, picked after looking, is "
-        f"{_loss(most, metric)}; the smallest, in {_group(least)}, is {_loss(least, metric)}."
+        f"By {phrase}, the largest loss of {len(groups)} groups, picked after looking, is {_loss(most, metric)} in {_group(most)}; "
+        f"the smallest is {_loss(least, metric, again=True)} in {_group(least)}."
     )
 
 
-def _loss(row: pd.Series, metric: Metric) -> str:
-    """A loss with its interval and counts; a loss below 0 is marked as a gain."""
+def _loss(row: pd.Series, metric: Metric, *, again: bool = False) -> str:
+    """A loss with its interval, which is named unless it is said `again`; a loss below 0 is marked as a gain."""
     loss = -metric.gain * row["difference"]
     low, high = sorted(-metric.gain * row[end] for end in ("difference_low", "difference_high"))
     gain = ", a gain" if loss < 0 else ""
-    size = f"{row['n_cases']:,} images, {_positive(row)}"
-    return f"{_signed(loss)}{gain} (95 % interval {_signed(low)} to {_signed(high)}; {size})"
+    return f"{_signed(loss)}{gain} ({'' if again else '95 % interval '}{_signed(low)} to {_signed(high)})"
 
 
 def _change(row: pd.Series) -> str:

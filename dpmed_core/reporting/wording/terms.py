@@ -1,10 +1,10 @@
 """The terms of pages in plain words; `docs/glossary.md` has all of them, with sources."""
 
 TERMS: dict[str, str] = {
-    "Privacy budget ε": "How much a model may reveal about each unit of protection it was trained on. Smaller protects more. The page "
+    "Privacy budget ε": "How much a model may reveal about each unit of privacy it was trained on. Smaller protects more. The page "
     "Privacy says what a value allows an attacker.",
     "δ": "The small probability by which the limit set by ε may be exceeded.",
-    "Unit of protection": "What is protected as one: a patient with all images, or a single image. The second says less for patients with "
+    "Unit of privacy": "What is protected as one: a patient with all images, or a single image. The second says less for patients with "
     "several images.",
     "Accountant": "The method that computes ε from the noise that a training added.",
     "Without privacy": "The non-private reference: the same recipe, trained on the same patients without clipping and noise.",

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dpmed_core.phrases import counted
 from dpmed_core.runs.status import OPEN_STATES, RunState
 
+ALL_FINISHED = "Every requested model is finished."
+
 
 def training_sentence(states: Iterable[RunState]) -> str:
     """How many models are still to come, or how many of those that were asked for are not here.
@@ -29,5 +31,5 @@ def training_sentence(states: Iterable[RunState]) -> str:
     if failed := count[RunState.FAILED]:
         missing.append(f"{failed:,} failed")
     if not missing:
-        return "Every requested model is finished."
+        return ALL_FINISHED
     return f"No model is still to come. Of those requested, {' and '.join(missing)}: they can be tried again on the page Train."

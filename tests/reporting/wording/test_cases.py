@@ -65,8 +65,7 @@ def test_a_minority_is_not_joined_by_all():
 )
 def test_a_sentence_counts_the_models(private, reference, truth, said):
     sentence = case_sentence(trainings(private, reference), finding="effusion", truth=truth, epsilon=1.0)
-    first = "first " if len(reference) > 1 else ""
-    same = f" At one threshold for all, 0.50, that of the {first}model without privacy, it is the same." if reference else ""
+    same = " At one threshold for all (0.50): the same." if reference else ""
     assert sentence == f"At ε = 1, {said}{same}"
 
 
@@ -75,7 +74,7 @@ def test_what_each_models_own_threshold_does_is_told_apart_from_the_score():
     rows = trainings([0, 0, 1], [1]).assign(score=0.4, threshold=[0.5, 0.6, 0.3, 0.35])
     assert case_sentence(rows, finding="effusion", truth=PRESENT, epsilon=1.0) == (
         "At ε = 1, two of three models would have missed this effusion; without privacy the one model would not. "
-        "At one threshold for all, 0.35, that of the model without privacy, none of three models would; without privacy the one model "
+        "At one threshold for all (0.35), none of three models would; without privacy the one model "
         "would not either."
     )
 

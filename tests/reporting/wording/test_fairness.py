@@ -36,16 +36,16 @@ def test_the_sentence_can_be_quoted_alone(costs):
     assert sentence == (
         "At ε = 1, AUROC for effusion is 0.800 with privacy and 0.830 without "
         "(1,310 test images of 700 patients, 220 positive). "
-        "By sex, the loss through privacy is 0.040 (95 % interval −0.010 to 0.090; 100 images, 20 positive) in the group “female” and "
-        "−0.010, a gain (95 % interval −0.040 to 0.020; 1,200 images, 200 positive) in the group “male”."
+        "By sex, the loss is 0.040 (95 % interval −0.010 to 0.090) in the group “female” and −0.010, a gain (−0.040 to 0.020) in the "
+        "group “male”."
     )
 
 
 def test_an_extreme_of_several_groups_is_said_to_be_picked(costs):
     five = pd.concat([costs, pd.DataFrame([cost(name, 0.8, 0.81) for name in ("other", "b", "c")])])
     sentence = fairness_sentence(five, attribute="sex", **OF_AUROC)
-    assert "in the group “female”, the largest of 5 groups, picked after looking, is 0.040" in sentence
-    assert "the smallest, in the group “male”, is −0.010, a gain" in sentence
+    assert "the largest loss of 5 groups, picked after looking, is 0.040 (95 % interval −0.010 to 0.090) in the group “female”" in sentence
+    assert "the smallest is −0.010, a gain (−0.040 to 0.020) in the group “male”" in sentence
 
 
 def test_one_group_or_no_reference_or_too_few_cases_are_stated(costs):
