@@ -65,7 +65,7 @@ def opened(page, served):
 def test_before_the_fold_it_answers_in_at_most_120_words(served, page):
     page.set_viewport_size({"width": 1440, "height": 900})
     opened(page, served)
-    for answer in ("Cost, mean of 2 findings", "AUROC at each budget", "Who loses what at ε = 8"):
+    for answer in ("Cost, mean of 2 findings", "AUROC by budget", "Who loses what"):
         heading = page.get_by_role("heading", name=answer, level=2)
         assert heading.bounding_box()["y"] < 900
     assert 40 < page.evaluate(WORDS) <= 120

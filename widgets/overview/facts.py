@@ -23,15 +23,15 @@ SAMPLE_IMAGES, SAMPLE_WIDTH = 8, "105px"
 
 
 def show_cohort_line(cohort: Cohort) -> None:
-    """Who was scored: the cohort, and how many of its patients are the test patients whom all numbers are of."""
+    """Who was scored: how many of the cohort's patients are the test patients whom all numbers are of."""
     whole = counts_of(cohort)
     whole = whole[whole["attribute"] == "all"].set_index("part")
-    words, kind = IMAGE_WORDS[cohort.modality], "Synthetic cohort" if cohort.synthetic else "Cohort"
+    words, kind = IMAGE_WORDS[cohort.modality], ", synthetic" if cohort.synthetic else ""
     if cohort.patients_known:
         scored = f"{counted(int(whole.loc['test', 'n_patients']), 'test patient', 'test patients')} of {whole.loc['all', 'n_patients']:,}"
     else:  # each image is a unit of privacy, and the number of units is public
         scored = f"{whole.loc['test', 'n_cases']:,} test {words.several} of {whole.loc['all', 'n_cases']:,}, patients not known"
-    st.caption(f"{plain(kind)} {plain(cohort.name)}: {plain(scored)}")
+    st.caption(plain(f"{scored}{kind}"))
 
 
 def show_facts(cohort: Cohort) -> None:

@@ -1,4 +1,4 @@
-"""The two figures of Overview side by side: AUROC at each budget, and who loses what; each with its table, and both as files."""
+"""The two figures of Overview side by side: AUROC by budget, and who loses what; each with its table, and both as files."""
 
 from dataclasses import dataclass, replace
 from html import escape
@@ -16,7 +16,6 @@ from dpmed_core.reporting.catalogue import Page, figures_of
 from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.drawn_rows import loss_map_parts, mean_and_worst_parts
 from dpmed_core.reporting.figures import loss_map, mean_and_worst
-from widgets.budget_control.following import Line, show_following
 from widgets.cached import MOST_KEPT
 from widgets.figure import downloads, show_moving_figure
 
@@ -57,13 +56,12 @@ def show_figures(tables: EvaluationTables, shown: Choice, cohort: Cohort) -> Non
         cohort: of the tables.
     """
     curves, maps = (words_at_budgets(name, tables, shown, cohort) for name in FIGURES)
-    budgets = list(curves)
     left, right = st.columns([4, 5], gap="medium")
     with left:
-        show_following({epsilon: [Line("AUROC at each budget", "headline")] for epsilon in budgets}, key="curve-title")
+        st.header("AUROC by budget")
         _show_moving(CURVE, curves, tables, shown, cohort)
     with right:
-        show_following({epsilon: [Line(f"Who loses what at ε = {epsilon:g}", "headline")] for epsilon in budgets}, key="map-title")
+        st.header("Who loses what")
         st.html(ON_NARROW_SCREENS)
         with st.container(key="map-picture"):
             _show_moving(MAP, maps, tables, shown, cohort)

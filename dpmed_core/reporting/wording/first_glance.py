@@ -115,7 +115,7 @@ def group_tile(costs: pd.DataFrame, verdicts: pd.DataFrame, finding: str) -> Til
     place = str(row["attribute"]), str(row["subgroup"])
     judged = group_verdict(verdicts, *place, finding)
     title = "Loses most: group" if found.loss > 0 else "Gains least: group"
-    size = f"{counted(int(row['n_patients']), 'patient', 'patients')}; {_picked(found).lower()} of {found.n_compared} groups."
+    size = f"{counted(int(row['n_patients']), 'patient', 'patients')}; {_picked(found).lower()} of {found.n_compared}."
     others = [subgroup_title(*other) for other in widened_groups(verdicts, finding) if other != place]
     lines = (size, *_undecided(judged), *_others(others))
     number, verdict = f"{_signed(row['difference'])} ({_ends(row)})", _extra(judged, float(row["margin"]))
@@ -162,12 +162,12 @@ def _more(row: pd.Series, name: str, of_what: str) -> str:
 
 
 def _with_and_without(row: pd.Series) -> str:
-    return f"{row[f'{AUROC.name}_reference']:.3f} without privacy, {row[AUROC.name]:.3f} with."
+    return f"{row[f'{AUROC.name}_reference']:.3f} without, {row[AUROC.name]:.3f} with."
 
 
 def _picked(found: LargestLoss) -> str:
     """What the one that is named was picked for."""
-    return "Largest loss" if found.loss > 0 else "Smallest gain"
+    return "Largest" if found.loss > 0 else "Smallest"
 
 
 def _shown(found: LargestLoss) -> str:

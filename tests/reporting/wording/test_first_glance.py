@@ -63,7 +63,7 @@ def test_the_cost_is_a_difference_with_its_interval_its_verdict_and_errors_per_h
     assert (tile.title, tile.value) == ("Cost, mean of 2 findings", "−0.060")
     assert tile.beside == "AUROC (95 % interval −0.080 to −0.040)" and tile.verdict == "loss above margin 0.02"
     assert tile.lines == (
-        "0.900 without privacy, 0.840 with.",
+        "0.900 without, 0.840 with.",
         "Of 100 images with a finding, 7.0 more missed (2.0 to 12.0); without, 1.3 fewer false alarms (−0.5 to 3.0).",
     )
 
@@ -102,20 +102,20 @@ def test_a_cost_that_cannot_be_estimated_has_its_reason_and_no_number():
 def test_the_finding_that_loses_most_is_said_to_be_the_largest_of_several():
     tile = finding_tile(pd.DataFrame(THREE))
     assert (tile.title, tile.value, tile.beside) == ("Loses most: finding", "Lung, left", "−0.100 (−0.150 to −0.050)")
-    assert tile.verdict == "loss shown" and tile.lines == ("Largest loss of 2.",)
+    assert tile.verdict == "loss shown" and tile.lines == ("Largest of 2.",)
     assert tile.chosen == {"finding": "lung_left"}
 
 
 def test_a_loss_that_is_shown_only_alone_is_not_called_shown_and_smaller_ones_that_are_shown_are_counted():
     rows = [cost("mass", -0.2, -0.39, -0.01, p=0.04), cost("nodule", -0.1, -0.12, -0.08, p=0.0001)]
     tile = finding_tile(pd.DataFrame(rows))
-    assert tile.value == "Mass" and tile.verdict == "not enough evidence" and tile.lines == ("Largest loss of 2; loss shown for 1.",)
+    assert tile.value == "Mass" and tile.verdict == "not enough evidence" and tile.lines == ("Largest of 2; loss shown for 1.",)
 
 
 def test_where_every_finding_gains_none_is_said_to_lose():
     tile = finding_tile(pd.DataFrame([cost("mass", 0.02, 0.01, 0.03), cost("nodule", 0.05, 0.01, 0.09)]))
     assert tile.title == "Gains least: finding" and tile.value == "Mass" and tile.verdict == "not enough evidence"
-    assert tile.beside == "0.020 (0.010 to 0.030)" and tile.lines == ("Smallest gain of 2.",)
+    assert tile.beside == "0.020 (0.010 to 0.030)" and tile.lines == ("Smallest of 2.",)
 
 
 def test_one_finding_is_not_the_largest_of_anything():
@@ -138,7 +138,7 @@ def test_the_group_that_loses_most_has_the_verdict_on_its_extra_loss():
     tile = group_tile(pd.DataFrame(THREE + GROUPS), pd.DataFrame(judged), "macro")
     assert (tile.title, tile.value, tile.beside) == ("Loses most: group", "Male", "−0.090 (−0.200 to 0.020)")
     assert tile.verdict == "extra loss: not enough evidence" and tile.chosen == {"attribute": "sex"}
-    assert tile.lines == ("90 patients; largest loss of 2 groups.",)
+    assert tile.lines == ("90 patients; largest of 2.",)
 
 
 def test_an_extra_loss_says_in_how_many_findings_and_other_groups_with_one_are_named():
