@@ -20,8 +20,13 @@
   const page = () => location.pathname.split("/").pop();
   const written = (how, state, search) => {
     how(state, "", location.pathname + search);
+    arrived();
+  };
+
+  // The address is that of a page: the one that was clicked on last, or one that is being left.
+  const arrived = () => {
     shown = here();
-    if (going === null || going === location.pathname) rest(false); // not by what the page that is being left has written
+    if (going === null || going === location.pathname) rest(false);
   };
 
   // Controls of a page that is being left take no input: Streamlit drops it, or ends in an error.
@@ -42,8 +47,7 @@
     if (!how || url.pathname !== location.pathname) {
       if (unheard) return; // Streamlit goes to a page that was clicked on before the move
       asAsked(state, "", url.href); // another page is one entry, whatever stood in the address
-      shown = here();
-      rest(false);
+      arrived();
       // Streamlit writes what the new page shows before it goes there.
       if (held?.page === page()) written(replace, state, held.search);
       held = null;
