@@ -11,11 +11,13 @@ from widgets.address.left_pages import refuse_requests_of_left_pages
 def asked(monkeypatch):
     """Asks a session for a page, or a part of it, and gives what reached Streamlit."""
     ran = []
-    monkeypatch.setattr(
-        AppSession, "request_rerun", lambda session, state: ran.append(state and (state.page_script_hash, state.fragment_id))
-    )
+
+    def run(session, state):
+        ran.append(state and (state.page_script_hash, state.fragment_id))
+
+    monkeypatch.setattr(AppSession, "request_rerun", run)
     refuse_requests_of_left_pages()
-    session = object.__new__(AppSession)
+    session = SimpleNamespace()
 
     def ask(*states):
         for state in states:
