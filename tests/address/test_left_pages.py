@@ -1,5 +1,7 @@
 """A part of a page that was left is never drawn again."""
 
+from types import SimpleNamespace
+
 import pytest
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.runtime.app_session import AppSession
