@@ -20,7 +20,7 @@ from dpmed_core.foreign_text import keep_logs_plain
 from dpmed_core.logs import log_to_file
 from dpmed_core.settings import Settings, load_settings
 from dpmed_core.uploads.single_case import remove_left_behind
-from widgets.address.left_pages import refuse_requests_of_left_pages
+from widgets.address.requests import follow_requests
 from widgets.address.served import ADDRESS_ROUTES, ScriptedPage
 from widgets.budget_control.routes import ROUTES as BUDGET_ROUTES
 from widgets.health import health_routes
@@ -49,7 +49,7 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
     del app
     keep_files_to_owner()
     keep_logs_plain()
-    refuse_requests_of_left_pages()
+    follow_requests()
     settings = load_settings()
     log_to_file(settings.logs_dir, "server", echo=True)
     try:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from widgets.address.requests import unheard
 from widgets.address.state import ENTRY, LINK, Address
 
 DRAWN = "address-drawn"
@@ -85,6 +86,8 @@ def _heard() -> Address:
     address, context = _address(), get_script_run_ctx()
     if context is not None:
         context.yield_check()
+        for page, values in unheard(context.session_id):
+            address.hear(page, values)
     address.hear(context.page_script_hash if context else "", st.query_params.to_dict())
     return address
 

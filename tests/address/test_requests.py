@@ -1,4 +1,4 @@
-"""A part of a page that was left is never drawn again."""
+"""A session's requests: none is forgotten, and a part of a page that was left is never drawn again."""
 
 from types import SimpleNamespace
 
@@ -6,7 +6,7 @@ import pytest
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.runtime.app_session import AppSession
 
-from widgets.address.left_pages import refuse_requests_of_left_pages
+from widgets.address.requests import follow_requests, unheard
 
 
 @pytest.fixture
@@ -17,13 +17,17 @@ def asked(monkeypatch):
     def run(session, state):
         ran.append(state and (state.page_script_hash, state.fragment_id))
 
+    class Session(SimpleNamespace):
+        """Can be referred to weakly, as Streamlit's can."""
+
     monkeypatch.setattr(AppSession, "request_rerun", run)
-    refuse_requests_of_left_pages()
-    session = SimpleNamespace()
+    follow_requests()
+    session = Session(id="one")
 
     def ask(*states):
         for state in states:
-            AppSession.request_rerun(session, state and ClientState(page_script_hash=state[0], fragment_id=state[1]))
+            of_state = state and ClientState(page_script_hash=state[0], fragment_id=state[1], query_string="".join(state[2:]))
+            AppSession.request_rerun(session, of_state)
         return ran
 
     return ask
@@ -41,7 +45,13 @@ def test_before_a_page_was_asked_for_by_name_everything_is_drawn(asked):
     assert asked(("", ""), None, ("a", "part"), ("b", "part")) == [("", ""), None, ("a", "part"), ("b", "part")]
 
 
+def test_every_address_is_heard_of_once_in_its_order_whatever_is_run(asked):
+    asked(("a", "", "epsilon=1&moved=3"), ("a", "part", "epsilon=8"), ("b", "", ""))
+    assert list(unheard("one")) == [("a", {"epsilon": "1", "moved": "3"}), ("b", {})]
+    assert list(unheard("one")) == list(unheard("another")) == []
+
+
 def test_it_is_done_once(asked):
     before = AppSession.request_rerun
-    refuse_requests_of_left_pages()
+    follow_requests()
     assert AppSession.request_rerun is before
