@@ -179,7 +179,7 @@ def test_one_training_run_of_each_is_not_enough_evidence(asked, finish, open_pag
         finish(spec)
     shown = texts(open_page("fairness", attribute="sex", finding="cardiomegaly"))
     assert "2 of 2 could not be decided (one training run" in shown
-    headline = "At ε = 1, there is not enough evidence, by sex, whether privacy costs some patients more than others."
+    headline = "At ε = 1, there is not enough evidence by sex to tell whether privacy costs some patients more than others."
     assert headline in shown and shown.index(headline) < shown.index("At ε = 1, AUROC for"), "the verdict comes first"
 
 

@@ -93,6 +93,8 @@ class Axis {
     this.stops = stops;
     this.trained = stops.filter((stop) => stop.trained);
     this.rail.replaceChildren(element("div", "dpmed-axis-line", null));
+    element("span", "dpmed-axis-end", this.rail, "stronger protection");
+    element("span", "dpmed-axis-end dpmed-weaker", this.rail, "weaker");
     this.marks = new Map();
     for (const stop of stops) {
       const mark = element("span", `dpmed-axis-mark ${stop.trained ? "dpmed-trained" : "dpmed-offered"}`, this.rail);

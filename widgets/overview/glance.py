@@ -104,8 +104,8 @@ def _show_costs(cohort: Cohort, tables: EvaluationTables, shown: Shown, choices:
     places = st.columns(3)
     costs = {epsilon: shown.rows(all_costs, epsilon) for epsilon in shown.trained}
     # Errors per hundred are those of the page Privacy and utility, whose tables have no groups.
-    practice, images = tables_of(cohort).practice_differences, IMAGE_WORDS[cohort.modality].several
-    of_cost = tiles_at(costs, lambda at: cost_tile(costs[at], shown.rows(practice, at), shown.finding, images=images))
+    practice = tables_of(cohort).practice_differences
+    of_cost = tiles_at(costs, lambda at: cost_tile(costs[at], shown.rows(practice, at), shown.finding))
     of_finding = tiles_at(costs, lambda at: finding_tile(costs[at]))
     for place, key, tiles, label in zip(places, ("cost", "finding"), (of_cost, of_finding), ("By budget", "This finding"), strict=False):
         with place:
@@ -158,8 +158,10 @@ def _show_protected(cohort: Cohort, tables: EvaluationTables, shown: Shown, choi
         runs = Choice(recipe=shown.recipe, unit=shown.unit).rows(tables.runs)
         show_guarantee(list(runs.loc[runs["epsilon"] == shown.epsilon, "run_id"]))
         st.caption(REFERENCE)
+        images = f"100 {IMAGE_WORDS[cohort.modality].several}"
         st.caption(
-            f"Missed and false alarms: each training run at its own threshold, {plain(OperatingRule().sentence())}. “Loss shown”: "
+            f"Per 100: missed of {images} with a finding, false alarms of {images} without it, each training run at its own threshold, "
+            f"{plain(OperatingRule().sentence())}. “Loss shown”: "
             "Bonferroni's p-value over all findings is below .05. Extra loss: beyond that of the other patients; verdicts are those of the "
             "analysis plan. Bold numbers are each judged for themselves."
         )

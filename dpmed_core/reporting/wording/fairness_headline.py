@@ -40,7 +40,7 @@ def verdict_headline(verdicts: pd.DataFrame, *, attribute: str, finding: str, ep
         return f"{at} privacy costs {lost} more AUROC than the others."
     margin = rows["margin"].iloc[0]
     if n_undecided == len(judged):
-        return f"{at} there is not enough evidence, by {by}, whether privacy costs some patients more than others."
+        return f"{at} there is not enough evidence by {by} to tell whether privacy costs some patients more than others."
     if n_undecided:
         left = f"for {n_undecided} of {len(judged)} {what} there is not enough evidence"
         return f"{at} no group by {by} is shown to lose more than the others; {left}."

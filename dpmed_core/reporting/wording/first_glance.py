@@ -52,14 +52,13 @@ class Tile:
     chosen: Mapping[str, str] = field(default_factory=dict)
 
 
-def cost_tile(costs: pd.DataFrame, more: pd.DataFrame, finding: str, *, images: str) -> Tile:
+def cost_tile(costs: pd.DataFrame, more: pd.DataFrame, finding: str) -> Tile:
     """What privacy costs all patients: the difference of AUROC, and how many findings more are missed.
 
     Args:
         costs: rows of `largest_loss.at_budget`.
         more: the same of `EvaluationTables.practice_differences`.
         finding: a finding or "macro".
-        images: the word for the cohort's images.
     """
     row = overall_cost(costs, finding)
     n_findings = int(_of_everybody(costs)["difference"].notna().sum())
@@ -70,7 +69,7 @@ def cost_tile(costs: pd.DataFrame, more: pd.DataFrame, finding: str, *, images: 
     margin = f"margin {row['margin']:g}"
     verdict = {INFERIOR: f"loss above {margin}", NON_INFERIOR: f"no loss above {margin}"}.get(str(row["verdict"]), NO_EVIDENCE)
     one_run = ("One training run: chance in training is not counted.",) if row["covers"] == PATIENTS else ()
-    lines = (_with_and_without(row), *_missed(more, finding, images, row), *one_run)
+    lines = (_with_and_without(row), *_missed(more, finding), *one_run)
     return Tile(title, _signed(row["difference"]), f"AUROC (95 % interval {_ends(row)})", verdict, lines)
 
 
@@ -87,13 +86,13 @@ def finding_tile(costs: pd.DataFrame) -> Tile:
         return Tile("Loses most: finding", NOTHING, lines=(why,))
     row, name = found.row, finding_title(str(found.row["finding"]))
     picked = {"finding": str(row["finding"])}
-    number = f"{_signed(row['difference'])} ({_ends(row)})"
+    number = f"{_signed(row['difference'])} AUROC ({_ends(row)})"
     if found.n_compared == 1:
         unjudged = len(_of_everybody(costs)) > 1
         only = "The only finding that these patients can judge." if unjudged else "The only finding."
         return Tile("The finding", name, number, _shown(found), (only,), picked)
     title = "Loses most: finding" if found.loss > 0 else "Gains least: finding"
-    shown = f"; loss shown for {found.n_shown}" if found.n_shown and not found.is_shown else ""
+    shown = f"; loss shown for {counted(found.n_shown, 'other', 'others')}" if found.n_shown and not found.is_shown else ""
     lines = (f"{_picked(found)} of {found.n_compared}{shown}.",)
     return Tile(title, name, number, _shown(found), lines, picked)
 
@@ -118,7 +117,7 @@ def group_tile(costs: pd.DataFrame, verdicts: pd.DataFrame, finding: str) -> Til
     size = f"{counted(int(row['n_patients']), 'patient', 'patients')}; {_picked(found).lower()} of {found.n_compared}."
     others = [subgroup_title(*other) for other in widened_groups(verdicts, finding) if other != place]
     lines = (size, *_undecided(judged), *_others(others))
-    number, verdict = f"{_signed(row['difference'])} ({_ends(row)})", _extra(judged, float(row["margin"]))
+    number, verdict = f"{_signed(row['difference'])} AUROC ({_ends(row)})", _extra(judged, float(row["margin"]))
     return Tile(title, subgroup_title(*place), number, verdict, lines, {"attribute": place[0]})
 
 
@@ -142,16 +141,14 @@ def _of_everybody(costs: pd.DataFrame) -> pd.DataFrame:
     return costs[(costs["attribute"] == EVERYBODY) & (costs["finding"] != MACRO)]
 
 
-def _missed(more: pd.DataFrame, finding: str, images: str, counts: pd.Series) -> tuple[str, ...]:
-    """How many more are missed, and how many more false alarms are raised, at each training run's own threshold."""
+def _missed(more: pd.DataFrame, finding: str) -> tuple[str, ...]:
+    """How many more of 100 are missed, and how many more of 100 without it called positive, at each training run's own threshold."""
     rows = more[(more["thresholds"] == OWN) & (more["attribute"] == EVERYBODY) & (more["finding"] == finding)]
     missed, alarms = f"{MISSED}_more", f"{ALARMS}_more"
     if rows.empty or pd.isna(rows.iloc[0][missed]) or pd.isna(rows.iloc[0][alarms]):
         return ("Missed findings cannot be counted here.",)
     row = rows.iloc[0]
-    whom = "patients" if counts["n_cases"] == counts["n_patients"] else images
-    what = "a finding" if finding == MACRO else "it"
-    return (f"Of 100 {whom} with {what}, {_more(row, missed, 'missed')}; without, {_more(row, alarms, 'false alarms')}.",)
+    return (f"Per 100: {_more(row, missed, 'missed')}, {_more(row, alarms, 'false alarms')}.",)
 
 
 def _more(row: pd.Series, name: str, of_what: str) -> str:

@@ -129,7 +129,7 @@ def headline(*names, finding="effusion", **about):
         ),
         (
             ["not enough evidence", "not enough evidence", "not estimable"],
-            "At ε = 1, there is not enough evidence, by sex, whether privacy costs some patients more than others.",
+            "At ε = 1, there is not enough evidence by sex to tell whether privacy costs some patients more than others.",
         ),
         (
             ["not estimable"],

@@ -59,12 +59,12 @@ def more(finding="macro", missed=(7.04, 2.0, 12.0), alarms=(-1.26, -3.0, 0.5), t
 
 
 def test_the_cost_is_a_difference_with_its_interval_its_verdict_and_errors_per_hundred():
-    tile = cost_tile(pd.DataFrame(THREE), more(), "macro", images="images")
+    tile = cost_tile(pd.DataFrame(THREE), more(), "macro")
     assert (tile.title, tile.value) == ("Cost, mean of 2 findings", "−0.060")
     assert tile.beside == "AUROC (95 % interval −0.080 to −0.040)" and tile.verdict == "loss above margin 0.02"
     assert tile.lines == (
         "0.900 without, 0.840 with.",
-        "Of 100 images with a finding, 7.0 more missed (2.0 to 12.0); without, 1.3 fewer false alarms (−0.5 to 3.0).",
+        "Per 100: 7.0 more missed (2.0 to 12.0), 1.3 fewer false alarms (−0.5 to 3.0).",
     )
 
 
@@ -73,35 +73,30 @@ def test_the_cost_is_a_difference_with_its_interval_its_verdict_and_errors_per_h
     [("non-inferior", "no loss above margin 0.02"), ("not enough evidence", "not enough evidence"), ("inferior", "loss above margin 0.02")],
 )
 def test_the_verdict_on_the_cost_is_that_of_its_row(said, shown):
-    tile = cost_tile(pd.DataFrame([cost("mass", -0.01, -0.015, 0.0, verdict=said)]), NO_MORE, "mass", images="scans")
+    tile = cost_tile(pd.DataFrame([cost("mass", -0.01, -0.015, 0.0, verdict=said)]), NO_MORE, "mass")
     assert tile.verdict == shown and tile.title == "Cost, mass" and "Missed findings cannot be counted here." in tile.lines
 
 
 def test_errors_are_never_taken_from_another_threshold_or_finding():
     for table in (more(thresholds="common"), more("mass"), more(missed=(np.nan,) * 3)):
-        assert "Missed findings cannot be counted here." in cost_tile(pd.DataFrame(THREE), table, "macro", images="images").lines
-
-
-def test_where_each_patient_has_one_image_patients_are_counted():
-    rows = pd.DataFrame([cost("mass", -0.1, -0.2, -0.05) | {"n_patients": 200}])
-    assert "Of 100 patients with it, 7.0 more missed" in " ".join(cost_tile(rows, more("mass"), "mass", images="images").lines)
+        assert "Missed findings cannot be counted here." in cost_tile(pd.DataFrame(THREE), table, "macro").lines
 
 
 def test_one_training_run_is_said():
     rows = pd.DataFrame([cost("mass", -0.1, -0.2, -0.05, covers="patients", verdict="not enough evidence")])
-    assert "One training run: chance in training is not counted." in cost_tile(rows, NO_MORE, "mass", images="images").lines
+    assert "One training run: chance in training is not counted." in cost_tile(rows, NO_MORE, "mass").lines
     assert finding_tile(rows).verdict == "not enough evidence"
 
 
 def test_a_cost_that_cannot_be_estimated_has_its_reason_and_no_number():
-    tile = cost_tile(pd.DataFrame([missing("mass", "fewer than 5 positives")]), more("mass"), "mass", images="images")
+    tile = cost_tile(pd.DataFrame([missing("mass", "fewer than 5 positives")]), more("mass"), "mass")
     assert (tile.value, tile.beside, tile.verdict) == (NOTHING, "", "") and tile.lines == ("Not estimable: fewer than 5 positives.",)
-    assert cost_tile(pd.DataFrame(THREE), more(), "edema", images="images").lines == ("It cannot be judged in these test patients.",)
+    assert cost_tile(pd.DataFrame(THREE), more(), "edema").lines == ("It cannot be judged in these test patients.",)
 
 
 def test_the_finding_that_loses_most_is_said_to_be_the_largest_of_several():
     tile = finding_tile(pd.DataFrame(THREE))
-    assert (tile.title, tile.value, tile.beside) == ("Loses most: finding", "Lung, left", "−0.100 (−0.150 to −0.050)")
+    assert (tile.title, tile.value, tile.beside) == ("Loses most: finding", "Lung, left", "−0.100 AUROC (−0.150 to −0.050)")
     assert tile.verdict == "loss shown" and tile.lines == ("Largest of 2.",)
     assert tile.chosen == {"finding": "lung_left"}
 
@@ -109,13 +104,13 @@ def test_the_finding_that_loses_most_is_said_to_be_the_largest_of_several():
 def test_a_loss_that_is_shown_only_alone_is_not_called_shown_and_smaller_ones_that_are_shown_are_counted():
     rows = [cost("mass", -0.2, -0.39, -0.01, p=0.04), cost("nodule", -0.1, -0.12, -0.08, p=0.0001)]
     tile = finding_tile(pd.DataFrame(rows))
-    assert tile.value == "Mass" and tile.verdict == "not enough evidence" and tile.lines == ("Largest of 2; loss shown for 1.",)
+    assert tile.value == "Mass" and tile.verdict == "not enough evidence" and tile.lines == ("Largest of 2; loss shown for 1 other.",)
 
 
 def test_where_every_finding_gains_none_is_said_to_lose():
     tile = finding_tile(pd.DataFrame([cost("mass", 0.02, 0.01, 0.03), cost("nodule", 0.05, 0.01, 0.09)]))
     assert tile.title == "Gains least: finding" and tile.value == "Mass" and tile.verdict == "not enough evidence"
-    assert tile.beside == "0.020 (0.010 to 0.030)" and tile.lines == ("Smallest of 2.",)
+    assert tile.beside == "0.020 AUROC (0.010 to 0.030)" and tile.lines == ("Smallest of 2.",)
 
 
 def test_one_finding_is_not_the_largest_of_anything():
@@ -136,7 +131,7 @@ def test_the_group_that_loses_most_has_the_verdict_on_its_extra_loss():
         verdict("male", "nodule", "not enough evidence", detectable=0.31),
     ]
     tile = group_tile(pd.DataFrame(THREE + GROUPS), pd.DataFrame(judged), "macro")
-    assert (tile.title, tile.value, tile.beside) == ("Loses most: group", "Male", "−0.090 (−0.200 to 0.020)")
+    assert (tile.title, tile.value, tile.beside) == ("Loses most: group", "Male", "−0.090 AUROC (−0.200 to 0.020)")
     assert tile.verdict == "extra loss: not enough evidence" and tile.chosen == {"attribute": "sex"}
     assert tile.lines == ("90 patients; largest of 2.",)
 
