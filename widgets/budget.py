@@ -1,6 +1,7 @@
 """The choice of a privacy budget, and the guarantee of the chosen one."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import pandas as pd
@@ -63,22 +64,51 @@ def deltas_of(runs: pd.DataFrame) -> dict[float, float]:
 
 def show_guarantee(run_ids: Sequence[str]) -> None:
     """The guarantee of private runs of one budget in one line; what all of them spend together, and what it leaves out, a click away."""
+    if (said := guarantee_in_full(run_ids)) is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(plain(said.sentence), width="content")
+        with st.popover("In full", icon=":material/info:"):
+            for sentence in said.beside:
+                st.caption(plain(sentence))
+    # Not folded: it says that the line above protects patients less than it seems to.
+    if said.worth:
+        st.caption(plain(said.worth))
+
+
+@dataclass(frozen=True)
+class GuaranteeSaid:
+    """A guarantee in sentences.
+
+    Attributes:
+        sentence: what it is.
+        beside: whom it leaves out, what several models spend together, and what an encoder knows.
+        worth: what it is worth to a patient with several images, where it protects single ones; empty elsewhere.
+    """
+
+    sentence: str
+    beside: tuple[str, ...]
+    worth: str
+
+
+def guarantee_in_full(run_ids: Sequence[str]) -> GuaranteeSaid | None:
+    """The guarantee of private runs of one budget; None where there is none."""
     here = installation()
     guarantees = [guarantee for run_id in run_ids if (guarantee := here.runs.result(run_id).guarantee) is not None]
     if not guarantees:
-        return
-    with st.container(horizontal=True, vertical_alignment="center"):
-        # Numbers over several models rest on more than the guarantee of one, so that it is said here of which it is.
-        st.caption(plain(f"{guarantees[0].sentence()}, for training patients and each model alone."), width="content")
-        with st.popover("In full", icon=":material/info:"):
-            st.caption("It does not hold for patients of validation and test.")
-            st.caption(plain(together_sentence(guarantees, cache_dir=here.settings.calibrations_dir)))
-            for sentence in encoder_sentences([here.runs.status(run_id) for run_id in run_ids], here.encoders):
-                st.caption(plain(f"{sentence} ε does not cover what that encoder knows."))
-    # Not folded: it says that the line above protects patients less than it seems to.
+        return None
+    encoders = encoder_sentences([here.runs.status(run_id) for run_id in run_ids], here.encoders)
     images = _most_images(here.runs.status(run_ids[0]).spec.cohort_fingerprint)
-    if worth := own_epsilon_sentence(guarantees[0], images, cache_dir=here.settings.calibrations_dir):
-        st.caption(plain(worth))
+    return GuaranteeSaid(
+        # Numbers over several models rest on more than the guarantee of one, so that it is said here of which it is.
+        sentence=f"{guarantees[0].sentence()}, for training patients and each model alone.",
+        beside=(
+            "It does not hold for patients of validation and test.",
+            together_sentence(guarantees, cache_dir=here.settings.calibrations_dir),
+            *(f"{sentence} ε does not cover what that encoder knows." for sentence in encoders),
+        ),
+        worth=own_epsilon_sentence(guarantees[0], images, cache_dir=here.settings.calibrations_dir) or "",
+    )
 
 
 @st.cache_data(max_entries=MOST_KEPT, show_spinner=False)
