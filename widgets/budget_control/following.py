@@ -82,7 +82,8 @@ def show_following_figure(
 def _report_cell(key: str, figure: str, on_cell: Callable[[Sequence[str]], None]) -> None:
     """Tell which cell was clicked: it comes from the browser, so that only cells that were sent to it are accepted."""
     cells = json.loads(figure)["layout"].get("meta", {}).get("cells", {})
-    if (place := reported(key, "cell")) in cells:
+    place = reported(key, "cell")
+    if isinstance(place, str) and place in cells:
         on_cell(cells[place])
 
 

@@ -1,7 +1,6 @@
 """The map of findings by groups with the verdicts, which follows the axis; a cell is the way to its evidence on Fairness."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from html import escape
 
 import streamlit as st
@@ -17,11 +16,12 @@ from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.drawn_rows import verdict_map_parts
 from dpmed_core.reporting.figures.verdict_map import alternative_text, cells_of, key_in_words, marks_explained, marks_of
 from widgets.address.session import of_link
+from widgets.analysis_plan import plans_of
 from widgets.budget_control.following import Line, show_following
 from widgets.cached import MOST_KEPT
 from widgets.choices import Choices
 from widgets.figure import downloads, show_moving_figure
-from widgets.overview.figures import WHAT, Words, map_place, map_table
+from widgets.overview.figures import WHAT, Words, at_budgets, map_place, map_table
 from widgets.overview.tiles import GROUPS_PAGE, Shown, choices_of
 
 FIGURES = figures_of(Page.MEETING)
@@ -41,14 +41,14 @@ def show_map(cohort: Cohort, tables: EvaluationTables, shown: Shown, *, finding:
         is_large: whether it is shown to a room.
     """
     chosen = Choice(finding=finding, recipe=shown.recipe, unit=shown.unit, epsilon=shown.epsilon)
-    words = {at: _words(tables.token, replace(chosen, epsilon=at), _tables=tables, _cohort=cohort) for at in shown.trained}
-    sentences = {at: said.alternative for at, said in words.items()}
+    words = map_words(tables, chosen, cohort)
+    sentences = {at: words[at].alternative for at in shown.trained}
     if not is_large:  # a presenter's heading stands at the top
         show_following({at: [Line(f"Who loses what at ε = {at:g}", "headline")] for at in shown.trained}, key="map-title")
     with map_place(words[shown.epsilon]):
         show_moving_figure(MAP, tables, chosen, cohort, sentences=sentences, is_bare=True, is_large=is_large, on_cell=_remember)
     if words[shown.epsilon].cells and not is_large:
-        st.caption(plain(explained(tables, shown)))
+        st.caption(plain(f"{explained(tables, shown)} {plans_of(cohort).sentence()}"))
 
 
 def explained(tables: EvaluationTables, shown: Shown) -> str:
@@ -86,9 +86,14 @@ def _evidence(cohort: Cohort, shown: Shown, choices: Choices, finding: str, attr
     return of_link(about if attribute == EVERYBODY else about | {"attribute": attribute})
 
 
+def map_words(tables: EvaluationTables, chosen: Choice, cohort: Cohort) -> dict[float, Words]:
+    """The map in words and as a table at each trained budget of the recipe and unit of `chosen`."""
+    return {float(at.epsilon or 0): _words(tables.token, at, _tables=tables, _cohort=cohort) for at in at_budgets(tables, chosen)}
+
+
 @st.cache_resource(max_entries=MOST_KEPT, show_spinner=False)
 def _words(token: str, chosen: Choice, _tables: EvaluationTables, _cohort: Cohort) -> Words:
-    """The map in words and as a table at the budget of `chosen`; `token` stands for the tables in the key of the cache."""
+    """Those at the budget of `chosen`; `token` stands for the tables in the key of the cache."""
     del token
     costs, verdicts = (part.rows[part.rows["epsilon"] == chosen.epsilon] for part in verdict_map_parts(_tables, chosen, _cohort).values())
     cells = cells_of(costs, verdicts) if len(costs) else []

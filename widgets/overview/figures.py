@@ -93,8 +93,13 @@ def map_place(words: Words) -> DeltaGenerator:
 
 def words_at_budgets(name: str, tables: EvaluationTables, shown: Choice, cohort: Cohort) -> dict[float, Words]:
     """What stands beside figure `name` at each trained budget of the recipe and unit of `shown`, smallest first."""
-    budgets = sorted(float(epsilon) for epsilon in replace(shown, epsilon=None).rows(tables.runs)["epsilon"].dropna().unique())
-    return {epsilon: _words(name, tables.token, replace(shown, epsilon=epsilon), _tables=tables, _cohort=cohort) for epsilon in budgets}
+    return {float(at.epsilon or 0): _words(name, tables.token, at, _tables=tables, _cohort=cohort) for at in at_budgets(tables, shown)}
+
+
+def at_budgets(tables: EvaluationTables, shown: Choice) -> list[Choice]:
+    """`shown` at each trained budget of its recipe and unit, smallest first."""
+    budgets = replace(shown, epsilon=None).rows(tables.runs)["epsilon"].dropna().unique()
+    return [replace(shown, epsilon=epsilon) for epsilon in sorted(map(float, budgets))]
 
 
 def _show_moving(name: str, words: dict[float, Words], tables: EvaluationTables, shown: Choice, cohort: Cohort) -> None:

@@ -55,8 +55,8 @@ def choose_shown(cohort: Cohort, tables: EvaluationTables, choices: Choices, *, 
     show_left_out(tables)
     if tables.is_empty:
         st.info(
-            "No model is finished yet. What privacy costs appears here by itself, once models with and without privacy are. Nothing queued? "
-            "Plan some on the page *Train*."
+            "No model is finished yet. What privacy costs appears here by itself, once models with and without privacy are. Nothing "
+            "queued? Plan some on the page *Train*."
         )
         return None
     of_choice = Choice(recipe=choices.recipe, unit=choices.unit).rows(tables.runs)
