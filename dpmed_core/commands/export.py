@@ -72,7 +72,7 @@ def export(
     plans = installation.ledger.plan_record(cohort)
     margin = plans.plan.margin if margin is None else margin
     # A verdict is judged together with all that the plan names, though one attribute is drawn.
-    of_plan = choice.attribute is None or (CATALOGUE[figure].of_plan and choice.attribute in plans.plan.attributes)
+    of_plan = choice.attribute is None or (CATALOGUE[figure].of_verdicts and choice.attribute in plans.plan.attributes)
     tables = EvaluationTables(
         lambda: read_scores(installation.runs, cohort, start=start).at_one_delta(delta),
         plans.plan.attributes if of_plan else [str(choice.attribute)],

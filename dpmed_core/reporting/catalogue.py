@@ -89,6 +89,7 @@ class CatalogueEntry:
         with_threshold: whether it always counts scores above the operating point.
         of_plan: whether it is drawn from the tables of the whole analysis plan, and stands on its page beside the verdict.
         of_every_group: whether it shows the groups of every attribute of the tables, where none is chosen.
+        of_verdicts: whether it shows verdicts, which are judged together over the whole plan, whichever attribute is drawn.
     """
 
     title: str
@@ -102,6 +103,7 @@ class CatalogueEntry:
     with_threshold: bool = False
     of_plan: bool = False
     of_every_group: bool = False
+    of_verdicts: bool = False
 
     def titled(self, choice: Choice) -> str:
         """The title in words."""
@@ -263,6 +265,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         with_margin=True,
         of_metric=False,
         of_plan=True,
+        of_verdicts=True,
     ),
     "parity": CatalogueEntry(
         "Parity differences",
@@ -285,6 +288,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         with_margin=True,
         of_metric=False,
         of_every_group=True,
+        of_verdicts=True,
     ),
 }
 

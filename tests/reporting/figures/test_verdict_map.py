@@ -150,6 +150,13 @@ def test_a_page_finds_what_each_cell_is_about(tables, cohort, cells):
         assert found[f"{x},{y}"] == [cell.row["attribute"], cell.row["subgroup"], cell.row["finding"]]
 
 
+def test_with_one_attribute_drawn_verdicts_stay_those_of_the_whole_plan(tables, cohort):
+    assert {name for name, entry in CATALOGUE.items() if entry.of_verdicts} == {"verdict", "verdict-map"}, "export takes the plan's tables"
+    of_sex, whole = (CATALOGUE["verdict-map"].table(tables, replace(AT, attribute=by), cohort) for by in ("sex", None))
+    assert set(of_sex["attribute"]) == {"all", "sex"} and set(whole["attribute"]) == {"all", "sex", "age"}
+    assert set(of_sex["n_comparisons"].dropna()) == set(whole["n_comparisons"].dropna()) != set()
+
+
 def test_it_is_exploratory_where_one_of_its_attributes_was_not_planned(tables):
     class Plans:
         def why_exploratory(self, look):
