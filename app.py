@@ -24,6 +24,7 @@ from widgets.address.requests import follow_requests
 from widgets.address.served import ADDRESS_ROUTES, ScriptedPage
 from widgets.budget_control.routes import ROUTES as BUDGET_ROUTES
 from widgets.health import health_routes
+from widgets.meeting.routes import ROUTES as MEETING_ROUTES
 from widgets.preload import import_widgets, prepare_views
 from widgets.viewer.routes import ROUTES
 from widgets.viewer.sessions import pixel_tokens
@@ -102,6 +103,6 @@ def _settings() -> Settings:
 app = st.App(
     Path(__file__).parent / "pages" / "frame.py",
     lifespan=lifespan,
-    routes=[*ROUTES, *BUDGET_ROUTES, *ADDRESS_ROUTES, *health_routes(duties)],
+    routes=[*ROUTES, *BUDGET_ROUTES, *MEETING_ROUTES, *ADDRESS_ROUTES, *health_routes(duties)],
     middleware=[Middleware(GuardedServer, settings=_settings()), Middleware(ScriptedPage)],
 )

@@ -18,6 +18,7 @@ page = st.navigation(
         st.Page("train.py", title="Train", icon=":material/model_training:", url_path="train"),
         st.Page("privacy_utility.py", title="Privacy and utility", icon=":material/show_chart:", url_path="privacy_utility"),
         st.Page("fairness.py", title="Fairness", icon=":material/balance:", url_path="fairness"),
+        st.Page("meeting.py", title="Meeting", icon=":material/co_present:", url_path="meeting"),
         st.Page("privacy.py", title="Privacy", icon=":material/shield_person:", url_path="privacy"),
         st.Page("cases.py", title="Cases", icon=":material/radiology:", url_path="cases"),
         st.Page("status.py", title="Status", icon=":material/monitor_heart:", url_path="status"),

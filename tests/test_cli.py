@@ -229,6 +229,8 @@ def test_from_pictures_to_a_figure(dpmed, manifest, tmp_path):
         out = tmp_path / "map.csv"
         assert dpmed("export", "loss-map", "--cohort", "images", "--epsilon", "8", "--out", str(out), *asked).returncode == 0
         assert set(pd.read_csv(out)["attribute"]) == attributes
+    assert dpmed("export", "verdict-map", "--cohort", "images", "--epsilon", "8", "--attribute", "sex", "--out", str(out)).returncode == 0
+    assert set(pd.read_csv(out)["attribute"]) == {"all", "sex"} and pd.read_csv(out)["estimand"].nunique() == 2
     if browser():
         out = tmp_path / "forest.pdf"
         asked = ("--finding", "mass", "--attribute", "sex", "--epsilon", "8", "--column", "single")

@@ -1,6 +1,7 @@
 """The choice of a privacy budget, and the guarantee of the chosen one."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import pandas as pd
@@ -70,26 +71,52 @@ def show_guarantee(run_ids: Sequence[str], *, also: str = "") -> None:
         run_ids: the runs.
         also: what else must be known to read numbers of these runs.
     """
+    if (said := guarantee_in_full(run_ids)) is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(plain(said.sentence), width="content")
+        with st.popover("In full", icon=":material/info:"):
+            for sentence in (*said.beside, *([also] if also else [])):
+                st.caption(plain(sentence))
+    # Not folded: it says that the line above protects patients less than it seems to.
+    if said.worth:
+        st.caption(plain(said.worth))
+
+
+@dataclass(frozen=True)
+class GuaranteeSaid:
+    """A guarantee in sentences.
+
+    Attributes:
+        sentence: whom it is for.
+        beside: what it is, whom it leaves out, what several models spend together, and what an encoder knows.
+        worth: what it is worth to a patient with several images, where it protects single ones; empty elsewhere.
+    """
+
+    sentence: str
+    beside: tuple[str, ...]
+    worth: str
+
+
+def guarantee_in_full(run_ids: Sequence[str]) -> GuaranteeSaid | None:
+    """The guarantee of private runs of one budget; None where there is none."""
     here = installation()
     guarantees = [guarantee for run_id in run_ids if (guarantee := here.runs.result(run_id).guarantee) is not None]
     if not guarantees:
-        return
-    with st.container(horizontal=True, vertical_alignment="center"):
-        unit = guarantees[0].unit
-        # Numbers over several models rest on more than the guarantee of one, so that it is said here of which it is.
-        st.caption(plain(f"The guarantee is for training {unit.value}s, and for each model alone."), width="content")
-        with st.popover("In full", icon=":material/info:"):
-            st.caption(plain(f"{guarantees[0].sentence()}. Unit of privacy: {UNIT_PHRASES[unit]}."))
-            st.caption("It does not hold for patients of validation and test.")
-            st.caption(plain(together_sentence(guarantees, cache_dir=here.settings.calibrations_dir)))
-            for sentence in encoder_sentences([here.runs.status(run_id) for run_id in run_ids], here.encoders):
-                st.caption(plain(f"{sentence} ε does not cover what that encoder knows."))
-            if also:
-                st.caption(plain(also))
-    # Not folded: it says that the line above protects patients less than it seems to.
+        return None
+    encoders, unit = encoder_sentences([here.runs.status(run_id) for run_id in run_ids], here.encoders), guarantees[0].unit
     images = _most_images(here.runs.status(run_ids[0]).spec.cohort_fingerprint)
-    if worth := own_epsilon_sentence(guarantees[0], images, cache_dir=here.settings.calibrations_dir):
-        st.caption(plain(worth))
+    return GuaranteeSaid(
+        # Numbers over several models rest on more than the guarantee of one, so that it is said here of which it is.
+        sentence=f"The guarantee is for training {unit.value}s, and for each model alone.",
+        beside=(
+            f"{guarantees[0].sentence()}. Unit of privacy: {UNIT_PHRASES[unit]}.",
+            "It does not hold for patients of validation and test.",
+            together_sentence(guarantees, cache_dir=here.settings.calibrations_dir),
+            *(f"{sentence} ε does not cover what that encoder knows." for sentence in encoders),
+        ),
+        worth=own_epsilon_sentence(guarantees[0], images, cache_dir=here.settings.calibrations_dir) or "",
+    )
 
 
 @st.cache_data(max_entries=MOST_KEPT, show_spinner=False)

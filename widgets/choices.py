@@ -49,7 +49,7 @@ def shared_choices() -> Choices:
         names = installation().cohorts.names()
         name = choice("cohort", "Cohort", names, default=_first_readable(names))
         cohort, name = _loaded(name)
-        findings = _findings(cohort) if cohort else ()
+        findings = findings_of(cohort) if cohort else ()
         finding = choice("finding", "Finding", findings, title=finding_title)
         recipe = choice("recipe", "Recipe", recipe_options(cohort), title=recipe_title)
         start = _choose_start(cohort, recipe)
@@ -96,7 +96,7 @@ def _loaded(name: str | None) -> tuple[Cohort | None, str | None]:
         return None, None
 
 
-def _findings(cohort: Cohort) -> tuple[str, ...]:
+def findings_of(cohort: Cohort) -> tuple[str, ...]:
     """The findings and their mean, which comes first; with one finding it comes last, because it is then the same."""
     return (*cohort.findings, MACRO) if len(cohort.findings) == 1 else (MACRO, *cohort.findings) if cohort.findings else ()
 

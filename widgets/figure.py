@@ -1,6 +1,6 @@
 """A figure on a page, with a menu that downloads it and its table."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -31,6 +31,8 @@ from widgets.lookup import canvas, installation
 
 MIME = {".html": "text/html", ".png": "image/png", ".svg": "image/svg+xml", ".pdf": "application/pdf", ".csv": "text/csv"}
 LABELS = {".html": "HTML", ".png": "PNG", ".svg": "SVG", ".pdf": "PDF", ".csv": "CSV"}
+LARGE = 1.5
+"""Letters shown to a room, in those of a page."""
 MOST_KEPT = 300
 """Figures in the cache that all sessions share: a slider that moves back finds its figures drawn."""
 
@@ -65,7 +67,15 @@ def show_figure(
 
 
 def show_moving_figure(
-    name: str, tables: EvaluationTables, shown: Choice, cohort: Cohort, *, sentences: Mapping[float, str], is_bare: bool = False
+    name: str,
+    tables: EvaluationTables,
+    shown: Choice,
+    cohort: Cohort,
+    *,
+    sentences: Mapping[float, str],
+    is_bare: bool = False,
+    is_large: bool = False,
+    on_cell: Callable[[Sequence[str]], None] | None = None,
 ) -> None:
     """Show the figure `name` of `shown` at the budget of the page's axis, which it follows in the browser.
 
@@ -76,8 +86,12 @@ def show_moving_figure(
         cohort: of the tables.
         sentences: what it shows at each of the axis's budgets, for those who cannot see it.
         is_bare: whether title and facts stand around it on the page (`Canvas.is_bare`).
+        is_large: whether it is shown to a room: in large letters, and as high as the window leaves it.
+        on_cell: called with what its layout's `meta` says of a cell, when that cell was clicked.
     """
-    figure, drawn_at, why = moving_figure(name, tables, shown, cohort, replace(canvas(), is_bare=is_bare))
+    on = canvas()
+    on = replace(on, is_bare=is_bare, font_size=(LARGE if is_large else 1) * on.font_size)
+    figure, drawn_at, why = moving_figure(name, tables, shown, cohort, on)
     if figure is None:
         st.info(plain(why))
         return
@@ -88,6 +102,8 @@ def show_moving_figure(
         alternatives={epsilon: f"{title}. {sentence}" for epsilon, sentence in sentences.items()},
         instead={epsilon: f"Nothing can be drawn at ε = {epsilon:g}." for epsilon in sentences if epsilon not in drawn_at},
         mode_bar=not is_bare,
+        on_cell=on_cell,
+        fills=is_large,
     )
 
 

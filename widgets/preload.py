@@ -14,6 +14,7 @@ from widgets.analysis_plan import planned_tables
 from widgets.cached import links_of
 from widgets.figure import moving_figure
 from widgets.lookup import installation
+from widgets.meeting.map import MAP, map_words
 from widgets.overview.facts import counts_of
 from widgets.overview.figures import FIGURES, words_at_budgets
 from widgets.spending import total_of
@@ -36,7 +37,7 @@ def prepare_views() -> None:
 
 
 def _prepare(cohort: Cohort) -> None:
-    """What all pages need of a cohort first, then what *Overview* shows."""
+    """What all pages need of a cohort first, then what *Overview* and *Meeting* show."""
     total_of(cohort)
     of_all = tables_from(cohort)
     if of_all.is_empty:
@@ -52,4 +53,6 @@ def _prepare(cohort: Cohort) -> None:
     shown = Choice(finding=MACRO, recipe=first["recipe"], unit=first["unit"])
     for name in FIGURES:
         words_at_budgets(name, of_plan, shown, cohort)
+    map_words(of_plan, shown, cohort)
+    for name in (*FIGURES, MAP):
         moving_figure(name, of_plan, shown, cohort, replace(LIGHT, is_bare=True))

@@ -45,6 +45,12 @@ def _computed(name: str, fingerprint: str, head: str, state: str, planned: tuple
     return total, here.ledger.book().cap
 
 
+def total_in_words(cohort: Cohort) -> tuple[str, str]:
+    """The total on the patients of `cohort` in a few words, and in a sentence with accountant, neighbours and who is covered."""
+    total = total_of(cohort)
+    return total_in_short(total), total_sentence(total)
+
+
 def show_total_in_short() -> None:
     """The total on the patients of the chosen cohort in a few words, in the sidebar, with the whole sentence a click away."""
     if (name := current_choices().cohort) is None:

@@ -33,7 +33,8 @@ WIDTHS = " or ".join(f"{name} ({width} mm)" for name, width in COLUMN_MILLIMETRE
 @click.option("--delta", type=float, help="Where a budget was trained at several. Default: the smallest.")
 @click.option(
     "--attribute",
-    help="Subgroups by: sex, age, age:quartiles, age:40/65, a co-morbidity, sex*age. Default: sex; of loss-map, all of the analysis plan.",
+    help="Subgroups by: sex, age, age:quartiles, age:40/65, a co-morbidity, sex*age. Default: sex; of loss-map and verdict-map, all of the "
+    "analysis plan.",
 )
 @click.option("--margin", type=float, help="The loss that is still acceptable. Default: that of the analysis plan.")
 @click.option("--metric", default=AUROC.name, show_default=True, help=f"What is measured: {', '.join(OFFERED)}.")
@@ -71,7 +72,7 @@ def export(
     plans = installation.ledger.plan_record(cohort)
     margin = plans.plan.margin if margin is None else margin
     # A verdict is judged together with all that the plan names, though one attribute is drawn.
-    of_plan = choice.attribute is None or (CATALOGUE[figure].of_plan and choice.attribute in plans.plan.attributes)
+    of_plan = choice.attribute is None or (CATALOGUE[figure].of_verdicts and choice.attribute in plans.plan.attributes)
     tables = EvaluationTables(
         lambda: read_scores(installation.runs, cohort, start=start).at_one_delta(delta),
         plans.plan.attributes if of_plan else [str(choice.attribute)],

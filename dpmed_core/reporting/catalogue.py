@@ -34,6 +34,7 @@ from dpmed_core.reporting.drawn_rows import (
     privacy_utility_parts,
     roc_parts,
     size_loss_parts,
+    verdict_map_parts,
     verdict_parts,
 )
 from dpmed_core.reporting.figures.axes import hide_empty_axes
@@ -52,6 +53,7 @@ from dpmed_core.reporting.figures.roc import roc_figure
 from dpmed_core.reporting.figures.size_loss import size_loss_figure
 from dpmed_core.reporting.figures.small_multiples import small_multiples_figure
 from dpmed_core.reporting.figures.style import LIGHT, Canvas
+from dpmed_core.reporting.figures.verdict_map import verdict_map_figure
 from dpmed_core.reporting.provenance import NOT_COVERED, Provenance, with_facts
 
 DEFAULT_EPSILON = 1.0
@@ -64,6 +66,7 @@ class Page(StrEnum):
     OVERVIEW = "overview"
     PRIVACY_UTILITY = "privacy_utility"
     FAIRNESS = "fairness"
+    MEETING = "meeting"
 
 
 Draw = Callable[[Parts, Choice, Cohort, Canvas], go.Figure]
@@ -86,6 +89,7 @@ class CatalogueEntry:
         with_threshold: whether it always counts scores above the operating point.
         of_plan: whether it is drawn from the tables of the whole analysis plan, and stands on its page beside the verdict.
         of_every_group: whether it shows the groups of every attribute of the tables, where none is chosen.
+        of_verdicts: whether it shows verdicts, which are judged together over the whole plan, whichever attribute is drawn.
     """
 
     title: str
@@ -99,6 +103,7 @@ class CatalogueEntry:
     with_threshold: bool = False
     of_plan: bool = False
     of_every_group: bool = False
+    of_verdicts: bool = False
 
     def titled(self, choice: Choice) -> str:
         """The title in words."""
@@ -218,6 +223,10 @@ def _draw_loss_map(parts: Parts, choice: Choice, cohort: Cohort, canvas: Canvas)
     return loss_map_figure(parts["costs"].rows, cohort, metric=choice.measured, epsilon=float(choice.epsilon or 0), canvas=canvas)
 
 
+def _draw_verdict_map(parts: Parts, choice: Choice, cohort: Cohort, canvas: Canvas) -> go.Figure:
+    return verdict_map_figure(parts["costs"].rows, parts["verdicts"].rows, cohort, epsilon=float(choice.epsilon or 0), canvas=canvas)
+
+
 # In the order of the pages; a page's first figure is its main one, the others are offered below it.
 CATALOGUE: dict[str, CatalogueEntry] = {
     "mean-and-worst": CatalogueEntry(
@@ -256,6 +265,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         with_margin=True,
         of_metric=False,
         of_plan=True,
+        of_verdicts=True,
     ),
     "parity": CatalogueEntry(
         "Parity differences",
@@ -269,6 +279,17 @@ CATALOGUE: dict[str, CatalogueEntry] = {
     ),
     "gap": CatalogueEntry("Gap between subgroups", Page.FAIRNESS, gap_parts, _draw_gap, by_subgroup=True),
     "size-loss": CatalogueEntry("Size against loss", Page.FAIRNESS, size_loss_parts, _draw_size_loss, by_subgroup=True, at_one_budget=True),
+    "verdict-map": CatalogueEntry(
+        "AUROC lost by finding and group, with verdicts",
+        Page.MEETING,
+        verdict_map_parts,
+        _draw_verdict_map,
+        at_one_budget=True,
+        with_margin=True,
+        of_metric=False,
+        of_every_group=True,
+        of_verdicts=True,
+    ),
 }
 
 

@@ -221,3 +221,13 @@ def loss_map_parts(tables: EvaluationTables, choice: Choice, cohort: Cohort) -> 
     costs = _of_reference(choice.all_findings().rows(of_metric(tables, choice).costs), choice)
     costs = costs[(costs["subgroup"] != UNKNOWN) & costs["finding"].isin(findings)]
     return {"costs": Part(f"{choice.measured.phrase} with privacy minus without, of the same images", tables.with_guarantee(costs))}
+
+
+def verdict_map_parts(tables: EvaluationTables, choice: Choice, cohort: Cohort) -> Parts:
+    """What privacy costs every group in each finding, or in the chosen one, in AUROC; and the verdicts of the analysis plan on them."""
+    of_auroc = replace(choice, metric=AUROC.name)
+    costs = loss_map_parts(tables, of_auroc, cohort)["costs"]
+    verdicts = verdict_parts(tables, of_auroc, cohort)["rows"]
+    one = choice.finding not in (None, MACRO)
+    rows = costs.rows[costs.rows["finding"] == choice.finding] if one else costs.rows
+    return {"costs": Part(costs.estimand, rows), "verdicts": verdicts}

@@ -12,7 +12,8 @@ from tests.browser.waiting import settle
 
 pytestmark = pytest.mark.browser
 LONGEST = 120_000
-PAGES = ("", "import", "train", "privacy_utility", "fairness", "cases", "privacy", "status")
+PRESENTED = ("meeting?view=presenter", "meeting?view=limits")
+PAGES = ("", "import", "train", "privacy_utility", "fairness", "meeting", *PRESENTED, "cases", "privacy", "status")
 LOOKS = {"light, 1440 pixels": ("light", {"width": 1440, "height": 900}), "dark, 420 pixels": ("dark", {"width": 420, "height": 900})}
 OF_STREAMLIT = {
     # The table that screen readers find behind a table of data, which is a canvas: its corner is an empty header.
@@ -72,7 +73,7 @@ def looks(browser, request):
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_breaks_no_rule_of_its_own(served, looks, name):
-    looks.goto(f"{served.url}/{name}?cohort=demo")
+    looks.goto(f"{served.url}/{name}{'&' if '?' in name else '?'}cohort=demo")
     looks.locator("h1").first.wait_for()
     settle(looks)
     found = Axe().run(looks).response

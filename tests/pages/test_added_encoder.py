@@ -19,7 +19,7 @@ from dpmed_core.training.encoders.joined_features import joined_are_cached
 from dpmed_core.training.spec import PrivacyUnit
 from tests.training.encoders import made_up_encoder
 
-PAGES = ("overview", "train", "privacy_utility", "fairness", "privacy", "cases", "status")
+PAGES = ("overview", "train", "privacy_utility", "fairness", "meeting", "privacy", "cases", "status")
 READER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 
 

@@ -50,6 +50,20 @@ def gesture(mounted):
     return make
 
 
+@pytest.mark.parametrize(
+    ("reported", "told"), [("0,1", [["sex", "female", "mass"]]), ("9,9", []), (None, []), ({"x": 0}, []), (["0,1"], [])]
+)
+def test_a_click_is_told_of_cells_that_were_sent_and_of_nothing_else(monkeypatch, reported, told):
+    found, mounted = [], {}
+    monkeypatch.setattr(following, "component", lambda: lambda **given: mounted.update(given))
+    monkeypatch.setattr(following, "reported", lambda key, name: reported)
+    figure = json.dumps({"data": [], "layout": {"meta": {"cells": {"0,1": ["sex", "female", "mass"]}}}, "frames": {}})
+    following.show_following_figure(figure, key="map", alternatives={1.0: "Map."}, on_cell=found.append)
+    assert mounted["data"]["cells"] and mounted["data"]["kind"] == "follower"
+    mounted["on_cell_change"]()
+    assert found == told
+
+
 def test_budgets_stand_on_a_logarithmic_axis_and_a_start_alone_left_of_them():
     stops = axis.stops_on_axis(["10", "0.1"], ["1", "0.1"], {"10": "at δ = 1e-05"})
     assert [(s["budget"], s["at"], s["trained"]) for s in stops] == [("0.1", 0, True), ("1", 0.5, False), ("10", 1, True)]

@@ -19,7 +19,7 @@ from dpmed_core.runs.status import Progress, RunState
 from dpmed_core.training.spec import PrivacyUnit
 from tests.pages.following import axis, figures, mounted, said_at
 from widgets.overview.figures import map_table
-from widgets.overview.glance import tiles_at
+from widgets.overview.tiles import tiles_at
 
 from .test_pages import texts
 

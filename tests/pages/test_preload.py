@@ -5,6 +5,7 @@ import pytest
 from tests.pages.following import figures
 from tests.pages.test_overview import store, train
 from widgets import figure, preload, tables
+from widgets.meeting import map as meeting_map
 from widgets.overview import figures as overview_figures
 
 
@@ -17,15 +18,17 @@ def unprepared(*args, **kwargs):
     raise AssertionError("the page had to wait for it")
 
 
-def test_the_first_page_reads_no_scores_and_draws_no_figure(empty, cohort, finish, open_page, monkeypatch):
+@pytest.mark.parametrize(("page", "n_figures"), [("overview", 2), ("meeting", 1)])
+def test_the_first_page_reads_no_scores_and_draws_no_figure(empty, cohort, finish, open_page, monkeypatch, page, n_figures):
     train(empty, cohort, finish)
     preload.prepare_views()
     monkeypatch.setattr(tables, "read_scores", unprepared)
     monkeypatch.setattr(figure, "budget_stops", unprepared)
     monkeypatch.setattr(overview_figures, "mean_and_worst_parts", unprepared)
+    monkeypatch.setattr(meeting_map, "verdict_map_parts", unprepared)
     monkeypatch.setattr(empty.ledger.__class__, "total", unprepared)
-    app = open_page("overview", epsilon="1")
-    assert not app.exception and len(figures(app)) == 2
+    app = open_page(page, epsilon="1")
+    assert not app.exception and len(figures(app)) == n_figures
 
 
 def test_cohorts_without_models_and_unreadable_ones_are_passed_by(empty, open_page):

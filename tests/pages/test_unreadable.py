@@ -37,7 +37,11 @@ def test_a_page_shows_the_rest(page, damaged, open_page):
         "privacy_utility": "At ε = 1, AUROC",
         "cases": "Would privacy have changed",
     }
-    expected |= {"privacy": "Is each patient protected?", "status": "Whether this installation works"}
+    expected |= {
+        "meeting": "Is it good and fair enough?",
+        "privacy": "Is each patient protected?",
+        "status": "Whether this installation works",
+    }
     assert expected.get(page, "Fairness") in shown
 
 

@@ -27,6 +27,7 @@ DRAWN = {
     "parity": ("x", ["paper_parity_difference", "parity_difference"]),
     "gap": ("y", ["gap"]),
     "size-loss": ("y", ["difference"]),
+    "verdict-map": ("z", ["difference"]),
 }
 """For each figure: the axis of its values, and their columns."""
 

@@ -8,6 +8,8 @@ const LOOK_AGAIN = 100; // milliseconds
 const LETTER = 7.5; // pixels of a digit under the axis
 const APART = 11; // pixels between a mark of a budget without a model and its neighbours, or it is not there
 const OFFER = "click to see what training it would add";
+const BLOCK = '[data-testid="stMainBlockContainer"]'; // Streamlit's element around all that a page shows
+const LEAST = 300; // pixels of a figure that takes what is left of the window
 const NARROW = 600; // pixels of a figure whose title has no room beside Plotly's buttons
 
 const parts = new WeakMap(); // what stands in an element: Streamlit calls `show` again whenever its data change
@@ -298,7 +300,10 @@ class Follower {
   }
 
   // A figure without a scope stands still: it has one stop, without a name.
-  update({ data }) {
+  update({ data, setTriggerValue }) {
+    this.send = data.cells ? setTriggerValue : undefined; // where a click on a cell says something
+    this.root.classList.toggle("dpmed-cells", Boolean(data.cells));
+    this.fills = Boolean(data.fills);
     this.scope = data.scope ? scopeOf(data.scope) : STILL;
     this.scope.followers.add(this);
     this.root.classList.toggle("dpmed-still", !data.scope);
@@ -335,12 +340,21 @@ class Follower {
   async prepare(address) {
     this.plot ??= element("figure", "dpmed-figure", this.root);
     this.note ??= element("p", "dpmed-note", this.root);
-    this.plot.style.height = `${this.figure.layout.height}px`; // nothing moves when the figure comes
+    this.plot.style.height = `${this.height()}px`; // nothing moves when the figure comes
     this.Plotly ??= await plotly(address);
     if (!this.root.isConnected) return;
     this.watcher ??= new ResizeObserver(() => this.fit());
     this.watcher.observe(this.plot);
+    if (this.fills) this.watcher.observe(this.plot.closest(BLOCK));
     this.show();
+  }
+
+  // Pixels: the figure's own, or what all else on the page leaves of the window.
+  height() {
+    const whole = this.fills && this.plot.closest(BLOCK);
+    if (!whole) return this.figure.layout.height;
+    const beside = whole.getBoundingClientRect().height - this.plot.offsetHeight;
+    return Math.max(Math.floor(window.innerHeight - beside), LEAST);
   }
 
   // The figure of a budget, in the same element: what it shares with the budget before stays.
@@ -354,12 +368,32 @@ class Follower {
     this.at = budget;
     const data = this.figure.data.map((trace, i) => frame.data[i] ?? trace);
     const layout = { ...this.figure.layout, ...frame.layout, autosize: true, uirevision: "kept" };
+    if (this.fills) {
+      delete layout.height; // that of the element
+      this.plot.style.height = `${this.height()}px`;
+    }
     // Copies: Plotly writes into what it is given.
     this.Plotly.react(this.plot, structuredClone(data), structuredClone(layout), this.narrowed());
     this.width = this.plot.clientWidth;
+    this.listen();
+  }
+
+  // A click on a cell, which `layout.meta` names by its place.
+  listen() {
+    if (!this.send || this.listens) return;
+    this.listens = true;
+    this.plot.on("plotly_click", ({ points: [point] }) => {
+      const place = `${point.x},${point.y}`;
+      if (this.figure.layout.meta?.cells?.[place]) this.send?.("cell", place);
+    });
   }
 
   fit() {
+    const height = this.fills ? `${this.height()}px` : this.plot.style.height;
+    if (height !== this.plot.style.height) {
+      this.plot.style.height = height;
+      this.width = undefined;
+    }
     if (!this.plot.clientWidth || this.plot.clientWidth === this.width || !this.drawn) return;
     this.width = this.plot.clientWidth;
     this.Plotly.Plots.resize(this.plot);

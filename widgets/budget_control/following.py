@@ -1,8 +1,9 @@
 """Words and figures that follow the budget axis in the browser: sent once for all trained budgets, drawn there while it is moved."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import plotly.graph_objects as go
@@ -11,6 +12,7 @@ from dpmed_core.foreign_text import plain_line
 from dpmed_core.reporting.wording.first_glance import Tile
 from widgets.budget_control.axis import SCOPE, component
 from widgets.budget_control.routes import addresses
+from widgets.lookup import reported
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,14 @@ def show_following(stops: Mapping[float, Sequence[Part]], *, key: str) -> None:
 
 
 def show_following_figure(
-    figure: str, *, key: str, alternatives: Mapping[float, str], instead: Mapping[float, str] | None = None, mode_bar: bool = True
+    figure: str,
+    *,
+    key: str,
+    alternatives: Mapping[float, str],
+    instead: Mapping[float, str] | None = None,
+    mode_bar: bool = True,
+    on_cell: Callable[[Sequence[str]], None] | None = None,
+    fills: bool = False,
 ) -> None:
     """Show a figure at the budget that the axis of this page stands at, and follow it.
 
@@ -52,10 +61,30 @@ def show_following_figure(
         alternatives: what it shows at each budget, for those who cannot see it.
         instead: what to say at budgets at which nothing can be drawn.
         mode_bar: whether it has Plotly's buttons.
+        fills: whether it is as high as the window leaves it beside all else on the page.
+        on_cell: called, before the page is drawn again, with what the figure's `layout.meta` says of a cell that was clicked.
     """
     said = {f"{epsilon:g}": plain_line(text) for epsilon, text in alternatives.items()}
     nothing = {f"{epsilon:g}": plain_line(text) for epsilon, text in (instead or {}).items()}
-    _mount(key, figure=figure, bar=_bar(mode_bar), alternatives=json.dumps(said), instead=json.dumps(nothing))
+    data = {
+        "figure": figure,
+        "bar": _bar(mode_bar),
+        "fills": "window" if fills else "",
+        "alternatives": json.dumps(said),
+        "instead": json.dumps(nothing),
+    }
+    if on_cell is None:
+        _mount(key, **data)
+    else:
+        _mount(key, on_cell=partial(_report_cell, key, figure, on_cell), cells="clicked", **data)
+
+
+def _report_cell(key: str, figure: str, on_cell: Callable[[Sequence[str]], None]) -> None:
+    """Tell which cell was clicked: it comes from the browser, so that only cells that were sent to it are accepted."""
+    cells = json.loads(figure)["layout"].get("meta", {}).get("cells", {})
+    place = reported(key, "cell")
+    if isinstance(place, str) and place in cells:
+        on_cell(cells[place])
 
 
 def show_plot(figure: go.Figure, *, key: str, alternative: str = "", mode_bar: bool = True) -> None:
@@ -90,9 +119,10 @@ def figure_data(moved: go.Figure) -> str:
     return json.dumps({"data": traces, "layout": whole["layout"], "frames": frames}, separators=(",", ":"))
 
 
-def _mount(key: str, *, scope: str = SCOPE, **data: str) -> None:
+def _mount(key: str, *, scope: str = SCOPE, on_cell: Callable[[], None] | None = None, **data: str) -> None:
     # Nothing of what follows the axis depends on the chosen budget: a gesture sends none of it again.
-    component()(key=key, data={**addresses(), "kind": "follower", "scope": scope, **data})
+    told = {} if on_cell is None else {"on_cell_change": on_cell}
+    component()(key=key, data={**addresses(), "kind": "follower", "scope": scope, **data}, **told)
 
 
 def _bar(mode_bar: bool) -> str:

@@ -23,6 +23,11 @@ SAMPLE_IMAGES, SAMPLE_WIDTH = 8, "105px"
 
 
 def show_cohort_line(cohort: Cohort) -> None:
+    """Who was scored."""
+    st.caption(plain(cohort_line(cohort)))
+
+
+def cohort_line(cohort: Cohort) -> str:
     """Who was scored: how many of the cohort's patients are the test patients whom all numbers are of."""
     whole = counts_of(cohort)
     whole = whole[whole["attribute"] == "all"].set_index("part")
@@ -31,7 +36,7 @@ def show_cohort_line(cohort: Cohort) -> None:
         scored = f"{counted(int(whole.loc['test', 'n_patients']), 'test patient', 'test patients')} of {whole.loc['all', 'n_patients']:,}"
     else:  # each image is a unit of privacy, and the number of units is public
         scored = f"{whole.loc['test', 'n_cases']:,} test {words.several} of {whole.loc['all', 'n_cases']:,}, patients not known"
-    st.caption(plain(f"{scored}{kind}"))
+    return f"{scored}{kind}"
 
 
 def show_facts(cohort: Cohort) -> None:

@@ -1,10 +1,12 @@
 """The two figures of Overview side by side: AUROC by budget, and who loses what; each with its table, and both as files."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from html import escape
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dpmed_core.cohort.display_names import finding_title, subgroup_title
 from dpmed_core.cohort.schema import Cohort
@@ -16,6 +18,7 @@ from dpmed_core.reporting.catalogue import Page, figures_of
 from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.drawn_rows import loss_map_parts, mean_and_worst_parts
 from dpmed_core.reporting.figures import loss_map, mean_and_worst
+from dpmed_core.reporting.figures.verdict_map import Place
 from widgets.cached import MOST_KEPT
 from widgets.figure import downloads, show_moving_figure
 
@@ -62,12 +65,9 @@ def show_figures(tables: EvaluationTables, shown: Choice, cohort: Cohort) -> Non
         _show_moving(CURVE, curves, tables, shown, cohort)
     with right:
         st.header("Who loses what")
-        st.html(ON_NARROW_SCREENS)
-        with st.container(key="map-picture"):
+        with map_place(maps[shown.epsilon]):
             _show_moving(MAP, maps, tables, shown, cohort)
-        if cells := maps[shown.epsilon].cells:
-            with st.container(key="map-cells"):
-                st.html(cells)
+        if maps[shown.epsilon].cells:
             st.caption(f"{WHAT}. Bold: interval beyond 0. Hatched: not estimable.")
     left, right = st.columns([5, 1], vertical_alignment="center")
     with left:
@@ -79,10 +79,25 @@ def show_figures(tables: EvaluationTables, shown: Choice, cohort: Cohort) -> Non
         downloads(FIGURES, tables, shown, cohort)
 
 
+def map_place(words: Words) -> DeltaGenerator:
+    """Where a map stands as a picture; on a narrow screen its table stands there instead."""
+    st.html(ON_NARROW_SCREENS)
+    picture = st.container(key="map-picture")
+    if words.cells:
+        with st.container(key="map-cells"):
+            st.html(words.cells)
+    return picture
+
+
 def words_at_budgets(name: str, tables: EvaluationTables, shown: Choice, cohort: Cohort) -> dict[float, Words]:
     """What stands beside figure `name` at each trained budget of the recipe and unit of `shown`, smallest first."""
-    budgets = sorted(float(epsilon) for epsilon in replace(shown, epsilon=None).rows(tables.runs)["epsilon"].dropna().unique())
-    return {epsilon: _words(name, tables.token, replace(shown, epsilon=epsilon), _tables=tables, _cohort=cohort) for epsilon in budgets}
+    return {float(at.epsilon or 0): _words(name, tables.token, at, _tables=tables, _cohort=cohort) for at in at_budgets(tables, shown)}
+
+
+def at_budgets(tables: EvaluationTables, shown: Choice) -> list[Choice]:
+    """`shown` at each trained budget of its recipe and unit, smallest first."""
+    budgets = replace(shown, epsilon=None).rows(tables.runs)["epsilon"].dropna().unique()
+    return [replace(shown, epsilon=epsilon) for epsilon in sorted(map(float, budgets))]
 
 
 def _show_moving(name: str, words: dict[float, Words], tables: EvaluationTables, shown: Choice, cohort: Cohort) -> None:
@@ -102,14 +117,19 @@ def _words(name: str, token: str, shown: Choice, _tables: EvaluationTables, _coh
     return Words(rows, loss_map.alternative_text(rows, AUROC), map_table(rows) if rows["difference"].notna().any() else "")
 
 
-def map_table(losses: pd.DataFrame) -> str:
-    """The map as an HTML table, groups in rows: it can be read on a narrow screen and by those who do not see the picture."""
+def map_table(losses: pd.DataFrame, marks: Mapping[Place, tuple[str, str]] | None = None) -> str:
+    """The map as an HTML table, groups in rows: it can be read on a narrow screen and by those who do not see the picture.
+
+    Args:
+        losses: rows of the map at one budget.
+        marks: a character that stands beside a number, and what it says, by attribute, subgroup and finding.
+    """
     losses = losses.sort_values("finding", key=lambda names: names != MACRO, kind="stable")  # the mean first, as in the picture
     findings = list(losses["finding"].drop_duplicates())
     heads = "".join(f'<th scope="col" style="{CELL}">{_text(finding_title(finding))}</th>' for finding in findings)
     body = ""
     for group, of_group in losses.groupby(["attribute", "subgroup"], sort=False):  # in each the findings stand in one order
-        cells = "".join(_cell(row) for _, row in of_group.iterrows())
+        cells = "".join(_cell(row, (marks or {}).get((*group, row["finding"]))) for _, row in of_group.iterrows())
         body += f'<tr><th scope="row" style="{CELL}; text-align: left">{_text(subgroup_title(*group))}</th>{cells}</tr>'
     return (
         f'<div style="overflow-x: auto; font-size: 0.9rem" tabindex="0" role="region" aria-label="{WHAT}, by group and finding">'
@@ -117,9 +137,10 @@ def map_table(losses: pd.DataFrame) -> str:
     )
 
 
-def _cell(row: pd.Series) -> str:
+def _cell(row: pd.Series, mark: tuple[str, str] | None) -> str:
     style = f"{CELL}; {HATCHED}" if pd.isna(row["difference"]) else CELL
-    return f'<td style="{style}; font-weight: {700 if loss_map.is_shown(row) else 400}">{_text(loss_map.cell_text(row))}</td>'
+    beside = f' <span role="img" aria-label="{_text(mark[1])}" title="{_text(mark[1])}">{_text(mark[0])}</span>' if mark else ""
+    return f'<td style="{style}; font-weight: {700 if loss_map.is_shown(row) else 400}">{_text(loss_map.cell_text(row))}{beside}</td>'
 
 
 def _text(words: str) -> str:

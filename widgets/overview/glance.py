@@ -1,8 +1,5 @@
 """What privacy costs, for which finding and for whom, at the chosen budget: the upper part of Overview."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-
 import pandas as pd
 import streamlit as st
 
@@ -12,10 +9,9 @@ from dpmed_core.evaluation.metrics.auroc import AUROC
 from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.evaluation.scores.operating_point import OperatingRule
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
-from dpmed_core.evaluation.tables.largest_loss import at_budget
 from dpmed_core.foreign_text import plain
 from dpmed_core.reporting.choice import Choice
-from dpmed_core.reporting.wording.first_glance import NOTHING, Tile, cost_tile, finding_tile, group_tile, protected_sentence
+from dpmed_core.reporting.wording.first_glance import protected_sentence
 from dpmed_core.reporting.wording.next_step import TRAIN, next_step
 from dpmed_core.reporting.wording.training_state import training_sentence
 from dpmed_core.reporting.wording.utility import REFERENCE, utility_sentence
@@ -23,32 +19,15 @@ from widgets.address.session import of_link
 from widgets.analysis_plan import planned_tables, plans_of
 from widgets.budget import choose_epsilon, deltas_of, show_guarantee, show_left_out
 from widgets.budget_control.following import Line, show_following
-from widgets.choices import DELTA, START, Choices, chosen_delta
+from widgets.choices import Choices
 from widgets.lookup import live, runs_of
 from widgets.overview.figures import show_figures
-from widgets.overview.tiles import show_tile
-from widgets.tables import tables_of
+from widgets.overview.tiles import NO_REFERENCE, Shown, address_of, show_first_tiles, show_group_tile
 from widgets.training_offer import TrainingOffer
 
-CURVE_PAGE, GROUPS_PAGE, MEANING_PAGE = "privacy_utility.py", "fairness.py", "privacy.py"
+MEANING_PAGE = "privacy.py"
 NEXT_PAGES = {TRAIN: ("train.py", "Plan and watch models"), "cases": ("cases.py", "See changed answers")}
-NOT_COMPARED = "Not compared yet"
-NO_REFERENCE = "There is no model without privacy to compare with yet, so nothing is known of what privacy costs."
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What the upper part is about: the chosen recipe, unit and finding, and the chosen one of the trained budgets."""
-
-    recipe: str
-    unit: str
-    finding: str
-    epsilon: float
-    trained: tuple[float, ...]
-
-    def rows(self, table: pd.DataFrame, epsilon: float) -> pd.DataFrame:
-        """The comparison with the reference that is sampled alike, at one budget."""
-        return at_budget(table, recipe=self.recipe, unit=self.unit, epsilon=epsilon)
+RESEARCH_ONLY = "Research use only."
 
 
 def show_glance(cohort: Cohort, choices: Choices) -> None:
@@ -57,21 +36,35 @@ def show_glance(cohort: Cohort, choices: Choices) -> None:
     def part() -> None:
         """Everything that depends on the runs, drawn again by `live`."""
         tables = planned_tables(cohort)
-        show_left_out(tables)
-        if tables.is_empty:
-            st.info("No model is finished yet. What privacy costs appears here by itself, once models with and without privacy are.")
-            return
-        of_choice = Choice(recipe=choices.recipe, unit=choices.unit).rows(tables.runs)
-        offer = TrainingOffer(cohort, choices)
-        trained = tuple(sorted(float(epsilon) for epsilon in of_choice["epsilon"].dropna().unique()))
-        epsilon = choose_epsilon(trained, deltas=deltas_of(of_choice), unit=choices.unit, offer=offer)
-        if epsilon is None:
-            return
-        shown = Shown(str(choices.recipe), str(choices.unit), choices.finding or MACRO, epsilon, trained)
-        _show_costs(cohort, tables, shown, choices)
-        _show_protected(cohort, tables, shown, choices)
+        shown = choose_shown(cohort, tables, choices)
+        if shown is not None:
+            _show_costs(cohort, tables, shown, choices)
+            show_protected(cohort, tables, shown, choices)
 
     live(cohort, part)
+
+
+def choose_shown(cohort: Cohort, tables: EvaluationTables, choices: Choices, *, with_offers: bool = True) -> Shown | None:
+    """Show the axis of budgets, and give what is chosen; None where nothing is trained, or the address names a budget that is not.
+
+    Args:
+        cohort: of the tables.
+        tables: of the analysis plan.
+        choices: of the page.
+        with_offers: whether the axis offers budgets that are not trained.
+    """
+    show_left_out(tables)
+    if tables.is_empty:
+        st.info(
+            "No model is finished yet. What privacy costs appears here by itself, once models with and without privacy are. Nothing "
+            "queued? Plan some on the page *Train*."
+        )
+        return None
+    of_choice = Choice(recipe=choices.recipe, unit=choices.unit).rows(tables.runs)
+    offer = TrainingOffer(cohort, choices) if with_offers else None
+    trained = tuple(sorted(float(epsilon) for epsilon in of_choice["epsilon"].dropna().unique()))
+    epsilon = choose_epsilon(trained, deltas=deltas_of(of_choice), unit=choices.unit, offer=offer)
+    return None if epsilon is None else Shown(str(choices.recipe), str(choices.unit), choices.finding or MACRO, epsilon, trained)
 
 
 def show_next_step(cohort: Cohort, choices: Choices) -> None:
@@ -93,78 +86,66 @@ def _show_costs(cohort: Cohort, tables: EvaluationTables, shown: Shown, choices:
     """The three tiles and the figures, or what is known where there is nothing to compare with."""
     # Both figures are of all findings, whichever is chosen: the tiles say what they say of the chosen one.
     of_all = Choice(finding=MACRO, recipe=shown.recipe, unit=shown.unit, epsilon=shown.epsilon)
-    all_costs = tables.auroc.costs
-    if shown.rows(all_costs, shown.epsilon).empty:
-        about = {"recipe": shown.recipe, "unit": shown.unit, "finding": shown.finding}
-        said = {at: utility_sentence(tables.auroc.overall, metric=AUROC, epsilon=at, **about) for at in shown.trained}
-        show_following({at: [Line(sentence, "headline")] for at, sentence in said.items()}, key="tile-none")
-        st.info(NO_REFERENCE)
+    if not is_compared(tables, shown):
+        show_without_reference(tables, shown)
         show_figures(tables, of_all, cohort)
         return
     places = st.columns(3)
-    costs = {epsilon: shown.rows(all_costs, epsilon) for epsilon in shown.trained}
-    # Errors per hundred are those of the page Privacy and utility, whose tables have no groups.
-    practice = tables_of(cohort).practice_differences
-    of_cost = tiles_at(costs, lambda at: cost_tile(costs[at], shown.rows(practice, at), shown.finding))
-    of_finding = tiles_at(costs, lambda at: finding_tile(costs[at]))
-    for place, key, tiles, label in zip(places, ("cost", "finding"), (of_cost, of_finding), ("By budget", "This finding"), strict=False):
-        with place:
-            chosen = _address(cohort, shown, choices, tiles[shown.epsilon])
-            show_tile(tiles, key=f"tile-{key}", page=CURVE_PAGE, label=label, chosen=chosen)
+    show_first_tiles(places, cohort, tables, shown, choices)
     show_figures(tables, of_all, cohort)
     # Last, though it stands above the figures: the first time verdicts take longest.
-    with places[2]:
-        verdicts = tables.verdicts
-        tiles = tiles_at(costs, lambda at: group_tile(costs[at], shown.rows(verdicts, at), shown.finding))
-        chosen = _address(cohort, shown, choices, tiles[shown.epsilon])
-        show_tile(tiles, key="tile-group", page=GROUPS_PAGE, label="By group", chosen=chosen)
+    show_group_tile(places[2], cohort, tables, shown, choices)
 
 
-def tiles_at(costs: Mapping[float, pd.DataFrame], make: Callable[[float], Tile]) -> dict[float, Tile]:
-    """What `make` says at each budget at which there is something to compare."""
-    return {epsilon: make(epsilon) if len(rows) else Tile(NOT_COMPARED, NOTHING, lines=(NO_REFERENCE,)) for epsilon, rows in costs.items()}
+def is_compared(tables: EvaluationTables, shown: Shown) -> bool:
+    """Whether there is a model without privacy to compare with at the chosen budget."""
+    return not shown.rows(tables.auroc.costs, shown.epsilon).empty
 
 
-def _address(cohort: Cohort, shown: Shown, choices: Choices, tile: Tile | None = None) -> dict[str, str]:
-    """The choices of this page, and what a tile picked, as another page takes them from its address."""
-    delta = chosen_delta()
-    further = {START: choices.start, DELTA: None if delta is None else f"{delta:g}"}
-    return of_link(
-        {
-            "cohort": cohort.name,
-            "finding": shown.finding,
-            "recipe": shown.recipe,
-            "unit": shown.unit,
-            "epsilon": f"{shown.epsilon:g}",
-            **{name: value for name, value in further.items() if value is not None},
-            **(tile.chosen if tile else {}),
-        }
-    )
+def show_without_reference(tables: EvaluationTables, shown: Shown) -> None:
+    """What is known of private models alone, and that nothing is known of what privacy costs."""
+    about = {"recipe": shown.recipe, "unit": shown.unit, "finding": shown.finding}
+    said = {at: utility_sentence(tables.auroc.overall, metric=AUROC, epsilon=at, **about) for at in shown.trained}
+    show_following({at: [Line(sentence, "headline")] for at, sentence in said.items()}, key="tile-none")
+    st.info(NO_REFERENCE)
 
 
-def _show_protected(cohort: Cohort, tables: EvaluationTables, shown: Shown, choices: Choices) -> None:
+def show_protected(cohort: Cohort, tables: EvaluationTables, shown: Shown, choices: Choices) -> None:
     """Who is protected, in one line; what the numbers rest on, a click away."""
-    of_recipe = tables.guarantees[tables.guarantees["recipe"] == shown.recipe]
-    said = protected_sentence(of_recipe, epsilon=shown.epsilon, unit=shown.unit)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"{plain(said)} Research use only.", width="content")
+        st.markdown(plain(protected_line(tables, shown)), width="content")
         st.page_link(
-            MEANING_PAGE, label="What the guarantee means", icon=":material/arrow_forward:", query_params=_address(cohort, shown, choices)
+            MEANING_PAGE, label="What the guarantee means", icon=":material/arrow_forward:", query_params=address_of(cohort, shown, choices)
         )
     place = st.expander("What these numbers rest on", key="rest-on-open", on_change="rerun")
     if not place.open:
         return
     with place:
-        runs = Choice(recipe=shown.recipe, unit=shown.unit).rows(tables.runs)
-        show_guarantee(list(runs.loc[runs["epsilon"] == shown.epsilon, "run_id"]))
-        st.caption(REFERENCE)
-        images = f"100 {IMAGE_WORDS[cohort.modality].several}"
-        st.caption(
-            f"Per 100: missed of {images} with a finding, false alarms of {images} without it, each training run at its own threshold, "
-            f"{plain(OperatingRule().sentence())}. “Loss shown”: "
-            "Bonferroni's p-value over all findings is below .05. Extra loss: beyond that of the other patients; verdicts are those of the "
-            "analysis plan. Bold numbers are each judged for themselves."
-        )
-        plans = plans_of(cohort)
-        st.caption(f"Margin: {plans.plan.margin:g} of AUROC. {plain(plans.sentence())}")
-        st.caption(plain(training_sentence(status.state for status in runs_of(cohort))))
+        show_guarantee(runs_at(tables, shown))
+        for sentence in rests_on(cohort):
+            st.caption(plain(sentence))
+
+
+def protected_line(tables: EvaluationTables, shown: Shown) -> str:
+    """Who is protected and who is not, and what all of this is for."""
+    of_recipe = tables.guarantees[tables.guarantees["recipe"] == shown.recipe]
+    return f"{protected_sentence(of_recipe, epsilon=shown.epsilon, unit=shown.unit)} {RESEARCH_ONLY}"
+
+
+def runs_at(tables: EvaluationTables, shown: Shown) -> list[str]:
+    """The private runs of the chosen recipe, unit and budget."""
+    runs = Choice(recipe=shown.recipe, unit=shown.unit).rows(tables.runs)
+    return list(runs.loc[runs["epsilon"] == shown.epsilon, "run_id"])
+
+
+def rests_on(cohort: Cohort) -> list[str]:
+    """What must be known to read tiles and figures, besides the guarantee."""
+    plans, images = plans_of(cohort), f"100 {IMAGE_WORDS[cohort.modality].several}"
+    return [
+        REFERENCE,
+        f"Per 100: missed of {images} with a finding, false alarms of {images} without it, each training run at its own threshold, "
+        f"{OperatingRule().sentence()}. “Loss shown”: Bonferroni's p-value over all findings is below .05. Extra loss: beyond that of the "
+        "other patients; verdicts are those of the analysis plan. Bold numbers are each judged for themselves.",
+        f"Margin: {plans.plan.margin:g} of AUROC. {plans.sentence()}",
+        training_sentence(status.state for status in runs_of(cohort)),
+    ]

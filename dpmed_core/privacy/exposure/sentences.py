@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from dpmed_core.cohort.display_names import within_sentence
-from dpmed_core.phrases import counted, delta_text, epsilon_text
+from dpmed_core.phrases import counted, delta_text, epsilon_text, rounded_up
+from dpmed_core.privacy.exposure.aggregates import shown_count
 from dpmed_core.privacy.exposure.exposure_rows import ExposureRow
 from dpmed_core.privacy.exposure.group_exposure import EQUAL, MARGIN, NOT_ENOUGH, UNEQUAL, WITHHELD
 from dpmed_core.training.result import NEIGHBORING_RELATION
@@ -23,6 +24,22 @@ def exposure_sentences(rows: Sequence[ExposureRow]) -> list[str]:
     if any(row.unit == PrivacyUnit.IMAGE.value and row.bound is not None for row in rows):
         sentences.append("Unit image: the proven bound is for one image and does not hold for a patient with several.")
     return [*sentences, *(line for row in rows for line in _groups(row))]
+
+
+def aggregate_sentence(row: ExposureRow) -> str:
+    """What was measured at one budget, in numbers about many patients: none of them is of the most exposed one.
+
+    >>> aggregate_sentence(ExposureRow(1.0, 1e-5, "patient", 400, 200, .52, .7, .6, .8, 0, 12, .575, 0, .5, 3))[:67]
+    'of 100 guesses which of two models was trained with the median of 4'
+    """
+    n = shown_count(row.flagged, row.n_patients)
+    above = "a number of them that is too small to show" if n is None else f"{n:,} of them (by chance {row.null_flagged:,})"
+    whom = "one image, not for a patient with several" if row.unit == PrivacyUnit.IMAGE.value else "each patient"
+    proven = "" if row.bound is None else f" Proven for {whom}: at most {rounded_up(100 * row.bound, 3):g}."
+    return (
+        f"of 100 guesses which of two models was trained with the median of {row.n_patients:,} training patients, an attack gets "
+        f"{100 * row.median_auc:.0f} right; tossing a coin gets 50. It is better than chance on {above}.{proven}"
+    )
 
 
 class Budget(Protocol):

@@ -1,5 +1,8 @@
 """Who loses what: the difference that privacy makes to a metric, findings in rows and groups of patients in columns."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -17,6 +20,8 @@ from dpmed_core.reporting.figures.who_pays import shortened
 ROW_HEIGHT = 30
 ON_A_PAGE = 560
 """Pixels that a canvas without a width of its own is taken to have."""
+CELLS_SHARE = 0.66
+"""Share of a canvas that the columns have; the rest is for the names of rows."""
 ON_A_PAGE_WIDTH = 0.46
 """Mean width of a letter there, as a share of the font's size."""
 NAME_CHARACTERS = 20
@@ -33,7 +38,61 @@ LONGEST_UPRIGHT = 24
 UNKNOWN_CELL = "?"
 
 
-def loss_map_figure(costs: pd.DataFrame, cohort: Cohort, *, metric: Metric, epsilon: float, canvas: Canvas = LIGHT) -> go.Figure:
+def cell_text(row: pd.Series) -> str:
+    """The number of a cell, with a minus sign instead of a hyphen; a question mark where there is none.
+
+    >>> cell_text(pd.Series({"difference": -0.034})), cell_text(pd.Series({"difference": 0.001}))
+    ('−0.03', '0.00')
+    """
+    value = row["difference"]
+    return UNKNOWN_CELL if pd.isna(value) else f"{value:z.2f}".replace("-", "−")
+
+
+def is_shown(row: pd.Series) -> bool:
+    """Whether the interval of a cell lies on one side of 0, and covers chance in training."""
+    return bool(row["covers"] != PATIENTS and (row["difference_low"] > 0 or row["difference_high"] < 0))
+
+
+def cell_html(row: pd.Series) -> str:
+    """The number of a cell, bold where its interval lies on one side of 0."""
+    return f"<b>{cell_text(row)}</b>" if is_shown(row) else cell_text(row)
+
+
+@dataclass(frozen=True)
+class MapLook:
+    """How the cells of a map are set.
+
+    Attributes:
+        row_height: pixels.
+        on_a_page: pixels that a canvas without a width of its own is taken to have.
+        letters: so many letters of a number's size are as wide as a cell, at least.
+        name_characters: after so many the name of a row is broken.
+        turns_one: whether the groups of a single finding stand in rows.
+        below: pixels under the cells, for a key.
+        words: what stands in a cell, as HTML.
+        notes: what else must be known to read the figure alone.
+    """
+
+    row_height: int = ROW_HEIGHT
+    on_a_page: int = ON_A_PAGE
+    letters: float = 6
+    name_characters: int = NAME_CHARACTERS
+    turns_one: bool = False
+    below: int = 16
+    words: Callable[[pd.Series], str] = cell_html
+    notes: tuple[str, ...] = ()
+
+    def room(self, canvas: Canvas) -> float:
+        """Pixels for all columns together."""
+        return (canvas.width or self.on_a_page) * CELLS_SHARE
+
+
+PLAIN_LOOK = MapLook()
+
+
+def loss_map_figure(
+    costs: pd.DataFrame, cohort: Cohort, *, metric: Metric, epsilon: float, canvas: Canvas = LIGHT, look: MapLook = PLAIN_LOOK
+) -> go.Figure:
     """Private minus non-private value of each finding and group at `epsilon`; hatched where it is not estimable.
 
     The darker the more is lost or gained, on one scale for all budgets; every cell has its number, which says the sign.
@@ -44,6 +103,7 @@ def loss_map_figure(costs: pd.DataFrame, cohort: Cohort, *, metric: Metric, epsi
         metric: whose differences they are.
         epsilon: a trained target.
         canvas: what it is drawn on.
+        look: how its cells are set; the cells are the first trace, in the order of the rows, the hatching is the second.
 
     Raises:
         ExportError: nothing can be compared, or the rows are of another metric.
@@ -57,24 +117,24 @@ def loss_map_figure(costs: pd.DataFrame, cohort: Cohort, *, metric: Metric, epsi
     by_finding = [findings.index(finding) for finding in rows["finding"]], [finding_title(finding) for finding in findings]
     by_group = [groups.index(group) for group in _groups_of(rows)], [_group_title(group, canvas) for group in groups]
     # The more of them stand in rows where columns would be too narrow for their numbers.
-    room = (canvas.width or ON_A_PAGE) * 0.66
-    is_turned = len(findings) < len(groups) and room / len(groups) < NARROWEST
+    room = look.room(canvas)
+    is_turned = len(findings) < len(groups) and (room / len(groups) < NARROWEST or (look.turns_one and len(findings) == 1))
     (across, columns), (down, names) = (by_finding, by_group) if is_turned else (by_group, by_finding)
     figure, cell = new_figure(), room / len(columns)
-    size = max(SMALLEST_TEXT, min(0.9 * canvas.font_size, cell / (6 * _letter(canvas))))
+    size = max(SMALLEST_TEXT, min(0.9 * canvas.font_size, cell / (look.letters * _letter(canvas))))
     reach = max(float(costs["difference"].abs().quantile(REACHED)), LEAST_REACH)
-    figure.add_trace(_cells(rows, across, down, metric, reach, size, canvas))
+    figure.add_trace(_cells(rows, across, down, metric, reach, size, look.words, canvas))
     figure.add_trace(_hatched(rows, across, down, canvas))
-    facts = [f"{who(cohort)} · {guarantee_phrase(rows, epsilon)}", explained(rows, metric)]
+    facts = [f"{who(cohort)} · {guarantee_phrase(rows, epsilon)}", explained(rows, metric), *look.notes]
     title = f"Who loses what: {metric.title} with privacy minus without"
     labels, angle, above = _upper_labels(columns, cell, canvas)
-    lay_out(figure, title, facts, canvas, plot_height=ROW_HEIGHT * len(names), above=above, below=16)
+    lay_out(figure, title, facts, canvas, plot_height=look.row_height * len(names), above=above, below=look.below)
     at, reach_of_axis = list(range(len(columns))), [-0.5, len(columns) - 0.5]
     small = {"size": 0.9 * canvas.font_size}
     figure.update_xaxes(side="top", tickvals=at, ticktext=labels, tickangle=angle, tickfont=small, range=reach_of_axis, showgrid=False)
     figure.update_yaxes(
         tickvals=list(range(len(names))),
-        ticktext=["<br>".join(broken(name, NAME_CHARACTERS)[:2]) for name in names],
+        ticktext=["<br>".join(broken(name, look.name_characters)[:2]) for name in names],
         tickfont={"size": 0.85 * canvas.font_size},
         range=[len(names) - 0.5, -0.5],
         showgrid=False,
@@ -125,21 +185,6 @@ def alternative_text(rows: pd.DataFrame, metric: Metric) -> str:
     return f"Heat map of {metric.title} with privacy minus without, findings by groups; a question mark: not estimable. {'. '.join(said)}."
 
 
-def cell_text(row: pd.Series) -> str:
-    """The number of a cell, with a minus sign instead of a hyphen; a question mark where there is none.
-
-    >>> cell_text(pd.Series({"difference": -0.034})), cell_text(pd.Series({"difference": 0.001}))
-    ('−0.03', '0.00')
-    """
-    value = row["difference"]
-    return UNKNOWN_CELL if pd.isna(value) else f"{value:z.2f}".replace("-", "−")
-
-
-def is_shown(row: pd.Series) -> bool:
-    """Whether the interval of a cell lies on one side of 0, and covers chance in training."""
-    return bool(row["covers"] != PATIENTS and (row["difference_low"] > 0 or row["difference_high"] < 0))
-
-
 def _groups_of(rows: pd.DataFrame) -> list[tuple[str, str]]:
     return list(zip(rows["attribute"], rows["subgroup"], strict=True))
 
@@ -153,7 +198,16 @@ def _first_reason(rows: pd.DataFrame) -> str:
     return reasons[0] if reasons else "too few test patients"
 
 
-def _cells(rows: pd.DataFrame, across: list[int], down: list[int], metric: Metric, reach: float, size: float, canvas: Canvas) -> go.Heatmap:
+def _cells(
+    rows: pd.DataFrame,
+    across: list[int],
+    down: list[int],
+    metric: Metric,
+    reach: float,
+    size: float,
+    words: Callable[[pd.Series], str],
+    canvas: Canvas,
+) -> go.Heatmap:
     """One cell a row, with its number; those that are not estimable have no colour, and their reason in the tooltip."""
     loss, nothing, gain = COLOURS[canvas.is_dark]
     low, high = (gain, loss) if metric.gain < 0 else (loss, gain)
@@ -167,7 +221,7 @@ def _cells(rows: pd.DataFrame, across: list[int], down: list[int], metric: Metri
         showscale=False,
         xgap=1,
         ygap=1,
-        text=[f"<b>{cell_text(row)}</b>" if is_shown(row) else cell_text(row) for _, row in rows.iterrows()],
+        text=[words(row) for _, row in rows.iterrows()],
         texttemplate="%{text}",
         textfont={"size": size, "color": canvas.text},
         hovertext=[_tooltip(row, metric) for _, row in rows.iterrows()],

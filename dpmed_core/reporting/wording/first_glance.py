@@ -117,7 +117,7 @@ def group_tile(costs: pd.DataFrame, verdicts: pd.DataFrame, finding: str) -> Til
     size = f"{counted(int(row['n_patients']), 'patient', 'patients')}; {_picked(found).lower()} of {found.n_compared}."
     others = [subgroup_title(*other) for other in widened_groups(verdicts, finding) if other != place]
     lines = (size, *_undecided(judged), *_others(others))
-    number, verdict = f"{_signed(row['difference'])} AUROC ({_ends(row)})", _extra(judged, float(row["margin"]))
+    number, verdict = f"{_signed(row['difference'])} AUROC ({_ends(row)})", extra_words(judged, float(row["margin"]))
     return Tile(title, subgroup_title(*place), number, verdict, lines, {"attribute": place[0]})
 
 
@@ -171,19 +171,28 @@ def _shown(found: LargestLoss) -> str:
     return LOSS_SHOWN if found.is_shown else NO_EVIDENCE
 
 
-def _extra(judged: GroupVerdict, margin: float) -> str:
+def extra_words(judged: GroupVerdict, margin: float) -> str:
     """The verdict on a group in a few words; said of its extra loss, since a loss that is not larger than the others' can be certain."""
-    if judged.verdict == WIDENED:
-        in_some = f" in {len(judged.widened)} of {judged.n_findings} findings" if judged.n_findings > 1 else ""
-        return f"extra loss{in_some}"
     if not judged.n_findings:
         return "no verdict: not in the analysis plan"
+    if judged.verdict == WIDENED and judged.n_findings > 1:
+        return f"{extra_words_in_short(WIDENED, margin)} in {len(judged.widened)} of {judged.n_findings} findings"
+    return extra_words_in_short(judged.verdict, margin)
+
+
+def extra_words_in_short(verdict: str, margin: float) -> str:
+    """One of the verdicts of `fairness_verdict`, whatever it is on.
+
+    >>> extra_words_in_short("not widened", 0.02)
+    'no extra loss above 0.02'
+    """
     words = {
+        WIDENED: "extra loss",
         NOT_WIDENED: f"no extra loss above {margin:g}",
         NOT_ENOUGH: f"extra loss: {NO_EVIDENCE}",
         NOT_ESTIMABLE: "extra loss: not estimable",
     }
-    return words[judged.verdict]
+    return words[verdict]
 
 
 def _undecided(judged: GroupVerdict) -> tuple[str, ...]:
