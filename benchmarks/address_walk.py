@@ -59,6 +59,13 @@ DELAYS = r"""(most) => {
 }"""
 """Holds every message back for a random time, in both directions, in their order."""
 
+MOVE = """(by) => {
+  const entry = navigation.entries()[navigation.currentEntry.index + by];
+  if (!entry || new URL(entry.url).pathname === '/') return null;
+  // As Back and Forward do, to the entry that is next now: a gesture's own may come while the browser is on its way.
+  setTimeout(() => navigation.traverseTo(entry.key));
+  return [entry.key, entry.url];
+}"""
 AT_REST = """(page) => {
   const app = document.querySelector('[data-testid="stApp"]');
   return window.inFlight === 0 && app?.dataset.testScriptState === 'notRunning' && location.pathname === `/${page}`
@@ -184,15 +191,13 @@ class Walk:
 
     def move(self, act: str) -> Seen | None:
         """Go back or forward, where there is something of this walk; the entry's address says what is chosen."""
-        by = -1 if act == "back" else 1
-        place = self.page.evaluate("navigation.currentEntry.index")
-        there = self.page.evaluate("(place) => navigation.entries()[place]?.url ?? null", place + by)
-        if there is None or not urlsplit(there).path.strip("/"):
+        found = self.page.evaluate(MOVE, -1 if act == "back" else 1)
+        if found is None:
             return None
-        (self.page.go_back if by < 0 else self.page.go_forward)(wait_until="commit")
-        self.page.wait_for_function("(place) => navigation.currentEntry.index === place", arg=place + by, timeout=LONGEST)
+        key, there = found
+        self.page.wait_for_function("(key) => navigation.currentEntry.key === key", arg=key, timeout=LONGEST)
         self.path, self.epsilon = urlsplit(there).path.strip("/"), epsilon_in(there) or DEFAULT
-        return self.entries.get(self.page.evaluate("navigation.currentEntry.key"))
+        return self.entries.get(key)
 
 
 def epsilon_in(url: str) -> str | None:
