@@ -1,4 +1,4 @@
-"""Response of the budget axis in a browser: while it is dragged, and after it is let go, on *Privacy and utility* and *Fairness*.
+"""Response of the budget axis in a browser: while it is dragged, and after it is let go, on the pages whose figures follow it.
 
 Measured with the engine idle on `nih1000` (real radiographs and probes; where `DPMED_REAL_COHORTS` names its folder), or, where
 `DPMED_DATA_DIR` is set, on the cohort there that has most trained budgets. Beside it stands what Streamlit alone takes for one slider and
@@ -26,7 +26,7 @@ from dpmed_core.settings import Settings
 from dpmed_core.training.spec import PrivacyUnit
 
 EPSILONS, SEEDS = (0.3, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0), 2
-PAGES = ("privacy_utility", "fairness")
+PAGES = ("", "privacy_utility", "fairness", "meeting")
 N_FRAMES = 200
 FLAT = 4.0
 """Standard deviation of grey levels below which a picture of the figure's part of the screen counts as empty."""
@@ -34,10 +34,10 @@ KILOBYTE = 1024
 
 DRAGGED = """(expected) => {
   let began = null;
-  const plot = document.querySelector('.dpmed-figure.js-plotly-plot');
   document.addEventListener('pointermove', (event) => { began ??= event.timeStamp; }, { capture: true, once: true });
-  const shown = () => document.querySelector('.dpmed-headline').textContent.startsWith(`At ε = ${expected},`)
-    && plot.getAttribute('aria-label').includes(`At ε = ${expected},`);
+  const followers = [...document.querySelectorAll('.dpmed-budget[data-budget]:not(.dpmed-still)')];
+  const shown = () => document.querySelector('.dpmed-axis-value').textContent === `ε = ${expected}`
+    && followers.every((one) => one.dataset.budget === expected);
   window.moved = new Promise((done) => {
     const end = () => setTimeout(() => done([performance.now() - began, drawn]), 0);
     let drawn = false;
@@ -50,8 +50,8 @@ DRAGGED = """(expected) => {
     watcher.observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true });
   });
 }"""
-"""Starts a clock at the next move of the mouse; `window.moved` gives the milliseconds until headline and figure show the expected budget
-and the browser has drawn a frame, and whether it had (it need not where nobody looks)."""
+"""Starts a clock at the next move of the mouse; `window.moved` gives the milliseconds until words and figures show the expected
+budget and the browser has drawn a frame, and whether it had (it need not where nobody looks)."""
 
 RELEASED = """(expected) => {
   let began = null;
@@ -60,7 +60,7 @@ RELEASED = """(expected) => {
   const titles = () => [...document.querySelectorAll('.js-plotly-plot')].map((plot) =>
     (plot.layout?.title?.subtitle?.text ?? '').replaceAll('<br>', ' ').match(/ε = ([\\d.]+) at/)?.[1]);
   const whole = () => app.dataset.testScriptState === 'notRunning' && titles().every((e) => !e || e === expected)
-    && [...document.querySelectorAll('[data-testid="stCaptionContainer"]')].some((c) => c.textContent.startsWith(`ε = ${expected} at`));
+    && !document.documentElement.hasAttribute('data-dpmed-waiting') && new URLSearchParams(location.search).get('epsilon') === expected;
   window.released = new Promise((done) => {
     const watcher = new MutationObserver(() => {
       if (began === null || !whole()) return;
@@ -144,7 +144,7 @@ def _measured(page: Page, url: str, name: str, of_page: str) -> dict[str, object
         page.wait_for_timeout(150)
     empty, n_frames = _recorded(page, places)
     return {
-        "case": of_page,
+        "case": of_page or "overview",
         "n_budgets": len(places),
         **_named("dragged", summary(iter(took for took, _ in dragged))),
         "frames_drawn": sum(drawn for _, drawn in dragged),

@@ -322,6 +322,7 @@ class Follower {
     if (budget === undefined) return;
     if (this.words?.[budget]) this.say(this.words[budget]);
     if (this.figure) this.draw(budget);
+    this.root.dataset.budget = budget; // what is shown now
   }
 
   // Words of a budget: where the parts are of the same kinds, only their text changes.
