@@ -20,6 +20,7 @@ page = st.navigation(
         st.Page("fairness.py", title="Fairness", icon=":material/balance:", url_path="fairness"),
         st.Page("privacy.py", title="Privacy", icon=":material/shield_person:", url_path="privacy"),
         st.Page("cases.py", title="Cases", icon=":material/radiology:", url_path="cases"),
+        st.Page("review.py", title="Review", icon=":material/rule:", url_path="review"),
         st.Page("status.py", title="Status", icon=":material/monitor_heart:", url_path="status"),
     ]
 )

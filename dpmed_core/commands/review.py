@@ -14,7 +14,7 @@ from dpmed_core.phrases import counted
 from dpmed_core.review.acts import answer, close, comment, give_verdict, open_review
 from dpmed_core.review.changes import changes
 from dpmed_core.review.checklist import Answered, checklist, n_open
-from dpmed_core.review.decision import decision, parse_quorum
+from dpmed_core.review.decision import decision, outcome_of, parse_quorum
 from dpmed_core.review.frozen import Candidate
 from dpmed_core.review.frozen_tables import changed_tables
 from dpmed_core.review.guidance import SOURCES
@@ -190,7 +190,7 @@ def _seen(found: Review, seen: int | None) -> int:
 
 def _summary(found: Review) -> dict[str, object]:
     """What lists say of a review."""
-    frozen, closed = found.frozen, found.closed
+    frozen = found.frozen
     names = ("recipe", "epsilon", "epsilon_spent", "delta", "unit", "accountant", "neighboring_relation", "guarantee")
     return {
         "review_id": found.review_id,
@@ -199,8 +199,8 @@ def _summary(found: Review) -> dict[str, object]:
         "cohort": frozen["cohort"]["name"],
         "fingerprint": frozen["fingerprint"],
         **{name: frozen["candidate"][name] for name in names},
-        "closed": closed is not None,
-        "outcome": closed.body["outcome"] if closed else decision(found).outcome,
+        "closed": found.closed is not None,
+        "outcome": outcome_of(found),
         "broken_at": found.broken_at,
     }
 

@@ -114,7 +114,7 @@ def test_comments_are_on_what_is_there(here, cohort, review):
     split = assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=here.key)
     case_ids = cohort.cases["case_id"].astype(str)
     held_out, training = case_ids[split.parts == Part.TEST.value].iloc[0], case_ids[split.parts == Part.TRAIN.value].iloc[0]
-    group = groups_of(stored)[0]
+    group = next(iter(groups_of(stored)))
     for about in (About(Kind.FIGURE, "loss-map"), About(Kind.GROUP, group, cohort.findings[0]), About(Kind.CASE, held_out), About()):
         comment(store, review, WHO[Role.CLINICIAN], about, "seen", seen=review.version, cohort=cohort)
     before = again(here, review)
