@@ -17,7 +17,7 @@ from widgets.review.state import show_state
 from widgets.review.verdicts import show_closing, show_verdicts
 
 PARTS = ("Numbers", "Comments", "Checklist", "Verdicts", "Compare")
-CLOSING = "Close"
+PARTS_OF_OPEN = (*PARTS, "Close")
 
 
 def show_all() -> None:
@@ -40,7 +40,7 @@ def show_review(review: Review, names: list[str]) -> None:
     with st.container():
         if can_write:
             show_you()
-    numbers, comments, checklist, verdicts, compare, *closing = st.tabs([*PARTS, CLOSING] if can_write else PARTS, key=f"parts-{can_write}")
+    numbers, comments, checklist, verdicts, compare, *closing = st.tabs(PARTS_OF_OPEN if can_write else PARTS)
     with numbers:
         show_numbers(review)
     with comments:

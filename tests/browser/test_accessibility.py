@@ -12,7 +12,7 @@ from tests.browser.waiting import settle
 
 pytestmark = pytest.mark.browser
 LONGEST = 120_000
-PAGES = ("", "import", "train", "privacy_utility", "fairness", "cases", "privacy", "status")
+PAGES = ("", "import", "train", "privacy_utility", "fairness", "cases", "privacy", "review", "status")
 LOOKS = {"light, 1440 pixels": ("light", {"width": 1440, "height": 900}), "dark, 420 pixels": ("dark", {"width": 420, "height": 900})}
 OF_STREAMLIT = {
     # The table that screen readers find behind a table of data, which is a canvas: its corner is an empty header.

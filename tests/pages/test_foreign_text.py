@@ -12,10 +12,10 @@ from tests.foreign_cohort import finish_pair, import_foreign
 from tests.foreign_strings import HOST, foreign_strings
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("overview", "train", "privacy_utility", "fairness", "privacy", "cases", "status")
+PAGES = ("overview", "train", "privacy_utility", "fairness", "privacy", "cases", "review", "status")
 STRINGS = foreign_strings(12)
 READER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
-ADDRESS = ("cohort", "finding", "recipe", "unit", "attribute", "epsilon", "metric", "mode", "job")
+ADDRESS = ("cohort", "finding", "recipe", "unit", "attribute", "epsilon", "metric", "mode", "job", "review")
 LABELLED = ("button", "metric", "selectbox", "expander", "tabs")
 RENDERED = ("title", "header", "subheader", "markdown", "caption", "info", "warning", "error", "success")
 

@@ -12,7 +12,7 @@ from dpmed_core.imaging.modality import Modality
 from dpmed_core.runs.status import Progress, RunState
 from tests.pages.following import axis, said
 
-PAGES = ("overview", "train", "privacy_utility", "fairness", "privacy", "cases")
+PAGES = ("overview", "train", "privacy_utility", "fairness", "privacy", "cases", "review")
 
 
 def texts(app) -> str:
@@ -59,7 +59,8 @@ def test_a_running_queue_is_shown(page, empty, asked, open_page):
     shown = texts(app)
     expected = {"overview": "1 training", "train": "unit patient", "privacy_utility": "2 models are still to come"}
     expected["fairness"] = expected["privacy_utility"]
-    expected |= {"cases": "No finished model", "privacy": "is finished yet: train one on the page *Train*"}
+    expected["privacy"] = expected["review"] = "is finished yet: train one on the page *Train*"
+    expected["cases"] = "No finished model"
     assert expected[page] in shown
     if page == "train":
         assert re.search(r"2 models were requested earlier: these begin in about 1[56] seconds", shown), shown

@@ -16,7 +16,8 @@ from widgets.review.read import points_of
 from widgets.review.sending import key_of, send_button, show_refusal, typed, words
 
 FORM, OPEN = "answer", "OPEN"
-ROW_HEIGHT = 64
+ANSWERS = tuple(met.value for met in Met)
+ROW_HEIGHT = 72
 """In pixels: questions and answers wrap instead of being cut off."""
 
 
@@ -56,7 +57,7 @@ def _show_form(review: Review, points: list[Answered]) -> None:
     of = {one.point.name: one for one in points}
     with st.form(key_of(review, FORM)):
         st.selectbox("Point", list(of), format_func=lambda name: _title(of[name]), key=key_of(review, FORM, "-point"))
-        st.radio("It is", [met.value for met in Met], index=None, horizontal=True, key=key_of(review, FORM, "-met"))
+        st.radio("It is", ANSWERS, index=None, horizontal=True, key=key_of(review, FORM, "-met"))
         words(review, FORM, "Answer")
         send_button(review, FORM, "Answer", _answer)
 

@@ -25,9 +25,9 @@ from widgets.review.words import SHORT
 from widgets.tables import tables_of
 
 REVIEW, ALL, TABLE = "review", "all", "review-list"
-EVERY_SECONDS = 10.0
+EVERY_SECONDS = 5.0
 MOST_VERDICTS = 20
-ROW_HEIGHT = 64
+ROW_HEIGHT = 72
 """In pixels: question and guarantee wrap instead of being cut off."""
 
 

@@ -64,9 +64,9 @@ def key_of(review: Review, form: str, part: str = "") -> str:
     return f"review-{review.review_id}-{form}-{st.session_state.get(_number(review, form), 0)}{part}"
 
 
-def words(review: Review, form: str, label: str, part: str = "-text", **options: str) -> None:
+def words(review: Review, form: str, label: str, part: str = "-text") -> None:
     """An input of a form for words, of any length that a record takes."""
-    st.text_area(plain(label), key=key_of(review, form, part), max_chars=LONGEST_TEXT, height=100, **options)
+    st.text_area(plain(label), key=key_of(review, form, part), max_chars=LONGEST_TEXT, height=100)
 
 
 def typed(review: Review, form: str, part: str = "-text") -> str:

@@ -36,7 +36,9 @@ def show_state(review: Review) -> None:
 def _show_not_genuine(review: Review) -> None:
     if review.broken_at is not None:
         where = f"from record {review.broken_at} on" if review.broken_at else "in what was frozen"
-        st.error(f"**Not genuine {where}:** it was changed outside DPMed. It can be read, and nothing more.", icon=":material/gpp_bad:")
+        st.error(
+            f"**Not genuine {plain(where)}:** it was changed outside DPMed. It can be read, and nothing more.", icon=":material/gpp_bad:"
+        )
     elif gathered_of(review) is None:
         st.error(
             "**Not genuine:** frozen tables were changed outside DPMed, so that no number is shown. It can be read, and nothing more.",

@@ -15,6 +15,7 @@ from widgets.review.sending import key_of, send_button, show_refusal, typed, wor
 from widgets.review.words import by_and_when, show_words
 
 FORM, CLOSING = "verdict", "close"
+CHOICES = tuple(choice.value for choice in Choice)
 
 
 def show_verdicts(review: Review, *, can_write: bool) -> None:
@@ -27,7 +28,7 @@ def show_verdicts(review: Review, *, can_write: bool) -> None:
     if can_write:
         show_refusal(review, FORM)
         with st.form(key_of(review, FORM)):
-            st.radio("Verdict", [choice.value for choice in Choice], index=None, horizontal=True, key=key_of(review, FORM, "-choice"))
+            st.radio("Verdict", CHOICES, index=None, horizontal=True, key=key_of(review, FORM, "-choice"))
             words(review, FORM, "Reason")
             words(review, FORM, "Conditions, of an approval with conditions alone", "-conditions")
             send_button(review, FORM, "Give this verdict", _give)
@@ -60,13 +61,13 @@ def _give(now: Review, author: Author, seen: int) -> None:
 def show_closing(review: Review) -> None:
     """What closing would record, and the form that does it."""
     found, different = decision(review), changes_of(review)
-    points = counted(n_open_points(review), "open point", "open points")
-    st.markdown(
-        f"It would be closed as **{plain(found.outcome)}**, with {points} of the checklist and "
-        f"{counted(len(different), 'difference', 'differences')} from what was frozen on record."
-    )
     if found.outcome == NONE:
         st.markdown(plain(f"Verdicts are missing ({found.missing_in_words()}): until they are there, it closes without a decision alone."))
+    else:
+        st.markdown(f"It would be closed as **{plain(found.outcome)}**.")
+    points = counted(n_open_points(review), "open point", "open points")
+    changed = counted(len(different), "difference", "differences")
+    st.caption(f"On record with it: {points} of the checklist, and {changed} from what was frozen.")
     show_refusal(review, CLOSING)
     with st.form(key_of(review, CLOSING)):
         words(review, CLOSING, "What is to stand beside the outcome; without a decision, why")
