@@ -14,7 +14,7 @@ from dpmed_core.review.decision import decision, outcome_of
 
 ABSENT = "not in it"
 COST = "Cost in AUROC"
-ALWAYS = ("Guarantee", COST, "Outcome")
+ALWAYS = ("Outcome", "Guarantee", COST)
 """Shown whether they differ or not: they are what two reviews are compared for."""
 CAPTION = (
     "Guarantee, cost and outcome of both reviews, and of everything else what differs. Each stands as it was frozen, with its own "
@@ -37,10 +37,12 @@ def _facts(gathered: Gathered) -> dict[str, str]:
     everybody = costs[costs["attribute"] == EVERYBODY]
     decided = decision(gathered.review) if gathered.review else None
     return {
+        "Outcome": outcome_of(gathered.review) if gathered.review else "",
+        "Conditions": "; ".join(decided.conditions) if decided else "",
+        "Guarantee": str(candidate["guarantee"]),
         "Cohort": f"{gathered.cohort.name}, version {version_alias(gathered.cohort)}",
         "Recipe": f"{candidate['recipe']}, version {candidate['recipe_version']}, {candidate['n_trainings']} trainings",
         "Public start": candidate["start"] or "from scratch",
-        "Guarantee": str(candidate["guarantee"]),
         "Neighbours": str(candidate["neighboring_relation"]),
         "Spent on the patients": str(frozen["ledger"]["sentence"]),
         "Analysis plan": str(frozen["plan"]["note"]),
@@ -51,8 +53,6 @@ def _facts(gathered: Gathered) -> dict[str, str]:
         **dict(_costs(everybody)),
         **dict(_verdicts(of_candidate(gathered, gathered.tables.verdicts))),
         "Checklist": f"{n_open(gathered.points)} points open",
-        "Conditions": "; ".join(decided.conditions) if decided else "",
-        "Outcome": outcome_of(gathered.review) if gathered.review else "",
     }
 
 

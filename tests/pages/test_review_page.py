@@ -199,7 +199,7 @@ def test_two_reviews_are_compared_by_what_differs(empty, review, open_page):
     changed = sum(one != two for one, two in zip(*verdicts, strict=True))
     assert sum(": " in str(name) for name in rows.index) == changed
     itself = compared(first, first, ("a", "b"))
-    assert [row[0] for row in itself.rows] == ["Guarantee", COST, "Outcome"]
+    assert [row[0] for row in itself.rows] == ["Outcome", "Guarantee", COST]
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,10 @@ from dpmed_core.review.store import Review
 from widgets.lookup import installation
 from widgets.review.read import points_of
 from widgets.review.sending import key_of, send_button, show_refusal, typed, words
+from widgets.review.words import ROW_HEIGHT
 
 FORM, OPEN = "answer", "OPEN"
 ANSWERS = tuple(met.value for met in Met)
-ROW_HEIGHT = 72
-"""In pixels: questions and answers wrap instead of being cut off."""
 
 
 def show_checklist(review: Review, *, can_write: bool) -> None:

@@ -25,9 +25,9 @@ def show_numbers(review: Review) -> None:
             st.markdown(plain(sentence))
 
 
-def show_table(table: Table) -> None:
-    """A table of a report; cells are text, which its grid shows as it is."""
-    st.dataframe(pd.DataFrame(list(table.rows), columns=_heads(table)), hide_index=True)
+def show_table(table: Table, *, row_height: int | None = None) -> None:
+    """A table of a report; cells are text, which its grid shows as it is, in several lines where a row has the height for it."""
+    st.dataframe(pd.DataFrame(list(table.rows), columns=_heads(table)), hide_index=True, row_height=row_height)
     st.caption(plain(table.caption))
 
 

@@ -15,6 +15,7 @@ from widgets.choices import choice
 from widgets.lookup import installation
 from widgets.review.numbers import show_table
 from widgets.review.read import gathered_of, review_of, title_of
+from widgets.review.words import ROW_HEIGHT
 
 NO_PAPER = "A PDF needs Chrome or Chromium on this machine, and none was found: install one, name it in BROWSER_PATH, or take the HTML."
 AGAINST, NOTHING = "against", "none"
@@ -65,4 +66,4 @@ def show_comparison(review: Review, names: list[str]) -> None:
     if first is None or second is None:
         st.info("One of the two is not genuine: nothing is compared.")
         return
-    show_table(compared(first, second, ("This review", "The other")))
+    show_table(compared(first, second, ("This review", "The other")), row_height=ROW_HEIGHT)

@@ -21,14 +21,12 @@ from widgets.choices import Choices, chosen_delta
 from widgets.lookup import guarded, installation
 from widgets.review.read import n_open_points, review_of, utc
 from widgets.review.sending import show_you, you
-from widgets.review.words import SHORT
+from widgets.review.words import ROW_HEIGHT, SHORT
 from widgets.tables import tables_of
 
 REVIEW, ALL, TABLE = "review", "all", "review-list"
 EVERY_SECONDS = 5.0
 MOST_VERDICTS = 20
-ROW_HEIGHT = 72
-"""In pixels: question and guarantee wrap instead of being cut off."""
 
 
 @st.fragment(run_every=EVERY_SECONDS)

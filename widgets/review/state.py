@@ -23,7 +23,8 @@ def show_state(review: Review) -> None:
     if len(question) > SHORT:
         show_words(question)
     frozen = review.frozen
-    st.markdown(plain(f"{frozen['cohort']['name']}, recipe {frozen['candidate']['recipe']}: {frozen['candidate']['guarantee']}"))
+    about = f"{frozen['cohort']['name']}, recipe {frozen['candidate']['recipe']}: {frozen['candidate']['guarantee']}"
+    st.markdown(plain(f"{about}, for training patients and each model alone."))
     _show_not_genuine(review)
     if review.closed:
         _show_closed(review, review.closed)
@@ -61,7 +62,7 @@ def _show_closed(review: Review, closed: Record) -> None:
     points = counted(n_open, "point of the checklist was", "points of the checklist were")
     closed_by = plain(f"Closed by {by_and_when(closed)}; {points} open.")
     show(f"**{plain(sentence_start(outcome))}.** {closed_by}", icon=":material/gavel:")
-    for condition in closed.body["conditions"]:
+    for condition in dict.fromkeys(closed.body["conditions"]):  # several may ask for the same
         st.markdown("**Condition**")
         show_words(str(condition))
     if closed.body["text"]:

@@ -9,6 +9,9 @@ from widgets.review.read import utc
 SHORT, LONG = 160, 1_000
 """Characters of a record that one line tells, and from which on words are folded."""
 
+ROW_HEIGHT = 72
+"""Of a table's rows in pixels: sentences wrap instead of being cut off."""
+
 
 def by_and_when(record: Record) -> str:
     """Who wrote a record, and when."""
