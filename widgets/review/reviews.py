@@ -89,7 +89,7 @@ def offer_review(cohort: Cohort, choices: Choices) -> None:
         with st.expander("Verdicts that it needs, by role"):
             columns = st.columns(4)
             needed = {role: _needed(columns[place % 4], role) for place, role in enumerate(Role)}
-        asked = st.form_submit_button("Open the review", type="primary", icon=":material/gavel:")
+        asked = st.form_submit_button("Open the review", icon=":material/gavel:")
     if asked:
         candidate = Candidate(epsilon, choices.recipe, choices.unit, chosen_delta(), choices.start)
         _open(cohort, candidate, question, needed)

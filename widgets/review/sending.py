@@ -74,10 +74,9 @@ def typed(review: Review, form: str, part: str = "-text") -> str:
     return str(st.session_state.get(key_of(review, form, part)) or "")
 
 
-def send_button(review: Review, form: str, label: str, act: Act, *, primary: bool = False) -> None:
+def send_button(review: Review, form: str, label: str, act: Act) -> None:
     """The button of a form, whose click sends it with the version of the review that is drawn here."""
-    kind = "primary" if primary else "secondary"
-    st.form_submit_button(plain(label), type=kind, icon=":material/send:", on_click=_send, args=(review, form, act))
+    st.form_submit_button(plain(label), icon=":material/send:", on_click=_send, args=(review, form, act))
 
 
 def show_refusal(review: Review, form: str) -> None:

@@ -73,7 +73,7 @@ def show_closing(review: Review) -> None:
         words(review, CLOSING, "What is to stand beside the outcome; without a decision, why")
         st.checkbox("Without a decision", key=key_of(review, CLOSING, "-undecided"))
         st.checkbox("Yes, close it for good: afterwards it can only be read.", key=key_of(review, CLOSING, "-sure"))
-        send_button(review, CLOSING, "Close the review", _close, primary=True)
+        send_button(review, CLOSING, "Close the review", _close)
 
 
 def _close(now: Review, author: Author, seen: int) -> None:
