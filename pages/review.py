@@ -9,7 +9,7 @@ from widgets.lookup import guarded, installation
 from widgets.review.checklist import show_checklist
 from widgets.review.comments import show_comments
 from widgets.review.numbers import show_numbers
-from widgets.review.read import changes_of, gathered_of, review_of, title_of
+from widgets.review.read import changes_of, gathered_of, readable, review_of, title_of
 from widgets.review.report import show_comparison, show_downloads
 from widgets.review.reviews import ALL, EVERY_SECONDS, REVIEW, offer_review, show_reviews
 from widgets.review.sending import show_you, tell_news
@@ -26,8 +26,7 @@ def show_all() -> None:
     selected = current_choices()
     cohort = chosen_cohort()
     if cohort is not None and selected.recipe and selected.unit:
-        with st.container():
-            offer_review(cohort, selected)
+        offer_review(cohort, selected)
 
 
 def show_review(review: Review, names: list[str]) -> None:
@@ -74,9 +73,12 @@ left, right = st.columns([4, 1], vertical_alignment="bottom")
 with left:
     chosen = choice(REVIEW, "Review", [ALL, *known], title=lambda name: "All reviews" if name == ALL else title_of(name))
 if chosen is not None and chosen != ALL:
-    found = review_of(chosen)
-    with right:
-        show_downloads(found)
-    show_review(found, known)
+    found = readable(chosen)
+    if found is None:
+        st.error("**Not genuine:** it was changed outside DPMed, so that nothing of it can be shown.", icon=":material/gpp_bad:")
+    else:
+        with right:
+            show_downloads(found)
+        show_review(found, known)
 else:
     show_all()

@@ -219,6 +219,27 @@ def test_a_review_that_was_changed_outside_can_be_read_and_nothing_more(empty, r
     )
 
 
+@pytest.mark.parametrize(
+    "change", [update(review_records).values(body="{}"), update(reviews).values(frozen="{}"), update(reviews).values(frozen="no")]
+)
+def test_a_review_of_which_too_little_is_left_keeps_no_other_from_being_shown(empty, review, open_page, change):
+    other = open_review(empty.reviews, empty.ledger, empty.cohorts.load("demo-radiograph"), Candidate(1.0), WHO[Role.IT])
+    table = change.table
+    with Database(empty.settings).transaction(exclusive=True) as connection:
+        connection.execute(change.where(table.c.review_id == review.review_id))
+    app = open_page("review")
+    assert not app.exception and list(app.dataframe[0].value["State"]) == ["open", "not genuine"]
+    assert "so that nothing of it can be shown" in texts(open_page("review", review=review.review_id))
+    assert "So far: no decision" in texts(open_page("review", review=other.review_id, against=review.review_id))
+
+
+def test_name_and_role_are_said_once_a_session(page):
+    page.switch_page("status.py").run()
+    page.switch_page("review.py").run()
+    assert not page.exception
+    assert (page.text_input(key="review-name").value, page.selectbox(key="review-role").value) == ("Ada", "IT")
+
+
 def test_without_a_browser_there_is_no_pdf_and_the_page_says_why(empty, review, open_page, monkeypatch):
     monkeypatch.setattr("widgets.review.report.browser", lambda: None)
     app = open_page("review", review=review.review_id)

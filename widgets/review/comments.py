@@ -29,7 +29,7 @@ def show_comments(review: Review, *, can_write: bool) -> None:
     found = review.of_kind(COMMENT)
     if not found:
         st.caption("No comment yet.")
-    cohort = _cohort(review)
+    cohort = _cohort(review) if any(record.body["about"]["kind"] == Kind.CASE for record in found) else None
     for record in found:
         _show_comment(review, record, cohort)
     if can_write:

@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from dpmed_core.decision_report.frozen_evaluation import frozen_cohort
 from dpmed_core.decision_report.gathered import Gathered, as_frozen
 from dpmed_core.decision_report.report_tables import Table, budgets_table, errors_table, findings_table, groups_table
 from dpmed_core.decision_report.summary import limits, summary
@@ -14,6 +15,7 @@ from dpmed_core.errors import ReviewError
 from dpmed_core.review.acts import groups_of
 from dpmed_core.review.changes import changes
 from dpmed_core.review.checklist import Answered, checklist, n_open
+from dpmed_core.review.decision import outcome_of
 from dpmed_core.review.frozen_tables import changed_tables
 from dpmed_core.review.store import Review
 from widgets.lookup import installation
@@ -27,6 +29,22 @@ MOST_KEPT, FEW_KEPT = 200, 8
 def review_of(review_id: str) -> Review:
     """The review as it stands now."""
     return installation().reviews.review(review_id)
+
+
+def readable(review_id: str) -> Review | None:
+    """The review; None where something outside DPMed has left too little of it to show.
+
+    Raises:
+        ReviewError: there is none.
+    """
+    try:
+        review = review_of(review_id)
+        if review.broken_at is not None:
+            _ = _in_words(review), outcome_of(review), points_of(review), [record.author for record in review.records]
+            _ = review.frozen["candidate"]["guarantee"], review.records[0].body["question"], frozen_cohort(review.frozen)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        return None
+    return review
 
 
 def title_of(review_id: str) -> str:
@@ -72,9 +90,14 @@ def n_open_points(review: Review) -> int:
 
 @st.cache_data(max_entries=MOST_KEPT, show_spinner=False)
 def _title(review_id: str) -> str:
-    review = review_of(review_id)
-    about = f"{review.frozen['cohort']['name']}, {review.frozen['candidate']['recipe']}, ε = {review.frozen['candidate']['epsilon']:g}"
-    return f"{about}, opened {utc(review.records[0].at)} ({review_id[:4]})"
+    review = readable(review_id)
+    return f"{_in_words(review) if review else 'not genuine'} ({review_id[:4]})"
+
+
+def _in_words(review: Review) -> str:
+    candidate = review.frozen["candidate"]
+    about = f"{review.frozen['cohort']['name']}, {candidate['recipe']}, ε = {candidate['epsilon']:g}"
+    return f"{about}, opened {utc(review.records[0].at)}"
 
 
 @st.cache_data(max_entries=MOST_KEPT, ttl=CHANGES_KEPT, show_spinner=False)

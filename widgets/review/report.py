@@ -14,7 +14,7 @@ from dpmed_core.review.store import Review
 from widgets.choices import choice
 from widgets.lookup import installation
 from widgets.review.numbers import show_table
-from widgets.review.read import gathered_of, review_of, title_of
+from widgets.review.read import gathered_of, readable, title_of
 from widgets.review.words import ROW_HEIGHT
 
 NO_PAPER = "A PDF needs Chrome or Chromium on this machine, and none was found: install one, name it in BROWSER_PATH, or take the HTML."
@@ -62,7 +62,8 @@ def show_comparison(review: Review, names: list[str]) -> None:
     other = choice(AGAINST, "Compare with", [NOTHING, *others], title=lambda name: "Nothing" if name == NOTHING else title_of(name))
     if other is None or other == NOTHING:
         return
-    first, second = gathered_of(review), gathered_of(review_of(other))
+    found = readable(other)
+    first, second = gathered_of(review), None if found is None else gathered_of(found)
     if first is None or second is None:
         st.info("One of the two is not genuine: nothing is compared.")
         return

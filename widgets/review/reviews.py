@@ -19,12 +19,13 @@ from widgets.address.session import gesture
 from widgets.budget import choose_epsilon, deltas_of, show_guarantee, show_left_out
 from widgets.choices import Choices, chosen_delta
 from widgets.lookup import guarded, installation
-from widgets.review.read import n_open_points, review_of, utc
+from widgets.review.read import n_open_points, readable, utc
 from widgets.review.sending import show_you, you
 from widgets.review.words import ROW_HEIGHT, SHORT
 from widgets.tables import tables_of
 
 REVIEW, ALL, TABLE = "review", "all", "review-list"
+OPEN, NOT_GENUINE = "open", "not genuine"
 EVERY_SECONDS = 5.0
 MOST_VERDICTS = 20
 
@@ -37,10 +38,10 @@ def show_reviews() -> None:
     if not names:
         st.caption("No review yet: open the first one below.")
         return
-    found = sorted(map(review_of, names), key=lambda review: review.closed is not None)
-    ids = [review.review_id for review in found]
+    lines = sorted(((name, _line(readable(name))) for name in names), key=lambda line: line[1]["State"] != OPEN)
+    ids = [name for name, _ in lines]
     st.dataframe(
-        pd.DataFrame([_line(review) for review in found]),
+        pd.DataFrame([line for _, line in lines]),
         hide_index=True,
         key=TABLE,
         selection_mode="single-row",
@@ -51,10 +52,12 @@ def show_reviews() -> None:
     st.caption("Select a line to open its review.")
 
 
-def _line(review: Review) -> dict[str, object]:
-    """A review as a line of the table."""
+def _line(review: Review | None) -> dict[str, object]:
+    """A review as a line of the table; of one that cannot be shown, that it is not genuine."""
+    if review is None:
+        return {"State": NOT_GENUINE}
     candidate = review.frozen["candidate"]
-    state = "not genuine" if review.broken_at is not None else "closed" if review.closed else "open"
+    state = NOT_GENUINE if review.broken_at is not None else "closed" if review.closed else OPEN
     return {
         "State": state,
         "Outcome": outcome_of(review),
