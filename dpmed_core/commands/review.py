@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 import click
 
 from dpmed_core.commands.output import json_option, say
+from dpmed_core.decision_report.compared import compared
+from dpmed_core.decision_report.gathered import of_review
 from dpmed_core.errors import CohortError
 from dpmed_core.foreign_text import plain_line
 from dpmed_core.installation import Installation
@@ -182,6 +184,19 @@ def close_command(review_id: str, text: str, undecided: bool, name: str, role: s
     found = here.reviews.review(review_id)
     close(here.reviews, here.ledger, found, Author(name, Role(role)), text, seen=_seen(found, seen), undecided=undecided)
     _say(here, here.reviews.review(review_id), as_json=as_json)
+
+
+@review.command("compare")
+@click.argument("first")
+@click.argument("second")
+@json_option
+def compare_command(first: str, second: str, as_json: bool) -> None:
+    """Compare two reviews: outcome, guarantee and cost, and of everything else what differs."""
+    here = Installation.open()
+    table = compared(of_review(here, first), of_review(here, second), (first, second))
+    lines = [plain_line(f"{what}: {one}  |  {other}") for what, one, other in table.rows]
+    differs = [{"what": what, "first": one, "second": other} for what, one, other in table.rows]
+    say({"first": first, "second": second, "rows": differs, "note": table.caption}, "\n".join([*lines, table.caption]), as_json=as_json)
 
 
 def _seen(found: Review, seen: int | None) -> int:
