@@ -38,7 +38,7 @@ def _facts(gathered: Gathered) -> dict[str, str]:
     decided = decision(gathered.review) if gathered.review else None
     return {
         "Outcome": outcome_of(gathered.review) if gathered.review else "",
-        "Conditions": "; ".join(decided.conditions) if decided else "",
+        "Conditions": "; ".join(dict.fromkeys(decided.conditions)) if decided else "",
         "Guarantee": str(candidate["guarantee"]),
         "Cohort": f"{gathered.cohort.name}, version {version_alias(gathered.cohort)}",
         "Recipe": f"{candidate['recipe']}, version {candidate['recipe_version']}, {candidate['n_trainings']} trainings",

@@ -6,16 +6,18 @@ import streamlit as st
 from dpmed_core.decision_report.report_tables import Table
 from dpmed_core.foreign_text import plain
 from dpmed_core.review.store import Review
+from widgets.cohort import show_synthetic
 from widgets.review.read import gathered_of, numbers_of
 
 
 def show_numbers(review: Review) -> None:
     """What was looked at, as it was frozen."""
-    if gathered_of(review) is None:
+    if (gathered := gathered_of(review)) is None:
         st.info("No number is shown: what was frozen is not genuine.")
         return
     sentences, (first, *others), limits = numbers_of(review)
     show_table(first)
+    show_synthetic(gathered.cohort)
     for sentence in sentences:
         st.markdown(plain(sentence))
     for table in others:

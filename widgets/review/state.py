@@ -3,17 +3,15 @@
 import streamlit as st
 
 from dpmed_core.cohort.display_names import sentence_start
-from dpmed_core.decision_report.frozen_evaluation import frozen_cohort
 from dpmed_core.foreign_text import LONGEST_SENTENCE, plain
 from dpmed_core.phrases import counted
 from dpmed_core.review.decision import APPROVED, CONDITIONALLY, NONE, REJECTED, decision, outcome_of
 from dpmed_core.review.records import Record
 from dpmed_core.review.store import Review
-from widgets.cohort import show_synthetic
 from widgets.review.read import changes_of, gathered_of, n_open_points
 from widgets.review.words import SHORT, by_and_when, show_words
 
-MOST_CHANGES = 3
+MOST_CHANGES = 2
 
 
 def show_state(review: Review) -> None:
@@ -31,7 +29,6 @@ def show_state(review: Review) -> None:
     else:
         _show_open(review)
     _show_changes(changes_of(review))
-    show_synthetic(frozen_cohort(frozen))
 
 
 def _show_not_genuine(review: Review) -> None:
