@@ -74,6 +74,15 @@ def plain(text: str, most: int | None = None) -> str:
     return LINKED.sub(lambda found: found[0] + BREAK, line)
 
 
+def plain_paragraphs(text: str) -> str:
+    r"""`text` as Markdown that shows it as it is, each of its lines a paragraph; for what people write at length.
+
+    >>> plain_paragraphs("one *two*\n\n # three")
+    'one \\*two\\*\n\n\\# three'
+    """
+    return "\n\n".join(plain(line) for line in text.splitlines() if line.strip())
+
+
 def plain_html(text: str) -> str:
     """`text` for a figure: Plotly reads tags and entities in every text, and `%{...}` in tooltips.
 

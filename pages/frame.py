@@ -21,6 +21,7 @@ page = st.navigation(
         st.Page("meeting.py", title="Meeting", icon=":material/co_present:", url_path="meeting"),
         st.Page("privacy.py", title="Privacy", icon=":material/shield_person:", url_path="privacy"),
         st.Page("cases.py", title="Cases", icon=":material/radiology:", url_path="cases"),
+        st.Page("review.py", title="Review", icon=":material/rule:", url_path="review"),
         st.Page("status.py", title="Status", icon=":material/monitor_heart:", url_path="status"),
     ]
 )

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 import click
 
 from dpmed_core.commands.output import json_option, say
+from dpmed_core.decision_report.compared import compared
+from dpmed_core.decision_report.gathered import of_review
 from dpmed_core.errors import CohortError
 from dpmed_core.foreign_text import plain_line
 from dpmed_core.installation import Installation
@@ -14,7 +16,7 @@ from dpmed_core.phrases import counted
 from dpmed_core.review.acts import answer, close, comment, give_verdict, open_review
 from dpmed_core.review.changes import changes
 from dpmed_core.review.checklist import Answered, checklist, n_open
-from dpmed_core.review.decision import decision, parse_quorum
+from dpmed_core.review.decision import decision, outcome_of, parse_quorum
 from dpmed_core.review.frozen import Candidate
 from dpmed_core.review.frozen_tables import changed_tables
 from dpmed_core.review.guidance import SOURCES
@@ -184,13 +186,26 @@ def close_command(review_id: str, text: str, undecided: bool, name: str, role: s
     _say(here, here.reviews.review(review_id), as_json=as_json)
 
 
+@review.command("compare")
+@click.argument("first")
+@click.argument("second")
+@json_option
+def compare_command(first: str, second: str, as_json: bool) -> None:
+    """Compare two reviews: outcome, guarantee and cost, and of everything else what differs."""
+    here = Installation.open()
+    table = compared(of_review(here, first), of_review(here, second), (first, second))
+    lines = [plain_line(f"{what}: {one}  |  {other}") for what, one, other in table.rows]
+    differs = [{"what": what, "first": one, "second": other} for what, one, other in table.rows]
+    say({"first": first, "second": second, "rows": differs, "note": table.caption}, "\n".join([*lines, table.caption]), as_json=as_json)
+
+
 def _seen(found: Review, seen: int | None) -> int:
     return found.version if seen is None else seen
 
 
 def _summary(found: Review) -> dict[str, object]:
     """What lists say of a review."""
-    frozen, closed = found.frozen, found.closed
+    frozen = found.frozen
     names = ("recipe", "epsilon", "epsilon_spent", "delta", "unit", "accountant", "neighboring_relation", "guarantee")
     return {
         "review_id": found.review_id,
@@ -199,8 +214,8 @@ def _summary(found: Review) -> dict[str, object]:
         "cohort": frozen["cohort"]["name"],
         "fingerprint": frozen["fingerprint"],
         **{name: frozen["candidate"][name] for name in names},
-        "closed": closed is not None,
-        "outcome": closed.body["outcome"] if closed else decision(found).outcome,
+        "closed": found.closed is not None,
+        "outcome": outcome_of(found),
         "broken_at": found.broken_at,
     }
 

@@ -1,7 +1,7 @@
 """What a report says, gathered from a review as it was frozen, or from a cohort as it is now."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dpmed_core.cohort.schema import Cohort
@@ -54,13 +54,22 @@ def of_review(here: Installation, review_id: str) -> Gathered:
         ReviewError: there is no such review, or it was changed outside DPMed.
     """
     review = here.reviews.review(review_id)
-    rows = here.reviews.tables(review_id)
+    found = as_frozen(review, here.reviews.tables(review_id))
+    return replace(found, changes=tuple(changes(here.ledger, review.frozen)), study=_study(here, review.frozen["fingerprint"]))
+
+
+def as_frozen(review: Review, rows: Mapping[str, Any]) -> Gathered:
+    """What a review and the rows of its tables say by themselves, without a look at what is there now.
+
+    Raises:
+        ReviewError: it was changed outside DPMed.
+    """
     if review.broken_at is not None or changed_tables(review.frozen, rows):
-        raise ReviewError(f"Review {review_id} is not genuine: it was changed outside DPMed, and no report is made of it (`review show`).")
+        raise ReviewError(
+            f"Review {review.review_id} is not genuine: it was changed outside DPMed, and no report is made of it (`review show`)."
+        )
     tables = FrozenEvaluation(review.frozen, rows)
-    different, points = tuple(changes(here.ledger, review.frozen)), tuple(checklist(review, rows))
-    study = _study(here, review.frozen["fingerprint"])
-    return Gathered(review.frozen, tables, frozen_cohort(review.frozen), review, different, points, study)
+    return Gathered(review.frozen, tables, frozen_cohort(review.frozen), review, points=tuple(checklist(review, rows)))
 
 
 def of_cohort(here: Installation, name: str, *, epsilon: float | None = None, recipe: str | None = None) -> Gathered:

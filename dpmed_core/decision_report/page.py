@@ -16,7 +16,7 @@ from dpmed_core.decision_report.report_tables import budgets_table, errors_table
 from dpmed_core.decision_report.summary import limits, meaning, methods, summary
 from dpmed_core.foreign_text import plain_line
 from dpmed_core.review.checklist import n_open
-from dpmed_core.review.decision import NONE, decision
+from dpmed_core.review.decision import NONE, decision, outcome_of
 from dpmed_core.review.guidance import SOURCES
 from dpmed_core.review.records import COMMENT, Record
 
@@ -40,7 +40,7 @@ def report_html(gathered: Gathered, *, still: bool = False) -> str:
         candidate=gathered.candidate,
         review=review,
         closed=closed,
-        outcome=(closed.body["outcome"] if closed else decided.outcome) if decided else NONE,
+        outcome=outcome_of(review) if review else NONE,
         decided=decided,
         question=review.records[0].body["question"] if review else "",
         comments=[_comment(record) for record in review.of_kind(COMMENT)] if review else [],

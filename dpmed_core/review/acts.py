@@ -1,6 +1,6 @@
 """What people do in a review: comment, answer, decide, close. Each act names the version of the review that its author saw."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from dpmed_core.cohort.schema import Cohort, Part
@@ -151,11 +151,11 @@ def close(store: ReviewStore, ledger: Ledger, review: Review, author: Author, te
     return store.append(review.review_id, CLOSED, body, seen=seen)
 
 
-def groups_of(tables: Mapping[str, Any]) -> Sequence[str]:
-    """The groups that the frozen tables show, as a comment names them: `ATTRIBUTE=GROUP`."""
+def groups_of(tables: Mapping[str, Any]) -> Mapping[str, tuple[str, str]]:
+    """The groups that the frozen tables show, as a comment names them, `ATTRIBUTE=GROUP`, with attribute and group of each."""
     table = from_fields(tables["groups"])
     of_groups = table[table["attribute"] != "all"][["attribute", "subgroup"]].drop_duplicates()
-    return [f"{attribute}={group}" for attribute, group in of_groups.itertuples(index=False, name=None)]
+    return {f"{attribute}={group}": (attribute, group) for attribute, group in of_groups.itertuples(index=False, name=None)}
 
 
 def _check(store: ReviewStore, review: Review, about: About, cohort: Cohort | None) -> None:

@@ -58,6 +58,11 @@ def decision(review: Review) -> Decision:
     return Decision(counted, missing, tuple(str(record.body["conditions"]) for record in counted if record.body["conditions"]))
 
 
+def outcome_of(review: Review) -> str:
+    """The outcome with which a review was closed, or what its verdicts come to so far."""
+    return str(review.closed.body["outcome"]) if review.closed else decision(review).outcome
+
+
 def parse_quorum(text: str) -> dict[Role, int]:
     """The quorum that `text` names: roles, comma-separated, each with a number after a colon where it is not 1.
 

@@ -226,7 +226,7 @@ def test_an_interrupted_restore_is_refused_everywhere_and_the_same_one_ends_it(h
 
 @pytest.mark.slow
 def test_a_backup_that_is_killed_leaves_no_file_under_its_name_and_one_while_others_write_is_whole(here, tmp_path):
-    (here.settings.data_dir / "cohorts" / "images" / "ballast").write_bytes(os.urandom(64 << 20))
+    (here.settings.data_dir / "cohorts" / "images" / "ballast").write_bytes(os.urandom(24 << 20))
     file, command = tmp_path / "copy.zip", [sys.executable, "-m", "dpmed_core", "backup"]
     environment = settings_environment(here.settings)
     process = subprocess.Popen([*command, str(file)], env=environment, stderr=subprocess.DEVNULL)
@@ -244,6 +244,7 @@ def test_a_backup_that_is_killed_leaves_no_file_under_its_name_and_one_while_oth
         here.reader_study.record(reading, place=0, case_id="00000000", present=True, confidence=1, seconds=1.0)
         here.ledger.set_cap(epsilon=8.0 + n_written, delta=1e-5, name="a", reason="b")
         n_written += 1
+        time.sleep(0.05)  # what is written is checked and read again below
     assert process.returncode == 0 and n_written > 1
     wipe(here)
     restored = restore_backup(here.settings, file)

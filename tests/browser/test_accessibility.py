@@ -2,10 +2,14 @@
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
 
 from dpmed_core.cohort.demo.radiograph import add_demo_radiograph
 from dpmed_core.engine.training_task import work_on
 from dpmed_core.installation import Installation
+from dpmed_core.review.acts import comment, open_review
+from dpmed_core.review.frozen import Candidate
+from dpmed_core.review.records import About, Author, Role
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.training.spec import PrivacyUnit
 from tests.browser.waiting import settle
@@ -13,7 +17,7 @@ from tests.browser.waiting import settle
 pytestmark = pytest.mark.browser
 LONGEST = 120_000
 PRESENTED = ("meeting?view=presenter", "meeting?view=limits")
-PAGES = ("", "import", "train", "privacy_utility", "fairness", "meeting", *PRESENTED, "cases", "privacy", "status")
+PAGES = ("", "import", "train", "privacy_utility", "fairness", "meeting", "cases", "privacy", "review", "status")
 LOOKS = {"light, 1440 pixels": ("light", {"width": 1440, "height": 900}), "dark, 420 pixels": ("dark", {"width": 420, "height": 900})}
 OF_STREAMLIT = {
     # The table that screen readers find behind a table of data, which is a canvas: its corner is an empty header.
@@ -25,7 +29,7 @@ OF_STREAMLIT = {
 }
 """Rules that Streamlit's own elements break, and what the selector or the source of such an element contains."""
 
-WITH_AXIS = ("", "privacy_utility", "fairness", "cases", "privacy")
+WITH_AXIS = ("", "privacy_utility", "fairness", "meeting", "cases", "privacy", "review")
 FEWEST_WORDS, MOST_WORDS = 20, 120
 UNCHANGED_MS = 1500
 WORDS_ABOVE_THE_FOLD = """() => {
@@ -57,6 +61,9 @@ def served(own_dashboard):
     about = {"key": installation.key, "recipe": "probe", "n_seeds": 2, "delta": 1e-5, "unit": PrivacyUnit.PATIENT}
     for spec in plan_runs(cohort, epsilons=[1.0, 8.0], **about):
         work_on(own_dashboard.settings, installation.runs.ask(spec, cohort_name="demo").run_id)
+    author = Author("Dr Blue", Role.IT)
+    review = open_review(installation.reviews, installation.ledger, cohort, Candidate(8.0), author, question="Use it?")
+    comment(installation.reviews, review, author, About(), "A doubt.", seen=1, cohort=None)
     own_dashboard.start()
     return own_dashboard
 
@@ -71,20 +78,35 @@ def looks(browser, request):
         yield opened
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_breaks_no_rule_of_its_own(served, looks, name):
-    looks.goto(f"{served.url}/{name}{'&' if '?' in name else '?'}cohort=demo")
-    looks.locator("h1").first.wait_for()
-    settle(looks)
-    found = Axe().run(looks).response
+def broken_rules(page: Page) -> list[str]:
+    """What on the page, as it is shown, breaks a rule and is ours."""
+    found = Axe().run(page).response
     assert found["passes"], "nothing was looked at"
-    ours = [
+    return [
         f"{rule['id']} ({rule['impact']}): {node['target']} {node['html'][:200]}"
         for rule in found["violations"]
         for node in rule["nodes"]
         if OF_STREAMLIT.get(rule["id"], "\0") not in f"{node['target']} {node['html']}"
     ]
-    assert ours == []
+
+
+@pytest.mark.parametrize("name", [*PAGES, *PRESENTED])
+def test_a_page_breaks_no_rule_of_its_own(served, looks, name):
+    looks.goto(f"{served.url}/{name}{'&' if '?' in name else '?'}cohort=demo")
+    looks.locator("h1").first.wait_for()
+    settle(looks)
+    assert broken_rules(looks) == []
+
+
+def test_no_part_of_a_review_breaks_a_rule_of_its_own(served, looks):
+    looks.goto(f"{served.url}/review?review={Installation.open(served.settings).reviews.names()[0]}")
+    looks.get_by_role("tab").first.wait_for()
+    settle(looks)
+    tabs = looks.get_by_role("tab").all()
+    assert len(tabs) == 6
+    for tab in tabs:
+        tab.click()
+        assert broken_rules(looks) == [], tab.inner_text()
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -20,7 +20,7 @@ from tests.foreign_strings import HOST, foreign_strings
 from widgets.web_security import HEADERS, content_security_policy
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-PAGES = ("", "import", "train", "privacy_utility", "fairness", "meeting", "privacy", "cases", "status")
+PAGES = ("", "import", "train", "privacy_utility", "fairness", "meeting", "privacy", "cases", "review", "status")
 PICTURE = f"![p](http://{HOST}/x.png)"
 ACTED_UPON = f"a[href*='//{HOST}'], a[href^='mailto'], img[src*='{HOST}'], iframe, section script, .katex, svg a"
 UPGRADE = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}

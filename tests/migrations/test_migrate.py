@@ -141,15 +141,15 @@ def test_processes_that_open_an_earlier_database_at_once_do_not_collide(tmp_path
     settings = new_settings(tmp_path / "data")
     make_before(settings)
     context = multiprocessing.get_context("spawn")
-    at_once, answers = context.Barrier(4), context.Queue()
-    processes = [context.Process(target=open_once, args=(settings, at_once, answers)) for _ in range(4)]
+    at_once, answers = context.Barrier(2), context.Queue()
+    processes = [context.Process(target=open_once, args=(settings, at_once, answers)) for _ in range(2)]
     for process in processes:
         process.start()
     for process in processes:
         process.join(120)
-    assert [process.exitcode for process in processes] == [0] * 4
+    assert [process.exitcode for process in processes] == [0] * 2
     found = [answers.get(timeout=10) for _ in processes]
-    assert found == [migrate.LAST] * 4
+    assert found == [migrate.LAST] * 2
 
 
 def test_an_earlier_database_that_cannot_be_written_is_read_from_a_copy(tmp_path, monkeypatch):

@@ -8,14 +8,17 @@ import pytest
 from markdown_it import MarkdownIt
 
 from dpmed_core.foreign_text import LONGEST_NAME, LONGEST_SENTENCE
+from dpmed_core.review.acts import comment, open_review
+from dpmed_core.review.frozen import Candidate
+from dpmed_core.review.records import About, Author, Role
 from tests.foreign_cohort import finish_pair, import_foreign
 from tests.foreign_strings import HOST, foreign_strings
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("overview", "train", "privacy_utility", "fairness", "privacy", "cases", "status")
+PAGES = ("overview", "train", "privacy_utility", "fairness", "privacy", "cases", "review", "status")
 STRINGS = foreign_strings(12)
 READER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
-ADDRESS = ("cohort", "finding", "recipe", "unit", "attribute", "epsilon", "metric", "mode", "job")
+ADDRESS = ("cohort", "finding", "recipe", "unit", "attribute", "epsilon", "metric", "mode", "job", "review")
 LABELLED = ("button", "metric", "selectbox", "expander", "tabs")
 RENDERED = ("title", "header", "subheader", "markdown", "caption", "info", "warning", "error", "success")
 
@@ -42,6 +45,14 @@ def test_names_and_addresses_are_shown_as_text(page, foreign, open_page):
     app = open_page(page, **dict.fromkeys(ADDRESS, f"![p](http://{HOST}/x.png)"))
     assert not app.exception and acted_upon(app) == []
     assert HOST in app.error[0].value
+
+
+def test_a_review_of_foreign_names_shows_them_as_text(empty, foreign, open_page):
+    author = Author(STRINGS[0].strip() or "x", Role.IT)
+    review = open_review(empty.reviews, empty.ledger, foreign, Candidate(1.0), author, question=STRINGS[1])
+    comment(empty.reviews, review, author, About(finding=foreign.findings[0]), STRINGS[2].strip() or "x", seen=1, cohort=None)
+    app = open_page("review", review=review.review_id)
+    assert not app.exception and acted_upon(app) == [] and len(app.tabs) == 6
 
 
 def test_an_address_is_repeated_in_bounded_length(foreign, open_page):

@@ -12,7 +12,7 @@ from dpmed_core.imaging.modality import Modality
 from dpmed_core.runs.status import Progress, RunState
 from tests.pages.following import axis, helps, said
 
-PAGES = ("overview", "train", "privacy_utility", "fairness", "meeting", "privacy", "cases")
+PAGES = ("overview", "train", "privacy_utility", "fairness", "meeting", "privacy", "cases", "review")
 
 
 def texts(app) -> str:
@@ -60,7 +60,8 @@ def test_a_running_queue_is_shown(page, empty, asked, open_page):
     expected = {"overview": "1 training", "train": "unit patient", "privacy_utility": "2 models are still to come"}
     expected["fairness"] = expected["privacy_utility"]
     expected["meeting"] = "No model is finished yet"
-    expected |= {"cases": "No finished model", "privacy": "is finished yet: train one on the page *Train*"}
+    expected["privacy"] = expected["review"] = "is finished yet: train one on the page *Train*"
+    expected["cases"] = "No finished model"
     assert expected[page] in shown
     if page == "train":
         assert re.search(r"2 models were requested earlier: these begin in about 1[56] seconds", shown), shown

@@ -22,8 +22,11 @@ from dpmed_core.settings import Settings
 from dpmed_core.training.recipes.train_probe import plan_probe
 from dpmed_core.training.spec import PrivacyUnit
 from tests.finished_runs import demo, finish_run
+from tests.postgres import new_database
 
 __all__ = ["demo"]
+on_both = pytest.mark.parametrize("new_settings", ["sqlite", "postgresql"], indirect=True)
+"""For tests that ask of the database what not every kind may do alike; all others use SQLite."""
 WHO = {role: Author(f"Dr {role.value}", role) for role in Role}
 
 
@@ -55,6 +58,18 @@ def train(here: Installation, cohort: Cohort) -> None:
         here.runs.record(status.run_id, "finished", steps=guarantee.steps if guarantee else 40)
         here.ledger.settle(status.run_id)
     open_review(here.reviews, here.ledger, cohort, Candidate(8.0), WHO[Role.RESEARCHER], question="Use it?")
+
+
+@pytest.fixture
+def new_settings(request: pytest.FixtureRequest) -> Callable[[Path], Settings]:
+    """Settings of a data folder with a new database of its own."""
+    kind = getattr(request, "param", "sqlite")
+
+    def settings(folder: Path) -> Settings:
+        url = new_database(request.getfixturevalue("postgres")) if kind == "postgresql" else None
+        return Settings(data_dir=folder, database_url=url, demo=False)
+
+    return settings
 
 
 @pytest.fixture

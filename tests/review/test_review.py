@@ -28,7 +28,7 @@ from dpmed_core.runs.plan import plan_runs
 from dpmed_core.training.spec import PrivacyUnit
 from tests.finished_runs import finish_run
 from tests.foreign_strings import foreign_strings
-from tests.review.conftest import WHO
+from tests.review.conftest import WHO, on_both
 
 
 def again(here: Installation, review: Review) -> Review:
@@ -41,6 +41,7 @@ def say_verdict(here: Installation, review: Review, role: Role, choice: Choice =
     return again(here, review)
 
 
+@on_both
 def test_what_is_frozen_is_what_pages_show_and_every_epsilon_has_its_guarantee(here, cohort, review):
     frozen, stored = review.frozen, here.reviews.tables(review.review_id)
     plans = here.ledger.plan_record(cohort)
@@ -88,6 +89,7 @@ def test_a_candidate_that_was_not_trained_or_has_no_reference_is_refused_with_wh
         open_review(here.reviews, here.ledger, cohort, Candidate(8.0), WHO[Role.IT])
 
 
+@on_both
 def test_nobody_writes_over_what_they_did_not_see(here, review):
     store, seen = here.reviews, review.version
     comment(store, review, WHO[Role.IT], About(), "first", seen=seen, cohort=None)
@@ -114,7 +116,7 @@ def test_comments_are_on_what_is_there(here, cohort, review):
     split = assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=here.key)
     case_ids = cohort.cases["case_id"].astype(str)
     held_out, training = case_ids[split.parts == Part.TEST.value].iloc[0], case_ids[split.parts == Part.TRAIN.value].iloc[0]
-    group = groups_of(stored)[0]
+    group = next(iter(groups_of(stored)))
     for about in (About(Kind.FIGURE, "loss-map"), About(Kind.GROUP, group, cohort.findings[0]), About(Kind.CASE, held_out), About()):
         comment(store, review, WHO[Role.CLINICIAN], about, "seen", seen=review.version, cohort=cohort)
     before = again(here, review)
@@ -130,6 +132,7 @@ def test_comments_are_on_what_is_there(here, cohort, review):
     assert again(here, review).version == before.version
 
 
+@on_both
 def test_a_review_closes_with_the_outcome_of_its_quorum_and_is_then_read_only(here, review):
     store = here.reviews
     with pytest.raises(ReviewError, match="1 of clinician, 1 of researcher, 1 of privacy officer, 1 of IT"):
@@ -250,6 +253,7 @@ def test_each_later_change_is_one_sentence(here, cohort, review, monkeypatch):
     assert again(here, review).frozen == review.frozen, "the review stays as it was"
 
 
+@on_both
 def test_words_on_a_case_go_with_the_cohort_and_everything_else_stays_and_is_genuine(here, cohort, review):
     split = assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=here.key)
     case_id = cohort.cases["case_id"].astype(str)[split.parts == Part.TEST.value].iloc[0]
@@ -295,6 +299,7 @@ TEXTS = [
 ]
 
 
+@on_both
 def test_every_foreign_string_is_stored_as_it_is(here, review):
     texts = [text for text in map(str.strip, foreign_strings(150)) if 0 < len(text) <= LONGEST_TEXT]
     for text in texts:
@@ -304,7 +309,11 @@ def test_every_foreign_string_is_stored_as_it_is(here, review):
     assert len(texts) > 100 and now.broken_at is None
 
 
-@pytest.mark.parametrize("number", range(len(TEXTS)))
+@pytest.mark.parametrize(
+    ("new_settings", "number"),
+    [*(("sqlite", number) for number in range(len(TEXTS))), ("postgresql", len(TEXTS) - 1)],
+    indirect=["new_settings"],
+)
 def test_whatever_is_written_into_any_input_is_stored_as_it_is(here, cohort, review, number):
     text = TEXTS[number].strip()
     author = Author(text, Role.IT)

@@ -1,4 +1,4 @@
-"""The commands `review open | list | show | comment | answer | verdict | close`, as a script meets them."""
+"""The commands `review open | list | show | compare | comment | answer | verdict | close`, as a script meets them."""
 
 import json
 
@@ -55,6 +55,16 @@ def test_a_meeting_from_opening_to_closing(told, run):
     assert "can only be read" in str(run("comment", review_id, "--text", "late", *IT).exception)
     listed = told("list")["reviews"]
     assert listed[0]["review_id"] == review_id and len(listed) == 2 and listed[0]["outcome"] == "approved"
+
+
+def test_two_reviews_are_compared(told, run):
+    before = told("list")["reviews"][0]["review_id"]
+    opened = told("open", "--cohort", "demo-radiograph", "--epsilon", "1", *IT)["review_id"]
+    found = told("compare", before, opened)
+    rows = {row["what"]: (row["first"], row["second"]) for row in found["rows"]}
+    assert "ε = 8" in rows["Guarantee"][0] and "ε = 1" in rows["Guarantee"][1] and rows["Outcome"] == ("no decision", "no decision")
+    assert "does not show that one model is better" in found["note"] and "Guarantee: ε = 8" in run("compare", before, opened).stdout
+    assert "no review" in str(run("compare", before, "f" * 16).exception)
 
 
 def test_what_a_terminal_shows_is_one_line_a_record_whatever_was_written(run, told):

@@ -1,0 +1,70 @@
+"""The report of a review to download, and the comparison with another review."""
+
+from functools import partial
+
+import streamlit as st
+
+from dpmed_core.decision_report.compared import compared
+from dpmed_core.decision_report.gathered import of_review
+from dpmed_core.decision_report.page import report_html
+from dpmed_core.decision_report.paper import report_pdf
+from dpmed_core.foreign_text import plain
+from dpmed_core.reporting.static_images import browser
+from dpmed_core.review.store import Review
+from widgets.choices import choice
+from widgets.lookup import installation
+from widgets.review.numbers import show_table
+from widgets.review.read import gathered_of, readable, title_of
+from widgets.review.words import ROW_HEIGHT
+
+NO_PAPER = "A PDF needs Chrome or Chromium on this machine, and none was found: install one, name it in BROWSER_PATH, or take the HTML."
+AGAINST, NOTHING = "against", "none"
+
+
+def show_downloads(review: Review) -> None:
+    """The report as HTML and PDF, each made when it is clicked."""
+    genuine, has_browser = gathered_of(review) is not None, browser() is not None
+    with st.popover("Report", icon=":material/download:", width="stretch"):
+        for label, suffix, mime, is_there in (("HTML", "html", "text/html", True), ("PDF", "pdf", "application/pdf", has_browser)):
+            st.download_button(
+                f"Report as {plain(label)}",
+                partial(_report, review.review_id, suffix),
+                _file_name(review, suffix),
+                mime,
+                key=f"review-report-{suffix}",
+                on_click="ignore",
+                disabled=not (genuine and is_there),
+            )
+        if not genuine:
+            st.caption("No report is made of a review that is not genuine.")
+        elif not has_browser:
+            st.caption(NO_PAPER)
+        st.caption("A report that leaves the house is recorded as a release first: it shows models without privacy.")
+        command = f"ledger release --figure {_file_name(review, 'html')} --cohort NAME --without-guarantee --name NAME --reason TEXT"
+        st.code(f"python -m dpmed_core {command}", language="bash", wrap_lines=True)
+
+
+def _file_name(review: Review, suffix: str) -> str:
+    return f"review-{review.review_id}.{suffix}"
+
+
+def _report(review_id: str, suffix: str) -> bytes:
+    page = report_html(of_review(installation(), review_id), still=suffix == "pdf")
+    return report_pdf(page) if suffix == "pdf" else page.encode()
+
+
+def show_comparison(review: Review, names: list[str]) -> None:
+    """What differs between this review and another one."""
+    others = [name for name in names if name != review.review_id]
+    if not others:
+        st.caption("There is no other review yet.")
+        return
+    other = choice(AGAINST, "Compare with", [NOTHING, *others], title=lambda name: "Nothing" if name == NOTHING else title_of(name))
+    if other is None or other == NOTHING:
+        return
+    found = readable(other)
+    first, second = gathered_of(review), None if found is None else gathered_of(found)
+    if first is None or second is None:
+        st.info("One of the two is not genuine: nothing is compared.")
+        return
+    show_table(compared(first, second, ("This review", "The other")), row_height=ROW_HEIGHT)
