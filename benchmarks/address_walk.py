@@ -61,7 +61,7 @@ DELAYS = r"""(most) => {
 
 MOVE = """(by) => {
   const entry = navigation.entries()[navigation.currentEntry.index + by];
-  if (!entry || new URL(entry.url).pathname === '/') return null;
+  if (!entry?.url || new URL(entry.url).pathname === '/') return null;
   // As Back and Forward do, to the entry that is next now: a gesture's own may come while the browser is on its way.
   setTimeout(() => navigation.traverseTo(entry.key));
   return [entry.key, entry.url];

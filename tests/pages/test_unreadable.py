@@ -40,6 +40,7 @@ def test_a_page_shows_the_rest(page, damaged, open_page):
     expected |= {
         "meeting": "Is it good and fair enough?",
         "privacy": "Is each patient protected?",
+        "review": "Open a review",
         "status": "Whether this installation works",
     }
     assert expected.get(page, "Fairness") in shown
