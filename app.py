@@ -32,6 +32,8 @@ from widgets.web_security import GuardedServer, refuse_open_address
 
 log = logging.getLogger(__name__)
 
+LONGEST_PREPARING_SECONDS = 10.0
+"""The server answers after so long, whether the first pages are ready or not."""
 USER_ERROR = 2
 """Exit status, as of the command line, of an error that the user can correct."""
 
@@ -61,6 +63,8 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
         log.warning("the demo cohort is not made: %s", in_words(error))
     await asyncio.to_thread(import_widgets)
     running = [asyncio.create_task(_watch(duties())), asyncio.create_task(_prepare())]
+    # Whoever opens a page meanwhile would wait longer than until it is ready: both would share one interpreter.
+    await asyncio.wait(running[1:], timeout=LONGEST_PREPARING_SECONDS)
     try:
         yield
     finally:

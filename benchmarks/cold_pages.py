@@ -30,8 +30,10 @@ PAGES = {
     "": "Overview",
     "privacy_utility": "Privacy and utility",
     "fairness": "Fairness",
+    "meeting": "Meeting",
     "cases": "Cases",
     "privacy": "Privacy",
+    "review": "Review",
     "train": "Train",
     "status": "Status",
 }
@@ -41,11 +43,11 @@ N_STARTS = 5
 STILL_SECONDS, LONGEST_SECONDS = 1.0, 120.0
 DRAWN = """(left) => {
   const title = document.querySelector('[data-testid="stMain"] h1')?.innerText;
-  if (!title || title === left) return [false, false, true, 0, 0];
+  if (left && (!title || title === left)) return [false, false, true, 0, 0];
   const main = document.querySelector('[data-testid="stMain"]');
   const running = document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState !== 'notRunning';
   const words = main?.innerText.length ?? 0, charts = document.querySelectorAll('.main-svg').length;
-  return [true, !!main?.querySelector('h2'), running, words, charts];
+  return [!!title, !!main?.querySelector('h2'), running, words, charts];
 }"""
 """Whether the title and a headline are there, whether the page is still drawn, and how much of it there is."""
 

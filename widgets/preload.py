@@ -8,9 +8,11 @@ import widgets
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import DpmedError
 from dpmed_core.evaluation.scores.findings import MACRO
+from dpmed_core.reporting.catalogue import Page, figures_of
 from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.figures.style import LIGHT
 from widgets.analysis_plan import planned_tables
+from widgets.attributes import attribute_options
 from widgets.cached import links_of
 from widgets.figure import moving_figure
 from widgets.lookup import installation
@@ -19,6 +21,8 @@ from widgets.overview.facts import counts_of
 from widgets.overview.figures import FIGURES, words_at_budgets
 from widgets.spending import total_of
 from widgets.tables import FEW_KEPT, tables_from
+
+CURVE, FOREST = figures_of(Page.PRIVACY_UTILITY)[0], figures_of(Page.FAIRNESS)[0]
 
 
 def import_widgets() -> None:
@@ -37,7 +41,7 @@ def prepare_views() -> None:
 
 
 def _prepare(cohort: Cohort) -> None:
-    """What all pages need of a cohort first, then what *Overview* and *Meeting* show."""
+    """What all pages need of a cohort first, then what *Overview*, *Meeting*, *Privacy and utility* and *Fairness* show."""
     total_of(cohort)
     of_all = tables_from(cohort)
     if of_all.is_empty:
@@ -56,3 +60,7 @@ def _prepare(cohort: Cohort) -> None:
     map_words(of_plan, shown, cohort)
     for name in (*FIGURES, MAP):
         moving_figure(name, of_plan, shown, cohort, replace(LIGHT, is_bare=True))
+    moving_figure(CURVE, of_all, shown, cohort, LIGHT)
+    if attributes := attribute_options(cohort):
+        by_groups = tables_from(cohort, attributes[:1])
+        moving_figure(FOREST, by_groups, replace(shown, attribute=attributes[0]), cohort, LIGHT)
