@@ -22,9 +22,10 @@ def asked(monkeypatch):
 
     monkeypatch.setattr(AppSession, "request_rerun", run)
     follow_requests()
-    session = Session(id="one")
+    session = Session(id="one", page_script_hash="")
 
-    def ask(*states):
+    def ask(*states, runs=""):
+        session.page_script_hash = runs
         for state in states:
             of_state = state and ClientState(page_script_hash=state[0], fragment_id=state[1], query_string="".join(state[2:]))
             AppSession.request_rerun(session, of_state)
@@ -39,6 +40,11 @@ def test_a_part_of_the_open_page_is_drawn(asked):
 
 def test_a_part_of_a_page_that_was_left_is_not(asked):
     assert asked(("a", ""), ("b", ""), ("a", "part"), ("b", "part")) == [("a", ""), ("b", ""), ("b", "part")]
+
+
+def test_a_part_of_a_page_to_which_the_server_went_is_drawn(asked):
+    assert asked(("a", ""), ("a", "part")) == [("a", ""), ("a", "part")]
+    assert asked(("b", "part"), runs="b") == [("a", ""), ("a", "part"), ("b", "part")]
 
 
 def test_before_a_page_was_asked_for_by_name_everything_is_drawn(asked):

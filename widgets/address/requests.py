@@ -51,7 +51,8 @@ def follow_requests() -> None:
             if not client_state.fragment_id:
                 asked.page = client_state.page_script_hash
                 asked.waiting.append((asked.page, client_state.query_string))
-            elif asked.page not in ("", client_state.page_script_hash):
+            # A page may itself have gone to another one, which is then the page that is run.
+            elif asked.page and client_state.page_script_hash not in (asked.page, session.page_script_hash):
                 return
         run(session, client_state)
 

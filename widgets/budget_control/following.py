@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from urllib.parse import unquote
 
 import plotly.graph_objects as go
 
@@ -62,7 +63,7 @@ def show_following_figure(
         instead: what to say at budgets at which nothing can be drawn.
         mode_bar: whether it has Plotly's buttons.
         fills: whether it is as high as the window leaves it beside all else on the page.
-        on_cell: called, before the page is drawn again, with what the figure's `layout.meta` says of a cell that was clicked.
+        on_cell: called, before the page is drawn again, with what the figure's `layout.meta` says of a cell that was clicked, unquoted.
     """
     said = {f"{epsilon:g}": plain_line(text) for epsilon, text in alternatives.items()}
     nothing = {f"{epsilon:g}": plain_line(text) for epsilon, text in (instead or {}).items()}
@@ -84,7 +85,7 @@ def _report_cell(key: str, figure: str, on_cell: Callable[[Sequence[str]], None]
     cells = json.loads(figure)["layout"].get("meta", {}).get("cells", {})
     place = reported(key, "cell")
     if isinstance(place, str) and place in cells:
-        on_cell(cells[place])
+        on_cell([unquote(name) for name in cells[place]])
 
 
 def show_plot(figure: go.Figure, *, key: str, alternative: str = "", mode_bar: bool = True) -> None:

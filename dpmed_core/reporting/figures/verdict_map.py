@@ -6,6 +6,7 @@ groups, with intervals and verdicts in words.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -192,8 +193,11 @@ def _in_full(cell: Cell) -> str:
 
 
 def _what_cells_are(heat: go.Heatmap, cells: list[Cell]) -> dict[str, list[str]]:
-    """Attribute, subgroup and finding by the place of a cell in the figure, for a page on which cells are clicked."""
-    return {f"{x},{y}": list(_place(cell.row)) for x, y, cell in zip(heat.x, heat.y, cells, strict=True)}
+    """Attribute, subgroup and finding by the place of a cell in the figure, for a page on which cells are clicked.
+
+    Names are quoted as in an address: a figure holds no foreign text that could be taken for markup.
+    """
+    return {f"{x},{y}": [quote(name) for name in _place(cell.row)] for x, y, cell in zip(heat.x, heat.y, cells, strict=True)}
 
 
 def _hover(text: str, cell: Cell) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -147,7 +148,7 @@ def test_a_page_finds_what_each_cell_is_about(tables, cohort, cells):
     found = figure.layout.meta["cells"]
     assert len(found) == len(cells)
     for cell, x, y in zip(cells, figure.data[0].x, figure.data[0].y, strict=True):
-        assert found[f"{x},{y}"] == [cell.row["attribute"], cell.row["subgroup"], cell.row["finding"]]
+        assert list(map(unquote, found[f"{x},{y}"])) == [cell.row["attribute"], cell.row["subgroup"], cell.row["finding"]]
 
 
 def test_with_one_attribute_drawn_verdicts_stay_those_of_the_whole_plan(tables, cohort):
