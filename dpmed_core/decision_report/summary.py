@@ -16,6 +16,9 @@ from dpmed_core.reporting.wording.practice import practice_sentence
 from dpmed_core.reporting.wording.utility import REFERENCE, utility_sentence
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit
 
+EXACT = "analytic-gaussian"
+"""The accountant of a training that is one Gaussian mechanism, which ε and δ name completely."""
+
 
 def summary(gathered: Gathered) -> list[str]:
     """What privacy costs, which finding and which group lose most, and the verdict on each attribute of the plan."""
@@ -37,6 +40,9 @@ def meaning(gathered: Gathered) -> str:
     candidate = gathered.candidate
     if not candidate["epsilon_spent"]:
         return "Nothing was learnt from these patients."
+    if candidate["accountant"] != EXACT:
+        # What sampled steps allow does not follow from ε and δ at one point: a Gaussian mechanism of the same target may allow less.
+        return "What it allows an attacker at most stands on the page Privacy."
     target = PrivacyTarget(candidate["epsilon_spent"], candidate["delta"])
     unit = PrivacyUnit(candidate["unit"])
     mechanism = mechanism_of_target(target, ProtectedUnit(unit))

@@ -1,6 +1,7 @@
 """The report of a review: its numbers are the frozen tables', it asks for nothing, and foreign text in it is text."""
 
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pandas as pd
@@ -14,6 +15,7 @@ from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
 from dpmed_core.decision_report.gathered import of_cohort, of_review
 from dpmed_core.decision_report.page import report_html
 from dpmed_core.decision_report.paper import report_pdf
+from dpmed_core.decision_report.summary import meaning
 from dpmed_core.errors import ExportError, ReviewError
 from dpmed_core.evaluation.tables.largest_loss import at_budget
 from dpmed_core.reporting.static_images import browser
@@ -127,6 +129,13 @@ def test_it_says_what_was_asked_decided_by_whom_why_and_on_what_terms(here, revi
     for said in ("ε = 8 at δ =", "for each patient", "analytic-gaussian", "zero-out", "no privacy guarantee", "not protected", "seal"):
         assert said in words, said
     assert "of 100 fifty-fifty guesses" in words.lower() and "points are open" in words
+
+
+def test_odds_of_an_attacker_are_given_of_a_gaussian_mechanism_alone(here, review):
+    gathered = of_review(here, review.review_id)
+    assert "fifty-fifty" in meaning(gathered)
+    sampled = {**gathered.frozen, "candidate": {**gathered.candidate, "accountant": "prv"}}
+    assert "fifty-fifty" not in meaning(replace(gathered, frozen=sampled))
 
 
 def test_every_figure_is_drawn_and_has_its_slider_and_a_still_one_has_none(here, review, page):
