@@ -78,8 +78,8 @@ def limits(gathered: Gathered) -> list[str]:
         *synthetic,
         *unknown,
         gathered.frozen["not_covered"],
-        "The guarantee is for training patients and each model alone. Patients of validation and test are not protected by it, and what "
-        "several models spend adds up.",
+        f"The guarantee is for training {gathered.candidate['unit']}s and each model alone. Patients of validation and test are not "
+        "protected by it, and what several models spend adds up.",
         "All numbers are of the held-out patients of this cohort. They say nothing of other hospitals, devices or times.",
         "The largest of several losses was picked for being large.",
         "Measured exposure is about single training patients and stays in the house; its aggregates leave it by a recorded release.",

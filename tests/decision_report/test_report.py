@@ -15,7 +15,7 @@ from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
 from dpmed_core.decision_report.gathered import of_cohort, of_review
 from dpmed_core.decision_report.page import report_html
 from dpmed_core.decision_report.paper import report_pdf
-from dpmed_core.decision_report.summary import meaning
+from dpmed_core.decision_report.summary import limits, meaning
 from dpmed_core.errors import ExportError, ReviewError
 from dpmed_core.evaluation.tables.largest_loss import at_budget
 from dpmed_core.reporting.static_images import browser
@@ -136,6 +136,13 @@ def test_odds_of_an_attacker_are_given_of_a_gaussian_mechanism_alone(here, revie
     assert "fifty-fifty" in meaning(gathered)
     sampled = {**gathered.frozen, "candidate": {**gathered.candidate, "accountant": "prv"}}
     assert "fifty-fifty" not in meaning(replace(gathered, frozen=sampled))
+
+
+def test_with_the_image_as_unit_no_patient_is_said_to_be_protected(here, review):
+    gathered = of_review(here, review.review_id)
+    of_images = replace(gathered, frozen={**gathered.frozen, "candidate": {**gathered.candidate, "unit": "image"}})
+    assert "for training images and" in " ".join(limits(of_images)) and "training patients and" in " ".join(limits(gathered))
+    assert "no patient who has several" in meaning(of_images)
 
 
 def test_every_figure_is_drawn_and_has_its_slider_and_a_still_one_has_none(here, review, page):

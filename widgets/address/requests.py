@@ -46,7 +46,7 @@ def follow_requests() -> None:
     @wraps(run)
     def request_rerun(session: AppSession, client_state: ClientState | None) -> None:
         if client_state is not None and client_state.page_script_hash:
-            asked = session.__dict__.setdefault("_dpmed_asked", _OF_SESSIONS.get(session.id) or Asked())
+            asked = session.__dict__.setdefault("_dpmed_asked", Asked())
             _OF_SESSIONS[session.id] = asked
             if not client_state.fragment_id:
                 asked.page = client_state.page_script_hash
