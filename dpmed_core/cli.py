@@ -21,6 +21,7 @@ from dpmed_core.commands.ledger import ledger
 from dpmed_core.commands.meaning import meaning
 from dpmed_core.commands.output import tell
 from dpmed_core.commands.pays import pays
+from dpmed_core.commands.people import people
 from dpmed_core.commands.planning import plan
 from dpmed_core.commands.processes import engine, first_start, import_job
 from dpmed_core.commands.readers import readers
@@ -60,6 +61,7 @@ for command in (
     pays,
     ledger,
     meaning,
+    people,
     readers,
     reference,
     returning,

@@ -15,6 +15,7 @@
     ├── EngineError           the training engine cannot be started or reached
     ├── StorageError          the data folder takes nothing: its disk is full or read-only, or closed to this account
     ├── ReviewError           a review cannot be opened, found or written to
+    ├── NotAllowedError       the person who acts may not do it, or must sign on
     ├── BackupError           a backup cannot be made or put back
     └── ExportError           a figure or table cannot be written as requested
 
@@ -81,6 +82,10 @@ class StorageError(DpmedError):
 
 class ReviewError(DpmedError):
     """A review cannot be opened, found or written to."""
+
+
+class NotAllowedError(DpmedError):
+    """The person who acts may not do it, or must sign on."""
 
 
 class BackupError(DpmedError):

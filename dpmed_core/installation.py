@@ -5,7 +5,7 @@ import secrets
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -14,6 +14,10 @@ from dpmed_core.database import Database
 from dpmed_core.errors import CohortError, SettingsError
 from dpmed_core.files import restrict_to_owner
 from dpmed_core.keyed_hash import KEY_BYTES, KEY_FILE, installation_key
+from dpmed_core.people.actor import ACCOUNT, Actor
+from dpmed_core.people.directory import Directory
+from dpmed_core.people.roles import Action
+from dpmed_core.people.trail import Trail
 from dpmed_core.privacy.ledger.analysis_plans import EARLIER_FOLDER
 from dpmed_core.privacy.ledger.chain import HEAD_FILE, Chain
 from dpmed_core.privacy.ledger.ledger import Ledger
@@ -39,12 +43,14 @@ class Installation:
         key: the secret key of all keyed hashes.
         cohorts: the imported cohorts.
         runs: the training runs.
+        actor: who works on it; every store asks before something is seen or done.
     """
 
     settings: Settings
     key: bytes
     cohorts: CohortStore
     runs: RunStore
+    actor: Actor = ACCOUNT
 
     @classmethod
     def open(cls, settings: Settings | None = None) -> "Installation":
@@ -67,6 +73,20 @@ class Installation:
             runs=RunStore(settings.runs_dir, key),
         )
 
+    def acted_on_by(self, actor: Actor) -> "Installation":
+        """The same installation, with stores that allow what `actor` may see and do, and refuse the rest."""
+        return replace(self, actor=actor, cohorts=replace(self.cohorts, actor=actor), runs=replace(self.runs, actor=actor))
+
+    @property
+    def directory(self) -> Directory:
+        """The roles of people."""
+        return Directory(Database(self.settings), self.actor)
+
+    @property
+    def trail(self) -> Trail:
+        """Who saw or did what."""
+        return Trail(Database(self.settings), self.actor)
+
     @property
     def starts(self) -> StartStore:
         """The public starts."""
@@ -80,18 +100,18 @@ class Installation:
     @property
     def reader_study(self) -> ReaderStudyStore:
         """The readings of the reader study."""
-        return ReaderStudyStore(Database(self.settings))
+        return ReaderStudyStore(Database(self.settings), self.actor)
 
     @property
     def reviews(self) -> ReviewStore:
         """The reviews, open and closed."""
-        return ReviewStore(Database(self.settings), self.key)
+        return ReviewStore(Database(self.settings), self.key, self.actor)
 
     @property
     def ledger(self) -> Ledger:
         """What every model ever trained spent on each patient; runs are asked for here, so that the cap is kept."""
         chain = Chain(Database(self.settings), self.key, self.settings.data_dir)
-        return Ledger(chain, self.runs, self.cohorts, self.settings.calibrations_dir)
+        return Ledger(chain, self.runs, self.cohorts, self.settings.calibrations_dir, self.actor)
 
     def remove_cohort(self, name: str) -> list[str]:
         """Remove cohort `name` and give the run_ids that were withdrawn with it.
@@ -102,7 +122,9 @@ class Installation:
 
         Raises:
             CohortError: there is no such cohort.
+            NotAllowedError: whoever removes it may not.
         """
+        self.actor.require(Action.IMPORT, name)
         others = self._fingerprints(other for other in self.cohorts.names() if other != name)
         withdrawn: list[str] = []
         for fingerprint in self._fingerprints_to_remove(name) - others:

@@ -14,6 +14,7 @@ from dpmed_core.cohort.schema import Cohort, Part, Split
 from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
 from dpmed_core.errors import CohortError, SettingsError, SpecError
 from dpmed_core.installation import Installation
+from dpmed_core.people.roles import Action
 from dpmed_core.privacy.exposure.exposure_removed import ExposureRemoved, exposure_removed
 from dpmed_core.privacy.exposure.exposure_rows import Arm, exposure_rows
 from dpmed_core.privacy.exposure.measurement import Measurement, read_measurement, write_measurement
@@ -178,7 +179,9 @@ def stored_exposure(installation: Installation, cohort: Cohort) -> Measurement |
         SettingsError: the installation does not allow it for real patients.
         SpecError: there are too few training patients.
         CohortError: it cannot be read.
+        NotAllowedError: whoever looks may not.
     """
+    installation.actor.require(Action.SEE_EXPOSURE, cohort.name)
     require_permission(cohort, allowed=installation.settings.show_exposure)
     require_enough(n_train_units(cohort, key=installation.key, unit=PrivacyUnit.PATIENT))
     found = read_measurement(installation.cohorts.protection_dir(cohort.name), fingerprint=cohort.fingerprint)
@@ -190,6 +193,8 @@ def measured_of_most_images(installation: Installation, cohort: Cohort, target: 
 
     None where it was not measured, may not be shown, or that patient is not one of the training patients.
     """
+    if not installation.actor.may(Action.SEE_EXPOSURE):
+        return None
     try:
         found = stored_exposure(installation, cohort)
     except (SettingsError, SpecError, CohortError):
@@ -209,7 +214,9 @@ def stored_returning(installation: Installation, cohort: Cohort) -> tuple[Return
         SettingsError: the installation does not allow it for real patients.
         SpecError: the cohort does not say in which order images were taken, or there are too few patients with later ones.
         CohortError: it cannot be read.
+        NotAllowedError: whoever looks may not.
     """
+    installation.actor.require(Action.SEE_EXPOSURE, cohort.name)
     require_permission(cohort, allowed=installation.settings.show_exposure)
     no_features = np.empty((len(cohort.cases), 0), np.float32)
     ordered_images(cohort, assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=installation.key), no_features)  # whether there are enough

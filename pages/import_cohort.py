@@ -44,7 +44,7 @@ STEPS = {
 
 def jobs() -> Jobs:
     """The imports of this installation."""
-    return Jobs(installation().settings)
+    return Jobs(installation().settings, installation().actor)
 
 
 def go_to(job: Job | None) -> None:

@@ -2,10 +2,12 @@
 
 import streamlit as st
 
+from dpmed_core.people.roles import Action
 from dpmed_core.review.store import Review
 from widgets.choices import choice, current_choices
 from widgets.cohort import chosen_cohort
 from widgets.lookup import guarded, installation
+from widgets.people.person import may
 from widgets.review.checklist import show_checklist
 from widgets.review.comments import show_comments
 from widgets.review.numbers import show_numbers
@@ -39,7 +41,7 @@ def show_review(review: Review, names: list[str]) -> None:
     with st.container():
         if can_write:
             show_you()
-    numbers, comments, checklist, verdicts, compare, *closing = st.tabs(PARTS_OF_OPEN if can_write else PARTS)
+    numbers, comments, checklist, verdicts, compare, *closing = st.tabs(PARTS_OF_OPEN if can_write and may(Action.OPEN_REVIEWS) else PARTS)
     with numbers:
         show_numbers(review)
     with comments:
@@ -77,6 +79,7 @@ if chosen is not None and chosen != ALL:
     if found is None:
         st.error("**Not genuine:** it was changed outside DPMed, so that nothing of it can be shown.", icon=":material/gpp_bad:")
     else:
+        installation().actor.require(Action.SEE_RESULTS, f"review {found.review_id}")
         with right:
             show_downloads(found)
         show_review(found, known)

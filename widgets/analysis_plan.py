@@ -9,8 +9,10 @@ from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.analysis_plan import AnalysisPlan, PlanRecord
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.foreign_text import plain
+from dpmed_core.people.roles import Action
 from widgets.attributes import attribute_options
 from widgets.lookup import installation
+from widgets.people.person import may
 from widgets.tables import tables_of
 
 
@@ -49,7 +51,7 @@ def choose_plan(cohort: Cohort) -> None:
         findings = st.multiselect("Findings", cohort.findings, list(now.findings), format_func=finding_title)
         margin = st.number_input("Margin: loss of AUROC that is still acceptable", 0.001, 0.499, now.margin, 0.005, format="%.3f")
         reason = st.text_input("Why it is changed") if plans.written else ""
-        if st.form_submit_button("Change the plan" if plans.written else "Write the plan"):
+        if st.form_submit_button("Change the plan" if plans.written else "Write the plan", disabled=not may(Action.PLAN)):
             if not attributes or not findings:
                 st.error("Choose at least one grouping and one finding.")
             elif plans.written and not reason.strip():

@@ -10,17 +10,30 @@ from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import DpmedError
 from dpmed_core.foreign_text import LONGEST_SENTENCE, plain
 from dpmed_core.installation import Installation
+from dpmed_core.people.actor import ACCOUNT
+from dpmed_core.people.roles import Action
 from dpmed_core.reporting.figures.style import DARK, LIGHT, Canvas
 from dpmed_core.runs.index import SECONDS_OLD
 from dpmed_core.runs.status import OPEN_STATES, RunStatus, UnreadableRun
+from widgets.signing_on import actor_in
 
 BUSY_SECONDS, IDLE_SECONDS = 1.5, 10.0
 P = ParamSpec("P")
 
 
-@st.cache_resource
 def installation() -> Installation:
-    """The installation of this server."""
+    """The installation of this server, as far as whoever looks may see and do things in it.
+
+    Raises:
+        NotAllowedError: nobody has signed on who must.
+    """
+    here = opened()
+    return here.acted_on_by(actor) if (actor := actor_in(here)) is not ACCOUNT else here
+
+
+@st.cache_resource
+def opened() -> Installation:
+    """The installation of this server, for what it does itself; pages use `installation`."""
     return Installation.open()
 
 
@@ -54,11 +67,13 @@ def refresh_seconds(cohort: Cohort) -> float:
 
 
 def guarded(part: Callable[P, None]) -> Callable[P, None]:
-    """`part`, with a `DpmedError` shown as a notice: when a fragment reruns by itself, `pages/frame.py` does not catch its errors."""
+    """`part`, with a `DpmedError` shown as a notice: when a fragment reruns by itself, `pages/frame.py` neither asks who it is for nor
+    catches its errors."""
 
     @wraps(part)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
+            installation().actor.admit(Action.SEE_RESULTS)
             part(*args, **kwargs)
         except DpmedError as error:
             st.error(plain(str(error), most=LONGEST_SENTENCE), icon=":material/error:")

@@ -11,6 +11,7 @@ from dpmed_core.privacy.ledger.cap import cap_sentence
 from dpmed_core.privacy.ledger.release import WITHOUT_BOUND, charge_of, release_run
 from dpmed_core.runs.status import RunStatus
 from widgets.lookup import installation
+from widgets.people.person import name_input
 
 TO_RELEASE = "run-to-release"
 """Key of the session's state that holds the run whose dialogue is open."""
@@ -50,16 +51,14 @@ def _dialogue(status: RunStatus) -> None:
     else:
         st.warning(plain(WITHOUT_BOUND.removesuffix(", and say so with --without-guarantee.") + "."))
     st.caption(plain(cap_sentence(book.cap)) if book.cap else "No cap is set.")
-    name = st.text_input("Who decides", key=f"release-name-{status.run_id}")
+    name = name_input("Who decides", key=f"release-name-{status.run_id}")
     reason = st.text_input("Why, and to whom", key=f"release-reason-{status.run_id}")
     scores = st.checkbox("With the scores of validation and test cases, whose patients no guarantee covers", key=f"scores-{status.run_id}")
     without = private or st.checkbox("Release it without any guarantee", key=f"without-{status.run_id}")
-    ready = bool(name.strip() and reason.strip() and without)
+    ready = bool(name and reason.strip() and without)
     if st.button("Record the release", type="primary", disabled=not ready, icon=":material/verified:"):
         try:
-            files = release_run(
-                ledger, status.run_id, name=name.strip(), reason=reason.strip(), scores=scores, without_guarantee=not private
-            )
+            files = release_run(ledger, status.run_id, name=name, reason=reason.strip(), scores=scores, without_guarantee=not private)
         except DpmedError as error:
             st.error(plain(str(error)))
             return

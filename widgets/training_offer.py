@@ -9,6 +9,7 @@ from dpmed_core.cohort.schema import Cohort
 from dpmed_core.engine.inline_training import can_train_inline, train_inline
 from dpmed_core.engine.process import ensure_engine
 from dpmed_core.foreign_text import plain
+from dpmed_core.people.roles import Action
 from dpmed_core.phrases import counted
 from dpmed_core.privacy.total_sentence import total_sentence
 from dpmed_core.runs.plan import plan_runs
@@ -17,6 +18,7 @@ from dpmed_core.training.spec import RunSpec, base_recipe
 from widgets.address.session import gesture
 from widgets.choices import Choices
 from widgets.lookup import installation, runs_of, unreadable_of
+from widgets.people.person import may
 from widgets.recipes import encoder_digest
 from widgets.spending import total_of
 from widgets.starts import start_of_page
@@ -35,8 +37,8 @@ class TrainingOffer:
 
     @property
     def offered(self) -> list[str]:
-        """The budgets; none where training is blocked, or a choice is missing."""
-        if self.cohort.blocking or not (self.choices.recipe and self.choices.unit):
+        """The budgets; none where training is blocked, whoever looks may not train, or a choice is missing."""
+        if self.cohort.blocking or not may(Action.TRAIN) or not (self.choices.recipe and self.choices.unit):
             return []
         return [f"{epsilon:g}" for epsilon in OFFERED_EPSILONS]
 
@@ -73,6 +75,8 @@ class TrainingOffer:
 
 def offer_typed(cohort: Cohort, choices: Choices) -> None:
     """Offer training at a budget that is typed, since the axis has not all."""
+    if not may(Action.TRAIN):
+        return
     with st.expander("Train at another ε", key="another-open", on_change="rerun") as panel:
         if panel.open:
             epsilon = st.number_input("ε", 0.01, 1000.0, 4.0, step=0.5, format="%g", key="another-epsilon")

@@ -36,6 +36,8 @@ from dpmed_core.errors import CohortError
 from dpmed_core.files import read_object, replacing, sync_file, sync_folder, unchanged_digest, write_json
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.imaging.stored_format import FORMS
+from dpmed_core.people.actor import ACCOUNT, Actor
+from dpmed_core.people.roles import Action
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 DRAFT_FILES = ("arriving.bin", "journal.jsonl", LOCK)
@@ -49,10 +51,12 @@ class CohortStore:
     Attributes:
         root: the folder, created by the first import.
         key: the installation's secret.
+        actor: who looks, imports and removes.
     """
 
     root: Path
     key: bytes
+    actor: Actor = ACCOUNT
 
     def names(self) -> list[str]:
         """The names of the stored cohorts, sorted; of those too that cannot be read."""
@@ -88,8 +92,10 @@ class CohortStore:
 
         Raises:
             CohortError: there is no such cohort, or its files are damaged.
+            NotAllowedError: whoever looks may not.
         """
         folder = self.folder(name)
+        self.actor.require(Action.SEE_RESULTS, name)
         facts, report = read_facts(folder), read_report(folder)
         for file in (REPORT, CASES, DIGESTS):
             check_file(folder, facts, file)
@@ -170,7 +176,9 @@ class CohortStore:
 
         Raises:
             CohortError: there is no such cohort, or the report cannot be read.
+            NotAllowedError: whoever looks may not.
         """
+        self.actor.require(Action.SEE_RESULTS, name)
         return read_report(self.folder(name))
 
     def persons(self, name: str) -> dict[str, str]:
@@ -264,7 +272,9 @@ class CohortStore:
 
         Raises:
             CohortError: the name cannot be used.
+            NotAllowedError: whoever imports may not.
         """
+        self.actor.require(Action.IMPORT, name)
         self.refuse_unusable(name)
         facts: dict[str, object] = {
             "format": FORMAT,
@@ -327,7 +337,12 @@ class CohortStore:
             )
 
     def remove(self, name: str) -> None:
-        """Remove cohort `name` with everything cached for it."""
+        """Remove cohort `name` with everything cached for it.
+
+        Raises:
+            NotAllowedError: whoever removes it may not.
+        """
+        self.actor.require(Action.IMPORT, name)
         folder = self.folder(name)
         # Renamed to a draft first: if removing is interrupted, no half cohort remains, and the draft is cleared a day later.
         removed = self.root / f"{PREFIX}{secrets.token_hex(6)}"

@@ -4,6 +4,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
+from dpmed_core.people.roles import Action
+
 
 @dataclass(frozen=True)
 class Explanation:
@@ -113,6 +115,21 @@ InferenceRequest = Explanation | UploadedCase | PublicFeatures | AddedFeatures |
 KINDS: dict[str, type[InferenceRequest]] = {
     k.kind: k for k in (Explanation, UploadedCase, PublicFeatures, AddedFeatures, ShadowTrainings, AuditOfRun)
 }
+
+
+def action_of(request: InferenceRequest) -> tuple[Action, str]:
+    """(what whoever asks must be allowed to do, the cohort or run that it is about)."""
+    match request:
+        case Explanation():
+            return Action.SEE_CASES, request.cohort
+        case UploadedCase():
+            return Action.UPLOAD_CASES, request.cohort
+        case PublicFeatures() | AddedFeatures():
+            return Action.TRAIN, request.cohort
+        case ShadowTrainings():
+            return Action.MEASURE, request.cohort
+        case AuditOfRun():
+            return Action.MEASURE, request.run_id
 
 
 def to_json(request: InferenceRequest) -> str:

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from dpmed_core.errors import CohortError, EngineError
 from dpmed_core.files import UnreadableFileError, age_seconds, check_fields, lock_at, replacing
-from dpmed_core.inference.requests import AuditOfRun, InferenceRequest, from_json, to_json
+from dpmed_core.inference.requests import AuditOfRun, InferenceRequest, action_of, from_json, to_json
 from dpmed_core.inference.status import NO_ANSWER, RequestState, Stage
 from dpmed_core.installation import Installation
 from dpmed_core.keyed_hash import keyed_hex
@@ -74,7 +74,12 @@ class InferenceRequests:
             request: what to compute.
             pixels: the image of an uploaded case.
             limit_seconds: the time after which an open request expires.
+
+        Raises:
+            NotAllowedError: whoever asks may not.
         """
+        action, about = action_of(request)
+        self.installation.actor.require(action, about)
         self.clear_old()
         name = self.request_id(request)
         # Two readers who ask for the same explanation at once share one name: without the lock each would remove the other's folder.

@@ -15,6 +15,8 @@ from sqlalchemy.exc import IntegrityError
 
 from dpmed_core.database import Database, metadata
 from dpmed_core.errors import DpmedError
+from dpmed_core.people.actor import ACCOUNT, Actor
+from dpmed_core.people.roles import Action
 
 LONGEST_NAME = 40
 READING_ID = re.compile(r"[0-9a-f]{16}")
@@ -79,9 +81,15 @@ class Reading:
 
 @dataclass(frozen=True)
 class ReaderStudyStore:
-    """The readings of an installation."""
+    """The readings of an installation.
+
+    Attributes:
+        database: holds them.
+        actor: who reads; somebody who signed on reads under that name, and goes on with no one else's reading.
+    """
 
     database: Database
+    actor: Actor = ACCOUNT
 
     def begin(self, *, reader: str, fingerprint: str, finding: str, n_cases: int, balanced: bool, told_after_each: bool) -> Reading:
         """A new reading, or this reader's open one with the same arguments.
@@ -96,8 +104,11 @@ class ReaderStudyStore:
 
         Raises:
             DpmedError: the name is blank or too long.
+            NotAllowedError: whoever reads may not.
         """
-        name = " ".join(reader.split())
+        self.actor.require(Action.READ_CASES, finding)
+        name = " ".join(self.actor.signs_as(reader).split())
+        name = name[:LONGEST_NAME] if self.actor.name else name
         if not 0 < len(name) <= LONGEST_NAME:
             raise DpmedError(f"Enter a name or pseudonym of 1 to {LONGEST_NAME} characters; with the same name you can continue later.")
         for earlier in self.of(fingerprint):
@@ -133,7 +144,11 @@ class ReaderStudyStore:
             present: the reader's answer.
             confidence: one of `CONFIDENCES`.
             seconds: time from showing the case to the answer.
+
+        Raises:
+            NotAllowedError: whoever reads may not, or the reading is another one's.
         """
+        self._require_own(reading)
         row = {"place": place, "case_id": case_id, "present": present, "confidence": confidence, "seconds": seconds}
         with self.database.transaction() as connection:
             if _was_given_up(connection, reading):
@@ -165,7 +180,12 @@ class ReaderStudyStore:
             return _was_given_up(connection, reading)
 
     def give_up(self, reading: Reading) -> None:
-        """End an open reading for good; one that has ended stays as it is."""
+        """End an open reading for good; one that has ended stays as it is.
+
+        Raises:
+            NotAllowedError: whoever reads may not, or the reading is another one's.
+        """
+        self._require_own(reading)
         with self.database.transaction(exclusive=True) as connection:
             if _is_open(connection, reading):
                 connection.execute(insert(readings_given_up).values(reading_id=reading.reading_id, given_up_at=time.time()))
@@ -177,6 +197,11 @@ class ReaderStudyStore:
             for table in (reading_answers, readings_given_up):
                 connection.execute(delete(table).where(table.c.reading_id.in_(of_cohort)))
             connection.execute(delete(readings).where(readings.c.fingerprint == fingerprint))
+
+    def _require_own(self, reading: Reading) -> None:
+        self.actor.require(Action.READ_CASES, reading.reading_id)
+        if self.actor.name and reading.reader != self.actor.name[:LONGEST_NAME]:
+            self.actor.refuse(Action.READ_CASES, reading.reading_id, "This reading is another reader's: begin one of your own.")
 
 
 def _is_open(connection: Connection, reading: Reading) -> bool:

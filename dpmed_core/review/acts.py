@@ -6,6 +6,7 @@ from typing import Any
 from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
 from dpmed_core.errors import ReviewError
+from dpmed_core.people.roles import Action
 from dpmed_core.privacy.ledger.ledger import Ledger
 from dpmed_core.reporting.catalogue import CATALOGUE
 from dpmed_core.review.changes import changes
@@ -30,6 +31,7 @@ from dpmed_core.review.records import (
     required,
 )
 from dpmed_core.review.store import Review, ReviewStore
+from dpmed_core.review.voices import signed
 
 
 def open_review(
@@ -56,7 +58,7 @@ def open_review(
     Raises:
         ReviewError: the candidate, or a reference beside it, was not trained.
     """
-    body = {**author.to_fields(), "question": checked_length(question.strip(), "the question")}
+    body = {**signed(author, store.actor).to_fields(), "question": checked_length(question.strip(), "the question")}
     frozen, tables = freeze(ledger, cohort, candidate)
     needed = QUORUM if quorum is None else quorum
     return store.open(frozen, tables, {**body, "quorum": {role.value: number for role, number in needed.items()}})
@@ -78,8 +80,13 @@ def comment(store: ReviewStore, review: Review, author: Author, about: About, te
         ReviewError: there is nothing of that name to comment on, the review is closed, or somebody decided something meanwhile.
     """
     words = required(text, "the comment")
+    if about.kind is Kind.CASE:
+        store.actor.require(Action.SEE_CASES, f"review {review.review_id}")
     _check(store, review, about, cohort)
-    body: dict[str, object] = {**author.to_fields(), "about": {"kind": about.kind.value, "name": about.name, "finding": about.finding}}
+    body: dict[str, object] = {
+        **signed(author, store.actor).to_fields(),
+        "about": {"kind": about.kind.value, "name": about.name, "finding": about.finding},
+    }
     if about.kind is Kind.CASE:
         return store.append(review.review_id, COMMENT, body, seen=seen, words=words)
     return store.append(review.review_id, COMMENT, {**body, "text": words}, seen=seen)
@@ -93,7 +100,7 @@ def answer(store: ReviewStore, review: Review, author: Author, point: str, met: 
     """
     if point not in {one.name for one in POINTS}:
         raise ReviewError(f"The checklist has no point {point[:60]!r}: `review show` names all.")
-    body = {**author.to_fields(), "point": point, "met": met.value, "text": required(text, "the answer")}
+    body = {**signed(author, store.actor).to_fields(), "point": point, "met": met.value, "text": required(text, "the answer")}
     return store.append(review.review_id, ANSWER, body, seen=seen)
 
 
@@ -109,10 +116,11 @@ def give_verdict(
     if (choice is Choice.WITH_CONDITIONS) != bool(conditions.strip()):
         raise ReviewError("Conditions belong to “approve with conditions”, and to that verdict alone: give both or neither.")
     said = checked_length(conditions.strip(), "the conditions")
+    author = signed(author, store.actor)
     for name, role in (record.author for record in review.of_kind(VERDICT)):
         if name == author.name.strip() and role != author.role.value:
             raise ReviewError(f"{name[:60]} has given a verdict as {role}: one person speaks for one role.")
-    body = {**author.to_fields(), "choice": choice.value, "reason": required(reason, "the reason"), "conditions": said}
+    body = {**signed(author, store.actor).to_fields(), "choice": choice.value, "reason": required(reason, "the reason"), "conditions": said}
     return store.append(review.review_id, VERDICT, body, seen=seen)
 
 
@@ -139,7 +147,7 @@ def close(store: ReviewStore, ledger: Ledger, review: Review, author: Author, te
     if undecided:
         required(text, "why nothing is decided")
     body = {
-        **author.to_fields(),
+        **signed(author, store.actor).to_fields(),
         "outcome": NONE if undecided else found.outcome,
         "conditions": [] if undecided else list(found.conditions),
         "verdicts": [record.seq for record in found.verdicts],

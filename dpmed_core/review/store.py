@@ -12,7 +12,7 @@ import re
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Column, Connection, Float, ForeignKey, Integer, String, Table, Text, insert, select, update
@@ -20,6 +20,8 @@ from sqlalchemy import Column, Connection, Float, ForeignKey, Integer, String, T
 from dpmed_core.database import Database, metadata
 from dpmed_core.errors import ReviewError
 from dpmed_core.keyed_hash import keyed_digest
+from dpmed_core.people.actor import ACCOUNT, Actor
+from dpmed_core.people.roles import Action
 from dpmed_core.privacy.ledger.chain import BEFORE_THE_FIRST, DIGEST_LENGTH, canonical, seal
 from dpmed_core.review.records import CLOSED, COMMENT, OPENED, Kind, Record
 
@@ -85,13 +87,20 @@ class ReviewStore:
     Attributes:
         database: holds them.
         key: the installation's secret key.
+        actor: who reads and writes; `review.acts` asks.
     """
 
     database: Database
     key: bytes
+    actor: Actor = ACCOUNT
 
     def open(self, frozen: Mapping[str, object], tables: Mapping[str, object], body: Mapping[str, object]) -> Review:
-        """A new review of what was frozen; its first record says so, and seals it."""
+        """A new review of what was frozen; its first record says so, and seals it.
+
+        Raises:
+            NotAllowedError: whoever opens it may not.
+        """
+        self.actor.require(Action.OPEN_REVIEWS)
         review_id, said = secrets.token_hex(8), canonical(frozen)
         rows, at = canonical(tables), time.time()
         row = {"review_id": review_id, "fingerprint": str(frozen["fingerprint"]), "opened_at": at, "frozen": said, "tables": rows}
@@ -111,7 +120,9 @@ class ReviewStore:
 
         Raises:
             ReviewError: there is none.
+            NotAllowedError: whoever looks may not.
         """
+        self.actor.admit(Action.SEE_RESULTS, f"review {review_id}")
         with self.database.transaction() as connection:
             # Without its tables, which have megabytes, and their own digests.
             found = select(reviews.c.frozen).where(reviews.c.review_id == review_id)
@@ -120,6 +131,8 @@ class ReviewStore:
                 raise ReviewError(f"There is no review {review_id[:40]!r}: `review list` names all.")
             records = _records(connection, review_id)
         broken = self._broken_at(review_id, records, self._digest(review_id, frozen))
+        if not self.actor.may(Action.SEE_CASES):  # words on a case are data about its patient
+            records = [replace(record, words=None) for record in records]
         return Review(review_id, json.loads(frozen), tuple(records), broken)
 
     def tables(self, review_id: str) -> dict[str, Any]:
@@ -127,7 +140,9 @@ class ReviewStore:
 
         Raises:
             ReviewError: there is no such review.
+            NotAllowedError: whoever looks may not.
         """
+        self.actor.admit(Action.SEE_RESULTS, f"review {review_id}")
         with self.database.transaction() as connection:
             found = connection.execute(select(reviews.c.tables).where(reviews.c.review_id == review_id)).scalar()
         if found is None:
@@ -146,7 +161,9 @@ class ReviewStore:
 
         Raises:
             ReviewError: the review is closed, or somebody else wrote since.
+            NotAllowedError: whoever writes may not.
         """
+        self.actor.require(Action.OPEN_REVIEWS if kind == CLOSED else Action.JOIN_REVIEWS, f"review {review_id}: {kind}")
         with self.database.transaction(exclusive=True) as connection:
             records = _records(connection, review_id)
             if not records:

@@ -36,6 +36,8 @@ from safetensors.numpy import save_file
 
 from dpmed_core.errors import DamagedRunError, RunError
 from dpmed_core.files import UnreadableFileError, lock_at, make_way, replacing
+from dpmed_core.people.actor import ACCOUNT, Actor
+from dpmed_core.people.roles import Action
 from dpmed_core.runs.checkpoint_file import contiguous, read_checkpoint, write_checkpoint
 from dpmed_core.runs.folder import (
     AUDIT,
@@ -78,10 +80,12 @@ class RunStore:
     Attributes:
         root: the folder; created with the first run.
         key: the installation's secret key.
+        actor: who asks for runs to be stopped or trained again; `Ledger.ask` for new ones.
     """
 
     root: Path
     key: bytes
+    actor: Actor = ACCOUNT
 
     def run_id(self, spec: RunSpec) -> str:
         """The keyed name of a run: equal specifications have equal names, within one installation only."""
@@ -301,7 +305,9 @@ class RunStore:
 
         Raises:
             RunError: there is no such run, or it has ended.
+            NotAllowedError: whoever asks may not.
         """
+        self.actor.require(Action.TRAIN, run_id)
         status = self.status(run_id)
         if status.state not in OPEN_STATES:
             raise RunError(f"Run {run_id} is {status.state.value}; only a queued or training run can be cancelled.")
@@ -322,7 +328,9 @@ class RunStore:
 
         Raises:
             RunError: there is no such run, it is open or undamaged, or what was asked for cannot be read.
+            NotAllowedError: whoever asks may not.
         """
+        self.actor.require(Action.TRAIN, run_id)
         run = self.look(run_id)
         if isinstance(run, UnreadableRun) and run.spec is None:
             raise RunError(f"Run {run_id} cannot be trained again, since what was asked for cannot be read. {run.message}")

@@ -22,6 +22,8 @@ from filelock import FileLock, Timeout
 from dpmed_core.errors import DpmedError, UploadError
 from dpmed_core.files import age_seconds, check_fields, lock_at
 from dpmed_core.imaging.modality import Modality
+from dpmed_core.people.actor import ACCOUNT, Actor
+from dpmed_core.people.roles import Action
 from dpmed_core.sealed_files import read_sealed, write_sealed
 from dpmed_core.settings import Settings, import_environment
 from dpmed_core.uploads.columns import ColumnMap
@@ -209,12 +211,23 @@ def _changed_at(folder: Path) -> float:
 
 @dataclass(frozen=True)
 class Jobs:
-    """The jobs of an installation."""
+    """The jobs of an installation.
+
+    Attributes:
+        settings: of the installation.
+        actor: who imports.
+    """
 
     settings: Settings
+    actor: Actor = ACCOUNT
 
     def all(self) -> list[Job]:
-        """All jobs, the most recently changed first."""
+        """All jobs, the most recently changed first.
+
+        Raises:
+            NotAllowedError: whoever looks may not import.
+        """
+        self.actor.admit(Action.IMPORT)
         folders = [path for path in self._root.glob("*") if self.exists(path.name)]
         return [Job(folder) for folder in sorted(folders, key=lambda folder: -_changed_at(folder))]
 
@@ -223,7 +236,9 @@ class Jobs:
 
         Raises:
             UploadError: there is none.
+            NotAllowedError: whoever looks may not import.
         """
+        self.actor.admit(Action.IMPORT)
         if not self.exists(job_id):
             raise UploadError("This import does not exist: it was cancelled, or is older than a day; start a new one.")
         return Job(self._root / job_id)
@@ -238,7 +253,9 @@ class Jobs:
 
         Raises:
             UploadError: one is too large.
+            NotAllowedError: whoever uploads may not.
         """
+        self.actor.require(Action.IMPORT)
         job = self._new(JobPlan())
         most = self.settings.upload_mib
         for number, stream in enumerate(streams):
@@ -260,7 +277,9 @@ class Jobs:
 
         Raises:
             UploadError: no root is configured.
+            NotAllowedError: whoever imports may not.
         """
+        self.actor.require(Action.IMPORT)
         if self.settings.import_dir is None:
             raise UploadError("No folder of the server is configured (DPMED_IMPORT_DIR): upload a ZIP archive.")
         job = self._new(JobPlan(folder=folder))
@@ -268,7 +287,12 @@ class Jobs:
         return job
 
     def start(self, job: Job, stage: Stage) -> None:
-        """Start a process that runs the step `stage` of `job`, in a session of its own so that Ctrl-C in the server does not end it."""
+        """Start a process that runs the step `stage` of `job`, in a session of its own so that Ctrl-C in the server does not end it.
+
+        Raises:
+            NotAllowedError: whoever imports may not.
+        """
+        self.actor.require(Action.IMPORT, job.job_id)
         job.set_state(JobState(stage))
         process = subprocess.Popen(
             [sys.executable, "-m", "dpmed_core", "import-job", job.job_id],
@@ -293,7 +317,12 @@ class Jobs:
         self.start(job, stage)
 
     def cancel(self, job: Job) -> None:
-        """Cancel `job`: remove it, or have its process do so as soon as it notices."""
+        """Cancel `job`: remove it, or have its process do so as soon as it notices.
+
+        Raises:
+            NotAllowedError: whoever cancels it may not.
+        """
+        self.actor.require(Action.IMPORT, job.job_id)
         # The folder of a running process must not be removed under it: a file tells it to stop.
         if job.state().stage in UNDER_WAY:
             (job.folder / "cancel").touch()

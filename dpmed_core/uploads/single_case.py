@@ -18,6 +18,8 @@ from dpmed_core.errors import UploadError
 from dpmed_core.files import age_seconds
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.imaging.stored_format import FORMS
+from dpmed_core.people.actor import ACCOUNT, Actor
+from dpmed_core.people.roles import Action
 from dpmed_core.settings import Settings
 from dpmed_core.uploads.archive import unpack
 from dpmed_core.uploads.limits import MIB, Limits
@@ -43,7 +45,7 @@ class UploadedImage:
     warnings: tuple[str, ...] = ()
 
 
-def read_uploaded_case(files: Sequence[IO[bytes]], settings: Settings, *, modality: Modality) -> UploadedImage:
+def read_uploaded_case(files: Sequence[IO[bytes]], settings: Settings, *, modality: Modality, actor: Actor = ACCOUNT) -> UploadedImage:
     """The image of the case in `files`: one radiograph (DICOM, PNG, JPEG), or one CT series as DICOM files or as a ZIP archive of them.
 
     File names are neither read nor kept. Everything that was written is removed before this returns or raises.
@@ -52,10 +54,13 @@ def read_uploaded_case(files: Sequence[IO[bytes]], settings: Settings, *, modali
         files: as uploaded.
         settings: of the installation, which name the temporary folder.
         modality: of the models' cohort.
+        actor: who uploads it.
 
     Raises:
         UploadError: it is none of these, too large, or cannot be read.
+        NotAllowedError: whoever uploads it may not.
     """
+    actor.require(Action.UPLOAD_CASES)
     if len(files) > MOST_FILES[modality]:
         raise UploadError(
             f"{len(files):,} files were uploaded, and one case has at most {MOST_FILES[modality]:,}: choose the files of one case."

@@ -4,9 +4,11 @@ import streamlit as st
 
 from dpmed_core.foreign_text import plain
 from dpmed_core.inference.requests import AuditOfRun
+from dpmed_core.people.roles import Action
 from dpmed_core.privacy.audit.sentences import NO_PROOF, audit_sentences
 from dpmed_core.privacy.audit.stored_audit import StoredAudit, stored_audit
 from widgets.lookup import installation
+from widgets.people.person import may
 from widgets.protection.budget_shown import BudgetShown
 from widgets.waiting import ask, is_waiting, show_failure, wait
 
@@ -30,6 +32,8 @@ def show_audit(budget: BudgetShown) -> None:
         wait(KEY, what="Audit of the mechanism", take=lambda _: None)
         return
     stored = audit_of(budget)
+    if stored is None and not may(Action.MEASURE):
+        return
     if stored is None:
         place = st.popover("Not audited yet", icon=":material/policy:", key="audit-open")
         place.markdown(

@@ -10,6 +10,7 @@ from dpmed_core.cohort.display_names import attribute_title, subgroup_title
 from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.errors import CohortError, SettingsError, SpecError
 from dpmed_core.foreign_text import plain
+from dpmed_core.people.roles import Action
 from dpmed_core.phrases import counted, delta_text, epsilon_text, rounded_up
 from dpmed_core.privacy.exposure.exposure_rows import ExposureRow
 from dpmed_core.privacy.exposure.group_exposure import WITHHELD
@@ -25,8 +26,9 @@ from widgets.budget_control.following import show_plot
 from widgets.cached import split_of
 from widgets.choices import Choices
 from widgets.lookup import canvas, installation
+from widgets.people.person import may
 from widgets.protection.budget_shown import BudgetShown
-from widgets.protection.measuring import offer_measurement, show_not_measured
+from widgets.protection.measuring import NOT_YOURS, offer_measurement, show_not_measured
 
 MOST_LISTED = 10
 """Patients in the list of the most exposed ones."""
@@ -64,6 +66,8 @@ def exposed(cohort: Cohort, choices: Choices) -> Exposed:
             "starts are not measured yet.",
             can_be_measured=False,
         )
+    if not may(Action.SEE_EXPOSURE):
+        return Exposed(None, NOT_YOURS, can_be_measured=False)
     try:
         found = stored_exposure(installation(), cohort)
     except SettingsError:

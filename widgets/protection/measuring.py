@@ -5,14 +5,17 @@ import streamlit as st
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.foreign_text import plain
 from dpmed_core.inference.requests import ShadowTrainings
+from dpmed_core.people.roles import Action
 from dpmed_core.privacy.exposure.permission import require_permission
 from dpmed_core.protection import EXPOSURE, FEWEST_TRAININGS, RETURNING
 from widgets.lookup import installation
+from widgets.people.person import may
 from widgets.protection.budget_shown import BudgetShown
 from widgets.waiting import ask, is_waiting, show_failure, wait
 
 LIMIT_SECONDS = 24 * 3600.0
 """The time after which a measurement is no longer waited for: that of a large cohort takes hours."""
+NOT_YOURS = "Your role does not show how exposed patients are: ask an administrator for role researcher or privacy officer."
 BUTTONS = {EXPOSURE: "Measure exposure", RETURNING: "Measure returning patients"}
 
 
@@ -31,7 +34,7 @@ def offer_measurement(cohort: Cohort, of: str, budget: BudgetShown, *, is_due: b
     if is_waiting(of):
         wait(of, what="Shadow trainings", take=lambda _: None)
         return
-    if not is_due:
+    if not is_due or not may(Action.MEASURE):
         return
     n_rows = (1 + len(budget.all_targets)) * (2 if cohort.patients_known else 1)
     # What measuring costs stands where it is started, and is read by whoever is about to.

@@ -5,10 +5,12 @@ import streamlit as st
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import DpmedError
 from dpmed_core.foreign_text import plain, plain_csv
+from dpmed_core.people.roles import Action
 from dpmed_core.privacy.exposure.aggregates import aggregates
 from dpmed_core.privacy.exposure.measurement import Measurement
 from dpmed_core.privacy.ledger.release import EXPOSURE, release_content
 from widgets.lookup import installation
+from widgets.people.person import may, name_input
 
 RELEASED = "released-aggregates"
 """Begins the key of the session's state that holds what was recorded of a cohort, until it is fetched."""
@@ -16,6 +18,8 @@ RELEASED = "released-aggregates"
 
 def offer_release(found: Measurement, cohort: Cohort) -> None:
     """What may leave the institution, who decides and why; the file comes after the ledger's entry."""
+    if not may(Action.RELEASE):
+        return
     place = st.expander("Release aggregates", key="release-aggregates-open", on_change="rerun")
     if not place.open:
         return
@@ -27,15 +31,15 @@ def offer_release(found: Measurement, cohort: Cohort) -> None:
             "were computed from training patients without any noise: no privacy guarantee covers them."
         )
         st.dataframe(table, hide_index=True)
-        name = st.text_input("Who decides", key="aggregates-name")
+        name = name_input("Who decides", key="aggregates-name")
         reason = st.text_input("Why, and to whom", key="aggregates-reason")
         without = st.checkbox("Release them without any guarantee", key="aggregates-without")
-        ready = bool(name.strip() and reason.strip() and without)
+        ready = bool(name and reason.strip() and without)
         if st.button("Record the release of these aggregates", disabled=not ready, icon=":material/verified:"):
             content = bytes(plain_csv(table), "utf-8")
             try:
                 ledger = installation().ledger
-                release_content(ledger, content, cohort, name=name.strip(), reason=reason.strip(), without_guarantee=True, what=EXPOSURE)
+                release_content(ledger, content, cohort, name=name, reason=reason.strip(), without_guarantee=True, what=EXPOSURE)
             except DpmedError as error:
                 st.error(plain(str(error)), icon=":material/block:")
                 return

@@ -5,6 +5,7 @@ import streamlit as st
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import CohortError, SettingsError, SpecError
 from dpmed_core.foreign_text import plain
+from dpmed_core.people.roles import Action
 from dpmed_core.phrases import epsilon_text
 from dpmed_core.privacy.returning.returning_rows import ReturningRow
 from dpmed_core.privacy.returning.sentences import new_disease_sentence, returning_sentence
@@ -12,8 +13,9 @@ from dpmed_core.protection import RETURNING, stored_returning
 from dpmed_core.training.recipes.catalogue import PROBE
 from widgets.choices import Choices
 from widgets.lookup import installation
+from widgets.people.person import may
 from widgets.protection.budget_shown import BudgetShown
-from widgets.protection.measuring import offer_measurement, show_not_measured
+from widgets.protection.measuring import NOT_YOURS, offer_measurement, show_not_measured
 
 ABOUT = (
     "How many later images of training patients get another answer because the model was trained on the patient's earlier ones. The "
@@ -60,6 +62,8 @@ def stored_rows(cohort: Cohort, choices: Choices) -> Stored:
     """What was measured of the cohort's returning patients; read once for the whole page."""
     if choices.recipe != PROBE.name or choices.start:
         return (), f"Measured for recipe {PROBE.name} from scratch.", False
+    if not may(Action.SEE_EXPOSURE):
+        return (), NOT_YOURS, False
     try:
         rows = stored_returning(installation(), cohort)
     except SettingsError:

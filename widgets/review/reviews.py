@@ -9,6 +9,7 @@ import streamlit as st
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import DpmedError
 from dpmed_core.foreign_text import LONGEST_SENTENCE, plain, plain_line
+from dpmed_core.people.roles import Action
 from dpmed_core.reporting.choice import Choice
 from dpmed_core.review.acts import open_review
 from dpmed_core.review.decision import QUORUM, outcome_of, parse_quorum
@@ -19,6 +20,7 @@ from widgets.address.session import gesture
 from widgets.budget import choose_epsilon, deltas_of, show_guarantee, show_left_out
 from widgets.choices import Choices, chosen_delta
 from widgets.lookup import guarded, installation
+from widgets.people.person import may
 from widgets.review.read import n_open_points, readable, utc
 from widgets.review.sending import show_you, you
 from widgets.review.words import ROW_HEIGHT, SHORT
@@ -77,6 +79,8 @@ def _open_selected(ids: Sequence[str]) -> None:
 
 def offer_review(cohort: Cohort, choices: Choices) -> None:
     """Open a review of the model at the axis' budget, by the recipe and unit of the sidebar."""
+    if not may(Action.OPEN_REVIEWS):
+        return
     st.header("Open a review")
     tables = tables_of(cohort)
     show_left_out(tables)

@@ -14,7 +14,9 @@ from dpmed_core.foreign_text import LONGEST_SENTENCE, plain
 from dpmed_core.phrases import counted
 from dpmed_core.review.records import LONGEST_TEXT, Author, Record, Role
 from dpmed_core.review.store import Review
+from dpmed_core.review.voices import voices_of
 from widgets.lookup import installation
+from widgets.people.person import name_input
 from widgets.review.words import in_short
 
 NAME, ROLE, KEPT, DRAWN = "review-name", "review-role", "review-you", "review-drawn"
@@ -39,12 +41,23 @@ class Refused:
 def show_you() -> None:
     """Who writes, for all forms; remembered for the session."""
     kept: tuple[str, str | None] = st.session_state.get(KEPT, ("", None))
-    st.session_state.setdefault(NAME, kept[0])
-    st.session_state.setdefault(ROLE, kept[1])
-    left, right = st.columns(2)
-    name = left.text_input("Your name or a pseudonym", key=NAME, max_chars=200)
-    role = right.selectbox("You speak as", [role.value for role in Role], key=ROLE, placeholder="Choose a role", index=None)
+    actor = installation().actor
+    voices = [role.value for role in (voices_of(actor.roles()) if actor.name else Role)]
+    st.session_state.setdefault(ROLE, kept[1] if kept[1] in voices else voices[0] if len(voices) == 1 else None)
+    left, right = st.columns(2, vertical_alignment="bottom")
+    with left:
+        if actor.name:
+            name = name_input("You write as", key=NAME)
+        else:
+            st.session_state.setdefault(NAME, kept[0])
+            name = st.text_input("Your name or a pseudonym", key=NAME, max_chars=200)
+    role = right.selectbox("You speak as", voices, key=ROLE, placeholder="Choose a role", index=None)
     st.session_state[KEPT] = (name, role)
+
+
+def your_name() -> str:
+    """The name of the person who signed on, or the one that was typed."""
+    return installation().actor.signs_as(str(st.session_state.get(NAME) or ""))
 
 
 def you() -> Author:
@@ -53,7 +66,7 @@ def you() -> Author:
     Raises:
         ReviewError: they have not said so.
     """
-    name, role = str(st.session_state.get(NAME) or ""), st.session_state.get(ROLE)
+    name, role = your_name(), st.session_state.get(ROLE)
     if not name.strip() or role is None:
         raise ReviewError("Say who you are first, above: a name, and the role for which you speak.")
     return Author(name, Role(role))
@@ -97,7 +110,7 @@ def tell_news(review: Review) -> None:
     drawn: dict[str, int] = st.session_state.setdefault(DRAWN, {})
     new: tuple[Record, ...] = review.records[drawn.get(review.review_id, review.version) :]
     drawn[review.review_id] = review.version
-    own = (str(st.session_state.get(NAME) or "").strip(), st.session_state.get(ROLE))
+    own = (your_name().strip(), st.session_state.get(ROLE))
     for record in new[-MOST_NEW:]:
         told = f"Recorded: {record.kind}." if record.author == own else in_short(record)
         st.toast(plain(told), icon=":material/edit_note:")

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from dpmed_core.cohort.case_links import CaseLinks
 from dpmed_core.cohort.schema import Cohort, Part, Split
-from dpmed_core.errors import CohortError
+from dpmed_core.errors import CohortError, NotAllowedError
 from dpmed_core.installation import Installation
+from dpmed_core.people.roles import Action
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +36,12 @@ class CohortImages:
         return f"{self.cohort.name}-{self.cohort.fingerprint}-{self.part.value}"
 
     def read(self, link: str) -> NDArray[Any] | None:
-        """The image of the case that `link` names; None where the case is in another part, or the image is damaged or gone."""
+        """The image of the case that `link` names; None where the case is in another part, whoever fetches it may
+        not see cases any more, or the image is damaged or gone."""
+        try:  # the page that gave the token was drawn a while ago
+            self.installation.actor.admit(Action.SEE_CASES, f"{self.cohort.name}, case {link}", at_once=True)
+        except NotAllowedError:
+            return None
         row = self.links.rows.get(link)
         if row is None or self.split.parts[row] != self.part.value or not self._is_stored():
             return None

@@ -9,6 +9,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.imaging.modality import Modality
+from dpmed_core.people.roles import Action
 from widgets.browser_program import LOADER, named_program
 from widgets.cached import links_of, split_of
 from widgets.lookup import installation, reported
@@ -39,6 +40,7 @@ def show_case_image(
         key: of the viewer on the page.
         on_step: called with 1 or -1 when the reader asks for the next or the previous case.
     """
+    installation().actor.require(Action.SEE_CASES, f"{cohort.name}, case {link}")
     images = CohortImages(cohort, links_of(cohort), split_of(cohort), part, installation())
     facts = _facts(cohort.images.shape[1:], str(cohort.images.dtype), cohort.modality, cohort.spacing_mm)
     _mount(images, {**facts, "link": link, "around": list(around), "caption": caption}, key, on_step)

@@ -14,6 +14,8 @@ from dpmed_core.cohort.schema import Cohort
 from dpmed_core.cohort.store import CohortStore
 from dpmed_core.errors import DamagedRunError, DpmedError
 from dpmed_core.evaluation.analysis_plan import AnalysisPlan, PlanRecord
+from dpmed_core.people.actor import ACCOUNT, Actor
+from dpmed_core.people.roles import Action
 from dpmed_core.privacy.ledger.adoption import Adopter
 from dpmed_core.privacy.ledger.analysis_plans import body_for_runs, could_be_seen, not_taken_over, plan_body, plan_record
 from dpmed_core.privacy.ledger.book import (
@@ -65,12 +67,14 @@ class Ledger:
         runs: the training runs.
         cohorts: the cohorts, from which the patients of a run follow.
         calibrations_dir: cache of the accountants.
+        actor: who writes.
     """
 
     chain: Chain
     runs: RunStore
     cohorts: CohortStore
     calibrations_dir: Path | None = None
+    actor: Actor = ACCOUNT
 
     def book(self) -> Book:
         """What stands in the ledger, and what runs of earlier versions will have there with the next entry."""
@@ -119,7 +123,9 @@ class Ledger:
         Raises:
             LedgerError: together they would carry a patient past the cap.
             DamagedRunError: one of them is in the store, and cannot be read.
+            NotAllowedError: whoever asks may not train.
         """
+        self.actor.require(Action.TRAIN, cohort.name)
         for spec in specs:
             if self.runs.run_id(spec) in self.runs:
                 self.runs.restore_request(spec, cohort_name=cohort.name)
@@ -202,6 +208,7 @@ class Ledger:
             facts: what is measured, as JSON values; with `recipe`.
             n_trainings: how many models are trained, and not kept.
         """
+        self.actor.require(Action.MEASURE, cohort.name)
         trained = training_patients(self.cohorts, cohort, split_seed=split_seed)
         with self._writing() as (appender, _):
             set_id = store_set(appender.connection, self.runs.key, trained.patients)
@@ -219,7 +226,10 @@ class Ledger:
 
         Raises:
             SpecError: epsilon or delta cannot be used.
+            NotAllowedError: whoever decides may not.
         """
+        self.actor.require(Action.SET_CAP)
+        name = self.actor.signs_as(name)
         if epsilon is not None:
             gaussian_mu(Cap(epsilon, delta, name, reason, 0.0).target)
         self.append(CAP, lambda _: {"epsilon": epsilon, "delta": delta, "name": name, "reason": reason})
@@ -238,7 +248,12 @@ class Ledger:
             plan: what is planned; models that it leaves open stay as they were planned.
             name: who decides.
             reason: why it is changed.
+
+        Raises:
+            NotAllowedError: whoever writes may not.
         """
+        self.actor.require(Action.PLAN, cohort.name)
+        name = self.actor.signs_as(name)
 
         def decide(book: Book) -> dict[str, object]:
             record = plan_record(cohort, book.entries, genuine=True)

@@ -17,6 +17,7 @@ from safetensors.numpy import save
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import LedgerError
 from dpmed_core.foreign_text import plain, plain_csv
+from dpmed_core.people.roles import Action
 from dpmed_core.phrases import counted, delta_text, epsilon_text
 from dpmed_core.privacy.ledger.book import REGISTERED, RELEASED, Book, Draw
 from dpmed_core.privacy.ledger.cap import refuse_unknown
@@ -75,7 +76,10 @@ def register(ledger: Ledger, cohort: Cohort, spec: RunSpec, *, name: str, reason
 
     Raises:
         LedgerError: a training on some of its patients has begun, or the run is without privacy.
+        NotAllowedError: whoever decides may not.
     """
+    ledger.actor.require(Action.RELEASE, cohort.name)
+    name = ledger.actor.signs_as(name)
     if spec.privacy is None:
         raise LedgerError("A model without privacy cannot be announced for release: it has no bound.")
     trained = training_patients(ledger.cohorts, cohort, split_seed=spec.split_seed)
@@ -127,7 +131,10 @@ def release_run(
     Raises:
         LedgerError: it would pass the cap, or has no guarantee and nobody said so.
         RunError: the run is not finished, or damaged.
+        NotAllowedError: whoever decides may not.
     """
+    ledger.actor.require(Action.RELEASE, run_id)
+    name = ledger.actor.signs_as(name)
     status = ledger.runs.status(run_id)
     if status.state is not RunState.FINISHED:
         raise LedgerError(f"Run {run_id} is {status.state.value}: only a finished run can be released.")
@@ -190,7 +197,10 @@ def release_content(
 
     Raises:
         LedgerError: it would pass the cap, or has no guarantee and nobody said so.
+        NotAllowedError: whoever decides may not.
     """
+    ledger.actor.require(Action.RELEASE, cohort.name)
+    name = ledger.actor.signs_as(name)
     digest = sha256(content).hexdigest()
     patients = all_patients(ledger.cohorts, cohort)
     made: list[Charge] = []

@@ -1,0 +1,72 @@
+"""Who signed on, from the claims of an OpenID Connect provider. Source: OpenID Connect Core 1.0, sections 2 and 5.1."""
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dpmed_core.errors import NotAllowedError
+from dpmed_core.people.roles import Role, as_role
+
+LONGEST_WHO = 200
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A person as the provider knows them.
+
+    Attributes:
+        who: what names them here, such as an e-mail address; small letters.
+        claimed: the roles that the provider gives them.
+        signed_on_at: UTC seconds since the epoch at which the provider said so; 0 where it does not say.
+    """
+
+    who: str
+    claimed: frozenset[Role]
+    signed_on_at: float
+
+
+def identity_of(claims: Mapping[str, Any], *, person_claim: str, role_claim: str | None) -> Identity:
+    """The person whom `claims` are about.
+
+    Args:
+        claims: of an ID token that was verified.
+        person_claim: the claim that names people, one that the provider gives to nobody else and nobody can choose.
+        role_claim: the claim that lists roles; None where the provider gives none.
+
+    Raises:
+        NotAllowedError: the claim is missing, or an e-mail address that the provider has not verified.
+    """
+    if person_claim == "email" and claims.get("email_verified") in (False, "false"):
+        raise NotAllowedError("Your provider has not verified your e-mail address: verify it there, then sign on again.")
+    said = claims.get(person_claim)
+    if not isinstance(said, str) or not said.strip():
+        raise NotAllowedError(f"Your provider did not say who you are: its claim {person_claim} is missing. Tell an administrator.")
+    return Identity(who_of(said), _roles(claims.get(role_claim) if role_claim else None), _seconds(claims))
+
+
+def who_of(text: str) -> str:
+    """The one form in which a person is named.
+
+    Raises:
+        NotAllowedError: nobody can be called so.
+    """
+    who = unicodedata.normalize("NFKC", text).strip().casefold()
+    if not who or len(who) > LONGEST_WHO or not who.isprintable():
+        raise NotAllowedError(f"A person is named by 1 to {LONGEST_WHO} characters in one line, such as an e-mail address.")
+    return who
+
+
+def _roles(said: object) -> frozenset[Role]:
+    """The roles in a claim, a text or a list of texts; what names none is passed over, since providers list other groups there too."""
+    names = said.split(",") if isinstance(said, str) else said if isinstance(said, list | tuple) else ()
+    return frozenset(role for name in names if isinstance(name, str) and (role := as_role(name)) is not None)
+
+
+def _seconds(claims: Mapping[str, Any]) -> float:
+    # The time of the sign-on itself where the provider tells it, else that of its token.
+    for name in ("auth_time", "iat"):
+        said = claims.get(name)
+        if isinstance(said, int | float) and not isinstance(said, bool):
+            return float(said)
+    return 0.0

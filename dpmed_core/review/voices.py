@@ -1,0 +1,41 @@
+"""For whom somebody who signed on may speak in reviews, by their roles in the installation."""
+
+from collections.abc import Collection, Mapping
+
+from dpmed_core.people.actor import Actor
+from dpmed_core.people.roles import Action
+from dpmed_core.people.roles import Role as PersonRole
+from dpmed_core.review.records import Author, Role
+
+VOICES: Mapping[PersonRole, tuple[Role, ...]] = {
+    # Whoever sees results alone speaks for those who judge them from outside.
+    PersonRole.VIEWER: (Role.PATIENT_REPRESENTATIVE, Role.ETHICS_COMMITTEE, Role.MANAGEMENT),
+    PersonRole.READER: (Role.CLINICIAN,),
+    PersonRole.RESEARCHER: (Role.RESEARCHER,),
+    PersonRole.PRIVACY_OFFICER: (Role.PRIVACY_OFFICER,),
+    PersonRole.ADMINISTRATOR: (Role.IT,),
+}
+
+
+def voices_of(roles: Collection[PersonRole]) -> list[Role]:
+    """The roles in a review for which somebody with `roles` in the installation may speak."""
+    spoken = {voice for role in roles for voice in VOICES[role]}
+    return [role for role in Role if role in spoken]
+
+
+def signed(author: Author, actor: Actor) -> Author:
+    """`author` as it is recorded: under the name that `actor` signed on with, and for a role that they have.
+
+    Raises:
+        NotAllowedError: they may not speak for that role.
+    """
+    if not actor.name:
+        return author
+    if author.role not in (voices := voices_of(actor.roles())):
+        told = " or ".join(role.value for role in voices) or "nobody"
+        actor.refuse(
+            Action.JOIN_REVIEWS,
+            f"as {author.role.value}",
+            f"You may not speak for {author.role.value}: your roles let you speak for {told}.",
+        )
+    return Author(actor.name, author.role)

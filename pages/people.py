@@ -1,0 +1,16 @@
+"""People: who may do what here, and who saw or did what."""
+
+import streamlit as st
+
+from widgets.lookup import guarded
+from widgets.people.directory import show_people, show_table_of_roles
+from widgets.people.person import signing_on_is_required
+from widgets.people.trail import show_trail
+
+st.title("Who may do what, and who did?")
+if not signing_on_is_required():
+    st.info("Nobody signs on here: whoever reaches this dashboard may see and do everything. How to have people sign on: docs/people.md.")
+else:
+    guarded(show_people)()
+    guarded(show_trail)()
+    show_table_of_roles()

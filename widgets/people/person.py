@@ -1,0 +1,74 @@
+"""Before somebody has signed on, and the line that says who has."""
+
+from collections.abc import Mapping
+from functools import partial
+
+import streamlit as st
+
+from dpmed_core.foreign_text import plain
+from dpmed_core.people.actor import Actor
+from dpmed_core.people.roles import Action, Role
+from widgets.lookup import installation, opened
+from widgets.signing_on import has_signed_on, is_required, providers
+
+PAGES: Mapping[str, Action] = {
+    "import": Action.IMPORT,
+    "train": Action.TRAIN,
+    "cases": Action.SEE_CASES,
+    "status": Action.SEE_OPERATIONS,
+    "people": Action.SEE_TRAIL,
+}
+"""What must be allowed to open a page, by its address; to see results for all others."""
+
+
+def signing_on_is_required() -> bool:
+    """Whether people must sign on here."""
+    return is_required(opened().settings)
+
+
+def must_sign_on() -> bool:
+    """Whether somebody must sign on in this session first."""
+    return signing_on_is_required() and not has_signed_on()
+
+
+def show_sign_on() -> None:
+    """The page of somebody who has not signed on: no word about what is stored here."""
+    st.title("DPMed")
+    st.markdown("Sign on to see and do here what your role allows.")
+    for name in providers():
+        label = "Sign on" if name is None else f"Sign on with {plain(name)}"
+        st.button(
+            label, icon=":material/login:", type="primary", on_click=partial(st.login, *([name] if name else [])), key=f"sign-on-{name}"
+        )
+
+
+def may(action: Action) -> bool:
+    """Whether whoever looks may do `action`: what nobody may is not offered."""
+    return installation().actor.may(action)
+
+
+def name_input(label: str, *, key: str) -> str:
+    """The name under which something is recorded: typed, or that of the person who signed on."""
+    if name := installation().actor.name:
+        st.markdown(f"{plain(label)}: **{plain(name)}**")
+        return name
+    return st.text_input(plain(label), key=key).strip()
+
+
+def action_of_page(path: str) -> Action:
+    """What must be allowed to open the page at `path`."""
+    return PAGES.get(path, Action.SEE_RESULTS)
+
+
+def show_person() -> None:
+    """In the sidebar: who signed on, with which roles, and the way out."""
+    if not signing_on_is_required():
+        return
+    with st.sidebar, st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.caption(plain(_in_words(installation().actor)), width="content")
+        st.button("Sign out", icon=":material/logout:", type="tertiary", on_click=st.logout, key="sign-out")
+
+
+def _in_words(actor: Actor) -> str:
+    roles = ", ".join(role.value for role in Role if role in actor.roles())
+    return f"Signed on as {actor.name} ({roles or 'no role'})."
