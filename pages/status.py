@@ -65,7 +65,7 @@ def show_now() -> None:
     """Everything that changes by itself, renewed while the page is open."""
     settings = installation().settings
     show_checks(installation_checks(settings))
-    state = state_of(settings)
+    state = state_of(installation())
     show_unreadable(state.unreadable)
     show_working(state)
     show_faults(state.faults)

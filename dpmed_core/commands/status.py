@@ -8,6 +8,7 @@ import click
 from dpmed_core.commands.output import json_option, say
 from dpmed_core.doctor.state import InstallationState, state_of
 from dpmed_core.engine.health import installation_checks
+from dpmed_core.installation import Installation
 from dpmed_core.phrases import bytes_in_words, counted, duration_in_words
 from dpmed_core.settings import load_settings
 
@@ -24,7 +25,7 @@ def status(as_json: bool) -> int:
     settings = load_settings()
     checks = installation_checks(settings)
     ok = all(check.ok for check in checks)
-    state = state_of(settings)
+    state = state_of(Installation.open(settings))
     wrong = [f"WRONG  {check.name}: {check.message} {check.repair}".rstrip() for check in checks if not check.ok]
     say({"ok": ok, "checks": [asdict(check) for check in checks], **asdict(state)}, "\n".join([*wrong, *lines(state)]), as_json=as_json)
     return 0 if ok else NOT_READY

@@ -22,6 +22,7 @@ from dpmed_core.engine.process import address, engine_accepts, engine_is_alive, 
 from dpmed_core.engine.worker_tasks import worker_tasks
 from dpmed_core.inference.store import InferenceRequests
 from dpmed_core.installation import Installation
+from dpmed_core.people.roles import Action
 from dpmed_core.runs.index import LOOK_AT_ALL_SECONDS
 from dpmed_core.runs.status import RunState
 from dpmed_core.settings import Settings, own_version
@@ -126,9 +127,14 @@ class InstallationState:
     faults: list[Fault]
 
 
-def state_of(settings: Settings) -> InstallationState:
-    """What the installation of `settings` is doing."""
-    here = Installation.open(settings)
+def state_of(here: Installation) -> InstallationState:
+    """What an installation is doing.
+
+    Raises:
+        NotAllowedError: whoever looks may not.
+    """
+    here.actor.require(Action.SEE_OPERATIONS)
+    settings = here.settings
     listing = here.runs.listing(at_most_seconds_old=LOOK_AT_ALL_SECONDS)
     queued = [status.asked_at for status in listing.open if status.state is RunState.QUEUED]
     return InstallationState(

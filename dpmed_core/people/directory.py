@@ -92,7 +92,7 @@ class Directory:
         """
         with self.database.transaction() as connection:
             found = select(role_grants.c.role, role_grants.c.granted).where(role_grants.c.who == who).order_by(role_grants.c.seq)
-            return _after(connection.execute(found).tuples(), claimed)
+            return _after([(row.role, row.granted) for row in connection.execute(found)], claimed)
 
     def grants(self) -> list[Grant]:
         """All entries, oldest first."""

@@ -58,6 +58,7 @@ def open_review(
     Raises:
         ReviewError: the candidate, or a reference beside it, was not trained.
     """
+    store.actor.admit(Action.OPEN_REVIEWS)
     body = {**signed(author, store.actor).to_fields(), "question": checked_length(question.strip(), "the question")}
     frozen, tables = freeze(ledger, cohort, candidate)
     needed = QUORUM if quorum is None else quorum

@@ -109,10 +109,9 @@ class RunStore:
             DamagedRunError: the run is there, and how far it is cannot be read.
         """
         run_id = self.run_id(spec)
-        folder = self.root / run_id
-        folder.mkdir(parents=True, exist_ok=True)
+        (self.root / run_id).mkdir(parents=True, exist_ok=True)
         with self.state_lock(run_id):
-            if is_run(folder):
+            if is_run(self.root / run_id):
                 self.restore_request(spec, cohort_name=cohort_name)
                 if self.status(run_id).state == RunState.WITHDRAWN:
                     self.set_progress(run_id, Progress(RunState.QUEUED))

@@ -13,6 +13,7 @@ from dpmed_core.cli import dpmed
 from dpmed_core.doctor.state import MOST_FAULTS, database_address, last_faults, state_of, used_bytes
 from dpmed_core.engine.process import accepting_lock, engine_lock
 from dpmed_core.engine.worker_tasks import TaskKind, working_on
+from dpmed_core.installation import Installation
 from dpmed_core.settings import Settings, load_settings
 from tests.small_runs import cohort, installation, settings, spec
 
@@ -34,7 +35,7 @@ def log_line(settings):
 def test_what_waits_and_what_works_is_counted(installation, cohort, spec):
     run_id = installation.ledger.ask(cohort, [spec])[0].run_id
     with working_on(installation.settings, TaskKind.RUN, run_id):
-        state = state_of(installation.settings)
+        state = state_of(installation)
     assert (state.n_queued, state.n_training, state.n_requests) == (1, 0, 0)
     assert state.oldest_queued_at == pytest.approx(time.time(), abs=60)
     [worker] = state.workers
@@ -47,10 +48,10 @@ def test_an_engine_runs_while_it_takes_work_and_ends_when_it_takes_none(settings
     with engine_lock(settings):
         (settings.engine_dir / "address.json").write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
         with accepting_lock(settings):
-            engine = state_of(settings).engine
+            engine = state_of(Installation.open(settings)).engine
             assert (engine.state, engine.pid) == ("running", os.getpid()) and engine.since < time.time()
-        assert state_of(settings).engine.state == "ending"
-    assert state_of(settings).engine.state == "not running"
+        assert state_of(Installation.open(settings)).engine.state == "ending"
+    assert state_of(Installation.open(settings)).engine.state == "not running"
 
 
 def test_bytes_are_those_of_the_files(settings, tmp_path):

@@ -28,6 +28,7 @@ from widgets.cached import links_of, split_of
 from widgets.cases.labels import TRUTH_TITLES
 from widgets.cases.shown_case import ModelContext
 from widgets.lookup import canvas, installation
+from widgets.people.person import name_input
 from widgets.viewer.component import show_case_image
 
 ADDRESS, OPEN = "reading", "open-reading"
@@ -108,7 +109,7 @@ def _show_form(cohort: Cohort, finding: str) -> None:
     findings = list(cohort.findings)
     with st.form("begin-reading", border=True):
         st.markdown("Read test cases without labels and scores; at the end you are compared with the models on the same cases.")
-        reader = st.text_input("Your name or a pseudonym", help="With the same name you can continue later, in any browser.")
+        reader = name_input("Your name or a pseudonym", about="With the same name you can continue later, in any browser.")
         left, right = st.columns(2)
         chosen = left.selectbox("Finding", findings, findings.index(finding) if finding != MACRO else 0, format_func=finding_title)
         n_cases = right.selectbox("Cases", SIZES, format_func=lambda n: SIZE_TITLES.get(n, str(n)))

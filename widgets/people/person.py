@@ -47,12 +47,12 @@ def may(action: Action) -> bool:
     return installation().actor.may(action)
 
 
-def name_input(label: str, *, key: str) -> str:
+def name_input(label: str, *, key: str | None = None, about: str | None = None) -> str:
     """The name under which something is recorded: typed, or that of the person who signed on."""
     if name := installation().actor.name:
         st.markdown(f"{plain(label)}: **{plain(name)}**")
         return name
-    return st.text_input(plain(label), key=key).strip()
+    return st.text_input(plain(label), key=key, help=about).strip()
 
 
 def action_of_page(path: str) -> Action:
