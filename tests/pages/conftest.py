@@ -73,8 +73,9 @@ def open_page(empty: Installation, monkeypatch: pytest.MonkeyPatch) -> Callable[
     # AppTest leaves the page as the main module, which processes that tests start would run again.
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
 
-    def render(page: str, **address: str) -> AppTest:
+    def render(page: str, *, user: dict[str, object] | None = None, **address: str) -> AppTest:
         app = AppTest.from_file(str(ROOT / "pages" / "frame.py"), default_timeout=120)
+        app.user = app.user if user is None else user
         if page == "import_cohort":
             app.run()  # Streamlit finds a page whose address is not its file's name only after a first run
             app.query_params = {}
