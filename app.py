@@ -26,6 +26,7 @@ from widgets.budget_control.routes import ROUTES as BUDGET_ROUTES
 from widgets.health import health_routes
 from widgets.meeting.routes import ROUTES as MEETING_ROUTES
 from widgets.preload import import_widgets, prepare_views
+from widgets.signing_on import refuse_without_provider
 from widgets.viewer.routes import ROUTES
 from widgets.viewer.sessions import pixel_tokens
 from widgets.web_security import GuardedServer, refuse_open_address
@@ -98,6 +99,7 @@ def _settings() -> Settings:
     try:
         settings = load_settings()
         refuse_open_address(st.get_option("server.address"), settings)
+        refuse_without_provider(settings)
     except DpmedError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(USER_ERROR)

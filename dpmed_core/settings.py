@@ -48,11 +48,9 @@ class Settings(BaseSettings):
         300, gt=0, description="seconds after which a worker process that uses no processor time and takes no step is ended"
     )
     hosts: str = Field("", description="names under which the dashboard is reached beside localhost, comma-separated: those of a proxy")
-    open_to_network: bool = Field(False, description="the dashboard may listen where other machines reach it, though it has no sign-on")
-    sign_on: bool = Field(
-        False, description="people must sign on, by the OpenID Connect provider that Streamlit's secrets name under [auth]"
-    )
-    person_claim: str = Field("email", min_length=1, description="the claim of the provider that names people")
+    open_to_network: bool = Field(False, description="the dashboard may listen where other machines reach it, though it speaks no TLS")
+    sign_on: bool = Field(False, description="people must sign on, by the provider that Streamlit's secrets name under [auth]")
+    identity_claim: str = Field("email", min_length=1, description="the claim of the provider that names people")
     role_claim: str | None = Field(None, description="the claim of the provider that lists roles; none: roles are those granted here alone")
     sign_on_hours: float = Field(12, gt=0, description="hours after which people must sign on again")
     engine_idle_seconds: float = Field(300, gt=0, description="seconds without work after which the engine ends itself")

@@ -9,7 +9,7 @@ from dpmed_core.errors import DpmedError, NotAllowedError
 from dpmed_core.foreign_text import LONGEST_SENTENCE, plain
 from widgets.choices import shared_choices
 from widgets.lookup import installation
-from widgets.people.person import action_of_page, must_sign_on, show_person, show_sign_on, signing_on_is_required
+from widgets.people.sign_on import action_of_page, must_sign_on, show_identity, show_sign_on, signing_on_is_required
 from widgets.spending import show_total_in_short
 from widgets.terms import show_terms
 
@@ -58,7 +58,7 @@ def show(page: "StreamlitPage") -> None:
     Raises:
         NotAllowedError: whoever looks may not.
     """
-    show_person()
+    show_identity()
     installation().actor.admit(action_of_page(page.url_path), f"page {page.title}")
     shared_choices()
     show_total_in_short()

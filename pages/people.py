@@ -4,7 +4,7 @@ import streamlit as st
 
 from widgets.lookup import guarded
 from widgets.people.directory import show_people, show_table_of_roles
-from widgets.people.person import signing_on_is_required
+from widgets.people.sign_on import signing_on_is_required
 from widgets.people.trail import show_trail
 
 st.title("Who may do what, and who did?")

@@ -7,7 +7,7 @@ from dpmed_core.review.store import Review
 from widgets.choices import choice, current_choices
 from widgets.cohort import chosen_cohort
 from widgets.lookup import guarded, installation
-from widgets.people.person import may
+from widgets.people.sign_on import may
 from widgets.review.checklist import show_checklist
 from widgets.review.comments import show_comments
 from widgets.review.numbers import show_numbers

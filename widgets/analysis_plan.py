@@ -12,7 +12,7 @@ from dpmed_core.foreign_text import plain
 from dpmed_core.people.roles import Action
 from widgets.attributes import attribute_options
 from widgets.lookup import installation
-from widgets.people.person import may
+from widgets.people.sign_on import may
 from widgets.tables import tables_of
 
 

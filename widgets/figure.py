@@ -16,6 +16,8 @@ from dpmed_core.evaluation.metrics.catalogue import OFFERED
 from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.foreign_text import plain
+from dpmed_core.installation import Installation
+from dpmed_core.people.roles import Action
 from dpmed_core.privacy.provenance import provenance_of
 from dpmed_core.reporting.budget_slider import budget_stops, in_one_frame
 from dpmed_core.reporting.catalogue import CATALOGUE, draw, why_exploratory
@@ -27,7 +29,7 @@ from dpmed_core.reporting.static_images import NO_BROWSER, PICTURE_FORMATS, brow
 from widgets.analysis_plan import plans_of
 from widgets.budget_control.following import figure_data, show_following_figure, show_plot
 from widgets.choices import choice, chosen_delta
-from widgets.lookup import canvas, installation
+from widgets.lookup import asked_for_later, canvas
 
 MIME = {".html": "text/html", ".png": "image/png", ".svg": "image/svg+xml", ".pdf": "application/pdf", ".csv": "text/csv"}
 LABELS = {".html": "HTML", ".png": "PNG", ".svg": "SVG", ".pdf": "PDF", ".csv": "CSV"}
@@ -137,8 +139,8 @@ def _drawn(name: str, token: str, shown: Choice, on: Canvas, exploratory: str, _
     return draw(name, _tables, shown, _cohort, on, exploratory=exploratory)
 
 
-def _exported(name: str, tables: EvaluationTables, cohort: Cohort, shown: Choice, suffix: str) -> bytes:
-    return exported(name, tables, cohort, shown, suffix, provenance=provenance_of(installation().ledger, cohort, installation().encoders))
+def _exported(name: str, tables: EvaluationTables, cohort: Cohort, shown: Choice, suffix: str, here: Installation) -> bytes:
+    return exported(name, tables, cohort, shown, suffix, provenance=provenance_of(here.ledger, cohort, here.encoders))
 
 
 def downloads(names: list[str], tables: EvaluationTables, shown: Choice, cohort: Cohort) -> None:
@@ -155,7 +157,7 @@ def downloads(names: list[str], tables: EvaluationTables, shown: Choice, cohort:
                 column.download_button(
                     LABELS[suffix],
                     # Called when the button is clicked: nothing is drawn before.
-                    partial(_exported, name, tables, cohort, shown, suffix),
+                    asked_for_later(partial(_exported, name, tables, cohort, shown, suffix), Action.SEE_RESULTS, f"figure {name}"),
                     file_name(name, cohort, shown, suffix, **about),
                     MIME[suffix],
                     key=f"download-{name}{suffix}",

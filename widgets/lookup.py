@@ -81,6 +81,23 @@ def guarded(part: Callable[P, None]) -> Callable[P, None]:
     return run
 
 
+def asked_for_later(make: Callable[[Installation], str | bytes], action: Action, about: str) -> Callable[[], str | bytes]:
+    """What a download button calls to make its file, which may be long after its page was drawn: whoever asks must still be allowed to.
+
+    Args:
+        make: makes the file, in no session, from the installation as this session may see it.
+        action: what must be allowed.
+        about: the file, for the trail.
+    """
+    here = installation()
+
+    def made() -> str | bytes:
+        here.actor.admit(action, about, at_once=True)
+        return make(here)
+
+    return made
+
+
 def live(cohort: Cohort, part: Callable[[], None]) -> None:
     """Show `part`, and refresh it at intervals."""
     st.fragment(run_every=refresh_seconds(cohort))(guarded(part))()

@@ -11,7 +11,7 @@ from dpmed_core.privacy.ledger.cap import cap_sentence
 from dpmed_core.privacy.ledger.release import WITHOUT_BOUND, charge_of, release_run
 from dpmed_core.runs.status import RunStatus
 from widgets.lookup import installation
-from widgets.people.person import name_input
+from widgets.people.sign_on import name_input
 
 TO_RELEASE = "run-to-release"
 """Key of the session's state that holds the run whose dialogue is open."""

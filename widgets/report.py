@@ -50,5 +50,9 @@ def show_report(report: ImportReport, *, name: str) -> None:
         with st.expander(f"{report.n_rows - report.n_imported:,} of {report.n_rows:,} rows were left out"):
             st.dataframe(pd.DataFrame([asdict(problem) for problem in report.problems]), hide_index=True)
     st.download_button(
-        "Report (JSON)", lambda: json.dumps(printed_fields(report), indent=1), f"import-{name}.json", "application/json", on_click="ignore"
+        "Report (JSON)",
+        asked_for_later(lambda _: json.dumps(printed_fields(report), indent=1), Action.SEE_RESULTS, f"import of {name}"),
+        f"import-{name}.json",
+        "application/json",
+        on_click="ignore",
     )

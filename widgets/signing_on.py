@@ -86,6 +86,6 @@ def actor_in(installation: Installation) -> Actor:
 
 def _actor(installation: Installation, claims: Mapping[str, Any]) -> Actor:
     settings = installation.settings
-    identity = identity_of(claims, person_claim=settings.person_claim, role_claim=settings.role_claim)
+    identity = identity_of(claims, identity_claim=settings.identity_claim, role_claim=settings.role_claim)
     seen: MutableSet[tuple[str, str, bool]] = st.session_state.setdefault(SEEN, set())
     return actor_of(SignedOn(identity, installation.directory, installation.trail, settings.sign_on_hours * 3600, seen))

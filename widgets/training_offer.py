@@ -18,7 +18,7 @@ from dpmed_core.training.spec import RunSpec, base_recipe
 from widgets.address.session import gesture
 from widgets.choices import Choices
 from widgets.lookup import installation, runs_of, unreadable_of
-from widgets.people.person import may
+from widgets.people.sign_on import may
 from widgets.recipes import encoder_digest
 from widgets.spending import total_of
 from widgets.starts import start_of_page

@@ -31,8 +31,8 @@ HEADERS = {
 }
 LOOPBACK_NAMES = ("localhost",)
 OPEN_ADDRESS = (
-    "The dashboard has no sign-on of its own and would listen on {}, where other machines reach it: bind it to localhost behind a proxy "
-    "that signs users on, or set DPMED_OPEN_TO_NETWORK=1 if whoever reaches it may see everything."
+    "The dashboard speaks no TLS and would listen on {}, where other machines reach it: bind it to localhost behind a proxy that does "
+    "(docs/people.md), or set DPMED_OPEN_TO_NETWORK=1 if everybody on that network may see what is sent."
 )
 NOT_THIS_HOST = "This server is not known by that name: open it as localhost, or add the name to DPMED_HOSTS."
 NOT_THIS_PAGE = "A page of another server may not use this one."

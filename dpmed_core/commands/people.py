@@ -22,7 +22,7 @@ MOST_ACTS = 100
 def people() -> None:
     """Roles of people who sign on: list, grant, revoke; what each role may do; the trail of who did what.
 
-    WHO is what the provider's claim DPMED_PERSON_CLAIM says, such as an e-mail address.
+    WHO is what the provider's claim DPMED_IDENTITY_CLAIM says, such as an e-mail address.
     """
 
 

@@ -26,22 +26,22 @@ class Identity:
     signed_on_at: float
 
 
-def identity_of(claims: Mapping[str, Any], *, person_claim: str, role_claim: str | None) -> Identity:
+def identity_of(claims: Mapping[str, Any], *, identity_claim: str, role_claim: str | None) -> Identity:
     """The person whom `claims` are about.
 
     Args:
         claims: of an ID token that was verified.
-        person_claim: the claim that names people, one that the provider gives to nobody else and nobody can choose.
+        identity_claim: the claim that names people, one that the provider gives to nobody else and nobody can choose.
         role_claim: the claim that lists roles; None where the provider gives none.
 
     Raises:
         NotAllowedError: the claim is missing, or an e-mail address that the provider has not verified.
     """
-    if person_claim == "email" and claims.get("email_verified") in (False, "false"):
+    if identity_claim == "email" and claims.get("email_verified") in (False, "false"):
         raise NotAllowedError("Your provider has not verified your e-mail address: verify it there, then sign on again.")
-    said = claims.get(person_claim)
+    said = claims.get(identity_claim)
     if not isinstance(said, str) or not said.strip():
-        raise NotAllowedError(f"Your provider did not say who you are: its claim {person_claim} is missing. Tell an administrator.")
+        raise NotAllowedError(f"Your provider did not say who you are: its claim {identity_claim} is missing. Tell an administrator.")
     return Identity(who_of(said), _roles(claims.get(role_claim) if role_claim else None), _seconds(claims))
 
 

@@ -80,14 +80,17 @@ class Author:
     Attributes:
         name: a name or pseudonym.
         role: for whom they speak.
+        signed_on: the name is that of a sign-on; otherwise it is what somebody said.
     """
 
     name: str
     role: Role
+    signed_on: bool = False
 
     def to_fields(self) -> dict[str, object]:
         """The author as plain values."""
-        return {"name": required(self.name, "a name"), "role": self.role.value}
+        told: dict[str, object] = {"name": required(self.name, "a name"), "role": self.role.value}
+        return {**told, "signed_on": True} if self.signed_on else told
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,11 @@ class Record:
     def author(self) -> tuple[str, str]:
         """Name and role of who wrote it."""
         return str(self.body["name"]), str(self.body["role"])
+
+    @property
+    def signed_on(self) -> bool:
+        """Whether the name is that of a sign-on."""
+        return self.body.get("signed_on") is True
 
     def to_fields(self) -> dict[str, object]:
         """The record as plain values for JSON."""

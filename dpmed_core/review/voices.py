@@ -4,20 +4,20 @@ from collections.abc import Collection, Mapping
 
 from dpmed_core.people.actor import Actor
 from dpmed_core.people.roles import Action
-from dpmed_core.people.roles import Role as PersonRole
+from dpmed_core.people.roles import Role as OwnRole
 from dpmed_core.review.records import Author, Role
 
-VOICES: Mapping[PersonRole, tuple[Role, ...]] = {
+VOICES: Mapping[OwnRole, tuple[Role, ...]] = {
     # Whoever sees results alone speaks for those who judge them from outside.
-    PersonRole.VIEWER: (Role.PATIENT_REPRESENTATIVE, Role.ETHICS_COMMITTEE, Role.MANAGEMENT),
-    PersonRole.READER: (Role.CLINICIAN,),
-    PersonRole.RESEARCHER: (Role.RESEARCHER,),
-    PersonRole.PRIVACY_OFFICER: (Role.PRIVACY_OFFICER,),
-    PersonRole.ADMINISTRATOR: (Role.IT,),
+    OwnRole.VIEWER: (Role.PATIENT_REPRESENTATIVE, Role.ETHICS_COMMITTEE, Role.MANAGEMENT),
+    OwnRole.READER: (Role.CLINICIAN,),
+    OwnRole.RESEARCHER: (Role.RESEARCHER,),
+    OwnRole.PRIVACY_OFFICER: (Role.PRIVACY_OFFICER,),
+    OwnRole.ADMINISTRATOR: (Role.IT,),
 }
 
 
-def voices_of(roles: Collection[PersonRole]) -> list[Role]:
+def voices_of(roles: Collection[OwnRole]) -> list[Role]:
     """The roles in a review for which somebody with `roles` in the installation may speak."""
     spoken = {voice for role in roles for voice in VOICES[role]}
     return [role for role in Role if role in spoken]
@@ -38,4 +38,4 @@ def signed(author: Author, actor: Actor) -> Author:
             f"as {author.role.value}",
             f"You may not speak for {author.role.value}: your roles let you speak for {told}.",
         )
-    return Author(actor.name, author.role)
+    return Author(actor.name, author.role, signed_on=True)

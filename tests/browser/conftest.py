@@ -37,6 +37,7 @@ class Dashboard:
     settings: Settings
     port: int
     process: "subprocess.Popen[bytes] | None" = None
+    options: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
@@ -44,7 +45,7 @@ class Dashboard:
 
     def start(self) -> None:
         environment = settings_environment(self.settings)
-        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port)]
+        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port), *self.options]
         with (self.settings.data_dir / "server.log").open("ab") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
         deadline = time.monotonic() + START_SECONDS
@@ -121,10 +122,10 @@ def own_dashboard(tmp_path_factory: pytest.TempPathFactory, fixed_key: bytes) ->
 
 
 def _dashboard(data_dir: Path) -> Dashboard:
-    return Dashboard(Settings(data_dir=data_dir, demo_cases=N_IMAGES, workers=1), _free_port())
+    return Dashboard(Settings(data_dir=data_dir, demo_cases=N_IMAGES, workers=1), free_port())
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port that nothing listens on, of those of this process of a parallel test run."""
     first = FIRST_PORT + PORTS_EACH * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     while True:

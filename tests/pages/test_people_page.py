@@ -6,9 +6,21 @@ import pytest
 
 from dpmed_core.people.roles import ALLOWED, Action, Role
 from dpmed_core.settings import load_settings
-from widgets.people.person import PAGES
+from widgets.people.sign_on import PAGES
 
-EVERY_PAGE = ("overview", "import_cohort", "train", "privacy_utility", "fairness", "meeting", "privacy", "cases", "review", "status", "people")
+EVERY_PAGE = (
+    "overview",
+    "import_cohort",
+    "train",
+    "privacy_utility",
+    "fairness",
+    "meeting",
+    "privacy",
+    "cases",
+    "review",
+    "status",
+    "people",
+)
 WHO = "ada@h.example"
 
 

@@ -56,15 +56,15 @@ def test_roles_as_providers_write_them(text, role):
 
 def test_claims_of_a_provider():
     claims = {"email": " Ada@H.example", "email_verified": True, "groups": ["staff", "dpmed-reader", 7], "iat": 5}
-    assert identity_of(claims, person_claim="email", role_claim="groups") == Identity("ada@h.example", frozenset({Role.READER}), 5.0)
-    assert identity_of({**claims, "auth_time": 3}, person_claim="email", role_claim=None) == Identity("ada@h.example", frozenset(), 3.0)
-    assert identity_of({"sub": "7", "groups": "viewer, reader"}, person_claim="sub", role_claim="groups").claimed == {
+    assert identity_of(claims, identity_claim="email", role_claim="groups") == Identity("ada@h.example", frozenset({Role.READER}), 5.0)
+    assert identity_of({**claims, "auth_time": 3}, identity_claim="email", role_claim=None) == Identity("ada@h.example", frozenset(), 3.0)
+    assert identity_of({"sub": "7", "groups": "viewer, reader"}, identity_claim="sub", role_claim="groups").claimed == {
         Role.VIEWER,
         Role.READER,
     }
     for wrong in ({"email": "a@b", "email_verified": False}, {"email": ""}, {"email": 7}, {}, {"email": "a\nb"}, {"email": "a" * 201}):
         with pytest.raises(NotAllowedError):
-            identity_of(wrong, person_claim="email", role_claim=None)
+            identity_of(wrong, identity_claim="email", role_claim=None)
 
 
 @pytest.mark.parametrize("text", [*foreign_strings(60), "ﬁ@H", "İ@x", "ß", "\u200b", "a\x00b"])

@@ -31,7 +31,7 @@ def test_an_address_of_this_machine_alone_is_taken(address):
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.0.2.1", "dpmed.example", "", None])
 def test_any_other_address_needs_the_setting(address):
-    with pytest.raises(SettingsError, match=r"no sign-on.*DPMED_OPEN_TO_NETWORK=1") as raised:
+    with pytest.raises(SettingsError, match=r"no TLS.*DPMED_OPEN_TO_NETWORK=1") as raised:
         refuse_open_address(address, Settings())
     assert "\n" not in str(raised.value)
     refuse_open_address(address, Settings(open_to_network=True))

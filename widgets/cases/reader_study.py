@@ -28,7 +28,7 @@ from widgets.cached import links_of, split_of
 from widgets.cases.labels import TRUTH_TITLES
 from widgets.cases.shown_case import ModelContext
 from widgets.lookup import canvas, installation
-from widgets.people.person import name_input
+from widgets.people.sign_on import name_input
 from widgets.viewer.component import show_case_image
 
 ADDRESS, OPEN = "reading", "open-reading"
@@ -230,7 +230,13 @@ def _show_comparison(cohort: Cohort, reading: Reading, rows: np.ndarray, answers
         "Sensitivity and specificity: exact intervals; a model is one training run, the one with the smallest seed, at its own "
         "threshold from validation patients. Kappa: agreement beyond chance (Cohen 1960; Fleiss, Cohen & Everitt 1969)."
     )
-    st.download_button("Answers (CSV)", partial(_csv, cohort, answers, labels), "reading.csv", "text/csv", on_click="ignore")
+    st.download_button(
+        "Answers (CSV)",
+        asked_for_later(partial(_csv, cohort, answers, labels), Action.READ_CASES, "answers"),
+        "reading.csv",
+        "text/csv",
+        on_click="ignore",
+    )
 
 
 def _guarantee(context: ModelContext) -> list[str]:
@@ -254,6 +260,6 @@ def _how_read(cohort: Cohort, reading: Reading, labels: np.ndarray) -> str:
     return f"{kind.capitalize()} {cohort.name}: {len(labels)} test patients, one image each, {n_present} with the finding, {mixed}{told}."
 
 
-def _csv(cohort: Cohort, answers: pd.DataFrame, labels: np.ndarray) -> str:
+def _csv(cohort: Cohort, answers: pd.DataFrame, labels: np.ndarray, here: Installation) -> str:
     named = answers.assign(case=[links_of(cohort).of_case[case_id] for case_id in answers["case_id"]], label=labels)
     return plain_csv(named.drop(columns="case_id"))

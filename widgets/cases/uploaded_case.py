@@ -174,7 +174,13 @@ def _show_answers(upload: SessionUpload, context: ModelContext, scores: CaseScor
         st.table(answers_in_words(answers_of_case(trainings, labels, context.epsilon), finding))
     figure = case_figure(trainings, context.cohort, finding=finding, epsilon=context.epsilon, canvas=canvas())
     show_plot(figure, key="figure-upload", alternative=sentence)
-    st.download_button("Scores (CSV)", lambda: plain_csv(trainings.drop(columns="run_id")), "scores.csv", "text/csv", on_click="ignore")
+    st.download_button(
+        "Scores (CSV)",
+        asked_for_later(lambda _: plain_csv(trainings.drop(columns="run_id")), Action.UPLOAD_CASES, "scores"),
+        "scores.csv",
+        "text/csv",
+        on_click="ignore",
+    )
 
 
 def _show_out_of_distribution(upload: SessionUpload, cohort: Cohort) -> None:

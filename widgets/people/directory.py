@@ -8,7 +8,7 @@ from dpmed_core.foreign_text import LONGEST_SENTENCE, plain
 from dpmed_core.people.identity import LONGEST_WHO
 from dpmed_core.people.roles import ALLOWED, Action, Role
 from widgets.lookup import installation
-from widgets.people.person import may
+from widgets.people.sign_on import may
 
 EVERY_ROLE = "all roles"
 LONGEST_REASON = 2000
@@ -39,6 +39,7 @@ def show_people() -> None:
 
 
 def _show_form() -> None:
+    """Grants or revokes a role."""
     with st.form("grant-role", clear_on_submit=True):
         left, middle, right = st.columns([3, 2, 3], vertical_alignment="bottom")
         who = left.text_input("Person", max_chars=LONGEST_WHO, placeholder="name@hospital.example")

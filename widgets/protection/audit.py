@@ -8,7 +8,7 @@ from dpmed_core.people.roles import Action
 from dpmed_core.privacy.audit.sentences import NO_PROOF, audit_sentences
 from dpmed_core.privacy.audit.stored_audit import StoredAudit, stored_audit
 from widgets.lookup import installation
-from widgets.people.person import may
+from widgets.people.sign_on import may
 from widgets.protection.budget_shown import BudgetShown
 from widgets.waiting import ask, is_waiting, show_failure, wait
 

@@ -26,7 +26,7 @@ from widgets.budget_control.following import show_plot
 from widgets.cached import split_of
 from widgets.choices import Choices
 from widgets.lookup import canvas, installation
-from widgets.people.person import may
+from widgets.people.sign_on import may
 from widgets.protection.budget_shown import BudgetShown
 from widgets.protection.measuring import NOT_YOURS, offer_measurement, show_not_measured
 

@@ -9,7 +9,7 @@ from dpmed_core.people.roles import Action
 from dpmed_core.privacy.exposure.permission import require_permission
 from dpmed_core.protection import EXPOSURE, FEWEST_TRAININGS, RETURNING
 from widgets.lookup import installation
-from widgets.people.person import may
+from widgets.people.sign_on import may
 from widgets.protection.budget_shown import BudgetShown
 from widgets.waiting import ask, is_waiting, show_failure, wait
 

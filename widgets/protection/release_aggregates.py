@@ -10,7 +10,7 @@ from dpmed_core.privacy.exposure.aggregates import aggregates
 from dpmed_core.privacy.exposure.measurement import Measurement
 from dpmed_core.privacy.ledger.release import EXPOSURE, release_content
 from widgets.lookup import installation
-from widgets.people.person import may, name_input
+from widgets.people.sign_on import may, name_input
 
 RELEASED = "released-aggregates"
 """Begins the key of the session's state that holds what was recorded of a cohort, until it is fetched."""

@@ -13,7 +13,7 @@ from dpmed_core.protection import RETURNING, stored_returning
 from dpmed_core.training.recipes.catalogue import PROBE
 from widgets.choices import Choices
 from widgets.lookup import installation
-from widgets.people.person import may
+from widgets.people.sign_on import may
 from widgets.protection.budget_shown import BudgetShown
 from widgets.protection.measuring import NOT_YOURS, offer_measurement, show_not_measured
 

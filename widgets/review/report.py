@@ -9,10 +9,12 @@ from dpmed_core.decision_report.gathered import of_review
 from dpmed_core.decision_report.page import report_html
 from dpmed_core.decision_report.paper import report_pdf
 from dpmed_core.foreign_text import plain
+from dpmed_core.installation import Installation
+from dpmed_core.people.roles import Action
 from dpmed_core.reporting.static_images import browser
 from dpmed_core.review.store import Review
 from widgets.choices import choice
-from widgets.lookup import installation
+from widgets.lookup import asked_for_later
 from widgets.review.numbers import show_table
 from widgets.review.read import gathered_of, readable, title_of
 from widgets.review.words import ROW_HEIGHT
@@ -28,7 +30,7 @@ def show_downloads(review: Review) -> None:
         for label, suffix, mime, is_there in (("HTML", "html", "text/html", True), ("PDF", "pdf", "application/pdf", has_browser)):
             st.download_button(
                 f"Report as {plain(label)}",
-                partial(_report, review.review_id, suffix),
+                asked_for_later(partial(_report, review.review_id, suffix), Action.SEE_RESULTS, f"report of review {review.review_id}"),
                 _file_name(review, suffix),
                 mime,
                 key=f"review-report-{suffix}",
@@ -48,8 +50,8 @@ def _file_name(review: Review, suffix: str) -> str:
     return f"review-{review.review_id}.{suffix}"
 
 
-def _report(review_id: str, suffix: str) -> bytes:
-    page = report_html(of_review(installation(), review_id), still=suffix == "pdf")
+def _report(review_id: str, suffix: str, here: Installation) -> bytes:
+    page = report_html(of_review(here, review_id), still=suffix == "pdf")
     return report_pdf(page) if suffix == "pdf" else page.encode()
 
 

@@ -20,7 +20,7 @@ from widgets.address.session import gesture
 from widgets.budget import choose_epsilon, deltas_of, show_guarantee, show_left_out
 from widgets.choices import Choices, chosen_delta
 from widgets.lookup import guarded, installation
-from widgets.people.person import may
+from widgets.people.sign_on import may
 from widgets.review.read import n_open_points, readable, utc
 from widgets.review.sending import show_you, you
 from widgets.review.words import ROW_HEIGHT, SHORT

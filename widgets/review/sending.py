@@ -16,7 +16,7 @@ from dpmed_core.review.records import LONGEST_TEXT, Author, Record, Role
 from dpmed_core.review.store import Review
 from dpmed_core.review.voices import voices_of
 from widgets.lookup import installation
-from widgets.people.person import name_input
+from widgets.people.sign_on import name_input
 from widgets.review.words import in_short
 
 NAME, ROLE, KEPT, DRAWN = "review-name", "review-role", "review-you", "review-drawn"

@@ -60,7 +60,7 @@ def action_of_page(path: str) -> Action:
     return PAGES.get(path, Action.SEE_RESULTS)
 
 
-def show_person() -> None:
+def show_identity() -> None:
     """In the sidebar: who signed on, with which roles, and the way out."""
     if not signing_on_is_required():
         return
