@@ -10,6 +10,8 @@ from dpmed_core.cohort.report import ImportReport
 from dpmed_core.cohort.validation.repairs import printed_fields
 from dpmed_core.cohort.validation.table import checks_table, rows_text
 from dpmed_core.foreign_text import plain
+from dpmed_core.people.roles import Action
+from widgets.lookup import asked_for_later
 
 REPORT_ROW_HEIGHT = 72
 """In pixels: high enough that sentences wrap instead of being cut off."""

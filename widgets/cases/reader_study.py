@@ -16,6 +16,8 @@ from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.evaluation.cases.worklist import truth
 from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.foreign_text import plain, plain_csv
+from dpmed_core.installation import Installation
+from dpmed_core.people.roles import Action
 from dpmed_core.phrases import counted
 from dpmed_core.reader_study.case_selection import cases_to_read
 from dpmed_core.reader_study.reader_vs_model import PRIVATE, READER, model_raters, pair_table, rater_table, reader_rater
@@ -27,7 +29,7 @@ from widgets.budget_control.following import show_plot
 from widgets.cached import links_of, split_of
 from widgets.cases.labels import TRUTH_TITLES
 from widgets.cases.shown_case import ModelContext
-from widgets.lookup import canvas, installation
+from widgets.lookup import asked_for_later, canvas, installation
 from widgets.people.sign_on import name_input
 from widgets.viewer.component import show_case_image
 

@@ -20,6 +20,7 @@ from dpmed_core.foreign_text import plain, plain_csv
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.inference.requests import UploadedCase
 from dpmed_core.inference.store import Answer
+from dpmed_core.people.roles import Action
 from dpmed_core.reporting.figures.case_scores import case_figure
 from dpmed_core.reporting.wording.cases import case_sentence
 from dpmed_core.uploads.limits import MIB
@@ -29,7 +30,7 @@ from widgets.cases.shown_case import ModelContext
 from widgets.cases.similar_cases import features_are_cached, held_out_cases, offer_features
 from widgets.cases.view import answers_in_words
 from widgets.choices import choice
-from widgets.lookup import canvas, installation
+from widgets.lookup import asked_for_later, canvas, installation
 from widgets.viewer.component import show_array
 from widgets.waiting import ask, get_ready, is_waiting, show_failure, stop_waiting, wait
 
