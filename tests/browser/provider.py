@@ -1,15 +1,19 @@
 """An OpenID Connect provider on loopback, the secrets that name it, and signing on there in a browser."""
 
 import secrets
-import warnings
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 import httpx
 from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.browser.conftest import free_port
 
 LONGEST = 120_000
 
@@ -44,12 +48,23 @@ class Provider:
 @contextmanager
 def provider() -> Iterator[Provider]:
     """A provider while the block runs."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it uses what its own library will rename
-        import oidc_provider_mock
-
-        with oidc_provider_mock.run_server_in_thread() as server:
-            yield Provider(f"http://localhost:{server.server_port}")
+    port = free_port()
+    url = f"http://localhost:{port}"
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", "oidc_provider_mock", "--port", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        for _ in range(600):
+            with suppress(httpx.TransportError):
+                httpx.get(f"{url}/.well-known/openid-configuration").raise_for_status()
+                break
+            time.sleep(0.1)
+        yield Provider(url)
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def new_cookie_secret() -> str:

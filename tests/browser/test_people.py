@@ -209,4 +209,5 @@ def test_somebody_without_a_role_sees_nothing_and_can_sign_out(served, as_):
     expect(page.get_by_text("who has no role here")).to_be_visible(timeout=LONGEST)
     assert "demo" not in page.inner_text("body")
     page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("button", name="End session").click()  # at the provider
     expect(page.get_by_role("button", name="Sign on")).to_be_visible(timeout=LONGEST)
