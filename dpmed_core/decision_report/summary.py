@@ -18,6 +18,8 @@ from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit
 
 EXACT = "analytic-gaussian"
 """The accountant of a training that is one Gaussian mechanism, which ε and δ name completely."""
+ONE_COHORT = "All numbers are of the held-out patients of this cohort. They say nothing of other hospitals, devices or times."
+RESEARCH_USE = "Research use only. Not a medical device."
 
 
 def summary(gathered: Gathered) -> list[str]:
@@ -80,10 +82,10 @@ def limits(gathered: Gathered) -> list[str]:
         gathered.frozen["not_covered"],
         f"The guarantee is for training {gathered.candidate['unit']}s and each model alone. Patients of validation and test are not "
         "protected by it, and what several models spend adds up.",
-        "All numbers are of the held-out patients of this cohort. They say nothing of other hospitals, devices or times.",
+        ONE_COHORT,
         "The largest of several losses was picked for being large.",
         "Measured exposure is about single training patients and stays in the house; its aggregates leave it by a recorded release.",
-        "Research use only. Not a medical device.",
+        RESEARCH_USE,
     ]
 
 

@@ -77,7 +77,7 @@ def freeze(ledger: Ledger, cohort: Cohort, candidate: Candidate) -> tuple[dict[s
     frozen = {
         "format": FORMAT,
         "fingerprint": cohort.fingerprint,
-        "cohort": _about_cohort(ledger, cohort),
+        "cohort": about_cohort(ledger, cohort),
         "candidate": _about_candidate(ledger, chosen, recipe),
         "runs": _about_runs(ledger.runs, chosen),
         "plan": about_plan(plans),
@@ -152,7 +152,7 @@ def _chosen(runs: pd.DataFrame, cohort: Cohort, candidate: Candidate, recipe: st
     return of_recipe[is_candidate | of_recipe["epsilon"].isna()].assign(is_candidate=is_candidate)
 
 
-def _about_cohort(ledger: Ledger, cohort: Cohort) -> dict[str, Any]:
+def about_cohort(ledger: Ledger, cohort: Cohort) -> dict[str, Any]:
     """What is public of a cohort, and counts of its held-out patients."""
     split = assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=ledger.runs.key)
     counts = counts_table(cohort, split)

@@ -1,4 +1,4 @@
-"""The report of a review to download, and the comparison with another review."""
+"""The report of a review to download, drafts of its model's cards, and the comparison with another review."""
 
 from functools import partial
 
@@ -9,7 +9,11 @@ from dpmed_core.decision_report.gathered import of_review
 from dpmed_core.decision_report.page import report_html
 from dpmed_core.decision_report.paper import report_pdf
 from dpmed_core.foreign_text import plain
+from dpmed_core.release_cards.facts import facts_of
+from dpmed_core.release_cards.handed_out import card_files, zipped
+from dpmed_core.release_cards.statements import Statements
 from dpmed_core.reporting.static_images import browser
+from dpmed_core.review.frozen import CANDIDATE, run_ids
 from dpmed_core.review.store import Review
 from widgets.choices import choice
 from widgets.lookup import installation
@@ -42,6 +46,24 @@ def show_downloads(review: Review) -> None:
         st.caption("A report that leaves the house is recorded as a release first: it shows models without privacy.")
         command = f"ledger release --figure {_file_name(review, 'html')} --cohort NAME --without-guarantee --name NAME --reason TEXT"
         st.code(f"python -m dpmed_core {command}", language="bash", wrap_lines=True)
+        if genuine:
+            _show_cards(review)
+
+
+def _show_cards(review: Review) -> None:
+    """Drafts of the cards of one of the candidate's models, made when they are clicked."""
+    run_id = st.selectbox("Model", run_ids(review.frozen, CANDIDATE), key="review-cards-run")
+    st.download_button(
+        "Drafts of the model's cards",
+        partial(_cards, review.review_id, str(run_id)),
+        f"cards-{run_id}.zip",
+        "application/zip",
+        key="review-cards",
+        on_click="ignore",
+    )
+    st.caption(
+        "For the Hub, for health systems, for the registry of private deployments. A release (*Train*) makes them final, with its seal."
+    )
 
 
 def _file_name(review: Review, suffix: str) -> str:
@@ -51,6 +73,10 @@ def _file_name(review: Review, suffix: str) -> str:
 def _report(review_id: str, suffix: str) -> bytes:
     page = report_html(of_review(installation(), review_id), still=suffix == "pdf")
     return report_pdf(page) if suffix == "pdf" else page.encode()
+
+
+def _cards(review_id: str, run_id: str) -> bytes:
+    return zipped(card_files(facts_of(installation(), run_id, Statements(), review_id)))
 
 
 def show_comparison(review: Review, names: list[str]) -> None:
