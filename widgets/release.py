@@ -53,6 +53,7 @@ def _dialogue(status: RunStatus) -> None:
     reason = st.text_input("Why, and to whom", key=f"release-reason-{status.run_id}")
     scores = st.checkbox("With the scores of validation and test cases, whose patients no guarantee covers", key=f"scores-{status.run_id}")
     review_id = _choose_review(status)
+    st.caption("Its cards name the AUROC that it reaches on held-out patients, whom no guarantee covers.")
     said = _ask_people(status.run_id)
     without = private or st.checkbox("Release it without any guarantee", key=f"without-{status.run_id}")
     ready = bool(name.strip() and reason.strip() and without)
