@@ -34,7 +34,8 @@ from dpmed_core.settings import own_version
 from dpmed_core.training.result import NEIGHBORING_RELATION
 from dpmed_core.training.spec import PrivacyUnit
 
-FORMAT = 1
+FORMAT = 2
+"""1 held no sample rate, without which the odds of an attacker on sampled steps do not follow."""
 CANDIDATE, REFERENCE = "candidate", "reference"
 
 
@@ -194,6 +195,7 @@ def _about_candidate(ledger: Ledger, chosen: pd.DataFrame, recipe: str) -> dict[
         "check_epsilon": worst.check_epsilon,
         "check_accountant": worst.check_accountant,
         "noise_multiplier": worst.noise_multiplier,
+        "sample_rate": worst.sample_rate,
         "steps": worst.steps,
         "n_units": worst.n_units,
         "n_trainings": len(own),

@@ -13,6 +13,7 @@ from dpmed_core.cohort.case_links import case_links
 from dpmed_core.cohort.schema import Part
 from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
 from dpmed_core.database import Database
+from dpmed_core.decision_report.beside import Asked
 from dpmed_core.decision_report.compared import COST, compared
 from dpmed_core.decision_report.gathered import of_review
 from dpmed_core.review.acts import close, comment, give_verdict, groups_of, open_review
@@ -23,7 +24,7 @@ from dpmed_core.settings import Settings
 from tests.foreign_strings import HOST, foreign_strings
 from tests.pages.test_foreign_text import acted_upon
 from tests.review.conftest import WHO, copy
-from widgets.review.report import _cards
+from widgets.review.report import _cards, _report
 
 __all__ = ["copy"]
 QUORUM = (Role.CLINICIAN, Role.RESEARCHER, Role.PRIVACY_OFFICER, Role.IT)
@@ -249,6 +250,19 @@ def test_without_a_browser_there_is_no_pdf_and_the_page_says_why(empty, review, 
     disabled = {button.proto.label: button.proto.disabled for button in app.get("download_button")}
     assert not disabled["Report as HTML"] and disabled["Report as PDF"] and "A PDF needs Chrome or Chromium" in texts(app)
     assert "recorded as a release" in texts(app)
+
+
+def test_commented_cases_are_offered_for_the_report_where_there_are_some_and_protection_where_it_was_measured(empty, review, open_page):
+    offered = {box.key for box in open_page("review", review=review.review_id).checkbox}
+    assert not {"review-with-cases", "review-with-protection"} & offered
+    cohort = empty.cohorts.load("demo-radiograph")
+    rows = assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=empty.key).parts == Part.TEST.value
+    case_id = str(cohort.cases["case_id"][rows].iloc[0])
+    comment(empty.reviews, review, WHO[Role.IT], About(Kind.CASE, case_id), "a shadow", seen=review.version, cohort=cohort)
+    app = open_page("review", review=review.review_id)
+    app.checkbox(key="review-with-cases").check().run()
+    assert not app.exception
+    assert 'id="cases"' in _report(review.review_id, "html", Asked(cases=True)).decode()
 
 
 def test_drafts_of_the_models_cards_are_offered(empty, review, open_page):

@@ -4,6 +4,7 @@ from functools import partial
 
 import streamlit as st
 
+from dpmed_core.decision_report.beside import Asked, case_numbers, is_measured
 from dpmed_core.decision_report.compared import compared
 from dpmed_core.decision_report.gathered import of_review
 from dpmed_core.decision_report.page import report_html
@@ -29,10 +30,11 @@ def show_downloads(review: Review) -> None:
     """The report as HTML and PDF, each made when it is clicked."""
     genuine, has_browser = gathered_of(review) is not None, browser() is not None
     with st.popover("Report", icon=":material/download:", width="stretch"):
+        asked = _choose_beside(review)
         for label, suffix, mime, is_there in (("HTML", "html", "text/html", True), ("PDF", "pdf", "application/pdf", has_browser)):
             st.download_button(
                 f"Report as {plain(label)}",
-                partial(_report, review.review_id, suffix),
+                partial(_report, review.review_id, suffix, asked),
                 _file_name(review, suffix),
                 mime,
                 key=f"review-report-{suffix}",
@@ -70,8 +72,18 @@ def _file_name(review: Review, suffix: str) -> str:
     return f"review-{review.review_id}.{suffix}"
 
 
-def _report(review_id: str, suffix: str) -> bytes:
-    page = report_html(of_review(installation(), review_id), still=suffix == "pdf")
+def _choose_beside(review: Review) -> Asked:
+    """What the report is to hold beside what was frozen; each is offered only where it is there and may be shown."""
+    protection = cases = False
+    if is_measured(installation(), review.frozen):
+        protection = st.checkbox("With measured protection, in aggregates; no guarantee covers it", key="review-with-protection")
+    if case_numbers(review):
+        cases = st.checkbox("With labels and scores of the commented cases, numbered; no guarantee covers them", key="review-with-cases")
+    return Asked(protection=protection, cases=cases)
+
+
+def _report(review_id: str, suffix: str, asked: Asked) -> bytes:
+    page = report_html(of_review(installation(), review_id, asked), still=suffix == "pdf")
     return report_pdf(page) if suffix == "pdf" else page.encode()
 
 
