@@ -14,7 +14,7 @@ from dpmed_core.imaging.modality import Modality
 from dpmed_core.phrases import counted
 from dpmed_core.privacy.ledger.release import WITHOUT_BOUND
 from dpmed_core.release_cards.facts import CardFacts
-from dpmed_core.training.recipes.catalogue import RECIPES, RecipeCard
+from dpmed_core.training.recipes.catalogue import RecipeCard, recipe_card
 from dpmed_core.training.result import NO_TRAINING
 from dpmed_core.training.spec import PrivacyUnit
 
@@ -28,7 +28,7 @@ METRIC = "AUROC, with intervals of 95 % over patients"
 
 def recipe_of(facts: CardFacts) -> RecipeCard:
     """The card of the recipe."""
-    return RECIPES[facts.spec.recipe]
+    return recipe_card(facts.spec.recipe)
 
 
 def model_id(facts: CardFacts) -> str:
@@ -116,8 +116,10 @@ def not_covered(facts: CardFacts) -> str:
 def mechanism(facts: CardFacts) -> str:
     """Clipping, noise, sampling and steps, as they are accounted for."""
     alone = facts.guarantee
-    if alone is None or alone.accountant == NO_TRAINING:
-        return "None."
+    if alone is None:
+        return "Without clipping and without noise."
+    if alone.accountant == NO_TRAINING:
+        return "Nothing was learnt from this cohort."
     whole = ", over all of its images," if facts.unit == PrivacyUnit.PATIENT.value else ""
     chance = "" if alone.sample_rate == 1 else f" with probability {alone.sample_rate:g}"
     return (
@@ -132,7 +134,7 @@ def composition(facts: CardFacts) -> str:
     """The accountants: of the training, and of all that the release is charged for."""
     alone = facts.guarantee
     if alone is None or alone.accountant == NO_TRAINING:
-        return "None."
+        return "There is nothing to account for."
     return (
         f"The training: {alone.accountant} accountant, zero-out neighbours; beside it {alone.check_accountant} was computed for "
         f"comparison. All that the release is charged for: {facts.charge.accountant}."

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -19,6 +20,7 @@ from dpmed_core.release_cards.handed_out import HUB, HUB_JSON, card_files, relea
 from dpmed_core.release_cards.statements import OPEN, QUESTIONS, Statements, read_statements, statements_form
 from dpmed_core.review.records import LONGEST_TEXT
 from dpmed_core.runs.plan import plan_runs
+from dpmed_core.training.result import NO_TRAINING
 from dpmed_core.training.spec import PrivacyUnit
 from tests.finished_runs import finish_run
 from tests.release_cards.published import (
@@ -194,6 +196,14 @@ def test_a_model_without_privacy_has_no_entry_in_the_registry_and_says_that_it_h
     card = files[HUB].decode()
     assert "It has no privacy guarantee" in card and "without differential privacy" in card and "ε = " not in card
     assert "differential-privacy" not in front_matter(files)["tags"]
+
+
+def test_of_a_public_start_alone_it_is_said_that_nothing_was_learnt(here, run_id, everything_said):
+    facts = facts_of(here, run_id, everything_said)
+    nothing = {"epsilon": 0.0, "delta": 0.0, "accountant": NO_TRAINING, "noise_multiplier": 0.0, "steps": 0}
+    files = card_files(replace(facts, guarantee=replace(facts.guarantee, **nothing)))
+    assert "Nothing was learnt from this cohort." in files[HUB].decode() and "nan" not in files[ENTRY].decode()
+    assert list(problems_of_element(health_of(files), HEALTH)) == []
 
 
 def test_with_the_image_as_unit_the_cards_say_what_is_protected(here, cohort, everything_said):
