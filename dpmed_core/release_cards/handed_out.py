@@ -13,7 +13,7 @@ from dpmed_core.release_cards.health_card import health_card
 from dpmed_core.release_cards.hub_card import hub_json, hub_markdown
 from dpmed_core.release_cards.statements import Statements
 
-HUB, HUB_JSON, HEALTH, DEPLOYMENT = "README.md", "model-card.json", "applied-model-card.xml", "deployment-card.yaml"
+HUB, HUB_JSON, HEALTH, DEPLOYMENT = "README.md", "model-card.json", "applied-model-card.xml", "deployment_card.yaml"
 
 
 def card_files(facts: CardFacts) -> dict[str, bytes]:

@@ -70,5 +70,5 @@ def test_a_model_is_released_on_a_name_and_a_reason(empty, released, open_page):
     press(page, "Record the release")
     assert "Recorded in the ledger" in page.success[0].value
     with zipfile.ZipFile(io.BytesIO(page.session_state[f"released-{released}"])) as archive:
-        assert "A hospital" in archive.read("README.md").decode() and "Nonprofit" in archive.read("deployment-card.yaml").decode()
+        assert "A hospital" in archive.read("README.md").decode() and "Nonprofit" in archive.read("deployment_card.yaml").decode()
     assert empty.ledger.chain.head().body["reason"] == "to the clinic"
