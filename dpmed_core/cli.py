@@ -11,6 +11,7 @@ import click
 from dpmed_core.commands.analysis_plan import analysis_plan
 from dpmed_core.commands.audit import audit
 from dpmed_core.commands.backup import backup, restore
+from dpmed_core.commands.cards import cards
 from dpmed_core.commands.cohort import cohort
 from dpmed_core.commands.doctor import doctor
 from dpmed_core.commands.encoder import encoder
@@ -67,6 +68,7 @@ for command in (
     returning,
     review,
     report,
+    cards,
     doctor,
     status,
     backup,

@@ -12,6 +12,7 @@ from dpmed_core.engine.process import ensure_engine
 from dpmed_core.engine.training_task import cancel_run
 from dpmed_core.errors import CohortError, DamagedRunError, DpmedError, LedgerError
 from dpmed_core.foreign_text import plain
+from dpmed_core.people.roles import Action
 from dpmed_core.phrases import counted, delta_text, duration_in_words
 from dpmed_core.privacy.total_sentence import total_sentence
 from dpmed_core.protection import measured_of_most_images
@@ -27,6 +28,7 @@ from widgets.choices import current_choices
 from widgets.cohort import chosen_cohort
 from widgets.cohort_plan import show_cohort_plan, show_not_judgeable
 from widgets.lookup import installation, live, runs_of, unreadable_of
+from widgets.people.sign_on import may
 from widgets.preflight import show_preflight
 from widgets.recipes import encoder_digest, recipe_title, show_encoder
 from widgets.release import open_release, show_release
@@ -186,12 +188,13 @@ def show_run(status: RunStatus) -> None:
         state.markdown(f"{ICONS[status.state]} {plain(status.state.value)}" + (f": {plain(held_up)}" if held_up else ""))
     if status.progress.planned and status.state in OPEN_STATES:
         state.caption(f"will spend {plain(status.progress.planned.sentence())}")
-    if status.state in OPEN_STATES and action.button("Cancel", key=f"cancel-{status.run_id}"):
+    trains = may(Action.TRAIN)
+    if trains and status.state in OPEN_STATES and action.button("Cancel", key=f"cancel-{status.run_id}"):
         cancel_run(installation(), status.run_id)
         st.rerun(scope="fragment")
-    if status.state is RunState.FINISHED and action.button("Release…", key=f"release-{status.run_id}"):
+    if may(Action.RELEASE) and status.state is RunState.FINISHED and action.button("Release…", key=f"release-{status.run_id}"):
         open_release(status.run_id)
-    if status.state in (RunState.FAILED, RunState.CANCELLED) and action.button("Try again", key=f"retry-{status.run_id}"):
+    if trains and status.state in (RunState.FAILED, RunState.CANCELLED) and action.button("Try again", key=f"retry-{status.run_id}"):
         installation().runs.retry(status.run_id)
         ensure_engine(installation().settings)
         st.rerun(scope="fragment")
@@ -201,7 +204,7 @@ def show_unreadable(run: UnreadableRun) -> None:
     """A run that cannot be read: what is wrong and what to do, with a button that does it where the dashboard can."""
     what, action = st.columns([9, 2], vertical_alignment="center")
     what.error(plain(run.message), icon=":material/error:")
-    if run.spec and action.button("Mend", key=f"retry-{run.run_id}"):
+    if run.spec and may(Action.TRAIN) and action.button("Mend", key=f"retry-{run.run_id}"):
         installation().runs.retry(run.run_id)
         ensure_engine(installation().settings)
         st.rerun(scope="fragment")
@@ -220,7 +223,7 @@ def show_runs(cohort: Cohort) -> None:
         for run in unreadable:
             show_unreadable(run)
         if not runs and not unreadable:
-            st.info("No training run yet: press the button above.")
+            st.info("No training run yet: press the button above." if may(Action.TRAIN) else "No training run yet.")
         elif not under_way:
             st.caption("The queue is empty.")
         for status in [*sorted(under_way, key=lambda s: s.state == RunState.QUEUED), *reversed(others)]:
@@ -236,17 +239,23 @@ def show_runs(cohort: Cohort) -> None:
     live(cohort, list_of_runs)
 
 
-st.title("Train")
-if (chosen := chosen_cohort()) is not None:
+def offer_training(cohort: Cohort) -> None:
+    """The form, what it plans, what can be learnt from that, and the button."""
     try:
-        planned = choose_runs(chosen)
+        planned = choose_runs(cohort)
     except DpmedError as error:
         st.error(plain(str(error)))
         planned = []
-    show_start_check(chosen, planned)
-    show_cohort_plan(chosen, planned)
+    show_start_check(cohort, planned)
+    show_cohort_plan(cohort, planned)
     if planned:
-        show_plan(chosen, planned)
+        show_plan(cohort, planned)
+
+
+st.title("Train")
+if (chosen := chosen_cohort()) is not None:
+    if may(Action.TRAIN):
+        offer_training(chosen)
     st.header("Training runs")
     st.caption(
         "While a private model trains, only its progress is shown: losses and gradients would reveal facts about the training patients."

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pandas as pd
+
 from dpmed_core.cohort.schema import Cohort
+from dpmed_core.decision_report.beside import NOTHING_ASKED, Asked, cases_of, protection_of
 from dpmed_core.decision_report.frozen_evaluation import FrozenEvaluation, frozen_cohort
 from dpmed_core.errors import ReviewError
 from dpmed_core.installation import Installation
@@ -31,6 +34,8 @@ class Gathered:
         changes: what is different now, in sentences.
         points: the checklist; empty without a review.
         study: sentences on the reader study of these data.
+        protection: measured protection in aggregates; None where nobody asked for it.
+        cases: the cases that comments are on; None where nobody asked for them.
     """
 
     frozen: Mapping[str, Any]
@@ -40,6 +45,8 @@ class Gathered:
     changes: tuple[str, ...] = ()
     points: tuple[Answered, ...] = ()
     study: tuple[str, ...] = ()
+    protection: pd.DataFrame | None = None
+    cases: pd.DataFrame | None = None
 
     @property
     def candidate(self) -> Mapping[str, Any]:
@@ -47,15 +54,27 @@ class Gathered:
         return self.frozen["candidate"]  # type: ignore[no-any-return]
 
 
-def of_review(here: Installation, review_id: str) -> Gathered:
+def of_review(here: Installation, review_id: str, asked: Asked = NOTHING_ASKED) -> Gathered:
     """What the report of a review says.
 
+    Args:
+        here: the installation.
+        review_id: the review.
+        asked: what is asked for beside what was frozen.
+
     Raises:
-        ReviewError: there is no such review, or it was changed outside DPMed.
+        ReviewError: there is no such review, or it was changed outside DPMed; or what is asked for is not there.
+        CohortError, SettingsError: what is asked for is not there, or not allowed.
     """
     review = here.reviews.review(review_id)
     found = as_frozen(review, here.reviews.tables(review_id))
-    return replace(found, changes=tuple(changes(here.ledger, review.frozen)), study=_study(here, review.frozen["fingerprint"]))
+    return replace(
+        found,
+        changes=tuple(changes(here.ledger, review.frozen)),
+        study=_study(here, review.frozen["fingerprint"]),
+        protection=protection_of(here, review.frozen) if asked.protection else None,
+        cases=cases_of(here, review) if asked.cases else None,
+    )
 
 
 def as_frozen(review: Review, rows: Mapping[str, Any]) -> Gathered:
@@ -72,7 +91,9 @@ def as_frozen(review: Review, rows: Mapping[str, Any]) -> Gathered:
     return Gathered(review.frozen, tables, frozen_cohort(review.frozen), review, points=tuple(checklist(review, rows)))
 
 
-def of_cohort(here: Installation, name: str, *, epsilon: float | None = None, recipe: str | None = None) -> Gathered:
+def of_cohort(
+    here: Installation, name: str, *, epsilon: float | None = None, recipe: str | None = None, asked: Asked = NOTHING_ASKED
+) -> Gathered:
     """What the report of a cohort says as it is now; nothing is stored.
 
     Args:
@@ -80,10 +101,12 @@ def of_cohort(here: Installation, name: str, *, epsilon: float | None = None, re
         name: of the cohort.
         epsilon: a trained budget; None for the one nearest to 1.
         recipe: None for the plan's, or the only one.
+        asked: what is asked for beside; nobody has commented on a case.
 
     Raises:
         CohortError: there is no such cohort.
-        ReviewError: no private model with a reference is trained on it.
+        ReviewError: no private model with a reference is trained on it, or its protection was not measured.
+        SettingsError: what was measured may not be shown.
     """
     cohort = here.cohorts.load(name)
     budgets = _trained(here, cohort, recipe) if epsilon is None else [epsilon]
@@ -92,7 +115,9 @@ def of_cohort(here: Installation, name: str, *, epsilon: float | None = None, re
     nearest = min(budgets, key=lambda budget: abs(budget - PREFERRED))
     unit = PrivacyUnit.PATIENT if cohort.patients_known else PrivacyUnit.IMAGE
     frozen, rows = freeze(here.ledger, cohort, Candidate(nearest, recipe, unit))
-    return Gathered(frozen, FrozenEvaluation(frozen, rows), frozen_cohort(frozen), study=_study(here, cohort.fingerprint))
+    protection = protection_of(here, frozen) if asked.protection else None
+    study = _study(here, cohort.fingerprint)
+    return Gathered(frozen, FrozenEvaluation(frozen, rows), frozen_cohort(frozen), study=study, protection=protection)
 
 
 def _trained(here: Installation, cohort: Cohort, recipe: str | None) -> list[float]:

@@ -1,6 +1,7 @@
 """A report as one HTML page that needs no network, from a Jinja template that escapes everything."""
 
 import time
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -10,6 +11,8 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from dpmed_core.cohort.display_names import IMAGE_WORDS, attribute_title, finding_title, version_alias
+from dpmed_core.decision_report.beside import case_numbers
+from dpmed_core.decision_report.beside_tables import beside_tables
 from dpmed_core.decision_report.gathered import Gathered
 from dpmed_core.decision_report.report_figures import figures
 from dpmed_core.decision_report.report_tables import budgets_table, errors_table, findings_table, groups_table
@@ -18,7 +21,7 @@ from dpmed_core.foreign_text import plain_line
 from dpmed_core.review.checklist import n_open
 from dpmed_core.review.decision import NONE, decision, outcome_of
 from dpmed_core.review.guidance import SOURCES
-from dpmed_core.review.records import COMMENT, Record
+from dpmed_core.review.records import COMMENT, Kind, Record
 
 TEMPLATE, STYLE = "report.html.jinja", "report.css"
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
@@ -43,7 +46,8 @@ def report_html(gathered: Gathered, *, still: bool = False) -> str:
         outcome=outcome_of(review) if review else NONE,
         decided=decided,
         question=review.records[0].body["question"] if review else "",
-        comments=[_comment(record) for record in review.of_kind(COMMENT)] if review else [],
+        comments=_comments(gathered),
+        beside=[table.without_blank_columns() for table in beside_tables(gathered) if table.rows],
         alias=version_alias(gathered.cohort),
         images=IMAGE_WORDS[gathered.cohort.modality].several,
         groups=[attribute_title(attribute) for attribute in gathered.tables.by],
@@ -65,10 +69,19 @@ def report_html(gathered: Gathered, *, still: bool = False) -> str:
     )
 
 
-def _comment(record: Record) -> dict[str, str]:
+def _comments(gathered: Gathered) -> list[dict[str, str]]:
+    """The comments of a review; a case has its number where the report shows it."""
+    if (review := gathered.review) is None:
+        return []
+    numbers = {} if gathered.cases is None else case_numbers(review)
+    return [_comment(record, numbers) for record in review.of_kind(COMMENT)]
+
+
+def _comment(record: Record, numbers: Mapping[str, int]) -> dict[str, str]:
     """A comment; words on a case are data about a patient, and stay in the house."""
     about = record.body["about"]
-    on = " ".join(filter(None, (about["kind"], about["name"] if about["kind"] != "case" else "", about["finding"])))
+    name = about["name"] if about["kind"] != Kind.CASE.value else str(numbers.get(about["name"], ""))
+    on = " ".join(filter(None, (about["kind"], name, about["finding"])))
     words = "Words on a single case stay in the house." if "words" in record.body else str(record.body["text"])
     name, role = record.author
     return {"at": _utc(record.at), "by": f"{name} ({role})", "about": on, "text": words}

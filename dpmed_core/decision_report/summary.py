@@ -1,5 +1,8 @@
 """The sentences of a report, by the functions that word the pages."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from dpmed_core.cohort.display_names import IMAGE_WORDS
 from dpmed_core.decision_report.gathered import Gathered
 from dpmed_core.decision_report.report_tables import of_candidate
@@ -14,10 +17,13 @@ from dpmed_core.reporting.wording.fairness_headline import verdict_headline
 from dpmed_core.reporting.wording.first_glance import Tile, finding_tile, group_tile
 from dpmed_core.reporting.wording.practice import practice_sentence
 from dpmed_core.reporting.wording.utility import REFERENCE, utility_sentence
+from dpmed_core.training.accounting.pld import Mechanism
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit
 
 EXACT = "analytic-gaussian"
 """The accountant of a training that is one Gaussian mechanism, which ε and δ name completely."""
+ONE_COHORT = "All numbers are of the held-out patients of this cohort. They say nothing of other hospitals, devices or times."
+RESEARCH_USE = "Research use only. Not a medical device."
 
 
 def summary(gathered: Gathered) -> list[str]:
@@ -40,18 +46,25 @@ def meaning(gathered: Gathered) -> str:
     candidate = gathered.candidate
     if not candidate["epsilon_spent"]:
         return "Nothing was learnt from these patients."
-    if candidate["accountant"] != EXACT:
-        # What sampled steps allow does not follow from ε and δ at one point: a Gaussian mechanism of the same target may allow less.
+    unit, mechanism = PrivacyUnit(candidate["unit"]), _mechanism(candidate)
+    if mechanism is None:
         return "What it allows an attacker at most stands on the page Privacy."
-    target = PrivacyTarget(candidate["epsilon_spent"], candidate["delta"])
-    unit = PrivacyUnit(candidate["unit"])
-    mechanism = mechanism_of_target(target, ProtectedUnit(unit))
     right = rounded_up(attack_odds(tradeoff_of(mechanism), mu_of(mechanism)).guess_right, 3)
     whom = "a patient, with all images," if unit is PrivacyUnit.PATIENT else "a single image, and no patient who has several,"
     return (
         f"Of 100 fifty-fifty guesses at whether {whom} took part in one training, at most {right:g} can be right, whatever the attacker "
         "knows; a coin gets 50."
     )
+
+
+def _mechanism(candidate: Mapping[str, Any]) -> Mechanism | None:
+    """What was done to a unit in one training; None of sampled steps whose rate was not frozen, as reviews of format 1 did not."""
+    if candidate["accountant"] == EXACT:
+        target = PrivacyTarget(candidate["epsilon_spent"], candidate["delta"])
+        return mechanism_of_target(target, ProtectedUnit(PrivacyUnit(candidate["unit"])))
+    # What sampled steps allow does not follow from ε and δ at one point: a Gaussian mechanism of the same target may allow less.
+    rate = candidate.get("sample_rate")
+    return None if rate is None else Mechanism(candidate["noise_multiplier"], rate, candidate["steps"])
 
 
 def methods(gathered: Gathered) -> list[str]:
@@ -80,10 +93,11 @@ def limits(gathered: Gathered) -> list[str]:
         gathered.frozen["not_covered"],
         f"The guarantee is for training {gathered.candidate['unit']}s and each model alone. Patients of validation and test are not "
         "protected by it, and what several models spend adds up.",
-        "All numbers are of the held-out patients of this cohort. They say nothing of other hospitals, devices or times.",
+        ONE_COHORT,
         "The largest of several losses was picked for being large.",
-        "Measured exposure is about single training patients and stays in the house; its aggregates leave it by a recorded release.",
-        "Research use only. Not a medical device.",
+        "Measured exposure is about single training patients and stays in the house; its aggregates leave it by a recorded release, and "
+        "stand here only where somebody asked for them.",
+        RESEARCH_USE,
     ]
 
 

@@ -19,6 +19,7 @@ class Action(StrEnum):
 
     SEE_RESULTS = "see results"
     SEE_CASES = "see single cases"
+    SEE_RUNS = "see training runs"
     SEE_EXPOSURE = "see how exposed patients are"
     SEE_OPERATIONS = "see how the server is doing"
     SEE_TRAIL = "see who did what"
@@ -44,6 +45,7 @@ _EVERYBODY = frozenset(Role)
 ALLOWED: Mapping[Action, frozenset[Role]] = {
     Action.SEE_RESULTS: _EVERYBODY,
     Action.SEE_CASES: frozenset({Role.READER, Role.RESEARCHER}),
+    Action.SEE_RUNS: frozenset({Role.RESEARCHER, Role.PRIVACY_OFFICER, Role.ADMINISTRATOR}),
     Action.SEE_EXPOSURE: frozenset({Role.RESEARCHER, Role.PRIVACY_OFFICER}),
     Action.SEE_OPERATIONS: frozenset({Role.PRIVACY_OFFICER, Role.ADMINISTRATOR}),
     Action.SEE_TRAIL: frozenset({Role.PRIVACY_OFFICER, Role.ADMINISTRATOR}),

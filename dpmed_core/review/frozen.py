@@ -34,7 +34,8 @@ from dpmed_core.settings import own_version
 from dpmed_core.training.result import NEIGHBORING_RELATION
 from dpmed_core.training.spec import PrivacyUnit
 
-FORMAT = 1
+FORMAT = 2
+"""1 held no sample rate, without which the odds of an attacker on sampled steps do not follow."""
 CANDIDATE, REFERENCE = "candidate", "reference"
 
 
@@ -77,7 +78,7 @@ def freeze(ledger: Ledger, cohort: Cohort, candidate: Candidate) -> tuple[dict[s
     frozen = {
         "format": FORMAT,
         "fingerprint": cohort.fingerprint,
-        "cohort": _about_cohort(ledger, cohort),
+        "cohort": about_cohort(ledger, cohort),
         "candidate": _about_candidate(ledger, chosen, recipe),
         "runs": _about_runs(ledger.runs, chosen),
         "plan": about_plan(plans),
@@ -152,7 +153,7 @@ def _chosen(runs: pd.DataFrame, cohort: Cohort, candidate: Candidate, recipe: st
     return of_recipe[is_candidate | of_recipe["epsilon"].isna()].assign(is_candidate=is_candidate)
 
 
-def _about_cohort(ledger: Ledger, cohort: Cohort) -> dict[str, Any]:
+def about_cohort(ledger: Ledger, cohort: Cohort) -> dict[str, Any]:
     """What is public of a cohort, and counts of its held-out patients."""
     split = assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=ledger.runs.key)
     counts = counts_table(cohort, split)
@@ -194,6 +195,7 @@ def _about_candidate(ledger: Ledger, chosen: pd.DataFrame, recipe: str) -> dict[
         "check_epsilon": worst.check_epsilon,
         "check_accountant": worst.check_accountant,
         "noise_multiplier": worst.noise_multiplier,
+        "sample_rate": worst.sample_rate,
         "steps": worst.steps,
         "n_units": worst.n_units,
         "n_trainings": len(own),

@@ -1,6 +1,7 @@
 """The report of a review: its numbers are the frozen tables', it asks for nothing, and foreign text in it is text."""
 
 import json
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -18,11 +19,15 @@ from dpmed_core.decision_report.paper import report_pdf
 from dpmed_core.decision_report.summary import limits, meaning
 from dpmed_core.errors import ExportError, ReviewError
 from dpmed_core.evaluation.tables.largest_loss import at_budget
+from dpmed_core.privacy.meaning.attack_odds import attack_odds
+from dpmed_core.privacy.meaning.mechanism_curve import tradeoff_of
+from dpmed_core.privacy.meaning.protected_unit import ProtectedUnit, mechanism_of_guarantee, mechanism_of_target, mu_of
 from dpmed_core.reporting.static_images import browser
 from dpmed_core.review.acts import close, comment, give_verdict
+from dpmed_core.review.frozen import CANDIDATE, run_ids
 from dpmed_core.review.records import LONGEST_TEXT, About, Choice, Kind, Role
 from dpmed_core.runs.plan import plan_runs
-from dpmed_core.training.spec import PrivacyUnit
+from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit
 from tests.finished_runs import finish_run
 from tests.review.conftest import WHO
 
@@ -131,11 +136,30 @@ def test_it_says_what_was_asked_decided_by_whom_why_and_on_what_terms(here, revi
     assert "of 100 fifty-fifty guesses" in words.lower() and "points are open" in words
 
 
-def test_odds_of_an_attacker_are_given_of_a_gaussian_mechanism_alone(here, review):
+def test_odds_of_an_attacker_are_those_of_the_mechanism_as_the_page_privacy_has_them(here, review):
     gathered = of_review(here, review.review_id)
-    assert "fifty-fifty" in meaning(gathered)
-    sampled = {**gathered.frozen, "candidate": {**gathered.candidate, "accountant": "prv"}}
-    assert "fifty-fifty" not in meaning(replace(gathered, frozen=sampled))
+    alone = here.runs.result(run_ids(gathered.frozen, CANDIDATE)[0]).guarantee
+    assert gathered.candidate["sample_rate"] == 1 and gathered.frozen["format"] == 2 and alone is not None
+    steps = {"accountant": "prv", "noise_multiplier": 1.1, "sample_rate": 0.1, "steps": 60}
+    sampled = replace(gathered, frozen={**gathered.frozen, "candidate": {**gathered.candidate, **steps}})
+    drawn = mechanism_of_guarantee(replace(alone, noise_multiplier=1.1, sample_rate=0.1, steps=60), ProtectedUnit(PrivacyUnit.PATIENT))
+    for one, mechanism in ((gathered, _exactly(gathered)), (sampled, drawn)):
+        right = attack_odds(tradeoff_of(mechanism), mu_of(mechanism)).guess_right
+        said = float(re.search(r"at most (\S+) can be right", meaning(one))[1])
+        assert right <= said < right + 0.1 and 50 < right < 100
+
+
+def _exactly(gathered):
+    target = PrivacyTarget(gathered.candidate["epsilon_spent"], gathered.candidate["delta"])
+    return mechanism_of_target(target, ProtectedUnit(PrivacyUnit.PATIENT))
+
+
+def test_a_review_that_froze_no_sample_rate_opens_and_gives_no_odds_of_sampled_steps(here, review):
+    gathered = of_review(here, review.review_id)
+    before = {name: value for name, value in gathered.candidate.items() if name != "sample_rate"}
+    assert "fifty-fifty" in meaning(replace(gathered, frozen={**gathered.frozen, "candidate": before}))
+    sampled = {**gathered.frozen, "candidate": {**before, "accountant": "prv"}}
+    assert "stands on the page Privacy" in report_html(replace(gathered, frozen=sampled))
 
 
 def test_with_the_image_as_unit_no_patient_is_said_to_be_protected(here, review):

@@ -1,6 +1,8 @@
 """The page Review: a meeting from its opening to its end, who may write over what, and what cannot be trusted."""
 
+import io
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -11,16 +13,18 @@ from dpmed_core.cohort.case_links import case_links
 from dpmed_core.cohort.schema import Part
 from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
 from dpmed_core.database import Database
+from dpmed_core.decision_report.beside import Asked
 from dpmed_core.decision_report.compared import COST, compared
 from dpmed_core.decision_report.gathered import of_review
 from dpmed_core.review.acts import close, comment, give_verdict, groups_of, open_review
-from dpmed_core.review.frozen import Candidate
+from dpmed_core.review.frozen import CANDIDATE, Candidate, run_ids
 from dpmed_core.review.records import LONGEST_TEXT, About, Choice, Kind, Role
 from dpmed_core.review.store import review_records, reviews
 from dpmed_core.settings import Settings
 from tests.foreign_strings import HOST, foreign_strings
 from tests.pages.test_foreign_text import acted_upon
 from tests.review.conftest import WHO, copy
+from widgets.review.report import _cards, _report
 
 __all__ = ["copy"]
 QUORUM = (Role.CLINICIAN, Role.RESEARCHER, Role.PRIVACY_OFFICER, Role.IT)
@@ -246,6 +250,28 @@ def test_without_a_browser_there_is_no_pdf_and_the_page_says_why(empty, review, 
     disabled = {button.proto.label: button.proto.disabled for button in app.get("download_button")}
     assert not disabled["Report as HTML"] and disabled["Report as PDF"] and "A PDF needs Chrome or Chromium" in texts(app)
     assert "recorded as a release" in texts(app)
+
+
+def test_commented_cases_are_offered_for_the_report_where_there_are_some_and_protection_where_it_was_measured(empty, review, open_page):
+    offered = {box.key for box in open_page("review", review=review.review_id).checkbox}
+    assert not {"review-with-cases", "review-with-protection"} & offered
+    cohort = empty.cohorts.load("demo-radiograph")
+    rows = assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=empty.key).parts == Part.TEST.value
+    case_id = str(cohort.cases["case_id"][rows].iloc[0])
+    comment(empty.reviews, review, WHO[Role.IT], About(Kind.CASE, case_id), "a shadow", seen=review.version, cohort=cohort)
+    app = open_page("review", review=review.review_id)
+    app.checkbox(key="review-with-cases").check().run()
+    assert not app.exception
+    assert 'id="cases"' in _report(review.review_id, "html", Asked(cases=True)).decode()
+
+
+def test_drafts_of_the_models_cards_are_offered(empty, review, open_page):
+    app = open_page("review", review=review.review_id)
+    runs = run_ids(review.frozen, CANDIDATE)
+    assert app.selectbox(key="review-cards-run").options == list(runs)
+    assert "Drafts of the model's cards" in [button.proto.label for button in app.get("download_button")]
+    with zipfile.ZipFile(io.BytesIO(_cards(review.review_id, runs[0]))) as archive:
+        assert f"Review {review.review_id}: no decision" in archive.read("README.md").decode()
 
 
 def test_a_review_that_does_not_exist_is_said(empty, open_page):

@@ -1,5 +1,7 @@
 """What was spent on the patients: on Overview, in the sidebar, in a plan that is refused, and in the release dialogue."""
 
+import io
+import zipfile
 from dataclasses import asdict
 
 import pytest
@@ -62,7 +64,11 @@ def test_a_model_is_released_on_a_name_and_a_reason(empty, released, open_page):
     assert record.disabled
     page.text_input(key=f"release-name-{released}").input("Officer")
     page.text_input(key=f"release-reason-{released}").input("to the clinic")
+    page.text_area(key=f"statement-developer-{released}").input("A hospital")
+    page.selectbox(key=f"statement-curator_type-{released}").select("Nonprofit")
     page.run()
     press(page, "Record the release")
     assert "Recorded in the ledger" in page.success[0].value
+    with zipfile.ZipFile(io.BytesIO(page.session_state[f"released-{released}"])) as archive:
+        assert "A hospital" in archive.read("README.md").decode() and "Nonprofit" in archive.read("deployment_card.yaml").decode()
     assert empty.ledger.chain.head().body["reason"] == "to the clinic"

@@ -278,7 +278,7 @@ def test_what_is_changed_outside_shows(here, cohort, review, which):
             stored["costs"]["rows"][0][0] = "another"
             connection.execute(update(reviews).values(tables=json.dumps(stored)))
         elif which == "frozen":
-            connection.execute(update(reviews).values(frozen=json.dumps({**review.frozen, "format": 2})))
+            connection.execute(update(reviews).values(frozen=json.dumps({**review.frozen, "format": 9})))
         else:
             body = {**again(here, review).records[1].body, "name": "Somebody else"}
             value = {"body": json.dumps(body), "digest": "0" * 32, "words": '"no shadow"'}[which]

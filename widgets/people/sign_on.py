@@ -13,7 +13,7 @@ from widgets.signing_on import has_signed_on, is_required, providers
 
 PAGES: Mapping[str, Action] = {
     "import": Action.IMPORT,
-    "train": Action.TRAIN,
+    "train": Action.SEE_RUNS,
     "cases": Action.SEE_CASES,
     "status": Action.SEE_OPERATIONS,
     "people": Action.SEE_TRAIL,

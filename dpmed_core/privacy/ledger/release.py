@@ -16,7 +16,7 @@ from safetensors.numpy import save
 
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import LedgerError
-from dpmed_core.foreign_text import plain, plain_csv
+from dpmed_core.foreign_text import plain_csv
 from dpmed_core.people.roles import Action
 from dpmed_core.phrases import counted, delta_text, epsilon_text
 from dpmed_core.privacy.ledger.book import REGISTERED, RELEASED, Book, Draw
@@ -35,7 +35,25 @@ WITHOUT_BOUND = (
 
 EXPOSURE = "exposure"
 """What is measured of training patients without noise: no guarantee covers it."""
+NO_BOUND = "No bound holds for this model."
 BESIDE = " A model without privacy that was looked at beside it has no bound."
+
+
+@dataclass(frozen=True)
+class Released:
+    """A model's release as it was recorded.
+
+    Attributes:
+        files: weights, guarantee and, where asked for, scores, by name.
+        charge: what it was charged.
+        seal: of its entry in the ledger.
+        at: when, in UTC seconds since the epoch.
+    """
+
+    files: dict[str, bytes]
+    charge: "Charge"
+    seal: str
+    at: float
 
 
 @dataclass(frozen=True)
@@ -115,10 +133,8 @@ def charge_of_cohort(ledger: Ledger, book: Book, cohort: Cohort) -> Charge:
     return _charge(book, patients, [d for d in _touching(book, patients) if d.private], registered=False, private=True)
 
 
-def release_run(
-    ledger: Ledger, run_id: str, *, name: str, reason: str, scores: bool = False, without_guarantee: bool = False
-) -> dict[str, bytes]:
-    """Record the release of a run and give its files: weights, card, guarantee and, where asked for, scores.
+def release_run(ledger: Ledger, run_id: str, *, name: str, reason: str, scores: bool = False, without_guarantee: bool = False) -> Released:
+    """Record the release of a run and give its files; the cards that go with them are made by `release_cards`.
 
     Args:
         ledger: records it before anything leaves.
@@ -154,14 +170,14 @@ def release_run(
     entry = ledger.append(RELEASED, decide)
     fields = {k: v for k, v in result.to_fields().items() if k != "n_train_cases"}
     own = result.guarantee.sentence() if result.guarantee else "none: trained without privacy"
-    says = made[0].sentence() if result.guarantee else "No bound holds for this model."
+    says = made[0].sentence() if result.guarantee else NO_BOUND
     facts = {"run": run_id, "guarantee": fields["guarantee"], "this_model_alone": own, "this_release": says, "ledger_seal": entry.digest}
     files = {
         "weights.safetensors": save(weights),
         "guarantee.json": json.dumps(facts, indent=1, ensure_ascii=False, default=str).encode(),
-        "card.md": _card(run_id, status.spec, own, says, entry.digest, name, reason).encode(),
     }
-    return files if table is None else {**files, "scores.csv": plain_csv(table).encode()}
+    with_scores = {} if table is None else {"scores.csv": plain_csv(table).encode()}
+    return Released({**files, **with_scores}, made[0], entry.digest, entry.at)
 
 
 def release_figure(ledger: Ledger, file: Path, cohort: Cohort, *, name: str, reason: str, without_guarantee: bool = False) -> Charge:
@@ -301,19 +317,3 @@ def _charge(book: Book, patients: PatientSet | None, charged: Sequence[Draw], *,
         released_epsilon=composed_for(book, together, patients, delta),
         accountant=accountant_of(charged),
     )
-
-
-def _card(run_id: str, spec: RunSpec, own: str, says: str, seal: str, name: str, reason: str) -> str:
-    """The card that goes with the weights."""
-    return f"""# Model card
-
-- Run: {run_id}, recipe {spec.recipe} version {spec.recipe_version}, seed {spec.seed}
-- Added encoder, without which the model scores no case: {f"the one with the digest {spec.encoder}" if spec.encoder else "none"}
-- This model alone: {own}
-- This release: {says}
-- Covered: the patients it was trained on. Not covered: patients for validation and test, on whom thresholds and accuracy were measured.
-- Released by {plain(name)}: {plain(reason)}
-- Ledger seal: {seal}
-
-Research use only. Not a medical device.
-"""

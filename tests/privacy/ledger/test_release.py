@@ -79,9 +79,10 @@ def test_nothing_can_be_announced_after_a_training_on_the_same_patients(installa
         register(installation.ledger, cohort, replace(spec, privacy=None), **BY)
 
 
-def test_a_release_hands_out_weights_card_and_guarantee_and_is_recorded(installation, trained):
+def test_a_release_hands_out_weights_and_guarantee_and_is_recorded(installation, trained):
     run_id = trained(0)
-    files = release_run(installation.ledger, run_id, **BY)
+    released = release_run(installation.ledger, run_id, **BY)
+    files = released.files
     np.testing.assert_array_equal(load(files["weights.safetensors"])["w"], installation.runs.weights(run_id)["w"])
     entry = installation.ledger.chain.head()
     assert (
@@ -89,9 +90,8 @@ def test_a_release_hands_out_weights_card_and_guarantee_and_is_recorded(installa
     )
     facts = json.loads(files["guarantee.json"])
     assert facts["ledger_seal"] == entry.digest and "ε = " in facts["this_model_alone"] and "n_train_cases" not in str(facts)
-    card = files["card.md"].decode()
-    assert entry.digest in card and "Not covered: patients for validation and test" in card and "scores.csv" not in files
-    assert "scores.csv" in release_run(installation.ledger, run_id, scores=True, **BY)
+    assert (released.seal, released.at) == (entry.digest, entry.at) and released.charge.epsilon == entry.body["epsilon"]
+    assert "scores.csv" not in files and "scores.csv" in release_run(installation.ledger, run_id, scores=True, **BY).files
 
 
 def test_releases_past_the_cap_are_refused_and_releases_add_up(installation, cohort, spec, trained, tmp_path):
@@ -114,7 +114,7 @@ def test_what_has_no_guarantee_leaves_only_where_somebody_says_so(installation, 
     run_id = trained(0, private=False)
     with pytest.raises(LedgerError, match="no privacy guarantee"):
         release_run(installation.ledger, run_id, **BY)
-    files = release_run(installation.ledger, run_id, without_guarantee=True, **BY)
+    files = release_run(installation.ledger, run_id, without_guarantee=True, **BY).files
     assert "No bound holds" in json.loads(files["guarantee.json"])["this_release"]
     figure = tmp_path / "figure.png"
     figure.write_bytes(b"picture")
