@@ -262,7 +262,7 @@ def test_commented_cases_are_offered_for_the_report_where_there_are_some_and_pro
     app = open_page("review", review=review.review_id)
     app.checkbox(key="review-with-cases").check().run()
     assert not app.exception
-    assert 'id="cases"' in _report(review.review_id, "html", Asked(cases=True)).decode()
+    assert 'id="cases"' in _report(review.review_id, "html", Asked(cases=True), empty).decode()
 
 
 def test_drafts_of_the_models_cards_are_offered(empty, review, open_page):
@@ -270,7 +270,7 @@ def test_drafts_of_the_models_cards_are_offered(empty, review, open_page):
     runs = run_ids(review.frozen, CANDIDATE)
     assert app.selectbox(key="review-cards-run").options == list(runs)
     assert "Drafts of the model's cards" in [button.proto.label for button in app.get("download_button")]
-    with zipfile.ZipFile(io.BytesIO(_cards(review.review_id, runs[0]))) as archive:
+    with zipfile.ZipFile(io.BytesIO(_cards(review.review_id, runs[0], empty))) as archive:
         assert f"Review {review.review_id}: no decision" in archive.read("README.md").decode()
 
 
