@@ -73,7 +73,8 @@ def proxied(own_dashboard, postgres, tmp_path_factory):
             replica.options = ("--secrets.files", str(folder / "secrets.toml"))
             replica.start()
         as_root = [program, *(["-g", "user root;"] if os.getuid() == 0 else []), "-p", str(folder), "-c", str(folder / "nginx.conf")]
-        nginx = subprocess.Popen(as_root, stderr=(folder / "start.log").open("wb"))
+        with (folder / "start.log").open("wb") as log:
+            nginx = subprocess.Popen(as_root, stderr=log)
         time.sleep(1)
         assert nginx.poll() is None, (folder / "start.log").read_text()
         yield origin, folder, Installation.open(settings)
