@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from dpmed_core.errors import DpmedError
-from dpmed_core.foreign_text import LONGEST_SENTENCE, plain
+from dpmed_core.foreign_text import LONGEST_SENTENCE, plain_with_commands
 from widgets.choices import shared_choices
 from widgets.spending import show_total_in_short
 from widgets.terms import show_terms
@@ -31,4 +31,4 @@ try:
     show_terms()
     page.run()
 except DpmedError as error:
-    st.error(plain(str(error), most=LONGEST_SENTENCE), icon=":material/error:")
+    st.error(plain_with_commands(str(error), most=LONGEST_SENTENCE), icon=":material/error:")

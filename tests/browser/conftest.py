@@ -96,7 +96,8 @@ def tab(browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture
 def page(tab: Page) -> Page:
-    """The tab, as wide as at first; each test goes to an address of its own."""
+    """The tab, as wide and as light as at first; each test goes to an address of its own."""
+    tab.emulate_media(color_scheme="light")
     tab.set_viewport_size({"width": 1440, "height": 1000})
     return tab
 

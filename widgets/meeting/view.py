@@ -17,9 +17,10 @@ PAGE, PRESENTER, LIMITS = VIEWS = ("page", "presenter", "limits")
 """The page; for a room, the map or one finding of it; for a room, what the numbers rest on."""
 MOUNTED, SEEN = "presenter", "presenter-seen"
 """Keys in the session's state: of the presenter's keys, and of the last one that the page has taken over."""
-HTML = '<div class="dpmed-presenter"></div>'
+HTML = '<div class="dpmed-presenter"><button type="button" class="dpmed-presenter-end" aria-label="End presenting">✕</button></div>'
+"""With a way out for who has no keys, on a touch screen."""
 STYLE = Path(__file__).parent / "presenter.css"
-KEYS = "Keys: ← → move ε, ↓ ↑ go through findings to what the numbers rest on, Esc ends."
+KEYS = "Keys: ← → move ε, ↓ ↑ go through findings to what the numbers rest on, Esc or ✕ ends."
 
 
 def choose_view(findings: Sequence[str], finding: str | None) -> str:
