@@ -19,6 +19,9 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from dpmed_core.engine.process import address, engine_is_alive
 from dpmed_core.keyed_hash import KEY_FILE
 from dpmed_core.settings import Settings, settings_environment
+from tests.finished_runs import demo
+
+__all__ = ["demo"]
 
 ROOT = Path(__file__).resolve().parents[2]
 BROWSERS = ("chromium", "google-chrome", "google-chrome-stable", "chromium-browser")

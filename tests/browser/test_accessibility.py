@@ -4,14 +4,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from dpmed_core.cohort.demo.radiograph import add_demo_radiograph
-from dpmed_core.engine.training_task import work_on
 from dpmed_core.installation import Installation
 from dpmed_core.review.acts import comment, open_review
 from dpmed_core.review.frozen import Candidate
 from dpmed_core.review.records import About, Author, Role
-from dpmed_core.runs.plan import plan_runs
-from dpmed_core.training.spec import PrivacyUnit
+from tests.browser.stored import store_demo
 from tests.browser.waiting import settle
 
 pytestmark = pytest.mark.browser
@@ -56,13 +53,8 @@ other way to count finds more."""
 
 
 @pytest.fixture(scope="module")
-def served(own_dashboard):
-    installation = Installation.open(own_dashboard.settings)
-    add_demo_radiograph(installation.cohorts, name="demo", n_cases=150, workers=1)
-    cohort = installation.cohorts.load("demo")
-    about = {"key": installation.key, "recipe": "probe", "n_seeds": 2, "delta": 1e-5, "unit": PrivacyUnit.PATIENT}
-    for spec in plan_runs(cohort, epsilons=[1.0, 8.0], **about):
-        work_on(own_dashboard.settings, installation.runs.ask(spec, cohort_name="demo").run_id)
+def served(own_dashboard, demo):
+    cohort, installation = store_demo(own_dashboard.settings, demo, [1.0, 8.0], n_seeds=2), Installation.open(own_dashboard.settings)
     author = Author("Dr Blue", Role.IT)
     review = open_review(installation.reviews, installation.ledger, cohort, Candidate(8.0), author, question="Use it?")
     comment(installation.reviews, review, author, About(), "A doubt.", seen=1, cohort=None)
@@ -94,7 +86,7 @@ def broken_rules(page: Page) -> list[str]:
 
 @pytest.mark.parametrize("name", [*PAGES, *PRESENTED])
 def test_a_page_breaks_no_rule_of_its_own_and_says_little_above_the_fold(served, looks, name):
-    looks.goto(f"{served.url}/{name}{'&' if '?' in name else '?'}cohort=demo")
+    looks.goto(f"{served.url}/{name}{'&' if '?' in name else '?'}cohort=demo-radiograph")
     looks.locator("h1").first.wait_for()
     if name in WITH_AXIS:
         looks.get_by_role("slider").first.wait_for()
