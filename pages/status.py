@@ -52,7 +52,7 @@ def show_storage(state: InstallationState) -> None:
     left, right = st.columns(2)
     with left:
         st.header("Storage")
-        st.code(state.data_dir, language=None)
+        st.code(state.data_dir, language=None, wrap_lines=True)
         st.caption(plain(f"Database: {state.database}. Together {bytes_in_words(sum(state.used_bytes.values()))}."))
         used = [{"Folder": name, "Size": bytes_in_words(size)} for name, size in state.used_bytes.items()]
         st.dataframe(pd.DataFrame(used), hide_index=True)

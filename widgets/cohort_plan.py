@@ -137,4 +137,5 @@ def _counts(values: pd.Series) -> list[str]:
 
 
 def _range(loss: float, low: float, high: float) -> str:
-    return NOTHING if pd.isna(loss) else f"{loss:z.3f} ({low:z.3f} to {high:z.3f})"  # z: never "-0.000"
+    said = f"{loss:z.3f} ({low:z.3f} to {high:z.3f})"  # z: never "-0.000"
+    return NOTHING if pd.isna(loss) else said.replace("-", "−")

@@ -67,7 +67,7 @@ def view_control(
         on_change(*args)
 
     if view not in (PRESENTER, LIMITS):
-        st.button("Present", icon=":material/co_present:", help=KEYS, on_click=choose, args=(PRESENTER,), key="present")
+        st.button("Present", icon=":material/co_present:", help=KEYS, on_click=choose, args=(PRESENTER,), key="present", width="stretch")
         return view if view in options else None
     at = len(findings) if view == LIMITS else findings.index(finding) if finding in findings else 0
     data = {"program": address(), "stops": len(findings) + 1, "at": at, "seen": st.session_state.get(SEEN, 0)}

@@ -75,7 +75,7 @@ def show_import(cohort: Cohort) -> None:
     else:
         st.header("Validation report")
         st.caption("The import has something to report. Its report counts training images too, so it stays with whoever imports:")
-        st.code(f"python -m dpmed_core cohort show {cohort.name}", language="bash")
+        st.code(f"python -m dpmed_core cohort show {cohort.name}", language="bash", wrap_lines=True)
 
 
 def show_identifying(cohort: Cohort) -> None:
