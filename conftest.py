@@ -42,6 +42,14 @@ def unnamed_data_folder(tmp_path_factory: pytest.TempPathFactory, calibrations: 
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_flush() -> Iterator[None]:
+    """No write of this process waits for the disk: what a test sees of a killed process comes from memory. Processes of their own wait."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put files with slow tests first, then those with a browser, so that no process of `--dist loadfile` begins a long file last."""
     weight: dict[object, int] = {}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from dpmed_core.errors import DpmedError, NotAllowedError
-from dpmed_core.foreign_text import LONGEST_SENTENCE, plain
+from dpmed_core.foreign_text import LONGEST_SENTENCE, plain, plain_with_commands
 from widgets.choices import shared_choices
 from widgets.lookup import installation
 from widgets.people.sign_on import action_of_page, must_sign_on, show_identity, show_sign_on, signing_on_is_required
@@ -76,4 +76,4 @@ try:
 except NotAllowedError as error:
     st.error(plain(str(error), most=LONGEST_SENTENCE), icon=":material/block:")
 except DpmedError as error:
-    st.error(plain(str(error), most=LONGEST_SENTENCE), icon=":material/error:")
+    st.error(plain_with_commands(str(error), most=LONGEST_SENTENCE), icon=":material/error:")

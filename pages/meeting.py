@@ -5,7 +5,7 @@ import streamlit as st
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
-from dpmed_core.foreign_text import plain
+from dpmed_core.foreign_text import plain, plain_with_commands
 from dpmed_core.reporting.wording.training_state import training_sentence
 from widgets.analysis_plan import planned_tables
 from widgets.choices import Choices, current_choices, findings_of
@@ -25,7 +25,7 @@ def show_meeting(cohort: Cohort, choices: Choices, view: str) -> None:
     def part() -> None:
         """What `live` draws again."""
         for run in unreadable_of(cohort):
-            st.error(plain(run.message), icon=":material/error:")
+            st.error(plain_with_commands(run.message), icon=":material/error:")
         tables = planned_tables(cohort)
         shown = choose_shown(cohort, tables, choices, with_offers=view == PAGE)
         if shown is None:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dpmed_core.cohort.schema import Cohort
-from dpmed_core.foreign_text import plain
+from dpmed_core.foreign_text import plain, plain_with_commands
 from dpmed_core.privacy.meaning.most_images import most_images
 from widgets.budget import show_guarantee
 from widgets.choices import Choices, current_choices
@@ -30,7 +30,7 @@ from widgets.spending import show_total
 def show_protection(cohort: Cohort, choices: Choices) -> None:
     """The budget, the tiles, and what stands behind each."""
     for run in unreadable_of(cohort):
-        st.error(plain(run.message), icon=":material/error:")
+        st.error(plain_with_commands(run.message), icon=":material/error:")
     budget = choose_budget(cohort, choices)
     if budget is None:
         return

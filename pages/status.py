@@ -7,7 +7,7 @@ import streamlit as st
 
 from dpmed_core.doctor.state import Fault, InstallationState, state_of
 from dpmed_core.engine.health import Check, installation_checks
-from dpmed_core.foreign_text import LONGEST_SENTENCE, plain
+from dpmed_core.foreign_text import LONGEST_SENTENCE, plain, plain_with_commands
 from dpmed_core.phrases import bytes_in_words, counted
 from widgets.lookup import guarded, installation
 from widgets.status.working import show_working
@@ -24,13 +24,13 @@ def show_checks(checks: Sequence[Check]) -> None:
         st.success("Everything works: data folder, key, database and engine.", icon=":material/check_circle:")
     for check in wrong:
         sentence = f"{check.name.capitalize()}: {check.message} {check.repair}"
-        st.error(plain(sentence.strip(), most=LONGEST_SENTENCE), icon=":material/error:")
+        st.error(plain_with_commands(sentence.strip(), most=LONGEST_SENTENCE), icon=":material/error:")
 
 
 def show_unreadable(messages: Sequence[str]) -> None:
     """What is wrong with each run that cannot be read, and what to do."""
     for message in messages[:MOST_UNREADABLE]:
-        st.error(plain(message, most=LONGEST_SENTENCE), icon=":material/error:")
+        st.error(plain_with_commands(message, most=LONGEST_SENTENCE), icon=":material/error:")
     if len(messages) > MOST_UNREADABLE:
         st.error(f"{counted(len(messages) - MOST_UNREADABLE, 'further run', 'further runs')} cannot be read.", icon=":material/error:")
 
@@ -52,7 +52,7 @@ def show_storage(state: InstallationState) -> None:
     left, right = st.columns(2)
     with left:
         st.header("Storage")
-        st.code(state.data_dir, language=None)
+        st.code(state.data_dir, language=None, wrap_lines=True)
         st.caption(plain(f"Database: {state.database}. Together {bytes_in_words(sum(state.used_bytes.values()))}."))
         used = [{"Folder": name, "Size": bytes_in_words(size)} for name, size in state.used_bytes.items()]
         st.dataframe(pd.DataFrame(used), hide_index=True)

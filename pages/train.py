@@ -11,7 +11,7 @@ from dpmed_core.cohort.schema import Cohort
 from dpmed_core.engine.process import ensure_engine
 from dpmed_core.engine.training_task import cancel_run
 from dpmed_core.errors import CohortError, DamagedRunError, DpmedError, LedgerError
-from dpmed_core.foreign_text import plain
+from dpmed_core.foreign_text import plain, plain_with_commands
 from dpmed_core.people.roles import Action
 from dpmed_core.phrases import counted, delta_text, duration_in_words
 from dpmed_core.privacy.total_sentence import total_sentence
@@ -136,9 +136,9 @@ def show_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
         f"Findings: {plain(', '.join(map(spelled_out, cohort.findings)))}. {plain(waiting)}"
     )
     private = tuple(spec for spec in new if spec.privacy)
-    st.caption(f"So far: {plain(total_sentence(total_of(cohort)))}")
+    st.caption(f"So far: {plain_with_commands(total_sentence(total_of(cohort)))}")
     if private:
-        then = plain(total_sentence(total_of(cohort, private)))
+        then = plain_with_commands(total_sentence(total_of(cohort, private)))
         st.caption(f"With {counted(len(private), 'new private model', 'new private models')}: {then}")
     st.caption("Models without privacy have no privacy guarantee; internal comparison only.")
     show_not_judgeable(cohort)
@@ -150,7 +150,7 @@ def show_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
         try:
             installation().ledger.ask(cohort, new)
         except LedgerError as error:  # here, and not in the frame: the runs below stay in sight
-            st.error(plain(str(error)), icon=":material/block:")
+            st.error(plain_with_commands(str(error)), icon=":material/block:")
             return
         ensure_engine(installation().settings)
         st.rerun()
@@ -203,7 +203,7 @@ def show_run(status: RunStatus) -> None:
 def show_unreadable(run: UnreadableRun) -> None:
     """A run that cannot be read: what is wrong and what to do, with a button that does it where the dashboard can."""
     what, action = st.columns([9, 2], vertical_alignment="center")
-    what.error(plain(run.message), icon=":material/error:")
+    what.error(plain_with_commands(run.message), icon=":material/error:")
     if run.spec and may(Action.TRAIN) and action.button("Mend", key=f"retry-{run.run_id}"):
         installation().runs.retry(run.run_id)
         ensure_engine(installation().settings)
@@ -244,7 +244,7 @@ def offer_training(cohort: Cohort) -> None:
     try:
         planned = choose_runs(cohort)
     except DpmedError as error:
-        st.error(plain(str(error)))
+        st.error(plain_with_commands(str(error)))
         planned = []
     show_start_check(cohort, planned)
     show_cohort_plan(cohort, planned)

@@ -24,6 +24,7 @@ from dpmed_core.foreign_text import (
     plain_html,
     plain_line,
     plain_lines,
+    plain_with_commands,
 )
 from tests.foreign_strings import HOST, KINDS, foreign_strings
 
@@ -46,6 +47,19 @@ def test_markdown_shows_the_string_and_does_nothing_else() -> None:
         line = plain(text)
         assert shown(line).replace(BREAK, "") == plain_line(text), text[:80]
         assert not GITHUB_LINK.search(shown(line)), text[:80]
+
+
+def test_commands_are_code_and_foreign_strings_between_backticks_nothing_more() -> None:
+    assert MARKDOWN.render(plain_with_commands("Train it with `runs retry 3f`, *then*.")) == (
+        "<p>Train it with <code>runs retry 3f</code>, *then*.</p>\n"
+    )
+    assert "<code>python -m dpmed_core runs</code>" in MARKDOWN.render(plain_with_commands("See `python -m dpmed_core runs`"))
+    for text in STRINGS:
+        for sentence in (text, f"No `{text}` here, see `runs`", f"`{text}"):
+            rendered = MARKDOWN.render(plain_with_commands(sentence))
+            bare = rendered.removeprefix("<p>").removesuffix("</p>\n").replace("<code>", "").replace("</code>", "")
+            assert "<" not in bare and not GITHUB_LINK.search(html.unescape(bare)), text[:80]
+            assert html.unescape(bare).replace("`", "").replace(BREAK, "") == plain_line(sentence).replace("`", ""), text[:80]
 
 
 def shown(line: str) -> str:

@@ -44,7 +44,7 @@ def choose_epsilon(
     each = f" for each {unit}" if unit else ""
     widget = partial(
         budget_axis,
-        guarantees={f"{epsilon:g}": f"at δ = {delta_text(delta) if epsilon else 0}{each}" for epsilon, delta in (deltas or {}).items()},
+        guarantees={f"{epsilon:g}": f"δ = {delta_text(delta) if epsilon else 0}{each}" for epsilon, delta in (deltas or {}).items()},
         offered=offer.offered if offer else (),
         on_ask=offer.ask if offer else None,
     )

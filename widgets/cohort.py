@@ -87,6 +87,6 @@ def _first_start() -> None:
         return
     st.header("No cohort yet")
     st.markdown("Import your own radiographs or CT scans from a table with one row per image:")
-    st.code("python -m dpmed_core cohort add chest --manifest chest.csv --findings cardiomegaly,effusion", language="bash")
+    st.code("python -m dpmed_core cohort add chest --manifest chest.csv --findings cardiomegaly,effusion", language="bash", wrap_lines=True)
     st.markdown("or make a synthetic cohort to try DPMed:")
-    st.code("python -m dpmed_core cohort add-demo radiograph", language="bash")
+    st.code("python -m dpmed_core cohort add-demo radiograph", language="bash", wrap_lines=True)

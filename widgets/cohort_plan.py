@@ -9,7 +9,7 @@ from dpmed_core.evaluation.planning.cohort_plan import PlanRequest, plan_rows
 from dpmed_core.evaluation.planning.held_out import not_judgeable
 from dpmed_core.evaluation.planning.plan_sentences import accountant_of, plan_sentence, splits_sentence
 from dpmed_core.evaluation.scores.grouping import EVERYBODY
-from dpmed_core.foreign_text import plain
+from dpmed_core.foreign_text import plain, plain_with_commands
 from dpmed_core.phrases import counted, delta_text
 from dpmed_core.runs.plan import n_train_units
 from dpmed_core.training.spec import RunSpec
@@ -52,7 +52,7 @@ def show_cohort_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
         st.markdown(plain(plan_sentence(rows, cohort.findings)))
         if sentence := splits_sentence(rows):
             with st.popover("One random split is too little", icon=":material/shuffle:"):
-                st.markdown(plain(sentence))
+                st.markdown(plain_with_commands(sentence))
         everybody, groups = rows[rows["attribute"] == EVERYBODY], rows[rows["attribute"] != EVERYBODY]
         st.dataframe(_everybody_in_words(everybody), hide_index=True, column_config=REMARKS_LAST)
         if len(groups):
@@ -137,4 +137,5 @@ def _counts(values: pd.Series) -> list[str]:
 
 
 def _range(loss: float, low: float, high: float) -> str:
-    return NOTHING if pd.isna(loss) else f"{loss:z.3f} ({low:z.3f} to {high:z.3f})"  # z: never "-0.000"
+    said = f"{loss:z.3f} ({low:z.3f} to {high:z.3f})"  # z: never "-0.000"
+    return NOTHING if pd.isna(loss) else said.replace("-", "−")

@@ -15,7 +15,7 @@ from dpmed_core.evaluation.metrics.auroc import AUROC
 from dpmed_core.evaluation.metrics.catalogue import OFFERED
 from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
-from dpmed_core.foreign_text import plain
+from dpmed_core.foreign_text import plain, plain_with_commands
 from dpmed_core.installation import Installation
 from dpmed_core.people.roles import Action
 from dpmed_core.privacy.provenance import provenance_of
@@ -62,7 +62,7 @@ def show_figure(
         on = replace(canvas(), is_bare=is_bare)
         figure = _drawn(name, tables.token, shown, on, exploratory, _tables=tables, _cohort=cohort)
     except ExportError as error:
-        st.info(plain(str(error)))
+        st.info(plain_with_commands(str(error)))
         return
     title = f"{CATALOGUE[name].titled(shown)}, for {finding_title(shown.finding or MACRO)}."
     show_plot(figure, key=f"figure-{name}", alternative=alternative or title, mode_bar=not is_bare)
@@ -95,7 +95,7 @@ def show_moving_figure(
     on = replace(on, is_bare=is_bare, font_size=(LARGE if is_large else 1) * on.font_size)
     figure, drawn_at, why = moving_figure(name, tables, shown, cohort, on)
     if figure is None:
-        st.info(plain(why))
+        st.info(plain_with_commands(why))
         return
     title = CATALOGUE[name].titled(shown)
     show_following_figure(

@@ -8,7 +8,7 @@ import streamlit as st
 
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import DpmedError
-from dpmed_core.foreign_text import LONGEST_SENTENCE, plain
+from dpmed_core.foreign_text import LONGEST_SENTENCE, plain_with_commands
 from dpmed_core.installation import Installation
 from dpmed_core.people.actor import ACCOUNT
 from dpmed_core.people.roles import Action
@@ -76,7 +76,7 @@ def guarded(part: Callable[P, None]) -> Callable[P, None]:
             installation().actor.admit(Action.SEE_RESULTS)
             part(*args, **kwargs)
         except DpmedError as error:
-            st.error(plain(str(error), most=LONGEST_SENTENCE), icon=":material/error:")
+            st.error(plain_with_commands(str(error), most=LONGEST_SENTENCE), icon=":material/error:")
 
     return run
 

@@ -13,7 +13,7 @@ from dpmed_core.evaluation.analysis_plan import PlanRecord
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.reporting.catalogue import CATALOGUE, draw, settled, why_exploratory
 from dpmed_core.reporting.choice import Choice
-from dpmed_core.reporting.figures.style import LIGHT, Canvas
+from dpmed_core.reporting.figures.style import LIGHT, Canvas, set_layout
 from dpmed_core.reporting.provenance import Provenance
 
 ROOM = 100
@@ -91,8 +91,9 @@ def in_one_frame(stops: dict[float, go.Figure], *, room: float = 0) -> go.Figure
         for epsilon, stop in stops.items()
     ]
     figure = go.Figure(data=frames[0].data, layout=first.layout, frames=frames)
-    figure.update_layout(frames[0].layout)
-    return figure.update_layout(height=height, margin={"t": top, "b": below})
+    set_layout(figure, **frames[0].layout.to_plotly_json(), height=height)
+    figure.layout.margin.t, figure.layout.margin.b = top, below
+    return figure
 
 
 def _with_slider(stops: dict[float, go.Figure], *, at: float, canvas: Canvas) -> go.Figure:
@@ -101,7 +102,7 @@ def _with_slider(stops: dict[float, go.Figure], *, at: float, canvas: Canvas) ->
     names = [frame.name for frame in moved.frames]
     chosen = moved.frames[names.index(f"{at:g}")]
     moved.update(data=chosen.data, overwrite=True)
-    moved.update_layout(chosen.layout)
+    set_layout(moved, **chosen.layout.to_plotly_json())
     slider = {
         "steps": [{"label": name, "method": "animate", "args": [[name], AT_ONCE]} for name in names],
         "active": names.index(chosen.name),
@@ -113,7 +114,8 @@ def _with_slider(stops: dict[float, go.Figure], *, at: float, canvas: Canvas) ->
         "len": 1,
         "font": {"color": canvas.text, "size": 0.9 * canvas.font_size},
     }
-    return moved.update_layout(sliders=[slider])
+    set_layout(moved, sliders=[slider])
+    return moved
 
 
 def _moving(stop: go.Figure, height: float) -> dict[str, Any]:

@@ -85,11 +85,10 @@ def with_facts(figure: go.Figure, facts: list[str], canvas: Canvas) -> go.Figure
     before, more = float(figure.layout.height), round(0.95 * canvas.font_size * LINE_HEIGHT * len(lines))
     after, subtitle = before + more, figure.layout.title.subtitle.text
     # The title stands at a distance from the upper edge, the legend at one from the lower: both as shares of the height.
-    figure.update_layout(
-        title_subtitle_text="<br>".join([*([subtitle] if subtitle else []), *lines]),
-        margin_t=figure.layout.margin.t + more,
-        height=after,
-        title_y=1 - (1 - figure.layout.title.y) * before / after,
-        legend_y=figure.layout.legend.y * before / after,
-    )
+    layout = figure.layout
+    layout.title.subtitle.text = "<br>".join([*([subtitle] if subtitle else []), *lines])
+    layout.margin.t += more
+    layout.height = after
+    layout.title.y = 1 - (1 - layout.title.y) * before / after
+    layout.legend.y = layout.legend.y * before / after
     return figure

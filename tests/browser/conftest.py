@@ -19,6 +19,9 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from dpmed_core.engine.process import address, engine_is_alive
 from dpmed_core.keyed_hash import KEY_FILE
 from dpmed_core.settings import Settings, settings_environment
+from tests.finished_runs import demo
+
+__all__ = ["demo"]
 
 ROOT = Path(__file__).resolve().parents[2]
 BROWSERS = ("chromium", "google-chrome", "google-chrome-stable", "chromium-browser")
@@ -97,7 +100,8 @@ def tab(browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture
 def page(tab: Page) -> Page:
-    """The tab, as wide as at first; each test goes to an address of its own."""
+    """The tab, as wide and as light as at first; each test goes to an address of its own."""
+    tab.emulate_media(color_scheme="light")
     tab.set_viewport_size({"width": 1440, "height": 1000})
     return tab
 

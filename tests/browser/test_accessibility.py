@@ -4,21 +4,19 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from dpmed_core.cohort.demo.radiograph import add_demo_radiograph
-from dpmed_core.engine.training_task import work_on
 from dpmed_core.installation import Installation
 from dpmed_core.review.acts import comment, open_review
 from dpmed_core.review.frozen import Candidate
 from dpmed_core.review.records import About, Author, Role
-from dpmed_core.runs.plan import plan_runs
-from dpmed_core.training.spec import PrivacyUnit
+from tests.browser.stored import store_demo
 from tests.browser.waiting import settle
 
 pytestmark = pytest.mark.browser
 LONGEST = 120_000
 PRESENTED = ("meeting?view=presenter", "meeting?view=limits")
 PAGES = ("", "import", "train", "privacy_utility", "fairness", "meeting", "cases", "privacy", "review", "status")
-LOOKS = {"light, 1440 pixels": ("light", {"width": 1440, "height": 900}), "dark, 420 pixels": ("dark", {"width": 420, "height": 900})}
+DESK = "light, 1440 pixels"
+LOOKS = {DESK: ("light", {"width": 1440, "height": 900}), "dark, 420 pixels": ("dark", {"width": 420, "height": 900})}
 OF_STREAMLIT = {
     # The table that screen readers find behind a table of data, which is a canvas: its corner is an empty header.
     "empty-table-header": "aria-colindex",
@@ -40,7 +38,7 @@ WORDS_ABOVE_THE_FOLD = """() => {
     while (walk.nextNode()) {
         const node = walk.currentNode;
         if (node.parentElement.closest(left_out) || !node.parentElement.checkVisibility({ visibilityProperty: true })) continue;
-        for (const word of node.textContent.matchAll(/\\S*[\\p{L}\\p{N}]\\S*/gu)) {
+        for (const word of node.textContent.matchAll(/\\S+/g)) {
             range.setStart(node, word.index);
             range.setEnd(node, word.index + word[0].length);
             const box = range.getBoundingClientRect();
@@ -50,17 +48,13 @@ WORDS_ABOVE_THE_FOLD = """() => {
     }
     return words;
 }"""
-"""Words of the main column, without those of pictures and tables."""
+"""Words of the main column, without those of pictures and tables, by white space: a number, a sign and a dash are words too, so that no
+other way to count finds more."""
 
 
 @pytest.fixture(scope="module")
-def served(own_dashboard):
-    installation = Installation.open(own_dashboard.settings)
-    add_demo_radiograph(installation.cohorts, name="demo", n_cases=150, workers=1)
-    cohort = installation.cohorts.load("demo")
-    about = {"key": installation.key, "recipe": "probe", "n_seeds": 2, "delta": 1e-5, "unit": PrivacyUnit.PATIENT}
-    for spec in plan_runs(cohort, epsilons=[1.0, 8.0], **about):
-        work_on(own_dashboard.settings, installation.runs.ask(spec, cohort_name="demo").run_id)
+def served(own_dashboard, demo):
+    cohort, installation = store_demo(own_dashboard.settings, demo, [1.0, 8.0], n_seeds=2), Installation.open(own_dashboard.settings)
     author = Author("Dr Blue", Role.IT)
     review = open_review(installation.reviews, installation.ledger, cohort, Candidate(8.0), author, question="Use it?")
     comment(installation.reviews, review, author, About(), "A doubt.", seen=1, cohort=None)
@@ -91,10 +85,17 @@ def broken_rules(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("name", [*PAGES, *PRESENTED])
-def test_a_page_breaks_no_rule_of_its_own(served, looks, name):
-    looks.goto(f"{served.url}/{name}{'&' if '?' in name else '?'}cohort=demo")
+def test_a_page_breaks_no_rule_of_its_own_and_says_little_above_the_fold(served, looks, name):
+    looks.goto(f"{served.url}/{name}{'&' if '?' in name else '?'}cohort=demo-radiograph")
     looks.locator("h1").first.wait_for()
+    if name in WITH_AXIS:
+        looks.get_by_role("slider").first.wait_for()
     settle(looks)
+    # One visit for both: words are few where a page is as wide as a desk, and a presenter's view has no fold.
+    if name in PAGES and looks.viewport_size == LOOKS[DESK][1]:
+        words = drawn_words(looks)
+        assert ("Privacy budget" in " ".join(words)) == (name in WITH_AXIS or name == "train"), "the whole page was looked at"
+        assert len(words) <= MOST_WORDS, " ".join(words)
     assert broken_rules(looks) == []
 
 
@@ -107,20 +108,6 @@ def test_no_part_of_a_review_breaks_a_rule_of_its_own(served, looks):
     for tab in tabs:
         tab.click()
         assert broken_rules(looks) == [], tab.inner_text()
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_says_little_above_the_fold(served, browser, name):
-    with browser.new_context(viewport=LOOKS["light, 1440 pixels"][1]) as context:
-        page = context.new_page()
-        page.set_default_timeout(LONGEST)
-        page.goto(f"{served.url}/{name}?cohort=demo")
-        page.locator("h1").first.wait_for()
-        if name in WITH_AXIS:
-            page.get_by_role("slider").first.wait_for()
-        words = drawn_words(page)
-    assert ("Privacy budget" in " ".join(words)) == (name in WITH_AXIS or name == "train"), "the whole page was looked at"
-    assert len(words) <= MOST_WORDS, " ".join(words)
 
 
 def drawn_words(page):

@@ -139,7 +139,7 @@ def test_the_keyboard_moves_it_and_a_pause_ends_the_gesture(served, page, gestur
     axis.focus()
     for key, budget in (("ArrowRight", "3"), ("End", "8"), ("Home", "0.3"), ("ArrowLeft", "0.3"), ("ArrowUp", "1"), ("ArrowRight", "3")):
         page.keyboard.press(key)
-        assert axis.get_attribute("aria-valuetext") == f"ε = {budget}, at δ = 1e-05 for each patient, trained"
+        assert axis.get_attribute("aria-valuetext") == f"ε = {budget}, δ = 1e-05 for each patient, trained"
         assert axis.get_attribute("aria-valuenow") == budget
         assert page.locator(".dpmed-headline").text_content().startswith(f"At ε = {budget},")
     page.wait_for_url(re.compile("epsilon=3(&|$)"))

@@ -33,7 +33,11 @@ FINDINGS = (
 )
 COMORBIDITIES = ("copd", "diabetes", "heart_failure")
 N_GROUPS = 13
+LONGEST = 120_000
 ROOMS = {"light, 1920x1080": ("light", 1920, 1080), "dark, 1440x900": ("dark", 1440, 900), "dark, 1920x1080": ("dark", 1920, 1080)}
+MOST_TABS = 20
+LEAST_TARGET = 24
+"""Pixels that a finger needs: WCAG 2.2, 2.5.8."""
 STATE = """() => ({
   said: [...document.querySelectorAll('.dpmed-headline')].map((heading) => heading.textContent).join(' '),
   rows: document.querySelector('.dpmed-figure').layout.yaxis.ticktext,
@@ -47,15 +51,19 @@ FITS = """() => {
   const words = [...document.querySelectorAll('.st-key-meeting-room p, .dpmed-headline, .dpmed-tile-detail')].map(box);
   const letters = [...plot.querySelectorAll('.heatmaplayer text, .ytick text, .xaxislayer-above text')];
   const controls = ['.dpmed-axis', ...['stSidebar', 'stButton', 'stExpander', 'stPageLink'].map((name) => `[data-testid="${name}"]`)];
-  const drawn = box(plot.querySelector('.main-svg'));
+  const drawn = box(plot.querySelector('.main-svg')), out = box(document.querySelector('.dpmed-presenter-end'));
+  const meets = (it) => it.left < out.right && it.right > out.left && it.top < out.bottom && it.bottom > out.top;
   return {
     scrolls: main.scrollHeight > main.clientHeight || document.documentElement.scrollWidth > innerWidth,
     below: Math.max(...words.map((word) => word.bottom), drawn.bottom) - innerHeight,
     over: Math.max(0, ...words.map((word) => Math.min(word.bottom, drawn.bottom) - Math.max(word.top, drawn.top))),
+    wayOut: { least: Math.min(out.width, out.height), inside: out.top >= 0 && out.right <= innerWidth },
+    wayOutOver: [...words, drawn].some(meets),
     controls: controls.filter((name) => seen(document.querySelector(name))),
     rowHeight: plot._fullLayout._size.h / plot.layout.yaxis.ticktext.length,
     type: Math.min(...letters.map((text) => parseFloat(getComputedStyle(text).fontSize))),
     root: parseFloat(getComputedStyle(document.documentElement).fontSize),
+    isDark: getComputedStyle(document.querySelector('[data-testid="stApp"]')).backgroundColor.match(/\\d+/g).every((part) => part < 128),
   };
 }"""
 """What stands on the page of a presenter: whether all of it is in the window, and nothing over something else."""
@@ -133,16 +141,18 @@ def test_the_evidence_of_a_cell_is_reached_by_keyboard(served, page):
 
 @pytest.mark.parametrize("look", ROOMS)
 @pytest.mark.parametrize("finding", ["macro", "effusion_left"])
-def test_for_a_room_all_stands_in_one_window_in_large_type_and_without_controls(served, browser, look, finding):
+def test_for_a_room_all_stands_in_one_window_in_large_type_and_without_controls(served, page, look, finding):
     scheme, width, height = ROOMS[look]
-    with browser.new_context(color_scheme=scheme, viewport={"width": width, "height": height}) as context:
-        page = context.new_page()
-        opened(page, served, f"epsilon=8&view=presenter&finding={finding}")
-        page.wait_for_timeout(500)
-        found = page.evaluate(FITS)
-        assert not found["scrolls"] and found["below"] <= 0 and found["over"] == 0, found
-        assert found["controls"] == [] and found["rowHeight"] > found["type"] > 15, found
-        assert found["root"] >= 16 * (1.4 if height > 1000 else 1.2)
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": height})
+    opened(page, served, f"epsilon=8&view=presenter&finding={finding}")
+    page.wait_for_timeout(500)
+    found = page.evaluate(FITS)
+    assert not found["scrolls"] and found["below"] <= 0 and found["over"] == 0, found
+    assert found["controls"] == [] and found["rowHeight"] > found["type"] > 15, found
+    assert found["wayOut"]["least"] >= LEAST_TARGET and found["wayOut"]["inside"] and not found["wayOutOver"], found
+    assert found["root"] >= 16 * (1.4 if height > 1000 else 1.2)
+    assert found["isDark"] == (scheme == "dark")
 
 
 def test_keys_move_the_budget_go_through_findings_to_the_limits_and_end(served, page):
@@ -166,6 +176,26 @@ def test_keys_move_the_budget_go_through_findings_to_the_limits_and_end(served, 
     assert page.evaluate("() => getComputedStyle(document.documentElement).fontSize") == "16px"
 
 
+def test_a_finger_and_the_keyboard_alone_find_the_way_out(served, browser):
+    with browser.new_context(has_touch=True, viewport={"width": 1024, "height": 768}) as context:
+        page = context.new_page()
+        page.set_default_timeout(LONGEST)
+        opened(page, served, "epsilon=8&view=presenter")
+        out = page.get_by_role("button", name="End presenting")
+        for _ in range(MOST_TABS):
+            page.keyboard.press("Tab")
+            if out.evaluate("out => out === document.activeElement"):
+                break
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid", "who tabs to it sees it"
+        out.press("Enter")
+        page.wait_for_url(re.compile("view=page"))
+        expect(page.get_by_role("button", name="Present")).to_be_visible()
+        opened(page, served, "epsilon=8&view=presenter")
+        out.tap()
+        page.wait_for_url(re.compile("view=page"))
+        expect(page.get_by_role("button", name="Present")).to_be_visible()
+
+
 def test_after_the_last_finding_stands_what_the_numbers_rest_on(served, page):
     opened(page, served, f"epsilon=8&view=presenter&finding={FINDINGS[-1]}")
     page.keyboard.press("ArrowDown")
@@ -174,6 +204,12 @@ def test_after_the_last_finding_stands_what_the_numbers_rest_on(served, page):
     page.keyboard.press("ArrowUp")
     page.wait_for_url(re.compile("view=presenter"))
     expect(page.locator(".dpmed-figure")).to_be_visible()
+    settle(page)
+    page.keyboard.press("ArrowDown")
+    page.wait_for_url(re.compile("view=limits"))
+    settle(page)
+    page.get_by_role("button", name="End presenting").click()
+    page.wait_for_url(re.compile("view=page"))
 
 
 def test_the_button_begins_presenting(served, page):

@@ -57,7 +57,7 @@ def served(own_dashboard):
 
 def opened(page, served):
     page.goto(f"{served.url}/?cohort=ward&epsilon=8")
-    expect(page.get_by_role("link", name="By group")).to_be_visible()
+    expect(page.get_by_role("link", name="Groups")).to_be_visible()
     settle(page)
     return page
 
@@ -77,7 +77,7 @@ def test_before_the_fold_it_answers_in_at_most_120_words(served, page):
 
 def test_the_tile_of_the_groups_opens_fairness_by_the_attribute_of_the_group(served, page):
     opened(page, served)
-    page.get_by_role("link", name="By group").click()
+    page.get_by_role("link", name="Groups").click()
     expect(page.get_by_role("heading", name="Fairness", level=1)).to_be_visible()
     expect(page.get_by_role("heading", level=2).first).to_be_visible()
     # The group of this cohort that loses most is one of age, and not of the page's first attribute.
@@ -87,7 +87,7 @@ def test_the_tile_of_the_groups_opens_fairness_by_the_attribute_of_the_group(ser
 def test_on_a_narrow_screen_tiles_stand_one_under_another_and_the_map_is_a_table(served, page):
     page.set_viewport_size({"width": 420, "height": 900})
     opened(page, served)
-    tiles = [page.get_by_role("link", name=name).bounding_box() for name in ("By budget", "This finding", "By group")]
+    tiles = [page.get_by_role("link", name=name).bounding_box() for name in ("Budgets", "Finding", "Groups")]
     assert len({round(tile["x"]) for tile in tiles}) == 1 and tiles[0]["y"] < tiles[1]["y"] < tiles[2]["y"]
     table = page.get_by_role("region", name="AUROC with privacy minus without, by group and finding")
     expect(table.get_by_role("rowheader", name="Without COPD")).to_be_visible()

@@ -3,26 +3,18 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from dpmed_core.cohort.demo.radiograph import add_demo_radiograph
-from dpmed_core.engine.training_task import work_on
 from dpmed_core.installation import Installation
 from dpmed_core.review.acts import comment
 from dpmed_core.review.records import About, Author, Role
-from dpmed_core.runs.plan import plan_runs
-from dpmed_core.training.spec import PrivacyUnit
+from tests.browser.stored import store_demo
 from tests.browser.waiting import settle
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def served(own_dashboard):
-    installation = Installation.open(own_dashboard.settings)
-    add_demo_radiograph(installation.cohorts, name="demo", n_cases=150, workers=1)
-    cohort = installation.cohorts.load("demo")
-    specs = plan_runs(cohort, key=installation.key, recipe="probe", epsilons=[8.0], n_seeds=1, delta=1e-5, unit=PrivacyUnit.PATIENT)
-    for status in installation.ledger.ask(cohort, specs):
-        work_on(own_dashboard.settings, status.run_id)
+def served(own_dashboard, demo):
+    store_demo(own_dashboard.settings, demo, [8.0], n_seeds=1)
     own_dashboard.start()
     return own_dashboard
 
@@ -44,7 +36,7 @@ def send(page: Page, button: str, told: str) -> None:
 
 def test_a_meeting_from_the_question_to_the_report(served, page, tmp_path):
     store = Installation.open(served.settings).reviews
-    page.goto(f"{served.url}/review?cohort=demo")
+    page.goto(f"{served.url}/review?cohort=demo-radiograph")
     page.get_by_text("Open the review").wait_for()
     settle(page)
     speak(page, "Dr Blue", "researcher")

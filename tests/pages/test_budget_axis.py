@@ -65,9 +65,9 @@ def test_a_click_is_told_of_cells_that_were_sent_and_of_nothing_else(monkeypatch
 
 
 def test_budgets_stand_on_a_logarithmic_axis_and_a_start_alone_left_of_them():
-    stops = axis.stops_on_axis(["10", "0.1"], ["1", "0.1"], {"10": "at δ = 1e-05"})
+    stops = axis.stops_on_axis(["10", "0.1"], ["1", "0.1"], {"10": "δ = 1e-05"})
     assert [(s["budget"], s["at"], s["trained"]) for s in stops] == [("0.1", 0, True), ("1", 0.5, False), ("10", 1, True)]
-    assert [s["guarantee"] for s in stops] == ["", "", "at δ = 1e-05"]
+    assert [s["guarantee"] for s in stops] == ["", "", "δ = 1e-05"]
     assert [s["at"] for s in axis.stops_on_axis(["0", "1", "3"], [], {})] == [0, 0.5, 1]
     assert [s["at"] for s in axis.stops_on_axis(["1"], [], {})] == [0.5]
 

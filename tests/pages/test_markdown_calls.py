@@ -109,7 +109,7 @@ class Scope:
             case ast.Call(func=ast.Attribute(value=text, attr="join"), args=[one]):
                 return self.is_ours(text) and self.is_ours(one)
             case ast.Call(func=ast.Name(id="map"), args=[ast.Name(id=name), *_]) | ast.Call(func=ast.Name(id=name)):
-                return name in ("plain", "plain_paragraphs") or name in OURS
+                return name in ("plain", "plain_with_commands", "plain_paragraphs") or name in OURS
             case ast.Call(func=ast.Attribute(value=text, attr="lower" | "strip" | "format" | "get"), args=args):
                 return self.is_ours(text) and all(self.is_ours(arg) for arg in args[:1] if not isinstance(arg, ast.Starred))
             case ast.Call(func=ast.Attribute(attr="counted", value=ast.Name(id="words") | ast.Subscript(value=ast.Name(id="IMAGE_WORDS")))):

@@ -113,11 +113,11 @@ def test_three_tiles_answer_at_the_chosen_budget_with_the_numbers_of_the_tables(
 def test_each_tile_leads_to_its_page_with_the_same_choices(trained, open_page):
     found = links(opened(open_page, epsilon="8"))
     about = "cohort=ward&finding=macro&recipe=probe&unit=patient&epsilon=8"
-    assert found["By budget"] == f"privacy_utility?{about}"
+    assert found["Budgets"] == f"privacy_utility?{about}"
     assert re.fullmatch(
-        r"privacy_utility\?cohort=ward&finding=(cardiomegaly|effusion)&recipe=probe&unit=patient&epsilon=8", found["This finding"]
+        r"privacy_utility\?cohort=ward&finding=(cardiomegaly|effusion)&recipe=probe&unit=patient&epsilon=8", found["Finding"]
     )
-    assert re.fullmatch(rf"fairness\?{about}&attribute=(sex|age|copd)", found["By group"])
+    assert re.fullmatch(rf"fairness\?{about}&attribute=(sex|age|copd)", found["Groups"])
     assert found["What the guarantee means"] == f"privacy?{about}"
 
 
@@ -262,7 +262,7 @@ def test_of_several_deltas_one_is_shown_with_its_own(empty, cohort, finish, open
     app = opened(open_page, delta="1e-05")
     assert any("δ" in box.label for box in app.selectbox)
     assert "(ε = 1 at δ = 1e-05, analytic-gaussian accountant)" in texts(app)
-    assert "delta=1e-05" in links(app)["By group"]
+    assert "delta=1e-05" in links(app)["Groups"]
 
 
 def test_a_damaged_run_is_named_and_the_others_are_shown(empty, cohort, trained, open_page):
@@ -288,6 +288,13 @@ def test_what_others_wrote_is_text_in_the_table():
     row = {"attribute": FOREIGN, "subgroup": FOREIGN, "finding": FOREIGN, "difference": -0.1, "covers": "patients"}
     table = map_table(pd.DataFrame([row | {"difference_low": -0.2, "difference_high": 0.0}]))
     assert "<img" not in table and "&lt;img src=x onerror=alert(1)&gt; &amp; *mass*" in table
+
+
+def test_a_table_of_more_columns_than_a_phone_shows_says_how_many_there_are():
+    row = {"attribute": "sex", "subgroup": "female", "covers": "patients"}
+    row |= {"difference": -0.1, "difference_low": -0.2, "difference_high": 0.0}
+    two, three = (map_table(pd.DataFrame([row | {"finding": name} for name in names])) for names in ("ab", "abc"))
+    assert "scroll sideways" not in two and "3 columns: scroll sideways to see all." in three
 
 
 def test_headings_go_down_one_level_at_a_time(trained, open_page):

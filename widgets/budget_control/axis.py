@@ -49,7 +49,7 @@ def budget_axis(
         on_change: called with `args` after another one was chosen.
         args: of `on_change`.
         format_func: unused; an option is a number.
-        guarantees: what to say of a trained budget besides ε, e.g. "at δ = 1e-5 for each patient".
+        guarantees: what to say of a trained budget besides ε, e.g. "δ = 1e-5 for each patient".
         offered: budgets without a model, which can be asked for.
         on_ask: called with the offered one that was asked for.
     """

@@ -17,7 +17,6 @@ from dpmed_core.reporting.drawn_rows import verdict_map_parts
 from dpmed_core.reporting.figures.verdict_map import alternative_text, cells_of, key_in_words, marks_explained, marks_of
 from widgets.address.session import of_link
 from widgets.analysis_plan import plans_of
-from widgets.budget_control.following import Line, show_following
 from widgets.cached import MOST_KEPT
 from widgets.choices import Choices
 from widgets.figure import downloads, show_moving_figure
@@ -44,7 +43,7 @@ def show_map(cohort: Cohort, tables: EvaluationTables, shown: Shown, *, finding:
     words = map_words(tables, chosen, cohort)
     sentences = {at: words[at].alternative for at in shown.trained}
     if not is_large:  # a presenter's heading stands at the top
-        show_following({at: [Line(f"Who loses what at ε = {at:g}", "headline")] for at in shown.trained}, key="map-title")
+        st.header("Who loses what")
     with map_place(words[shown.epsilon]):
         show_moving_figure(MAP, tables, chosen, cohort, sentences=sentences, is_bare=True, is_large=is_large, on_cell=_remember)
     if words[shown.epsilon].cells and not is_large:

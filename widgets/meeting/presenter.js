@@ -1,4 +1,4 @@
-// The keys of a presenter: the page has no controls then. Left and right move the axis of budgets, up and down go through the views.
+// The keys of a presenter: the page has no controls then, but for a way out that a finger finds too. Left and right move the axis of budgets, up and down go through the views.
 
 const IN_USE = 'input, textarea, select, [contenteditable="true"], [role="slider"], [role="listbox"]'; // what has keys of its own
 
@@ -19,6 +19,7 @@ class Presenter {
     this.pressed = 0; // the last key that went to another view
     this.listener = (event) => this.press(event);
     document.addEventListener("keydown", this.listener);
+    root.querySelector(".dpmed-presenter-end").onclick = () => this.tell({ ends: true });
   }
 
   update({ data, setTriggerValue }) {

@@ -38,7 +38,7 @@ def show_measured(cohort: Cohort, tables: EvaluationTables, shown: Shown, choice
     for epsilon in shown.trained:
         row = known.found.row(shown.unit, epsilon, deltas[epsilon]) if known.found else None
         sentence = aggregate_sentence(row) if row else known.why_not or "Not measured at this budget yet."
-        said[epsilon] = [Line(f"Measured protection: {sentence}")]
+        said[epsilon] = [Line(f"Measured protection: {sentence[:1].lower()}{sentence[1:]}")]
     show_following(said, key="meeting-measured")
 
 

@@ -17,9 +17,10 @@ PAGE, PRESENTER, LIMITS = VIEWS = ("page", "presenter", "limits")
 """The page; for a room, the map or one finding of it; for a room, what the numbers rest on."""
 MOUNTED, SEEN = "presenter", "presenter-seen"
 """Keys in the session's state: of the presenter's keys, and of the last one that the page has taken over."""
-HTML = '<div class="dpmed-presenter"></div>'
+HTML = '<div class="dpmed-presenter"><button type="button" class="dpmed-presenter-end" aria-label="End presenting">✕</button></div>'
+"""With a way out for who has no keys, on a touch screen."""
 STYLE = Path(__file__).parent / "presenter.css"
-KEYS = "Keys: ← → move ε, ↓ ↑ go through findings to what the numbers rest on, Esc ends."
+KEYS = "Keys: ← → move ε, ↓ ↑ go through findings to what the numbers rest on, Esc or ✕ ends."
 
 
 def choose_view(findings: Sequence[str], finding: str | None) -> str:
@@ -66,7 +67,7 @@ def view_control(
         on_change(*args)
 
     if view not in (PRESENTER, LIMITS):
-        st.button("Present", icon=":material/co_present:", help=KEYS, on_click=choose, args=(PRESENTER,), key="present")
+        st.button("Present", icon=":material/co_present:", help=KEYS, on_click=choose, args=(PRESENTER,), key="present", width="stretch")
         return view if view in options else None
     at = len(findings) if view == LIMITS else findings.index(finding) if finding in findings else 0
     data = {"program": address(), "stops": len(findings) + 1, "at": at, "seen": st.session_state.get(SEEN, 0)}

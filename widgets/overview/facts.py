@@ -6,7 +6,7 @@ import streamlit as st
 from dpmed_core.cohort.display_names import IMAGE_WORDS
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.cohort.summary import counts_table
-from dpmed_core.foreign_text import plain
+from dpmed_core.foreign_text import plain, plain_with_commands
 from dpmed_core.imaging.header_warnings import attributes_sentence
 from dpmed_core.imaging.stored_format import picture_of, scan_caption
 from dpmed_core.phrases import counted
@@ -75,7 +75,7 @@ def show_import(cohort: Cohort) -> None:
     else:
         st.header("Validation report")
         st.caption("The import has something to report. Its report counts training images too, so it stays with whoever imports:")
-        st.code(f"python -m dpmed_core cohort show {cohort.name}", language="bash")
+        st.code(f"python -m dpmed_core cohort show {cohort.name}", language="bash", wrap_lines=True)
 
 
 def show_identifying(cohort: Cohort) -> None:
@@ -114,6 +114,6 @@ def show_queue(cohort: Cohort) -> None:
         for sentence in encoder_sentences(runs_of(cohort), installation().encoders):
             st.caption(plain(sentence))
         for run in unreadable:
-            st.error(plain(run.message), icon=":material/error:")
+            st.error(plain_with_commands(run.message), icon=":material/error:")
 
     live(cohort, states_of_runs)

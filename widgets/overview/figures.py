@@ -32,6 +32,8 @@ ON_NARROW_SCREENS = (
 """Shows the map as a table where the screen is narrow, and as a picture elsewhere."""
 WHAT = "AUROC with privacy minus without"
 CELL = "padding: 0.2rem 0.45rem; text-align: right; white-space: nowrap; border: 1px solid rgba(128, 128, 128, 0.35)"
+COLUMNS_SEEN = 2
+"""So many of the table's columns stand side by side on a phone, besides the groups."""
 HATCHED = "background: repeating-linear-gradient(135deg, rgba(128, 128, 128, 0.35) 0 2px, transparent 2px 7px)"
 
 
@@ -127,13 +129,16 @@ def map_table(losses: pd.DataFrame, marks: Mapping[Place, tuple[str, str]] | Non
     losses = losses.sort_values("finding", key=lambda names: names != MACRO, kind="stable")  # the mean first, as in the picture
     findings = list(losses["finding"].drop_duplicates())
     heads = "".join(f'<th scope="col" style="{CELL}">{_text(finding_title(finding))}</th>' for finding in findings)
+    # Columns often end at the edge of the screen, and nothing shows then that there are more.
+    more = f"{len(findings)} columns: scroll sideways to see all." if len(findings) > COLUMNS_SEEN else ""
     body = ""
     for group, of_group in losses.groupby(["attribute", "subgroup"], sort=False):  # in each the findings stand in one order
         cells = "".join(_cell(row, (marks or {}).get((*group, row["finding"]))) for _, row in of_group.iterrows())
         body += f'<tr><th scope="row" style="{CELL}; text-align: left">{_text(subgroup_title(*group))}</th>{cells}</tr>'
     return (
         f'<div style="overflow-x: auto; font-size: 0.9rem" tabindex="0" role="region" aria-label="{WHAT}, by group and finding">'
-        f'<table style="border-collapse: collapse"><tr><th scope="col" style="{CELL}">Group</th>{heads}</tr>{body}</table></div>'
+        f'<table style="border-collapse: collapse"><tr><th scope="col" style="{CELL}; text-align: left">Group</th>{heads}</tr>{body}'
+        f'</table></div><div style="font-size: 0.9rem">{more}</div>'
     )
 
 

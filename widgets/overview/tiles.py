@@ -55,7 +55,7 @@ def show_first_tiles(
     practice = tables_of(cohort).practice_differences
     of_cost = tiles_at(costs, lambda at: cost_tile(costs[at], shown.rows(practice, at), shown.finding))
     of_finding = tiles_at(costs, lambda at: finding_tile(costs[at]))
-    for place, key, tiles, label in zip(places, ("cost", "finding"), (of_cost, of_finding), ("By budget", "This finding"), strict=False):
+    for place, key, tiles, label in zip(places, ("cost", "finding"), (of_cost, of_finding), ("Budgets", "Finding"), strict=False):
         with place:
             link = (CURVE_PAGE, label, address_of(cohort, shown, choices, tiles[shown.epsilon])) if with_links else None
             _show_tile(tiles, key=f"tile-{key}", link=link)
@@ -68,7 +68,7 @@ def show_group_tile(
     costs, verdicts = costs_at(tables, shown), tables.verdicts
     tiles = tiles_at(costs, lambda at: group_tile(costs[at], shown.rows(verdicts, at), shown.finding))
     with place:
-        link = (GROUPS_PAGE, "By group", address_of(cohort, shown, choices, tiles[shown.epsilon])) if with_links else None
+        link = (GROUPS_PAGE, "Groups", address_of(cohort, shown, choices, tiles[shown.epsilon])) if with_links else None
         _show_tile(tiles, key="tile-group", link=link)
 
 

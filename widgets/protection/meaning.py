@@ -52,7 +52,7 @@ def show_meaning_tile(budget: BudgetShown, cohort: Cohort, most_images: int) -> 
             f"**Only single images are protected:** of guesses at one image, at most {rounded_up(one.guess_right, 3):g}."
         )
     else:
-        st.markdown("guesses at who took part are right, at best; a coin gets 50")
+        st.markdown("guesses at who took part are right, at best; a coin gets 50.")
     if together and total.n_draws > 1:
         st.markdown(f"All {total.n_draws:,} models together: **{rounded_up(together.guess_right, 3):g}**")
     alternative = f"{rounded_up(odds.guess_right, 3):g} of 100 guesses are right at most; tossing a coin gets 50."

@@ -6,7 +6,7 @@ from dpmed_core.cohort.groups import ATTRIBUTES
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import ExportError
 from dpmed_core.evaluation.metrics.auroc import AUROC
-from dpmed_core.foreign_text import LONGEST_SENTENCE, plain
+from dpmed_core.foreign_text import LONGEST_SENTENCE, plain_with_commands
 from dpmed_core.privacy.exposure.measurement import Measurement
 from dpmed_core.privacy.exposure.who_pays import who_pays
 from dpmed_core.protection import removed_by
@@ -36,11 +36,11 @@ def show_who_pays(cohort: Cohort, found: Measurement, budget: BudgetShown, choic
     )
     st.header("Who pays, who gains")
     for sentence in who_pays_sentences(rows):
-        st.markdown(plain(sentence, most=LONGEST_SENTENCE))
+        st.markdown(plain_with_commands(sentence, most=LONGEST_SENTENCE))
     try:
         figure = who_pays_figure(rows, cohort, epsilon=budget.target.epsilon, canvas=canvas())
     except ExportError as error:
-        st.info(plain(str(error)))
+        st.info(plain_with_commands(str(error)))
         return
     show_plot(figure, key="figure-who-pays", alternative=" ".join(who_pays_sentences(rows)))
     place = st.expander("Table of groups and findings", key="who-pays-open", on_change="rerun")

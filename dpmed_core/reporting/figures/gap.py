@@ -71,7 +71,7 @@ def gap_figure(
         canvas,
         plot_height=230,
     )
-    figure.update_xaxes(**epsilon_axis(list(private["epsilon"])))
+    figure.update_xaxes(**epsilon_axis(list(private["epsilon"]), edge=right_edge(list(private["epsilon"])) if len(reference) else None))
     on_epsilon_axis(figure, list(private["epsilon"]))
     figure.update_yaxes(title_text=f"Largest minus smallest {metric.title}", tickformat=DIFFERENCE_TICKS, rangemode="tozero")
     if known.empty:

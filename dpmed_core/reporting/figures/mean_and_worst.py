@@ -1,7 +1,5 @@
 """A metric against privacy budget at a glance: the mean over findings, without privacy, and the findings that lose most."""
 
-from math import log10
-
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -15,6 +13,7 @@ from dpmed_core.reporting.figures.facts import counts, guarantee_phrases, nothin
 from dpmed_core.reporting.figures.style import (
     ARM_STYLES,
     LIGHT,
+    ROOM,
     Canvas,
     epsilon_axis,
     faint,
@@ -24,13 +23,10 @@ from dpmed_core.reporting.figures.style import (
     new_figure,
     on_epsilon_axis,
     place_of_nothing,
+    right_edge,
 )
 
-BEYOND = 1.7
-"""Models without privacy stand at the largest budget times this: right of all ticks."""
 SYMBOLS = ("square-open", "triangle-up-open")
-LEAST_FACTOR = 1.45
-"""Between two budgets that both have a label."""
 PLOT_HEIGHT = 250
 
 
@@ -53,7 +49,7 @@ def mean_and_worst_figure(
     require_rows(mean, metric.columns, otherwise=nothing_trained(metric, MACRO_TITLE))
     figure, both = new_figure(), pd.concat([mean, worst])
     budgets = sorted(both["epsilon"].dropna().unique())
-    edge = (max(budgets) if budgets and max(budgets) > 0 else 10.0) * BEYOND
+    edge = right_edge(budgets)
     _add_mean(figure, mean, metric, canvas)
     for finding, symbol in zip(worst["finding"].drop_duplicates(), SYMBOLS, strict=False):
         figure.add_trace(_dotted(worst[worst["finding"] == finding], metric, symbol, edge, canvas))
@@ -152,14 +148,12 @@ def _dotted(rows: pd.DataFrame, metric: Metric, symbol: str, edge: float, canvas
 def _scale(figure: go.Figure, rows: pd.DataFrame, metric: Metric, budgets: list[float], edge: float | None) -> None:
     """Axes around what is drawn; with a tick for models without privacy where some stand at `edge`."""
     value, low, high = metric.columns
-    axis = epsilon_axis(budgets)
+    axis = epsilon_axis(budgets, edge=edge)
     if edge is not None:
         ticks = _ticks([budget for budget in budgets if budget > 0])
         at_nothing = [(place_of_nothing(budgets), "0 (start alone)")] if 0.0 in budgets else []
         places = [*at_nothing, *((tick, f"{tick:g}") for tick in ticks), (edge, "none")]
         axis["tickvals"], axis["ticktext"] = map(list, zip(*places, strict=True))
-        axis["range"] = [axis["range"][0], log10(edge * 1.3)]
-        axis["title_text"] = "Privacy budget ε (log scale; none: no privacy)"
     figure.update_xaxes(**axis)
     on_epsilon_axis(figure, budgets)
     # Where a metric has no interval, the values themselves must be on the axis.
@@ -173,6 +167,6 @@ def _ticks(budgets: list[float]) -> list[float]:
     """The trained budgets that have room for a label beside that of the next larger one."""
     kept: list[float] = []
     for budget in sorted(budgets, reverse=True):
-        if not kept or kept[-1] / budget >= LEAST_FACTOR:
+        if not kept or kept[-1] / budget >= ROOM:
             kept.append(budget)
     return kept[::-1]

@@ -59,20 +59,21 @@ def privacy_utility_figure(
     require_rows(utility, metric.columns, otherwise=nothing_trained(metric, finding_title(finding)))
     figure = new_figure()
     runs, mean = utility[utility["finding"] == finding], means[means["finding"] == finding]
+    # The axis must reach the published values too.
+    shown = mean if published is None else pd.concat([mean, published])
+    edge = right_edge(list(shown["epsilon"].dropna()))
     for recipe in mean["recipe"].drop_duplicates():
         _add_reference(figure, mean[mean["recipe"] == recipe], metric, recipe, canvas)
         _add_curve(figure, mean[mean["recipe"] == recipe], metric, recipe, canvas)
-        _add_runs(figure, runs[runs["recipe"] == recipe], metric, recipe, canvas)
+        _add_runs(figure, runs[runs["recipe"] == recipe], metric, recipe, edge, canvas)
     mark_epsilon(figure, epsilon, canvas)
     facts = [f"{who(cohort)} · {counts(runs.iloc[0])}" if len(runs) else who(cohort), guarantee_phrases(runs)]
-    shown = mean
-    # The axis must reach the published values too.
     if published is not None:
         add_published(figure, published, canvas)
         facts.append(CITATION)
-        shown = pd.concat([mean, published])
     lay_out(figure, f"{finding_title(finding)}: {metric.title} against privacy budget", facts, canvas, plot_height=290)
-    _scale(figure, shown, runs, metric)
+    at_edge = any(_are_several(of_recipe) and of_recipe["epsilon"].isna().any() for _, of_recipe in runs.groupby("recipe"))
+    _scale(figure, shown, runs, metric, edge if at_edge else None)
     if shown.empty and len(runs):
         say_instead(figure, f"Not estimable: {runs['reason'].iloc[0]}")
     return figure
@@ -120,11 +121,16 @@ def _add_curve(figure: go.Figure, mean: pd.DataFrame, metric: Metric, recipe: st
     )
 
 
-def _add_runs(figure: go.Figure, runs: pd.DataFrame, metric: Metric, recipe: str, canvas: Canvas) -> None:
-    """Every run of one recipe as a point, those without privacy at the right edge; nothing where each arm has one, which is its mean."""
-    if runs.empty or runs["seed"].nunique() < 2:
+def _are_several(runs: pd.DataFrame) -> bool:
+    """Whether the runs of one recipe are drawn one by one: where each arm has one, it is its mean."""
+    return runs["seed"].nunique() > 1
+
+
+def _add_runs(figure: go.Figure, runs: pd.DataFrame, metric: Metric, recipe: str, edge: float, canvas: Canvas) -> None:
+    """Every run of one recipe as a point, those without privacy at `edge`."""
+    if not _are_several(runs):
         return
-    budgets = runs["epsilon"].fillna(right_edge(list(runs["epsilon"].dropna())))
+    budgets = runs["epsilon"].fillna(edge)
     beside = 1 + SEED_SPREAD * (runs["seed"] - runs["seed"].mean())
     colour = canvas.colour(recipe_style(recipe))
     figure.add_trace(
@@ -140,9 +146,9 @@ def _add_runs(figure: go.Figure, runs: pd.DataFrame, metric: Metric, recipe: str
     )
 
 
-def _scale(figure: go.Figure, mean: pd.DataFrame, runs: pd.DataFrame, metric: Metric) -> None:
+def _scale(figure: go.Figure, mean: pd.DataFrame, runs: pd.DataFrame, metric: Metric, edge: float | None) -> None:
     budgets = list(mean["epsilon"].dropna())
-    figure.update_xaxes(**epsilon_axis(budgets))
+    figure.update_xaxes(**epsilon_axis(budgets, edge=edge))
     on_epsilon_axis(figure, budgets)
     figure.update_yaxes(title_text=axis_title(metric), tickformat=".2f")
     value, low, high = metric.columns

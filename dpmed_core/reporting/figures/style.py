@@ -29,6 +29,10 @@ ARM_NAMES: dict[Arm, str] = {"private": "private", "non_private": "without priva
 RECIPE_STYLES = {"probe": ("#0072B2", "#56B4E9", "circle"), "paper": ("#D55E00", "#E69F00", "diamond")}
 OTHER_STYLE = ("#009E73", "#33C6A0", "square")
 EPSILON_TICKS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
+BEYOND = 1.7
+"""Runs without privacy stand at the largest budget times this: right of all ticks."""
+ROOM = 1.45
+"""Between two budgets that both have a label."""
 DIFFERENCE_TICKS = "+.3~f"
 """Format of an axis of differences: up to three decimals, so that ticks 0.005 apart stay apart. Source: d3-format."""
 CHANCE_LINE = {"color": "#888888", "width": 1}
@@ -107,7 +111,8 @@ def lay_out(
         round(12 + 1.3 * size * LINE_HEIGHT * len(titles) + 0.95 * size * LINE_HEIGHT * len(lines) + (4 if canvas.is_bare else 14)) + above
     )
     height = top + plot_height + below
-    figure.update_layout(
+    set_layout(
+        figure,
         title={
             "text": "<br>".join(titles),
             "subtitle": {"text": "<br>".join(lines), "font": {"size": 0.95 * size}},
@@ -128,6 +133,15 @@ def lay_out(
         legend={"orientation": "h", "yref": "container", "yanchor": "bottom", "y": 0.005, "x": 0, "xanchor": "left"},
         dragmode=False,
     )
+
+
+def set_layout(figure: go.Figure, **properties: object) -> None:
+    """Give the layout of `figure` each of `properties` as it is, in place of what it had under that name.
+
+    `update_layout` merges each with what is there, which takes Plotly twenty times as long.
+    """
+    for name, value in properties.items():
+        figure.layout[name] = value
 
 
 def broken(text: str, characters: int, *, on_hyphens: bool = True) -> list[str]:
@@ -159,8 +173,14 @@ def new_figure() -> go.Figure:
     return go.Figure(layout={"template": {}})
 
 
-def epsilon_axis(epsilons: Sequence[float]) -> dict[str, Any]:
-    """The settings of a horizontal axis over privacy budgets, on a logarithmic scale; 0 stands at its left edge (`place_of_nothing`)."""
+def epsilon_axis(epsilons: Sequence[float], *, edge: float | None = None) -> dict[str, Any]:
+    """The settings of a horizontal axis over privacy budgets, on a logarithmic scale; 0 stands at its left edge (`place_of_nothing`).
+
+    Args:
+        epsilons: budgets that are drawn.
+        edge: where runs without privacy stand (`right_edge`), which have a tick of their own: nobody may read a budget there. None where
+            none are drawn.
+    """
     positive = [epsilon for epsilon in epsilons if epsilon > 0]
     # A margin by a factor, since the axis is logarithmic.
     low, high = (min(positive) / 1.4, max(positive) * 1.4) if positive else (0.1, 10.0)
@@ -168,12 +188,17 @@ def epsilon_axis(epsilons: Sequence[float]) -> dict[str, Any]:
     labels = [f"{epsilon:g}" for epsilon in ticks]
     if len(positive) < len(epsilons):
         low, ticks, labels = place_of_nothing(epsilons) / 1.4, [place_of_nothing(epsilons), *ticks], ["0 (start alone)", *labels]
+    explained = "smaller is more private"
+    if edge is not None:
+        kept = [(tick, label) for tick, label in zip(ticks, labels, strict=True) if tick < edge / ROOM]
+        ticks, labels = [*(tick for tick, _ in kept), edge], [*(label for _, label in kept), "none"]
+        high, explained = edge * 1.3, "none: no privacy"
     return {
         "type": "log",
         "range": [log10(low), log10(high)],
         "tickvals": ticks,
         "ticktext": labels,
-        "title_text": "Privacy budget ε (log scale; smaller is more private)",
+        "title_text": f"Privacy budget ε (log scale; {explained})",
     }
 
 
@@ -206,7 +231,7 @@ def arm_phrase(epsilon: float) -> str:
 
 def right_edge(epsilons: Sequence[float]) -> float:
     """Where runs without privacy, which have no budget, stand on `epsilon_axis`: right of the largest budget."""
-    return (max(epsilons) if len(epsilons) else 10.0) * 1.3
+    return (max(epsilons, default=0.0) or 10.0) * BEYOND
 
 
 def say_instead(figure: go.Figure, text: str) -> None:

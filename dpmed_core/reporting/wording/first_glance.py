@@ -66,7 +66,7 @@ def cost_tile(costs: pd.DataFrame, more: pd.DataFrame, finding: str) -> Tile:
     title = f"Cost, {of_what}"
     if row is None or pd.isna(row["difference"]):
         return Tile(title, NOTHING, lines=(_why_not(row),))
-    margin = f"margin {row['margin']:g}"
+    margin = f"{row['margin']:g}"
     verdict = {INFERIOR: f"loss above {margin}", NON_INFERIOR: f"no loss above {margin}"}.get(str(row["verdict"]), NO_EVIDENCE)
     one_run = ("One training run: chance in training is not counted.",) if row["covers"] == PATIENTS else ()
     lines = (_with_and_without(row), *_missed(more, finding), *one_run)
@@ -152,10 +152,9 @@ def _missed(more: pd.DataFrame, finding: str) -> tuple[str, ...]:
 
 
 def _more(row: pd.Series, name: str, of_what: str) -> str:
-    """ "2.3 more missed (−1.0 to 5.6)"; of fewer, the interval is of how many fewer."""
+    """ "+2.3 missed (−1.0 to 5.6)": with privacy minus without."""
     value, low, high = (float(row[f"{name}{end}"]) for end in ("", "_low", "_high"))
-    ends, word = ((low, high), "more") if value >= 0 else ((-high, -low), "fewer")
-    return f"{abs(value):.1f} {word} {of_what} ({_signed(ends[0], 1)} to {_signed(ends[1], 1)})"
+    return f"{'+' if round(value, 1) > 0 else ''}{_signed(value, 1)} {of_what} ({_signed(low, 1)} to {_signed(high, 1)})"
 
 
 def _with_and_without(row: pd.Series) -> str:

@@ -61,16 +61,16 @@ def more(finding="macro", missed=(7.04, 2.0, 12.0), alarms=(-1.26, -3.0, 0.5), t
 def test_the_cost_is_a_difference_with_its_interval_its_verdict_and_errors_per_hundred():
     tile = cost_tile(pd.DataFrame(THREE), more(), "macro")
     assert (tile.title, tile.value) == ("Cost, mean of 2 findings", "−0.060")
-    assert tile.beside == "AUROC (95 % interval −0.080 to −0.040)" and tile.verdict == "loss above margin 0.02"
+    assert tile.beside == "AUROC (95 % interval −0.080 to −0.040)" and tile.verdict == "loss above 0.02"
     assert tile.lines == (
         "0.900 without, 0.840 with.",
-        "Per 100: 7.0 more missed (2.0 to 12.0), 1.3 fewer false alarms (−0.5 to 3.0).",
+        "Per 100: +7.0 missed (2.0 to 12.0), −1.3 false alarms (−3.0 to 0.5).",
     )
 
 
 @pytest.mark.parametrize(
     ("said", "shown"),
-    [("non-inferior", "no loss above margin 0.02"), ("not enough evidence", "not enough evidence"), ("inferior", "loss above margin 0.02")],
+    [("non-inferior", "no loss above 0.02"), ("not enough evidence", "not enough evidence"), ("inferior", "loss above 0.02")],
 )
 def test_the_verdict_on_the_cost_is_that_of_its_row(said, shown):
     tile = cost_tile(pd.DataFrame([cost("mass", -0.01, -0.015, 0.0, verdict=said)]), NO_MORE, "mass")
