@@ -52,7 +52,7 @@ def name_input(label: str, *, key: str | None = None, about: str | None = None) 
     if name := installation().actor.name:
         st.markdown(f"{plain(label)}: **{plain(name)}**")
         return name
-    return st.text_input(plain(label), key=key, help=about).strip()
+    return st.text_input(plain(label), key=key, help=plain(about) if about else None).strip()
 
 
 def action_of_page(path: str) -> Action:
