@@ -26,7 +26,7 @@ from widgets.budget_control.routes import ROUTES as BUDGET_ROUTES
 from widgets.health import health_routes
 from widgets.meeting.routes import ROUTES as MEETING_ROUTES
 from widgets.preload import import_widgets, prepare_views
-from widgets.signing_on import refuse_without_provider
+from widgets.signing_on import is_required, refuse_without_provider
 from widgets.viewer.routes import ROUTES
 from widgets.viewer.sessions import pixel_tokens
 from widgets.web_security import GuardedServer, refuse_open_address
@@ -110,5 +110,5 @@ app = st.App(
     Path(__file__).parent / "pages" / "frame.py",
     lifespan=lifespan,
     routes=[*ROUTES, *BUDGET_ROUTES, *MEETING_ROUTES, *ADDRESS_ROUTES, *health_routes(duties)],
-    middleware=[Middleware(GuardedServer, settings=_settings()), Middleware(ScriptedPage)],
+    middleware=[Middleware(GuardedServer, settings=_settings(), must_sign_on=is_required(load_settings())), Middleware(ScriptedPage)],
 )

@@ -40,6 +40,7 @@ MODULES = {
     "inference": "inference",
     "recipes": "recipes",
     "returning": "returning",
+    "review-sessions": "review_sessions",
     "review-writers": "review_writers",
     "scale": "scale",
     "step": "step",

@@ -24,7 +24,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from benchmarks.page_cohort import EPSILONS, FINDINGS, N_SEEDS, N_TEST, NAME, make
 from dpmed_core.installation import Installation
 from dpmed_core.reporting.static_images import browser
-from dpmed_core.settings import Settings
+from dpmed_core.settings import Settings, settings_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 MOVES = 50
@@ -154,7 +154,7 @@ def chromium() -> Iterator[Browser]:
 def served(settings: Settings, script: str, *, port: int | None = None) -> Iterator[str]:
     """The address of a server that runs `script` on the data folder of `settings`; on a free port where none is given."""
     port = port or free_port()
-    environment = {**os.environ, "DPMED_DATA_DIR": str(settings.data_dir), "DPMED_DEMO": "0"}
+    environment = {**settings_environment(settings), "DPMED_DEMO": "0"}
     command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)]
     with (settings.data_dir / "server.log").open("ab") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)

@@ -7,6 +7,7 @@ import streamlit as st
 
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.foreign_text import plain
+from dpmed_core.people.roles import Action
 from widgets.cached import links_of
 from widgets.cases.choice import (
     CaseList,
@@ -31,7 +32,7 @@ from widgets.cases.uploaded_case import show_uploaded_case
 from widgets.cases.view import show_answers, show_budgets, show_patient
 from widgets.choices import Choices, choice, current_choices
 from widgets.cohort import chosen_cohort, has_choices
-from widgets.lookup import guarded
+from widgets.lookup import guarded, installation
 from widgets.viewer.component import show_case_image
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def show_worklist(cohort: Cohort, choices: Choices, budget: "DeltaGenerator") ->
     part = choose_part()
     if part is None:
         return
+    installation().actor.require(Action.SEE_CASES, f"{cohort.name}, list of cases")
     context = choose_context(cohort, choices, part, slider=budget)
     if context is None:
         return

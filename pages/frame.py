@@ -8,7 +8,7 @@ import streamlit as st
 from dpmed_core.errors import DpmedError, NotAllowedError
 from dpmed_core.foreign_text import LONGEST_SENTENCE, plain, plain_with_commands
 from widgets.choices import shared_choices
-from widgets.lookup import installation
+from widgets.lookup import PAGE_ACTION, installation
 from widgets.people.sign_on import action_of_page, must_sign_on, show_identity, show_sign_on, signing_on_is_required
 from widgets.spending import show_total_in_short
 from widgets.terms import show_terms
@@ -59,7 +59,9 @@ def show(page: "StreamlitPage") -> None:
         NotAllowedError: whoever looks may not.
     """
     show_identity()
-    installation().actor.admit(action_of_page(page.url_path), f"page {page.title}")
+    action = action_of_page(page.url_path)
+    installation().actor.admit(action, f"page {page.title}")
+    st.session_state[PAGE_ACTION] = action
     shared_choices()
     show_total_in_short()
     show_terms()

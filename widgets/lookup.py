@@ -17,6 +17,8 @@ from dpmed_core.runs.index import SECONDS_OLD
 from dpmed_core.runs.status import OPEN_STATES, RunStatus, UnreadableRun
 from widgets.signing_on import actor_in
 
+PAGE_ACTION = "action-of-page"
+"""Key of the session's state that holds what must be allowed to see the page that is open; its parts renew themselves."""
 BUSY_SECONDS, IDLE_SECONDS = 1.5, 10.0
 P = ParamSpec("P")
 
@@ -73,7 +75,7 @@ def guarded(part: Callable[P, None]) -> Callable[P, None]:
     @wraps(part)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            installation().actor.admit(Action.SEE_RESULTS)
+            installation().actor.admit(st.session_state.get(PAGE_ACTION, Action.SEE_RESULTS))
             part(*args, **kwargs)
         except DpmedError as error:
             st.error(plain_with_commands(str(error), most=LONGEST_SENTENCE), icon=":material/error:")
@@ -92,7 +94,7 @@ def asked_for_later(make: Callable[[Installation], str | bytes], action: Action,
     here = installation()
 
     def made() -> str | bytes:
-        here.actor.admit(action, about, at_once=True)
+        here.actor.require(action, about, at_once=True)
         return make(here)
 
     return made

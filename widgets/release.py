@@ -4,6 +4,7 @@ import streamlit as st
 
 from dpmed_core.errors import DpmedError
 from dpmed_core.foreign_text import plain
+from dpmed_core.people.roles import Action
 from dpmed_core.privacy.ledger.cap import cap_sentence
 from dpmed_core.privacy.ledger.release import WITHOUT_BOUND, charge_of
 from dpmed_core.release_cards.facts import reviews_of
@@ -11,7 +12,7 @@ from dpmed_core.release_cards.handed_out import release_with_cards, zipped
 from dpmed_core.release_cards.statements import CURATOR_TYPES, QUESTIONS, Statements
 from dpmed_core.runs.status import RunStatus
 from widgets.lookup import installation
-from widgets.people.sign_on import name_input
+from widgets.people.sign_on import may, name_input
 
 TO_RELEASE = "run-to-release"
 """Key of the session's state that holds the run whose dialogue is open."""
@@ -52,7 +53,9 @@ def _dialogue(status: RunStatus) -> None:
     st.caption(plain(cap_sentence(book.cap)) if book.cap else "No cap is set.")
     name = name_input("Who decides", key=f"release-name-{status.run_id}")
     reason = st.text_input("Why, and to whom", key=f"release-reason-{status.run_id}")
-    scores = st.checkbox("With the scores of validation and test cases, whose patients no guarantee covers", key=f"scores-{status.run_id}")
+    scores = may(Action.SEE_CASES) and st.checkbox(
+        "With the scores of validation and test cases, whose patients no guarantee covers", key=f"scores-{status.run_id}"
+    )
     review_id = _choose_review(status)
     st.caption("Its cards name the AUROC that it reaches on held-out patients, whom no guarantee covers.")
     said = _ask_people(status.run_id)

@@ -1,12 +1,16 @@
 """Whether people must sign on, by which providers, and who somebody is who did: the one place that reads `st.user`."""
 
+import json
 from collections.abc import Mapping, MutableSet
 from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
-from streamlit.auth_util import get_secrets_auth_section
+from streamlit.auth_util import get_cookie_with_chunks, get_secrets_auth_section
 from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.web.server.server_util import get_cookie_secret
+from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
+from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
 from dpmed_core.errors import NotAllowedError, SettingsError
 from dpmed_core.installation import Installation
@@ -16,7 +20,8 @@ from dpmed_core.people.signed_on import SignedOn, actor_of
 from dpmed_core.settings import Settings
 
 NOT_CONFIGURED = (
-    "DPMED_SIGN_ON is set, and Streamlit's secrets name no provider under [auth]: write them into .streamlit/secrets.toml (docs/people.md)."
+    "People are to sign on, and Streamlit's secrets name no provider directly under [auth], or several: write one into "
+    ".streamlit/secrets.toml (docs/people.md). Of two providers, one could give somebody another one's name."
 )
 DRAWN, SEEN = "people-drawn", "people-seen"
 """Keys of the session's state: who acts while this page is drawn, and what they have looked at."""
@@ -44,25 +49,34 @@ def is_required(_settings: Settings) -> bool:
 
 
 def refuse_without_provider(settings: Settings) -> None:
-    """Refuse to start where people must sign on and cannot.
+    """Refuse to start where people must sign on and cannot, or at several providers.
 
     Raises:
-        SettingsError: no provider is configured.
+        SettingsError: there is not one provider.
     """
-    if settings.sign_on and not get_secrets_auth_section():
-        raise SettingsError(NOT_CONFIGURED)
-
-
-def providers() -> list[str | None]:
-    """The providers, by the names under which `st.login` knows them; None for the only one."""
     section = get_secrets_auth_section()
-    named = [str(name) for name, value in section.items() if isinstance(value, Mapping) and "client_id" in value]
-    return [*([None] if "client_id" in section else []), *named]
+    several = any(isinstance(value, Mapping) and "client_id" in value for value in section.values())
+    if (settings.sign_on or section) and ("client_id" not in section or several):
+        raise SettingsError(NOT_CONFIGURED)
 
 
 def has_signed_on() -> bool:
     """Whether the browser of this session shows that somebody signed on; of a forged or expired cookie nothing is left here."""
     return bool(st.user.get("is_logged_in", False))
+
+
+def shows_sign_on(cookies: Mapping[str, str]) -> bool:
+    """Whether the cookies of a request, of no session yet, hold one that this server signed for somebody who signed on."""
+
+    def genuine(name: str) -> bytes | None:
+        signed = cookies.get(name)
+        return None if signed is None else decode_signed_value(get_cookie_secret(), name, signed.encode("latin-1"))
+
+    try:
+        found = get_cookie_with_chunks(genuine, USER_COOKIE_NAME)
+        return bool(found and json.loads(found).get("is_logged_in"))
+    except (ValueError, AttributeError):
+        return False
 
 
 def actor_in(installation: Installation) -> Actor:

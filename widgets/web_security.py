@@ -12,11 +12,13 @@ from urllib.parse import urlsplit
 
 import streamlit
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dpmed_core.errors import SettingsError
 from dpmed_core.settings import Settings
+from widgets.signing_on import shows_sign_on
 
 PAGE = Path(streamlit.__file__).parent / "static" / "index.html"
 INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
@@ -35,6 +37,9 @@ OPEN_ADDRESS = (
     "(docs/people.md), or set DPMED_OPEN_TO_NETWORK=1 if everybody on that network may see what is sent."
 )
 NOT_THIS_HOST = "This server is not known by that name: open it as localhost, or add the name to DPMED_HOSTS."
+NOT_SIGNED_ON = "Sign on first."
+OWN_ROUTES = ("/_stcore/upload_file", "/_stcore/metrics")
+"""Streamlit's routes that take what anybody sends, or tell how the server is doing."""
 NOT_THIS_PAGE = "A page of another server may not use this one."
 
 
@@ -91,9 +96,16 @@ def is_loopback(host: str) -> bool:
 class GuardedServer:
     """The application behind its guard, as ASGI middleware: for every request and WebSocket."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        """`settings` say by which names, and from where, the server may be used."""
+    def __init__(self, app: ASGIApp, settings: Settings, *, must_sign_on: bool = False) -> None:
+        """`settings` say by which names, and from where, the server may be used.
+
+        Args:
+            app: answers what is asked.
+            settings: of the installation.
+            must_sign_on: routes that Streamlit leaves open answer those alone whose cookie shows a sign-on.
+        """
         self.app = app
+        self.must_sign_on = must_sign_on
         self.settings = settings
         self.names = {*LOOPBACK_NAMES, socket.gethostname().lower(), *host_names(settings.hosts)}
 
@@ -118,6 +130,8 @@ class GuardedServer:
         origin = headers.get("origin")
         if scope["type"] == "websocket" and origin is not None and not self._is_own_page(origin, host):
             return 403, NOT_THIS_PAGE
+        if self.must_sign_on and any(route in scope["path"] for route in OWN_ROUTES) and not shows_sign_on(cookies_of(headers)):
+            return 403, NOT_SIGNED_ON
         return None
 
     def _is_own(self, name: str) -> bool:
@@ -132,6 +146,11 @@ class GuardedServer:
         """Whether a page of `origin` may open a WebSocket: one of this very server, or of a name that the settings give it."""
         own = (f"http://{host}".lower(), f"https://{host}".lower())
         return origin.lower() in own or host_of(origin) in host_names(self.settings.hosts)
+
+
+def cookies_of(headers: Headers) -> dict[str, str]:
+    """The cookies of a request."""
+    return cookie_parser(headers.get("cookie", ""))
 
 
 def host_names(hosts: str) -> Sequence[str]:

@@ -23,6 +23,9 @@ class Access(Protocol):
     def record(self, action: Action, about: str, *, allowed: bool) -> None:
         """Write down what was done, seen or refused."""
 
+    def sign_out(self) -> None:
+        """End every sign-on up to now."""
+
 
 @dataclass(frozen=True)
 class Actor:
@@ -37,17 +40,18 @@ class Actor:
     name: str = ""
     access: Access | None = field(default=None, repr=False, compare=False)
 
-    def require(self, action: Action, about: str = "") -> None:
+    def require(self, action: Action, about: str = "", *, at_once: bool = False) -> None:
         """Allow `action`, and have it recorded; or refuse.
 
         Args:
             action: what is to be seen or done.
             about: the cohort, run, review or case's link that it is about; never a patient's identifier.
+            at_once: as of `admit`; whatever changes something is asked so.
 
         Raises:
             NotAllowedError: the person's roles do not allow it.
         """
-        self.admit(action, about, at_once=not action.is_looking)
+        self.admit(action, about, at_once=at_once or not action.is_looking)
         if self.access is not None:
             self.access.record(action, about, allowed=True)
 
@@ -91,6 +95,11 @@ class Actor:
             return frozenset(Role) if self.access is None else self.access.roles(at_once=False)
         except NotAllowedError:
             return frozenset()
+
+    def sign_out(self) -> None:
+        """End every sign-on of this person up to now, wherever a page is open."""
+        if self.access is not None:
+            self.access.sign_out()
 
     def signs_as(self, given: str) -> str:
         """The name under which something is recorded: the person's own where they signed on, else the one that was `given`."""

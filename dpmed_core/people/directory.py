@@ -12,6 +12,8 @@ from dpmed_core.people.actor import ACCOUNT, Actor
 from dpmed_core.people.identity import LONGEST_WHO, who_of
 from dpmed_core.people.roles import Action, Role
 
+LONGEST_REASON = 2000
+KNOWN = frozenset(role.value for role in Role)
 ALL_ROLES = ""
 """Stands for every role, those of the provider too, where all are revoked at once."""
 
@@ -95,10 +97,19 @@ class Directory:
             return _after([(row.role, row.granted) for row in connection.execute(found)], claimed)
 
     def grants(self) -> list[Grant]:
-        """All entries, oldest first."""
+        """All entries, oldest first; of roles that this version knows.
+
+        Raises:
+            NotAllowedError: whoever looks may not.
+        """
+        self.actor.require(Action.SEE_TRAIL, "people")
         with self.database.transaction() as connection:
             found = connection.execute(select(role_grants).order_by(role_grants.c.seq)).all()
-        return [Grant(row.at, row.who, None if row.role == ALL_ROLES else Role(row.role), row.granted, row.by, row.reason) for row in found]
+        return [
+            Grant(row.at, row.who, None if row.role == ALL_ROLES else Role(row.role), row.granted, row.by, row.reason)
+            for row in found
+            if row.role == ALL_ROLES or row.role in KNOWN
+        ]
 
     def people(self) -> dict[str, frozenset[Role]]:
         """Everybody of whom there is an entry, with the roles that they have without a provider's."""
@@ -108,16 +119,17 @@ class Directory:
         }
 
     def _write(self, who: str, role: str, *, granted: bool, by: str, reason: str) -> None:
-        self.actor.require(Action.MANAGE_PEOPLE, f"{'grant' if granted else 'revoke'} {role or 'all roles'}: {who[:LONGEST_WHO]}")
-        if len(reason) > 2000:
-            raise NotAllowedError("There is room for 2,000 characters of a reason: write less.")
+        named, why = who_of(who), reason.encode(errors="replace").decode()  # a terminal may give half characters, which no database takes
+        if len(why) > LONGEST_REASON:
+            raise NotAllowedError(f"There is room for {LONGEST_REASON:,} characters of a reason: write less.")
+        self.actor.require(Action.MANAGE_PEOPLE, f"{'grant' if granted else 'revoke'} {role or 'all roles'}: {named}")
         row = {
             "at": time.time(),
-            "who": who_of(who),
+            "who": named,
             "role": role,
             "granted": granted,
             "by": self.actor.signs_as(by)[:LONGEST_WHO],
-            "reason": reason,
+            "reason": why,
         }
         with self.database.transaction() as connection:
             connection.execute(insert(role_grants).values(row))
@@ -129,8 +141,6 @@ def _after(entries: Iterable[tuple[str, bool]], claimed: Iterable[Role]) -> froz
     for name, granted in entries:
         if name == ALL_ROLES:
             roles.clear()
-        elif granted:
-            roles.add(Role(name))
-        else:
-            roles.discard(Role(name))
+        elif name in KNOWN:  # not one of a later version
+            (roles.add if granted else roles.discard)(Role(name))
     return frozenset(roles)

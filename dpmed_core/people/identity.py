@@ -1,5 +1,6 @@
 """Who signed on, from the claims of an OpenID Connect provider. Source: OpenID Connect Core 1.0, sections 2 and 5.1."""
 
+import sys
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ class Identity:
     """A person as the provider knows them.
 
     Attributes:
-        who: what names them here, such as an e-mail address; small letters.
+        who: what names them here, such as an e-mail address.
         claimed: the roles that the provider gives them.
         signed_on_at: UTC seconds since the epoch at which the provider said so; 0 where it does not say.
     """
@@ -37,7 +38,8 @@ def identity_of(claims: Mapping[str, Any], *, identity_claim: str, role_claim: s
     Raises:
         NotAllowedError: the claim is missing, or an e-mail address that the provider has not verified.
     """
-    if identity_claim == "email" and claims.get("email_verified") in (False, "false"):
+    # Not every provider says whether an address is verified; whatever it says but "true" means that it is not.
+    if identity_claim == "email" and str(claims.get("email_verified", True)).casefold() != "true":
         raise NotAllowedError("Your provider has not verified your e-mail address: verify it there, then sign on again.")
     said = claims.get(identity_claim)
     if not isinstance(said, str) or not said.strip():
@@ -46,12 +48,13 @@ def identity_of(claims: Mapping[str, Any], *, identity_claim: str, role_claim: s
 
 
 def who_of(text: str) -> str:
-    """The one form in which a person is named.
+    """The one form in which somebody is named: an address in small letters, any other name letter by letter as it is.
 
     Raises:
         NotAllowedError: nobody can be called so.
     """
-    who = unicodedata.normalize("NFKC", text).strip().casefold()
+    who = unicodedata.normalize("NFC", text).strip()
+    who = who.lower() if "@" in who else who
     if not who or len(who) > LONGEST_WHO or not who.isprintable():
         raise NotAllowedError(f"A person is named by 1 to {LONGEST_WHO} characters in one line, such as an e-mail address.")
     return who
@@ -64,9 +67,8 @@ def _roles(said: object) -> frozenset[Role]:
 
 
 def _seconds(claims: Mapping[str, Any]) -> float:
-    # The time of the sign-on itself where the provider tells it, else that of its token.
-    for name in ("auth_time", "iat"):
-        said = claims.get(name)
-        if isinstance(said, int | float) and not isinstance(said, bool):
-            return float(said)
-    return 0.0
+    # The time of the token, not of the sign-on at the provider (auth_time), whose own session may be days old.
+    said = claims.get("iat")
+    if isinstance(said, bool) or not isinstance(said, int | float):
+        return 0.0
+    return float(said) if abs(said) < sys.float_info.max else 0.0

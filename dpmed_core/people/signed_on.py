@@ -44,10 +44,18 @@ class SignedOn:
         if not -FUTURE_SECONDS <= age <= self.longest_seconds:
             raise NotAllowedError(EXPIRED)
         if at_once or self._roles is None:
+            # A provider counts whole seconds.
+            if self.trail.signed_out_at(self.identity.who) >= self.identity.signed_on_at + 1:
+                raise NotAllowedError(EXPIRED)
             self._roles = self.directory.roles(self.identity.who, self.identity.claimed)
         if not self._roles:
             raise NotAllowedError(NO_ROLE.format(self.identity.who))
         return self._roles
+
+    def sign_out(self) -> None:
+        """End every sign-on up to now; this one's roles are asked for again."""
+        self.trail.record_sign_out(self.identity.who)
+        self._roles = None
 
     def record(self, action: Action, about: str, *, allowed: bool) -> None:
         """Write down what was done or refused; what is looked at, once a session."""

@@ -8,6 +8,7 @@ import re
 import secrets
 import time
 from dataclasses import dataclass
+from hashlib import sha256
 
 import pandas as pd
 from sqlalchemy import Boolean, Column, Connection, Float, ForeignKey, Integer, String, Table, delete, func, insert, select
@@ -107,8 +108,7 @@ class ReaderStudyStore:
             NotAllowedError: whoever reads may not.
         """
         self.actor.require(Action.READ_CASES, finding)
-        name = " ".join(self.actor.signs_as(reader).split())
-        name = name[:LONGEST_NAME] if self.actor.name else name
+        name = reader_name(self.actor) or " ".join(reader.split())
         if not 0 < len(name) <= LONGEST_NAME:
             raise DpmedError(f"Enter a name or pseudonym of 1 to {LONGEST_NAME} characters; with the same name you can continue later.")
         for earlier in self.of(fingerprint):
@@ -163,7 +163,12 @@ class ReaderStudyStore:
         return True
 
     def answers(self, reading: Reading) -> pd.DataFrame:
-        """The answers given so far, in the order of reading, with `ANSWER_COLUMNS`."""
+        """The answers given so far, in the order of reading, with `ANSWER_COLUMNS`.
+
+        Raises:
+            NotAllowedError: whoever looks may not.
+        """
+        self.actor.admit(Action.READ_CASES, reading.reading_id)
         columns = [reading_answers.c[name] for name in ANSWER_COLUMNS]
         with self.database.transaction() as connection:
             found = select(*columns).where(reading_answers.c.reading_id == reading.reading_id).order_by(reading_answers.c.place)
@@ -199,9 +204,15 @@ class ReaderStudyStore:
             connection.execute(delete(readings).where(readings.c.fingerprint == fingerprint))
 
     def _require_own(self, reading: Reading) -> None:
-        self.actor.require(Action.READ_CASES, reading.reading_id)
-        if self.actor.name and reading.reader != self.actor.name[:LONGEST_NAME]:
+        if (own := reader_name(self.actor)) and reading.reader != own:
             self.actor.refuse(Action.READ_CASES, reading.reading_id, "This reading is another reader's: begin one of your own.")
+        self.actor.require(Action.READ_CASES, reading.reading_id)
+
+
+def reader_name(actor: Actor) -> str:
+    """The name under which somebody who signed on reads; empty of whoever did not. A long one ends with its hash, so that it is theirs."""
+    name = actor.name
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 9]}~{sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _is_open(connection: Connection, reading: Reading) -> bool:

@@ -24,6 +24,7 @@ from dpmed_core.people.actor import ACCOUNT, Actor
 from dpmed_core.people.roles import Action
 from dpmed_core.privacy.ledger.chain import BEFORE_THE_FIRST, DIGEST_LENGTH, canonical, seal
 from dpmed_core.review.records import CLOSED, COMMENT, OPENED, Kind, Record
+from dpmed_core.review.voices import refuse_other_names
 
 REVIEW_ID = re.compile(r"[0-9a-f]{16}")
 
@@ -100,6 +101,7 @@ class ReviewStore:
         Raises:
             NotAllowedError: whoever opens it may not.
         """
+        refuse_other_names(body, self.actor)
         self.actor.require(Action.OPEN_REVIEWS)
         review_id, said = secrets.token_hex(8), canonical(frozen)
         rows, at = canonical(tables), time.time()
@@ -163,6 +165,7 @@ class ReviewStore:
             ReviewError: the review is closed, or somebody else wrote since.
             NotAllowedError: whoever writes may not.
         """
+        refuse_other_names(body, self.actor)
         self.actor.require(Action.OPEN_REVIEWS if kind == CLOSED else Action.JOIN_REVIEWS, f"review {review_id}: {kind}")
         with self.database.transaction(exclusive=True) as connection:
             records = _records(connection, review_id)

@@ -39,3 +39,16 @@ def signed(author: Author, actor: Actor) -> Author:
             f"You may not speak for {author.role.value}: your roles let you speak for {told}.",
         )
     return Author(actor.name, author.role, signed_on=True)
+
+
+def refuse_other_names(body: Mapping[str, object], actor: Actor) -> None:
+    """Refuse a record that is not signed by whoever writes it, or for a role that they do not have.
+
+    Raises:
+        NotAllowedError: says so.
+    """
+    if not actor.name:
+        return
+    own = {"name": actor.name, "signed_on": True}
+    if {name: body.get(name) for name in own} != own or body.get("role") not in {voice.value for voice in voices_of(actor.roles())}:
+        actor.refuse(Action.JOIN_REVIEWS, "under another name or role", "A record is signed by whoever writes it, for a role of theirs.")

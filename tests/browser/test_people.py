@@ -211,3 +211,25 @@ def test_somebody_without_a_role_sees_nothing_and_can_sign_out(served, as_):
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("button", name="End session").click()  # at the provider
     expect(page.get_by_role("button", name="Sign on")).to_be_visible(timeout=LONGEST)
+
+
+def test_nothing_is_taken_from_or_told_to_whoever_has_not_signed_on(served, browser, as_):
+    with browser.new_context() as context:
+        context.add_cookies([cookie(served, {"iat": time.time()}, "another secret, of somebody who forges")])
+        assert context.request.put(f"{served.url}/_stcore/upload_file/a/b", data=b"x").status == 403
+        assert context.request.get(f"{served.url}/_stcore/metrics").status == 403
+    signed = as_(BLUE, Role.READER)
+    assert signed.request.put(f"{served.url}/_stcore/upload_file/a/b", data=b"x").status != 403
+
+
+def test_signing_out_in_one_tab_ends_the_others(served, as_):
+    one = as_(GREY, Role.READER)
+    other = one.context.new_page()
+    other.goto(f"{served.url}/fairness?cohort=demo")
+    expect(other.get_by_text("Signed on as")).to_be_visible(timeout=LONGEST)
+    settle(other)
+    one.wait_for_timeout(1500)  # a provider counts whole seconds
+    one.get_by_role("button", name="Sign out").click()
+    one.get_by_role("button", name="End session").wait_for()
+    other.get_by_role("link", name="Overview").click()
+    expect(other.get_by_text("Your sign-on is over").first).to_be_visible(timeout=LONGEST)

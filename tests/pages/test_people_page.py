@@ -80,6 +80,7 @@ def test_without_a_valid_sign_on_nothing_is_shown(signed_on, cohort, claims, sai
     assert not app.exception
     assert cohort.name not in told(app)
     assert not app.sidebar.selectbox
+    assert said is None or [b for b in app.sidebar.button if b.label == "Sign out"]
     assert (said is None and "Sign on to see" in told(app)) or said in refusal(app)
 
 
@@ -127,3 +128,16 @@ def test_an_administrator_grants_and_revokes_and_everybody_sees_the_trail_who_ma
 
 def test_without_sign_on_the_page_says_so_and_is_not_in_the_menu(open_page, cohort):
     assert "Nobody signs on here" in told(open_page("people"))
+
+
+def test_an_installation_that_cannot_be_opened_is_one_sentence(open_page, empty):
+    (empty.settings.data_dir / "restoring.json").write_text("{}")
+    app = open_page("overview")
+    assert not app.exception
+    assert "A restore into this data folder" in refusal(app)
+
+
+def test_a_part_that_renews_itself_asks_for_what_its_page_needs(signed_on, empty, cohort, monkeypatch):
+    app = signed_on("train", Role.RESEARCHER, Role.VIEWER)
+    assert app.session_state["action-of-page"] == Action.SEE_RUNS
+    assert signed_on("overview").session_state["action-of-page"] == Action.SEE_RESULTS

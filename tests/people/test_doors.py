@@ -179,3 +179,30 @@ def test_words_on_a_case_are_shown_to_those_who_may_see_cases(here, cohort, revi
     for role, shown in ((Role.READER, "scar"), (Role.VIEWER, None)):
         seen = here.acted_on_by(somebody(here, role, f"{role.name.lower()}@h.example")).reviews.review(review.review_id)
         assert (seen.records[-1].words, seen.broken_at) == (shown, None)
+
+
+def test_readers_with_long_names_have_readings_of_their_own(here, cohort):
+    names = [f"maximilian.von.habsburg-lothringen@klinikum-{place}.example" for place in ("nord", "sued")]
+    north, south = (here.acted_on_by(somebody(here, Role.READER, name)).reader_study for name in names)
+    asked = {"reader": "", "fingerprint": cohort.fingerprint, "finding": "f", **READING}
+    first, second = north.begin(**asked), south.begin(**asked)
+    assert first.reading_id != second.reading_id
+    assert north.begin(**asked) == first
+    with pytest.raises(NotAllowedError, match="another reader"):
+        south.record(first, place=0, case_id="c", present=True, confidence=1, seconds=1.0)
+
+
+def test_no_record_of_a_review_is_signed_by_another(here, review):
+    reviews = here.acted_on_by(somebody(here, Role.VIEWER)).reviews
+    own = {"name": "ada@h.example", "signed_on": True, "role": "patient representative"}
+    for forged in ({"name": "paul@h.example"}, {"role": "privacy officer"}, {"signed_on": False}):
+        with pytest.raises(NotAllowedError, match="signed by whoever writes it"):
+            reviews.append(review.review_id, "verdict", {**own, **forged, "choice": "approve", "reason": "r", "conditions": ""}, seen=1)
+    assert here.reviews.review(review.review_id).version == review.version
+
+
+def test_scores_of_cases_are_released_by_those_alone_who_may_see_cases(here):
+    run_id = next(s.run_id for s in here.runs.statuses() if s.spec.privacy)
+    ledger = here.acted_on_by(somebody(here, Role.PRIVACY_OFFICER)).ledger
+    with pytest.raises(NotAllowedError, match="see single cases"):
+        release_run(ledger, run_id, name="x", reason="y", scores=True)

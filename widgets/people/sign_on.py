@@ -1,15 +1,17 @@
 """Before somebody has signed on, and the line that says who has."""
 
 from collections.abc import Mapping
-from functools import partial
+from contextlib import suppress
 
 import streamlit as st
 
+from dpmed_core.errors import DpmedError
 from dpmed_core.foreign_text import plain
 from dpmed_core.people.actor import Actor
 from dpmed_core.people.roles import Action, Role
-from widgets.lookup import installation, opened
-from widgets.signing_on import has_signed_on, is_required, providers
+from dpmed_core.settings import load_settings
+from widgets.lookup import installation
+from widgets.signing_on import has_signed_on, is_required
 
 PAGES: Mapping[str, Action] = {
     "import": Action.IMPORT,
@@ -23,7 +25,7 @@ PAGES: Mapping[str, Action] = {
 
 def signing_on_is_required() -> bool:
     """Whether people must sign on here."""
-    return is_required(opened().settings)
+    return is_required(load_settings())
 
 
 def must_sign_on() -> bool:
@@ -35,11 +37,7 @@ def show_sign_on() -> None:
     """The page of somebody who has not signed on: no word about what is stored here."""
     st.title("DPMed")
     st.markdown("Sign on to see and do here what your role allows.")
-    for name in providers():
-        label = "Sign on" if name is None else f"Sign on with {plain(name)}"
-        st.button(
-            label, icon=":material/login:", type="primary", on_click=partial(st.login, *([name] if name else [])), key=f"sign-on-{name}"
-        )
+    st.button("Sign on", icon=":material/login:", type="primary", on_click=st.login, key="sign-on")
 
 
 def may(action: Action) -> bool:
@@ -65,8 +63,16 @@ def show_identity() -> None:
     if not signing_on_is_required():
         return
     with st.sidebar, st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.caption(plain(_in_words(installation().actor)), width="content")
-        st.button("Sign out", icon=":material/logout:", type="tertiary", on_click=st.logout, key="sign-out")
+        with suppress(DpmedError):  # somebody whom the provider does not name, or who is to sign on again, can sign out too
+            st.caption(plain(_in_words(installation().actor)), width="content")
+        st.button("Sign out", icon=":material/logout:", type="tertiary", on_click=sign_out, key="sign-out")
+
+
+def sign_out() -> None:
+    """End every sign-on of this person up to now, in other tabs and browsers too, then this browser's at the provider."""
+    with suppress(DpmedError):
+        installation().actor.sign_out()
+    st.logout()
 
 
 def _in_words(actor: Actor) -> str:

@@ -39,7 +39,7 @@ class CohortImages:
         """The image of the case that `link` names; None where the case is in another part, whoever fetches it may
         not see cases any more, or the image is damaged or gone."""
         try:  # the page that gave the token was drawn a while ago
-            self.installation.actor.admit(Action.SEE_CASES, f"{self.cohort.name}, case {link}", at_once=True)
+            self.installation.actor.require(Action.SEE_CASES, f"{self.cohort.name}, case {link}", at_once=True)
         except NotAllowedError:
             return None
         row = self.links.rows.get(link)

@@ -30,3 +30,4 @@ def upgrade() -> None:
         sa.Column("allowed", sa.Boolean, nullable=False),
     )
     op.create_index("ix_trail_entries_at", "trail_entries", ["at"])
+    op.create_index("ix_trail_entries_who", "trail_entries", ["who"])

@@ -149,7 +149,9 @@ def release_run(ledger: Ledger, run_id: str, *, name: str, reason: str, scores: 
         RunError: the run is not finished, or damaged.
         NotAllowedError: whoever decides may not.
     """
-    ledger.actor.require(Action.RELEASE, run_id)
+    if scores:
+        ledger.actor.admit(Action.SEE_CASES, f"scores of run {run_id}", at_once=True)
+    ledger.actor.require(Action.RELEASE, f"{run_id} with scores of cases" if scores else run_id)
     name = ledger.actor.signs_as(name)
     status = ledger.runs.status(run_id)
     if status.state is not RunState.FINISHED:
