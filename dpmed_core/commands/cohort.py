@@ -67,7 +67,7 @@ def source_options(command: Callable[..., int | None]) -> Callable[..., int | No
     options = (
         click.option("--images", type=path, help="Folder that image paths are relative to; default: the layout's own."),
         click.option("--findings", help="Columns to predict, comma-separated; default: all findings of the layout."),
-        click.option("--comorbidities", help="Co-morbidity columns, comma-separated."),
+        click.option("--comorbidities", help="Co-morbidity columns, comma-separated; or one value of a column, as in view=AP."),
         click.option("--labels", type=path, help="Table with the labels of a DICOM folder; folder of MIMIC-CXR's tables, if not PATH."),
         click.option("--match", type=click.Choice([m.value for m in Match]), help="How DICOM files are matched with their labels."),
         click.option("--uncertain", type=click.Choice([u.value for u in Uncertain]), help="What uncertain labels become."),

@@ -4,7 +4,8 @@ Validation patients stand outside the guarantee, and test patients are left for 
 reason shows here: its AUROC falls within groups in which that reason is the same, such as radiographs of one view.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,18 +14,22 @@ from numpy.typing import NDArray
 from dpmed_core.cohort.display_names import subgroup_title
 from dpmed_core.cohort.schema import Cohort, Part, Split
 from dpmed_core.evaluation.metrics.auroc import AUROC
-from dpmed_core.evaluation.metrics.measured import measure
+from dpmed_core.evaluation.metrics.measured import Measured, measure
 from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.evaluation.scores.grouping import EVERYBODY
 from dpmed_core.evaluation.scores.panel import Panel
 from dpmed_core.evaluation.scores.panel_design import PanelDesign
 from dpmed_core.evaluation.scores.scored_runs import RUN_COLUMNS
-from dpmed_core.evaluation.tables.utility import run_rows
+from dpmed_core.evaluation.statistics.intervals import symmetric
+from dpmed_core.evaluation.statistics.jackknife import jackknife_of_patients
+from dpmed_core.evaluation.tables.utility import by_place, run_rows
 from dpmed_core.training.starts.public_head import PublicHead
 
 LOW_AUROC = 0.6
 """Below it a start is warned of."""
-COLUMNS = ("finding", "attribute", "subgroup", "auroc", "auroc_low", "auroc_high", "n_cases", "n_positive", "n_patients", "reason")
+FALL = ("fall", "fall_low", "fall_high")
+COLUMNS = ("finding", "attribute", "subgroup", "auroc", "auroc_low", "auroc_high", *FALL, "n_cases", "n_positive", "n_patients", "reason")
+"""`fall` is the AUROC over all validation patients minus that of the subgroup, with its 95 % interval; missing over all patients."""
 
 
 def start_check(head: PublicHead, own: NDArray[np.float64], cohort: Cohort, split: Split, by: Sequence[str] = ()) -> pd.DataFrame:
@@ -56,8 +61,25 @@ def start_check(head: PublicHead, own: NDArray[np.float64], cohort: Cohort, spli
         labels=cohort.labels[rows][:, begun].T.astype(np.float64),
         scores=own[rows][:, begun].T[None],
     )
-    table = run_rows(AUROC, [measure(AUROC, PanelDesign(panel, tuple(by)))], [EVERYBODY, *by])
+    measured = measure(AUROC, PanelDesign(panel, tuple(by)))
+    table = run_rows(AUROC, [measured], [EVERYBODY, *by]).merge(_falls(measured), on=["finding", "attribute", "subgroup"], how="left")
     return table[table["finding"] != MACRO][list(COLUMNS)].reset_index(drop=True)
+
+
+def _falls(measured: Measured) -> pd.DataFrame:
+    """The fall of each subgroup's value below that of everybody, with `FALL`, by finding, attribute and subgroup.
+
+    Everybody's value holds the subgroup's images too: influence values of one patient are subtracted before they are squared, so that the
+    interval is that of the difference.
+    """
+    grouping, values, n_effective = measured.grouping, measured.values[0], measured.n_effective[0]
+    subgroups = range(1, len(grouping.groups))
+    if not subgroups:
+        return pd.DataFrame(columns=["finding", "attribute", "subgroup", *FALL])
+    by_patient = np.stack([grouping.by_patient(measured.influence[0], group) for group in range(len(grouping.groups))], axis=1)
+    falls = values[:, :1] - values
+    low, high = symmetric(falls, *jackknife_of_patients(by_patient[:, :1] - by_patient, np.fmin(n_effective[:, :1], n_effective)))
+    return by_place(measured, subgroups, dict(zip(FALL, (falls, low, high), strict=True)))
 
 
 def warnings_of(table: pd.DataFrame) -> list[str]:
@@ -71,12 +93,18 @@ def warnings_of(table: pd.DataFrame) -> list[str]:
         )
     for row in overall[overall["auroc"].isna()].to_dict("records"):
         said.append(f"{row['finding']}: how the start does here is not known ({row['reason']} among the validation patients).")
-    for row in table[table["attribute"] != EVERYBODY].to_dict("records"):
-        whole = float(overall.loc[overall["finding"] == row["finding"], "auroc"].iloc[0])
-        if row["auroc_high"] < whole:
-            said.append(
-                f"{row['finding']}, {subgroup_title(row['attribute'], row['subgroup'])}: the start's AUROC is {row['auroc']:.3f} "
-                f"({row['auroc_low']:.3f} to {row['auroc_high']:.3f}), against {whole:.3f} over all: part of what it knows may be "
-                "that attribute."
-            )
-    return said
+    return said + [sentence for row in table[table["attribute"] != EVERYBODY].to_dict("records") if (sentence := _warning_of(row))]
+
+
+def _warning_of(row: Mapping[Hashable, Any]) -> str:
+    """What is to be known of a subgroup, in a sentence; empty where its AUROC is not low and its fall not beyond chance."""
+    is_low, falls = row["auroc"] < LOW_AUROC, row["fall_low"] > 0
+    if not (is_low or falls):
+        return ""
+    low = f", below {LOW_AUROC:g}" if is_low else ""
+    why = "part of what it knows may be that attribute" if falls else "the fall may be chance"
+    return (
+        f"{row['finding']}, {subgroup_title(row['attribute'], row['subgroup'])}: the start's AUROC is {row['auroc']:.3f} "
+        f"({row['auroc_low']:.3f} to {row['auroc_high']:.3f}){low}, {row['fall']:.3f} ({row['fall_low']:.3f} to {row['fall_high']:.3f}) "
+        f"less than over all patients; {why}."
+    )
