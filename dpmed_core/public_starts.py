@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from dpmed_core.cohort.facts import IMAGES
 from dpmed_core.cohort.persons import pixel_digests
@@ -13,9 +15,12 @@ from dpmed_core.evaluation.planning.start_check import start_check
 from dpmed_core.installation import Installation
 from dpmed_core.training.encoders.card import read_card
 from dpmed_core.training.encoders.features import public_features
+from dpmed_core.training.encoders.joined_features import joined_are_cached
+from dpmed_core.training.encoders.phantom_outputs import public_outputs
 from dpmed_core.training.recipes.train_public_head import train_public_head
 from dpmed_core.training.spec import StartChoice
 from dpmed_core.training.starts.choosing import choose_start, refuse_overlap, suggested
+from dpmed_core.training.starts.phantom_start import begins_at_phantoms
 from dpmed_core.training.starts.seen import Seen, seen_of
 from dpmed_core.training.starts.start_card import StartCard
 
@@ -80,7 +85,8 @@ def start_for(installation: Installation, cohort: Cohort, name: str, given: Mapp
     card = installation.starts.card(name)
     encoder = read_card(installation.settings.encoders_dir, cohort.modality).digest
     choice = choose_start(card, cohort, {**suggested(cohort.findings, card), **(given or {})}, encoder=encoder)
-    refuse_overlap(card, installation.starts.seen(name), _seen(installation, cohort))
+    if not begins_at_phantoms(choice):  # which have seen nobody
+        refuse_overlap(card, installation.starts.seen(name), _seen(installation, cohort))
     return choice
 
 
@@ -91,11 +97,23 @@ def check_start(installation: Installation, cohort: Cohort, start: StartChoice, 
         SpecError: the start is gone or damaged.
         CohortError: there is no such attribute.
     """
-    folders = {"features_dir": installation.cohorts.features_dir(cohort.name), "encoders_dir": installation.settings.encoders_dir}
     card = installation.starts.card(start.name)
     head = installation.starts.head(start.name).of(cohort.findings, start.findings, card.findings)
     split = assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=installation.key)
-    return start_check(head, head.own_features(public_features(cohort, **folders)), cohort, split, by)
+    return start_check(head, head.own_features(features_for(installation, cohort, start)), cohort, split, by)
+
+
+def features_for(installation: Installation, cohort: Cohort, start: StartChoice) -> NDArray[np.float32]:
+    """The public features of a cohort that a start reads; computed where they are missing."""
+    folders = {"features_dir": installation.cohorts.features_dir(cohort.name), "encoders_dir": installation.settings.encoders_dir}
+    features = public_features(cohort, **folders)
+    return np.concatenate([features, public_outputs(cohort, **folders)], axis=1) if begins_at_phantoms(start) else features
+
+
+def features_are_there(installation: Installation, cohort: Cohort, start: StartChoice) -> bool:
+    """Whether `features_for` has nothing to compute."""
+    folders = {"features_dir": installation.cohorts.features_dir(cohort.name), "encoders_dir": installation.settings.encoders_dir}
+    return joined_are_cached(cohort.modality, None, **folders, with_outputs=begins_at_phantoms(start))
 
 
 def _seen(installation: Installation, cohort: Cohort) -> Seen:

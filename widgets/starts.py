@@ -13,8 +13,7 @@ from dpmed_core.evaluation.planning.start_check import warnings_of
 from dpmed_core.evaluation.scores.grouping import EVERYBODY
 from dpmed_core.foreign_text import LONGEST_SENTENCE, plain
 from dpmed_core.phrases import counted
-from dpmed_core.public_starts import check_start, start_for
-from dpmed_core.training.encoders.features import are_cached, public_features
+from dpmed_core.public_starts import check_start, features_are_there, features_for, start_for
 from dpmed_core.training.spec import RunSpec, StartChoice
 from dpmed_core.training.starts.choosing import suggested
 from widgets.cached import FEW_KEPT
@@ -77,14 +76,13 @@ def show_start_check(cohort: Cohort, specs: Sequence[RunSpec]) -> None:
     start = next((spec.start for spec in specs if spec.start), None)
     if start is None:
         return
-    folders = {"features_dir": installation().cohorts.features_dir(cohort.name), "encoders_dir": installation().settings.encoders_dir}
     st.markdown("**The start alone on the validation patients**")
-    if not are_cached(cohort.modality, **folders):
+    if not features_are_there(installation(), cohort, start):
         st.caption("Needs the features of all images, which are computed once and take minutes for thousands of images.")
         if not st.button("Compute features", icon=":material/function:"):
             return
         with st.spinner("Computing features"):
-            public_features(cohort, **folders)
+            features_for(installation(), cohort, start)
     table = _check(cohort.fingerprint, start, _cohort=cohort)
     for warning in warnings_of(table):
         st.warning(plain(warning), icon=":material/warning:")

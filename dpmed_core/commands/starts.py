@@ -51,7 +51,7 @@ def list_starts(as_json: bool) -> None:
     store = Installation.open().starts
     found: list[dict[str, object]] = []
     lines: list[str] = []
-    for name in store.names():
+    for name in store.offered():
         try:
             card = store.card(name)
             found.append(card.to_fields())

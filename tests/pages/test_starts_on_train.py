@@ -28,7 +28,7 @@ def start(empty, cohort, monkeypatch):
         features = np.random.default_rng(1).normal(0, 0.3, (len(cohort.cases), n_features)).astype(np.float32)
         features[:, 0] += 8 * what
         monkeypatch.setattr(public_starts, "public_features", lambda cohort, **_: features)
-        monkeypatch.setattr("widgets.starts.are_cached", lambda *_, **__: True)
+        monkeypatch.setattr("widgets.starts.features_are_there", lambda *_, **__: True)
         # The small cohort has ten validation patients, too few to judge anything.
         everybody = Split(np.full(len(cohort.cases), Part.VALIDATION.value), 0)
         monkeypatch.setattr(public_starts, "assign_parts", lambda *_, **__: everybody)
@@ -63,3 +63,43 @@ def test_a_start_that_knows_nothing_here_is_warned_of_before_training(cohort, st
     assert any("below 0.6" in warning.value and "the start alone has an AUROC" in warning.value for warning in app.warning)
     begins = next(box for box in app.selectbox if box.label.startswith("Models begin"))
     assert "At public start elsewhere" in begins.options
+
+
+def opened(open_page, empty, **address):
+    """The page with the panel open."""
+    app = open_page("train", recipe="probe", **address)
+    panel = next(one for one in app.expander if one.label == "Make a public start")
+    assert panel is not None
+    app.session_state["new-start-open"] = True
+    return app.run()
+
+
+def test_a_start_is_made_on_the_page_with_the_statement_that_its_data_are_public(empty, cohort, monkeypatch, open_page):
+    features = np.random.default_rng(1).normal(size=(len(cohort.cases), sum(COMPONENTS.values()))).astype(np.float32)
+    monkeypatch.setattr(public_starts, "public_features", lambda cohort, **_: features)
+    monkeypatch.setattr("widgets.new_start.features_are_cached", lambda cohort: True)
+    app = opened(open_page, empty)
+    assert not app.exception
+    next(box for box in app.selectbox if box.label == "Public cohort").set_value("demo-radiograph")
+    for label, text in (("Name of the start", "drawn"), ("Source of the images", "phantoms <b>of</b> DPMed"), ("Licence", "CC0")):
+        next(field for field in app.text_input if field.label == label).set_value(text)
+    app.run()
+    assert next(button for button in app.button if button.label == "Make start").disabled, "not before the statement"
+    next(box for box in app.checkbox if box.label.startswith("Everybody may see")).check().run()
+    next(button for button in app.button if button.label == "Make start").click().run()
+    assert not app.exception and not app.error
+    card = empty.starts.card("drawn")
+    assert card.n_images == len(cohort.cases) and card.source == "phantoms <b>of</b> DPMed" and card.public is True
+    assert any("Start drawn is made" in done.value for done in app.success)
+    next(button for button in app.button if button.label == "Make start").click().run()
+    assert "There is a start 'drawn' already" in app.error[0].value.replace("\\", "")
+
+
+def test_the_start_of_the_phantoms_is_offered_on_radiographs_with_its_findings(cohort, open_page):
+    app = open_page("train", recipe="probe")
+    begins = next(box for box in app.selectbox if box.label == "Models begin")
+    assert begins.options == ["From scratch", "At public start phantoms"] and begins.value == "scratch"
+    app = open_page("train", recipe="probe", start="phantoms")
+    assert not app.exception and not app.error
+    assert any("procedural chest radiographs" in caption.value for caption in app.caption)
+    assert any(button.label == "Compute features" for button in app.button), "none are computed yet"

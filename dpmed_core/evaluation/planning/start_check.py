@@ -23,7 +23,7 @@ from dpmed_core.evaluation.scores.scored_runs import RUN_COLUMNS
 from dpmed_core.evaluation.statistics.intervals import symmetric
 from dpmed_core.evaluation.statistics.jackknife import jackknife_of_patients
 from dpmed_core.evaluation.tables.utility import by_place, run_rows
-from dpmed_core.training.starts.public_head import PublicHead
+from dpmed_core.training.starts.start import Start
 
 LOW_AUROC = 0.6
 """Below it a start is warned of."""
@@ -32,11 +32,11 @@ COLUMNS = ("finding", "attribute", "subgroup", "auroc", "auroc_low", "auroc_high
 """`fall` is the AUROC over all validation patients minus that of the subgroup, with its 95 % interval; missing over all patients."""
 
 
-def start_check(head: PublicHead, own: NDArray[np.float64], cohort: Cohort, split: Split, by: Sequence[str] = ()) -> pd.DataFrame:
+def start_check(head: Start, own: NDArray[np.float64], cohort: Cohort, split: Split, by: Sequence[str] = ()) -> pd.DataFrame:
     """The AUROC of a start alone on the validation patients, with `COLUMNS`: of each finding that begins there, overall and by subgroup.
 
     Args:
-        head: for the cohort's findings (`PublicHead.of`).
+        head: for the cohort's findings (`PublicHead.of`, `PhantomStart.of`).
         own: its features of the cohort's images, `[n_cases, n_findings]`.
         cohort: the cohort.
         split: its parts.
