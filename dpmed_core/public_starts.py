@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 
 from dpmed_core.cohort.facts import IMAGES
 from dpmed_core.cohort.persons import pixel_digests
-from dpmed_core.cohort.schema import Cohort
+from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
 from dpmed_core.errors import SpecError
 from dpmed_core.evaluation.planning.start_check import start_check
 from dpmed_core.installation import Installation
+from dpmed_core.runs.status import RunState
 from dpmed_core.training.encoders.card import read_card
 from dpmed_core.training.encoders.features import public_features
 from dpmed_core.training.encoders.joined_features import joined_are_cached
@@ -90,8 +91,22 @@ def start_for(installation: Installation, cohort: Cohort, name: str, given: Mapp
     return choice
 
 
-def check_start(installation: Installation, cohort: Cohort, start: StartChoice, by: Sequence[str] = ()) -> pd.DataFrame:
-    """How a start does on the validation patients of a cohort, overall and by subgroup (`start_check`); computes features that are missing.
+def parts_to_check(installation: Installation, cohort: Cohort, start: StartChoice) -> tuple[Part, ...]:
+    """Whose patients may tell how a start does: the validation part's, and the test part's once the start alone was evaluated on them.
+
+    Earlier, a start that was chosen by them would be judged by the same patients.
+    """
+    for run in installation.runs.of_cohort(cohort.fingerprint):
+        spec, is_default = run.spec, run.spec.split_seed in (None, DEFAULT_SPLIT_SEED)
+        if run.state is RunState.FINISHED and spec.start == start and is_default and spec.privacy and spec.privacy.learns_nothing:
+            return Part.VALIDATION, Part.TEST
+    return (Part.VALIDATION,)
+
+
+def check_start(
+    installation: Installation, cohort: Cohort, start: StartChoice, by: Sequence[str] = (), *, parts: Sequence[Part] = (Part.VALIDATION,)
+) -> pd.DataFrame:
+    """How a start does on held-out patients of a cohort, overall and by subgroup (`start_check`); computes features that are missing.
 
     Raises:
         SpecError: the start is gone or damaged.
@@ -100,7 +115,7 @@ def check_start(installation: Installation, cohort: Cohort, start: StartChoice, 
     card = installation.starts.card(start.name)
     head = installation.starts.head(start.name).of(cohort.findings, start.findings, card.findings)
     split = assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=installation.key)
-    return start_check(head, head.own_features(features_for(installation, cohort, start)), cohort, split, by)
+    return start_check(head, head.own_features(features_for(installation, cohort, start)), cohort, split, by, parts=parts)
 
 
 def features_for(installation: Installation, cohort: Cohort, start: StartChoice) -> NDArray[np.float32]:

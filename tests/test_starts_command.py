@@ -86,6 +86,9 @@ def test_from_a_public_cohort_to_the_tables(other_patients, call, start, install
     assert alone and {(row["start"], row["delta"], row["accountant"]) for row in alone} == {("public-one", 0.0, "no-training")}
     assert {row["start"] for row in found["utility"]} == {None, "public-one"}
     assert all(row["epsilon"] != 0 for row in found["utility"] if row["start"] is None)
+    after = call("starts", "show", "public-one", "--cohort", "here", "--by", "sex", "--json")
+    assert shown["parts"] == ["validation"] and after["parts"] == ["validation", "test"], "once it was evaluated on test patients anyway"
+    assert after["validation"][0]["n_cases"] == shown["validation"][0]["n_cases"] + alone[0]["n_cases"]
     added = {row["epsilon"]: row for row in found["added"] if row["finding"] == "mass"}
     assert added.keys() == {0.5, 8.0} and all(row["reference"] == "start alone" for row in added.values())
     by_run = {(row["start"], row["epsilon"], row["seed"]): row["auroc"] for row in found["utility"] if row["finding"] == "mass"}

@@ -7,13 +7,13 @@ import streamlit as st
 
 from dpmed_core.cohort.display_names import finding_title, subgroup_title
 from dpmed_core.cohort.groups import ATTRIBUTES
-from dpmed_core.cohort.schema import Cohort
+from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.errors import DpmedError
-from dpmed_core.evaluation.planning.start_check import warnings_of
+from dpmed_core.evaluation.planning.start_check import patients_in_words, warnings_of
 from dpmed_core.evaluation.scores.grouping import EVERYBODY
 from dpmed_core.foreign_text import LONGEST_SENTENCE, plain
 from dpmed_core.phrases import counted
-from dpmed_core.public_starts import check_start, features_are_there, features_for, start_for
+from dpmed_core.public_starts import check_start, features_are_there, features_for, parts_to_check, start_for
 from dpmed_core.training.spec import RunSpec, StartChoice
 from dpmed_core.training.starts.choosing import suggested
 from widgets.cached import FEW_KEPT
@@ -22,6 +22,8 @@ from widgets.lookup import installation
 
 NOWHERE = ""
 """In place of a finding of the start: the cohort's finding begins from scratch."""
+UNSEEN = "Test patients are not looked at before the start alone (ε = 0) was evaluated."
+SEEN = "Test patients stand here too, since the start alone (ε = 0) was evaluated on them."
 
 
 def start_of_page(cohort: Cohort) -> StartChoice | None:
@@ -72,32 +74,34 @@ def choose_start_findings(cohort: Cohort) -> StartChoice | None:
 
 
 def show_start_check(cohort: Cohort, specs: Sequence[RunSpec]) -> None:
-    """How the start of `specs` does on the validation patients, before anything is spent."""
+    """How the start of `specs` does on held-out patients, before anything is spent."""
     start = next((spec.start for spec in specs if spec.start), None)
     if start is None:
         return
-    st.markdown("**The start alone on the validation patients**")
+    parts = parts_to_check(installation(), cohort, start)
+    whose = patients_in_words(parts)
+    st.markdown(f"**The start alone on the {plain(whose)}**")
     if not features_are_there(installation(), cohort, start):
         st.caption("Needs the features of all images, which are computed once and take minutes for thousands of images.")
         if not st.button("Compute features", icon=":material/function:"):
             return
         with st.spinner("Computing features"):
             features_for(installation(), cohort, start)
-    table = _check(cohort.fingerprint, start, _cohort=cohort)
-    for warning in warnings_of(table):
+    table = _check(cohort.fingerprint, start, parts, _cohort=cohort)
+    for warning in warnings_of(table, parts):
         st.warning(plain(warning), icon=":material/warning:")
     st.dataframe(_in_words(table[(table["attribute"] == EVERYBODY) | table["auroc"].notna()]), hide_index=True)
     st.caption(
-        "AUROC and fall with 95 % intervals, each by itself: of forty falls one or two lie beyond chance by chance alone. Validation "
-        "patients are outside the guarantee, and test patients are not looked at. A fall within a group, such as images of one view or "
+        "AUROC and fall with 95 % intervals, each by itself: of forty falls one or two lie beyond chance by chance alone. These patients "
+        f"are outside the guarantee. {SEEN if Part.TEST in parts else UNSEEN} A fall within a group, such as images of one view or "
         "scanner, shows that the start may tell the groups apart rather than the finding."
     )
 
 
 @st.cache_data(max_entries=FEW_KEPT, show_spinner=False)
-def _check(fingerprint: str, start: StartChoice, _cohort: Cohort) -> pd.DataFrame:
+def _check(fingerprint: str, start: StartChoice, parts: tuple[Part, ...], _cohort: Cohort) -> pd.DataFrame:
     del fingerprint
-    return check_start(installation(), _cohort, start, (*ATTRIBUTES, *_cohort.comorbidities))
+    return check_start(installation(), _cohort, start, (*ATTRIBUTES, *_cohort.comorbidities), parts=parts)
 
 
 def _checked(cohort: Cohort, name: str, given: tuple[tuple[str, str], ...]) -> StartChoice:

@@ -1,6 +1,7 @@
 """How a public start does on a cohort before anything is spent: its AUROC on the validation patients, also within subgroups.
 
-Validation patients stand outside the guarantee, and test patients are left for the trained models. A start that was right for the wrong
+Validation patients stand outside the guarantee, and test patients are left for the trained models, until the start alone was evaluated on
+them as well. A start that was right for the wrong
 reason shows here: its AUROC falls within groups in which that reason is the same, such as radiographs of one view.
 """
 
@@ -29,11 +30,19 @@ LOW_AUROC = 0.6
 """Below it a start is warned of."""
 FALL = ("fall", "fall_low", "fall_high")
 COLUMNS = ("finding", "attribute", "subgroup", "auroc", "auroc_low", "auroc_high", *FALL, "n_cases", "n_positive", "n_patients", "reason")
-"""`fall` is the AUROC over all validation patients minus that of the subgroup, with its 95 % interval; missing over all patients."""
+"""`fall` is the AUROC over all of these patients minus that of the subgroup, with its 95 % interval; missing over all patients."""
 
 
-def start_check(head: Start, own: NDArray[np.float64], cohort: Cohort, split: Split, by: Sequence[str] = ()) -> pd.DataFrame:
-    """The AUROC of a start alone on the validation patients, with `COLUMNS`: of each finding that begins there, overall and by subgroup.
+def start_check(
+    head: Start,
+    own: NDArray[np.float64],
+    cohort: Cohort,
+    split: Split,
+    by: Sequence[str] = (),
+    *,
+    parts: Sequence[Part] = (Part.VALIDATION,),
+) -> pd.DataFrame:
+    """The AUROC of a start alone on held-out patients, with `COLUMNS`: of each finding that begins there, overall and by subgroup.
 
     Args:
         head: for the cohort's findings (`PublicHead.of`, `PhantomStart.of`).
@@ -41,12 +50,13 @@ def start_check(head: Start, own: NDArray[np.float64], cohort: Cohort, split: Sp
         cohort: the cohort.
         split: its parts.
         by: attributes of the subgroups.
+        parts: whose patients; never those who are trained on, whom the guarantee covers.
 
     Raises:
         CohortError: there is no such attribute.
     """
     begun = [k for k, spread in enumerate(head.spread) if spread > 0]
-    rows = split.rows(Part.VALIDATION)
+    rows = np.sort(np.concatenate([split.rows(part) for part in parts if part is not Part.TRAIN]))
     if not len(rows) or not begun:
         return pd.DataFrame(columns=list(COLUMNS))
     cases = cohort.cases.iloc[rows][["case_id", "patient_id", "age", "sex", *cohort.comorbidities]].reset_index(drop=True)
@@ -82,17 +92,27 @@ def _falls(measured: Measured) -> pd.DataFrame:
     return by_place(measured, subgroups, dict(zip(FALL, (falls, low, high), strict=True)))
 
 
-def warnings_of(table: pd.DataFrame) -> list[str]:
+def patients_in_words(parts: Sequence[Part]) -> str:
+    """Whose patients `start_check` looked at.
+
+    >>> patients_in_words((Part.VALIDATION, Part.TEST))
+    'validation and test patients'
+    """
+    return f"{' and '.join(parts)} patients"
+
+
+def warnings_of(table: pd.DataFrame, parts: Sequence[Part] = (Part.VALIDATION,)) -> list[str]:
     """What a reader must know of `start_check` before spending anything, in sentences."""
+    whose = patients_in_words(parts)
     overall = table[table["attribute"] == EVERYBODY]
     said = []
     for row in overall[overall["auroc"] < LOW_AUROC].to_dict("records"):
         said.append(
-            f"{row['finding']}: the start alone has an AUROC of {row['auroc']:.3f} on the validation patients, below {LOW_AUROC:g}. "
+            f"{row['finding']}: the start alone has an AUROC of {row['auroc']:.3f} on the {whose}, below {LOW_AUROC:g}. "
             "It may not fit this cohort; the training can give it up, which costs accuracy where epsilon is small."
         )
     for row in overall[overall["auroc"].isna()].to_dict("records"):
-        said.append(f"{row['finding']}: how the start does here is not known ({row['reason']} among the validation patients).")
+        said.append(f"{row['finding']}: how the start does here is not known ({row['reason']} among the {whose}).")
     return said + [sentence for row in table[table["attribute"] != EVERYBODY].to_dict("records") if (sentence := _warning_of(row))]
 
 

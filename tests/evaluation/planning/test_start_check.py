@@ -78,3 +78,10 @@ def test_a_low_auroc_within_a_group_is_warned_of_though_the_fall_may_be_chance(b
     table.loc[table["subgroup"] == "with", ["auroc", "fall", "fall_low", "fall_high"]] = [0.55, 0.1, -0.1, 0.3]
     (warned,) = [one for one in warnings_of(table) if "With view" in one]
     assert "0.550" in warned and "below 0.6" in warned and warned.endswith("the fall may be chance.")
+
+
+def test_patients_who_are_trained_on_are_never_looked_at(by_view, split_of):
+    cohort, own = by_view(knows=1.0)
+    every = start_check(HEAD, own, cohort, split_of(cohort), parts=tuple(Part))
+    held_out = cohort.cases["split"].isin([Part.VALIDATION.value, Part.TEST.value])
+    assert every["n_cases"].tolist() == [int(held_out.sum())]
