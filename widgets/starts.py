@@ -16,6 +16,7 @@ from dpmed_core.phrases import counted
 from dpmed_core.public_starts import check_start, features_are_there, features_for, parts_to_check, start_for
 from dpmed_core.training.spec import RunSpec, StartChoice
 from dpmed_core.training.starts.choosing import suggested
+from dpmed_core.training.starts.phantom_start import NAME as PHANTOMS
 from widgets.cached import FEW_KEPT
 from widgets.choices import current_choices
 from widgets.lookup import installation
@@ -48,11 +49,12 @@ def choose_start_findings(cohort: Cohort) -> StartChoice | None:
         return None
     card = installation().starts.card(name)
     whose = counted(card.n_patients, "patient", "patients") if card.patients_known else "patients not known"
+    use = "Measured on" if name == PHANTOMS else "Trained on"
     with st.expander(f"Public start {plain(name)}: which finding begins where", expanded=True):
         st.caption(
             plain(
                 f"{'Synthetic: ' if card.synthetic else ''}{counted(card.n_images, 'image', 'images')} ({whose}); source: {card.source}; "
-                f"licence: {card.licence}. Trained on these without privacy, since they are public.",
+                f"licence: {card.licence}. {use} these without privacy, since they are public.",
                 most=2 * LONGEST_SENTENCE,
             )
         )
@@ -69,7 +71,8 @@ def choose_start_findings(cohort: Cohort) -> StartChoice | None:
                 key=f"start-{cohort.name}-{name}-{finding}",
                 format_func=lambda public: f"{public} (AUROC {known[public]:.2f} there)" if public else "From scratch",
             )
-        st.caption("Findings of one name are suggested; a name may mean something else in another hospital. AUROC there: cross-validation.")
+        there = "on such images that it was not trained on" if name == PHANTOMS else "cross-validation"
+        st.caption(f"Findings of one name are suggested; a name may mean something else in another hospital. AUROC there: {there}.")
     return _checked(cohort, name, tuple(given.items()))
 
 

@@ -117,8 +117,8 @@ def warnings_of(table: pd.DataFrame, parts: Sequence[Part] = (Part.VALIDATION,))
 
 
 def _warning_of(row: Mapping[Hashable, Any]) -> str:
-    """What is to be known of a subgroup, in a sentence; empty where its AUROC is not low and its fall not beyond chance."""
-    is_low, falls = row["auroc"] < LOW_AUROC, row["fall_low"] > 0
+    """What is to be known of a subgroup, in a sentence; empty where its fall is not beyond chance and does not lead below `LOW_AUROC`."""
+    is_low, falls = row["auroc"] < LOW_AUROC <= row["auroc"] + row["fall"], row["fall_low"] > 0
     if not (is_low or falls):
         return ""
     low = f", below {LOW_AUROC:g}" if is_low else ""

@@ -72,7 +72,7 @@ def choose_start(card: StartCard, cohort: Cohort, given: Mapping[str, str], *, e
     if not pairs:
         raise SpecError(
             f"No finding of cohort {cohort.name!r} begins at start {card.name!r}, which knows {', '.join(card.findings)}: "
-            "say which stands for which with --map."
+            "say which stands for which, on the page or with --map."
         )
     return StartChoice(card.name, card.digest, pairs)
 

@@ -67,7 +67,7 @@ def test_the_interval_of_a_fall_is_as_long_as_a_bootstrap_over_patients_makes_it
 def test_a_fall_within_a_view_is_warned_of_and_one_that_may_be_chance_is_not(by_view, split_of):
     warned = warnings_of(checked(*by_view(knows=0.0), split_of))
     assert len(warned) == 2 and all("part of what it knows may be that attribute" in one and "below 0.6" in one for one in warned)
-    assert warned[0].startswith("common, Without view ap") or warned[0].startswith("common, With view ap")
+    assert warned[0].startswith("common, Without view AP") or warned[0].startswith("common, With view AP")
     cohort, own = by_view(knows=3.0)
     own[:, 0] = np.where(cohort.labels[:, 0] == 1, 0.5, -0.5) + 0.3 * np.random.default_rng(1).standard_normal(len(own))
     assert warnings_of(checked(cohort, own, split_of)) == []
@@ -78,6 +78,8 @@ def test_a_low_auroc_within_a_group_is_warned_of_though_the_fall_may_be_chance(b
     table.loc[table["subgroup"] == "with", ["auroc", "fall", "fall_low", "fall_high"]] = [0.55, 0.1, -0.1, 0.3]
     (warned,) = [one for one in warnings_of(table) if "With view" in one]
     assert "0.550" in warned and "below 0.6" in warned and warned.endswith("the fall may be chance.")
+    table.loc[table["subgroup"] == "with", "fall"] = -0.1
+    assert not [one for one in warnings_of(table) if "With view" in one], "no fall, so that the warning of all patients says it"
 
 
 def test_patients_who_are_trained_on_are_never_looked_at(by_view, split_of):
