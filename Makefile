@@ -39,6 +39,7 @@ check-imports: $(VENV)/.dev-ready
 encoder: $(VENV)/.run-ready
 	$(BIN)/python -m dpmed_core.training.encoders.pretrain_radiographs
 	$(BIN)/python -m dpmed_core.training.encoders.pretrain_volumes
+	$(BIN)/python -m dpmed_core.training.starts.measure_phantom_start
 
 viewer:
 	cd viewer && npm ci --ignore-scripts && npm test && npm run build

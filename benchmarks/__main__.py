@@ -31,6 +31,7 @@ MODULES = {
     "many-runs": "many_runs",
     "ledger": "ledger_total",
     "page": "page",
+    "phantom-start": "phantom_start",
     "planner": "planner",
     "pointing": "pointing",
     "polarity": "polarity",

@@ -81,7 +81,7 @@ GUARDS = (
     ),
     Guard(
         "an image whose features are not finite counts as zero (head)",
-        "dpmed_core/training/encoders/features.py",
+        "dpmed_core/training/encoders/components.py",
         (("usable = np.isfinite(squares) & (squares > 0)", "usable = squares != 0"),),
         ("tests/training/recipes/test_linear_head.py",),
     ),
@@ -142,8 +142,25 @@ GUARDS = (
     Guard(
         "the CT encoder's phantoms have other random numbers than the demo's",
         "dpmed_core/phantoms/abdomen/population.py",
-        (('"encoder": 81_170_330}', '"encoder": 20_240_462}'),),
+        (('"encoder": 81_170_330,', '"encoder": 20_240_462,'),),
         ("tests/phantoms/test_chest.py",),
+    ),
+    Guard(
+        "the start at the phantoms is centred on synthetic images",
+        "dpmed_core/training/starts/phantom_start.py",
+        (
+            (
+                "np.where(known, of_finding, 0) - self.middle)",
+                "np.where(known, of_finding, 0) - np.where(known, of_finding, 0).mean(axis=0))",
+            ),
+        ),
+        ("tests/training/starts/test_phantom_start.py",),
+    ),
+    Guard(
+        "a start is checked on no patient who is trained on",
+        "dpmed_core/evaluation/planning/start_check.py",
+        (("for part in parts if part is not Part.TRAIN]", "for part in parts]"),),
+        ("tests/evaluation/planning/test_start_check.py",),
     ),
     Guard(
         "the page of a synthetic cohort says which models it favours",

@@ -94,7 +94,7 @@ def _child_image(population: pd.DataFrame, index: int) -> NDArray[np.uint8]:
     picture = exposed(1.1 * attenuation(Grid.of(48), body, severity, rng), radiograph, "encoder", rng)
     picture = np.clip((picture - rng.uniform(-0.1, 0.1)) * rng.uniform(0.75, 1.1), 0, 1) ** rng.uniform(0.7, 1.3)
     margin = int(rng.integers(0, 6))
-    return _at_side(picture[margin : 48 - margin, int(rng.integers(0, 4)) : 48 - int(rng.integers(0, 4))], 28)
+    return at_side(picture[margin : 48 - margin, int(rng.integers(0, 4)) : 48 - int(rng.integers(0, 4))], 28)
 
 
 def ward(n_images: int) -> Proxy:
@@ -111,13 +111,13 @@ def ward(n_images: int) -> Proxy:
         population[f"severity_{finding}"] *= 0.65
     population["portable"] = (rng.random(n_images) < 0.6).astype(int)
     radiographs = render_radiographs(population.infer_objects(), size=SIDE, seed=903)
-    radiographs = np.stack([_with_lines(radiograph, np.random.default_rng([903, i])) for i, radiograph in enumerate(radiographs)])
+    radiographs = np.stack([with_lines(radiograph, np.random.default_rng([903, i])) for i, radiograph in enumerate(radiographs)])
     labels = population[list(FINDINGS[:5])].to_numpy(np.float32)
     wrong = rng.random(labels.shape) < 0.1
     return Proxy("ward", radiographs, np.where(wrong, 1 - labels, labels).astype(np.float32), _numbered(pd.Series(patients)), 0.8)
 
 
-def _with_lines(radiograph: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+def with_lines(radiograph: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """A radiograph with leads, a side marker in a corner, a vignette, and another tone curve."""
     picture = radiograph.astype(np.float32) / 255
     y, x = np.mgrid[0:SIDE, 0:SIDE] / SIDE * 2 - 1
@@ -136,7 +136,7 @@ def _with_lines(radiograph: NDArray[np.uint8], rng: np.random.Generator) -> NDAr
 def digits() -> Proxy:
     """Scikit-learn's handwritten digits, each against the others."""
     found = load_digits()
-    radiographs = np.stack([_at_side(image / 16, 8) for image in found.images])
+    radiographs = np.stack([at_side(image / 16, 8) for image in found.images])
     return Proxy("digits", radiographs, (found.target[:, None] == np.arange(10)).astype(np.float32), np.arange(len(radiographs)), 0.7)
 
 
@@ -160,7 +160,7 @@ def _field(present: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np
     return np.rint(255 * np.clip(picture, 0, 1)).astype(np.uint8)
 
 
-def _at_side(picture: NDArray[np.floating], resolution: int) -> NDArray[np.uint8]:
+def at_side(picture: NDArray[np.floating], resolution: int) -> NDArray[np.uint8]:
     """The picture `[SIDE, SIDE]`, 8-bit, with the detail of `resolution` pixels a side."""
     coarse = Image.fromarray(np.asarray(picture, dtype=np.float32)).resize((resolution, resolution), Image.Resampling.LANCZOS)
     shown = coarse.resize((SIDE, SIDE), Image.Resampling.LANCZOS)

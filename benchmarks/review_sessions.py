@@ -109,11 +109,11 @@ async def _one(launched: Browser, address: str, number: int, drawn: asyncio.Barr
     await page.get_by_role("option", name=ROLES[number % len(ROLES)].value, exact=True).click()
     await page.locator(IDLE).wait_for()
     await drawn.wait()
-    await page.get_by_role("tab", name="Comments").click()
+    await _open(page, "Comments", "Comment")
     await page.get_by_label("Comment", exact=True).fill(f"{COMMENT} of {number}")
     await page.get_by_role("button", name="Comment", exact=True).click()
     await _emptied(page, "Comment")
-    await page.get_by_role("tab", name="Verdicts").click()
+    await _open(page, "Verdicts", "Reason")
     await page.locator('[data-testid="stForm"]').get_by_text("approve", exact=True).click()
     await page.get_by_label("Reason", exact=True).fill(f"{VERDICT} of {number}")
     for sending in range(1, MOST_SENDINGS):
@@ -122,6 +122,13 @@ async def _one(launched: Browser, address: str, number: int, drawn: asyncio.Barr
             await context.close()
             return sending
     raise SystemExit(f"Browser {number} could not record its verdict in {MOST_SENDINGS} sendings.")
+
+
+async def _open(page: Page, tab: str, label: str) -> None:
+    """Open a tab of the review, as often as it takes: a page that is drawn anew under a click keeps the tab that was open."""
+    while not await page.get_by_label(label, exact=True).is_visible():
+        await page.get_by_role("tab", name=tab).click()
+        await page.wait_for_timeout(500)
 
 
 async def _emptied(page: Page, label: str) -> bool:

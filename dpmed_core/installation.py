@@ -90,7 +90,7 @@ class Installation:
     @property
     def starts(self) -> StartStore:
         """The public starts."""
-        return StartStore(self.settings.starts_dir)
+        return StartStore(self.settings.starts_dir, self.settings.encoders_dir)
 
     @property
     def encoders(self) -> AddedEncoders:

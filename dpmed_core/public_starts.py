@@ -2,20 +2,27 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from dpmed_core.cohort.facts import IMAGES
 from dpmed_core.cohort.persons import pixel_digests
-from dpmed_core.cohort.schema import Cohort
+from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
 from dpmed_core.errors import SpecError
 from dpmed_core.evaluation.planning.start_check import start_check
 from dpmed_core.installation import Installation
+from dpmed_core.people.roles import Action
+from dpmed_core.runs.status import RunState
 from dpmed_core.training.encoders.card import read_card
 from dpmed_core.training.encoders.features import public_features
+from dpmed_core.training.encoders.joined_features import joined_are_cached
+from dpmed_core.training.encoders.phantom_outputs import public_outputs
 from dpmed_core.training.recipes.train_public_head import train_public_head
 from dpmed_core.training.spec import StartChoice
 from dpmed_core.training.starts.choosing import choose_start, refuse_overlap, suggested
+from dpmed_core.training.starts.phantom_start import begins_at_phantoms
 from dpmed_core.training.starts.seen import Seen, seen_of
 from dpmed_core.training.starts.start_card import StartCard
 
@@ -36,7 +43,9 @@ def make_start(installation: Installation, cohort_name: str, name: str, *, sourc
     Raises:
         SpecError: source or licence is empty or too long, the name cannot be used, or nothing can be learnt from the cohort.
         CohortError: there is no such cohort.
+        NotAllowedError: whoever asks may not train.
     """
+    installation.actor.require(Action.TRAIN, f"start from {cohort_name}")
     for what, text in (("source", source), ("licence", licence)):
         if not text.strip() or len(text) > LONGEST_TEXT:
             raise SpecError(f"Say in 1 to {LONGEST_TEXT} characters what the {what} of the public images is (--{what}).")
@@ -80,22 +89,49 @@ def start_for(installation: Installation, cohort: Cohort, name: str, given: Mapp
     card = installation.starts.card(name)
     encoder = read_card(installation.settings.encoders_dir, cohort.modality).digest
     choice = choose_start(card, cohort, {**suggested(cohort.findings, card), **(given or {})}, encoder=encoder)
-    refuse_overlap(card, installation.starts.seen(name), _seen(installation, cohort))
+    if not begins_at_phantoms(choice):  # which have seen nobody
+        refuse_overlap(card, installation.starts.seen(name), _seen(installation, cohort))
     return choice
 
 
-def check_start(installation: Installation, cohort: Cohort, start: StartChoice, by: Sequence[str] = ()) -> pd.DataFrame:
-    """How a start does on the validation patients of a cohort, overall and by subgroup (`start_check`); computes features that are missing.
+def parts_to_check(installation: Installation, cohort: Cohort, start: StartChoice) -> tuple[Part, ...]:
+    """Whose patients may tell how a start does: the validation part's, and the test part's once the start alone was evaluated on them.
+
+    Earlier, a start that was chosen by them would be judged by the same patients.
+    """
+    for run in installation.runs.of_cohort(cohort.fingerprint):
+        spec, is_default = run.spec, run.spec.split_seed in (None, DEFAULT_SPLIT_SEED)
+        if run.state is RunState.FINISHED and spec.start == start and is_default and spec.privacy and spec.privacy.learns_nothing:
+            return Part.VALIDATION, Part.TEST
+    return (Part.VALIDATION,)
+
+
+def check_start(
+    installation: Installation, cohort: Cohort, start: StartChoice, by: Sequence[str] = (), *, parts: Sequence[Part] = (Part.VALIDATION,)
+) -> pd.DataFrame:
+    """How a start does on held-out patients of a cohort, overall and by subgroup (`start_check`); computes features that are missing.
 
     Raises:
         SpecError: the start is gone or damaged.
         CohortError: there is no such attribute.
     """
-    folders = {"features_dir": installation.cohorts.features_dir(cohort.name), "encoders_dir": installation.settings.encoders_dir}
     card = installation.starts.card(start.name)
     head = installation.starts.head(start.name).of(cohort.findings, start.findings, card.findings)
     split = assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=installation.key)
-    return start_check(head, head.own_features(public_features(cohort, **folders)), cohort, split, by)
+    return start_check(head, head.own_features(features_for(installation, cohort, start)), cohort, split, by, parts=parts)
+
+
+def features_for(installation: Installation, cohort: Cohort, start: StartChoice) -> NDArray[np.float32]:
+    """The public features of a cohort that a start reads; computed where they are missing."""
+    folders = {"features_dir": installation.cohorts.features_dir(cohort.name), "encoders_dir": installation.settings.encoders_dir}
+    features = public_features(cohort, **folders)
+    return np.concatenate([features, public_outputs(cohort, **folders)], axis=1) if begins_at_phantoms(start) else features
+
+
+def features_are_there(installation: Installation, cohort: Cohort, start: StartChoice) -> bool:
+    """Whether `features_for` has nothing to compute."""
+    folders = {"features_dir": installation.cohorts.features_dir(cohort.name), "encoders_dir": installation.settings.encoders_dir}
+    return joined_are_cached(cohort.modality, None, **folders, with_outputs=begins_at_phantoms(start))
 
 
 def _seen(installation: Installation, cohort: Cohort) -> Seen:

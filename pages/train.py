@@ -28,6 +28,7 @@ from widgets.choices import current_choices
 from widgets.cohort import chosen_cohort
 from widgets.cohort_plan import show_cohort_plan, show_not_judgeable
 from widgets.lookup import installation, live, runs_of, unreadable_of
+from widgets.new_start import offer_new_start
 from widgets.people.sign_on import may
 from widgets.preflight import show_preflight
 from widgets.recipes import encoder_digest, recipe_title, show_encoder
@@ -261,4 +262,6 @@ if (chosen := chosen_cohort()) is not None:
         "While a private model trains, only its progress is shown: losses and gradients would reveal facts about the training patients."
     )
     show_runs(chosen)
+    if may(Action.TRAIN):
+        offer_new_start()
     show_release()

@@ -12,6 +12,8 @@ from dpmed_core.commands import training
 from dpmed_core.engine.training_task import work_on
 from dpmed_core.errors import SpecError
 from dpmed_core.installation import Installation
+from dpmed_core.privacy.audit import head_audit
+from dpmed_core.privacy.audit.canary_world import canary_world
 from dpmed_core.training.encoders.card import COMPONENTS
 from dpmed_core.training.recipes import train_probe
 from tests.small_runs import installation, make_cohort, settings
@@ -71,7 +73,8 @@ def other_patients(installation, monkeypatch):
 
 def test_from_a_public_cohort_to_the_tables(other_patients, call, start, installation):
     assert start["public"] is True and start["findings"] == ["mass"] and start["auroc"][0] > 0.9
-    assert call("starts", "list", "--json")["starts"] == [start]
+    shipped, own = call("starts", "list", "--json")["starts"]
+    assert own == start and shipped["name"] == "phantoms" and shipped["synthetic"] is True
     shown = call("starts", "show", "public-one", "--cohort", "here", "--by", "sex", "--json")
     assert shown["findings"] == {"mass": "mass"} and {row["attribute"] for row in shown["validation"]} == {"all", "sex"}
     made = call("sweep", "--cohort", "here", "--epsilons", "0.5,8", "--seeds", "2", "--start", "public-one", "--json")
@@ -83,6 +86,9 @@ def test_from_a_public_cohort_to_the_tables(other_patients, call, start, install
     assert alone and {(row["start"], row["delta"], row["accountant"]) for row in alone} == {("public-one", 0.0, "no-training")}
     assert {row["start"] for row in found["utility"]} == {None, "public-one"}
     assert all(row["epsilon"] != 0 for row in found["utility"] if row["start"] is None)
+    after = call("starts", "show", "public-one", "--cohort", "here", "--by", "sex", "--json")
+    assert shown["parts"] == ["validation"] and after["parts"] == ["validation", "test"], "once it was evaluated on test patients anyway"
+    assert after["validation"][0]["n_cases"] == shown["validation"][0]["n_cases"] + alone[0]["n_cases"]
     added = {row["epsilon"]: row for row in found["added"] if row["finding"] == "mass"}
     assert added.keys() == {0.5, 8.0} and all(row["reference"] == "start alone" for row in added.values())
     by_run = {(row["start"], row["epsilon"], row["seed"]): row["auroc"] for row in found["utility"] if row["finding"] == "mass"}
@@ -105,7 +111,16 @@ def test_the_start_alone_spends_nothing_and_is_no_training_without_a_bound(other
 
 
 def test_what_a_start_is_not_for_is_refused(other_patients, call, start):
-    call("train", "--cohort", "here", "--epsilon", "1", "--start", "nowhere", fails="There is no start 'nowhere': choose one of public-one")
+    call(
+        "train",
+        "--cohort",
+        "here",
+        "--epsilon",
+        "1",
+        "--start",
+        "nowhere",
+        fails="There is no start 'nowhere': choose one of phantoms, public-one",
+    )
     call("train", "--cohort", "here", "--epsilon", "1", "--map", "mass=mass", fails="give the start with --start")
     call("train", "--cohort", "here", "--epsilon", "0", fails="needs a public start")
     call(
@@ -132,3 +147,20 @@ def test_finished_runs_outlive_their_start_and_open_ones_say_that_it_is_gone(oth
     status = installation.runs.status(run.run_id)
     assert status.state == "failed" and "There is no start 'public-one'" in status.progress.message
     assert installation.ledger.total(installation.cohorts.load("here")).epsilon == spent, "nothing was trained, and nothing is charged"
+
+
+def test_the_start_of_the_phantoms_needs_no_public_cohort_and_says_which_findings_begin_there(call, installation, monkeypatch):
+    call(
+        "train", "--cohort", "here", "--epsilon", "1", "--start", "phantoms", fails="No finding of cohort 'here' begins at start 'phantoms'"
+    )
+    shown = call("starts", "show", "phantoms", "--cohort", "here", "--map", "cardiomegaly=mass", "--by", "sex", "--json")
+    assert shown["findings"] == {"mass": "cardiomegaly"}
+    call("train", "--cohort", "here", "--epsilon", "8", "--start", "phantoms", "--map", "cardiomegaly=mass", "--json")
+    private = [run for run in installation.runs.statuses() if run.spec.privacy and run.spec.privacy.epsilon == 8]
+    assert [run.spec.start.name for run in private] == ["phantoms"] and private[0].state == "finished"
+    assert installation.runs.result(private[0].run_id).guarantee.epsilon <= 8
+    call("starts", "remove", "phantoms", fails="is part of DPMed and cannot be removed")
+    worlds = []
+    monkeypatch.setattr(head_audit, "canary_world", lambda **asked: worlds.append(canary_world(**asked)) or worlds[-1])
+    assert call("audit", private[0].run_id, "--trainings", "200", "--json")["claimed_mu"] > 0
+    assert all(world.start_weights is not None for world in worlds) and worlds, "the canary is judged by a start too"

@@ -15,6 +15,7 @@ from dpmed_core.foreign_text import LONGEST_SENTENCE, plain
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.training.recipes.catalogue import RECIPES
 from dpmed_core.training.spec import PrivacyUnit, base_recipe
+from dpmed_core.training.starts.choosing import starts_offered
 from widgets.address.choice import choice as choice
 from widgets.address.session import forget, shown, stated
 from widgets.lookup import installation
@@ -71,7 +72,8 @@ def _choose_start(cohort: Cohort | None, recipe: str | None) -> str | None:
     """The public start that models begin at; None from scratch. Offered where there is one to choose, or the address names one."""
     here = installation()
     trained = starts_with_runs(here.runs, cohort, recipe=recipe) if cohort else []
-    names = sorted({*here.starts.names(), *trained})
+    offered = starts_offered(here.starts, cohort) if cohort else here.starts.names()
+    names = [*offered, *sorted(set(trained) - set(offered))]
     if recipe is None or not RECIPES[base_recipe(recipe)].takes_start or not (names or stated(START)):
         return None
     title = {SCRATCH: "From scratch"}

@@ -7,22 +7,24 @@ import streamlit as st
 
 from dpmed_core.cohort.display_names import finding_title, subgroup_title
 from dpmed_core.cohort.groups import ATTRIBUTES
-from dpmed_core.cohort.schema import Cohort
+from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.errors import DpmedError
-from dpmed_core.evaluation.planning.start_check import warnings_of
+from dpmed_core.evaluation.planning.start_check import patients_in_words, warnings_of
 from dpmed_core.evaluation.scores.grouping import EVERYBODY
 from dpmed_core.foreign_text import LONGEST_SENTENCE, plain
 from dpmed_core.phrases import counted
-from dpmed_core.public_starts import check_start, start_for
-from dpmed_core.training.encoders.features import are_cached, public_features
+from dpmed_core.public_starts import check_start, features_are_there, features_for, parts_to_check, start_for
 from dpmed_core.training.spec import RunSpec, StartChoice
 from dpmed_core.training.starts.choosing import suggested
+from dpmed_core.training.starts.phantom_start import NAME as PHANTOMS
 from widgets.cached import FEW_KEPT
 from widgets.choices import current_choices
 from widgets.lookup import installation
 
 NOWHERE = ""
 """In place of a finding of the start: the cohort's finding begins from scratch."""
+UNSEEN = "Test patients are not looked at before the start alone (ε = 0) was evaluated."
+SEEN = "Test patients stand here too, since the start alone (ε = 0) was evaluated on them."
 
 
 def start_of_page(cohort: Cohort) -> StartChoice | None:
@@ -47,11 +49,12 @@ def choose_start_findings(cohort: Cohort) -> StartChoice | None:
         return None
     card = installation().starts.card(name)
     whose = counted(card.n_patients, "patient", "patients") if card.patients_known else "patients not known"
+    use = "Measured on" if name == PHANTOMS else "Trained on"
     with st.expander(f"Public start {plain(name)}: which finding begins where", expanded=True):
         st.caption(
             plain(
                 f"{'Synthetic: ' if card.synthetic else ''}{counted(card.n_images, 'image', 'images')} ({whose}); source: {card.source}; "
-                f"licence: {card.licence}. Trained on these without privacy, since they are public.",
+                f"licence: {card.licence}. {use} these without privacy, since they are public.",
                 most=2 * LONGEST_SENTENCE,
             )
         )
@@ -68,37 +71,40 @@ def choose_start_findings(cohort: Cohort) -> StartChoice | None:
                 key=f"start-{cohort.name}-{name}-{finding}",
                 format_func=lambda public: f"{public} (AUROC {known[public]:.2f} there)" if public else "From scratch",
             )
-        st.caption("Findings of one name are suggested; a name may mean something else in another hospital. AUROC there: cross-validation.")
+        there = "on such images that it was not trained on" if name == PHANTOMS else "cross-validation"
+        st.caption(f"Findings of one name are suggested; a name may mean something else in another hospital. AUROC there: {there}.")
     return _checked(cohort, name, tuple(given.items()))
 
 
 def show_start_check(cohort: Cohort, specs: Sequence[RunSpec]) -> None:
-    """How the start of `specs` does on the validation patients, before anything is spent."""
+    """How the start of `specs` does on held-out patients, before anything is spent."""
     start = next((spec.start for spec in specs if spec.start), None)
     if start is None:
         return
-    folders = {"features_dir": installation().cohorts.features_dir(cohort.name), "encoders_dir": installation().settings.encoders_dir}
-    st.markdown("**The start alone on the validation patients**")
-    if not are_cached(cohort.modality, **folders):
+    parts = parts_to_check(installation(), cohort, start)
+    whose = patients_in_words(parts)
+    st.markdown(f"**The start alone on the {plain(whose)}**")
+    if not features_are_there(installation(), cohort, start):
         st.caption("Needs the features of all images, which are computed once and take minutes for thousands of images.")
         if not st.button("Compute features", icon=":material/function:"):
             return
         with st.spinner("Computing features"):
-            public_features(cohort, **folders)
-    table = _check(cohort.fingerprint, start, _cohort=cohort)
-    for warning in warnings_of(table):
+            features_for(installation(), cohort, start)
+    table = _check(cohort.fingerprint, start, parts, _cohort=cohort)
+    for warning in warnings_of(table, parts):
         st.warning(plain(warning), icon=":material/warning:")
     st.dataframe(_in_words(table[(table["attribute"] == EVERYBODY) | table["auroc"].notna()]), hide_index=True)
     st.caption(
-        "AUROC with 95 % interval. Validation patients are outside the guarantee, and test patients are not looked at. A fall within a "
-        "group shows that the start may tell the groups apart rather than the finding."
+        "AUROC and fall with 95 % intervals, each by itself: of forty falls one or two lie beyond chance by chance alone. These patients "
+        f"are outside the guarantee. {SEEN if Part.TEST in parts else UNSEEN} A fall within a group, such as images of one view or "
+        "scanner, shows that the start may tell the groups apart rather than the finding."
     )
 
 
 @st.cache_data(max_entries=FEW_KEPT, show_spinner=False)
-def _check(fingerprint: str, start: StartChoice, _cohort: Cohort) -> pd.DataFrame:
+def _check(fingerprint: str, start: StartChoice, parts: tuple[Part, ...], _cohort: Cohort) -> pd.DataFrame:
     del fingerprint
-    return check_start(installation(), _cohort, start, (*ATTRIBUTES, *_cohort.comorbidities))
+    return check_start(installation(), _cohort, start, (*ATTRIBUTES, *_cohort.comorbidities), parts=parts)
 
 
 def _checked(cohort: Cohort, name: str, given: tuple[tuple[str, str], ...]) -> StartChoice:
@@ -125,21 +131,20 @@ def _start_for(fingerprint: str, name: str, digest: str, given: tuple[tuple[str,
 
 def _in_words(table: pd.DataFrame) -> pd.DataFrame:
     """`start_check` for a reader."""
-    known = table["auroc"].notna()
-    rows = table.assign(
-        interval=[
-            f"{a:.3f} ({low:.3f} to {high:.3f})" if there else f"not estimable: {reason}"
-            for there, a, low, high, reason in zip(
-                known, table["auroc"], table["auroc_low"], table["auroc_high"], table["reason"], strict=True
-            )
-        ]
-    )
+    unknown = [f"not estimable: {reason}" for reason in table["reason"]]
     return pd.DataFrame(
         {
-            "Finding": rows["finding"].map(finding_title),
-            "Patients": [subgroup_title(of, group) for of, group in zip(rows["attribute"], rows["subgroup"], strict=True)],
-            "AUROC of the start alone": rows["interval"],
-            "Images": rows["n_cases"],
-            "Positive labels": rows["n_positive"],
+            "Finding": table["finding"].map(finding_title),
+            "Patients": [subgroup_title(of, group) for of, group in zip(table["attribute"], table["subgroup"], strict=True)],
+            "AUROC of the start alone": _with_interval(table, "auroc", unknown),
+            "Fall from all patients": _with_interval(table, "fall", [""] * len(table)),
+            "Images": table["n_cases"],
+            "Positive labels": table["n_positive"],
         }
     )
+
+
+def _with_interval(table: pd.DataFrame, name: str, otherwise: Sequence[str]) -> list[str]:
+    """The column `name` with its interval, and what stands `otherwise` where it has none."""
+    of_row = zip(table[name], table[f"{name}_low"], table[f"{name}_high"], otherwise, strict=True)
+    return [other if pd.isna(value) else f"{value:.3f} ({low:.3f} to {high:.3f})" for value, low, high, other in of_row]

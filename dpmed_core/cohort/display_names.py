@@ -13,11 +13,29 @@ EVERYONE = "All patients"
 ABBREVIATIONS = {
     **{
         name: name.upper()
-        for name in ("copd", "pdac", "ards", "hiv", "ckd", "chf", "cad", "ild", "nsclc", "sclc", "tb", "rsv", "icu", "bmi", "mi")
+        for name in (
+            "copd",
+            "pdac",
+            "ards",
+            "hiv",
+            "ckd",
+            "chf",
+            "cad",
+            "ild",
+            "nsclc",
+            "sclc",
+            "tb",
+            "rsv",
+            "icu",
+            "bmi",
+            "mi",
+            "ap",
+            "pa",
+        )
     },
     **dict.fromkeys(("covid", "covid19", "covid-19"), "COVID-19"),
 }
-"""Names of diseases that are written in capitals, as a column's whole name or one of its words."""
+"""Names of diseases and views that are written in capitals, as a column's whole name or one of its words."""
 SPELLED_OUT = {"pdac": "Pancreatic ductal adenocarcinoma (PDAC)", "copd": "Chronic obstructive pulmonary disease (COPD)"}
 
 

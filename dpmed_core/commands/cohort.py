@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypedDict, Unpack
 
 import click
 import pandas as pd
 
-from dpmed_core.cohort.demo.ct import DEFAULT_SCANS, DEMO_CT, FEWEST_SCANS, MOST_SCANS, add_demo_ct
+from dpmed_core.cohort.demo.ct import DEFAULT_SCANS, DEMO_CT, DEMO_CT_ADVANCED, FEWEST_SCANS, MOST_SCANS, add_demo_ct
 from dpmed_core.cohort.demo.radiograph import add_demo_radiograph
 from dpmed_core.cohort.intake.dry_run import CheckedImport, check_import
 from dpmed_core.cohort.intake.importer import import_source
@@ -67,7 +68,7 @@ def source_options(command: Callable[..., int | None]) -> Callable[..., int | No
     options = (
         click.option("--images", type=path, help="Folder that image paths are relative to; default: the layout's own."),
         click.option("--findings", help="Columns to predict, comma-separated; default: all findings of the layout."),
-        click.option("--comorbidities", help="Co-morbidity columns, comma-separated."),
+        click.option("--comorbidities", help="Co-morbidity columns, comma-separated; or one value of a column, as in view=AP."),
         click.option("--labels", type=path, help="Table with the labels of a DICOM folder; folder of MIMIC-CXR's tables, if not PATH."),
         click.option("--match", type=click.Choice([m.value for m in Match]), help="How DICOM files are matched with their labels."),
         click.option("--uncertain", type=click.Choice([u.value for u in Uncertain]), help="What uncertain labels become."),
@@ -202,18 +203,22 @@ DEMOS = {
     Modality.RADIOGRAPH: Demo("demo-radiograph", 1600, 60, 200_000, add_demo_radiograph),
     Modality.CT: Demo(DEMO_CT, DEFAULT_SCANS, FEWEST_SCANS, MOST_SCANS, add_demo_ct),
 }
+ADVANCED = Demo(DEMO_CT_ADVANCED, DEFAULT_SCANS, FEWEST_SCANS, MOST_SCANS, partial(add_demo_ct, variant="advanced"))
 
 
 @cohort.command("add-demo")
 @click.argument("modality", type=click.Choice([m.value for m in Modality]))
-@click.option("--name", help="Its name; default: demo-radiograph or demo-ct.")
+@click.option("--advanced", is_flag=True, help="Of CT: advanced disease, which the public encoder's phantoms never show.")
+@click.option("--name", help="Its name; default: demo-radiograph, demo-ct or demo-ct-advanced.")
 @click.option("--cases", type=click.IntRange(1), help="Number of images; default: 1,600 radiographs or 400 CT scans.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 @json_option
-def add_demo(modality: str, name: str | None, cases: int | None, seed: int, as_json: bool) -> None:
+def add_demo(modality: str, advanced: bool, name: str | None, cases: int | None, seed: int, as_json: bool) -> None:
     """Make a synthetic cohort, write it as DICOM and import it."""
     installation = Installation.open()
-    demo = DEMOS[Modality(modality)]
+    if advanced and modality != Modality.CT:
+        raise CohortError("--advanced is an option of the CT demo: leave it out.")
+    demo = ADVANCED if advanced else DEMOS[Modality(modality)]
     name, cases = name or demo.name, cases or demo.cases
     if not demo.fewest <= cases <= demo.most:
         raise CohortError(f"--cases must be {demo.fewest:,} to {demo.most:,} for {demo.name}.")

@@ -7,10 +7,10 @@ import click
 from dpmed_core.commands.cohort import names
 from dpmed_core.commands.output import json_option, records, say
 from dpmed_core.errors import SpecError
-from dpmed_core.evaluation.planning.start_check import warnings_of
+from dpmed_core.evaluation.planning.start_check import patients_in_words, warnings_of
 from dpmed_core.installation import Installation
 from dpmed_core.phrases import counted
-from dpmed_core.public_starts import check_start, make_start, start_for
+from dpmed_core.public_starts import check_start, make_start, parts_to_check, start_for
 from dpmed_core.training.starts.choosing import in_words, parse_map
 from dpmed_core.training.starts.start_card import StartCard
 
@@ -51,7 +51,7 @@ def list_starts(as_json: bool) -> None:
     store = Installation.open().starts
     found: list[dict[str, object]] = []
     lines: list[str] = []
-    for name in store.names():
+    for name in store.offered():
         try:
             card = store.card(name)
             found.append(card.to_fields())
@@ -69,14 +69,29 @@ def list_starts(as_json: bool) -> None:
 @map_option
 @json_option
 def show_start(name: str, cohort_name: str, by: str | None, pairs: tuple[str, ...], as_json: bool) -> None:
-    """How a start does on a cohort's validation patients before anything is spent, also within subgroups."""
+    """How a start does on a cohort's validation patients before anything is spent, also within subgroups.
+
+    Once the start alone was evaluated (epsilon 0), on its test patients as well.
+    """
     installation = Installation.open()
     cohort, card = installation.cohorts.load(cohort_name), installation.starts.card(name)
     choice = start_for(installation, cohort, name, parse_map(pairs))
-    table = check_start(installation, cohort, choice, names(by))
-    warned = warnings_of(table)
-    readable = [in_words(choice, cohort.findings), table.to_string(index=False, float_format="%.3f"), *warned]
-    document = {"start": card.to_fields(), "findings": dict(choice.findings), "validation": records(table), "warnings": warned}
+    parts = parts_to_check(installation, cohort, choice)
+    table = check_start(installation, cohort, choice, names(by), parts=parts)
+    warned = warnings_of(table, parts)
+    readable = [
+        in_words(choice, cohort.findings),
+        f"The start alone on the {patients_in_words(parts)}:",
+        table.to_string(index=False, float_format="%.3f"),
+        *warned,
+    ]
+    document = {
+        "start": card.to_fields(),
+        "findings": dict(choice.findings),
+        "validation": records(table),
+        "parts": parts,
+        "warnings": warned,
+    }
     say(document, "\n".join(readable), as_json=as_json)
 
 

@@ -19,9 +19,10 @@ from dpmed_core.runs.status import OPEN_STATES, RunState, RunStatus
 from dpmed_core.training.encoders.joined_features import joined_are_cached, joined_features
 from dpmed_core.training.privacy_units import training_units
 from dpmed_core.training.recipes.catalogue import PROBE
-from dpmed_core.training.recipes.train_probe import ProbePlan, accounted_steps, plan_probe, start_of, train_as_planned
+from dpmed_core.training.recipes.train_probe import ProbePlan, accounted_steps, plan_probe, reads_outputs, start_of, train_as_planned
 from dpmed_core.training.result import PrivacyGuarantee
 from dpmed_core.training.spec import RunSpec
+from dpmed_core.training.starts.phantom_start import begins_at_phantoms
 
 
 def can_train_inline(installation: Installation, cohort: Cohort, specs: Sequence[RunSpec]) -> bool:
@@ -29,7 +30,8 @@ def can_train_inline(installation: Installation, cohort: Cohort, specs: Sequence
     if not all(spec.recipe == PROBE.name and spec.recipe_version == PROBE.version for spec in specs):
         return False
     folders = {"features_dir": installation.cohorts.features_dir(cohort.name), "encoders_dir": installation.settings.encoders_dir}
-    return all(joined_are_cached(cohort.modality, encoder, **folders) for encoder in {spec.encoder for spec in specs} or {None})
+    needed = {(spec.encoder, begins_at_phantoms(spec.start)) for spec in specs} or {(None, False)}
+    return all(joined_are_cached(cohort.modality, encoder, **folders, with_outputs=outputs) for encoder, outputs in needed)
 
 
 def train_inline(installation: Installation, cohort: Cohort, specs: Sequence[RunSpec]) -> list[RunStatus]:
@@ -97,6 +99,7 @@ def _train(installation: Installation, cohort: Cohort, specs: list[RunSpec]) -> 
         features_dir=installation.cohorts.features_dir(cohort.name),
         encoders_dir=installation.settings.encoders_dir,
         added_dir=installation.settings.added_encoders_dir,
+        with_outputs=reads_outputs(start),
     )
     for _, _, session in begun:
         session.charge_all()

@@ -14,6 +14,7 @@ from dpmed_core.imaging.ct.scan import read_scan
 from dpmed_core.imaging.ct.writing import SeriesLayout, write_series
 from dpmed_core.imaging.locations import SyntheticImage
 from dpmed_core.imaging.stored_format import StoredImage
+from dpmed_core.phantoms.abdomen.population import Variant
 from dpmed_core.phantoms.abdomen.volume import render_volume
 
 if TYPE_CHECKING:
@@ -29,17 +30,20 @@ class SyntheticScan(SyntheticImage):
         index: number of the row.
         seed: of the population.
         scratch: an existing folder for its temporary files.
+        variant: of the population.
     """
 
     case: pd.Series = field(repr=False)
     index: int
     seed: int
     scratch: Path = field(repr=False)
+    variant: Variant = "demo"
 
     @property
     def identity(self) -> str:
         """Text that no other image of the same import shares."""
-        return f"drawn\0{self.seed}\0{self.index}"
+        of_variant = "" if self.variant == "demo" else f"\0{self.variant}"
+        return f"drawn\0{self.seed}\0{self.index}{of_variant}"
 
     def read(self) -> StoredImage:
         """The scan as the importer reads it from its files.
@@ -52,7 +56,7 @@ class SyntheticScan(SyntheticImage):
         folder = self.scratch / f"{self.index:06d}"
         shutil.rmtree(folder, ignore_errors=True)  # left by a process that was killed
         layout = SeriesLayout(rows_reversed=self.index % 3 == 1, columns_reversed=self.index % 4 == 2, order=self.index)
-        volume = render_volume(self.case, self.index, seed=self.seed, variant="demo")
+        volume = render_volume(self.case, self.index, seed=self.seed, variant=self.variant)
         try:
             write_series(folder, volume, age=int(self.case["age"]), sex=str(self.case["sex"]), layout=layout)
             return read_scan(folder)

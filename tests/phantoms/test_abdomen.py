@@ -1,10 +1,19 @@
 """Procedural abdominal CT: the patients' characteristics, and the Hounsfield units of their organs and tumours."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from dpmed_core.imaging.volume_grid import SHAPE
-from dpmed_core.phantoms.abdomen.population import COMORBIDITIES, PDAC, draw_scans
+from dpmed_core.phantoms.abdomen.population import (
+    ASCITES_SHARE,
+    COMORBIDITIES,
+    EARLY_SHARE,
+    METASTASES_SHARE,
+    MIMICKED_SPREAD,
+    PDAC,
+    draw_scans,
+)
 from dpmed_core.phantoms.abdomen.volume import render_volume
 from tests.image_files import render_lesion_mask, render_volumes
 
@@ -108,3 +117,40 @@ def test_scans_of_a_patient_differ_and_show_a_body_of_the_same_size(scans):
     assert not np.array_equal(one, two)
     bulk = [(v > -300).sum() for v in (one, two, other)]
     assert abs(bulk[0] - bulk[1]) < 0.2 * bulk[0]
+
+
+@pytest.fixture(scope="module")
+def advanced():
+    return draw_scans(400, seed=0, variant="advanced")
+
+
+def test_the_other_variants_are_drawn_as_before(scans):
+    assert (
+        "metastases" not in scans
+        and scans["portal"].min() >= 0
+        and not {"metastases", "ascites_mm"} & set(draw_scans(9, seed=0, variant="encoder"))
+    )
+
+
+def test_advanced_disease_has_what_the_encoders_phantoms_never_show(advanced):
+    ill = advanced[PDAC] == 1
+    for name, share in (("metastases", METASTASES_SHARE), ("ascites_mm", ASCITES_SHARE)):
+        assert (advanced.loc[ill, name] > 0).mean() == pytest.approx(share, abs=0.06)
+        assert (advanced.loc[~ill, name] > 0).mean() == pytest.approx(MIMICKED_SPREAD, abs=0.03)
+        assert advanced.groupby("patient")[name].nunique().max() == 1, "the same in all scans of a patient"
+    assert (advanced["portal"] < 0).mean() == pytest.approx(EARLY_SHARE, abs=0.07)
+
+
+def test_metastases_are_darker_than_the_liver_and_ascites_takes_the_place_of_fat(advanced):
+    case = advanced[(advanced["metastases"] > 0) & (advanced["ascites_mm"] > 15)].iloc[0]
+    index = int(case.name)
+    volume = render_volume(case, index, seed=0, variant="advanced").astype(float)
+    none = pd.Series({**case, "metastases": 0, "ascites_mm": 0.0})
+    without = render_volume(none, index, seed=0, variant="advanced").astype(float)
+    changed = without - volume
+    lesions, fluid = (changed > 25) & (without > 40), (changed < -60) & (without < -60)
+    assert lesions.sum() > 100 and fluid.sum() > 1000
+    assert volume[fluid].mean() == pytest.approx(8, abs=25)
+    # By construction 35 to 70 HU darker than the liver, less at their edges.
+    assert 25 < changed[lesions].mean() < 70
+    assert np.array_equal(render_volume(case, index, seed=0, variant="advanced"), volume)

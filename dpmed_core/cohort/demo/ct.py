@@ -11,10 +11,10 @@ from dpmed_core.cohort.report import ImportReport
 from dpmed_core.cohort.sources.rows import Source, SourceRow
 from dpmed_core.cohort.store import CohortStore
 from dpmed_core.imaging.modality import Modality, Sex
-from dpmed_core.phantoms.abdomen.population import COMORBIDITIES, FINDINGS, draw_scans
+from dpmed_core.phantoms.abdomen.population import COMORBIDITIES, FINDINGS, Variant, draw_scans
 from dpmed_core.phantoms.drawn_scan import SyntheticScan
 
-DEMO_CT = "demo-ct"
+DEMO_CT, DEMO_CT_ADVANCED = "demo-ct", "demo-ct-advanced"
 DEFAULT_SCANS, FEWEST_SCANS, MOST_SCANS = 400, 16, 20_000
 
 
@@ -22,6 +22,7 @@ def add_demo_ct(
     store: CohortStore,
     *,
     name: str = DEMO_CT,
+    variant: Variant = "demo",
     n_cases: int = DEFAULT_SCANS,
     seed: int = 0,
     workers: int | None = None,
@@ -34,6 +35,7 @@ def add_demo_ct(
     Args:
         store: of the new cohort.
         name: of the new cohort.
+        variant: "demo", or "advanced" for patients whose disease the public encoder's phantoms never show.
         n_cases: number of scans.
         seed: each seed gives other patients.
         workers: processes that draw, write and read; 0 for this process alone, None for as many as save time.
@@ -43,9 +45,9 @@ def add_demo_ct(
         CohortError: the name cannot be used.
     """
     store.refuse_unusable(name)
-    scans = draw_scans(n_cases, seed=seed, variant="demo")
+    scans = draw_scans(n_cases, seed=seed, variant=variant)
     with store.draft() as scratch:
-        rows = _Rows(scans, seed, scratch)
+        rows = _Rows(scans, seed, scratch, variant)
         source = Source(rows, FINDINGS, COMORBIDITIES)
         return import_source(store, name, source, modality=Modality.CT, synthetic=True, workers=workers, progress=progress)
 
@@ -57,13 +59,14 @@ class _Rows:
     scans: pd.DataFrame = field(repr=False)
     seed: int
     scratch: Path = field(repr=False)
+    variant: Variant
 
     def __iter__(self) -> Iterator[SourceRow]:
         for index, (_, case) in enumerate(self.scans.iterrows()):
             values = {name: float(case[name]) for name in (*FINDINGS, *COMORBIDITIES)}
             yield SourceRow(
                 row=index + 1,
-                image=SyntheticScan(case, index, self.seed, self.scratch),
+                image=SyntheticScan(case, index, self.seed, self.scratch, self.variant),
                 patient=f"phantom-{case['patient']}",
                 age=None,
                 sex=Sex.UNKNOWN,

@@ -88,7 +88,7 @@ def _location_fields(image: HeldLocation) -> dict[str, Any]:
             return {"paths": image.paths}
         case SyntheticScan():
             case = {name: getattr(value, "item", lambda value=value: value)() for name, value in image.case.items()}
-            return {"case": case, "index": image.index, "seed": image.seed, "scratch": str(image.scratch)}
+            return {"case": case, "index": image.index, "seed": image.seed, "scratch": str(image.scratch), "variant": image.variant}
     raise TypeError(f"{type(image).__name__} is not an image that a worker can read")
 
 
@@ -100,6 +100,6 @@ def _location(fields: dict[str, Any]) -> HeldLocation:
             return ArrayImage(Path(archive), member, index)
         case {"paths": paths}:
             return SeriesFiles(tuple(paths))
-        case {"case": case, "index": index, "seed": seed, "scratch": scratch}:
-            return SyntheticScan(pd.Series(case, dtype=object), index, seed, Path(scratch))
+        case {"case": case, "index": index, "seed": seed, "scratch": scratch, "variant": "demo" | "advanced" as variant}:
+            return SyntheticScan(pd.Series(case, dtype=object), index, seed, Path(scratch), variant)
     raise TypeError

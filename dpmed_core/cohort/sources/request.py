@@ -31,7 +31,7 @@ class ImportRequest:
     Attributes:
         path: the file or folder that the adapter reads.
         findings: columns to predict; empty for all that the adapter knows.
-        comorbidities: columns of co-morbidities.
+        comorbidities: columns of co-morbidities; in a manifest, also one value of a column, as in view=AP.
         images: folder of the images, if it is not where the layout says.
         labels: table of labels of a DICOM folder, or folder with the tables of MIMIC-CXR.
         match: what joins DICOM files with labels; None to infer it from the table's columns.

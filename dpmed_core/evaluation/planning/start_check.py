@@ -1,10 +1,12 @@
 """How a public start does on a cohort before anything is spent: its AUROC on the validation patients, also within subgroups.
 
-Validation patients stand outside the guarantee, and test patients are left for the trained models. A start that was right for the wrong
+Validation patients stand outside the guarantee, and test patients are left for the trained models, until the start alone was evaluated on
+them as well. A start that was right for the wrong
 reason shows here: its AUROC falls within groups in which that reason is the same, such as radiographs of one view.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,35 +15,48 @@ from numpy.typing import NDArray
 from dpmed_core.cohort.display_names import subgroup_title
 from dpmed_core.cohort.schema import Cohort, Part, Split
 from dpmed_core.evaluation.metrics.auroc import AUROC
-from dpmed_core.evaluation.metrics.measured import measure
+from dpmed_core.evaluation.metrics.measured import Measured, measure
 from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.evaluation.scores.grouping import EVERYBODY
 from dpmed_core.evaluation.scores.panel import Panel
 from dpmed_core.evaluation.scores.panel_design import PanelDesign
 from dpmed_core.evaluation.scores.scored_runs import RUN_COLUMNS
-from dpmed_core.evaluation.tables.utility import run_rows
-from dpmed_core.training.starts.public_head import PublicHead
+from dpmed_core.evaluation.statistics.intervals import symmetric
+from dpmed_core.evaluation.statistics.jackknife import jackknife_of_patients
+from dpmed_core.evaluation.tables.utility import by_place, run_rows
+from dpmed_core.training.starts.start import Start
 
 LOW_AUROC = 0.6
 """Below it a start is warned of."""
-COLUMNS = ("finding", "attribute", "subgroup", "auroc", "auroc_low", "auroc_high", "n_cases", "n_positive", "n_patients", "reason")
+FALL = ("fall", "fall_low", "fall_high")
+COLUMNS = ("finding", "attribute", "subgroup", "auroc", "auroc_low", "auroc_high", *FALL, "n_cases", "n_positive", "n_patients", "reason")
+"""`fall` is the AUROC over all of these patients minus that of the subgroup, with its 95 % interval; missing over all patients."""
 
 
-def start_check(head: PublicHead, own: NDArray[np.float64], cohort: Cohort, split: Split, by: Sequence[str] = ()) -> pd.DataFrame:
-    """The AUROC of a start alone on the validation patients, with `COLUMNS`: of each finding that begins there, overall and by subgroup.
+def start_check(
+    head: Start,
+    own: NDArray[np.float64],
+    cohort: Cohort,
+    split: Split,
+    by: Sequence[str] = (),
+    *,
+    parts: Sequence[Part] = (Part.VALIDATION,),
+) -> pd.DataFrame:
+    """The AUROC of a start alone on held-out patients, with `COLUMNS`: of each finding that begins there, overall and by subgroup.
 
     Args:
-        head: for the cohort's findings (`PublicHead.of`).
+        head: for the cohort's findings (`PublicHead.of`, `PhantomStart.of`).
         own: its features of the cohort's images, `[n_cases, n_findings]`.
         cohort: the cohort.
         split: its parts.
         by: attributes of the subgroups.
+        parts: whose patients; never those who are trained on, whom the guarantee covers.
 
     Raises:
         CohortError: there is no such attribute.
     """
     begun = [k for k, spread in enumerate(head.spread) if spread > 0]
-    rows = split.rows(Part.VALIDATION)
+    rows = np.sort(np.concatenate([split.rows(part) for part in parts if part is not Part.TRAIN]))
     if not len(rows) or not begun:
         return pd.DataFrame(columns=list(COLUMNS))
     cases = cohort.cases.iloc[rows][["case_id", "patient_id", "age", "sex", *cohort.comorbidities]].reset_index(drop=True)
@@ -56,27 +71,60 @@ def start_check(head: PublicHead, own: NDArray[np.float64], cohort: Cohort, spli
         labels=cohort.labels[rows][:, begun].T.astype(np.float64),
         scores=own[rows][:, begun].T[None],
     )
-    table = run_rows(AUROC, [measure(AUROC, PanelDesign(panel, tuple(by)))], [EVERYBODY, *by])
+    measured = measure(AUROC, PanelDesign(panel, tuple(by)))
+    table = run_rows(AUROC, [measured], [EVERYBODY, *by]).merge(_falls(measured), on=["finding", "attribute", "subgroup"], how="left")
     return table[table["finding"] != MACRO][list(COLUMNS)].reset_index(drop=True)
 
 
-def warnings_of(table: pd.DataFrame) -> list[str]:
+def _falls(measured: Measured) -> pd.DataFrame:
+    """The fall of each subgroup's value below that of everybody, with `FALL`, by finding, attribute and subgroup.
+
+    Everybody's value holds the subgroup's images too: influence values of one patient are subtracted before they are squared, so that the
+    interval is that of the difference.
+    """
+    grouping, values, n_effective = measured.grouping, measured.values[0], measured.n_effective[0]
+    subgroups = range(1, len(grouping.groups))
+    if not subgroups:
+        return pd.DataFrame(columns=["finding", "attribute", "subgroup", *FALL])
+    by_patient = np.stack([grouping.by_patient(measured.influence[0], group) for group in range(len(grouping.groups))], axis=1)
+    falls = values[:, :1] - values
+    low, high = symmetric(falls, *jackknife_of_patients(by_patient[:, :1] - by_patient, np.fmin(n_effective[:, :1], n_effective)))
+    return by_place(measured, subgroups, dict(zip(FALL, (falls, low, high), strict=True)))
+
+
+def patients_in_words(parts: Sequence[Part]) -> str:
+    """Whose patients `start_check` looked at.
+
+    >>> patients_in_words((Part.VALIDATION, Part.TEST))
+    'validation and test patients'
+    """
+    return f"{' and '.join(parts)} patients"
+
+
+def warnings_of(table: pd.DataFrame, parts: Sequence[Part] = (Part.VALIDATION,)) -> list[str]:
     """What a reader must know of `start_check` before spending anything, in sentences."""
+    whose = patients_in_words(parts)
     overall = table[table["attribute"] == EVERYBODY]
     said = []
     for row in overall[overall["auroc"] < LOW_AUROC].to_dict("records"):
         said.append(
-            f"{row['finding']}: the start alone has an AUROC of {row['auroc']:.3f} on the validation patients, below {LOW_AUROC:g}. "
+            f"{row['finding']}: the start alone has an AUROC of {row['auroc']:.3f} on the {whose}, below {LOW_AUROC:g}. "
             "It may not fit this cohort; the training can give it up, which costs accuracy where epsilon is small."
         )
     for row in overall[overall["auroc"].isna()].to_dict("records"):
-        said.append(f"{row['finding']}: how the start does here is not known ({row['reason']} among the validation patients).")
-    for row in table[table["attribute"] != EVERYBODY].to_dict("records"):
-        whole = float(overall.loc[overall["finding"] == row["finding"], "auroc"].iloc[0])
-        if row["auroc_high"] < whole:
-            said.append(
-                f"{row['finding']}, {subgroup_title(row['attribute'], row['subgroup'])}: the start's AUROC is {row['auroc']:.3f} "
-                f"({row['auroc_low']:.3f} to {row['auroc_high']:.3f}), against {whole:.3f} over all: part of what it knows may be "
-                "that attribute."
-            )
-    return said
+        said.append(f"{row['finding']}: how the start does here is not known ({row['reason']} among the {whose}).")
+    return said + [sentence for row in table[table["attribute"] != EVERYBODY].to_dict("records") if (sentence := _warning_of(row))]
+
+
+def _warning_of(row: Mapping[Hashable, Any]) -> str:
+    """What is to be known of a subgroup, in a sentence; empty where its fall is not beyond chance and does not lead below `LOW_AUROC`."""
+    is_low, falls = row["auroc"] < LOW_AUROC <= row["auroc"] + row["fall"], row["fall_low"] > 0
+    if not (is_low or falls):
+        return ""
+    low = f", below {LOW_AUROC:g}" if is_low else ""
+    why = "part of what it knows may be that attribute" if falls else "the fall may be chance"
+    return (
+        f"{row['finding']}, {subgroup_title(row['attribute'], row['subgroup'])}: the start's AUROC is {row['auroc']:.3f} "
+        f"({row['auroc_low']:.3f} to {row['auroc_high']:.3f}){low}, {row['fall']:.3f} ({row['fall_low']:.3f} to {row['fall_high']:.3f}) "
+        f"less than over all patients; {why}."
+    )

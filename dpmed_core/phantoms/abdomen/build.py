@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dpmed_core.phantoms.abdomen.canvas import PatientPosition
-from dpmed_core.phantoms.chest.population import Variant
+from dpmed_core.phantoms.abdomen.population import Variant
 
 
 @dataclass(frozen=True)

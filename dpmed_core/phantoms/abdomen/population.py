@@ -5,19 +5,19 @@ Sex, age and the frequency of tumours follow the counts printed in Tayebi Araste
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from dpmed_core.phantoms.chest.population import Variant
-
+Variant = Literal["demo", "encoder", "advanced"]
 PDAC = "pdac"
 FINDINGS = (PDAC,)
 COMORBIDITIES = ("diabetes", "chronic_pancreatitis", "obesity")
 SCANS_PER_PATIENT = (0.80, 0.15, 0.05)
 """Shares of patients with one to three scans."""
-SEED_DOMAINS: dict[Variant, int] = {"demo": 20_240_462, "encoder": 81_170_330}
-"""First entry of every seed: the two variants never share random numbers, whatever their seeds."""
+SEED_DOMAINS: dict[Variant, int] = {"demo": 20_240_462, "encoder": 81_170_330, "advanced": 60_551_907}
+"""First entry of every seed: the variants never share random numbers, whatever their seeds."""
 SHARE_FEMALE = 0.39
 AGES, LOG_ODDS_BY_AGE = (40.0, 60.0, 68.0, 80.0), (-1.3, 0.15, 0.85, 0.65)
 """Log-odds of a tumour at some ages; linear between them."""
@@ -49,7 +49,13 @@ class Difficulty:
 DIFFICULTY: dict[Variant, Difficulty] = {
     "demo": Difficulty(radius=(18.0, 0.26), contrast=(1.2, 1.9), isoattenuating=0.14, obstruction=0.95, mimic=0.15),
     "encoder": Difficulty(radius=(13.0, 0.40), contrast=(0.3, 1.6), isoattenuating=0.10, obstruction=0.60, mimic=0.35),
+    "advanced": Difficulty(radius=(14.0, 0.30), contrast=(0.7, 1.4), isoattenuating=0.10, obstruction=0.40, mimic=0.25),
 }
+METASTASES_SHARE, ASCITES_SHARE, MIMICKED_SPREAD = 0.90, 0.85, 0.02
+"""Of the variant "advanced": patients with a tumour that has metastases in the liver, or ascites; and patients without one who have
+lesions or fluid that look the same."""
+EARLY_SHARE = 0.3
+"""Of the variant "advanced": scans of an earlier arterial phase than any of the encoder's."""
 
 
 def draw_scans(n_cases: int, *, seed: int, variant: Variant = "demo") -> pd.DataFrame:
@@ -62,7 +68,9 @@ def draw_scans(n_cases: int, *, seed: int, variant: Variant = "demo") -> pd.Data
     Args:
         n_cases: number of scans.
         seed: each seed gives another population.
-        variant: "demo" for the demo cohort; "encoder" for pretraining the public encoder, with other parameters and random numbers.
+        variant: "demo" for the demo cohort; "encoder" for pretraining the public encoder, with other parameters and random numbers;
+            "advanced" for a demo of what the encoder's phantoms never show: it has the columns metastases (number) and ascites_mm
+            (thickness) as well, portal may be below 0 (an earlier arterial phase), and organs have another texture.
     """
     generator = np.random.default_rng([SEED_DOMAINS[variant], seed])
     # One patient per scan is drawn, which is enough: the scans of the last patients are cut off by `head`.
@@ -75,7 +83,21 @@ def draw_scans(n_cases: int, *, seed: int, variant: Variant = "demo") -> pd.Data
     scans["radius_mm"] = (scans["radius_mm"] * growth).clip(upper=32).round(2)
     late = generator.random(n_cases) < (0.25 if variant == "demo" else 0.5)
     scans["portal"] = np.where(late, generator.uniform(0.7, 1.0, n_cases), generator.uniform(0.0, 0.3, n_cases)).round(3)
-    return scans
+    return _advanced(scans, generator) if variant == "advanced" else scans
+
+
+def _advanced(scans: pd.DataFrame, generator: np.random.Generator) -> pd.DataFrame:
+    """`scans` with metastases and ascites, the same in all scans of a patient, and with earlier phases."""
+    n_patients, of_scan = int(scans["patient"].max()) + 1, scans["patient"].to_numpy()
+    ill = scans[PDAC].to_numpy(dtype=bool)
+    spread = generator.random((n_patients, 2))[of_scan]
+    number, thickness = generator.integers(3, 9, n_patients)[of_scan], generator.uniform(12, 26, n_patients)[of_scan]
+    early = generator.random(len(scans)) < EARLY_SHARE
+    return scans.assign(
+        metastases=np.where(spread[:, 0] < np.where(ill, METASTASES_SHARE, MIMICKED_SPREAD), number, 0),
+        ascites_mm=np.where(spread[:, 1] < np.where(ill, ASCITES_SHARE, MIMICKED_SPREAD), thickness, 0.0).round(2),
+        portal=np.where(early, generator.uniform(-0.7, -0.2, len(scans)), scans["portal"]).round(3),
+    )
 
 
 def _patients(n: int, difficulty: Difficulty, generator: np.random.Generator) -> pd.DataFrame:

@@ -11,10 +11,10 @@ from dpmed_core.phantoms.abdomen import trunk, viscera
 from dpmed_core.phantoms.abdomen.build import BodyMeasures, ScanParameters, draw_body_measures, draw_scan_parameters
 from dpmed_core.phantoms.abdomen.canvas import Canvas
 from dpmed_core.phantoms.abdomen.pancreas import Pancreas, draw_pancreas, paint_pancreas
-from dpmed_core.phantoms.abdomen.population import SEED_DOMAINS
-from dpmed_core.phantoms.chest.population import Variant
+from dpmed_core.phantoms.abdomen.population import SEED_DOMAINS, Variant
+from dpmed_core.phantoms.abdomen.spread import paint_spread
 
-PATIENT_STREAM, SCAN_STREAM, TISSUE_STREAM = 1, 2, 3
+PATIENT_STREAM, SCAN_STREAM, TISSUE_STREAM, SPREAD_STREAM = 1, 2, 3, 4
 """Entries of seeds that separate the random numbers of a patient's body, of a scan, and of its tissue from those of the population.
 
 A patient's body depends on the patient alone, so all scans of a patient show the same anatomy; a scan depends on its own number, so it is
@@ -56,7 +56,10 @@ def render_volume(case: pd.Series, index: int, *, seed: int, variant: Variant = 
 def render_phantom(phantom: AbdomenPhantom, case: pd.Series, index: int, *, seed: int, variant: Variant) -> NDArray[np.int16]:
     """The scan of a phantom that `draw_phantom` returned, as `render_volume`; its canvas is painted on and cannot be used again."""
     generator = np.random.default_rng([SEED_DOMAINS[variant], seed, TISSUE_STREAM, index])
-    _paint(phantom, case, generator)
+    cavity = _paint(phantom, case, generator)
+    if variant == "advanced":
+        of_patient = np.random.default_rng([SEED_DOMAINS[variant], seed, SPREAD_STREAM, int(case["patient"])])
+        paint_spread(phantom.canvas, case, phantom.body, cavity, phantom.scan, of_patient)
     noise = scanner_noise(generator)
     noise *= np.float32(phantom.scan.noise)
     noise += phantom.canvas.hu
@@ -89,8 +92,12 @@ def draw_phantom(case: pd.Series, index: int, *, seed: int, variant: Variant) ->
     return AbdomenPhantom(body, scan, pancreas, Canvas.empty(scan.position, of_scan))
 
 
-def _paint(phantom: AbdomenPhantom, case: pd.Series, generator: np.random.Generator) -> None:
-    """Paint all tissues on the phantom's canvas; later ones cover earlier ones, so the order is part of the anatomy."""
+def _paint(phantom: AbdomenPhantom, case: pd.Series, generator: np.random.Generator) -> trunk.Cavity:
+    """Paint all tissues on the phantom's canvas; later ones cover earlier ones, so the order is part of the anatomy.
+
+    Returns:
+        The cavity, for what is painted in it afterwards.
+    """
     body, scan, canvas = phantom.body, phantom.scan, phantom.canvas
     cavity = trunk.cavity_of(canvas, body, scan.breath)
     trunk.paint_wall(canvas, body, cavity, scan.enhancement.muscle)
@@ -102,3 +109,4 @@ def _paint(phantom: AbdomenPhantom, case: pd.Series, generator: np.random.Genera
     viscera.paint_spleen_and_kidneys(canvas, body, cavity, scan, generator)
     viscera.paint_vessels(canvas, body, scan, generator)
     paint_pancreas(canvas, case, phantom.pancreas, cavity, scan, generator)
+    return cavity

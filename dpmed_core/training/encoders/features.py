@@ -139,8 +139,16 @@ def compute_features(images: NDArray[np.generic], modality: Modality, encoders_d
     Raises:
         SettingsError: the encoder is missing or not known to be public.
     """
-    encoder, size = _encoder(encoders_dir, modality, read_card(encoders_dir, modality).version), BATCH_SIZE[modality]
-    return in_batches(encoder.features, images, size)
+    return in_batches(encoder_at(encoders_dir, modality).features, images, BATCH_SIZE[modality])
+
+
+def encoder_at(encoders_dir: Path, modality: Modality) -> "PublicEncoder":
+    """The public encoder for `modality`; torch is loaded.
+
+    Raises:
+        SettingsError: it is missing or not known to be public.
+    """
+    return _encoder(encoders_dir, modality, read_card(encoders_dir, modality).version)
 
 
 def in_batches(

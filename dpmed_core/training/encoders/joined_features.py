@@ -22,6 +22,7 @@ from dpmed_core.training.encoders.features import (
     public_features,
     remove_cached,
 )
+from dpmed_core.training.encoders.phantom_outputs import compute_outputs, outputs_are_cached, public_outputs
 
 Features = NDArray[np.float32]
 Progress = Callable[[int, int], None]
@@ -35,6 +36,7 @@ def joined_features(
     encoders_dir: Path,
     added_dir: Path,
     progress: Progress | None = None,
+    with_outputs: bool = False,
 ) -> Features:
     """Features `[n_cases, n_features]` of a cohort; each image's depend on that image and on public data alone.
 
@@ -45,11 +47,18 @@ def joined_features(
         encoders_dir: folder of the public encoders.
         added_dir: folder of the added encoders.
         progress: called with the number of images done and their total while the added encoder's are computed; what it raises stops that.
+        with_outputs: whether the phantom network's outputs follow as last columns, for a start that reads them.
 
     Raises:
         SettingsError: the public encoder is missing or not known to be public.
         EncoderError: the added encoder is missing, or was changed.
     """
+    if with_outputs:
+        outputs = public_outputs(cohort, features_dir=features_dir, encoders_dir=encoders_dir)
+        features = joined_features(
+            cohort, encoder, features_dir=features_dir, encoders_dir=encoders_dir, added_dir=added_dir, progress=progress
+        )
+        return np.concatenate([features, outputs], axis=1)
     if encoder is None:
         return public_features(cohort, features_dir=features_dir, encoders_dir=encoders_dir)
     added = AddedEncoders(added_dir).with_digest(encoder)
@@ -71,15 +80,30 @@ def joined_features(
     return np.concatenate([own, theirs], axis=1)
 
 
-def compute_joined(images: NDArray[np.generic], encoder: str, *, modality: Modality, encoders_dir: Path, added_dir: Path) -> Features:
-    """Features `[n, n_features]` of `images` `[n, ...]` that are in no cohort, computed now; raises as `joined_features` does."""
-    added = AddedEncoders(added_dir).with_digest(encoder)
-    return np.concatenate([compute_features(images, modality, encoders_dir), _compute(added, images, None)], axis=1)
+def compute_joined(
+    images: NDArray[np.generic],
+    encoder: str | None,
+    *,
+    modality: Modality,
+    encoders_dir: Path,
+    added_dir: Path,
+    with_outputs: bool = False,
+) -> Features:
+    """Features `[n, n_features]` of `images` `[n, ...]` that are in no cohort, computed now; else as `joined_features`."""
+    parts = [compute_features(images, modality, encoders_dir)]
+    if encoder is not None:
+        parts.append(_compute(AddedEncoders(added_dir).with_digest(encoder), images, None))
+    if with_outputs:
+        parts.append(compute_outputs(images, encoders_dir))
+    return np.concatenate(parts, axis=1)
 
 
-def joined_are_cached(modality: Modality, encoder: str | None, *, features_dir: Path, encoders_dir: Path) -> bool:
+def joined_are_cached(
+    modality: Modality, encoder: str | None, *, features_dir: Path, encoders_dir: Path, with_outputs: bool = False
+) -> bool:
     """Whether everything that `joined_features` gives is in the cache."""
-    own = are_cached(modality, features_dir=features_dir, encoders_dir=encoders_dir)
+    folders = {"features_dir": features_dir, "encoders_dir": encoders_dir}
+    own = are_cached(modality, **folders) and (not with_outputs or outputs_are_cached(**folders))
     return own and (encoder is None or is_cached(_cache(features_dir, encoder)))
 
 

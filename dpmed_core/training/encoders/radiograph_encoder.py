@@ -96,6 +96,12 @@ class PublicEncoder:
         """Features `[n, n_features]` of stored images: the kinds of `COMPONENTS` one after another."""
         return self.of_inputs(self.to_input(images)).numpy()
 
+    @torch.no_grad()
+    def outputs(self, images: NDArray[np.generic], name: str) -> NDArray[np.float32]:
+        """What the network called `name` predicts of stored images, `[n, n_targets]`."""
+        predicted: NDArray[np.float32] = self.networks[name](self.to_input(images)).numpy()
+        return predicted
+
     def of_inputs(self, inputs: Tensor) -> Tensor:
         """Features `[n, n_features]` of what `to_input` gave, differentiable."""
         raw = self.raw_features(inputs)

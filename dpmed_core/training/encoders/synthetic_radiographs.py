@@ -48,16 +48,16 @@ def _draw_chunk(indices: range, *, size: int, seed: int) -> tuple[NDArray[np.uin
 def _randomised_radiograph(rng: np.random.Generator, grid: Grid) -> tuple[NDArray[np.uint8], list[float]]:
     """One radiograph `[size, size]` and its `TARGETS`."""
     severity = {finding: float(rng.uniform(0.1, 1.4) * (rng.random() < 0.3)) for finding in FINDINGS}
-    body = _body(rng, severity)
+    body = draw_any_body(rng, severity)
     amounts = {name: float(rng.uniform(0.1, 0.8) * (rng.random() < 0.22)) for name in OPACITIES}
     portable = float(rng.random() < 0.4)
-    attenuated = attenuation(grid, body, severity, rng) + _opacities(grid, body, amounts, rng)
+    attenuated = attenuation(grid, body, severity, rng) + draw_opacities(grid, body, amounts, rng)
     radiograph = exposed((rng.uniform(0.75, 1.25) * attenuated).astype(np.float32), pd.Series({"portable": portable}), "encoder", rng)
     targets = [min(severity[f], 1.0) for f in FINDINGS] + list(amounts.values()) + [float(getattr(body, name)) for name in MEASURES]
     return np.rint(radiograph * 255).astype(np.uint8), [*targets, portable]
 
 
-def _body(rng: np.random.Generator, severity: dict[str, float]) -> Body:
+def draw_any_body(rng: np.random.Generator, severity: dict[str, float]) -> Body:
     """A body with independent measures, but for what findings change: heart size, and shift and lift where a lung has lost volume."""
     loss_right, loss_left = severity["atelectasis_right"], severity["atelectasis_left"]
     return Body(
@@ -79,7 +79,7 @@ def _body(rng: np.random.Generator, severity: dict[str, float]) -> Body:
     )
 
 
-def _opacities(grid: Grid, body: Body, amounts: dict[str, float], rng: np.random.Generator) -> Field:
+def draw_opacities(grid: Grid, body: Body, amounts: dict[str, float], rng: np.random.Generator) -> Field:
     """Density added within the lungs by consolidation (large, with soft edges), even haze, and a round nodule."""
     total = np.zeros_like(grid.x)
     for side, name in ((RIGHT, "right"), (LEFT, "left")):

@@ -11,10 +11,11 @@ from dpmed_core.training.encoders.added.store import AddedEncoders
 from dpmed_core.training.encoders.card import ADDED, ADDED_COMPONENTS, COMPONENTS
 from dpmed_core.training.encoders.components import SMALLEST_NORM
 from dpmed_core.training.encoders.network_input import IMAGE_SIDE
+from dpmed_core.training.encoders.phantom_outputs import NETWORK
 from dpmed_core.training.encoders.radiograph_encoder import load_encoder
 from dpmed_core.training.fitted import Explainable, StoredModel
 from dpmed_core.training.recipes.head import Head
-from dpmed_core.training.starts.public_head import PublicHead
+from dpmed_core.training.starts.start import Start
 
 
 class ProbeNetwork(nn.Module):
@@ -29,9 +30,19 @@ class ProbeNetwork(nn.Module):
         networks: Mapping[str, nn.Module],
         components: Mapping[str, int],
         head: Head,
-        start: PublicHead | None = None,
+        start: Start | None = None,
     ) -> None:
+        """The network of a head.
+
+        Args:
+            features: from inputs to public features, with the outputs behind them that the start reads.
+            networks: of the encoders, by name.
+            components: how many of each kind of feature the head reads.
+            head: the trained head.
+            start: the public start; None without one.
+        """
         super().__init__()
+        self.reads_outputs = start is not None and start.reads_outputs
         self.start = {name: torch.from_numpy(array).float() for name, array in start.to_tensors().items()} if start else None
         self.own = torch.from_numpy(np.array(head.own)).float() if head.own is not None else None
         self.features, self.components = features, dict(components)
@@ -43,7 +54,19 @@ class ProbeNetwork(nn.Module):
         """Logits `[n, n_findings]` for the input `[n, 1, *positions]`."""
         features = self.features(inputs)
         logits = _linear(_leading_components(features, self.components), self.centre, self.weights) + self.offset
-        return logits + self.own * self._own_features(features) if self.start and self.own is not None else logits
+        if self.start is None or self.own is None:
+            return logits
+        return logits + self.own * (self._own_of_outputs(features) if self.reads_outputs else self._own_features(features))
+
+    def _own_of_outputs(self, features: Tensor) -> Tensor:
+        """`PhantomStart.own_features` in PyTorch."""
+        assert self.start is not None
+        members, spread, middle = self.start["members"], self.start["spread"], self.start["middle"]
+        outputs = features[:, -len(members) :, None]
+        of_finding = torch.where(members > 0, outputs, torch.full_like(outputs, -torch.inf)).amax(dim=1)
+        known = spread > 0
+        scaled = (torch.where(known, of_finding, middle) - middle) / (2 * torch.where(known, spread, torch.ones_like(spread)))
+        return torch.where(known, torch.tanh(scaled), torch.zeros_like(scaled))
 
     def _own_features(self, features: Tensor) -> Tensor:
         """`PublicHead.own_features` in PyTorch."""
@@ -72,17 +95,21 @@ def _leading_components(features: Tensor, components: Mapping[str, int]) -> Tens
     return leading
 
 
-def explainable_probe(stored: StoredModel, components: Mapping[str, int], head: Head, start: PublicHead | None = None) -> Explainable:
+def explainable_probe(stored: StoredModel, components: Mapping[str, int], head: Head, start: Start | None = None) -> Explainable:
     """A head with its encoders; without a layer for Grad-CAM, since the head reads several layers of networks and scattering besides."""
     encoder = load_encoder(stored.encoders_dir, stored.modality)
+
+    def with_outputs(inputs: Tensor, features: Tensor) -> Tensor:
+        return torch.cat([features, encoder.networks[NETWORK](inputs)], dim=1) if start is not None and start.reads_outputs else features
+
     if stored.spec.encoder is None:
-        network = ProbeNetwork(encoder.of_inputs, encoder.networks, components, head, start)
+        network = ProbeNetwork(lambda x: with_outputs(x, encoder.of_inputs(x)), encoder.networks, components, head, start)
         return Explainable(network.eval(), encoder.to_input, cam_layer=None)
     added = load_added(AddedEncoders(stored.added_dir or stored.encoders_dir).with_digest(stored.spec.encoder))
 
     def features(inputs: Tensor) -> Tensor:
         own = nn.functional.interpolate(inputs, size=(IMAGE_SIDE, IMAGE_SIDE), mode="area") if inputs.shape[-1] != IMAGE_SIDE else inputs
-        return torch.cat([encoder.of_inputs(own), added.of_inputs(inputs)], dim=1)
+        return with_outputs(own, torch.cat([encoder.of_inputs(own), added.of_inputs(inputs)], dim=1))
 
     # The input is the radiograph as it is stored: the added encoder sees more of it than the public one.
     networks = {**encoder.networks, ADDED: added.pooled.network}

@@ -23,7 +23,6 @@ from dpmed_core.training.accounting.gaussian_dp import gaussian_mu
 from dpmed_core.training.dpsgd.secure_random import SecureRandom
 from dpmed_core.training.encoders.card import COMPONENTS
 from dpmed_core.training.encoders.components import leading_components
-from dpmed_core.training.encoders.features import compute_features
 from dpmed_core.training.encoders.joined_features import compute_joined, joined_features
 from dpmed_core.training.fitted import Explainable, FittedModel, StoredModel
 from dpmed_core.training.privacy_units import training_units
@@ -42,7 +41,7 @@ from dpmed_core.training.result import PrivacyGuarantee, RunResult, TrainedModel
 from dpmed_core.training.scores import held_out_rows, scores_table
 from dpmed_core.training.session import TrainingSession
 from dpmed_core.training.spec import RunSpec
-from dpmed_core.training.starts.public_head import PublicHead
+from dpmed_core.training.starts.start import Start, start_from_tensors
 from dpmed_core.training.starts.start_store import StartStore
 
 START_PREFIX = "start."
@@ -83,8 +82,15 @@ def train_probe(
     plan = plan_probe(spec, n_units=len(units), n_findings=len(cohort.findings))
     session.plan(plan.guarantee, accounted_steps(plan))
     session.step(0, accounted_steps(plan))  # here and below: features may take minutes to compute, and a user may cancel meanwhile
-    folders = {"features_dir": features_dir, "encoders_dir": encoders_dir, "added_dir": added_dir or encoders_dir}
-    features = joined_features(cohort, spec.encoder, **folders, progress=lambda *_: session.step(0, accounted_steps(plan)))
+    features = joined_features(
+        cohort,
+        spec.encoder,
+        features_dir=features_dir,
+        encoders_dir=encoders_dir,
+        added_dir=added_dir or encoders_dir,
+        progress=lambda *_: session.step(0, accounted_steps(plan)),
+        with_outputs=reads_outputs(start),
+    )
     session.step(0, accounted_steps(plan))
     session.charge_all()  # all steps are taken at once and no checkpoint is kept
     return train_as_planned([spec], [plan], cohort, split, features=features, units=units, start=start)[0]
@@ -127,7 +133,12 @@ def accounted_steps(plan: ProbePlan) -> int:
     return round(plan.settings.accounted_steps)
 
 
-def start_of(spec: RunSpec, cohort: Cohort, starts: StartStore | None) -> PublicHead | None:
+def reads_outputs(start: Start | None) -> bool:
+    """Whether the features of a run must have the phantom network's outputs behind them."""
+    return start is not None and start.reads_outputs
+
+
+def start_of(spec: RunSpec, cohort: Cohort, starts: StartStore | None) -> Start | None:
     """The public start of a run, for the cohort's findings; None for one from scratch.
 
     Raises:
@@ -151,7 +162,7 @@ def train_as_planned(
     *,
     features: NDArray[np.float32],
     units: list[NDArray[np.intp]],
-    start: PublicHead | None = None,
+    start: Start | None = None,
 ) -> list[TrainedModel]:
     """The models of `specs`, in their order; those whose plans differ in noise alone are trained in one matrix product.
 
@@ -160,7 +171,8 @@ def train_as_planned(
         plans: their plans, from `plan_probe`.
         cohort: the data.
         split: says which cases are held out.
-        features: of all of the cohort's images, `[n_cases, n_features]`, with the added encoder's where the runs name one.
+        features: of all of the cohort's images, `[n_cases, n_features]`, with the added encoder's where the runs name one, and the
+            outputs that the start reads.
         units: for each training unit, the rows of its images.
         start: the public start, from `start_of`.
     """
@@ -195,13 +207,13 @@ def train_as_planned(
     return [models[i] for i in range(len(specs))]
 
 
-def _alone(start: PublicHead) -> Head:
+def _alone(start: Start) -> Head:
     """The start as a head of its own: what it gives before anything is learnt from the cohort."""
-    n_features, n_findings = start.weights.shape
+    n_features, n_findings = sum(COMPONENTS.values()), len(start.spread)
     return Head(np.zeros((n_features, n_findings)), start.middle, np.zeros(n_features), start.start_weights)
 
 
-def _tensors(head: Head, start: PublicHead | None) -> dict[str, np.ndarray]:
+def _tensors(head: Head, start: Start | None) -> dict[str, np.ndarray]:
     """What a run stores: with the head its start, so that the model outlives the start's removal."""
     stored = {"weights": head.weights, "offset": head.offset, "centre": head.centre}
     return stored if start is None or head.own is None else {**stored, "own": head.own, **start.to_tensors(START_PREFIX)}
@@ -214,7 +226,7 @@ def rebuild_probe(stored: StoredModel) -> FittedModel:
     """
     names = ("weights", "offset", "centre", "own")
     head = Head(*(np.asarray(stored.weights[name], dtype=np.float64) for name in names if name in stored.weights))
-    start = PublicHead.from_tensors(stored.weights, START_PREFIX) if head.own is not None else None
+    start = start_from_tensors(stored.weights, START_PREFIX) if head.own is not None else None
     n_findings = len(head.offset)
     components = dict(components_of(stored.spec, n_units=stored.result.n_train_units, n_findings=n_findings))
 
@@ -223,10 +235,15 @@ def rebuild_probe(stored: StoredModel) -> FittedModel:
         return head.probabilities(leading_components(features, components), start.own_features(features) if start else None)
 
     def score(images: NDArray[np.generic]) -> NDArray[np.float64]:
-        if (encoder := stored.spec.encoder) is None:
-            return score_features(compute_features(images, stored.modality, stored.encoders_dir))
-        folders = {"encoders_dir": stored.encoders_dir, "added_dir": stored.added_dir or stored.encoders_dir}
-        return score_features(compute_joined(images, encoder, modality=stored.modality, **folders))
+        features = compute_joined(
+            images,
+            stored.spec.encoder,
+            modality=stored.modality,
+            encoders_dir=stored.encoders_dir,
+            added_dir=stored.added_dir or stored.encoders_dir,
+            with_outputs=reads_outputs(start),
+        )
+        return score_features(features)
 
     def explainable() -> Explainable:
         from dpmed_core.training.recipes.probe_network import explainable_probe  # loads torch
@@ -238,5 +255,6 @@ def rebuild_probe(stored: StoredModel) -> FittedModel:
 
         return explainable_probe(stored, components, random_head(head, seed), start)
 
-    # Public features alone do not make the score of a model that reads an added encoder's too.
-    return FittedModel(score, explainable, untrained, score_features if stored.spec.encoder is None else None)
+    # Public features alone do not make the score of a model that reads an added encoder's too, or a network's outputs.
+    from_features = stored.spec.encoder is None and not reads_outputs(start)
+    return FittedModel(score, explainable, untrained, score_features if from_features else None)

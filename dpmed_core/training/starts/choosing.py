@@ -1,19 +1,31 @@
 """Choosing a public start for a cohort: which findings stand for which, and what refuses it."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from dpmed_core.cohort.schema import Cohort
-from dpmed_core.errors import SpecError
+from dpmed_core.errors import SettingsError, SpecError
+from dpmed_core.imaging.modality import Modality
 from dpmed_core.phrases import counted
 from dpmed_core.training.spec import StartChoice
+from dpmed_core.training.starts.phantom_start import NAME as PHANTOMS
 from dpmed_core.training.starts.seen import Seen
 from dpmed_core.training.starts.start_card import StartCard
+from dpmed_core.training.starts.start_store import StartStore
 
 
 def suggested(findings: Sequence[str], card: StartCard) -> dict[str, str]:
     """Finding of the cohort -> finding of the start, where both have one name; a suggestion, since a name may mean something else."""
     public = {_plain(name): name for name in card.findings}
     return {finding: public[_plain(finding)] for finding in findings if _plain(finding) in public}
+
+
+def starts_offered(store: StartStore, cohort: Cohort) -> list[str]:
+    """The names of the starts that a cohort can choose from: that of the phantoms where it knows a finding, and the stored ones."""
+    knows: Mapping[str, str] = {}
+    with suppress(SettingsError):  # without the encoder nothing can be trained, which is said where somebody tries
+        knows = suggested(cohort.findings, store.card(PHANTOMS)) if cohort.modality is Modality.RADIOGRAPH else {}
+    return [*([PHANTOMS] if knows else []), *store.names()]
 
 
 def parse_map(pairs: Sequence[str]) -> dict[str, str]:
@@ -60,7 +72,7 @@ def choose_start(card: StartCard, cohort: Cohort, given: Mapping[str, str], *, e
     if not pairs:
         raise SpecError(
             f"No finding of cohort {cohort.name!r} begins at start {card.name!r}, which knows {', '.join(card.findings)}: "
-            "say which stands for which with --map."
+            "say which stands for which, on the page or with --map."
         )
     return StartChoice(card.name, card.digest, pairs)
 

@@ -31,6 +31,9 @@ class PublicHead:
     middle: Array = field(repr=False)
     spread: Array = field(repr=False)
 
+    reads_outputs = False
+    """Whether `own_features` needs the phantom network's outputs behind the features."""
+
     @property
     def start_weights(self) -> Array:
         """The weights of the findings' own features with which a private head begins, `[n_findings]`."""

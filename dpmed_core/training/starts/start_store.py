@@ -13,8 +13,11 @@ from safetensors.numpy import load, save
 
 from dpmed_core.errors import SpecError
 from dpmed_core.files import UnreadableFileError, make_way, read_object, read_whole, replacing, unchanged_digest, write_json
+from dpmed_core.training.starts.phantom_start import NAME as PHANTOMS
+from dpmed_core.training.starts.phantom_start import phantom_card, phantom_start
 from dpmed_core.training.starts.public_head import PublicHead
 from dpmed_core.training.starts.seen import Seen
+from dpmed_core.training.starts.start import Start
 from dpmed_core.training.starts.start_card import StartCard
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
@@ -23,13 +26,19 @@ HEAD, CARD, SEEN = "head.safetensors", "card.json", "seen.parquet"
 
 @dataclass(frozen=True)
 class StartStore:
-    """Public starts by name under one folder.
+    """Public starts by name under one folder, and the one that ships with the public encoder.
 
     Attributes:
         root: the folder, created by the first start.
+        encoders_dir: folder of the public encoders; None where the start of the phantoms is not at hand.
     """
 
     root: Path
+    encoders_dir: Path | None = None
+
+    def offered(self) -> list[str]:
+        """The names of all starts: that of the phantoms, then the stored ones."""
+        return [*([PHANTOMS] if self.encoders_dir else []), *self.names()]
 
     def names(self) -> list[str]:
         """The names of the stored starts, sorted; of those too that cannot be read."""
@@ -40,9 +49,12 @@ class StartStore:
 
         Raises:
             SpecError: there is no such start, its card is damaged, or does not state that its data are public.
+            SettingsError: the file of the phantoms' start is missing, or made for another encoder.
         """
+        if name == PHANTOMS and self.encoders_dir:
+            return phantom_card(self.encoders_dir)
         if name not in self.names():
-            known = ", ".join(self.names())
+            known = ", ".join(self.offered())
             advice = f"choose one of {known}" if known else "make one with `pretrain`"
             raise SpecError(f"There is no start {name!r}: {advice}.")
         try:
@@ -54,13 +66,15 @@ class StartStore:
         card.require_public()
         return card
 
-    def head(self, name: str) -> PublicHead:
-        """The head of start `name`.
+    def head(self, name: str) -> Start:
+        """What start `name` consists of, for all of its findings.
 
         Raises:
             SpecError: there is no such start, or its files are damaged.
         """
         card = self.card(name)
+        if name == PHANTOMS and self.encoders_dir:
+            return phantom_start(self.encoders_dir)
         try:
             head = PublicHead.from_tensors(load(self._checked(name, HEAD, card.digest)))
         except (SafetensorError, KeyError, ValueError):
@@ -75,6 +89,8 @@ class StartStore:
         Raises:
             SpecError: there is no such start, or its files are damaged.
         """
+        if name == PHANTOMS:
+            return Seen(frozenset(), frozenset())
         # A start that lost a row would pass for one that never saw that image or patient.
         stored = self._checked(name, SEEN, self.card(name).seen_digest)
         try:
@@ -110,6 +126,8 @@ class StartStore:
         """
         if not NAME.fullmatch(name):
             raise SpecError("The name of a start has up to 40 lower-case letters, digits and hyphens, and begins with a letter or digit.")
+        if name == PHANTOMS:
+            raise SpecError(f"Start {name!r} is part of DPMed: choose another name.")
         if name in self.names():
             raise SpecError(f"There is a start {name!r} already: choose another name, or remove it with `starts remove {name}`.")
 
@@ -131,8 +149,10 @@ class StartStore:
         """Remove start `name`; runs that began at it keep their own copy of it.
 
         Raises:
-            SpecError: there is no such start.
+            SpecError: there is no such start, or it is part of DPMed.
         """
+        if name == PHANTOMS:
+            raise SpecError(f"Start {name!r} is part of DPMed and cannot be removed.")
         if name not in self.names():
             raise SpecError(f"There is no start {name!r}.")
         # The card first: what is left after an interruption is no start, and the next one of its name writes over it.

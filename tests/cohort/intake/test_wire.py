@@ -46,8 +46,9 @@ def test_every_kind_of_location_arrives(tmp_path):
     assert drawn.case.to_dict() == scan.case.to_dict()
 
 
-def test_a_drawn_scan_is_the_same_after_the_message(tmp_path):
-    scan = SyntheticScan(draw_scans(2, seed=3, variant="demo").iloc[1], 1, 3, tmp_path)
+@pytest.mark.parametrize("variant", ["demo", "advanced"])
+def test_a_drawn_scan_is_the_same_after_the_message(variant, tmp_path):
+    scan = SyntheticScan(draw_scans(2, seed=3, variant=variant).iloc[1], 1, 3, tmp_path, variant)
     [(_, sent)], _ = requested(through_json(request_of([(0, scan)], Modality.CT)))
     assert read_one(sent, Modality.CT).digest == read_one(scan, Modality.CT).digest
 
