@@ -116,7 +116,7 @@ def test_nothing_is_shown_before_the_answers_and_the_end_compares_the_cases_that
         # What was spent in all stands in the sidebar, and tells nothing of a case.
         shown = "\n".join(line for line in texts(app).split("\n") if "Spent on these patients" not in line)
         assert not re.search(r"\d\.\d\d|ε|Label:", shown) and not app.table and not app.dataframe
-        assert set(app.query_params) <= {"cohort", "finding", "recipe", "unit", "mode", "reading", "entry"}
+        assert set(app.query_params) <= {"cohort", "finding", "recipe", "unit", "mode", "reading", "entry", "start"}
         said.append((place % 2 == 0, 1 + place % 4))
         answer(app, *said[-1], place=place)
         if place == 4:  # a reload: everything follows from the address
