@@ -53,7 +53,7 @@ def meaning(gathered: Gathered) -> str:
     whom = "a patient, with all images," if unit is PrivacyUnit.PATIENT else "a single image, and no patient who has several,"
     return (
         f"Of 100 fifty-fifty guesses at whether {whom} took part in one training, at most {right:g} can be right, whatever the attacker "
-        "knows; a coin gets 50."
+        "knows; a coin gets 50. Whoever sees several of the models can be right more often."
     )
 
 
@@ -74,6 +74,8 @@ def methods(gathered: Gathered) -> list[str]:
     without = int(runs["epsilon"].isna().sum())
     return [
         f"Recipe {candidate['recipe']}, {candidate['n_trainings']} trainings with privacy and {without} without. {REFERENCE}",
+        "The average finding is the mean over those findings for which a number can be estimated: not the same ones for AUROC, missed and "
+        "false alarms; the table of findings shows which.",
         f"Operating point: {OperatingRule.parse(plan['fields']['operating_point']).sentence()}.",
         plan["note"],
         "Intervals are of 95 %, over patients and, where there are several trainings, over these; groups are judged together over all "

@@ -77,16 +77,16 @@ def _by_arm(rows: pd.DataFrame, epsilon: float) -> dict[str, pd.Series]:
 
 
 def _compared(arms: dict[str, pd.Series], more: pd.Series | None, name: str) -> str:
-    """ "32 (95 % interval 24 to 41) with privacy and 28 (20 to 37) without, 4 more (−3 to 11)"."""
+    """ "32 (95 % interval 24 to 41) with privacy and 28 (20 to 37) without, 4 more (3 fewer to 11 more)"."""
     private = _interval(arms["private"], name, "95 % interval ")
     if "reference" not in arms or more is None or pd.isna(more[f"{name}_more"]):
         return private
     difference = float(more[f"{name}_more"])
     low, high = (float(more[f"{name}_more{end}"]) for end in ("_low", "_high"))
-    # The interval of a difference that is said to be "fewer" is of how many fewer.
-    ends, word = ((low, high), "more") if difference >= 0 else ((-high, -low), "fewer")
-    stated = f"{abs(difference):.1f} {word} ({_signed(ends[0])} to {_signed(ends[1])})"
-    return f"{private} with privacy and {_interval(arms['reference'], name, '')} without, {stated}"
+    # Each end in words: a sign before "fewer" is read both ways.
+    return (
+        f"{private} with privacy and {_interval(arms['reference'], name, '')} without, {_more(difference)} ({_more(low)} to {_more(high)})"
+    )
 
 
 def _interval(row: pd.Series, name: str, said: str) -> str:
@@ -98,5 +98,5 @@ def _percent(row: pd.Series, name: str) -> str:
     return f"{100 * float(row[name]):.0f} % (95 % interval {low:.0f} to {high:.0f})"
 
 
-def _signed(value: float) -> str:
-    return f"{value:.1f}".replace("-", "−")
+def _more(value: float) -> str:
+    return f"{abs(value):.1f} {'more' if value >= 0 else 'fewer'}"
