@@ -27,8 +27,12 @@ from dpmed_core.settings import Settings
 from dpmed_core.training.spec import PrivacyUnit
 
 N_BROWSERS = 40
+OPENING_AT_ONCE = 4
+"""More would only wait for each other: one machine draws all pages."""
 LONGEST_MILLISECONDS = 600_000
 MOST_SENDINGS = 200
+MOST_LOOKS, LOOKS_BEFORE_REFUSED = 120, 6
+"""Half seconds that a busy machine may take to answer, and that a refusal of before may still stand."""
 ROLES = list(Role)
 IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 
@@ -83,15 +87,15 @@ async def _all(address: str) -> tuple[list[str], list[int]]:
     async with async_playwright() as playwright:
         options = ["--no-sandbox", "--disable-gpu"]
         launched = await playwright.chromium.launch(executable_path=str(browser()), args=options)
-        drawn = asyncio.Barrier(N_BROWSERS)
-        sendings = await asyncio.gather(*(_one(launched, address, number, drawn, failed) for number in range(N_BROWSERS)))
+        drawn, opening = asyncio.Barrier(N_BROWSERS), asyncio.Semaphore(OPENING_AT_ONCE)
+        sendings = await asyncio.gather(*(_one(launched, address, number, opening, drawn, failed) for number in range(N_BROWSERS)))
         await launched.close()
     return failed, list(sendings)
 
 
-async def _one(launched: Browser, address: str, number: int, drawn: asyncio.Barrier, failed: list[str]) -> int:
+async def _one(launched: Browser, address: str, number: int, opening: asyncio.Semaphore, drawn: asyncio.Barrier, failed: list[str]) -> int:
     """One person in a browser of their own: a comment, then a verdict, sent until it is recorded; how often."""
-    context = await launched.new_context(viewport={"width": 1280, "height": 800})
+    context = await launched.new_context(viewport={"width": 640, "height": 480}, reduced_motion="reduce")
     page = await context.new_page()
     page.set_default_timeout(LONGEST_MILLISECONDS)
 
@@ -100,14 +104,15 @@ async def _one(launched: Browser, address: str, number: int, drawn: asyncio.Barr
             failed.append(answer.url)
 
     page.on("response", note)
-    await page.goto(address)
-    name = page.get_by_label("Your name or a pseudonym")
-    await name.fill(f"Writer {number}")
-    await name.press("Tab")
-    await page.locator(IDLE).wait_for()
-    await page.get_by_label("You speak as").click()
-    await page.get_by_role("option", name=ROLES[number % len(ROLES)].value, exact=True).click()
-    await page.locator(IDLE).wait_for()
+    async with opening:
+        await page.goto(address)
+        name = page.get_by_label("Your name or a pseudonym")
+        await name.fill(f"Writer {number}")
+        await name.press("Tab")
+        await page.locator(IDLE).wait_for()
+        await page.get_by_label("You speak as").click()
+        await page.get_by_role("option", name=ROLES[number % len(ROLES)].value, exact=True).click()
+        await page.locator(IDLE).wait_for()
     await drawn.wait()
     await _open(page, "Comments", "Comment")
     await page.get_by_label("Comment", exact=True).fill(f"{COMMENT} of {number}")
@@ -133,6 +138,10 @@ async def _open(page: Page, tab: str, label: str) -> None:
 
 async def _emptied(page: Page, label: str) -> bool:
     """Whether the form was recorded, so that an empty one took its place; False where it was refused and still holds what was typed."""
-    await page.wait_for_timeout(300)
-    await page.locator(IDLE).wait_for()
-    return await page.get_by_label(label, exact=True).input_value() == ""
+    for look in range(MOST_LOOKS):
+        await page.wait_for_timeout(500)
+        if await page.get_by_label(label, exact=True).input_value() == "":
+            return True
+        if look >= LOOKS_BEFORE_REFUSED and await page.get_by_text("Nothing was recorded").first.is_visible():
+            return False
+    return False
