@@ -40,7 +40,7 @@ from widgets.viewer.component import show_case_image
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
-MODES = {"worklist": "Worklist", "reader-study": "Reader study", "readers": "Several readers", "upload": "Upload a case"}
+MODES = {"worklist": "Worklist", "reader-study": "One reader", "readers": "Several readers", "upload": "Upload"}
 
 
 def show_worklist(cohort: Cohort, choices: Choices, budget: "DeltaGenerator") -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from dpmed_core.people.roles import Role
 from dpmed_core.reader_study.multi_reader.ratings import ARMS
+from tests.pages.following import figures
 from tests.pages.test_people_page import WHO, signed_on
 from tests.pages.test_reader_study import even, press, texts, trained
 from tests.reader_study.arm_study_data import made_up_study, read_session
@@ -88,11 +89,11 @@ def test_a_reader_reads_a_session_with_its_aids_and_nothing_else_and_resumes(stu
         assert f"{number - 1} of 10 cases answered" in texts(app) and not app.exception
         shown = "\n".join(line for line in texts(app).split("\n") if "Spent on these patients" not in line)
         aid = study.aid(reading.case_id, reading.arm)
-        said = re.findall(r"Score of a model: (0\.\d{3}), at its threshold of (0\.\d{3}) (positive|negative)", shown)
+        said = re.findall(r"Score of a model: (0\.\d{3}), (positive|negative) at its threshold of (0\.\d{3})", shown)
         if aid is None:
             assert not re.search(r"\d\.\d\d|ε|[Ss]core", shown)
         else:
-            assert said == [(f"{aid.score:.3f}", f"{aid.threshold:.3f}", "positive" if aid.is_positive else "negative")]
+            assert said == [(f"{aid.score:.3f}", "positive" if aid.is_positive else "negative", f"{aid.threshold:.3f}")]
         assert not re.search(r"Label:|rivate|ithout privacy|ε", shown) and not app.table and not app.dataframe
         app = answer(app, number % 2 == 0, 1 + number % 4, number)
         if number == 4:  # the browser is closed; whoever comes back says who they are
@@ -136,7 +137,9 @@ def test_when_all_is_read_arms_are_compared_and_ratings_can_be_taken_home(study,
     app = open_studies(open_page, study)
     said = texts(app)
     assert not app.exception and "For readers and cases like these, the mean AUROC" in said.replace("\\", "")
-    assert "There was no wash-out" in said and "Private model: one training run" in said and "δ" in said
+    assert "There was no wash-out" in said
+    [figure] = figures(app)
+    assert "Private model: one training run, ε = 8 at δ" in figure["layout"]["title"]["subtitle"]["text"].replace("<br>", " ")
     assert set(app.dataframe[0].value["Arm"]) == {"No model", "Private model", "Model without privacy"} and len(app.dataframe[1].value) == 9
     assert labels_of(app.get("download_button")) == ["Ratings (CSV)", "Ratings for iMRMC"]
 

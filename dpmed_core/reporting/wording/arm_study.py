@@ -7,13 +7,15 @@ from dpmed_core.phrases import counted
 from dpmed_core.reader_study.arm_study.progress import ReaderProgress, StudyState, utc_text
 from dpmed_core.reader_study.arm_study.results import StudyResults
 from dpmed_core.reader_study.arm_study.study import Aid, ArmStudy
+from dpmed_core.reader_study.multi_reader.comparison import Comparison
 from dpmed_core.reader_study.reader_vs_model import PRIVATE
 from dpmed_core.reporting.wording.multi_reader import phrase_of
 
 
 def study_sentences(study: ArmStudy) -> list[str]:
     """What a study is: who reads how many cases for which finding in which arms, and what lies between sessions."""
-    arms = ", ".join(phrase_of(arm) for arm in study.arms)
+    *others, last = (phrase_of(arm) for arm in study.arms)
+    arms = f"{', '.join(others)} and {last}"
     readers = counted(len(study.readers), "reader", "readers")
     mixed = "half with the finding as far as possible" if study.balanced else "in the cohort's proportion"
     between = (
@@ -23,7 +25,7 @@ def study_sentences(study: ArmStudy) -> list[str]:
     )
     return [
         f"{sentence_start(finding_phrase(study.finding))}: {readers}, {len(study.cases)} test patients with one image each, {mixed}.",
-        f"Everybody reads every case {arms}, once a session; {between}.",
+        f"Everybody reads every case in {study.n_sessions} sessions, once {arms}; {between}.",
     ]
 
 
@@ -35,6 +37,25 @@ def guarantee_sentences(study: ArmStudy) -> list[str]:
     return [
         f"Private model: one training run, {model.guarantee}. The guarantee is about patients who trained it, not about those whose cases "
         "are read."
+    ]
+
+
+def figure_facts(study: ArmStudy, comparison: Comparison, cohort: str) -> list[str]:
+    """What must be known to read the figure of the arms alone.
+
+    Args:
+        study: the study.
+        comparison: of its arms.
+        cohort: the cohort in words.
+    """
+    counts = comparison.arms.iloc[0]
+    what = "this reader on cases like these" if counts["n_readers"] == 1 else "readers and cases like these"
+    mixed = "balanced by choice, so not at the prevalence of the cohort" if study.balanced else "chosen at random"
+    wash_out = f"{counted(study.wash_out_days, 'day', 'days')} of wash-out" if study.wash_out_days else "no wash-out"
+    return [
+        f"{cohort}: {counted(int(counts['n_readers']), 'reader', 'readers')}, {int(counts['n_cases'])} test patients, "
+        f"{int(counts['n_positive'])} with the finding, {mixed}; {wash_out}.",
+        f"Large marks: mean over readers, lines: 95 % intervals for {what}; small marks: each reader.",
     ]
 
 
@@ -64,13 +85,13 @@ def aid_sentence(aid: Aid) -> str:
     """What an aided reader sees of the model.
 
     >>> aid_sentence(Aid(0.4123, 0.25))
-    'Score of a model: 0.412, at its threshold of 0.250 positive'
+    'Score of a model: 0.412, positive at its threshold of 0.250'
     >>> aid_sentence(Aid(0.4123, None))
     'Score of a model: 0.412; it has no threshold, and so no answer'
     """
     if aid.threshold is None:
         return f"Score of a model: {aid.score:.3f}; it has no threshold, and so no answer"
-    return f"Score of a model: {aid.score:.3f}, at its threshold of {aid.threshold:.3f} {'positive' if aid.is_positive else 'negative'}"
+    return f"Score of a model: {aid.score:.3f}, {'positive' if aid.is_positive else 'negative'} at its threshold of {aid.threshold:.3f}"
 
 
 def progress_in_words(study: ArmStudy, state: StudyState, now: float) -> pd.DataFrame:

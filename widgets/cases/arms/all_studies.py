@@ -47,11 +47,11 @@ def _show_table(studies: Sequence[ArmStudy]) -> None:
     lines = [
         {
             "Study": study.title,
+            "State": study_state_phrase(study, store.state(study)),
             "Finding": finding_title(study.finding),
             "Readers": len(study.readers),
             "Cases": len(study.cases),
             "Arms": ", ".join(TITLES[arm] for arm in study.arms),
-            "State": study_state_phrase(study, store.state(study)),
         }
         for study in studies
     ]
