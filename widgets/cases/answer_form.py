@@ -56,7 +56,7 @@ def ask_about_case(
         present = st.radio(f"{plain(finding_title(finding))}?", ["Present", "Absent"], index=None, horizontal=True)
         confidence = st.radio("How confident are you?", list(CONFIDENCES), index=None, format_func=CONFIDENCES.__getitem__)
         # The case's number is on the last element of the form: once it is on the page, all of the form belongs to this case.
-        if st.form_submit_button(f"Record answer {place + 1} of {n}", type="primary", icon=":material/check:"):
+        if st.form_submit_button(f"Record answer {place + 1} of {n}", icon=":material/check:"):
             if present is not None and confidence is not None:
                 return GivenAnswer(present == "Present", confidence, time.monotonic() - shown[1])
             st.error("Give both: the answer and your confidence.")

@@ -85,7 +85,7 @@ def _show_form(cohort: Cohort, finding: str, context: ModelContext) -> None:
             )
             days = st.number_input("Days of wash-out", 0, MOST_DAYS, WASH_OUT_DAYS, help="Four weeks are customary. 0: a trial.")
             balanced = st.checkbox("Half of the cases with the finding", True, help="As far as possible. Off: in the cohort's proportion.")
-        if st.form_submit_button("Plan the study", type="primary", icon=":material/groups:"):
+        if st.form_submit_button("Plan the study", icon=":material/groups:"):
             names = [line for line in readers.splitlines() if line.strip()]
             request = StudyRequest(title, names, arms, judged, n_cases, balanced, int(days))
             _plan(cohort, request, context, planned_by=planner)

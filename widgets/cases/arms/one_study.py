@@ -51,7 +51,7 @@ def _show_turn(study: ArmStudy, mine: ReaderProgress | None) -> None:
                 "Answer every case in its order. Beside some of them a model's score stands; which model is not said, and labels stay "
                 "hidden. You can close the browser at any time, and go on later where you were."
             )
-            if st.button(f"Begin session {mine.session:d}", type="primary", icon=":material/visibility_off:"):
+            if st.button(f"Begin session {mine.session:d}", icon=":material/visibility_off:"):
                 installation().arm_studies.begin_session(study, mine.reader)
                 st.rerun()
     elif name := installation().actor.name:
@@ -59,7 +59,7 @@ def _show_turn(study: ArmStudy, mine: ReaderProgress | None) -> None:
     else:
         with st.form("join-arm-study", border=True):
             joined = st.selectbox("Who are you?", study.readers, index=None, placeholder="Choose your name")
-            if st.form_submit_button("Join", type="primary", icon=":material/login:") and joined is not None:
+            if st.form_submit_button("Join", icon=":material/login:") and joined is not None:
                 st.session_state[JOINED] = (study.study_id, joined)
                 st.rerun()
 
