@@ -18,6 +18,7 @@ from dpmed_core.engine.training_task import work_on
 from dpmed_core.imaging.image import read_image
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.installation import Installation
+from dpmed_core.reader_study.multi_reader.ratings import ratings_of
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.training.spec import PrivacyUnit
 from tests.browser.waiting import settle
@@ -355,6 +356,7 @@ def test_a_study_of_two_readers_and_arms_is_planned_read_over_reloads_and_compar
         page.get_by_role("button", name="Ratings (CSV)").click()
     table = pd.read_csv(saved.value.path())
     assert len(table) == 2 * 2 * N_TEST and not table.duplicated(["reader", "case", "arm"]).any()
+    assert ratings_of(table).readers == ("Ada", "Boris")  # as `readers compare` takes it
     with page.expect_download() as saved:
         page.get_by_role("button", name="Ratings for iMRMC").click()
     assert "NR: 2" in saved.value.path().read_text().splitlines()

@@ -115,6 +115,7 @@ def test_an_open_session_keeps_labels_and_scores_closed(mode, study, empty, open
     # Another browser that only has the address may be the reader's: it asks who they are before it shows anything.
     other = open_page("cases", finding=FINDING, mode=mode, study=study.study_id)
     assert not other.get("button_group") and "Who are you?" in [box.label for box in other.selectbox]
+    assert "All studies" in labels_of(other.button)  # or whoever planned it
     read_session(empty.arm_studies, study, "Ada")
     app.run()
     assert app.get("button_group")

@@ -199,13 +199,14 @@ class ArmStudyStore:
         self._require_own(study, reader)
         if confidence not in CONFIDENCES:
             raise DpmedError("Say how confident you are: one of the four.")
+        readings = study.session(reader, session)  # before the lock: it takes longer than all that follows
         # One after another: whether this is the case to answer now depends on what another tab or server has stored.
         with self.database.transaction(exclusive=True) as connection:
             state = _state(connection, study)
             mine = state.of(reader)
             if state.is_over or not mine.is_open or (session, place) != (mine.session, mine.n_answered + 1):
                 return False
-            planned = study.session(reader, session)[place - 1]
+            planned = readings[place - 1]
             key = {"study_id": study.study_id, "reader": study.readers.index(reader), "session": session, "place": place}
             answer = {"case_id": planned.case_id, "arm": planned.arm, "present": present, "confidence": confidence, "seconds": seconds}
             connection.execute(insert(arm_study_answers).values(**key, **answer, answered_at=self.clock()))

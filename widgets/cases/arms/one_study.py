@@ -38,7 +38,8 @@ def show_study(cohort: Cohort, study: ArmStudy) -> None:
             st.dataframe(progress_in_words(study, state, time.time()), hide_index=True)
     if not state.is_over and may(Action.PLAN_READINGS):
         _offer_end(study, state)
-    if not is_being_read(cohort):
+    # Of the session of a reader there is no way out but its end.
+    if reader is None or not is_being_read(cohort):
         st.button("All studies", icon=":material/arrow_back:", on_click=partial(open_study, None))
 
 
