@@ -13,7 +13,7 @@ from dpmed_core.evaluation.cases.case_scores import CaseScores
 from dpmed_core.evaluation.scores.panel import Panel
 from dpmed_core.people.actor import Actor
 from dpmed_core.people.roles import Role
-from dpmed_core.reader_study.arm_study.progress import utc_text
+from dpmed_core.reader_study.arm_study.progress import utc_text_from
 from dpmed_core.reader_study.arm_study.results import study_results
 from dpmed_core.reader_study.arm_study.store import RATING_COLUMNS, ArmStudyStore
 from dpmed_core.reader_study.arm_study.study import Aid, as_json, from_json
@@ -106,7 +106,7 @@ def test_a_session_is_not_begun_before_its_wash_out_is_over(store, study, clock)
     mine = store.state(study).of("Ada")
     assert (mine.session, mine.is_open, mine.opens_at) == (2, False, ended + 28 * 86_400)
     clock.now = mine.opens_at - 1
-    with pytest.raises(DpmedError, match=f"Session 2 may begin on {utc_text(mine.opens_at)}"):
+    with pytest.raises(DpmedError, match=f"Session 2 may begin on {utc_text_from(mine.opens_at)}"):
         store.begin_session(study, "Ada")
     assert not store.record(study, "Ada", session=2, place=1, **ANSWER) and store.next_reading(study, "Ada") is None
     clock.now = mine.opens_at
@@ -240,6 +240,25 @@ def test_who_signed_on_reads_under_that_name_alone(store, study, clock):
     assert ada.reading_of("f" * 16, "ada@h.example") == theirs  # the wash-out belongs to it
     store.end(theirs, name="x", reason="y")
     assert ada.reading_of("f" * 16, "ada@h.example") is None
+
+
+def test_a_role_that_is_taken_away_is_gone_at_the_next_case(store):
+    study = store.add(made_up_study(study_id="b" * 16, readers=("ada@h.example",)))
+    access = Everything(Role.READER)
+    ada = ArmStudyStore(store.database, Actor("ada@h.example", access))
+    read_session(ada, study, "ada@h.example", most=2)
+    access.given = frozenset({Role.VIEWER})
+    for act in (
+        lambda: ada.next_reading(study, "ada@h.example"),
+        lambda: ada.record(study, "ada@h.example", session=1, place=3, **ANSWER),
+        lambda: ada.begin_session(study, "ada@h.example"),
+        lambda: ada.study(study.study_id),
+        lambda: ada.of("f" * 16),
+        lambda: ada.ratings(study),
+    ):
+        with pytest.raises(NotAllowedError):
+            act()
+    assert store.state(study).of("ada@h.example").n_in_all == 2 and len(access.refused) == 6
 
 
 def test_where_people_sign_on_readers_are_named_by_what_they_sign_on_with(store):

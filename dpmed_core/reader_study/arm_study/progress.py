@@ -100,9 +100,18 @@ def reader_progress(study: ArmStudy, reader: str, begun: Collection[int], answer
 
 
 def utc_text(seconds: float) -> str:
-    """A time to the minute, never before itself: a session may begin then.
+    """The minute in which something happened.
 
-    >>> utc_text(1_800_000_000.0), utc_text(1_800_000_001.0)
+    >>> utc_text(1_800_000_000.0), utc_text(1_800_000_059.9)
+    ('2027-01-15 08:00 UTC', '2027-01-15 08:00 UTC')
+    """
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
+
+
+def utc_text_from(seconds: float) -> str:
+    """The first full minute from which something may happen: never before its time.
+
+    >>> utc_text_from(1_800_000_000.0), utc_text_from(1_800_000_001.0)
     ('2027-01-15 08:00 UTC', '2027-01-15 08:01 UTC')
     """
-    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(-(-seconds // 60) * 60))
+    return utc_text(-(-seconds // 60) * 60)

@@ -20,7 +20,7 @@ from dpmed_core.errors import DpmedError
 from dpmed_core.people.actor import ACCOUNT, Actor
 from dpmed_core.people.identity import LONGEST_WHO, who_of
 from dpmed_core.people.roles import Action
-from dpmed_core.reader_study.arm_study.progress import Answered, EarlyEnd, ReaderProgress, StudyState, reader_progress, utc_text
+from dpmed_core.reader_study.arm_study.progress import Answered, EarlyEnd, ReaderProgress, StudyState, reader_progress, utc_text_from
 from dpmed_core.reader_study.arm_study.study import Aid, ArmStudy, as_json, from_json
 from dpmed_core.reader_study.store import CONFIDENCES
 
@@ -159,7 +159,7 @@ class ArmStudyStore:
                 return mine
             if now < mine.opens_at:
                 raise DpmedError(
-                    f"Session {mine.session} may begin on {utc_text(mine.opens_at)}, not before: the cases are to be forgotten."
+                    f"Session {mine.session} may begin on {utc_text_from(mine.opens_at)}, not before: the cases are to be forgotten."
                 )
             key = {"study_id": study.study_id, "reader": study.readers.index(reader), "session": mine.session}
             connection.execute(insert(arm_study_sessions).values(**key, begun_at=now))

@@ -4,7 +4,7 @@ import pandas as pd
 
 from dpmed_core.cohort.display_names import finding_phrase, sentence_start
 from dpmed_core.phrases import counted
-from dpmed_core.reader_study.arm_study.progress import ReaderProgress, StudyState, utc_text
+from dpmed_core.reader_study.arm_study.progress import ReaderProgress, StudyState, utc_text, utc_text_from
 from dpmed_core.reader_study.arm_study.results import StudyResults
 from dpmed_core.reader_study.arm_study.study import Aid, ArmStudy
 from dpmed_core.reader_study.multi_reader.comparison import Comparison
@@ -74,8 +74,8 @@ def turn_sentence(study: ArmStudy, mine: ReaderProgress, now: float) -> str:
         return f"{which}: {mine.n_answered} of {len(study.cases)} cases answered."
     if now < mine.opens_at:
         return (
-            f"{which} may begin on {utc_text(mine.opens_at)}: {counted(study.wash_out_days, 'day', 'days')} after your last answer, so "
-            "that the cases are forgotten."
+            f"{which} may begin on {utc_text_from(mine.opens_at)}: {counted(study.wash_out_days, 'day', 'days')} after your last answer, "
+            "so that the cases are forgotten."
         )
     forgot = " It follows at once, because this study has no wash-out." if mine.session > 1 and not study.wash_out_days else ""
     return f"{which} is yours now: {counted(len(study.cases), 'case', 'cases')}.{forgot}"
@@ -111,7 +111,7 @@ def _state_of(one: ReaderProgress, now: float) -> str:
         return "all read"
     if one.is_open:
         return "reading"
-    return f"wash-out until {utc_text(one.opens_at)}" if now < one.opens_at else "may begin"
+    return f"wash-out until {utc_text_from(one.opens_at)}" if now < one.opens_at else "may begin"
 
 
 def study_state_phrase(study: ArmStudy, state: StudyState) -> str:
