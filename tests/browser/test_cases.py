@@ -326,6 +326,8 @@ def read_by(page, reader: str, session: int) -> None:
             expect(page.get_by_text(f"4 of {N_TEST} cases answered")).to_be_visible(timeout=LONGEST)
             page.reload()
             join(page, reader)
+    # Whoever leaves the page before the last answer has arrived has not given it.
+    expect(page.get_by_text(f"{N_TEST - 1} of {N_TEST} cases answered")).to_have_count(0, timeout=LONGEST)
 
 
 def join(page, reader: str) -> None:
