@@ -21,6 +21,7 @@ from dpmed_core.people.trail import Trail
 from dpmed_core.privacy.ledger.analysis_plans import EARLIER_FOLDER
 from dpmed_core.privacy.ledger.chain import HEAD_FILE, Chain
 from dpmed_core.privacy.ledger.ledger import Ledger
+from dpmed_core.reader_study.arm_study.store import ArmStudyStore
 from dpmed_core.reader_study.store import ReaderStudyStore
 from dpmed_core.review.store import ReviewStore
 from dpmed_core.runs.store import RunStore
@@ -103,6 +104,11 @@ class Installation:
         return ReaderStudyStore(Database(self.settings), self.actor)
 
     @property
+    def arm_studies(self) -> ArmStudyStore:
+        """The reader studies with several readers and arms."""
+        return ArmStudyStore(Database(self.settings), self.actor)
+
+    @property
     def reviews(self) -> ReviewStore:
         """The reviews, open and closed."""
         return ReviewStore(Database(self.settings), self.key, self.actor)
@@ -129,6 +135,7 @@ class Installation:
         withdrawn: list[str] = []
         for fingerprint in self._fingerprints_to_remove(name) - others:
             self.reader_study.forget(fingerprint)
+            self.arm_studies.forget(fingerprint)
             self.reviews.forget(fingerprint)
             self.ledger.settle()  # while the cohort is here, runs of earlier versions are told whom they were trained on
             of_cohort = [run_id for run_id in self.runs.ids() if self._is_on(run_id, fingerprint)]

@@ -9,6 +9,8 @@ from dpmed_core.cohort.schema import Cohort
 from dpmed_core.foreign_text import plain
 from dpmed_core.people.roles import Action
 from widgets.cached import links_of
+from widgets.cases.arms.current import is_being_read
+from widgets.cases.arms.view import show_arm_studies
 from widgets.cases.choice import (
     CaseList,
     adjacent_cases,
@@ -38,7 +40,7 @@ from widgets.viewer.component import show_case_image
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
-MODES = {"worklist": "Worklist", "reader-study": "Reader study", "upload": "Upload a case"}
+MODES = {"worklist": "Worklist", "reader-study": "One reader", "readers": "Several readers", "upload": "Upload"}
 
 
 def show_worklist(cohort: Cohort, choices: Choices, budget: "DeltaGenerator") -> None:
@@ -93,11 +95,13 @@ selected = current_choices()
 if (chosen := chosen_cohort()) is not None and has_choices(selected):
     buttons = partial(st.segmented_control, required=True, label_visibility="collapsed")
     # An open reading has no way to labels and scores, also by the address.
-    reads = has_open_reading(chosen)
-    mode = "reader-study" if reads else choice("mode", "View", list(MODES), title=MODES.__getitem__, widget=buttons)
+    reads = "reader-study" if has_open_reading(chosen) else "readers" if is_being_read(chosen) else None
+    mode = reads or choice("mode", "View", list(MODES), title=MODES.__getitem__, widget=buttons)
     if mode == "worklist":
         show_worklist(chosen, selected, top)
     elif mode == "reader-study":
         show_reader_study(chosen, str(selected.finding), partial(choose_test_context, chosen, selected))
+    elif mode == "readers":
+        show_arm_studies(chosen, str(selected.finding), partial(choose_test_context, chosen, selected, slider=top))
     elif mode == "upload" and (context := choose_test_context(chosen, selected, slider=top)) is not None:
         show_uploaded_case(context)

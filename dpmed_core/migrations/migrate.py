@@ -14,7 +14,7 @@ from dpmed_core.errors import SettingsError
 if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext, RevisionStep
 
-LAST = "0003"
+LAST = "0004"
 """The version of the schema that this DPMed reads and writes; versions are four digits and count up."""
 TABLE = "alembic_version"
 """Where Alembic keeps the version of a database."""

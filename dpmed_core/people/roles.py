@@ -24,6 +24,7 @@ class Action(StrEnum):
     SEE_OPERATIONS = "see how the server is doing"
     SEE_TRAIL = "see who did what"
     READ_CASES = "read cases of a reader study"
+    PLAN_READINGS = "plan and end reader studies"
     UPLOAD_CASES = "upload a case"
     TRAIN = "train and cancel"
     PLAN = "write analysis plans"
@@ -50,6 +51,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = {
     Action.SEE_OPERATIONS: frozenset({Role.PRIVACY_OFFICER, Role.ADMINISTRATOR}),
     Action.SEE_TRAIL: frozenset({Role.PRIVACY_OFFICER, Role.ADMINISTRATOR}),
     Action.READ_CASES: frozenset({Role.READER, Role.RESEARCHER}),
+    Action.PLAN_READINGS: frozenset({Role.RESEARCHER}),
     Action.UPLOAD_CASES: frozenset({Role.READER, Role.RESEARCHER}),
     Action.TRAIN: frozenset({Role.RESEARCHER}),
     Action.PLAN: frozenset({Role.RESEARCHER}),

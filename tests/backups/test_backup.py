@@ -30,6 +30,7 @@ from dpmed_core.privacy.ledger.check import check_ledger
 from dpmed_core.runs.status import RunState
 from dpmed_core.settings import load_settings, settings_environment
 from tests.postgres import new_database
+from tests.reader_study.arm_study_data import made_up_study, read_session
 from tests.small_runs import SteeredTrainer, make_cohort, make_spec
 
 READING = {"fingerprint": "f" * 16, "finding": "mass", "n_cases": 3, "balanced": True, "told_after_each": False}
@@ -45,6 +46,8 @@ def here(data_dir, new_settings) -> Installation:
     reading = here.reader_study.begin(reader="=1+1 Ä", **READING)
     for place in range(2):
         here.reader_study.record(reading, place=place, case_id=f"{place:08x}", present=True, confidence=1, seconds=1 / 3)
+    study = here.arm_studies.add(made_up_study(title="=1+1 Ä"))
+    read_session(here.arm_studies, study, "Ada", most=2)
     for name in ("engine/engine.log", "logs/server.log", "imports/half", "inference/1/request.json", ".lock", "cohorts/.draft-1/x"):
         (data_dir / name).parent.mkdir(parents=True, exist_ok=True)
         (data_dir / name).write_text("passing")
@@ -58,7 +61,9 @@ def contents(here: Installation) -> dict[str, str]:
 
 def rows(here: Installation) -> list[object]:
     chain, study = here.ledger.chain, here.reader_study
-    return [*chain.entries(), *study.of("f" * 16), *(study.answers(one).to_dict("list") for one in study.of("f" * 16))]
+    answers = (study.answers(one).to_dict("list") for one in study.of("f" * 16))
+    arms = [(one, here.arm_studies.state(one)) for one in here.arm_studies.of("f" * 16)]
+    return [*chain.entries(), *study.of("f" * 16), *answers, *arms]
 
 
 def wipe(here: Installation) -> None:

@@ -1,5 +1,7 @@
 """No page of ours fails a rule of axe-core, in light at a desk's width and in dark at a phone's, or says too much above the fold."""
 
+import re
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
@@ -10,10 +12,13 @@ from dpmed_core.review.frozen import Candidate
 from dpmed_core.review.records import About, Author, Role
 from tests.browser.stored import store_demo
 from tests.browser.waiting import settle
+from tests.reader_study.arm_study_data import made_up_study, read_session
 
 pytestmark = pytest.mark.browser
 LONGEST = 120_000
 PRESENTED = ("meeting?view=presenter", "meeting?view=limits")
+STUDIES = ("cases?mode=readers", f"cases?mode=readers&study={'a' * 16}", f"cases?mode=readers&study={'b' * 16}")
+"""The form that plans a study with several readers, one that is over, and one that waits for its readers."""
 PAGES = ("", "import", "train", "privacy_utility", "fairness", "meeting", "cases", "privacy", "review", "status")
 DESK = "light, 1440 pixels"
 LOOKS = {DESK: ("light", {"width": 1440, "height": 900}), "dark, 420 pixels": ("dark", {"width": 420, "height": 900})}
@@ -58,6 +63,12 @@ def served(own_dashboard, demo):
     author = Author("Dr Blue", Role.IT)
     review = open_review(installation.reviews, installation.ledger, cohort, Candidate(8.0), author, question="Use it?")
     comment(installation.reviews, review, author, About(), "A doubt.", seen=1, cohort=None)
+    for study_id in "ab":
+        cases = tuple(cohort.cases["case_id"].iloc[:12])
+        store = installation.arm_studies
+        study = store.add(made_up_study(study_id=study_id * 16, fingerprint=cohort.fingerprint, cases=cases, wash_out_days=0))
+        for reader in study.readers * (study.n_sessions if study_id == "a" else 0):
+            read_session(store, study, reader)
     own_dashboard.start()
     return own_dashboard
 
@@ -84,10 +95,12 @@ def broken_rules(page: Page) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("name", [*PAGES, *PRESENTED])
+@pytest.mark.parametrize("name", [*PAGES, *PRESENTED, *STUDIES])
 def test_a_page_breaks_no_rule_of_its_own_and_says_little_above_the_fold(served, looks, name):
     looks.goto(f"{served.url}/{name}{'&' if '?' in name else '?'}cohort=demo-radiograph")
     looks.locator("h1").first.wait_for()
+    if name in STUDIES:
+        looks.get_by_role("button", name=re.compile("Plan the study|All studies")).wait_for()
     if name in WITH_AXIS:
         looks.get_by_role("slider").first.wait_for()
     settle(looks)

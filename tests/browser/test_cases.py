@@ -18,6 +18,7 @@ from dpmed_core.engine.training_task import work_on
 from dpmed_core.imaging.image import read_image
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.installation import Installation
+from dpmed_core.reader_study.multi_reader.ratings import ratings_of
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.training.spec import PrivacyUnit
 from tests.browser.waiting import settle
@@ -304,3 +305,62 @@ def test_an_uploaded_image_is_shown_scored_and_removed(served, page, tmp_path):
     assert (
         kept == [] and b"PLANTEDNAME" not in b"".join(path.read_bytes() for path in data_dir.rglob("*.log")) and "PLANTED" not in page.url
     )
+
+
+def read_by(page, reader: str, session: int) -> None:
+    """Begin the reader's session and answer every case in it; the browser is left once, and whoever comes back goes on."""
+    page.get_by_role("button", name=f"Begin session {session}").click()
+    for place in range(1, N_TEST + 1):
+        record = page.get_by_role("button", name=f"Record answer {place} of {N_TEST}")
+        asked = page.get_by_test_id("stForm").filter(has=record)
+        expect(page.get_by_text(f"{place - 1} of {N_TEST} cases answered")).to_be_visible(timeout=LONGEST)
+        expect(page.get_by_role("region", name=f"Case {place} of {N_TEST}")).to_be_visible(timeout=LONGEST)
+        shown = page.get_by_test_id("stMain").inner_text()
+        assert not re.search(r"Truth|label says|rivate|ithout privacy|ε", shown)
+        said = asked.get_by_text(["Present", "Absent"][(place + len(reader)) % 2], exact=True)
+        expect(said).to_have_count(1, timeout=LONGEST)
+        said.click()
+        asked.get_by_text("Moderate", exact=True).click()
+        record.click()
+        if place == 4:
+            expect(page.get_by_text(f"4 of {N_TEST} cases answered")).to_be_visible(timeout=LONGEST)
+            page.reload()
+            join(page, reader)
+    # Whoever leaves the page before the last answer has arrived has not given it.
+    expect(page.get_by_text(f"{N_TEST - 1} of {N_TEST} cases answered")).to_have_count(0, timeout=LONGEST)
+
+
+def join(page, reader: str) -> None:
+    page.get_by_role("combobox", name="Who are you?").click()
+    page.get_by_role("option", name=reader, exact=True).click()
+    settle(page)
+    page.get_by_role("button", name="Join", exact=True).click()
+
+
+def test_a_study_of_two_readers_and_arms_is_planned_read_over_reloads_and_compared(served, page):
+    page.goto(f"{served.url}/cases?cohort=patterns&finding=mass&mode=readers&epsilon=8")
+    page.get_by_role("textbox", name="Title").fill("Patterns")
+    page.get_by_role("textbox", name="Readers, one a line").fill("Ada\nBoris")
+    page.get_by_role("textbox", name="Planned by").fill("Dr Blue")
+    page.get_by_test_id("stNumberInputField").fill("0")
+    page.get_by_role("button", name="Delete Model without privacy").or_(page.get_by_label("Remove Model without privacy")).first.click()
+    page.get_by_role("button", name="Plan the study").click()
+    expect(page.get_by_text("2 readers, 10 test patients")).to_be_visible(timeout=LONGEST)
+    address = page.url
+    for reader in ("Ada", "Boris"):
+        page.goto(address)
+        join(page, reader)
+        read_by(page, reader, 1)
+        read_by(page, reader, 2)
+    expect(page.get_by_role("button", name="Ratings for iMRMC")).to_be_visible(timeout=LONGEST)
+    expect(page.locator(".js-plotly-plot")).to_contain_text(wrapped("2 readers, 10 test patients, 5 with the finding"))
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Ratings (CSV)").click()
+    table = pd.read_csv(saved.value.path())
+    assert len(table) == 2 * 2 * N_TEST and not table.duplicated(["reader", "case", "arm"]).any()
+    assert ratings_of(table).readers == ("Ada", "Boris")  # as `readers compare` takes it
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Ratings for iMRMC").click()
+    assert "NR: 2" in saved.value.path().read_text().splitlines()
+    [study] = Installation.open(served.settings).arm_studies.of(Installation.open(served.settings).cohorts.fingerprint("patterns"))
+    assert set(table["arm"]) == set(study.arms) == {"private", "unaided"}

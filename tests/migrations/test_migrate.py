@@ -16,9 +16,13 @@ from dpmed_core.database import Database, metadata
 from dpmed_core.errors import SettingsError
 from dpmed_core.installation import Installation
 from dpmed_core.migrations import migrate
+from dpmed_core.people.directory import Directory
+from dpmed_core.people.roles import Role
 from dpmed_core.privacy.ledger.book import CAP
+from dpmed_core.reader_study.arm_study.store import ArmStudyStore
 from dpmed_core.reader_study.store import ReaderStudyStore
 from dpmed_core.settings import Settings
+from tests.reader_study.arm_study_data import made_up_study, read_session
 
 BEFORE = Path(__file__).with_name("before_versions.sql")
 """The tables as the version before wrote them, without a version of the schema."""
@@ -90,6 +94,31 @@ def test_a_database_of_the_version_before_keeps_every_row_and_its_ledger_is_vali
     entries, broken = chain.verified()
     assert len(entries) == 5 and broken is None and not chain.is_behind(entries)
     assert [reading.reader for reading in ReaderStudyStore(Database(settings)).of("f" * 16)] == ["Grün", "Blue"]
+    engine.dispose()
+
+
+def test_a_database_of_version_three_keeps_every_row_and_takes_studies_with_several_readers(tmp_path, new_settings, monkeypatch):
+    settings = new_settings(tmp_path / "data")
+    settings.data_dir.mkdir(exist_ok=True)
+    engine = create_engine(address(settings))
+    with engine.begin() as connection:
+        migrate.migrate(connection, to="0003")
+        assert not inspect(connection).has_table("arm_studies")
+    with monkeypatch.context() as patch:
+        patch.setattr("dpmed_core.database._bring_up_to_date", lambda engine: None)
+        fill(settings)
+        Directory(Database(settings)).grant("ada@h.example", Role.READER, by="a test")
+    with engine.connect() as connection:
+        before = rows_of(connection)
+        assert migrate.schema_version(connection) == "0003"
+    assert (len(before["reading_answers"]), len(before["role_grants"]), len(before["ledger_entries"])) == (40, 1, 5)
+    store = ArmStudyStore(Database(settings))
+    study = store.add(made_up_study())
+    read_session(store, study, "Ada", most=2)
+    with Database(settings).transaction() as connection:
+        after = rows_of(connection)
+        assert migrate.schema_version(connection) == migrate.LAST
+    assert {name: after[name] for name in before} == before and len(after["arm_study_answers"]) == 2
     engine.dispose()
 
 

@@ -2,6 +2,8 @@
 
 import io
 import shutil
+from dataclasses import replace
+from secrets import token_hex
 
 import numpy as np
 import pytest
@@ -31,6 +33,7 @@ from dpmed_core.runs.plan import plan_runs
 from dpmed_core.training.spec import PrivacyUnit
 from dpmed_core.uploads.jobs import Jobs
 from dpmed_core.uploads.single_case import read_uploaded_case
+from tests.reader_study.arm_study_data import made_up_study
 from tests.review.conftest import cohort, copy, demo, here, new_settings, review
 
 __all__ = ["cohort", "copy", "demo", "here", "new_settings", "review"]
@@ -61,6 +64,8 @@ def acts(here: Installation, cohort: Cohort, review: Review) -> list[tuple[Actio
     run_id = next(s.run_id for s in here.runs.statuses() if s.spec.privacy)
     new = here.runs.run_id(next(spec for spec in specs if spec.privacy))
     you = Author("somebody else", (voices_of(here.actor.roles()) or [Voice.CLINICIAN])[0])
+    studied = replace(made_up_study(study_id=token_hex(8), readers=("ada@h.example",)), fingerprint=cohort.fingerprint)
+    Installation.open(here.settings).arm_studies.add(studied)
     ct = ShadowTrainings(NAME, "exposure", (1.0,), 1e-5)
     return [
         (Action.SEE_RESULTS, lambda: here.cohorts.load(NAME)),
@@ -72,6 +77,10 @@ def acts(here: Installation, cohort: Cohort, review: Review) -> list[tuple[Actio
         (Action.SEE_OPERATIONS, lambda: state_of(here)),
         (Action.SEE_TRAIL, lambda: here.trail.last(3)),
         (Action.READ_CASES, lambda: here.reader_study.begin(reader="x", fingerprint=cohort.fingerprint, finding="f", **READING)),
+        (Action.READ_CASES, lambda: here.arm_studies.begin_session(studied, "ada@h.example")),
+        (Action.READ_CASES, lambda: here.arm_studies.record(studied, "ada@h.example", session=1, place=1, **ANSWER)),
+        (Action.PLAN_READINGS, lambda: here.arm_studies.add(replace(studied, study_id=token_hex(8)))),
+        (Action.PLAN_READINGS, lambda: here.arm_studies.end(studied, name="x", reason="y")),
         (Action.UPLOAD_CASES, lambda: read_uploaded_case([picture()], here.settings, modality=Modality.RADIOGRAPH, actor=here.actor)),
         (Action.UPLOAD_CASES, lambda: requests.ask(UploadedCase(NAME, (("a run", "digest"),)), pixels=np.zeros((2, 2), np.uint8))),
         (Action.TRAIN, lambda: ledger.ask(cohort, specs)),
@@ -94,6 +103,7 @@ def acts(here: Installation, cohort: Cohort, review: Review) -> list[tuple[Actio
     ]
 
 
+ANSWER = {"present": True, "confidence": 1, "seconds": 1.0}
 READING = {"n_cases": 5, "balanced": True, "told_after_each": False}
 
 

@@ -56,6 +56,11 @@ def test_readers_meet_the_arms_in_the_same_share_of_orders(plan):
         assert set(Counter(of_reader).values()) == {10}
 
 
+def test_without_a_wash_out_the_plan_is_the_same_but_for_its_days(plan):
+    trial = crossing_plan(READERS, CASES, ARMS, seed=4, with_finding=WITH_FINDING, wash_out_days=None)
+    assert set(trial["earliest_day"]) == {0} and trial.drop(columns="earliest_day").equals(plan.drop(columns="earliest_day"))
+
+
 def test_between_two_sessions_lies_the_wash_out(plan):
     assert plan.groupby("session")["earliest_day"].unique().map(list).to_dict() == {1: [0], 2: [WASH_OUT_DAYS], 3: [WASH_OUT_DAYS]}
 

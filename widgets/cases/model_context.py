@@ -3,14 +3,17 @@
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
+import pandas as pd
 import streamlit as st
 
 from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.reporting.choice import Choice
+from dpmed_core.training.result import PrivacyGuarantee
 from widgets.budget import choose_epsilon, deltas_of, show_guarantee, show_left_out
 from widgets.cases.scores import scores_of
 from widgets.cases.shown_case import ModelContext
 from widgets.choices import Choices
+from widgets.lookup import installation
 from widgets.tables import tables_of
 from widgets.training_offer import TrainingOffer
 
@@ -54,3 +57,12 @@ def choose_test_context(
     if context is not None and context.scores is not None and context.epsilon is not None:
         show_guarantee(context.scores.runs_at(context.epsilon))
     return context
+
+
+def first_private_run(context: ModelContext) -> tuple[pd.Series, PrivacyGuarantee, int] | None:
+    """The private training run that stands for a single model, its guarantee, and how many its budget has; None where there is none."""
+    if context.scores is None or context.epsilon is None or (arm := context.scores.private(context.epsilon)) is None:
+        return None
+    run = context.scores.panel.runs.iloc[context.scores.first_run(arm)]
+    guarantee = installation().runs.result(str(run["run_id"])).guarantee
+    return None if guarantee is None else (run, guarantee, len(arm.runs))

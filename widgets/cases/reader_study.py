@@ -3,7 +3,6 @@
 While a reading is open, its session shows nothing else of the page *Cases*: a look at the worklist would show labels and scores.
 """
 
-import time
 from collections.abc import Callable
 from functools import partial
 
@@ -27,7 +26,9 @@ from dpmed_core.reporting.wording.reader_study import comparison_sentence, pairs
 from widgets.address.session import go, in_address
 from widgets.budget_control.following import show_plot
 from widgets.cached import links_of, split_of
+from widgets.cases.answer_form import ask_about_case
 from widgets.cases.labels import TRUTH_TITLES
+from widgets.cases.model_context import first_private_run
 from widgets.cases.shown_case import ModelContext
 from widgets.lookup import asked_for_later, canvas, installation
 from widgets.people.sign_on import name_input
@@ -37,7 +38,7 @@ ADDRESS, OPEN = "reading", "open-reading"
 TRIAL, STUDY = 5, 20
 SIZES = (TRIAL, 10, STUDY, 40, 60, 100)
 SIZE_TITLES = {TRIAL: f"{TRIAL}: a trial", STUDY: f"{STUDY}: a study"}
-SHOWN_AT, LABEL_SHOWN = "reading-shown-at", "reading-label-shown"
+LABEL_SHOWN = "reading-label-shown"
 ContextOf = Callable[[str], ModelContext | None]
 """Gives the models for a finding, with controls and guarantee; called only once the reader may see scores."""
 
@@ -148,41 +149,14 @@ def _rows(cohort: Cohort, reading: Reading) -> np.ndarray:
 
 
 def _show_case(cohort: Cohort, reading: Reading, rows: np.ndarray, place: int) -> None:
-    """One case, and the form for the reader's answer."""
-    links = links_of(cohort).links
-    image, answer = st.columns([3, 2])
-    with image:
-        around = [links[row] for row in rows[place + 1 : place + 2]]
-        show_case_image(
-            cohort, Part.TEST, links[rows[place]], around=around, caption=f"Case {place + 1} of {len(rows)}", key="reading-viewer"
-        )
-    # The time is taken once per case, not at every rerun; after a reload it starts again.
-    shown = st.session_state.get(SHOWN_AT)
-    if shown is None or shown[0] != (reading.reading_id, place):
-        shown = st.session_state[SHOWN_AT] = ((reading.reading_id, place), time.monotonic())
-    with answer, st.form(f"answer-{reading.reading_id}-{place}", border=True):
-        who = cohort.cases.iloc[rows[place]]
-        age = f"{who['age']:.0f} years" if pd.notna(who["age"]) else "Age unknown"
-        st.markdown(plain(f"{age}, {who['sex'] if who['sex'] != 'unknown' else 'sex unknown'}"))
-        present = st.radio(f"{plain(finding_title(reading.finding))}?", ["Present", "Absent"], index=None, horizontal=True)
-        confidence = st.radio("How confident are you?", list(CONFIDENCES), index=None, format_func=CONFIDENCES.__getitem__)
-        # The case's number is on the last element of the form: once it is on the page, all of the form belongs to this case.
-        if st.form_submit_button(f"Record answer {place + 1} of {len(rows)}", type="primary", icon=":material/check:"):
-            if present is None or confidence is None:
-                st.error("Give both: the answer and your confidence.")
-            else:
-                _record(
-                    cohort, reading, rows, place, present=present == "Present", confidence=confidence, seconds=time.monotonic() - shown[1]
-                )
-
-
-def _record(cohort: Cohort, reading: Reading, rows: np.ndarray, place: int, **answer: "bool | int | float") -> None:
-    """Store the answer; a second one for the same case, from another tab, changes nothing."""
-    case_id = str(cohort.cases["case_id"].iloc[rows[place]])
-    installation().reader_study.record(reading, place=place, case_id=case_id, **answer)  # type: ignore[arg-type]
-    if reading.told_after_each:
-        st.session_state[LABEL_SHOWN] = (reading.reading_id, place)
-    st.rerun()
+    """One case, and what becomes of the reader's answer; a second one for the same case, from another tab, changes nothing."""
+    given = ask_about_case(cohort, rows.tolist(), place, finding=reading.finding, name=reading.reading_id)
+    if given is not None:
+        case_id = str(cohort.cases["case_id"].iloc[rows[place]])
+        installation().reader_study.record(reading, place=place, case_id=case_id, **given._asdict())
+        if reading.told_after_each:
+            st.session_state[LABEL_SHOWN] = (reading.reading_id, place)
+        st.rerun()
 
 
 def _show_label(cohort: Cohort, reading: Reading, rows: np.ndarray, answers: pd.DataFrame, context_of: ContextOf) -> None:
@@ -242,15 +216,11 @@ def _show_comparison(cohort: Cohort, reading: Reading, rows: np.ndarray, answers
 
 
 def _guarantee(context: ModelContext) -> list[str]:
-    if context.scores is None or context.epsilon is None:
+    if (found := first_private_run(context)) is None:
         return []
-    arm = context.scores.private(context.epsilon)
-    if arm is None:
-        return []
-    run = context.scores.panel.runs.iloc[context.scores.first_run(arm)]
-    guarantee = installation().runs.result(str(run["run_id"])).guarantee
-    first = f", training run {int(run['seed']) + 1} of {len(arm.runs)}" if len(arm.runs) > 1 else ""
-    return [f"Private: one model{first}, {guarantee.sentence()}."] if guarantee is not None else []
+    run, guarantee, n_runs = found
+    first = f", training run {int(run['seed']) + 1} of {n_runs}" if n_runs > 1 else ""
+    return [f"Private: one model{first}, {guarantee.sentence()}."]
 
 
 def _how_read(cohort: Cohort, reading: Reading, labels: np.ndarray) -> str:

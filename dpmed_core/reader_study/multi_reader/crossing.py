@@ -31,7 +31,7 @@ def crossing_plan(
     *,
     seed: int,
     with_finding: Sequence[bool] | None = None,
-    wash_out_days: int = WASH_OUT_DAYS,
+    wash_out_days: int | None = WASH_OUT_DAYS,
 ) -> pd.DataFrame:
     """One row a reading, with `PLAN_COLUMNS`, in the order in which each reader reads; the same for the same arguments on every machine.
 
@@ -44,12 +44,14 @@ def crossing_plan(
         arms: names.
         seed: of all choices that are random; 0 or more.
         with_finding: of each case, so that groups of cases have the finding equally often; None for groups at random.
-        wash_out_days: from the end of a reader's session to the beginning of the next.
+        wash_out_days: from the end of a reader's session to the beginning of the next; None for a trial without a wash-out.
 
     Raises:
         DpmedError: names are repeated, there are too few of them, or there is no wash-out.
     """
-    _refuse(readers, cases, arms, wash_out_days)
+    _refuse(readers, cases, arms)
+    if wash_out_days is not None and wash_out_days < 1:
+        raise DpmedError("Without a wash-out of at least one day readers remember the cases of the arm before; four weeks are customary.")
     key, orders = seed.to_bytes(16, "big"), arm_orders(len(arms))
     group = _groups(key, cases, [False] * len(cases) if with_finding is None else with_finding, len(orders))
     begins = {reader: number for number, reader in enumerate(_drawn(key, "reader", readers))}
@@ -59,7 +61,7 @@ def crossing_plan(
             by_arm: list[list[str]] = [[] for _ in arms]
             for case in _drawn(key, "order", cases, reader, str(session)):
                 by_arm[orders[(group[case] + begins[reader]) % len(orders)][session]].append(case)
-            earliest = wash_out_days if session else 0
+            earliest = (wash_out_days or 0) if session else 0
             read = _alternating(key, by_arm, reader, str(session))
             rows += [(reader, session + 1, place, case, arms[arm], earliest) for place, (case, arm) in enumerate(read, start=1)]
     return pd.DataFrame(rows, columns=list(PLAN_COLUMNS))
@@ -79,15 +81,13 @@ def arm_orders(n_arms: int) -> list[list[int]]:
     return orders if n_arms % 2 == 0 else orders + [order[::-1] for order in orders]
 
 
-def _refuse(readers: Sequence[str], cases: Sequence[str], arms: Sequence[str], wash_out_days: int) -> None:
+def _refuse(readers: Sequence[str], cases: Sequence[str], arms: Sequence[str]) -> None:
     for names, what, fewest in ((readers, "reader", 1), (cases, "case", len(arms)), (arms, "arm", 2)):
         if len(set(names)) < len(names):
             raise DpmedError(f"A {what} is named twice: give every {what} a name of its own.")
         if len(names) < fewest:
             there = "is" if len(names) == 1 else "are"
             raise DpmedError(f"A plan needs at least {counted(fewest, what, f'{what}s')}, and there {there} {len(names)}.")
-    if wash_out_days < 1:
-        raise DpmedError("Without a wash-out of at least one day readers remember the cases of the arm before; four weeks are customary.")
 
 
 def _drawn(key: bytes, purpose: str, names: Sequence[str], *of: str) -> list[str]:

@@ -1,0 +1,1 @@
+"""Parts of the page *Cases*: studies with several readers and arms."""
