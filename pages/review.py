@@ -1,5 +1,7 @@
 """Review: what a meeting looks at, says and decides about one private model, from the question to the report."""
 
+import time
+
 import streamlit as st
 
 from dpmed_core.people.roles import Action
@@ -20,6 +22,9 @@ from widgets.review.verdicts import show_closing, show_verdicts
 
 PARTS = ("Numbers", "Comments", "Checklist", "Verdicts", "Compare")
 PARTS_OF_OPEN = (*PARTS, "Close")
+PATIENCE = 10.0
+DRAWN = "review-drawn-at"
+"""Key of the session's state: when the review was drawn last, and how long that took, in seconds."""
 
 
 def show_all() -> None:
@@ -33,6 +38,7 @@ def show_all() -> None:
 
 def show_review(review: Review, names: list[str]) -> None:
     """One review: how it stands, then its parts."""
+    began = time.monotonic()
     watch(review, changes_of(review))
     tell_news(review)
     with st.container():
@@ -55,13 +61,20 @@ def show_review(review: Review, names: list[str]) -> None:
     for tab in closing:
         with tab:
             show_closing(review)
+    st.session_state[DRAWN] = (time.monotonic(), time.monotonic() - began)
 
 
 def watch(review: Review, different: list[str]) -> None:
-    """Draw the page anew as soon as somebody wrote, or something else is different now; what is being typed stays."""
+    """Draw the page anew soon after somebody wrote, or something else is different now; what is being typed stays.
+
+    Not before `PATIENCE` times as long as drawing took: in a meeting of forty each of whom writes, a busy server would draw nothing else.
+    """
 
     def look() -> None:
         """Look, and draw nothing."""
+        drawn_at, took = st.session_state.get(DRAWN, (0.0, 0.0))
+        if time.monotonic() - drawn_at < PATIENCE * took:
+            return
         now = review_of(review.review_id)
         if now.version != review.version or changes_of(now) != different:
             st.rerun()
