@@ -85,7 +85,7 @@ def actor_in(installation: Installation) -> Actor:
     Raises:
         NotAllowedError: nobody has signed on, or the provider does not say who it is.
     """
-    context = get_script_run_ctx()
+    context = get_script_run_ctx(suppress_warning=True)  # the server works outside of sessions too
     if context is None or not is_required(installation.settings):
         return ACCOUNT
     if not has_signed_on():
