@@ -31,6 +31,7 @@ def signed(author: Author, actor: Actor) -> Author:
     """
     if not actor.name:
         return author
+    actor.admit(Action.JOIN_REVIEWS, at_once=True)  # by the roles as they stand now: one may have been taken away since
     if author.role not in (voices := voices_of(actor.roles())):
         told = " or ".join(role.value for role in voices) or "nobody"
         actor.refuse(
@@ -49,6 +50,7 @@ def refuse_other_names(body: Mapping[str, object], actor: Actor) -> None:
     """
     if not actor.name:
         return
+    actor.admit(Action.JOIN_REVIEWS, at_once=True)
     own = {"name": actor.name, "signed_on": True}
     if {name: body.get(name) for name in own} != own or body.get("role") not in {voice.value for voice in voices_of(actor.roles())}:
         actor.refuse(Action.JOIN_REVIEWS, "under another name or role", "A record is signed by whoever writes it, for a role of theirs.")

@@ -216,3 +216,13 @@ def test_scores_of_cases_are_released_by_those_alone_who_may_see_cases(here):
     ledger = here.acted_on_by(somebody(here, Role.PRIVACY_OFFICER)).ledger
     with pytest.raises(NotAllowedError, match="see single cases"):
         release_run(ledger, run_id, name="x", reason="y", scores=True)
+
+
+def test_nobody_speaks_for_a_role_that_was_taken_away_since_the_page_was_drawn(here, review):
+    theirs = here.acted_on_by(somebody(here, Role.PRIVACY_OFFICER))
+    here.directory.grant("ada@h.example", Role.VIEWER, by="a test")
+    (voice,) = voices_of([Role.PRIVACY_OFFICER])
+    assert voice in voices_of(theirs.actor.roles())  # as the page shows it
+    here.directory.revoke("ada@h.example", Role.PRIVACY_OFFICER, by="a test")
+    with pytest.raises(NotAllowedError, match="may not speak for privacy officer"):
+        give_verdict(theirs.reviews, review, Author("x", voice), Choice.APPROVE, "good", seen=review.version)

@@ -5,13 +5,13 @@ import streamlit as st
 
 from dpmed_core.errors import DpmedError
 from dpmed_core.foreign_text import LONGEST_SENTENCE, plain
+from dpmed_core.people.directory import LONGEST_REASON
 from dpmed_core.people.identity import LONGEST_WHO
 from dpmed_core.people.roles import ALLOWED, Action, Role
 from widgets.lookup import installation
 from widgets.people.sign_on import may
 
 EVERY_ROLE = "all roles"
-LONGEST_REASON = 2000
 
 
 def show_people() -> None:
