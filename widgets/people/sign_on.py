@@ -37,7 +37,7 @@ def show_sign_on() -> None:
     """The page of somebody who has not signed on: no word about what is stored here."""
     st.title("DPMed")
     st.markdown("Sign on to see and do here what your role allows.")
-    st.button("Sign on", icon=":material/login:", type="primary", on_click=st.login, key="sign-on")
+    st.button("Sign on", icon=":material/login:", on_click=st.login, key="sign-on")
 
 
 def may(action: Action) -> bool:
