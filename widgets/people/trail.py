@@ -26,12 +26,10 @@ def show_trail() -> None:
                 "Person": act.who,
                 "Act": act.action,
                 "About": act.about,
-                "": "" if act.allowed else "refused",
+                "Outcome": "" if act.allowed else "refused",
             }
             for act in acts
         ]
     )
     st.dataframe(rows, hide_index=True)
-    st.download_button(
-        "Download the trail (CSV)", plain_csv(rows.rename(columns={"": "Outcome"})), "trail.csv", "text/csv", on_click="ignore"
-    )
+    st.download_button("Download the trail (CSV)", plain_csv(rows), "trail.csv", "text/csv", on_click="ignore")
