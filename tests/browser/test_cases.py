@@ -309,7 +309,10 @@ def test_an_uploaded_image_is_shown_scored_and_removed(served, page, tmp_path):
 
 def read_by(page, reader: str, session: int) -> None:
     """Begin the reader's session and answer every case in it; the browser is left once, and whoever comes back goes on."""
-    page.get_by_role("button", name=f"Begin session {session}").click()
+    begin = page.get_by_role("button", name=f"Begin session {session}")
+    begin.click()
+    # What the study is about stands beside the button, and both stay until the page is drawn to its end.
+    expect(begin).to_have_count(0, timeout=LONGEST)
     for place in range(1, N_TEST + 1):
         record = page.get_by_role("button", name=f"Record answer {place} of {N_TEST}")
         asked = page.get_by_test_id("stForm").filter(has=record)

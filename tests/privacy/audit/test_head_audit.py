@@ -64,9 +64,10 @@ def test_every_version_is_in_the_table():
 
 @pytest.mark.parametrize("unit", PrivacyUnit)
 def test_a_large_budget_is_nearly_proven(unit):
-    plan, about = plan_of(PrivacyTarget(8.0, 1e-5), unit), {"unit": unit, "n_units": 191, "n_findings": 2, "n_trainings": 500}
+    plan, about = plan_of(PrivacyTarget(8.0, 1e-5), unit), {"unit": unit, "n_units": 191, "n_findings": 2, "n_trainings": 2000}
     found = audit_head(plan, **about)
-    assert 0.9 < found.lower_bound_mu < found.claimed_mu and found.claimed_mu == pytest.approx(1.66603, abs=1e-4)
+    # In 150 audits the bound was 1.37 with a standard deviation of 0.06: 1 is more than five of them away.
+    assert 1 < found.lower_bound_mu < found.claimed_mu and found.claimed_mu == pytest.approx(1.66603, abs=1e-4)
     assert found.noise_ratio == pytest.approx(1, abs=0.05)
     # One of some fifty audits of a whole head fails by chance, two in a row hardly ever do.
     assert found.consistent or audit_head(plan, **about).consistent
