@@ -1,6 +1,7 @@
 """The application object: `streamlit run app.py`."""
 
 import asyncio
+import gc
 import logging
 import sys
 from collections.abc import AsyncIterator
@@ -79,6 +80,8 @@ async def _prepare() -> None:
     """Make the first pages ready; whoever opens one meanwhile waits for what is not ready yet, and no longer."""
     try:
         await asyncio.to_thread(prepare_views)
+        # Modules and prepared views stay as long as the server does: the garbage collector need not go through them again and again.
+        gc.freeze()
     except Exception as error:  # noqa: BLE001 (a page that needs the same says what is wrong)
         log.warning("the first pages are not made ready: %s", in_words(error))
 

@@ -49,25 +49,28 @@ MODULES = {
 }
 """Name of a benchmark, and the module in this folder whose `rows()` measures it."""
 
+TAKE_NUMBER = ("address-walk", "reader-coverage", "review-sessions")
+
 
 @click.command()
 @click.argument("name", type=click.Choice(["all", *MODULES]))
-@click.argument("n_acts", type=click.IntRange(min=1), required=False)
+@click.argument("number", type=click.IntRange(min=1), required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout and nothing else there.")
 @click.option("--out", type=click.Path(path_type=Path), help="Of `device`: the file, or the folder for a file named after device and day.")
 @click.option("--quick", is_flag=True, help="Of `device`: smallest shapes, to see that everything runs.")
-def main(name: str, n_acts: int | None, as_json: bool, out: Path | None, quick: bool) -> None:
-    """Measure NAME against its peers; N_ACTS is how long `address-walk` walks, or how many studies `reader-coverage` draws."""
+def main(name: str, number: int | None, as_json: bool, out: Path | None, quick: bool) -> None:
+    """Measure NAME against its peers; NUMBER is how many acts `address-walk` walks, how many studies `reader-coverage` draws, or how many
+    people write in `review-sessions`."""
     if name != "device" and (out or quick):
         raise click.UsageError("--out and --quick are options of `device`.")
-    if name not in ("address-walk", "reader-coverage") and n_acts:
-        raise click.UsageError("Only `address-walk` and `reader-coverage` take a number.")
+    if name not in TAKE_NUMBER and number:
+        raise click.UsageError(f"Only {', '.join(TAKE_NUMBER)} take a number.")
     if name == "device":
         _measure_device(as_json, out, quick)
         return
     for known, module in MODULES.items():
         if name in ("all", known):
-            rows = import_module(f"benchmarks.{module}").rows(*([n_acts] if n_acts else []))
+            rows = import_module(f"benchmarks.{module}").rows(*([number] if number else []))
             click.echo(json.dumps({"machine": machine(), "rows": rows}, indent=1) if as_json else f"{known}\n{_readable(rows)}\n")
 
 

@@ -78,7 +78,7 @@ def comment(store: ReviewStore, review: Review, author: Author, about: About, te
         cohort: the data; needed for a comment on a case alone.
 
     Raises:
-        ReviewError: there is nothing of that name to comment on, the review is closed, or somebody decided something meanwhile.
+        ReviewError: there is nothing of that name to comment on, or the review is closed.
     """
     words = required(text, "the comment")
     if about.kind is Kind.CASE:
@@ -112,7 +112,7 @@ def give_verdict(
 
     Raises:
         ReviewError: no reason, or no condition of an approval with conditions is given, the person has spoken for another role, or as
-            `answer`.
+            `answer`; verdicts of others that came meanwhile refuse nothing.
     """
     if (choice is Choice.WITH_CONDITIONS) != bool(conditions.strip()):
         raise ReviewError("Conditions belong to “approve with conditions”, and to that verdict alone: give both or neither.")

@@ -23,7 +23,7 @@ from dpmed_core.keyed_hash import keyed_digest
 from dpmed_core.people.actor import ACCOUNT, Actor
 from dpmed_core.people.roles import Action
 from dpmed_core.privacy.ledger.chain import BEFORE_THE_FIRST, DIGEST_LENGTH, canonical, seal
-from dpmed_core.review.records import CLOSED, COMMENT, OPENED, Kind, Record
+from dpmed_core.review.records import CLOSED, COMMENT, OPENED, VERDICT, Kind, Record
 from dpmed_core.review.voices import refuse_other_names
 
 REVIEW_ID = re.compile(r"[0-9a-f]{16}")
@@ -173,7 +173,7 @@ class ReviewStore:
                 raise ReviewError(f"There is no review {review_id[:40]!r}: `review list` names all.")
             if records[-1].kind == CLOSED:
                 raise ReviewError("The review is closed, and can only be read: open another one.")
-            _refuse_unseen(records, kind, seen)
+            _refuse_unseen(records, kind, body, seen)
             return self._insert(connection, review_id, kind, {**body, "seen": seen}, words, records)
 
     def forget(self, fingerprint: str) -> None:
@@ -237,14 +237,25 @@ def _records(connection: Connection, review_id: str) -> list[Record]:
     ]
 
 
-def _refuse_unseen(records: list[Record], kind: str, seen: int) -> None:
+def _refuse_unseen(records: list[Record], kind: str, body: Mapping[str, object], seen: int) -> None:
     """Refuse to write over what the writer did not see."""
     if not 0 <= seen <= len(records):
         raise ReviewError(f"The review is at version {len(records)}, and there is no version {seen}: look at it again (`review show`).")
-    unseen = [record for record in records[seen:] if not (kind == COMMENT and record.kind == COMMENT)]
+    unseen = [record for record in records[seen:] if _stands_in_the_way(record, kind, body)]
     if unseen:
         name, role = unseen[-1].author
         raise ReviewError(
             f"Nothing was recorded: {name[:60]} ({role}) wrote meanwhile, and the review is at version {len(records)} now. Look at it "
             "again, and send yours once more."
         )
+
+
+def _stands_in_the_way(unseen: Record, kind: str, body: Mapping[str, object]) -> bool:
+    """Whether a record that its writer did not see keeps them from writing one of `kind`.
+
+    A comment overrules nothing. Verdicts of two people stand beside each other, and neither needs the other's; a verdict may overrule
+    neither a doubt nor a verdict of the same person.
+    """
+    if kind == COMMENT:
+        return False
+    return not (kind == unseen.kind == VERDICT and unseen.body["name"] != body["name"])

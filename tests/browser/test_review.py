@@ -1,10 +1,14 @@
 """A review in a real browser, by the local user: opened, commented, answered, decided, closed, and taken home as a report."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from playwright.sync_api import Page, expect
 
+from benchmarks.review_sessions import everybody_writes
 from dpmed_core.installation import Installation
-from dpmed_core.review.acts import comment
+from dpmed_core.review.acts import comment, open_review
+from dpmed_core.review.frozen import Candidate
 from dpmed_core.review.records import About, Author, Role
 from tests.browser.stored import store_demo
 from tests.browser.waiting import settle
@@ -89,3 +93,16 @@ def test_a_meeting_from_the_question_to_the_report(served, page, tmp_path):
     download.value.save_as(tmp_path / "report.html")
     report = (tmp_path / "report.html").read_text()
     assert "May the ward use it?" in report and "Few patients are over 80." in report and "Good enough." in report
+
+
+def test_six_people_who_write_at_once_in_sessions_of_their_own_lose_nothing(served):
+    """As `python -m benchmarks review-sessions` with forty; each is a session of the server, without a browser that draws it."""
+    here = Installation.open(served.settings)
+    cohort = here.cohorts.load("demo-radiograph")
+    review = open_review(here.reviews, here.ledger, cohort, Candidate(8.0), Author("Dr Blue", Role.RESEARCHER), question="All at once?")
+    with ThreadPoolExecutor(1) as thread:  # Playwright keeps an event loop in this one
+        told = thread.submit(everybody_writes, served.url, cohort.name, review, 6).result()
+    now = here.reviews.review(review.review_id)
+    assert sorted(record.body["text"] for record in now.of_kind("comment")) == [f"comment of {number}" for number in range(6)]
+    assert sorted(record.body["reason"] for record in now.of_kind("verdict")) == [f"verdict of {number}" for number in range(6)]
+    assert [one.failed for one in told] == [[]] * 6 and now.broken_at is None

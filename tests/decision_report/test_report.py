@@ -16,7 +16,8 @@ from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
 from dpmed_core.decision_report.gathered import of_cohort, of_review
 from dpmed_core.decision_report.page import report_html
 from dpmed_core.decision_report.paper import report_pdf
-from dpmed_core.decision_report.summary import limits, meaning
+from dpmed_core.decision_report.report_tables import budgets_table
+from dpmed_core.decision_report.summary import limits, meaning, summary
 from dpmed_core.errors import ExportError, ReviewError
 from dpmed_core.evaluation.tables.largest_loss import at_budget
 from dpmed_core.privacy.meaning.attack_odds import attack_odds
@@ -177,6 +178,14 @@ def test_every_figure_is_drawn_and_has_its_slider_and_a_still_one_has_none(here,
     assert page.count('class="plot"') == len(documents)
     still = report_html(gathered, still=True)
     assert '"sliders"' not in still.replace("sliders:", "") or '"sliders":[{' not in still
+
+
+def test_where_no_auroc_is_estimable_the_report_says_so(here, review):
+    found = of_review(here, review.review_id)
+    vars(found.tables.auroc)["overall"] = pd.DataFrame(columns=found.tables.auroc.overall.columns)
+    table = budgets_table(found)
+    assert (table.rows, table.caption) == ([], "AUROC of all test patients at every trained budget, not estimable for any finding.")
+    assert table.caption in report_html(found) and summary(found)
 
 
 def test_what_was_frozen_is_reported_whatever_is_trained_afterwards(here, cohort, review, page):

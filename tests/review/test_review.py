@@ -93,17 +93,27 @@ def test_a_candidate_that_was_not_trained_or_has_no_reference_is_refused_with_wh
 def test_nobody_writes_over_what_they_did_not_see(here, review):
     store, seen = here.reviews, review.version
     comment(store, review, WHO[Role.IT], About(), "first", seen=seen, cohort=None)
-    # Comments overrule nothing, and may follow each other unseen; a verdict may not follow a doubt that its author did not see.
+    # A comment overrules nothing, and may follow anything unseen; a verdict may not follow a doubt that its author did not see.
     comment(store, review, WHO[Role.CLINICIAN], About(), "second", seen=seen, cohort=None)
     with pytest.raises(ReviewError, match=r"Nothing was recorded: Dr clinician \(clinician\) wrote meanwhile"):
         give_verdict(store, review, WHO[Role.IT], Choice.APPROVE, "fine", seen=seen)
     say_verdict(here, review, Role.IT)
-    with pytest.raises(ReviewError, match="wrote meanwhile"):
-        comment(store, review, WHO[Role.IT], About(), "unseen", seen=3, cohort=None)
+    comment(store, review, WHO[Role.IT], About(), "third", seen=3, cohort=None)
     with pytest.raises(ReviewError, match="no version 99"):
         comment(store, review, WHO[Role.IT], About(), "ahead", seen=99, cohort=None)
     now = again(here, review)
-    assert [record.body.get("text") for record in now.of_kind("comment")] == ["first", "second"] and now.version == 4
+    assert [record.body.get("text") for record in now.of_kind("comment")] == ["first", "second", "third"] and now.version == 5
+    # Verdicts of two people stand beside each other; nobody replaces their own, or answers or closes, with a verdict unseen.
+    give_verdict(store, now, WHO[Role.CLINICIAN], Choice.APPROVE, "fine", seen=5)
+    give_verdict(store, now, WHO[Role.RESEARCHER], Choice.REJECT, "not fine", seen=5)
+    for refused in (
+        lambda: give_verdict(store, now, WHO[Role.CLINICIAN], Choice.REJECT, "on second thoughts", seen=5),
+        lambda: answer(store, now, WHO[Role.IT], "trust", Met.MET, "two people", seen=5),
+        lambda: close(store, here.ledger, now, WHO[Role.IT], "soon", seen=5, undecided=True),
+    ):
+        with pytest.raises(ReviewError, match="wrote meanwhile"):
+            refused()
+    assert [record.body["reason"] for record in again(here, review).of_kind("verdict")] == ["because", "fine", "not fine"]
     with pytest.raises(ReviewError, match="no review"):
         store.append("f" * 16, "comment", WHO[Role.IT].to_fields(), seen=0)
     for name in ("", "../x", "f" * 16):
