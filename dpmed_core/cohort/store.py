@@ -320,8 +320,9 @@ class CohortStore:
         cases: pd.DataFrame,
         images: np.ndarray,
         report: ImportReport,
+        persons: Mapping[str, str] | None = None,
     ) -> Cohort:
-        """Store a cohort that is held in memory; rows are put into canonical order."""
+        """Store a cohort that is held in memory, as `publish`; rows are put into canonical order."""
         order = cases.reset_index(drop=True).sort_values(["patient_id", "case_id"]).index.to_numpy()
         with self.draft() as draft:
             np.save(draft / "images.npy", images[order])
@@ -334,6 +335,7 @@ class CohortStore:
                 comorbidities=comorbidities,
                 cases=cases.iloc[order].reset_index(drop=True),
                 report=report,
+                persons=persons,
             )
 
     def remove(self, name: str) -> None:
