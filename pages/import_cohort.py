@@ -245,7 +245,7 @@ def show_preview(job: Job, summary: ImportPreview) -> None:
     if (spacing := FORMS[job.plan().modality].spacing_mm) is not None:
         st.caption(scan_caption(FORMS[job.plan().modality].shape, spacing))
     elif len(images):
-        st.caption(f"Stored with {images.shape[-2]} x {images.shape[-1]} pixels.")
+        st.caption(plain(f"Stored with {images.shape[-2]} x {images.shape[-1]} pixels."))
     for start in range(0, len(images), PREVIEWS_A_ROW):
         for column, place in zip(st.columns(PREVIEWS_A_ROW), range(start, start + PREVIEWS_A_ROW), strict=True):
             if place < len(images):
