@@ -46,6 +46,7 @@ MODULES = {
     "scale": "scale",
     "step": "step",
     "step-audit": "step_audit",
+    "stored-sides": "stored_sides",
 }
 """Name of a benchmark, and the module in this folder whose `rows()` measures it."""
 

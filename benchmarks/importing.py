@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -22,7 +23,7 @@ from PIL import Image
 from dpmed_core.cohort.demo.radiograph import write_dicom
 from dpmed_core.cohort.intake.importer import import_manifest
 from dpmed_core.cohort.store import CohortStore
-from dpmed_core.imaging.stored_format import STORED_SIZE
+from dpmed_core.imaging.stored_format import SIDES, STORED_SIZE
 
 ROUNDS = 5
 SPEED_CASES = ((300, 2048), (1000, 1024), (2500, 512))
@@ -38,6 +39,7 @@ class Speed:
 
     Attributes:
         case: number and size of the images.
+        stored: side of the stored square, of either.
         ours_seconds: of the import, median of the rounds.
         bare_seconds: of the minimal loop, median of the rounds.
         throughput_ratio: images imported per image that the minimal loop reads.
@@ -46,6 +48,7 @@ class Speed:
     """
 
     case: str
+    stored: int
     ours_seconds: float
     bare_seconds: float
     throughput_ratio: float
@@ -59,31 +62,34 @@ class Memory:
 
     Attributes:
         case: size of the images.
+        stored: side of the stored square.
         n_images: number of images.
         peak_mib: of the importing process.
         worker_peak_mib: of the largest of its worker processes.
     """
 
     case: str
+    stored: int
     n_images: int
     peak_mib: float
     worker_peak_mib: float
 
 
-def measure_speed(n_images: int, side: int) -> Speed:
+def measure_speed(n_images: int, side: int, stored: int = STORED_SIZE) -> Speed:
     """The throughput of importing `n_images` images of `side` x `side` pixels, with the files in the page cache."""
     with images(n_images, side) as manifest:
-        _bare(manifest)
-        rounds = [(*_seconds(_import, manifest), *_seconds(_bare, manifest)) for _ in range(ROUNDS)]
+        ours_once, bare_once = partial(_import, stored=stored), partial(_bare, stored=stored)
+        bare_once(manifest)
+        rounds = [(*_seconds(ours_once, manifest), *_seconds(bare_once, manifest)) for _ in range(ROUNDS)]
     ours, ours_processor, bare, bare_processor = (round(median(times), 3) for times in zip(*rounds, strict=True))
-    return Speed(f"{n_images} images {side}x{side}, 16 bits", ours, bare, round(bare / ours, 3), ours_processor, bare_processor)
+    return Speed(f"{n_images} images {side}x{side}, 16 bits", stored, ours, bare, round(bare / ours, 3), ours_processor, bare_processor)
 
 
-def measure_memory(n_images: int) -> Memory:
+def measure_memory(n_images: int, stored: int = STORED_SIZE) -> Memory:
     """The peak memory of importing `n_images` images, measured in a subprocess."""
     with images(n_images, MEMORY_SIDE) as manifest, multiprocessing.get_context("spawn").Pool(1) as pool:
-        own, worker = pool.apply(_peaks, (manifest,))
-    return Memory(f"{MEMORY_SIDE}x{MEMORY_SIDE}", n_images, round(own / 1024, 1), round(worker / 1024, 1))
+        own, worker = pool.apply(_peaks, (manifest, stored))
+    return Memory(f"{MEMORY_SIDE}x{MEMORY_SIDE}", stored, n_images, round(own / 1024, 1), round(worker / 1024, 1))
 
 
 @contextmanager
@@ -109,23 +115,24 @@ def _seconds(action: Callable[[Path], None], manifest: Path) -> tuple[float, flo
     return time.perf_counter() - began, sum(used[:4]) - sum(processor[:4])
 
 
-def _import(manifest: Path) -> None:
+def _import(manifest: Path, *, stored: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        import_manifest(CohortStore(Path(folder), KEY), "images", manifest=manifest, images_dir=None, findings=("mass",))
+        import_manifest(CohortStore(Path(folder), KEY), "images", manifest=manifest, images_dir=None, findings=("mass",), pixels=stored)
 
 
-def _bare(manifest: Path) -> None:
+def _bare(manifest: Path, *, stored: int) -> None:
     for line in manifest.read_text().splitlines()[1:]:
         pixels = pydicom.dcmread(manifest.parent / line.split(",")[0]).pixel_array.astype(np.float32)
         pixels = (pixels - pixels.min()) / (pixels.max() - pixels.min()) * 255
-        np.asarray(Image.fromarray(pixels).resize((STORED_SIZE, STORED_SIZE), Image.Resampling.LANCZOS)).astype(np.uint8)
+        np.asarray(Image.fromarray(pixels).resize((stored, stored), Image.Resampling.LANCZOS)).astype(np.uint8)
 
 
-def _peaks(manifest: Path) -> tuple[int, int]:
-    _import(manifest)
+def _peaks(manifest: Path, stored: int) -> tuple[int, int]:
+    _import(manifest, stored=stored)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 
 
 def rows() -> list[dict[str, object]]:
-    """Throughput by number and size of images, then memory by number of images."""
-    return [*(asdict(measure_speed(*case)) for case in SPEED_CASES), *(asdict(measure_memory(n_images)) for n_images in MEMORY_CASES)]
+    """Throughput by number and size of images, then memory by number of images, each by the side of stored images."""
+    speeds = [measure_speed(*case, side) for case in SPEED_CASES for side in SIDES]
+    return list(map(asdict, [*speeds, *(measure_memory(n_images, side) for n_images in MEMORY_CASES for side in SIDES)]))

@@ -136,8 +136,9 @@ def features_are_there(installation: Installation, cohort: Cohort, start: StartC
 
 def _seen(installation: Installation, cohort: Cohort) -> Seen:
     """What a cohort is compared by: the pixels of its images, and its patients under the names that any cohort may know them by."""
-    # A cohort of an earlier version has no digests of its images beside them.
-    known = None if cohort.image_digests is None else (digest.tobytes() for digest in cohort.image_digests)
+    # Of finer radiographs those at 128 pixels: a cohort of the other side would share no image. A cohort of an earlier version has none.
+    stored = cohort.image_digests if cohort.digests_at_128 is None else cohort.digests_at_128
+    known = None if stored is None else (digest.tobytes() for digest in stored)
     digests = known or pixel_digests(installation.cohorts.folder(cohort.name) / IMAGES)
     persons = installation.cohorts.persons(cohort.name)
     return seen_of(digests, {*persons, *persons.values()}, key=installation.key)

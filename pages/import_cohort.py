@@ -244,6 +244,8 @@ def show_preview(job: Job, summary: ImportPreview) -> None:
     st.header(f"Preview: {IMAGE_WORDS[job.plan().modality].counted(len(images))} as they will be stored")
     if (spacing := FORMS[job.plan().modality].spacing_mm) is not None:
         st.caption(scan_caption(FORMS[job.plan().modality].shape, spacing))
+    elif len(images):
+        st.caption(plain(f"Stored with {images.shape[-2]} x {images.shape[-1]} pixels."))
     for start in range(0, len(images), PREVIEWS_A_ROW):
         for column, place in zip(st.columns(PREVIEWS_A_ROW), range(start, start + PREVIEWS_A_ROW), strict=True):
             if place < len(images):

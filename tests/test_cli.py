@@ -303,3 +303,11 @@ def test_the_exit_status_of_a_dry_run_says_whether_anything_needs_a_look(dpmed, 
     assert (report["n_images"], report["n_patients"], [row["row"] for row in report["left_out"]]) == (0, 0, [2, 3])
     refused = dpmed("cohort", "check", "x", "--manifest", str(tmp_path / "m.csv"), "--findings", "mass", "--views", "all")
     assert refused.returncode == 2 and "no use for --views" in refused.stderr
+    # 20 pixels fill neither side: 128 is what is stored, and 256 is a remark.
+    finer = dpmed("cohort", "check", "x", "--manifest", str(tmp_path / "m.csv"), "--findings", "mass", "--pixels", "256", "--json")
+    assert finer.returncode == 1 and ("enlarged", 300) in [(row["kind"], row["count"]) for row in json.loads(finer.stdout)["remarks"]]
+    assert '"enlarged"' not in dpmed("cohort", "check", "x", "--manifest", str(tmp_path / "m.csv"), "--findings", "mass", "--json").stdout
+    refused = dpmed(
+        "cohort", "check", "x", "--manifest", str(tmp_path / "m.csv"), "--findings", "mass", "--modality", "ct", "--pixels", "256"
+    )
+    assert refused.returncode == 2 and "--pixels is about radiographs" in refused.stderr

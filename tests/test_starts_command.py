@@ -1,6 +1,7 @@
 """`pretrain`, `starts`, and `train --start`, from the command line to the tables."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -60,6 +61,17 @@ def start(call):
 def test_a_cohort_with_a_patient_of_the_start_is_refused(call, start):
     call("train", "--cohort", "here", "--epsilon", "1", "--start", "public-one", fails="32 patients with an identifier of this cohort's")
     call("train", "--cohort", "elsewhere", "--epsilon", "1", "--start", "public-one", fails="64 images of this cohort")
+
+
+def test_an_image_that_the_start_saw_at_the_other_side_is_refused(call, start, installation):
+    """A cohort of finer images is compared by what 128 pixels would have stored."""
+    finer = replace(
+        installation.cohorts.load("here"),
+        image_digests=np.zeros((64, 32), np.uint8),
+        digests_at_128=installation.cohorts.load("elsewhere").image_digests,
+    )
+    with pytest.raises(SpecError, match="64 images of this cohort"):
+        public_starts.start_for(installation, finer, "public-one")
 
 
 @pytest.fixture

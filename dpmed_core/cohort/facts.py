@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
 
 from dpmed_core.cohort.report import ImportReport
 from dpmed_core.errors import CohortError
@@ -13,8 +17,10 @@ from dpmed_core.sealed_files import seal_of
 
 FORMAT = 1
 FACTS, REPORT, CASES, IMAGES, DIGESTS = "cohort.json", "report.json", "cases.parquet", "images.npy", "image-digests.npy"
+DIGESTS_AT_128 = "image-digests-128.npy"
+"""Only of cohorts with finer radiographs."""
 _KINDS: Mapping[str, type] = {
-    **dict.fromkeys(("format", "n_cases"), int),
+    **dict.fromkeys(("format", "n_cases", "pixels"), int),
     **dict.fromkeys(("modality", "fingerprint"), str),
     **dict.fromkeys(("synthetic", "patients_known"), bool),
     **dict.fromkeys(("findings", "comorbidities", "spacing_mm"), list),
@@ -31,6 +37,7 @@ class CohortFacts:
         files: SHA-256 of the cohort's other files by name, but not of its images, of which `DIGESTS` holds one each; and, under the name
             of cohort.json, the seal of these facts. A cohort that an earlier version stored has fewer, or none.
         source: see `Cohort.source`.
+        pixels: side of stored radiographs; None where that is 128, and of volumes.
     """
 
     modality: Modality
@@ -43,6 +50,7 @@ class CohortFacts:
     spacing_mm: tuple[float, float, float] | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     source: str | None = None
+    pixels: int | None = None
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> "CohortFacts":
@@ -52,7 +60,7 @@ class CohortFacts:
             UnreadableFileError: a field is missing, of another type or not known, or the format is another one.
             ValueError, TypeError: a value cannot be used.
         """
-        check_fields(fields, _KINDS, optional=frozenset({"patients_known", "spacing_mm", "files", "source"}))
+        check_fields(fields, _KINDS, optional=frozenset({"patients_known", "spacing_mm", "files", "source", "pixels"}))
         if fields["format"] != FORMAT:
             raise UnreadableFileError("was stored by another version of DPMed")
         spacing = None if fields.get("spacing_mm") is None else tuple(map(float, fields["spacing_mm"]))
@@ -69,6 +77,7 @@ class CohortFacts:
             spacing_mm=spacing,
             files=dict(fields.get("files") or {}),
             source=fields.get("source"),
+            pixels=fields.get("pixels"),
         )
 
 
@@ -128,6 +137,22 @@ def check_file(folder: Path, facts: CohortFacts, name: str) -> None:
         raise damaged(folder, name, "is missing or cannot be read") from None
     if not is_own:
         raise damaged(folder, name, "was changed, or is another cohort's")
+
+
+def read_array(folder: Path, name: str) -> NDArray[Any]:
+    """The array `name` of the cohort in `folder`, memory-mapped.
+
+    Raises:
+        CohortError: it is missing, damaged or no array.
+    """
+    try:
+        # Never unpickled: a pickle in a damaged or forged file could run code.
+        array = np.load(folder / name, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError, BadZipFile):
+        raise damaged(folder, name, "is missing, damaged or no array") from None
+    if not isinstance(array, np.ndarray):
+        raise damaged(folder, name, "is no array")
+    return array
 
 
 def damaged(folder: Path, name: str, what: str) -> CohortError:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from dpmed_core.cohort.image_blocks import read_images
 from dpmed_core.files import replacing
+from dpmed_core.imaging.radiographs_at_128 import radiographs_at_128
 from dpmed_core.keyed_hash import keyed_hex
 
 FILE = "persons.parquet"
@@ -38,14 +39,18 @@ def persons_of_images(patients: Iterable[str], digests: Iterable[bytes], *, key:
     return {patient: keyed_hex(key, "person", digest) for patient, digest in smallest.items()}
 
 
-def pixel_digests(images: Path) -> Iterable[bytes]:
+def pixel_digests(images: Path, *, at_128: bool = False) -> Iterable[bytes]:
     """SHA-256 of the pixels of each image of the stored array `images`, as the importer computes it.
+
+    Args:
+        images: the array's file.
+        at_128: of finer radiographs, of what `radiographs_at_128` gives; the importer, which has the original, reduces that to 128 pixels.
 
     Raises:
         ValueError: the array is damaged.
     """
     for block in read_images(images, BLOCK_BYTES):
-        for image in block:
+        for image in radiographs_at_128(block) if at_128 else block:
             yield sha256(image.tobytes()).digest()
 
 

@@ -52,8 +52,9 @@ class Cohort:
             (age in years, NaN = unknown; sex a `Sex` value; split a `Part` value or None if the
             source has none), then one float column per finding and co-morbidity
             (1 = present, 0 = absent, NaN = unknown); and `STUDY_ORDER` where the source says anything of it (see `study_order`).
-        images: read-only and memory-mapped; row i is case i. Radiographs: uint8 `[n_cases, height, width]`. CT: Hounsfield units, int16
-            `[n_cases, slices, rows, columns]`, slices from feet to head, rows from front to back, columns from the patient's right to left.
+        images: read-only and memory-mapped; row i is case i. Radiographs: uint8 `[n_cases, side, side]`, a side of 128 or 256 pixels
+            (`stored_format.SIDES`). CT: Hounsfield units, int16 `[n_cases, slices, rows, columns]`, slices from feet to head, rows from
+            front to back, columns from the patient's right to left.
         fingerprint: keyed hash of everything above except the name and the order of studies, on which no training depends; within one
             installation, equal data gives an equal fingerprint, whatever the order of the files.
         patients_known: False if the source does not say which images are one patient's; each image then
@@ -63,6 +64,8 @@ class Cohort:
             the fingerprint.
         spacing_mm: between slices, rows and columns of CT volumes; None for radiographs, whose pixel size is not known.
         image_digests: SHA-256 of each image as it was imported, uint8 `[n_cases, 32]`; None of a cohort that an earlier version stored.
+        digests_at_128: the same of radiographs as 128 pixels would have stored them, by which an image is recognised in cohorts of any
+            side; None where they are stored so.
     """
 
     name: str
@@ -78,6 +81,7 @@ class Cohort:
     spacing_mm: tuple[float, float, float] | None = None
     source: str | None = None
     image_digests: NDArray[np.uint8] | None = field(default=None, repr=False)
+    digests_at_128: NDArray[np.uint8] | None = field(default=None, repr=False)
 
     def check_images(self, rows: Iterable[int]) -> None:
         """Check that the images of cases `rows` are the ones that were imported; whoever uses images calls it for those.

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -16,6 +15,7 @@ from dpmed_core.cohort.drafts import LOCK, PREFIX, resumable_draft, temporary_dr
 from dpmed_core.cohort.facts import (
     CASES,
     DIGESTS,
+    DIGESTS_AT_128,
     FACTS,
     FORMAT,
     IMAGES,
@@ -23,11 +23,13 @@ from dpmed_core.cohort.facts import (
     CohortFacts,
     check_file,
     damaged,
+    read_array,
     read_facts,
     read_report,
     seal_of_facts,
 )
 from dpmed_core.cohort.fingerprint import fingerprint_of
+from dpmed_core.cohort.image_digests import finer_facts, write_digests
 from dpmed_core.cohort.persons import FILE as PERSONS
 from dpmed_core.cohort.persons import persons_of_images, pixel_digests, read_persons, write_persons
 from dpmed_core.cohort.report import ImportReport
@@ -97,13 +99,13 @@ class CohortStore:
         folder = self.folder(name)
         self.actor.require(Action.SEE_RESULTS, name)
         facts, report = read_facts(folder), read_report(folder)
-        for file in (REPORT, CASES, DIGESTS):
+        for file in (REPORT, CASES, DIGESTS, DIGESTS_AT_128):
             check_file(folder, facts, file)
-        cases, images = _read_cases(folder), _read_array(folder, IMAGES)
+        cases, images = _read_cases(folder), read_array(folder, IMAGES)
         missing = [column for column in (*CASE_COLUMNS, *facts.findings, *facts.comorbidities) if column not in cases.columns]
         if missing or len(cases) != facts.n_cases:
             raise damaged(folder, CASES, "is not the table that belongs to the cohort")
-        if len(images) != facts.n_cases or images.ndim < 3:
+        if len(images) != facts.n_cases or images.ndim < 3 or facts.pixels not in (None, images.shape[-1]):
             raise damaged(folder, IMAGES, "does not hold the images that belong to the cohort")
         cohort = Cohort(
             name=name,
@@ -118,7 +120,8 @@ class CohortStore:
             blocking=report.blocking,
             source=facts.source,
             spacing_mm=facts.spacing_mm,
-            image_digests=_read_array(folder, DIGESTS) if DIGESTS in facts.files else None,
+            image_digests=read_array(folder, DIGESTS) if DIGESTS in facts.files else None,
+            digests_at_128=read_array(folder, DIGESTS_AT_128) if DIGESTS_AT_128 in facts.files else None,
         )
         cohort.check_images([0])  # of an array that is another cohort's; whoever uses an image has it checked
         return cohort
@@ -215,7 +218,10 @@ class CohortStore:
     def _persons_without_file(self, folder: Path, facts: CohortFacts, patients: "pd.Series[str]") -> dict[str, str]:
         if facts.patients_known and not facts.synthetic:
             return {patient: patient for patient in patients.unique()}
-        return persons_of_images(patients, pixel_digests(folder / "images.npy"), key=self.key)
+        if DIGESTS_AT_128 in facts.files:
+            check_file(folder, facts, DIGESTS_AT_128)
+            return persons_of_images(patients, map(bytes, read_array(folder, DIGESTS_AT_128)), key=self.key)
+        return persons_of_images(patients, pixel_digests(folder / IMAGES), key=self.key)
 
     def refuse_unusable(self, name: str) -> None:
         """Check that a new cohort may have the name `name`.
@@ -254,6 +260,7 @@ class CohortStore:
         patients_known: bool = True,
         persons: Mapping[str, str] | None = None,
         source: str | None = None,
+        digests_at_128: np.ndarray | None = None,
     ) -> Cohort:
         """Turn `draft`, which holds `images.npy` in the order of `cases`, into the cohort `name`.
 
@@ -269,6 +276,7 @@ class CohortStore:
             patients_known: the source says which images are one patient's.
             persons: patient_id -> person, as `CohortStore.persons`; not part of the fingerprint. None to store none.
             source: as `Cohort.source`; not part of the fingerprint.
+            digests_at_128: as `Cohort.digests_at_128`, used of finer radiographs alone; None to compute them from those.
 
         Raises:
             CohortError: the name cannot be used.
@@ -289,9 +297,9 @@ class CohortStore:
             facts["patients_known"] = False
         if (spacing := FORMS[modality].spacing_mm) is not None:
             facts["spacing_mm"] = list(spacing)
+        facts |= finer_facts(draft, modality, digests_at_128)
         facts["fingerprint"] = fingerprint_of(facts, cases, draft / IMAGES, key=self.key)
-        # Not part of the fingerprint, which is known by now.
-        facts |= {"source": source} if source else {}
+        facts |= {"source": source} if source else {}  # not part of the fingerprint, which is known by now
         _write_tables(draft, facts, cases, report, persons)
         self._make_visible(draft, name)
         return self.load(name)
@@ -299,8 +307,9 @@ class CohortStore:
     def _make_visible(self, draft: Path, name: str) -> None:
         for file in DRAFT_FILES:
             (draft / file).unlink(missing_ok=True)
-        for file in (IMAGES, DIGESTS):
-            sync_file(draft / file)
+        for file in (IMAGES, DIGESTS, DIGESTS_AT_128):
+            if (draft / file).exists():
+                sync_file(draft / file)
         # The rename is the one step that makes the cohort visible, after all its files are durable. It fails if the name was taken
         # since it was checked.
         try:
@@ -370,8 +379,8 @@ def _write_tables(
         write_persons(draft, persons)
     write_json(draft / REPORT, report.to_fields())
     # Not part of the fingerprint, which is known by now: it is of what the tables hold, this of their files.
-    np.save(draft / DIGESTS, np.frombuffer(b"".join(pixel_digests(draft / IMAGES)), np.uint8).reshape(len(cases), -1))
-    names = (CASES, PERSONS, REPORT, DIGESTS)
+    write_digests(draft)
+    names = (CASES, PERSONS, REPORT, DIGESTS, DIGESTS_AT_128)
     facts["files"] = files = {name: unchanged_digest(draft / name) for name in names if (draft / name).exists()}
     files[FACTS] = seal_of_facts(facts)
     write_json(draft / FACTS, facts)
@@ -387,14 +396,3 @@ def _read_cases(folder: Path) -> pd.DataFrame:
         return pd.read_parquet(folder / CASES)
     except (OSError, ValueError, KeyError):
         raise damaged(folder, CASES, "is missing, damaged or no table") from None
-
-
-def _read_array(folder: Path, name: str) -> np.ndarray:
-    try:
-        # Never unpickled: a pickle in a damaged or forged file could run code.
-        array = np.load(folder / name, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, BadZipFile):
-        raise damaged(folder, name, "is missing, damaged or no array") from None
-    if not isinstance(array, np.ndarray):
-        raise damaged(folder, name, "is no array")
-    return array

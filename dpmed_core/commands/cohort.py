@@ -26,12 +26,14 @@ from dpmed_core.commands.output import json_option, progress_line, records, say,
 from dpmed_core.errors import CohortError
 from dpmed_core.imaging.header_warnings import attributes_sentence
 from dpmed_core.imaging.modality import Modality
+from dpmed_core.imaging.stored_format import FINE_SIZE, SIDES, STORED_SIZE
 from dpmed_core.installation import Installation, dry_run
 from dpmed_core.phrases import counted, duration_in_words
 from dpmed_core.progress import peak_memory_mib
 from dpmed_core.runs.status import UNREADABLE
 from dpmed_core.settings import load_settings
 
+PIXELS_HELP = f"Side of stored radiographs. Default: {FINE_SIZE}; {STORED_SIZE} where no file is larger than that."
 CLEAN, SOMETHING, NOTHING = 0, 1, 2
 """Exit statuses of `cohort check`."""
 
@@ -60,6 +62,7 @@ class SourceOptions(TypedDict):
     one_writing: bool
     views: str
     study_order: str | None
+    pixels: str | None
 
 
 def source_options(command: Callable[..., int | None]) -> Callable[..., int | None]:
@@ -76,6 +79,7 @@ def source_options(command: Callable[..., int | None]) -> Callable[..., int | No
         click.option("--published-split", is_flag=True, help="Keep the publication's training and test parts."),
         click.option("--one-writing", is_flag=True, help="Patients whose identifiers differ only in writing are one patient."),
         click.option("--study-order", help="Column of numbers or dates that order a patient's studies; default: study_order, if there."),
+        click.option("--pixels", type=click.Choice([str(s) for s in SIDES]), help=PIXELS_HELP),
         click.option("--views", type=click.Choice([v.value for v in Views]), default=Views.FRONTAL.value, show_default=True),
     )
     for option in reversed(options):
@@ -120,6 +124,7 @@ def add(
         name,
         open_source(kind, replace(_import_request(path, said), modality=Modality(modality))),
         modality=Modality(modality),
+        pixels=_pixels(said["pixels"], Modality(modality)),
         progress=progress_line("Reading images"),
         one_writing=said["one_writing"],
     )
@@ -143,6 +148,7 @@ def check(
             folder,
             key=store.key,
             modality=Modality(modality),
+            pixels=_pixels(said["pixels"], Modality(modality)),
             one_writing=said["one_writing"],
             progress=progress_line("Reading images"),
         )
@@ -169,6 +175,13 @@ def _import_request(path: Path, said: SourceOptions) -> ImportRequest:
         views=Views(said["views"]),
         study_order=said["study_order"],
     )
+
+
+def _pixels(said: str | None, modality: Modality) -> int | None:
+    """The side of stored radiographs that was asked for."""
+    if said is not None and modality is not Modality.RADIOGRAPH:
+        raise CohortError("--pixels is about radiographs, and volumes are stored in one form: leave it out.")
+    return None if said is None else int(said)
 
 
 def _kind_and_path(kind: str | None, path: Path | None, manifest: Path | None) -> tuple[str, Path]:
@@ -329,6 +342,7 @@ def show(name: str, as_json: bool) -> None:
         "comorbidities": list(one.comorbidities),
         "n_cases": len(one.cases),
         "n_patients": int(one.cases["patient_id"].nunique()),
+        "stored_shape": list(one.images.shape[1:]),
         "counts": records(counts),
         "import_report": printed_fields(installation.cohorts.report(name)),
     }

@@ -1,6 +1,7 @@
 """One image, whatever its file format, as it is stored: a radiograph as an 8-bit square, a CT scan as a volume."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from dpmed_core.imaging.locations import ImageLocation, SyntheticImage
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.imaging.npz_archive import ArrayImage, read_array_image
 from dpmed_core.imaging.picture import PICTURE_STARTS, PICTURE_SUFFIXES, luminance, read_picture
-from dpmed_core.imaging.stored_format import STORED_SIZE, StoredImage
+from dpmed_core.imaging.stored_format import FINE_SIZE, STORED_SIZE, StoredImage
 
 REDUCING_GAP = 2.0
 """Block means reduce an image first, to at least this many times the final size; the antialiasing filter does the rest."""
@@ -25,9 +26,10 @@ BAND_ROWS = 128
 """Rows reduced at once, so that they stay in the processor's cache."""
 TEXT_IN_CORNER = "a corner shows what looks like burned-in text"
 SAVE_AS = "save it as PNG, TIFF or DICOM"
+ENLARGED = f"it has fewer than {FINE_SIZE} pixels along its longer side and was enlarged, which adds no detail (--pixels {STORED_SIZE})"
 
 
-def read_image(location: ImageLocation, *, modality: Modality = Modality.RADIOGRAPH) -> StoredImage:
+def read_image(location: ImageLocation, *, modality: Modality = Modality.RADIOGRAPH, side: int = STORED_SIZE) -> StoredImage:
     """The image at `location` as it is stored.
 
     A radiograph may be a PNG, JPEG, TIFF or DICOM file, one image of an .npz archive, or synthetic; for CT see `read_scan`.
@@ -35,6 +37,7 @@ def read_image(location: ImageLocation, *, modality: Modality = Modality.RADIOGR
     Args:
         location: where the pixels are.
         modality: what the cohort holds; an image whose header names another modality gets a warning.
+        side: of the cohort's radiographs, in pixels.
 
     Raises:
         ImageError: it is none of these, or cannot be decoded.
@@ -48,17 +51,17 @@ def read_image(location: ImageLocation, *, modality: Modality = Modality.RADIOGR
             raise ImageError("is an image of an .npz archive; CT is read as DICOM, NIfTI or MetaImage: export it in one of these formats.")
         return read_scan(location)
     if isinstance(location, ArrayImage):
-        return StoredImage(pixels=squared(luminance(read_array_image(location))))
+        return _stored(luminance(read_array_image(location)), side)
     if _is_picture(location):
         picture = read_picture(location)
-        warnings = (*picture.warnings, *_corner_warnings(picture.pixels))
-        return StoredImage(pixels=squared(picture.pixels), warnings=warnings, reading=picture.reading)
+        return _stored(picture.pixels, side, warnings=(*picture.warnings, *_file_warnings(picture.pixels, side)), reading=picture.reading)
     dicom = read_dicom(location, modality=modality)
-    return StoredImage(
-        pixels=squared(dicom.pixels),
+    return _stored(
+        dicom.pixels,
+        side,
         age=dicom.age,
         sex=dicom.sex,
-        warnings=(*dicom.warnings, *_corner_warnings(dicom.pixels)),
+        warnings=(*dicom.warnings, *_file_warnings(dicom.pixels, side)),
         identifying=dicom.identifying,
         reading=dicom.reading,
     )
@@ -86,20 +89,26 @@ def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in PICTURE_SUFFIXES
 
 
-def _corner_warnings(image: NDArray[np.float32]) -> tuple[str, ...]:
-    return (TEXT_IN_CORNER,) if has_text_in_corner(image) else ()
+def _stored(pixels: NDArray[np.float32], side: int, **known: Any) -> StoredImage:
+    """A radiograph's `pixels` `[rows, columns]` in [0, 1] as stored, with what is `known` of it."""
+    return StoredImage(squared(pixels, side), at_128=None if side == STORED_SIZE else squared(pixels), **known)
 
 
-def squared(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """`pixels` `[rows, columns]` in [0, 1] as a square of `STORED_SIZE`, 8 bits; aspect ratio kept, centred, padded with black."""
+def _file_warnings(image: NDArray[np.float32], side: int) -> tuple[str, ...]:
+    enlarged = (ENLARGED,) if max(image.shape) < side == FINE_SIZE else ()
+    return (*((TEXT_IN_CORNER,) if has_text_in_corner(image) else ()), *enlarged)
+
+
+def squared(pixels: NDArray[np.float32], side: int = STORED_SIZE) -> NDArray[np.uint8]:
+    """`pixels` `[rows, columns]` in [0, 1] as a square of `side` pixels, 8 bits; aspect ratio kept, centred, padded with black."""
     rows, columns = pixels.shape
-    scale = STORED_SIZE / max(rows, columns)
+    scale = side / max(rows, columns)
     size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
     picture = Image.fromarray(_block_means(np.asarray(pixels, dtype=np.float32), least_scale=scale * REDUCING_GAP))
     # Lanczos may overshoot at sharp edges, hence the clipping below.
     fitted = np.asarray(picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=REDUCING_GAP))
-    square = np.zeros((STORED_SIZE, STORED_SIZE), dtype=np.uint8)
-    top, left = (STORED_SIZE - size[1]) // 2, (STORED_SIZE - size[0]) // 2
+    square = np.zeros((side, side), dtype=np.uint8)
+    top, left = (side - size[1]) // 2, (side - size[0]) // 2
     square[top : top + size[1], left : left + size[0]] = np.rint(np.clip(fitted, 0, 1) * 255).astype(np.uint8)
     return square
 

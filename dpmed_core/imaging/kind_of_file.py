@@ -9,7 +9,7 @@ from dpmed_core.imaging.ct.simpleitk import START_BYTES, volume_format
 from dpmed_core.imaging.dicom.header import looks_like_dicom, read_header, silenced_warnings
 from dpmed_core.imaging.dicom.read import photometric_words, syntax_words
 from dpmed_core.imaging.file_kinds import kind_of
-from dpmed_core.imaging.picture import FORMATS, ORIENTATION_TAG, UPRIGHT
+from dpmed_core.imaging.picture import DAMAGED, FORMATS, ORIENTATION_TAG, UPRIGHT
 from dpmed_core.imaging.reading import bits_words
 
 ATTRIBUTES = ("PhotometricInterpretation", "BitsAllocated", "BitsStored", "SamplesPerPixel", "NumberOfFrames")
@@ -54,5 +54,5 @@ def _picture(path: Path) -> str:
             )
             turned = f", EXIF orientation {orientation}" if orientation != UPRIGHT else ""
             return f"{picture.format}, {depth}{turned}"
-    except (OSError, ValueError, SyntaxError, EOFError, KeyError, TypeError, Image.DecompressionBombError):
+    except DAMAGED:
         return ""

@@ -21,6 +21,8 @@ FULL_DEPTH = 1 << 15
 ORIENTATION_TAG, UPRIGHT = 0x0112, 1
 BITS_TAG, PHOTOMETRIC_TAG, WHITE_IS_ZERO = 258, 262, 0
 PNG_DEPTH_AT, PNG_COLOUR_AT, PNG_GREY = 24, 25, 0
+DAMAGED = (OSError, ValueError, SyntaxError, EOFError, KeyError, TypeError, Image.DecompressionBombError)
+"""What Pillow raises on files that are cut short or contradict themselves."""
 WIDE_BITS, DARK = 16, 64
 """A colour picture of 16 bits a channel is read by their upper 8; one that stays below this of 255 has its values in the lower bits."""
 
@@ -59,7 +61,7 @@ def read_picture(path: Path) -> Picture:
             return _read(picture, path)
     except UnidentifiedImageError:
         raise ImageError("is not a PNG, JPEG or TIFF image, whatever its name says: export it again.") from None
-    except (OSError, ValueError, SyntaxError, EOFError, KeyError, TypeError, Image.DecompressionBombError):
+    except DAMAGED:
         raise ImageError("is cut short or damaged: export it again.") from None
 
 

@@ -1,7 +1,7 @@
 """The stored form of an image: a grey square for a radiograph, a volume of Hounsfield units for CT."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,12 @@ from dpmed_core.imaging.modality import Modality, Sex
 from dpmed_core.imaging.reading import Reading
 from dpmed_core.imaging.volume_grid import SHAPE, SOFT_TISSUE, SPACING_MM
 
-STORED_SIZE = 128
-"""Side of a stored radiograph in pixels; aspect ratio kept, padded with black, resampled with an antialiasing (Lanczos) filter."""
+STORED_SIZE, FINE_SIZE = 128, 256
+"""Sides of stored radiographs in pixels; aspect ratio kept, padded with black, resampled with an antialiasing (Lanczos) filter.
+
+All radiographs of a cohort have one side. What was made for radiographs of `STORED_SIZE` reads finer ones by `radiographs_at_128`.
+"""
+SIDES = (STORED_SIZE, FINE_SIZE)
 CONSTANT = "has the same value everywhere, so it shows nothing: export it again."
 """The message of a constant image, by which the validation report finds them."""
 
@@ -48,6 +52,11 @@ FORMS = {
 }
 
 
+def form_of(modality: Modality, side: int) -> StoredForm:
+    """The form of the images of a cohort whose radiographs have `side` pixels a side; volumes have one form."""
+    return replace(FORMS[modality], shape=(side, side)) if modality is Modality.RADIOGRAPH else FORMS[modality]
+
+
 @dataclass(frozen=True, eq=False)
 class StoredImage:
     """An image ready to store.
@@ -59,6 +68,7 @@ class StoredImage:
         warnings: what the user should check in this image; never a value from its header.
         identifying: keywords of the identifying attributes that its header holds.
         reading: how the file was read; None for what is no file.
+        at_128: a radiograph as `STORED_SIZE` stores it, by which it is recognised in cohorts of any side; None where `pixels` are that.
     """
 
     pixels: NDArray[Any]
@@ -67,6 +77,7 @@ class StoredImage:
     warnings: tuple[str, ...] = ()
     identifying: tuple[str, ...] = ()
     reading: Reading | None = None
+    at_128: NDArray[np.uint8] | None = None
 
 
 def picture_of(pixels: NDArray[Any]) -> NDArray[np.uint8]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dpmed_core.cohort.display_names import column_title
 from dpmed_core.cohort.intake.row_table import RowTable, SelectedRows, select_rows
+from dpmed_core.cohort.intake.stored_side import stored_side
 from dpmed_core.cohort.intake.what_is_read import FileKind, kinds_of_files, read_some
 from dpmed_core.cohort.persons import patients_of_one_person
 from dpmed_core.cohort.report import Problem
@@ -19,7 +20,7 @@ from dpmed_core.cohort.sources.rows import Source
 from dpmed_core.errors import UploadError
 from dpmed_core.files import read_object
 from dpmed_core.imaging.modality import Modality, Sex
-from dpmed_core.imaging.stored_format import FORMS, picture_of
+from dpmed_core.imaging.stored_format import form_of, picture_of
 
 PROBLEMS_SHOWN = 200
 
@@ -97,9 +98,9 @@ def preview_import(source: Source, *, key: bytes, modality: Modality = Modality.
         CohortError: no row can be used.
     """
     rows = select_rows(source, key=key)
-    row_table, form = rows.row_table, FORMS[modality]
+    row_table, side = rows.row_table, stored_side(rows.row_table, modality, None)
     kinds, firsts, n_looked = kinds_of_files(row_table)
-    read = read_some(row_table, firsts, modality)
+    read = read_some(row_table, firsts, modality, side)
     shown = [one for one in read if one.stored is not None]
     labels = row_table.labels
     preview_summary = ImportPreview(
@@ -120,7 +121,7 @@ def preview_import(source: Source, *, key: bytes, modality: Modality = Modality.
         one_person=_one_person(rows) if source.patients_known else (),
     )
     images = [picture_of(one.stored.pixels) for one in shown if one.stored is not None]
-    return preview_summary, np.stack(images) if images else np.zeros((0, *form.shape[-2:]), np.uint8)
+    return preview_summary, np.stack(images) if images else np.zeros((0, *form_of(modality, side).shape[-2:]), np.uint8)
 
 
 def _one_person(rows: SelectedRows) -> tuple[tuple[int, ...], ...]:

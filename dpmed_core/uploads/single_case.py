@@ -17,7 +17,7 @@ from dpmed_core.cohort.intake.workers import Workers
 from dpmed_core.errors import UploadError
 from dpmed_core.files import age_seconds
 from dpmed_core.imaging.modality import Modality
-from dpmed_core.imaging.stored_format import FORMS
+from dpmed_core.imaging.stored_format import FORMS, form_of
 from dpmed_core.people.actor import ACCOUNT, Actor
 from dpmed_core.people.roles import Action
 from dpmed_core.settings import Settings
@@ -45,7 +45,9 @@ class UploadedImage:
     warnings: tuple[str, ...] = ()
 
 
-def read_uploaded_case(files: Sequence[IO[bytes]], settings: Settings, *, modality: Modality, actor: Actor = ACCOUNT) -> UploadedImage:
+def read_uploaded_case(
+    files: Sequence[IO[bytes]], settings: Settings, *, modality: Modality, side: int, actor: Actor = ACCOUNT
+) -> UploadedImage:
     """The image of the case in `files`: one radiograph (DICOM, PNG, JPEG), or one CT series as DICOM files or as a ZIP archive of them.
 
     File names are neither read nor kept. Everything that was written is removed before this returns or raises.
@@ -54,6 +56,7 @@ def read_uploaded_case(files: Sequence[IO[bytes]], settings: Settings, *, modali
         files: as uploaded.
         settings: of the installation, which name the temporary folder.
         modality: of the models' cohort.
+        side: of the radiographs of that cohort, in pixels; not used of CT.
         actor: who uploads it.
 
     Raises:
@@ -69,10 +72,10 @@ def read_uploaded_case(files: Sequence[IO[bytes]], settings: Settings, *, modali
     with temporary_draft(settings.uploaded_cases_dir) as folder:
         written = _written(files, folder, LARGEST_BYTES[modality])
         location = _series(written, folder / "series") if modality is Modality.CT else written[0]
-        result = _read(location, modality)
+        result = _read(location, modality, side)
     if result.pixels is None:
         raise UploadError(f"The {FORMS[modality].noun} {result.message}")
-    form = FORMS[modality]
+    form = form_of(modality, side)
     return UploadedImage(np.frombuffer(result.pixels, dtype=form.dtype).reshape(form.shape), result.warnings)
 
 
@@ -117,8 +120,8 @@ def _series(written: Sequence[Path], folder: Path) -> Path:
     return folder
 
 
-def _read(location: Path, modality: Modality) -> ReadResult:
+def _read(location: Path, modality: Modality, side: int) -> ReadResult:
     """The image as a worker process reads it: a file that crashes a decoder must not end the dashboard."""
-    with Workers(1, modality) as workers:
+    with Workers(1, modality, side) as workers:
         [(_, result)] = workers.submit([(0, str(location))]).result()
     return result

@@ -40,12 +40,14 @@ def assert_scores_are_the_stored_ones(requests, answered, name: str, runs: list[
     cohort = installation.cohorts.load(name)
     models = tuple((run_id, installation.runs.weights_digest(run_id)) for run_id in runs)
     for file in files:
-        [row] = np.flatnonzero((np.asarray(cohort.images) == read_image(file).pixels).all(axis=(1, 2)))
+        [row] = np.flatnonzero((np.asarray(cohort.images) == read_image(file, side=cohort.images.shape[-1]).pixels).all(axis=(1, 2)))
         stored = [installation.runs.scores(run_id) for run_id in runs]
         expected = [scores[scores["case_id"] == cohort.cases["case_id"].iloc[row]]["score"].to_numpy() for scores in stored]
         if len(expected[0]) == 0:
             continue  # a training case: it has no stored scores
-        pixels = read_uploaded_case([io.BytesIO(file.read_bytes())], installation.settings, modality=Modality.RADIOGRAPH).pixels
+        pixels = read_uploaded_case(
+            [io.BytesIO(file.read_bytes())], installation.settings, modality=Modality.RADIOGRAPH, side=cohort.images.shape[-1]
+        ).pixels
         assert np.array_equal(pixels, cohort.images[row])
         request = requests.ask(UploadedCase(name, models), pixels=pixels)
         answered(request)
@@ -74,10 +76,12 @@ def test_a_demo_image_uploaded_as_dicom(requests, answered, tmp_path):
 
 
 @pytest.mark.real
-def test_a_real_image_uploaded_as_png(requests, answered, real_cohorts, tmp_path):
+@pytest.mark.parametrize("side", [128, 256])
+def test_a_real_image_uploaded_as_png(requests, answered, real_cohorts, tmp_path, side):
     installation, folder = requests.installation, real_cohorts / "nih1000"
     table = pd.read_csv(folder / "manifest.csv", dtype=str).iloc[:120]
     table.to_csv(tmp_path / "some.csv", index=False)
-    import_manifest(installation.cohorts, "nih", manifest=tmp_path / "some.csv", images_dir=folder, findings=("cardiomegaly", "effusion"))
+    table_of = {"manifest": tmp_path / "some.csv", "images_dir": folder, "findings": ("cardiomegaly", "effusion")}
+    import_manifest(installation.cohorts, "nih", **table_of, pixels=side)
     files = [folder / image for image in table["image"].iloc[::4]]
     assert_scores_are_the_stored_ones(requests, answered, "nih", trained(installation, "nih"), files)

@@ -81,7 +81,10 @@ def acts(here: Installation, cohort: Cohort, review: Review) -> list[tuple[Actio
         (Action.READ_CASES, lambda: here.arm_studies.record(studied, "ada@h.example", session=1, place=1, **ANSWER)),
         (Action.PLAN_READINGS, lambda: here.arm_studies.add(replace(studied, study_id=token_hex(8)))),
         (Action.PLAN_READINGS, lambda: here.arm_studies.end(studied, name="x", reason="y")),
-        (Action.UPLOAD_CASES, lambda: read_uploaded_case([picture()], here.settings, modality=Modality.RADIOGRAPH, actor=here.actor)),
+        (
+            Action.UPLOAD_CASES,
+            lambda: read_uploaded_case([picture()], here.settings, modality=Modality.RADIOGRAPH, side=128, actor=here.actor),
+        ),
         (Action.UPLOAD_CASES, lambda: requests.ask(UploadedCase(NAME, (("a run", "digest"),)), pixels=np.zeros((2, 2), np.uint8))),
         (Action.TRAIN, lambda: ledger.ask(cohort, specs)),
         (Action.TRAIN, lambda: here.runs.cancel(new)),

@@ -47,9 +47,10 @@ def is_empty(settings):
     return [path for path in settings.data_dir.rglob("*") if path.is_file() and not path.name.startswith("secret.key")] == []
 
 
-def test_an_image_is_read_exactly_as_an_import_reads_it(settings, radiograph):
-    uploaded = read_uploaded_case([io.BytesIO(radiograph.read_bytes())], settings, modality=Modality.RADIOGRAPH)
-    assert np.array_equal(uploaded.pixels, read_image(radiograph).pixels)
+@pytest.mark.parametrize("side", [128, 256])
+def test_an_image_is_read_exactly_as_an_import_reads_it(settings, radiograph, side):
+    uploaded = read_uploaded_case([io.BytesIO(radiograph.read_bytes())], settings, modality=Modality.RADIOGRAPH, side=side)
+    assert np.array_equal(uploaded.pixels, read_image(radiograph, side=side).pixels) and uploaded.pixels.shape == (side, side)
     assert is_empty(settings)
 
 
@@ -57,7 +58,7 @@ def test_a_png_file_is_read(settings):
     buffer = io.BytesIO()
     Image.fromarray(np.random.default_rng(1).integers(0, 256, (90, 60), dtype=np.uint8)).save(buffer, "PNG")
     buffer.seek(0)
-    assert read_uploaded_case([buffer], settings, modality=Modality.RADIOGRAPH).pixels.shape == (128, 128)
+    assert read_uploaded_case([buffer], settings, modality=Modality.RADIOGRAPH, side=128).pixels.shape == (128, 128)
 
 
 def test_a_series_is_read_as_an_import_reads_it_as_files_or_as_an_archive(settings, series):
@@ -68,13 +69,13 @@ def test_a_series_is_read_as_an_import_reads_it_as_files_or_as_an_archive(settin
             archive.writestr(f"study/{path.name}", path.read_bytes())
     packed.seek(0)
     for files in ([io.BytesIO(path.read_bytes()) for path in series[::-1]], [packed]):
-        assert np.array_equal(read_uploaded_case(files, settings, modality=Modality.CT).pixels, imported)
+        assert np.array_equal(read_uploaded_case(files, settings, modality=Modality.CT, side=96).pixels, imported)
     assert is_empty(settings)
 
 
 def test_a_radiograph_is_refused_as_a_ct_series(settings, radiograph):
     with pytest.raises(UploadError) as refused:
-        read_uploaded_case([io.BytesIO(radiograph.read_bytes())], settings, modality=Modality.CT)
+        read_uploaded_case([io.BytesIO(radiograph.read_bytes())], settings, modality=Modality.CT, side=96)
     assert "\n" not in str(refused.value) and is_empty(settings)
 
 
@@ -110,7 +111,7 @@ def test_a_file_that_is_not_an_image_is_refused_in_one_sentence_and_removed(sett
         "archive": zipped(),
     }[kind]
     with pytest.raises(UploadError) as refused:
-        read_uploaded_case([io.BytesIO(content)], settings, modality=Modality.RADIOGRAPH)
+        read_uploaded_case([io.BytesIO(content)], settings, modality=Modality.RADIOGRAPH, side=128)
     assert "\n" not in str(refused.value) and "Jane" not in str(refused.value) and str(refused.value).endswith(".")
     assert is_empty(settings)
 
@@ -119,7 +120,7 @@ def test_broken_files_give_an_image_or_one_sentence(settings):
     sentences = 0
     for _, _, content in mutants(N_MUTANTS, seed=3):
         try:
-            assert read_uploaded_case([io.BytesIO(content)], settings, modality=Modality.RADIOGRAPH).pixels.dtype == np.uint8
+            assert read_uploaded_case([io.BytesIO(content)], settings, modality=Modality.RADIOGRAPH, side=128).pixels.dtype == np.uint8
         except UploadError as error:
             sentences += 1
             assert "\n" not in str(error)
@@ -140,7 +141,7 @@ def test_a_large_upload_is_refused_as_soon_as_it_is_too_large(settings, monkeypa
     monkeypatch.setitem(single_case.LARGEST_BYTES, Modality.RADIOGRAPH, 3 << 20)
     stream = Endless()
     with pytest.raises(UploadError, match="larger than 3 MiB"):
-        read_uploaded_case([stream], settings, modality=Modality.RADIOGRAPH)
+        read_uploaded_case([stream], settings, modality=Modality.RADIOGRAPH, side=128)
     assert stream.n_read <= 5 << 20 and is_empty(settings)
 
 
@@ -158,4 +159,4 @@ def test_files_left_by_a_killed_server_are_removed(settings):
 
 def test_several_radiographs_are_refused_as_one_case(settings, radiograph):
     with pytest.raises(UploadError, match="one case has at most 1"):
-        read_uploaded_case([io.BytesIO(radiograph.read_bytes())] * 2, settings, modality=Modality.RADIOGRAPH)
+        read_uploaded_case([io.BytesIO(radiograph.read_bytes())] * 2, settings, modality=Modality.RADIOGRAPH, side=128)

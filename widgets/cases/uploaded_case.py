@@ -119,7 +119,13 @@ def _show_upload(cohort: Cohort, scores: CaseScores) -> None:
         st.session_state["upload-round"] = round_ + 1  # another key makes a new, empty widget
         try:
             with st.spinner("Reading the image"):
-                image = read_uploaded_case(files, installation().settings, modality=cohort.modality, actor=installation().actor)
+                image = read_uploaded_case(
+                    files,
+                    installation().settings,
+                    modality=cohort.modality,
+                    side=cohort.images.shape[-1],
+                    actor=installation().actor,
+                )
             upload = SessionUpload(secrets.token_hex(8), cohort.fingerprint, image, _run_ids(scores))
             st.session_state[KEY] = upload
             _ask(upload, cohort)

@@ -62,6 +62,7 @@ def add_demo_radiograph(
             images_dir=None,
             findings=FINDINGS,
             comorbidities=COMORBIDITIES,
+            pixels=STORED_SIZE,
             synthetic=True,
             progress=_later_share(progress, n_cases),
         )

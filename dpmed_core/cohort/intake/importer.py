@@ -1,7 +1,7 @@
 """Importing: the rows of a source become a cohort, or are left out with a reason."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from dpmed_core.cohort.intake.canonical_order import arrange, store_pixels
 from dpmed_core.cohort.intake.journal import Journal
 from dpmed_core.cohort.intake.read_all import read_all
 from dpmed_core.cohort.intake.row_table import RowTable, SelectedRows, no_usable_row, select_rows
+from dpmed_core.cohort.intake.stored_side import size_notes, stored_side
 from dpmed_core.cohort.persons import persons_of_images
 from dpmed_core.cohort.report import Check, ImportReport, Problem, Severity, by_weight
 from dpmed_core.cohort.sources.manifest import read_manifest
@@ -22,10 +23,10 @@ from dpmed_core.cohort.validation.inputs import ValidationInputs, measure
 from dpmed_core.cohort.validation.validate import validate
 from dpmed_core.imaging.header_warnings import ImageWarnings
 from dpmed_core.imaging.modality import Modality, Sex
-from dpmed_core.imaging.stored_format import FORMS, STORED_SIZE
+from dpmed_core.imaging.stored_format import FORMS, form_of
 
-READERS = {Modality.RADIOGRAPH: f"reader 4, {STORED_SIZE} pixels", Modality.CT: f"reader 2, {FORMS[Modality.CT]}"}
-"""Version of the reader and stored form, part of the name of an import's draft.
+READERS = {Modality.RADIOGRAPH: "reader 4", Modality.CT: f"reader 2, {FORMS[Modality.CT]}"}
+"""Version of the reader, part of the name of an import's draft; of CT with the stored form, of radiographs see `_reader`.
 
 Increase the number whenever the same file would be stored differently: an import that an older version began is then not resumed.
 """
@@ -42,6 +43,7 @@ def import_manifest(
     findings: Sequence[str],
     comorbidities: Sequence[str] = (),
     modality: Modality = Modality.RADIOGRAPH,
+    pixels: int | None = None,
     synthetic: bool = False,
     progress: Progress | None = None,
     workers: int | None = None,
@@ -56,6 +58,7 @@ def import_manifest(
         name,
         read_manifest(manifest, images_dir=images_dir, findings=findings, comorbidities=comorbidities),
         modality=modality,
+        pixels=pixels,
         synthetic=synthetic,
         progress=progress,
         workers=workers,
@@ -68,6 +71,7 @@ def import_source(
     source: Source,
     *,
     modality: Modality = Modality.RADIOGRAPH,
+    pixels: int | None = None,
     synthetic: bool = False,
     progress: Progress | None = None,
     workers: int | None = None,
@@ -84,6 +88,7 @@ def import_source(
         name: of the new cohort.
         source: its rows.
         modality: of the images.
+        pixels: side of stored radiographs, one of `stored_format.SIDES`; None for what `stored_side` chooses.
         synthetic: the images were drawn by DPMed's phantoms.
         progress: called with the number of images done and their total; an exception that it raises stops the import.
         workers: processes that read; 0 for this process alone, None for as many as save time.
@@ -95,8 +100,10 @@ def import_source(
     store.refuse_unusable(name)
     rows = select_rows(source, key=store.key, one_writing=one_writing)
     # The draft's name covers everything that decides the result, so only exactly the same import resumes it.
-    with store.resumable_draft(rows.row_table.digest(store.key, name, modality, READERS[modality])) as draft:
-        read = _read_into(draft, rows, source, key=store.key, modality=modality, synthetic=synthetic, progress=progress, workers=workers)
+    side = stored_side(rows.row_table, modality, pixels)
+    with store.resumable_draft(rows.row_table.digest(store.key, name, modality, _reader(modality, side))) as draft:
+        how = _HowRead(store.key, modality, side, synthetic=synthetic, workers=workers, progress=progress)
+        read = _read_into(draft, rows, source, how)
         store.publish(
             name,
             draft,
@@ -107,14 +114,15 @@ def import_source(
             cases=read.cases,
             report=read.report,
             patients_known=source.patients_known,
-            persons=read.identified or persons_of_images(read.cases["patient_id"], map(bytes, read.digests), key=store.key),
+            persons=read.identified or persons_of_images(read.cases["patient_id"], map(bytes, read.digests_at_128), key=store.key),
             source=source.kind,
+            digests_at_128=read.digests_at_128,
         )
     return read.report
 
 
 def check_source(
-    rows: SelectedRows, source: Source, draft: Path, *, key: bytes, modality: Modality, progress: Progress | None = None
+    rows: SelectedRows, source: Source, draft: Path, *, key: bytes, modality: Modality, side: int, progress: Progress | None = None
 ) -> ImportReport:
     """The report that importing `source` would give; nothing is stored but what `draft` holds, which the caller removes.
 
@@ -124,12 +132,30 @@ def check_source(
         draft: an empty folder, with room for the stored images.
         key: of keyed hashes.
         modality: of the images.
+        side: of stored radiographs, in pixels.
         progress: called with the number of images done and their total.
 
     Raises:
         NoUsableRowError: no row can be used.
     """
-    return _read_into(draft, rows, source, key=key, modality=modality, synthetic=False, progress=progress, workers=None).report
+    return _read_into(draft, rows, source, _HowRead(key, modality, side, progress=progress)).report
+
+
+def _reader(modality: Modality, side: int) -> str:
+    """Version of the reader and stored form."""
+    return f"{READERS[modality]}, {side} pixels" if modality is Modality.RADIOGRAPH else READERS[modality]
+
+
+@dataclass(frozen=True, eq=False)
+class _HowRead:
+    """How images are read; see `import_source`, and `stored_side` for the side."""
+
+    key: bytes = field(repr=False)
+    modality: Modality
+    side: int
+    synthetic: bool = False
+    workers: int | None = None
+    progress: Progress | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,43 +164,33 @@ class _ReadCohort:
 
     Attributes:
         cases: in canonical order.
-        digests: SHA-256 of their stored pixels.
+        digests_at_128: SHA-256 of their pixels as 128 stores radiographs, by which images are recognised in other cohorts.
         identified: patient_id -> person, from the source's identifiers; empty where they say nothing.
         report: of the import.
     """
 
     cases: pd.DataFrame
-    digests: NDArray[np.uint8]
+    digests_at_128: NDArray[np.uint8]
     identified: dict[str, str]
     report: ImportReport
 
 
-def _read_into(
-    draft: Path,
-    rows: SelectedRows,
-    source: Source,
-    *,
-    key: bytes,
-    modality: Modality,
-    synthetic: bool,
-    progress: Progress | None,
-    workers: int | None,
-) -> _ReadCohort:
+def _read_into(draft: Path, rows: SelectedRows, source: Source, how: _HowRead) -> _ReadCohort:
     """The cohort of `source`, its images read into `draft`, with its report."""
-    journal = Journal.open(draft, rows.row_table, FORMS[modality])
-    _read(rows.row_table, journal, modality, progress=progress, workers=workers)
+    journal = Journal.open(draft, rows.row_table, form_of(how.modality, how.side))
+    _read(rows.row_table, journal, how)
     problems = [*rows.problems, *_unreadable(rows.row_table, journal)]
     if not journal.is_read.any():
         raise no_usable_row(rows.n_rows, problems)
     # Only now is the order of cases known, which depends on the digests of all images: pixels are copied from slots into it.
-    cases, indices = arrange(rows.row_table, journal, key=key)
+    cases, indices = arrange(rows.row_table, journal, key=how.key)
     images = draft / "images.npy"
     store_pixels(journal, images, indices)
     # Numbers that a source gives to its images, or a phantom to its patients, are given again by the next one: they identify nobody.
-    identified = _identified(rows, cases) if source.patients_known and not synthetic else {}
-    inputs = _validation_inputs(cases, rows.row_table, journal, source, identified, indices=indices, images=images, key=key)
-    report = _report(rows, cases, problems, source, inputs, journal.image_warnings)
-    return _ReadCohort(cases, journal.digests[indices], identified, report)
+    identified = _identified(rows, cases) if source.patients_known and not how.synthetic else {}
+    inputs = _validation_inputs(cases, rows.row_table, journal, source, identified, indices=indices, images=images, key=how.key)
+    report = _report(rows, cases, problems, source, inputs, journal.image_warnings, side=how.side)
+    return _ReadCohort(cases, journal.digests_at_128[indices], identified, report)
 
 
 def _identified(rows: SelectedRows, cases: pd.DataFrame) -> dict[str, str]:
@@ -182,13 +198,14 @@ def _identified(rows: SelectedRows, cases: pd.DataFrame) -> dict[str, str]:
     return {patient: rows.persons.get(patient, patient) for patient in cases["patient_id"].unique()}
 
 
-def _read(row_table: RowTable, journal: Journal, modality: Modality, *, progress: Progress | None, workers: int | None) -> None:
+def _read(row_table: RowTable, journal: Journal, how: _HowRead) -> None:
     """Read the images that the journal lacks, and report progress."""
     done = journal.n_resumed
-    for count in journal.follow(read_all(row_table.images, journal.unread(), modality=modality, workers=workers)):
+    chunks = read_all(row_table.images, journal.unread(), modality=how.modality, side=how.side, workers=how.workers)
+    for count in journal.follow(chunks):
         done += count
-        if progress:
-            progress(done, len(row_table))
+        if how.progress:
+            how.progress(done, len(row_table))
 
 
 def _unreadable(row_table: RowTable, journal: Journal) -> list[Problem]:
@@ -230,9 +247,11 @@ def _report(
     source: Source,
     inputs: ValidationInputs,
     image_warnings: ImageWarnings,
+    *,
+    side: int,
 ) -> ImportReport:
     """The import report: notes of the source, results of the checks, and counts."""
-    notes = (Check("source", Severity.WARNING, 1, note) for note in source.notes)
+    notes = (Check("source", Severity.WARNING, 1, note) for note in (*source.notes, *size_notes(source.size, side)))
     checks = by_weight([*notes, *validate(inputs, problems, rows.split_conflicts, image_warnings, row_remarks=rows.remarks)])
     return ImportReport(
         n_rows=rows.n_rows,

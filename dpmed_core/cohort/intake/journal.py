@@ -38,6 +38,7 @@ class Journal:
         form: of the images; a slot holds one.
         is_read: whether the pixels are in their slot `[n]`.
         digests: SHA-256 of the pixels `[n, 32]`.
+        digests_at_128: of a finer radiograph, SHA-256 of the pixels that 128 would store `[n, 32]`; of others `digests`.
         ages: from headers, years, NaN if there is none `[n]`.
         sexes: from headers, as indices of `SEXES` `[n]`.
         rows: line of each image in its source.
@@ -50,6 +51,7 @@ class Journal:
     form: StoredForm
     is_read: NDArray[np.bool_]
     digests: NDArray[np.uint8]
+    digests_at_128: NDArray[np.uint8]
     ages: NDArray[np.float64]
     sexes: NDArray[np.uint8]
     rows: Sequence[int]
@@ -62,7 +64,8 @@ class Journal:
         """The journal of the draft in `folder`, with the usable entries of an earlier attempt at `row_table`."""
         n = len(row_table)
         unknown = np.full(n, SEXES.index(Sex.UNKNOWN), np.uint8)
-        journal = cls(folder, form, np.zeros(n, bool), np.zeros((n, DIGEST_BYTES), np.uint8), np.full(n, np.nan), unknown, row_table.rows)
+        digests, at_128 = np.zeros((n, DIGEST_BYTES), np.uint8), np.zeros((n, DIGEST_BYTES), np.uint8)
+        journal = cls(folder, form, np.zeros(n, bool), digests, at_128, np.full(n, np.nan), unknown, row_table.rows)
         if journal._lines.exists():
             journal._resume(row_table)
         return journal
@@ -102,6 +105,7 @@ class Journal:
         self.is_read[index] = True
         self.image_warnings.add(self.rows[index], outcome.warnings, outcome.identifying)
         self.digests[index] = np.frombuffer(outcome.digest, np.uint8)
+        self.digests_at_128[index] = np.frombuffer(outcome.digest_at_128 or outcome.digest, np.uint8)
         self.ages[index] = np.nan if outcome.age is None else outcome.age
         self.sexes[index] = SEXES.index(outcome.sex)
 
@@ -125,7 +129,10 @@ class Journal:
 
 def _append(lines: BufferedWriter, chunk: ReadChunk) -> None:
     """Append `chunk` as one line; `_parsed` reads it back."""
-    entries = [[index, o.signature, o.digest.hex(), o.age, o.sex.value, o.message, o.warnings, o.identifying] for index, o in chunk]
+    entries = [
+        [index, o.signature, o.digest.hex(), o.age, o.sex.value, o.message, o.warnings, o.identifying, o.digest_at_128.hex()]
+        for index, o in chunk
+    ]
     said = json.dumps(entries).encode()
     lines.write(said + SEPARATOR + _seal(said) + b"\n")
     lines.flush()
@@ -137,7 +144,8 @@ def _seal(said: bytes) -> bytes:
 
 
 def _parsed(line: bytes) -> ReadChunk:
-    """The chunk that a line describes, without its pixels; empty if it was cut short or changed. An earlier version wrote no seals."""
+    """The chunk that a line describes, without its pixels; empty if it was cut short or changed. An earlier version wrote no seals, and
+    no ninth field."""
     said, separator, seal = line.rstrip(b"\n").partition(SEPARATOR)
     try:
         if separator and seal != _seal(said):
@@ -146,6 +154,19 @@ def _parsed(line: bytes) -> ReadChunk:
     except ValueError:
         return []
     return [
-        (index, ReadResult(tuple(signature), None, bytes.fromhex(digest), age, Sex(sex), message, tuple(warnings), tuple(identifying)))
-        for index, signature, digest, age, sex, message, warnings, identifying in entries
+        (
+            index,
+            ReadResult(
+                tuple(signature),
+                None,
+                bytes.fromhex(digest),
+                age,
+                Sex(sex),
+                message,
+                tuple(warnings),
+                tuple(identifying),
+                bytes.fromhex("".join(at_128)),
+            ),
+        )
+        for index, signature, digest, age, sex, message, warnings, identifying, *at_128 in entries
     ]

@@ -14,6 +14,7 @@ from dpmed_core.imaging.ct.simpleitk import HEADER_SUFFIX, START_BYTES, detached
 from dpmed_core.imaging.image import read_image
 from dpmed_core.imaging.locations import HeldLocation, SyntheticImage
 from dpmed_core.imaging.modality import Modality, Sex
+from dpmed_core.imaging.stored_format import STORED_SIZE
 
 Signature = tuple[int, ...]
 """Size, times and inode of a file, which change with its content; the change time cannot be set by a program. Source: POSIX stat."""
@@ -32,6 +33,7 @@ class ReadResult:
         message: why it cannot be read; empty if it was read.
         warnings: what the user should check in this image.
         identifying: keywords of the identifying attributes that its header holds.
+        digest_at_128: SHA-256 of a finer radiograph as 128 pixels would store it; empty where `digest` is that, and of volumes.
     """
 
     signature: Signature
@@ -42,6 +44,7 @@ class ReadResult:
     message: str = ""
     warnings: tuple[str, ...] = ()
     identifying: tuple[str, ...] = ()
+    digest_at_128: bytes = b""
 
 
 Chunk = list[tuple[int, HeldLocation]]
@@ -88,12 +91,13 @@ def _of_files(files: Iterable[os.stat_result]) -> Signature:
     return (len(found), int.from_bytes(sha256(repr(found).encode()).digest()[:8], "big"))
 
 
-def read_one(image: HeldLocation, modality: Modality) -> ReadResult:
-    """`image` as read for a cohort of `modality`, or the reason why it cannot be read."""
+def read_one(image: HeldLocation, modality: Modality, side: int = STORED_SIZE) -> ReadResult:
+    """`image` as read for a cohort of `modality` with radiographs of `side` pixels, or the reason why it cannot be read."""
     signature = signature_of(image)  # before reading: a change during the reading makes the recorded result stale
     try:
-        stored = read_image(image_of(image), modality=modality)
+        stored = read_image(image_of(image), modality=modality, side=side)
     except ImageError as error:
         return ReadResult(signature, message=str(error))
     pixels = stored.pixels.tobytes()
-    return ReadResult(signature, pixels, sha256(pixels).digest(), stored.age, stored.sex, "", stored.warnings, stored.identifying)
+    at_128 = b"" if stored.at_128 is None else sha256(stored.at_128.tobytes()).digest()
+    return ReadResult(signature, pixels, sha256(pixels).digest(), stored.age, stored.sex, "", stored.warnings, stored.identifying, at_128)

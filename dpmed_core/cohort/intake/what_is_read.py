@@ -20,7 +20,7 @@ from dpmed_core.imaging.locations import HeldLocation
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.imaging.npz_archive import ArrayImage
 from dpmed_core.imaging.reading import Reading
-from dpmed_core.imaging.stored_format import FORMS, StoredImage
+from dpmed_core.imaging.stored_format import FORMS, STORED_SIZE, StoredImage
 
 READ_EVENLY = {Modality.RADIOGRAPH: 24, Modality.CT: 8}
 """Images that are read for a preview, evenly over the rows; reading a scan takes seconds."""
@@ -89,20 +89,21 @@ def kinds_of_files(row_table: RowTable, *, seconds: float = LOOK_SECONDS) -> tup
     return kinds, [min(indices) for _, indices in ordered], n_looked
 
 
-def read_some(row_table: RowTable, firsts: Sequence[int], modality: Modality) -> list[ReadRow]:
+def read_some(row_table: RowTable, firsts: Sequence[int], modality: Modality, side: int = STORED_SIZE) -> list[ReadRow]:
     """Images as they would be read: some taken evenly from the rows, since neighbours are often of one patient, and one of each other kind.
 
     Args:
         row_table: the rows that can be read.
         firsts: the index of a first row of each kind.
         modality: of the images.
+        side: of stored radiographs, in pixels.
     """
     evenly: NDArray[np.int64] = np.unique(np.linspace(0, len(row_table) - 1, READ_EVENLY[modality]).astype(int))
     among_them = {_kind(row_table.images[index]) for index in evenly.tolist()}
     read = []
     for index in [*evenly.tolist(), *(first for first in firsts if _kind(row_table.images[first]) not in among_them)]:
         try:
-            stored, problem = read_image(image_of(row_table.images[index]), modality=modality), ""
+            stored, problem = read_image(image_of(row_table.images[index]), modality=modality, side=side), ""
         except ImageError as error:
             stored, problem = None, f"the {FORMS[modality].noun} {error}"
         read.append(ReadRow(index, row_table.rows[index], stored, problem))

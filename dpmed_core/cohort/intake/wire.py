@@ -13,41 +13,46 @@ from dpmed_core.imaging.ct.series import SeriesFiles
 from dpmed_core.imaging.locations import HeldLocation
 from dpmed_core.imaging.modality import Modality, Sex
 from dpmed_core.imaging.npz_archive import ArrayImage
-from dpmed_core.imaging.stored_format import FORMS
+from dpmed_core.imaging.stored_format import STORED_SIZE, form_of
 from dpmed_core.phantoms.drawn_scan import SyntheticScan
 
 DIGEST_BYTES = 32
 
 
-def request_of(chunk: Chunk, modality: Modality) -> dict[str, Any]:
-    """The request to read `chunk`."""
-    return {"modality": modality.value, "images": [[index, _location_fields(image)] for index, image in chunk]}
+def request_of(chunk: Chunk, modality: Modality, side: int = STORED_SIZE) -> dict[str, Any]:
+    """The request to read `chunk`, radiographs with `side` pixels."""
+    return {"modality": modality.value, "side": side, "images": [[index, _location_fields(image)] for index, image in chunk]}
 
 
-def requested(head: Mapping[str, Any]) -> tuple[Chunk, Modality]:
-    """The chunk and modality of a request."""
-    return [(index, _location(fields)) for index, fields in head["images"]], Modality(head["modality"])
+def requested(head: Mapping[str, Any]) -> tuple[Chunk, Modality, int]:
+    """The chunk, the modality and the side of a request."""
+    return [(index, _location(fields)) for index, fields in head["images"]], Modality(head["modality"]), int(head["side"])
 
 
 def answer_of(read: ReadChunk) -> tuple[dict[str, Any], bytes]:
     """The answer with `read`: what is said of each image, and the pixels of all that could be read."""
-    said = [{**asdict(_without_pixels(one)), "index": index, "digest": one.digest.hex()} for index, one in read]
+    said = [{**asdict(_without_pixels(one)), "index": index, **_hex_digests(one)} for index, one in read]
     return {"read": said}, b"".join(one.pixels or b"" for _, one in read)
 
 
-def answered(head: Mapping[str, Any], pixels: bytes, chunk: Chunk, modality: Modality) -> ReadChunk:
+def answered(head: Mapping[str, Any], pixels: bytes, chunk: Chunk, modality: Modality, side: int = STORED_SIZE) -> ReadChunk:
     """The answer to the request for `chunk`, checked: the process that gave it may have been taken over by a file.
 
     Raises:
         ValueError: it is not an answer to this request.
     """
-    n_bytes, start, read = FORMS[modality].n_bytes, 0, []
+    n_bytes, start, read = form_of(modality, side).n_bytes, 0, []
+    further = 0 if modality is not Modality.RADIOGRAPH or side == STORED_SIZE else DIGEST_BYTES
     try:
         for (index, _), said in zip(chunk, head["read"], strict=True):
             digest = bytes.fromhex(said["digest"])
             stop = start + (n_bytes if digest else 0)
             read.append((index, _checked(said, digest, pixels[start:stop] if digest else None)))
-            if said["index"] != index or len(digest) not in (0, DIGEST_BYTES):
+            if (
+                said["index"] != index
+                or len(digest) not in (0, DIGEST_BYTES)
+                or len(read[-1][1].digest_at_128) != (further if digest else 0)
+            ):
                 raise ValueError
             start = stop
     except (KeyError, TypeError, AttributeError, OverflowError):
@@ -55,6 +60,10 @@ def answered(head: Mapping[str, Any], pixels: bytes, chunk: Chunk, modality: Mod
     if start != len(pixels):
         raise ValueError
     return read
+
+
+def _hex_digests(read: ReadResult) -> dict[str, str]:
+    return {"digest": read.digest.hex(), "digest_at_128": read.digest_at_128.hex()}
 
 
 def _without_pixels(read: ReadResult) -> ReadResult:
@@ -69,7 +78,16 @@ def _checked(said: dict[str, Any], digest: bytes, pixels: bytes | None) -> ReadR
         raise ValueError
     texts = {name: tuple(map(_text, said[name])) for name in ("warnings", "identifying")}
     signature = tuple(map(int, said["signature"]))
-    return ReadResult(signature, pixels, digest, age, Sex(said["sex"]), _text(said["message"]), **texts)
+    return ReadResult(
+        signature,
+        pixels,
+        digest,
+        age,
+        Sex(said["sex"]),
+        _text(said["message"]),
+        **texts,
+        digest_at_128=bytes.fromhex(said["digest_at_128"]),
+    )
 
 
 def _text(value: object) -> str:

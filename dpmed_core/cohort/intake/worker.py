@@ -39,8 +39,8 @@ def serve(connection: socket.socket) -> None:
 
 
 def _read(head: Mapping[str, Any], _: bytes) -> Answer:
-    chunk, modality = requested(head)
-    return answer_of([(index, read_one(image, modality)) for index, image in chunk])
+    chunk, modality, side = requested(head)
+    return answer_of([(index, read_one(image, modality, side)) for index, image in chunk])
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from dpmed_core.cohort.intake.read_result import Chunk, ReadChunk, ReadResult, s
 from dpmed_core.cohort.intake.wire import answered, request_of
 from dpmed_core.imaging.messages import receive, send
 from dpmed_core.imaging.modality import Modality
+from dpmed_core.imaging.stored_format import STORED_SIZE
 from dpmed_core.phrases import duration_in_words
 
 HALTED = "crashes the program that reads it: export it again."
@@ -44,9 +45,9 @@ ENVIRONMENT = {
 class Workers:
     """A pool of worker processes, as a context manager that ends them."""
 
-    def __init__(self, count: int, modality: Modality) -> None:
-        """Start `count` workers for a cohort of `modality`; they are ready after about a second."""
-        self._modality = modality
+    def __init__(self, count: int, modality: Modality, side: int = STORED_SIZE) -> None:
+        """Start `count` workers for a cohort of `modality` with radiographs of `side` pixels; they are ready after about a second."""
+        self._modality, self._side = modality, side
         self._threads = ThreadPoolExecutor(count)
         self._idle: SimpleQueue[socket.socket] = SimpleQueue()
         self._started: list[subprocess.Popen[bytes]] = []
@@ -94,9 +95,9 @@ class Workers:
         try:
             channel.settimeout(seconds)  # of each piece of a message: a worker may be stopped amid its answer
             with channel.makefile("rwb") as messages:
-                send(messages, request_of(chunk, self._modality))
+                send(messages, request_of(chunk, self._modality, self._side))
                 self._wait(channel, seconds)
-                return answered(*receive(messages), chunk, self._modality)
+                return answered(*receive(messages), chunk, self._modality, self._side)
         except TimeoutError:
             return TOO_SLOW.format(duration=duration_in_words(seconds))
         except (OSError, EOFError, ValueError):

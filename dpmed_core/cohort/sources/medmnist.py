@@ -14,7 +14,6 @@ from dpmed_core.cohort.sources.rows import PATIENTS_UNKNOWN, Source, SourceRow
 from dpmed_core.errors import CohortError
 from dpmed_core.imaging.modality import Sex
 from dpmed_core.imaging.npz_archive import ArrayImage, ArrayLayout, array_layouts, read_whole_array
-from dpmed_core.imaging.stored_format import STORED_SIZE
 from dpmed_core.phrases import counted
 
 PARTS = {"train": Part.TRAIN, "val": Part.VALIDATION, "test": Part.TEST}
@@ -128,7 +127,8 @@ def read_medmnist(path: Path, *, findings: tuple[str, ...] = ()) -> Source:
     rows: list[SourceRow] = []
     for part in parts:
         rows += _rows(path, part, tables[part], columns, first=len(rows) + 1)
-    return Source(rows, tuple(columns), patients_known=False, notes=tuple(_notes(layouts[f"{parts[0]}_images"])))
+    layout = layouts[f"{parts[0]}_images"]
+    return Source(rows, tuple(columns), patients_known=False, notes=tuple(_notes(layout)), size=(layout.shape[1], layout.shape[2]))
 
 
 def _refuse_unsuitable(layouts: dict[str, ArrayLayout], parts: list[str]) -> None:
@@ -212,12 +212,4 @@ def _rows(path: Path, part: str, table: NDArray[np.bool_], columns: dict[str, in
 
 
 def _notes(layout: ArrayLayout) -> list[str]:
-    rows, columns = layout.shape[1:3]
-    change = "unchanged" if max(rows, columns) == STORED_SIZE else "enlarged" if max(rows, columns) < STORED_SIZE else "reduced"
-    notes = [
-        PATIENTS_UNKNOWN,
-        f"The images have {columns} x {rows} pixels and are stored with {STORED_SIZE} x {STORED_SIZE} pixels, {change}.",
-    ]
-    if len(layout.shape) == 4:
-        notes.append("The images are in colour; their luminance is stored.")
-    return notes
+    return [PATIENTS_UNKNOWN, *(["The images are in colour; their luminance is stored."] if len(layout.shape) == 4 else [])]

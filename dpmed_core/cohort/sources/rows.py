@@ -63,6 +63,7 @@ class Source:
         patients_known: False if the source does not say which images are one patient's.
         notes: what the user should know about this source, one sentence each, for the import report.
         kind: the adapter that read it; empty where none did.
+        size: rows and columns of all its images; None where that is not known before they are read.
     """
 
     rows: Iterable[SourceRow] = field(repr=False)
@@ -71,6 +72,7 @@ class Source:
     patients_known: bool = True
     notes: tuple[str, ...] = ()
     kind: str = ""
+    size: tuple[int, int] | None = None
 
 
 def parse_row(

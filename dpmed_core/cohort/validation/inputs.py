@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dpmed_core.cohort.image_blocks import read_images
 from dpmed_core.cohort.report import Check, Severity
 from dpmed_core.cohort.schema import Part
+from dpmed_core.imaging.radiographs_at_128 import radiographs_at_128
 from dpmed_core.imaging.stored_format import STORED_SIZE, windowed
 from dpmed_core.imaging.volume_grid import SHAPE
 
@@ -107,8 +108,11 @@ def pooling(side: int) -> NDArray[np.float32]:
 
 
 def measure(images: Path) -> PixelMeasures:
-    """The measurements of the stored array `images`, read block by block."""
-    blocks = [_measured_images(block) if block.ndim == 3 else _measured_volumes(block) for block in read_images(images, BLOCK_BYTES)]
+    """The measurements of the stored array `images`, read block by block; of finer radiographs, of what `radiographs_at_128` gives."""
+    blocks = [
+        _measured_images(radiographs_at_128(block)) if block.ndim == 3 else _measured_volumes(block)
+        for block in read_images(images, BLOCK_BYTES)
+    ]
     return PixelMeasures(*(np.concatenate([block[i] for block in blocks]) for i in range(3)))
 
 

@@ -18,6 +18,7 @@ from scipy.spatial import cKDTree
 from dpmed_core.cohort.report import Check, Severity
 from dpmed_core.cohort.schema import Part
 from dpmed_core.cohort.validation.inputs import ValidationInputs, pooled_volumes, pooling
+from dpmed_core.imaging.radiographs_at_128 import radiographs_at_128
 from dpmed_core.imaging.volume_grid import SHAPE
 
 SAME_CORRELATION = 0.995
@@ -140,7 +141,7 @@ def _reduced(block: NDArray[Any]) -> NDArray[np.float32]:
     """Stored images `[n, ...]` reduced to `[n, REDUCED, REDUCED]`, or volumes to `[n, *REDUCED_VOLUME]`."""
     if block.ndim == 4:
         return pooled_volumes(block, REDUCED_VOLUME)
-    return np.asarray(HALVING @ block.astype(np.float32) @ HALVING.T, dtype=np.float32)
+    return np.asarray(HALVING @ radiographs_at_128(block).astype(np.float32) @ HALVING.T, dtype=np.float32)
 
 
 def _check(inputs: ValidationInputs, name: str, to_what: str, groups: list[NDArray[np.intp]], severity: Severity) -> Iterator[Check]:

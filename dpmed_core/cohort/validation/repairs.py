@@ -4,12 +4,13 @@ from dpmed_core.cohort.report import Check, ImportReport, Severity
 from dpmed_core.imaging.ct import ordering, series, warnings
 from dpmed_core.imaging.ct.orientations import FORMS_DIFFER
 from dpmed_core.imaging.dicom import display, patient
-from dpmed_core.imaging.image import TEXT_IN_CORNER
+from dpmed_core.imaging.image import ENLARGED, TEXT_IN_CORNER
 from dpmed_core.imaging.picture import COLOUR, OWN_RANGE, SEVERAL_FRAMES, TURNED
 
 REPORT = "see the rows that the report names"
 WARNINGS = {
     TEXT_IN_CORNER: ("text_in_corner", "look at these images, and export them without names and dates in the picture"),
+    ENLARGED: ("enlarged", "import with --pixels 128, if most images are so small; a quarter of the disk then holds all that they show"),
     TURNED: ("turned_upright", "look at these images in the preview; export them without an EXIF orientation if they are wrong now"),
     OWN_RANGE: (
         "own_range",

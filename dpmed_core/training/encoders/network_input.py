@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from dpmed_core.imaging.radiographs_at_128 import radiographs_at_128
 from dpmed_core.imaging.volume_grid import SHAPE, SOFT_TISSUE
 
 CENTRE, SPREAD = 0.5, 0.25
@@ -17,8 +18,8 @@ VOLUME_GRID = (SHAPE[0] // 2, SHAPE[1] // 2, SHAPE[2] // 2)
 
 
 def radiograph_tensor(images: NDArray[np.generic]) -> Tensor:
-    """Radiographs `[n, height, width]`, 8-bit, as the networks' input `[n, 1, IMAGE_SIDE, IMAGE_SIDE]`."""
-    return to_tensor(np.asarray(images, dtype=np.uint8), size=IMAGE_SIDE)
+    """Stored radiographs `[n, side, side]`, 8-bit, of any side, as the networks' input `[n, 1, IMAGE_SIDE, IMAGE_SIDE]`."""
+    return to_tensor(radiographs_at_128(images), size=IMAGE_SIDE)
 
 
 def to_tensor(images: NDArray[np.uint8], *, size: int) -> Tensor:

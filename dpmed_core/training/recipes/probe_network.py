@@ -108,6 +108,7 @@ def explainable_probe(stored: StoredModel, components: Mapping[str, int], head: 
     added = load_added(AddedEncoders(stored.added_dir or stored.encoders_dir).with_digest(stored.spec.encoder))
 
     def features(inputs: Tensor) -> Tensor:
+        # Of finer radiographs without the rounding of `radiographs_at_128`, half a grey level at most, which would have no gradient.
         own = nn.functional.interpolate(inputs, size=(IMAGE_SIDE, IMAGE_SIDE), mode="area") if inputs.shape[-1] != IMAGE_SIDE else inputs
         return with_outputs(own, torch.cat([encoder.of_inputs(own), added.of_inputs(inputs)], dim=1))
 

@@ -76,14 +76,14 @@ def test_a_file_that_crashes_its_worker_is_reported_and_the_others_are_read(mani
         "import os, sys\n"
         "from dpmed_core.cohort.intake import read_result, worker\n"
         "read = read_result.read_one\n"
-        "worker.read_one = lambda image, modality: os._exit(11) if image.endswith('/77.png') else read(image, modality)\n"
+        "worker.read_one = lambda image, *form: os._exit(11) if image.endswith('/77.png') else read(image, *form)\n"
         "worker.main([int(number) for number in sys.argv[1:]])\n"
     )
     real = subprocess.Popen
     monkeypatch.setattr(
         workers.subprocess, "Popen", lambda command, **options: real([sys.executable, "-c", script, *command[3:]], **options)
     )
-    monkeypatch.setattr(read_all_module, "_read_here", lambda here, chunk, modality: [])
+    monkeypatch.setattr(read_all_module, "_read_here", lambda here, chunk, *form: [])
     images = images_of(manifest)
     read = dict(outcome for chunk in read_all(images, range(N_IMAGES), modality=Modality.RADIOGRAPH, workers=2) for outcome in chunk)
     assert read[77].message == workers.HALTED

@@ -38,8 +38,8 @@ def through_json(head):
 def test_every_kind_of_location_arrives(tmp_path):
     scan = SyntheticScan(draw_scans(3, seed=1, variant="demo").iloc[1], 1, 1, tmp_path)
     images = ["/a b\udc80.png", ArrayImage(Path("/x.npz"), "train_images", 5), SeriesFiles(("/s/1", "/s/2")), scan]
-    chunk, modality = requested(through_json(request_of(list(enumerate(images)), Modality.CT)))
-    assert modality is Modality.CT and [index for index, _ in chunk] == [0, 1, 2, 3]
+    chunk, modality, side = requested(through_json(request_of(list(enumerate(images)), Modality.CT, 256)))
+    assert (modality, side) == (Modality.CT, 256) and [index for index, _ in chunk] == [0, 1, 2, 3]
     assert [image for _, image in chunk[:3]] == images[:3]
     drawn = chunk[3][1]
     assert (drawn.index, drawn.seed, drawn.scratch) == (scan.index, scan.seed, scan.scratch)
@@ -49,7 +49,7 @@ def test_every_kind_of_location_arrives(tmp_path):
 @pytest.mark.parametrize("variant", ["demo", "advanced"])
 def test_a_drawn_scan_is_the_same_after_the_message(variant, tmp_path):
     scan = SyntheticScan(draw_scans(2, seed=3, variant=variant).iloc[1], 1, 3, tmp_path, variant)
-    [(_, sent)], _ = requested(through_json(request_of([(0, scan)], Modality.CT)))
+    [(_, sent)], _, _ = requested(through_json(request_of([(0, scan)], Modality.CT)))
     assert read_one(sent, Modality.CT).digest == read_one(scan, Modality.CT).digest
 
 
@@ -57,6 +57,18 @@ def test_an_answer_arrives_as_it_was_read():
     head, pixels = answer_of(READ)
     arrived = answered(through_json(head), pixels, CHUNK, Modality.RADIOGRAPH)
     assert [(index, vars(one)) for index, one in arrived] == [(index, vars(one)) for index, one in READ]
+
+
+@pytest.mark.parametrize(("side", "at_128"), [(128, ""), (256, "ab" * 32)])
+def test_an_image_is_recognised_at_128_pixels_where_it_is_stored_finer_and_nowhere_else(side, at_128):
+    pixels = bytes(side * side)
+    head, body = answer_of([(7, ReadResult((), pixels, sha256(pixels).digest(), digest_at_128=bytes.fromhex(at_128)))])
+    [(_, read)] = answered(through_json(head), body, CHUNK[:1], Modality.RADIOGRAPH, side)
+    assert read.digest_at_128.hex() == at_128
+    for other in {"", "ab", "ab" * 32} - {at_128}:
+        head["read"][0]["digest_at_128"] = other
+        with pytest.raises(ValueError):
+            answered(through_json(head), body, CHUNK[:1], Modality.RADIOGRAPH, side)
 
 
 @pytest.mark.parametrize(
