@@ -15,7 +15,7 @@ from dpmed_core.decision_report.beside import case_numbers
 from dpmed_core.decision_report.beside_tables import beside_tables
 from dpmed_core.decision_report.gathered import Gathered
 from dpmed_core.decision_report.report_figures import figures
-from dpmed_core.decision_report.report_tables import budgets_table, errors_table, findings_table, groups_table
+from dpmed_core.decision_report.report_tables import all_tables
 from dpmed_core.decision_report.summary import limits, meaning, methods, summary
 from dpmed_core.foreign_text import plain_line
 from dpmed_core.review.checklist import n_open
@@ -56,7 +56,7 @@ def report_html(gathered: Gathered, *, still: bool = False) -> str:
         methods=methods(gathered),
         limits=limits(gathered),
         findings=[finding_title(finding) for finding in gathered.cohort.findings],
-        tables=[make(gathered).without_blank_columns() for make in (findings_table, budgets_table, errors_table, groups_table)],
+        tables=all_tables(gathered),
         figures=[(figure, Markup(figure.data)) for figure in figures(gathered, still=still)],
         points=gathered.points,
         n_open=n_open(gathered.points),

@@ -12,8 +12,10 @@ from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.evaluation.scores.grouping import EVERYBODY
 from dpmed_core.evaluation.tables.largest_loss import at_budget
 from dpmed_core.evaluation.tables.practice import ALARMS, MISSED, OWN
+from dpmed_core.phrases import counted
 
 UNKNOWN = "not estimable"
+GROUPS, GROUPS_WITHOUT = "groups", "groups-without"
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,23 @@ class Table:
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
 
+    @property
+    def is_of_groups(self) -> bool:
+        """Whether its rows are groups of patients."""
+        return self.name in (GROUPS, GROUPS_WITHOUT)
+
     def without_blank_columns(self) -> "Table":
         """The table without columns in which nothing stands."""
         filled = [place for place in range(len(self.head)) if any(row[place] for row in self.rows)]
         rows = [[row[place] for place in filled] for row in self.rows]
         return Table(self.name, self.caption, [self.head[place] for place in filled], rows)
+
+
+def all_tables(gathered: Gathered) -> list[Table]:
+    """The tables of a report that have rows, in their order, without blank columns."""
+    makers = (findings_table, budgets_table, errors_table, groups_table, groups_without_table)
+    made = [make(gathered).without_blank_columns() for make in makers]
+    return [table for table in made if table.rows]
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -88,15 +102,16 @@ def findings_table(gathered: Gathered) -> Table:
 
 
 def groups_table(gathered: Gathered) -> Table:
-    """The verdicts on the groups of the analysis plan: whether one loses more than all others."""
+    """The verdicts on the groups of the analysis plan that can be given: whether one loses more than all others."""
     rows = of_candidate(gathered, gathered.tables.verdicts)
+    rows = rows[rows["excess"].notna()]
     return Table(
-        "groups",
+        GROUPS,
         "Extra loss: how much more AUROC a group loses through privacy than all others. Intervals and verdicts hold together over all "
         "comparisons of the analysis plan.",
         (
             *("Group", "Finding", "Loss", "Loss of the others", "Extra loss", "95 % interval", "Verdict", "Found from"),
-            *("Images", "Positive", "Patients", "Not estimable because"),
+            *("Images", "Positive", "Patients"),
         ),
         [
             (
@@ -109,9 +124,31 @@ def groups_table(gathered: Gathered) -> Table:
                 str(row["verdict"]),
                 "" if pd.isna(row["detectable"]) else number(row["detectable"], 2),
                 *_counts(row),
-                str(row["reason"] or ""),
             )
             for _, row in rows.iterrows()
+        ],
+    )
+
+
+def groups_without_table(gathered: Gathered) -> Table:
+    """The comparisons of the analysis plan for which there is no number: a row for each group and reason."""
+    everything = of_candidate(gathered, gathered.tables.verdicts)
+    rows = everything[everything["excess"].isna()].fillna({"reason": ""})
+    by_reason = [found for _, found in rows.groupby(["attribute", "subgroup", "reason"], sort=False)]
+    return Table(
+        GROUPS_WITHOUT,
+        f"{len(rows):,} of {counted(len(everything), 'comparison', 'comparisons')} of groups cannot be estimated; after each finding, how "
+        "many images show it. Nothing is known of these, which is not the same as no loss.",
+        ("Group", "Images", "Patients", "Not estimable because", "Findings"),
+        [
+            (
+                subgroup_title(*found.iloc[0][["attribute", "subgroup"]]),
+                _span(found["n_cases"]),
+                _span(found["n_patients"]),
+                str(found["reason"].iloc[0]),
+                ", ".join(f"{finding_title(row['finding'])} ({int(row['n_positive']):,})" for _, row in found.iterrows()),
+            )
+            for found in by_reason
         ],
     )
 
@@ -142,11 +179,10 @@ def budgets_table(gathered: Gathered) -> Table:
     rows = gathered.tables.auroc.overall
     finding = next(iter(sorted(rows["finding"].unique(), key=lambda name: name != MACRO)), None)
     rows = rows[rows["finding"] == finding]
-    of_what = "not estimable for any finding" if finding is None else finding_title(finding).lower()
     value, low, high = AUROC.columns
     return Table(
         "budgets",
-        f"AUROC of all test patients at every trained budget, {of_what}.",
+        f"AUROC of all test patients at every trained budget, {finding_title(finding or '').lower()}.",
         ("Privacy", "δ", "AUROC", "95 % interval", "Training runs", "Images", "Patients"),
         [
             (
@@ -166,3 +202,9 @@ def budgets_table(gathered: Gathered) -> Table:
 def _counts(row: pd.Series) -> tuple[str, str, str]:
     """Images, positive ones and patients."""
     return f"{int(row['n_cases']):,}", f"{int(row['n_positive']):,}", f"{int(row['n_patients']):,}"
+
+
+def _span(counts: pd.Series) -> str:
+    """ "9", or "9 to 12"."""
+    least, most = int(counts.min()), int(counts.max())
+    return f"{least:,}" if least == most else f"{least:,} to {most:,}"

@@ -9,7 +9,7 @@ import streamlit as st
 
 from dpmed_core.decision_report.frozen_evaluation import frozen_cohort
 from dpmed_core.decision_report.gathered import Gathered, as_frozen
-from dpmed_core.decision_report.report_tables import Table, budgets_table, errors_table, findings_table, groups_table
+from dpmed_core.decision_report.report_tables import Table, all_tables
 from dpmed_core.decision_report.summary import limits, summary
 from dpmed_core.errors import ReviewError
 from dpmed_core.review.acts import groups_of
@@ -118,8 +118,7 @@ def _gathered(review_id: str, _review: Review) -> Gathered | None:
 def _numbers(review_id: str, _review: Review) -> tuple[list[str], list[Table], list[str]]:
     found = _gathered(review_id, _review=_review)
     assert found is not None, "only of a genuine review"
-    tables = [make(found).without_blank_columns() for make in (findings_table, groups_table, errors_table, budgets_table)]
-    return summary(found), tables, limits(found)
+    return summary(found), all_tables(found), limits(found)
 
 
 @st.cache_data(max_entries=FEW_KEPT, show_spinner=False)
