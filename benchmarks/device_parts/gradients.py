@@ -17,7 +17,7 @@ from dpmed_core.imaging.modality import Modality
 from dpmed_core.training.device import exact_products
 from dpmed_core.training.dpsgd.unit_index import Units
 from dpmed_core.training.encoders.network_input import IMAGE_SIDE, VOLUME_GRID
-from dpmed_core.training.recipes.networks import NETWORKS
+from dpmed_core.training.recipes.networks import NETWORKS, positions_read
 
 IMAGES_OF = (1, 2, 1, 3)
 """Images of each unit."""
@@ -31,7 +31,8 @@ def rows(place: Place) -> Iterator[dict[str, object]]:
     exact_products()
     for name, recipe in NETWORKS.items():
         grid = (IMAGE_SIDE, IMAGE_SIDE) if Modality.RADIOGRAPH in recipe.card.modalities else SMALL_VOLUME if place.small else VOLUME_GRID
-        build = partial(recipe.build, n_out=N_FINDINGS)
+        build = partial(recipe.build_small or recipe.build if place.small else recipe.build, n_out=N_FINDINGS)
+        grid = positions_read(build(), grid)
         for layers in ("ours", "plain"):
             for dtype in (torch.float64, torch.float32):
                 yield _row(place, name, layers, build, grid, dtype)

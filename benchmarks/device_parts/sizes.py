@@ -1,8 +1,8 @@
 """Features and training at the recipes' own size and at 224 and 512 pixels: images a second, and memory. `plan --at` reads these rows.
 
-`private` and `nonprivate` train the recipe's network by the product's own step; `scored` passes images through it, as held-out cases;
-`features` are those of recipe `probe`. A rate counts one image a patient, in micro-batches of the recipe; on a
-CPU it is one thread's, by the processor's time.
+`private` and `nonprivate` train the recipe's network by the product's own step; `scored` passes images through it, as held-out cases, and
+through a frozen network before it; `features` are those of recipe `probe`. A rate counts one image a patient, in micro-batches of the
+recipe; on a CPU it is one thread's, by the processor's time.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,9 +24,10 @@ from dpmed_core.training.encoders.components import leading_components
 from dpmed_core.training.encoders.features import BATCH_SIZE, compute_features
 from dpmed_core.training.encoders.network_input import IMAGE_SIDE, VOLUME_GRID, to_tensor
 from dpmed_core.training.encoders.radiograph_encoder import load_encoder
+from dpmed_core.training.encoders.volume_trunk import trunk_outputs
 from dpmed_core.training.recipes.catalogue import PROBE
 from dpmed_core.training.recipes.linear_head import head_data, train_heads
-from dpmed_core.training.recipes.networks import NETWORKS, NetworkRecipe
+from dpmed_core.training.recipes.networks import NETWORKS, NetworkRecipe, positions_read
 from dpmed_core.training.recipes.train_probe import plan_probe
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
 
@@ -58,7 +59,8 @@ def _training(
     """A step of the recipe's network, private and not, and a pass alone; left out where what was `seen` says that it takes too long."""
     usual = grid in ((IMAGE_SIDE, IMAGE_SIDE), VOLUME_GRID)
     batch = recipe.images_at_once if usual or not place.small else BATCH_ON_A_CPU
-    case = Case(lambda: recipe.build(n_out=N_FINDINGS), (batch, 1, *grid), batch)
+    read = positions_read(recipe.build(n_out=N_FINDINGS), grid)
+    case = Case(lambda: recipe.build(n_out=N_FINDINGS), (batch, 1, *read), batch)
     for what in ("private", "nonprivate", "scored"):
         positions = batch * prod(grid)
         if seen.get((name, what), 0.0) * positions > place.left() / 2:
@@ -73,9 +75,13 @@ def _training(
 
 
 def _scoring(place: Place, recipe: NetworkRecipe, batch: int, grid: tuple[int, ...]) -> Callable[[], object]:
-    """A pass of `batch` images through the recipe's network."""
-    model, images = recipe.build(n_out=N_FINDINGS).to(place.device).eval(), torch.randn(batch, 1, *grid).to(place.device)
-    return torch.no_grad()(lambda: model(images))
+    """A pass of `batch` images through the recipe's network, and one by one through what stands before it."""
+    model = recipe.build(n_out=N_FINDINGS).to(place.device).eval()
+    if recipe.trunk is None:
+        images = torch.randn(batch, 1, *grid).to(place.device)
+        return torch.no_grad()(lambda: model(images))
+    trunk, volumes = recipe.trunk.build().eval(), torch.randn(batch, 1, *SHAPE)
+    return torch.no_grad()(lambda: model(trunk_outputs(trunk, volumes).to(place.device)))
 
 
 def _features(place: Place, side: int) -> Iterator[dict[str, object]]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from dpmed_core.errors import SpecError
-from dpmed_core.training.recipes.catalogue import PROBE, SLICES
+from dpmed_core.training.recipes.catalogue import FINETUNE3D, PROBE, SLICES
 from dpmed_core.training.spec import base_recipe
 
 
@@ -55,9 +55,9 @@ CAUTION = (
     "some hardly change when a model's weights are replaced by random ones. Do not diagnose from a map."
 )
 
-NO_SINGLE_LAYER = {PROBE.name, SLICES.name}
+NO_SINGLE_LAYER = {PROBE.name, SLICES.name, FINETUNE3D.name}
 """Recipes without Grad-CAM, because no single feature map decides: the probe's head takes several layers of two networks and scattering
-coefficients, and `slices` weighs the last feature maps of all slices by attention."""
+coefficients, `slices` weighs the last feature maps of all slices by attention, and `finetune3d` has two networks."""
 
 
 def methods_of(recipe: str) -> list[MethodCard]:

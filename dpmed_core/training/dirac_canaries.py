@@ -11,7 +11,7 @@ Source: Steinke, Nasr & Jagielski 2023, "Privacy auditing with one (1) training 
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.training.dpsgd.secure_random import SecureRandom
 from dpmed_core.training.loop import LoopSettings, TrainingData, train_model
-from dpmed_core.training.recipes.networks import NetworkRecipe
+from dpmed_core.training.recipes.networks import NetworkRecipe, positions_read
 from dpmed_core.training.recipes.train_network import build_network
 from dpmed_core.training.result import PrivacyGuarantee
 from dpmed_core.training.session import Checkpoint
@@ -109,11 +109,13 @@ def observe_training(
         progress: told how many of the steps are done.
     """
     inside = SecureRandom().bernoulli(0.5, n_canaries)
-    network = build_network(recipe, n_findings=n_findings, seed=0, encoders_dir=encoders_dir)
+    small = replace(recipe, build=recipe.build_small or recipe.build)
+    network = build_network(small, n_findings=n_findings, seed=0, encoders_dir=encoders_dir)
     bound = guarantee.max_grad_norm
     model = WithCanaries(network, n_canaries=n_canaries, scale=2 * LOUDNESS * bound / n_findings)
     dimensions = 3 if Modality.CT in recipe.card.modalities else 2
-    data = canary_data(inside, canary_images=canary_images, positions=(side,) * dimensions, n_findings=n_findings)
+    positions = positions_read(network, (side,) * dimensions)
+    data = canary_data(inside, canary_images=canary_images, positions=positions, n_findings=n_findings)
     settings = LoopSettings(
         steps=steps,
         sample_rate=guarantee.sample_rate,

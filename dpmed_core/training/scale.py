@@ -1,7 +1,8 @@
 """How long a training of many images takes, and how much memory and disk, on a CPU and on one or more GPUs, from measured rates alone.
 
 One image a patient. Of a recipe's network each training image passes `epochs` times in expectation, privately (the accountant's and the
-calibration's seconds are left out), and every held-out image once. A head of recipe `probe` takes at most `STEPS` private steps over the
+calibration's seconds are left out), and every held-out image once; where a frozen network stands before it, every training image passes
+that once as well, which is counted as if it were scored. A head of recipe `probe` takes at most `STEPS` private steps over the
 features of all training images. Several GPUs share out the images of a step; that their sums travel in no time is assumed, since
 it was not measured: hours on 4 and 8 are the least that they can be.
 """
@@ -20,7 +21,7 @@ from dpmed_core.training.encoders.network_input import VOLUME_GRID
 from dpmed_core.training.loop import steps_for
 from dpmed_core.training.measured_rates import Rate, rate_at
 from dpmed_core.training.recipes.catalogue import PROBE, RECIPES
-from dpmed_core.training.recipes.networks import NETWORKS, NetworkRecipe
+from dpmed_core.training.recipes.networks import NETWORKS, NetworkRecipe, positions_read
 from dpmed_core.training.recipes.probe_settings import STEPS
 
 DEVICES = (("cpu", 1), ("cuda", 1), ("cuda", 4), ("cuda", 8))
@@ -88,8 +89,9 @@ def _network(
     n_train = round(n_images * TRAIN_SHARE)
     sample_rate = min(recipe.largest_sample_rate, recipe.batch_units / n_train)
     trained = steps_for(recipe.epochs, sample_rate) * sample_rate * n_train
-    seconds = trained / (private.per_second * n_devices) + (n_images - n_train) / scored.per_second
-    inputs = max(n_train, n_images - n_train) * prod(grid) * FLOAT_BYTES
+    seconds = trained / (private.per_second * n_devices) + (n_images - n_train * (recipe.trunk is None)) / scored.per_second
+    read = positions_read(recipe.build(n_out=1), grid)
+    inputs = max(n_train, n_images - n_train) * prod(read) * FLOAT_BYTES
     on_device = private.peak_bytes / GIBIBYTE
     return {
         "hours": seconds / 3600,
@@ -119,9 +121,15 @@ def _probe(n_images: int, grid: tuple[int, ...], device: str, rates: Sequence[Ra
 
 
 def _disk(n_images: int, pixels: int, modality: Modality, recipe: str) -> float:
-    """GiB of the images as stored, 8-bit radiographs of this size or volumes of the stored grid, and of the features of recipe `probe`."""
+    """GiB of the images as stored, 8-bit radiographs of this size or volumes of the stored grid, and of what is computed once of them: the
+    features of recipe `probe`, what a frozen network gives."""
     image = pixels**2 if modality is Modality.RADIOGRAPH else SHAPE[0] * SHAPE[1] * SHAPE[2] * VOXEL_BYTES
-    return n_images * (image + (sum(COMPONENTS.values()) * FLOAT_BYTES if recipe == PROBE.name else 0)) / GIBIBYTE
+    if recipe == PROBE.name:
+        kept = sum(COMPONENTS.values())
+    else:
+        network = NETWORKS[recipe]
+        kept = prod(positions_read(network.build(n_out=1), (0,))) if network.trunk else 0
+    return n_images * (image + kept * FLOAT_BYTES) / GIBIBYTE
 
 
 def _none(reason: str) -> dict[str, object]:

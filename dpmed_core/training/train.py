@@ -62,7 +62,16 @@ def train(
         folders = {"features_dir": features_dir, "encoders_dir": encoders_dir}
         return train_probe(spec, cohort, split, session=session, starts=starts, added_dir=added_dir, **folders)
     recipe = NETWORKS[spec.recipe]
-    model = train_network(recipe, spec, cohort, split, session=session, encoders_dir=encoders_dir, calibrations_dir=calibrations_dir)
+    model = train_network(
+        recipe,
+        spec,
+        cohort,
+        split,
+        session=session,
+        encoders_dir=encoders_dir,
+        calibrations_dir=calibrations_dir,
+        features_dir=features_dir,
+    )
     return with_accountant_note(model)
 
 

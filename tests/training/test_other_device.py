@@ -1,6 +1,7 @@
 """Training on a device other than the CPU: nothing mixes tensors of both, and the step is the same."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,12 @@ from dpmed_core.training.encoders.network_input import to_tensor, windowed
 from dpmed_core.training.encoders.radiograph_encoder import load_encoder
 from dpmed_core.training.loop import LoopSettings, TrainingData, predict, train_model
 from dpmed_core.training.networks.models import initial_weights
-from dpmed_core.training.recipes.networks import NETWORKS
+from dpmed_core.training.recipes.networks import NETWORKS, positions_read
 from tests.training.other_device import DEVICE, Elsewhere, other_device
 
 ENCODERS = Path(__file__).parents[2] / "data" / "encoders"
 pytestmark = pytest.mark.filterwarnings("ignore:for .* copying from a non-meta parameter:UserWarning")  # `DEVICE` bears that name
-SIDES = {"radiograph_tensor": (16, 16), "volume_tensor": (16, 16, 16)}
+SIDES = {Modality.RADIOGRAPH: (16, 16), Modality.CT: (16, 16, 16)}
 
 
 class Memory:
@@ -42,14 +43,15 @@ class Memory:
 def trained(recipe, *, noise, steps=(2,)):
     """Weights, flat, and predictions after trainings to each of `steps`, resumed from one another; patients have one to three images."""
     card = NETWORKS[recipe]
-    shape = SIDES[card.to_input.__name__]
+    build = partial(card.build_small or card.build, n_out=2)
+    shape = positions_read(build(), SIDES[card.card.modalities[0]])
     images = torch.randn(9, 1, *shape, generator=torch.Generator().manual_seed(0))
     labels = torch.arange(18).view(-1, 2).remainder(3).float().clamp(max=1)
     labels[0, 0] = torch.nan
     data = TrainingData(images, labels, np.array_split(np.arange(9), [1, 3, 6, 8]))
     session = Memory()
     for total in steps:
-        model = initial_weights(0, card.build, n_out=2)
+        model = initial_weights(0, build)
         train_model(model, data, LoopSettings(total, 1.0, 5.0, 4, 0.5, noise, 1e-2, images_at_once=4), session=session)
     weights = torch.cat([p.detach().cpu().flatten() for p in model.parameters()])
     return weights, predict(model, images, images_at_once=4), model

@@ -58,7 +58,10 @@ class CropNetwork(nn.Module):
     def forward(self, crops: Tensor) -> CropOutput:
         """The output for `crops` `[n, 1, *CROP_SHAPE]`, windowed."""
         fine = self.fine(self.stem(crops))
-        coarse = self.coarse(fine)
+        return self.read(fine, self.coarse(fine))
+
+    def read(self, fine: Tensor, coarse: Tensor) -> CropOutput:
+        """The output for crops whose fine and coarse maps are these."""
         joined = self.join(fine + functional.interpolate(self.lateral(coarse), scale_factor=2))
         mask_logits = self.mark(joined)
         features = torch.cat([masked_features(joined, mask_logits), coarse.mean(dim=(2, 3, 4)), coarse.amax(dim=(2, 3, 4))], dim=1)

@@ -131,7 +131,7 @@ def scattering_features(radiographs: Tensor) -> Tensor:
 def reduce_by(reduction: dict[str, Tensor], name: str, raw: Tensor) -> Tensor:
     """Features `[n, n_components]`: `raw` `[n, n_raw]`, standardised, projected on the public basis, and divided by the public spread."""
     standard = ((raw - reduction[f"{name}.mean"]) / reduction[f"{name}.scale"]).clamp(-LARGEST_DEVIATION, LARGEST_DEVIATION)
-    return (standard @ reduction[f"{name}.basis"].float()) / reduction[f"{name}.spread"]
+    return (standard @ reduction[f"{name}.basis"].to(raw.dtype)) / reduction[f"{name}.spread"]
 
 
 def load_encoder(encoders_dir: Path, modality: Modality) -> PublicEncoder:

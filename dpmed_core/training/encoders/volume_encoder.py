@@ -67,9 +67,19 @@ class VolumeNetwork(nn.Module):
         self.tell_measures = nn.Linear(2 * CHANNELS[-1], len(MEASURES) + len(SCAN_MEASURES))
         self.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
+    @property
+    def last_stage(self) -> Stage:
+        """The stage that gives the coarsest map."""
+        stage = self.stages[-1]
+        assert isinstance(stage, Stage)
+        return stage
+
     def forward(self, volumes: Tensor) -> VolumeOutput:
         """The output for `volumes` `[n, 1, slices, rows, columns]`, windowed."""
-        maps = self._maps(volumes)
+        return self.read(self.maps(volumes))
+
+    def read(self, maps: list[Tensor]) -> VolumeOutput:
+        """The output for volumes whose maps are these."""
         joined = self.lateral[-1](maps[-1])
         # From coarse to fine, as in a feature pyramid network (Lin et al. 2017, arXiv 1612.03144).
         for lateral, finer in zip(reversed(self.lateral[:-1]), reversed(maps[:-1]), strict=True):
@@ -83,7 +93,7 @@ class VolumeNetwork(nn.Module):
         wide = torch.cat([functional.adaptive_avg_pool3d(maps[1], POOLED).flatten(1), whole, measures], dim=1)
         return VolumeOutput(mask_logits, disease, measures, torch.cat([narrow, disease], dim=1), wide)
 
-    def _maps(self, volumes: Tensor) -> list[Tensor]:
+    def maps(self, volumes: Tensor) -> list[Tensor]:
         """Maps of the volumes from fine (a cell) to coarse."""
         x = self.stem(space_to_depth(volumes).contiguous(memory_format=torch.channels_last_3d))
         maps = [x + self.inner(x)]

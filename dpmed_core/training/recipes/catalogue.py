@@ -114,7 +114,20 @@ SLICES = RecipeCard(
     modalities=(Modality.CT,),
     normalisation=Normalisation.GROUP,
 )
-RECIPES: dict[str, RecipeCard] = {card.name: card for card in (PROBE, PAPER, FINETUNE, PAPER3D, SLICES)}
+FINETUNE3D = RecipeCard(
+    name="finetune3d",
+    version=1,
+    oldest_rebuildable={Modality.CT: 1},
+    title="Fine-tuned encoder (3D)",
+    summary="Two networks in three dimensions that were trained on synthetic scans only, over the whole volume and over the region of the "
+    "pancreas; the normalisation of their last layers and a new head are trained privately, and all else stays public. Minutes per run.",
+    seconds_per_image=0.5,
+    n_parameters=720_846,
+    modalities=(Modality.CT,),
+    normalisation=Normalisation.GROUP,
+    uses_encoder=True,
+)
+RECIPES: dict[str, RecipeCard] = {card.name: card for card in (PROBE, PAPER, FINETUNE, PAPER3D, SLICES, FINETUNE3D)}
 
 
 def recipe_card(name: str) -> RecipeCard:

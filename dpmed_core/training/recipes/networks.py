@@ -15,11 +15,26 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dpmed_core.training.encoders.network_input import radiograph_tensor, volume_tensor
+from dpmed_core.training.encoders.network_input import radiograph_tensor, volume_tensor, windowed
 from dpmed_core.training.encoders.radiograph_encoder import NARROW_WIDTH
+from dpmed_core.training.encoders.volume_tail import MapShape, VolumeTail
+from dpmed_core.training.encoders.volume_trunk import KINDS, VolumeTrunk
 from dpmed_core.training.networks.models import ResNet9, SliceNet
-from dpmed_core.training.recipes.catalogue import FINETUNE, PAPER, PAPER3D, SLICES, RecipeCard
-from dpmed_core.training.recipes.encoder_start import start_from_encoder
+from dpmed_core.training.recipes.catalogue import FINETUNE, FINETUNE3D, PAPER, PAPER3D, SLICES, RecipeCard
+from dpmed_core.training.recipes.encoder_start import public_trunk, start_from_encoder, start_from_volume_encoder
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """A frozen public network that stands before the one that is trained, which reads what it gives for a case.
+
+    Attributes:
+        build: builds it untrained.
+        public: gives it with its public weights, from the encoders' folder.
+    """
+
+    build: Callable[[], nn.Module]
+    public: Callable[[Path], nn.Module]
 
 
 @dataclass(frozen=True)
@@ -41,6 +56,8 @@ class NetworkRecipe:
         largest_sample_rate: the sample rate in a smaller cohort.
         images_per_unit: largest number of a unit's images, chosen at random, that enter a step.
         start: loads public weights from the encoders' folder and freezes what stays public; None to train everything.
+        trunk: what stands before the network; None where it reads its input itself.
+        build_small: as `build`, for an input of few numbers, on which an audit trains it; None where `build` takes a small input.
     """
 
     card: RecipeCard
@@ -56,6 +73,8 @@ class NetworkRecipe:
     largest_sample_rate: float = 0.25
     images_per_unit: int = 4
     start: Callable[[nn.Module, Path], None] | None = None
+    trunk: Trunk | None = None
+    build_small: Callable[..., nn.Module] | None = None
 
 
 NETWORKS: Mapping[str, NetworkRecipe] = {
@@ -102,6 +121,24 @@ NETWORKS: Mapping[str, NetworkRecipe] = {
             images_at_once=4,
             scored_at_once=1,
         ),
+        NetworkRecipe(
+            FINETUNE3D,
+            build=partial(VolumeTail, kinds=KINDS),
+            to_input=windowed,
+            cam_layer=None,  # two networks decide, and features that are pooled before the trained layers
+            epochs=20,
+            learning_rate=2e-3,
+            images_at_once=16,
+            scored_at_once=1,
+            start=start_from_volume_encoder,
+            trunk=Trunk(VolumeTrunk, public_trunk),
+            build_small=partial(VolumeTail, kinds=tuple(kind._replace(map=MapShape(kind.map.channels, 2, 2, 2)) for kind in KINDS)),
+        ),
     )
 }
 """The recipes by name; `probe` is not among them, as it trains no network."""
+
+
+def positions_read(network: nn.Module, otherwise: tuple[int, ...]) -> tuple[int, ...]:
+    """Positions of an input of `network`: those of the vector that it reads, or `otherwise` where it reads images of any size."""
+    return (network.n_read,) if isinstance(network, VolumeTail) else otherwise

@@ -1,6 +1,6 @@
 """Training a network by one of the recipes in `networks`, privately or not: plan, loop, scores."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from dpmed_core.cohort.schema import Cohort, Split
 from dpmed_core.training.accounting.accounting import calibrate_poisson, guarantee_poisson
+from dpmed_core.training.encoders.volume_trunk import cached_trunk_outputs, trunk_outputs
 from dpmed_core.training.fitted import Explainable, FittedModel, StoredModel
 from dpmed_core.training.loop import LoopSettings, TrainingData, predict, steps_for, train_model
-from dpmed_core.training.networks.models import initial_weights
+from dpmed_core.training.networks.models import initial_weights, refuse_mixing_layers
 from dpmed_core.training.privacy_units import training_units
 from dpmed_core.training.recipes.networks import NetworkRecipe
 from dpmed_core.training.result import PrivacyGuarantee, RunResult, TrainedModel
@@ -20,6 +21,8 @@ from dpmed_core.training.scores import held_out_rows, scores_table
 from dpmed_core.training.session import TrainingSession
 from dpmed_core.training.spec import RunSpec
 
+TRUNK = "trunk."
+"""Before the names of the weights of a frozen network that a run stores with those of the trained one."""
 READ_AT_ONCE = 64
 """Stored cases that are brought to the network's grid at once; the others stay in the memory-mapped file."""
 
@@ -33,17 +36,23 @@ def train_network(
     session: TrainingSession,
     encoders_dir: Path,
     calibrations_dir: Path | None,
+    features_dir: Path | None = None,
 ) -> TrainedModel:
-    """The network that `spec` asks for, trained by `recipe`; see `train.train` for the arguments."""
+    """The network that `spec` asks for, trained by `recipe`; see `train.train` for the arguments.
+
+    What a frozen network gives for the cohort's cases is kept in `features_dir`; None to keep nothing.
+    """
     units = training_units(cohort, split, spec.unit)
     settings, guarantee = plan_network(recipe, spec, n_units=len(units), calibrations_dir=calibrations_dir)
     # Recorded before the first step, so that no crash can hide what was spent.
     session.plan(guarantee, settings.steps)
     model = build_network(recipe, n_findings=len(cohort.findings), seed=spec.seed, encoders_dir=encoders_dir)
-    elapsed = train_model(model, _training_data(recipe, cohort, units), settings, session=session)
+    trunk = recipe.trunk.public(encoders_dir) if recipe.trunk else None
+    read = _reader(recipe, trunk, cohort, features_dir=features_dir, encoders_dir=encoders_dir)
+    elapsed = train_model(model, _training_data(read, cohort, units), settings, session=session)
     # Scores of held-out cases are post-processing of the weights.
     cohort.check_images(held_out_rows(split))
-    held_out = network_inputs(recipe, cohort.images, held_out_rows(split))
+    held_out = read(held_out_rows(split))
     return TrainedModel(
         result=RunResult(
             spec=spec,
@@ -54,7 +63,8 @@ def train_network(
             n_train_units=len(units),
         ),
         scores=scores_table(cohort, split, predict(model, held_out, images_at_once=recipe.scored_at_once)),
-        weights={name: tensor.detach().cpu().numpy() for name, tensor in model.state_dict().items()},
+        # The frozen network's too: a run's model outlives a change of the public encoder.
+        weights=_tensors(model) | ({f"{TRUNK}{name}": tensor for name, tensor in _tensors(trunk).items()} if trunk else {}),
     )
 
 
@@ -118,35 +128,75 @@ def rebuild_network(recipe: NetworkRecipe, stored: StoredModel) -> FittedModel:
     def network(seed: int, weights: Mapping[str, np.ndarray]) -> nn.Module:
         # without weights: the untrained network of that seed, for the sanity check of explanation maps
         model = initial_weights(seed, recipe.build, n_out=len(stored.weights["head.bias"]))
-        model.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()}, strict=bool(weights))
-        return model.eval()
+        return _loaded(model, {name: value for name, value in weights.items() if not name.startswith(TRUNK)})
+
+    def trunk(seed: int, weights: Mapping[str, np.ndarray]) -> nn.Module | None:
+        if recipe.trunk is None:
+            return None
+        of_trunk = {name.removeprefix(TRUNK): value for name, value in weights.items() if name.startswith(TRUNK)}
+        return _loaded(initial_weights(seed, recipe.trunk.build), of_trunk)
 
     def score(images: NDArray[np.generic]) -> NDArray[np.float64]:
-        inputs = network_inputs(recipe, images, np.arange(len(images)))
+        inputs = network_inputs(recipe, images, np.arange(len(images)), trunk=trunk(0, stored.weights))
         return predict(network(0, stored.weights), inputs, images_at_once=recipe.scored_at_once)
 
     def explainable(seed: int, weights: Mapping[str, np.ndarray]) -> Explainable:
-        model = network(seed, weights)
-        return Explainable(model, recipe.to_input, model.get_submodule(recipe.cam_layer) if recipe.cam_layer else None)
+        model, before = network(seed, weights), trunk(seed, weights)
+        cam_layer = model.get_submodule(recipe.cam_layer) if recipe.cam_layer else None
+        return Explainable(nn.Sequential(before, model) if before else model, recipe.to_input, cam_layer)
 
     return FittedModel(score, lambda: explainable(0, stored.weights), lambda seed: explainable(seed, {}))
 
 
-def network_inputs(recipe: NetworkRecipe, images: NDArray[np.generic], rows: NDArray[np.intp]) -> Tensor:
-    """The network's input `[n_rows, 1, *positions]` for the cases `rows` of stored `images` `[n, ...]`."""
-    one = recipe.to_input(images[:1])  # for its shape and type alone
+def network_inputs(recipe: NetworkRecipe, images: NDArray[np.generic], rows: NDArray[np.intp], *, trunk: nn.Module | None = None) -> Tensor:
+    """The trained network's input `[n_rows, 1, *positions]` for the cases `rows` of stored `images` `[n, ...]`.
+
+    Args:
+        recipe: whose input it is.
+        images: as their cohort stores them.
+        rows: of `images`.
+        trunk: the frozen network of a recipe that has one.
+    """
+
+    def read(chosen: NDArray[np.generic]) -> Tensor:
+        inputs = recipe.to_input(chosen)
+        return inputs if trunk is None else trunk_outputs(trunk, inputs)
+
+    one = read(images[:1])  # for its shape and type alone
     inputs = one.new_empty(len(rows), *one.shape[1:])
     for start in range(0, len(rows), READ_AT_ONCE):
         part = slice(start, start + READ_AT_ONCE)
-        inputs[part] = recipe.to_input(images[rows[part]])
+        inputs[part] = read(images[rows[part]])
     return inputs
 
 
-def _training_data(recipe: NetworkRecipe, cohort: Cohort, units: list[NDArray[np.intp]]) -> TrainingData:
+def _reader(
+    recipe: NetworkRecipe, trunk: nn.Module | None, cohort: Cohort, *, features_dir: Path | None, encoders_dir: Path
+) -> Callable[[NDArray[np.intp]], Tensor]:
+    """Gives the trained network's input for rows of the cohort."""
+    if trunk is None or features_dir is None:
+        return lambda rows: network_inputs(recipe, cohort.images, rows, trunk=trunk)
+    # A layer that mixed cases would make what is computed once depend on other patients.
+    refuse_mixing_layers(trunk)
+    outputs = cached_trunk_outputs(trunk, cohort, features_dir=features_dir, encoders_dir=encoders_dir)
+    return lambda rows: torch.from_numpy(outputs[rows])[:, None]
+
+
+def _loaded(network: nn.Module, weights: Mapping[str, np.ndarray]) -> nn.Module:
+    """`network` with these weights, or as it is where there are none, in evaluation mode."""
+    network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()}, strict=bool(weights))
+    return network.eval()
+
+
+def _tensors(network: nn.Module) -> dict[str, np.ndarray]:
+    """What a run stores of `network`."""
+    return {name: tensor.detach().cpu().numpy() for name, tensor in network.state_dict().items()}
+
+
+def _training_data(read: Callable[[NDArray[np.intp]], Tensor], cohort: Cohort, units: list[NDArray[np.intp]]) -> TrainingData:
     """The training images alone, unit after unit: held-out rows never reach the loop."""
     rows = np.concatenate(units)
     ends = np.cumsum([len(unit) for unit in units])
     images_of = np.split(np.arange(len(rows)), ends[:-1])
     cohort.check_images(rows)
-    inputs = network_inputs(recipe, cohort.images, rows)
-    return TrainingData(images=inputs, labels=torch.from_numpy(cohort.labels[rows]), images_of=images_of)
+    return TrainingData(images=read(rows), labels=torch.from_numpy(cohort.labels[rows]), images_of=images_of)

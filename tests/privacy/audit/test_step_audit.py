@@ -13,6 +13,7 @@ from benchmarks.step_mutants import MUTANTS
 from dpmed_core.privacy.audit.sentences import audit_sentences
 from dpmed_core.privacy.audit.step_audit import audit_steps, judged
 from dpmed_core.privacy.audit.step_tests import chi2_deviates, guesses, guesses_test, noise_test, reuse_test, scores, shift_test
+from dpmed_core.settings import PRODUCT_DATA_DIR
 from dpmed_core.training import dirac_canaries
 from dpmed_core.training.dirac_canaries import ObservedSteps, WithCanaries, canary_data, observe_training
 from dpmed_core.training.dpsgd.unit_gradients import UnitGradientModule
@@ -108,12 +109,14 @@ def test_a_large_budget_is_partly_proven():
     assert 0.6 < found.guessed_right < found.guesses_allowed + 0.02
 
 
-@pytest.mark.parametrize("recipe", ["paper", "paper3d", "slices"])
+@pytest.mark.parametrize("recipe", ["paper", "paper3d", "slices", "finetune3d"])
 def test_the_recipes_own_networks_take_the_canaries(recipe, monkeypatch):
     monkeypatch.setattr("dpmed_core.privacy.audit.step_audit.MOST_STEPS", 2)
     _, guarantee = narrow("2D")
     done = []
-    found = audit_steps(recipe, guarantee, n_findings=2, encoders_dir=Path(), n_canaries=60, progress=lambda *at: done.append(at))
+    found = audit_steps(
+        recipe, guarantee, n_findings=2, encoders_dir=PRODUCT_DATA_DIR / "encoders", n_canaries=60, progress=lambda *at: done.append(at)
+    )
     assert (found.steps, found.of_steps) == (2, 12) and found.noise_ratio == pytest.approx(1, abs=0.02)
     assert done[-1] == (2, 2)
     assert "the first 2 of 12 steps" in " ".join(audit_sentences(found))

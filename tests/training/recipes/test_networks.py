@@ -9,6 +9,7 @@ import torch
 
 from dpmed_core.cohort.schema import Part
 from dpmed_core.errors import SpecError
+from dpmed_core.explanations.methods import GRAD_CAM, methods_of
 from dpmed_core.settings import PRODUCT_DATA_DIR
 from dpmed_core.training.dpsgd.stepper import PrivateStepper
 from dpmed_core.training.dpsgd.unit_index import Units
@@ -18,13 +19,14 @@ from dpmed_core.training.fitted import StoredModel
 from dpmed_core.training.inference import rebuild
 from dpmed_core.training.loop import unit_losses
 from dpmed_core.training.recipes.catalogue import RECIPES, recipes_for
-from dpmed_core.training.recipes.networks import NETWORKS
+from dpmed_core.training.recipes.encoder_start import public_trunk
+from dpmed_core.training.recipes.networks import NETWORKS, positions_read
 from dpmed_core.training.recipes.train_network import build_network, plan_network, train_network
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
 from dpmed_core.training.train import train
 
 ENCODERS = PRODUCT_DATA_DIR / "encoders"
-FOR_VOLUMES = ["paper3d", "slices"]
+FOR_VOLUMES = ["paper3d", "slices", "finetune3d"]
 TOLERANCE = 1e-5
 """Of a sum of clipped gradients, relative to the clipping bound."""
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
@@ -45,8 +47,8 @@ def shortened(name):
 def test_a_stored_model_gives_the_stored_scores_bit_for_bit_and_of_a_volume_alone(
     name, epsilon, make_volumes, new_session, tmp_path, calibrations_dir
 ):
-    cohort, split = make_volumes(12)
-    spec, folders = spec_for(cohort, name, epsilon), {"encoders_dir": tmp_path, "calibrations_dir": calibrations_dir}
+    cohort, split = make_volumes(6)
+    spec, folders = spec_for(cohort, name, epsilon), {"encoders_dir": ENCODERS, "calibrations_dir": calibrations_dir}
     model = train_network(shortened(name), spec, cohort, split, session=new_session(), **folders)
     rows = np.flatnonzero(split.parts != Part.TRAIN.value)
     scores = model.scores["score"].to_numpy().reshape(len(rows), -1)
@@ -77,9 +79,10 @@ def test_a_step_sums_the_clipped_gradients_of_patients_with_several_scans(name, 
     recipe, scans_of = NETWORKS[name], [1, 3, 2]
     first = np.concatenate([[0], np.cumsum(scans_of)])
     generator = torch.Generator().manual_seed(1)
-    scans = torch.randn(sum(scans_of), 1, 16, 16, 16, generator=generator, dtype=torch.float64)
+    model = begun(recipe)
+    positions = positions_read(model, (16, 16, 16))
+    scans = torch.randn(sum(scans_of), 1, *positions, generator=generator, dtype=torch.float64)
     labels = torch.tensor([[1, 0], [0, float("nan")], [1, 1], [0, 1], [float("nan"), 0], [1, 0]], dtype=torch.float64)
-    model = build_network(recipe, n_findings=2, seed=1, encoders_dir=ENCODERS).double()
     gradients = [explicit_gradient(recipe, scans[a:b], labels[a:b]) for a, b in pairwise(first)]
     bound = float(torch.stack([g.norm() for g in gradients]).median())
     expected = sum(g * min(1, bound / float(g.norm())) for g in gradients)
@@ -96,11 +99,19 @@ def test_a_step_sums_the_clipped_gradients_of_patients_with_several_scans(name, 
 
 def explicit_gradient(recipe, scans, labels):
     """The gradient of one patient, by ordinary back-propagation of the mean loss over the patient's scans, finding by finding."""
-    model = build_network(recipe, n_findings=2, seed=1, encoders_dir=ENCODERS).double()
+    model = begun(recipe)
     losses = torch.nn.functional.binary_cross_entropy_with_logits(model(scans), labels.nan_to_num(), reduction="none")
     known = ~labels.isnan()
     sum(losses[known[:, k], k].mean() for k in range(2)).backward()
-    return torch.cat([p.grad.flatten() for p in model.parameters()])
+    return torch.cat([p.grad.flatten() for p in model.parameters() if p.requires_grad])
+
+
+def begun(recipe):
+    """A small network of the recipe in double precision, with a head that is not 0: all that is trained has a gradient."""
+    small = replace(recipe, build=recipe.build_small or recipe.build)
+    model = build_network(small, n_findings=2, seed=1, encoders_dir=ENCODERS).double()
+    torch.nn.init.normal_(model.head.weight, generator=torch.Generator().manual_seed(2))
+    return model
 
 
 def units_of(counts):
@@ -108,7 +119,7 @@ def units_of(counts):
 
 
 def flat(model):
-    return torch.cat([p.detach().flatten() for p in model.parameters()]).clone()
+    return torch.cat([p.detach().flatten() for p in model.parameters() if p.requires_grad]).clone()
 
 
 def test_volumes_are_windowed_before_they_are_averaged_and_each_separately():
@@ -123,7 +134,10 @@ def test_volumes_are_windowed_before_they_are_averaged_and_each_separately():
 
 
 def test_a_recipe_takes_its_modality_and_no_other(make_cohort, make_volumes, new_session, tmp_path):
-    wrong = ((make_cohort, "paper3d", "paper3d takes CT volumes"), (make_volumes, "paper", "holds CT volumes: choose .*paper3d or slices"))
+    wrong = (
+        (make_cohort, "paper3d", "paper3d takes CT volumes"),
+        (make_volumes, "paper", "holds CT volumes: choose .*paper3d or slices or finetune3d"),
+    )
     for make, name, message in wrong:
         cohort, split = make()
         with pytest.raises(SpecError, match=message):
@@ -161,3 +175,42 @@ def test_a_fine_tuned_run_goes_on_from_its_checkpoint(make_cohort, new_session):
     train_network(replace(recipe, epochs=2), spec, cohort, split, session=half, **options)
     resumed = train_network(replace(recipe, epochs=4), spec, cohort, split, session=new_session(checkpoint=half.saved[-1]), **options)
     assert all(np.array_equal(resumed.weights[name], weight) for name, weight in expected.weights.items())
+
+
+@pytest.mark.parametrize("epsilon", [None, 8.0])
+def test_fine_tuning_in_3d_trains_head_and_last_normalisations_alone_and_stores_what_stands_before(
+    make_volumes, new_session, epsilon, calibrations_dir, tmp_path
+):
+    cohort, split = make_volumes(6, most_images=1)
+    spec, session = spec_for(cohort, "finetune3d", epsilon), new_session()
+    folders = {"encoders_dir": ENCODERS, "calibrations_dir": calibrations_dir, "features_dir": tmp_path}
+    # Nearly every patient in every step: a head of 0 passes no gradient on, so that two steps must have patients in them.
+    recipe = replace(NETWORKS["finetune3d"], epochs=4, largest_sample_rate=0.9)
+    model = train_network(recipe, spec, cohort, split, session=session, **folders)
+    start = build_network(NETWORKS["finetune3d"], n_findings=2, seed=3, encoders_dir=ENCODERS).state_dict()
+    trunk = {f"trunk.{name}": weight for name, weight in public_trunk(ENCODERS).state_dict().items()}
+    assert model.weights.keys() == start.keys() | trunk.keys()
+    changed = {name for name, weight in model.weights.items() if not np.array_equal(weight, (start | trunk)[name].numpy())}
+    assert changed == {
+        *("head.weight", "head.bias"),
+        *(f"kinds.{network}.inner.{layer}.1.{own}" for network in "01" for layer in "01" for own in ("weight", "bias")),
+    }
+    assert model.result.n_parameters == sum(model.weights[name].size for name in changed) < 2000
+    assert len(list(tmp_path.glob("*trunk*.npy"))) == 1
+    assert not any("trunk" in name for name in session.saved[-1].tensors)
+
+
+def test_a_fine_tuned_3d_model_can_be_explained_over_the_whole_volume(make_volumes, new_session):
+    cohort, split = make_volumes(6, most_images=1)
+    options = {"session": new_session(), "encoders_dir": ENCODERS, "calibrations_dir": None}
+    model = train_network(shortened("finetune3d"), spec_for(cohort, "finetune3d", None), cohort, split, **options)
+    head = np.random.default_rng(0).normal(size=model.weights["head.weight"].shape).astype(np.float32)
+    fitted = rebuild(StoredModel(model.result, {**model.weights, "head.weight": head}, ENCODERS, cohort.modality))
+    explainable, untrained = fitted.explainable(), fitted.untrained(7)
+    inputs = explainable.to_input(cohort.images[:1]).requires_grad_()
+    logits = explainable.network(inputs)
+    assert torch.sigmoid(logits).detach().numpy() == pytest.approx(fitted.score(cohort.images[:1]), abs=1e-5)
+    logits[0, 0].backward()
+    assert inputs.grad.shape == inputs.shape and (inputs.grad != 0).float().mean() > 0.5
+    assert explainable.cam_layer is None and GRAD_CAM not in methods_of("finetune3d")
+    assert not torch.allclose(untrained.network(inputs), logits)
