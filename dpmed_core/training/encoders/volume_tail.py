@@ -61,8 +61,9 @@ class TailOfKind(nn.Module):
         self.shape = shape
         self.inner = nn.Sequential(TailLayer(shape.map.channels), TailLayer(shape.map.channels))
         n_raw, n_components = shape.n_before + 2 * shape.map.channels + shape.n_after, shape.n_components
-        empty = (torch.zeros(n_raw), torch.ones(n_raw), torch.ones(n_raw, n_components) / n_raw, torch.ones(n_components))
-        for name, statistic in zip(STATISTICS, empty, strict=True):
+        # Random directions until the public ones are loaded: equal ones would leave nothing of a case once its norm is 1.
+        basis = torch.randn(n_raw, n_components) * n_raw**-0.5
+        for name, statistic in zip(STATISTICS, (torch.zeros(n_raw), torch.ones(n_raw), basis, torch.ones(n_components)), strict=True):
             self.register_buffer(name, statistic)
 
     def load_reduction(self, reduction: Mapping[str, Tensor]) -> None:

@@ -31,7 +31,7 @@ def tail():
 
 @torch.no_grad()
 def test_before_training_trunk_and_tail_give_the_encoders_own_features(encoder, tail, make_volumes):
-    volumes = make_volumes(1)[0].images[:2]
+    volumes = make_volumes(2)[0].images[:2]
     read = trunk_of(encoder)(windowed(volumes))
     assert read.shape[1:] == (1, *positions_read(tail, ()))
     narrow, wide, _ = np.split(encoder.features(volumes), np.cumsum(list(COMPONENTS.values()))[:-1], axis=1)
