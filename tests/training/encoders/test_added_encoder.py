@@ -175,12 +175,31 @@ def test_the_same_encoder_under_a_second_name_and_a_name_that_is_taken_are_refus
             made_up_encoder.add(root, weights, name=name)
 
 
-@pytest.mark.parametrize("file", [WEIGHTS, REDUCTION, "card.json", "digest"])
-def test_a_changed_file_is_named_and_the_encoder_not_used(weights, tmp_path, file):
-    encoder = made_up_encoder.add(tmp_path / "e", weights)
-    path, store = encoder.folder / file, AddedEncoders(tmp_path / "e")
-    content = bytearray(path.read_bytes())
+def _in_the_middle(content: bytearray) -> None:
     content[len(content) // 2] ^= 1
+
+
+def _no_digit(content: bytearray) -> None:
+    content[0] = ord("g")
+
+
+def _other_digit(content: bytearray) -> None:
+    content[0] = ord("1") if content[0] == ord("0") else ord("0")
+
+
+@pytest.mark.parametrize(
+    ("changed", "change", "file"),
+    [
+        *((name, _in_the_middle, name) for name in (WEIGHTS, REDUCTION, "card.json")),
+        ("digest", _no_digit, "digest"),
+        ("digest", _other_digit, WEIGHTS),  # the file to which the changed digest belongs: which of both was changed nobody can tell
+    ],
+)
+def test_a_changed_file_is_named_and_the_encoder_not_used(weights, tmp_path, changed, change, file):
+    encoder = made_up_encoder.add(tmp_path / "e", weights)
+    path, store = encoder.folder / changed, AddedEncoders(tmp_path / "e")
+    content = bytearray(path.read_bytes())
+    change(content)
     path.write_bytes(content)
     with pytest.raises(EncoderError, match=f"Encoder 'made-up' cannot be used: its (file )?{file} (is missing or )?was changed"):
         store.load("made-up").check()
