@@ -45,7 +45,7 @@ def test_no_page_fails_or_speaks_of_radiographs(page, ct, open_page):
     app = open_page(page)
     assert not app.exception
     said = texts(app)
-    assert "They favour recipe *probe*, whose public encoder was trained on their kind" in said
+    assert "They favour recipes *probe* and *finetune3d*, whose public encoder was trained on their kind" in said
     chosen = {box.label: box for box in app.sidebar.selectbox}
     assert chosen["Finding"].value == "pdac" and chosen["Finding"].options[0] == "PDAC"
     assert chosen["Unit of privacy"].options == ["Patient (all scans together)", "Image (each scan alone)"]

@@ -42,19 +42,20 @@ def shortened(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("epsilon", [None, 2.04])
-@pytest.mark.parametrize("name", FOR_VOLUMES)
+@pytest.mark.parametrize(
+    ("name", "epsilon"), [("paper3d", None), ("paper3d", 2.04), ("slices", None), ("slices", 2.04), ("finetune3d", 2.04)]
+)
 def test_a_stored_model_gives_the_stored_scores_bit_for_bit_and_of_a_volume_alone(
     name, epsilon, make_volumes, new_session, tmp_path, calibrations_dir
 ):
-    cohort, split = make_volumes(6)
+    cohort, split = make_volumes(6, most_images=1)  # a public network takes seconds a scan
     spec, folders = spec_for(cohort, name, epsilon), {"encoders_dir": ENCODERS, "calibrations_dir": calibrations_dir}
     model = train_network(shortened(name), spec, cohort, split, session=new_session(), **folders)
     rows = np.flatnonzero(split.parts != Part.TRAIN.value)
     scores = model.scores["score"].to_numpy().reshape(len(rows), -1)
     stored = StoredModel(model.result, {key: value.copy() for key, value in model.weights.items()}, tmp_path, cohort.modality)
     assert np.array_equal(rebuild(stored).score(cohort.images[rows]), scores)
-    assert np.array_equal(rebuild(stored).score(cohort.images[rows[3:4]])[0], scores[3])
+    assert np.array_equal(rebuild(stored).score(cohort.images[rows[1:2]])[0], scores[1])
     assert len(np.unique(scores)) == scores.size
 
 
@@ -177,12 +178,11 @@ def test_a_fine_tuned_run_goes_on_from_its_checkpoint(make_cohort, new_session):
     assert all(np.array_equal(resumed.weights[name], weight) for name, weight in expected.weights.items())
 
 
-@pytest.mark.parametrize("epsilon", [None, 8.0])
 def test_fine_tuning_in_3d_trains_head_and_last_normalisations_alone_and_stores_what_stands_before(
-    make_volumes, new_session, epsilon, calibrations_dir, tmp_path
+    make_volumes, new_session, calibrations_dir, tmp_path
 ):
     cohort, split = make_volumes(6, most_images=1)
-    spec, session = spec_for(cohort, "finetune3d", epsilon), new_session()
+    spec, session = spec_for(cohort, "finetune3d", 8.0), new_session()
     folders = {"encoders_dir": ENCODERS, "calibrations_dir": calibrations_dir, "features_dir": tmp_path}
     # Nearly every patient in every step: a head of 0 passes no gradient on, so that two steps must have patients in them.
     recipe = replace(NETWORKS["finetune3d"], epochs=4, largest_sample_rate=0.9)
