@@ -80,7 +80,7 @@ class RunStore:
     Attributes:
         root: the folder; created with the first run.
         key: the installation's secret key.
-        actor: who asks for runs to be stopped or trained again; `Ledger.ask` for new ones.
+        actor: who asks for runs to be stopped or trained again, for scores or weights; `Ledger.ask` for new runs.
     """
 
     root: Path
@@ -270,7 +270,9 @@ class RunStore:
         Raises:
             RunError: there is no such run, or it has no result.
             DamagedRunError: the file does not match its checksum.
+            NotAllowedError: whoever asks may not see results.
         """
+        self.actor.admit(Action.SEE_RESULTS, f"scores of run {run_id}")
         return read_score_table(self._complete(run_id))
 
     def weights(self, run_id: str) -> dict[str, np.ndarray]:
@@ -279,7 +281,9 @@ class RunStore:
         Raises:
             RunError: there is no such run, or it has no result.
             DamagedRunError: the file does not match its checksum.
+            NotAllowedError: whoever asks may not see training runs.
         """
+        self.actor.admit(Action.SEE_RUNS, f"weights of run {run_id}")
         return read_weights(self._complete(run_id))
 
     def weights_digest(self, run_id: str) -> str:

@@ -70,10 +70,12 @@ def acts(here: Installation, cohort: Cohort, review: Review) -> list[tuple[Actio
     return [
         (Action.SEE_RESULTS, lambda: here.cohorts.load(NAME)),
         (Action.SEE_RESULTS, lambda: here.cohorts.report(NAME)),
+        (Action.SEE_RESULTS, lambda: here.runs.scores(run_id)),
         (Action.SEE_CASES, lambda: requests.ask(Explanation(NAME, "a case", (("a run", "digest"),), "nodule", "occlusion"))),
         (Action.SEE_EXPOSURE, lambda: stored_exposure(here, cohort)),
         (Action.SEE_EXPOSURE, lambda: stored_returning(here, cohort)),
         (Action.SEE_RUNS, lambda: here.actor.require(Action.SEE_RUNS)),
+        (Action.SEE_RUNS, lambda: here.runs.weights(run_id)),
         (Action.SEE_OPERATIONS, lambda: state_of(here)),
         (Action.SEE_TRAIL, lambda: here.trail.last(3)),
         (Action.READ_CASES, lambda: here.reader_study.begin(reader="x", fingerprint=cohort.fingerprint, finding="f", **READING)),
