@@ -134,7 +134,9 @@ def groups_without_table(gathered: Gathered) -> Table:
     """The comparisons of the analysis plan for which there is no number: a row for each group and reason."""
     everything = of_candidate(gathered, gathered.tables.verdicts)
     rows = everything[everything["excess"].isna()].fillna({"reason": ""})
-    by_reason = [found for _, found in rows.groupby(["attribute", "subgroup", "reason"], sort=False)]
+    groups, _ = pd.factorize(pd.MultiIndex.from_frame(rows[["attribute", "subgroup"]]))
+    in_order = rows.iloc[groups.argsort(kind="stable")]
+    by_reason = [found for _, found in in_order.groupby(["attribute", "subgroup", "reason"], sort=False)]
     return Table(
         GROUPS_WITHOUT,
         f"{len(rows):,} of {counted(len(everything), 'comparison', 'comparisons')} of groups cannot be estimated; after each finding, how "
