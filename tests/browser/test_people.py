@@ -165,13 +165,9 @@ def test_a_role_that_is_taken_away_while_a_page_is_open_is_gone_at_the_next_act(
 
 def test_pixels_are_refused_once_the_role_is_gone(served, here, as_):
     page = as_(GREY, Role.READER)
-    asked = []
-    page.on("request", lambda request: asked.append((request.url, request.headers)) if "api/pixels" in request.url else None)
-    page.goto(f"{served.url}/cases?cohort=demo")
-    expect(page.get_by_text(re.compile(r"Case 1 of \d+")).first).to_be_visible(timeout=LONGEST)
-    page.wait_for_timeout(500)
-    address, headers = asked[0]
-    token = {"x-dpmed-token": headers["x-dpmed-token"]}
+    with page.expect_request(re.compile("api/pixels"), timeout=LONGEST) as asked:
+        page.goto(f"{served.url}/cases?cohort=demo")
+    address, token = asked.value.url, {"x-dpmed-token": asked.value.headers["x-dpmed-token"]}
     assert page.request.get(address, headers=token).status == 200
     here.directory.revoke(GREY, Role.READER, by="a test")
     assert page.request.get(address, headers=token).status == 404
