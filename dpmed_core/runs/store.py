@@ -269,8 +269,7 @@ class RunStore:
 
         Raises:
             RunError: there is no such run, or it has no result.
-            DamagedRunError: the file does not match its checksum.
-            NotAllowedError: whoever asks may not see results.
+            DamagedRunError, NotAllowedError: the file does not match its checksum; whoever asks may not see results.
         """
         self.actor.admit(Action.SEE_RESULTS, f"scores of run {run_id}")
         return read_score_table(self._complete(run_id))
@@ -280,8 +279,7 @@ class RunStore:
 
         Raises:
             RunError: there is no such run, or it has no result.
-            DamagedRunError: the file does not match its checksum.
-            NotAllowedError: whoever asks may not see training runs.
+            DamagedRunError, NotAllowedError: the file does not match its checksum; whoever asks may not see training runs.
         """
         self.actor.admit(Action.SEE_RUNS, f"weights of run {run_id}")
         return read_weights(self._complete(run_id))
@@ -307,8 +305,7 @@ class RunStore:
         """Stop an open run: at once if it is queued, at its next step if it is training.
 
         Raises:
-            RunError: there is no such run, or it has ended.
-            NotAllowedError: whoever asks may not.
+            RunError, NotAllowedError: there is no such run, or it has ended; whoever asks may not.
         """
         self.actor.require(Action.TRAIN, run_id)
         status = self.status(run_id)
@@ -330,8 +327,7 @@ class RunStore:
         It continues from its last checkpoint, if it has one. Where its whole result is stored and undamaged, it is finished instead.
 
         Raises:
-            RunError: there is no such run, it is open or undamaged, or what was asked for cannot be read.
-            NotAllowedError: whoever asks may not.
+            RunError, NotAllowedError: there is no such run, it is open or undamaged, or cannot be read; whoever asks may not.
         """
         self.actor.require(Action.TRAIN, run_id)
         run = self.look(run_id)
