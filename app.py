@@ -81,6 +81,7 @@ async def _prepare() -> None:
     try:
         await asyncio.to_thread(prepare_views)
         # Modules and prepared views stay as long as the server does: the garbage collector need not go through them again and again.
+        gc.collect()  # what is garbage now would be kept with them
         gc.freeze()
     except Exception as error:  # noqa: BLE001 (a page that needs the same says what is wrong)
         log.warning("the first pages are not made ready: %s", in_words(error))

@@ -179,7 +179,7 @@ def errors_table(gathered: Gathered) -> Table:
 def budgets_table(gathered: Gathered) -> Table:
     """The mean over findings at every trained budget, and without privacy; of the one finding where there is no other."""
     rows = gathered.tables.auroc.overall
-    finding = next(iter(sorted(rows["finding"].unique(), key=lambda name: name != MACRO)), None)
+    finding = min(rows["finding"].unique(), key=lambda name: name != MACRO, default=None)
     rows = rows[rows["finding"] == finding]
     value, low, high = AUROC.columns
     return Table(

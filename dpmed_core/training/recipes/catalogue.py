@@ -31,7 +31,7 @@ class RecipeCard:
         title: a few words for a menu.
         summary: one sentence on what is trained and what is public.
         seconds_per_image: a first estimate of training seconds per training image or volume on one core, until runs have been timed.
-        n_parameters: the trained parameters, with fourteen findings; more findings add a few to the head.
+        n_parameters: the numbers that a run stores as weights, frozen ones too, with fourteen findings; more add a few to the head.
         modalities: the modalities that it takes.
         normalisation: of the layers that are trained; with that over a batch nobody's influence is bounded, and training refuses it.
         uses_encoder: whether it starts from the public encoder, which was trained on synthetic images.
@@ -122,7 +122,7 @@ FINETUNE3D = RecipeCard(
     summary="Two networks in three dimensions that were trained on synthetic scans only, over the whole volume and over the region of the "
     "pancreas; the normalisation of their last layers and a new head are trained privately, and all else stays public. Minutes per run.",
     seconds_per_image=0.5,
-    n_parameters=720_846,
+    n_parameters=2_263_565,
     modalities=(Modality.CT,),
     normalisation=Normalisation.GROUP,
     uses_encoder=True,

@@ -214,3 +214,9 @@ def test_a_fine_tuned_3d_model_can_be_explained_over_the_whole_volume(make_volum
     assert inputs.grad.shape == inputs.shape and (inputs.grad != 0).float().mean() > 0.5
     assert explainable.cam_layer is None and GRAD_CAM not in methods_of("finetune3d")
     assert not torch.allclose(untrained.network(inputs), logits)
+
+
+@pytest.mark.parametrize("recipe", NETWORKS.values(), ids=NETWORKS)
+def test_a_card_counts_what_a_run_stores(recipe):
+    stored = [recipe.build(n_out=14), *([recipe.trunk.build()] if recipe.trunk else [])]
+    assert sum(tensor.numel() for network in stored for tensor in network.state_dict().values()) == recipe.card.n_parameters
