@@ -22,8 +22,7 @@ from dpmed_core.settings import load_settings
 from dpmed_core.training.loop import TrainingData, predict, train_model
 from dpmed_core.training.recipes.networks import NETWORKS, NetworkRecipe
 from dpmed_core.training.recipes.train_network import build_network, network_inputs, plan_network
-from dpmed_core.training.result import PrivacyGuarantee
-from dpmed_core.training.session import Checkpoint
+from dpmed_core.training.session import UnrecordedSession
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
 
 EPSILONS = {"pneumoniamnist": "0.3,1,8,none", "nih1000": "1,8,none"}
@@ -39,23 +38,6 @@ class Images:
     train: NDArray[np.bool_]
 
 
-class Unrecorded:
-    """The session of a training that is never resumed."""
-
-    def plan(self, planned: PrivacyGuarantee | None, total_steps: int) -> None:
-        """Nothing is recorded: the cohorts are public."""
-
-    def latest(self) -> Checkpoint | None:
-        """None: every training starts from the beginning."""
-        return None
-
-    def save(self, checkpoint: Checkpoint) -> None:
-        """Nothing is stored."""
-
-    def step(self, done: int, total: int) -> None:
-        """No progress is shown, and no one cancels."""
-
-
 def aurocs(recipe: NetworkRecipe, images: Images, epsilon: float | None, *, seed: int) -> list[float]:
     """Held-out AUROC of each finding after one training."""
     rows_of = [np.flatnonzero(images.train & (images.units == unit)) for unit in np.unique(images.units[images.train])]
@@ -66,7 +48,7 @@ def aurocs(recipe: NetworkRecipe, images: Images, epsilon: float | None, *, seed
     images_of = np.split(np.arange(len(rows)), np.cumsum([len(unit) for unit in rows_of])[:-1])
     data = TrainingData(network_inputs(recipe, images.images, rows), torch.from_numpy(images.labels[rows]), images_of)
     model = build_network(recipe, n_findings=images.labels.shape[1], seed=seed, encoders_dir=load_settings().encoders_dir)
-    train_model(model, data, settings, session=Unrecorded())
+    train_model(model, data, settings, session=UnrecordedSession())
     scores = predict(model, network_inputs(recipe, images.images, np.flatnonzero(~images.train)))
     return [float(roc_auc_score(images.labels[~images.train, k], scores[:, k])) for k in range(images.labels.shape[1])]
 

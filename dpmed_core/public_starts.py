@@ -1,6 +1,6 @@
 """Public starts of an installation: made from a cohort whose data are public, and chosen for a cohort that is to be protected."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,8 @@ from dpmed_core.cohort.persons import pixel_digests
 from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
 from dpmed_core.errors import SpecError
-from dpmed_core.evaluation.planning.start_check import start_check
+from dpmed_core.evaluation.planning.start_check import rows_to_check, start_check
+from dpmed_core.imaging.modality import Modality
 from dpmed_core.installation import Installation
 from dpmed_core.people.roles import Action
 from dpmed_core.runs.status import RunState
@@ -19,10 +20,14 @@ from dpmed_core.training.encoders.card import read_card
 from dpmed_core.training.encoders.features import public_features
 from dpmed_core.training.encoders.joined_features import joined_are_cached
 from dpmed_core.training.encoders.phantom_outputs import public_outputs
+from dpmed_core.training.recipes.catalogue import PROBE, recipe_card, require_modality, require_takes_start
+from dpmed_core.training.recipes.public_images import OnPublicImages
 from dpmed_core.training.recipes.train_public_head import train_public_head
 from dpmed_core.training.spec import StartChoice
 from dpmed_core.training.starts.choosing import choose_start, refuse_overlap, suggested
 from dpmed_core.training.starts.phantom_start import begins_at_phantoms
+from dpmed_core.training.starts.public_head import PublicHead
+from dpmed_core.training.starts.public_network import PublicNetwork
 from dpmed_core.training.starts.seen import Seen, seen_of
 from dpmed_core.training.starts.start_card import StartCard
 
@@ -30,8 +35,17 @@ LONGEST_TEXT = 500
 """Characters of the source and of the licence."""
 
 
-def make_start(installation: Installation, cohort_name: str, name: str, *, source: str, licence: str) -> StartCard:
-    """Train a head on all labelled images of a public cohort, without privacy, and store it as start `name`.
+def make_start(
+    installation: Installation,
+    cohort_name: str,
+    name: str,
+    *,
+    source: str,
+    licence: str,
+    recipe: str = PROBE.name,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> StartCard:
+    """Train a head or a network on the labelled images of a public cohort, without privacy, and store it as start `name`.
 
     Args:
         installation: where the cohort is, and where the start is stored.
@@ -39,9 +53,11 @@ def make_start(installation: Installation, cohort_name: str, name: str, *, sourc
         name: of the start.
         source: where the images are from; with the licence, the statement that they are public.
         licence: under which they are public.
+        recipe: whose models are to begin there: `probe` for a head, which takes seconds, or a network's, which takes minutes.
+        progress: told how many steps of a network's training are done.
 
     Raises:
-        SpecError: source or licence is empty or too long, the name cannot be used, or nothing can be learnt from the cohort.
+        SpecError: source or licence is empty or too long, the name or the recipe cannot be used, or nothing can be learnt from the cohort.
         CohortError: there is no such cohort.
         NotAllowedError: whoever asks may not train.
     """
@@ -50,30 +66,46 @@ def make_start(installation: Installation, cohort_name: str, name: str, *, sourc
         if not text.strip() or len(text) > LONGEST_TEXT:
             raise SpecError(f"Say in 1 to {LONGEST_TEXT} characters what the {what} of the public images is (--{what}).")
     installation.starts.require_free(name)
+    require_takes_start(recipe_card(recipe))
     cohort = installation.cohorts.load(cohort_name)
-    encoders_dir = installation.settings.encoders_dir
-    features = public_features(cohort, features_dir=installation.cohorts.features_dir(cohort.name), encoders_dir=encoders_dir)
-    head, findings, told = train_public_head(cohort, features)
+    require_modality(recipe_card(recipe), cohort.modality)
+    start, told = _trained(installation, cohort, recipe, progress)
     card = StartCard(
         name=name,
         modality=cohort.modality,
         source=source.strip(),
         licence=licence.strip(),
         synthetic=cohort.synthetic,
-        findings=findings,
-        auroc=tuple(told[finding].auroc for finding in findings),
-        n_positive=tuple(told[finding].n_positive for finding in findings),
+        findings=tuple(told),
+        auroc=tuple(one.auroc for one in told.values()),
+        n_positive=tuple(one.n_positive for one in told.values()),
         n_patients=int(cohort.cases["patient_id"].nunique()),
         n_images=len(cohort.cases),
         patients_known=cohort.patients_known,
-        encoder=read_card(encoders_dir, cohort.modality).digest,
+        encoder=_stands_on(installation, recipe, cohort.modality),
         public=True,
         digest="",
+        recipe=recipe,
     )
-    return installation.starts.add(card, head, _seen(installation, cohort))
+    return installation.starts.add(card, start, _seen(installation, cohort))
 
 
-def start_for(installation: Installation, cohort: Cohort, name: str, given: Mapping[str, str] | None = None) -> StartChoice:
+def _trained(
+    installation: Installation, cohort: Cohort, recipe: str, progress: Callable[[int, int], None]
+) -> tuple[PublicHead | PublicNetwork, Mapping[str, OnPublicImages]]:
+    """What is trained on the images of a public cohort, and how it does on those that it was not trained on."""
+    encoders_dir = installation.settings.encoders_dir
+    if recipe == PROBE.name:
+        features = public_features(cohort, features_dir=installation.cohorts.features_dir(cohort.name), encoders_dir=encoders_dir)
+        return train_public_head(cohort, features)
+    from dpmed_core.training.recipes.train_public_network import train_public_network  # loads torch
+
+    return train_public_network(cohort, recipe, encoders_dir=encoders_dir, progress=progress)
+
+
+def start_for(
+    installation: Installation, cohort: Cohort, name: str, given: Mapping[str, str] | None = None, *, recipe: str | None = None
+) -> StartChoice:
     """Start `name` for runs on `cohort`.
 
     Args:
@@ -81,14 +113,16 @@ def start_for(installation: Installation, cohort: Cohort, name: str, given: Mapp
         cohort: to be trained on.
         name: of the start.
         given: finding of the cohort -> finding of the start, "" to begin that one at 0; the others begin where both have one name.
+        recipe: of the runs; None for the start's own.
 
     Raises:
         SpecError: there is no such start, it does not fit, or it has seen any image or patient of the cohort.
         CohortError: the cohort's files are damaged.
     """
     card = installation.starts.card(name)
-    encoder = read_card(installation.settings.encoders_dir, cohort.modality).digest
-    choice = choose_start(card, cohort, {**suggested(cohort.findings, card), **(given or {})}, encoder=encoder)
+    recipe = recipe or card.recipe
+    mapped = {**suggested(cohort.findings, card), **(given or {})}
+    choice = choose_start(card, cohort, mapped, recipe=recipe, encoder=_stands_on(installation, recipe, cohort.modality))
     if not begins_at_phantoms(choice):  # which have seen nobody
         refuse_overlap(card, installation.starts.seen(name), _seen(installation, cohort))
     return choice
@@ -116,9 +150,16 @@ def check_start(
         CohortError: there is no such attribute.
     """
     card = installation.starts.card(start.name)
-    head = installation.starts.head(start.name).of(cohort.findings, start.findings, card.findings)
+    chosen = installation.starts.load(start.name).of(cohort.findings, start.findings, card.findings)
     split = assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=installation.key)
-    return start_check(head, head.own_features(features_for(installation, cohort, start)), cohort, split, by, parts=parts)
+    rows = rows_to_check(split, parts)
+    if isinstance(chosen, PublicNetwork):
+        from dpmed_core.training.recipes.train_public_network import scores_of_start  # loads torch
+
+        scores = scores_of_start(chosen, card.recipe, cohort, rows)
+    else:
+        scores = chosen.own_features(features_for(installation, cohort, start)[rows])
+    return start_check(scores, chosen.begins, cohort, rows, by)
 
 
 def features_for(installation: Installation, cohort: Cohort, start: StartChoice) -> NDArray[np.float32]:
@@ -129,9 +170,18 @@ def features_for(installation: Installation, cohort: Cohort, start: StartChoice)
 
 
 def features_are_there(installation: Installation, cohort: Cohort, start: StartChoice) -> bool:
-    """Whether `features_for` has nothing to compute."""
+    """Whether `check_start` has no features to compute first: a network reads images, and `features_for` may have them all."""
+    if installation.starts.card(start.name).recipe != PROBE.name:
+        return True
     folders = {"features_dir": installation.cohorts.features_dir(cohort.name), "encoders_dir": installation.settings.encoders_dir}
     return joined_are_cached(cohort.modality, None, **folders, with_outputs=begins_at_phantoms(start))
+
+
+def _stands_on(installation: Installation, recipe: str, modality: Modality) -> str:
+    """What a start for `recipe` must have been made for, as `StartCard.encoder` says it."""
+    if recipe == PROBE.name:
+        return read_card(installation.settings.encoders_dir, modality).digest
+    return f"{recipe} {recipe_card(recipe).version}"
 
 
 def _seen(installation: Installation, cohort: Cohort) -> Seen:

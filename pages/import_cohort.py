@@ -13,7 +13,7 @@ from dpmed_core.cohort.sources.values import Uncertain
 from dpmed_core.errors import UploadError
 from dpmed_core.foreign_text import plain
 from dpmed_core.imaging.modality import Modality
-from dpmed_core.imaging.stored_format import FORMS, scan_caption
+from dpmed_core.imaging.stored_format import FORMS, SIDES, scan_caption
 from dpmed_core.phrases import counted, duration_in_words
 from dpmed_core.uploads.columns import ColumnMap, TableFacts, likely_modality, table_facts
 from dpmed_core.uploads.folders import tables_under
@@ -33,6 +33,10 @@ PREVIEWS_A_ROW = 8
 ROWS_NAMED, GROUPS_NAMED = 6, 5
 NOT_THERE = "— not in this table —"
 MODALITIES = {Modality.RADIOGRAPH: "Radiographs, one image per row", Modality.CT: "CT, one scan per row"}
+SIDE_WORDS = {
+    None: "As the files suggest",
+    **{side: f"{side} x {side} pixels" for side in SIDES},
+}
 UNCERTAIN_WORDS = {Uncertain.IGNORE: "unknown", Uncertain.ZERO: "absent (0)", Uncertain.ONE: "present (1)"}
 APART, ONE = "Keep them apart: they are different patients", "Each group is one patient"
 STEPS = {
@@ -136,10 +140,10 @@ def name_columns(job: Job) -> None:
     st.caption(f"{facts.n_rows:,} rows. The choices below are guessed from the columns' names and contents: correct them where needed.")
     known = plan.columns is not None and plan.table == table
     modality = plan.modality if known else likely_modality(root / table, facts.guess.image, root=root)
-    sent = _column_form(facts, plan.columns if known and plan.columns else facts.guess, modality)
+    sent = _column_form(facts, plan.columns if known and plan.columns else facts.guess, modality, plan.pixels)
     if sent is not None:
-        columns, modality = sent
-        job.set_plan(replace(plan, table=table, columns=columns, modality=modality))
+        columns, modality, pixels = sent
+        job.set_plan(replace(plan, table=table, columns=columns, modality=modality, pixels=pixels))
         jobs().start(job, Stage.PREVIEWING)
         st.rerun()
 
@@ -150,8 +154,10 @@ def _facts(path: str, changed: int) -> TableFacts:
     return table_facts(Path(path))
 
 
-def _column_form(facts: TableFacts, guess: ColumnMap, modality: Modality) -> tuple[ColumnMap, Modality] | None:
-    """The form; the column map and the modality once it is submitted, None before."""
+def _column_form(
+    facts: TableFacts, guess: ColumnMap, modality: Modality, pixels: int | None
+) -> tuple[ColumnMap, Modality, int | None] | None:
+    """The form; the column map, the modality and the side of stored radiographs once it is submitted, None before."""
 
     def one(container: st.delta_generator.DeltaGenerator, label: str, guessed: str | None, meaning: str) -> str | None:
         options = [NOT_THERE, *facts.columns]
@@ -194,8 +200,17 @@ def _column_form(facts: TableFacts, guess: ColumnMap, modality: Modality) -> tup
             "A number or a date that puts a patient's studies into their order. Only the order is stored, never a date.",
         )
         uncertain = _uncertain(facts)
+        side = st.selectbox(
+            "Radiographs are stored with",
+            list(SIDE_WORDS),
+            index=list(SIDE_WORDS).index(pixels),
+            format_func=SIDE_WORDS.get,
+            help="256 x 256 pixels take four times the room of 128 x 128, and serve the viewer and encoders that you add. "
+            "Not used for CT, which is stored in one form.",
+        )
         sent = st.form_submit_button("Preview", type="primary", icon=":material/visibility:")
-    return (ColumnMap(image, patient, age, sex, split, tuple(findings), tuple(comorbidities), uncertain, order), kind) if sent else None
+    columns = ColumnMap(image, patient, age, sex, split, tuple(findings), tuple(comorbidities), uncertain, order)
+    return (columns, kind, side if kind is Modality.RADIOGRAPH else None) if sent else None
 
 
 def _uncertain(facts: TableFacts) -> Uncertain | None:

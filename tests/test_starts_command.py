@@ -17,9 +17,13 @@ from dpmed_core.privacy.audit import head_audit
 from dpmed_core.privacy.audit.canary_world import canary_world
 from dpmed_core.training.encoders.card import COMPONENTS
 from dpmed_core.training.recipes import train_probe
+from dpmed_core.training.recipes.networks import NETWORKS
 from tests.small_runs import installation, make_cohort, settings
 
 __all__ = ["installation", "settings"]
+
+
+PUBLIC = ("--public-cohort", "elsewhere", "--source", "x", "--licence", "y")
 
 
 def told_by(cohort, **_folders):
@@ -135,14 +139,13 @@ def test_what_a_start_is_not_for_is_refused(other_patients, call, start):
     )
     call("train", "--cohort", "here", "--epsilon", "1", "--map", "mass=mass", fails="give the start with --start")
     call("train", "--cohort", "here", "--epsilon", "0", fails="needs a public start")
-    call(
-        "train", "--cohort", "here", "--recipe", "paper", "--epsilon", "1", "--start", "public-one", fails="cannot begin at a public start"
-    )
+    call("train", "--cohort", "here", "--recipe", "paper", "--epsilon", "1", "--start", "public-one", fails="is for recipe probe, and this")
+    call("pretrain", *PUBLIC, "--name", "b", "--recipe", "finetune", fails="choose probe or paper or paper3d or slices")
+    call("pretrain", *PUBLIC, "--name", "b", "--recipe", "paper3d", fails="takes CT volumes, and this cohort holds radiographs")
     call(
         "train", "--cohort", "here", "--epsilon", "1", "--start", "public-one", "--map", "=mass", fails="No finding of cohort 'here' begins"
     )
-    words = ("--public-cohort", "elsewhere", "--source", "x", "--licence", "y")
-    call("pretrain", *words, "--name", "public-one", fails="There is a start 'public-one' already")
+    call("pretrain", *PUBLIC, "--name", "public-one", fails="There is a start 'public-one' already")
     call("pretrain", "--public-cohort", "elsewhere", "--name", "b", "--source", " ", "--licence", "y", fails="Say in 1 to 500 characters")
 
 
@@ -176,3 +179,22 @@ def test_the_start_of_the_phantoms_needs_no_public_cohort_and_says_which_finding
     monkeypatch.setattr(head_audit, "canary_world", lambda **asked: worlds.append(canary_world(**asked)) or worlds[-1])
     assert call("audit", private[0].run_id, "--trainings", "200", "--json")["claimed_mu"] > 0
     assert all(world.start_weights is not None for world in worlds) and worlds, "the canary is judged by a start too"
+
+
+@pytest.mark.slow
+def test_a_network_begins_at_a_public_network(other_patients, call, start, installation, monkeypatch):
+    monkeypatch.setitem(NETWORKS, "paper", replace(NETWORKS["paper"], epochs=2))
+    card = call("pretrain", *PUBLIC, "--name", "network", "--recipe", "paper", "--json")
+    assert card["recipe"] == "paper" and card["encoder"] == "paper 2" and card["findings"] == ["mass"] and 0 <= card["auroc"][0] <= 1
+    shown = call("starts", "show", "network", "--cohort", "here", "--json")
+    call("train", "--cohort", "here", "--epsilon", "1", "--start", "network", fails="is for recipe paper, and this is probe")
+    made = call("sweep", "--cohort", "here", "--recipe", "paper", "--epsilons", "8", "--unit", "image", "--start", "network", "--json")
+    assert [run["epsilon"] for run in made["runs"]] == [0.0, None, 8.0] and {run["start"]["name"] for run in made["runs"]} == {"network"}
+    assert {status.state for status in installation.runs.statuses()} == {"finished"}
+    found = call("evaluate", "--cohort", "here", "--recipe", "paper", "--json")
+    alone = next(row for row in found["utility"] if row["epsilon"] == 0)
+    assert (alone["start"], alone["delta"], alone["accountant"]) == ("network", 0.0, "no-training")
+    test_cases = call("starts", "show", "network", "--cohort", "here", "--json")
+    assert test_cases["validation"][0]["n_cases"] == shown["validation"][0]["n_cases"] + alone["n_cases"]
+    first = next(status for status in installation.runs.statuses() if status.spec.privacy and status.spec.privacy.learns_nothing)
+    call("audit", first.run_id, fails="claims nothing that could be audited")

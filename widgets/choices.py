@@ -72,7 +72,7 @@ def _choose_start(cohort: Cohort | None, recipe: str | None) -> str | None:
     """The public start that models begin at; None from scratch. Offered where there is one to choose, or the address names one."""
     here = installation()
     trained = starts_with_runs(here.runs, cohort, recipe=recipe) if cohort else []
-    offered = starts_offered(here.starts, cohort) if cohort else here.starts.names()
+    offered = starts_offered(here.starts, cohort, base_recipe(recipe)) if cohort and recipe else here.starts.names()
     names = [*offered, *sorted(set(trained) - set(offered))]
     if recipe is None or not RECIPES[base_recipe(recipe)].takes_start or not (names or stated(START)):
         return None

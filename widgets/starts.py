@@ -14,8 +14,8 @@ from dpmed_core.evaluation.scores.grouping import EVERYBODY
 from dpmed_core.foreign_text import LONGEST_SENTENCE, plain
 from dpmed_core.phrases import counted
 from dpmed_core.public_starts import check_start, features_are_there, features_for, parts_to_check, start_for
-from dpmed_core.training.spec import RunSpec, StartChoice
-from dpmed_core.training.starts.choosing import suggested
+from dpmed_core.training.spec import RunSpec, StartChoice, base_recipe
+from dpmed_core.training.starts.choosing import how_judged, suggested
 from dpmed_core.training.starts.phantom_start import NAME as PHANTOMS
 from widgets.cached import FEW_KEPT
 from widgets.choices import current_choices
@@ -71,8 +71,9 @@ def choose_start_findings(cohort: Cohort) -> StartChoice | None:
                 key=f"start-{cohort.name}-{name}-{finding}",
                 format_func=lambda public: f"{public} (AUROC {known[public]:.2f} there)" if public else "From scratch",
             )
-        there = "on such images that it was not trained on" if name == PHANTOMS else "cross-validation"
-        st.caption(f"Findings of one name are suggested; a name may mean something else in another hospital. AUROC there: {there}.")
+        st.caption(
+            f"Findings of one name are suggested; a name may mean something else in another hospital. AUROC there: {how_judged(card)}."
+        )
     return _checked(cohort, name, tuple(given.items()))
 
 
@@ -113,18 +114,21 @@ def _checked(cohort: Cohort, name: str, given: tuple[tuple[str, str], ...]) -> S
     Raises:
         SpecError: see `start_for`.
     """
-    found = _start_for(cohort.fingerprint, name, installation().starts.card(name).digest, given, _cohort=cohort)
+    recipe = base_recipe(current_choices().recipe or "")
+    found = _start_for(cohort.fingerprint, name, installation().starts.card(name).digest, given, recipe, _cohort=cohort)
     if isinstance(found, DpmedError):
         raise found
     return found
 
 
 @st.cache_resource(max_entries=FEW_KEPT, show_spinner=False)
-def _start_for(fingerprint: str, name: str, digest: str, given: tuple[tuple[str, str], ...], _cohort: Cohort) -> StartChoice | DpmedError:
+def _start_for(
+    fingerprint: str, name: str, digest: str, given: tuple[tuple[str, str], ...], recipe: str, _cohort: Cohort
+) -> StartChoice | DpmedError:
     """`start_for` reads every image to compare them, so that what it finds is kept, a refusal as well."""
     del fingerprint, digest
     try:
-        return start_for(installation(), _cohort, name, dict(given))
+        return start_for(installation(), _cohort, name, dict(given), recipe=recipe or None)
     except DpmedError as error:
         return error
 

@@ -1,17 +1,18 @@
-"""`pretrain` and `starts`: public starts of private heads."""
+"""`pretrain` and `starts`: public starts of private heads and networks."""
 
 from collections.abc import Callable
 
 import click
 
 from dpmed_core.commands.cohort import names
-from dpmed_core.commands.output import json_option, records, say
+from dpmed_core.commands.output import json_option, progress_line, records, say
 from dpmed_core.errors import SpecError
 from dpmed_core.evaluation.planning.start_check import patients_in_words, warnings_of
 from dpmed_core.installation import Installation
 from dpmed_core.phrases import counted
 from dpmed_core.public_starts import check_start, make_start, parts_to_check, start_for
-from dpmed_core.training.starts.choosing import in_words, parse_map
+from dpmed_core.training.recipes.catalogue import PROBE
+from dpmed_core.training.starts.choosing import how_judged, in_words, parse_map
 from dpmed_core.training.starts.start_card import StartCard
 
 map_option = click.option(
@@ -29,13 +30,15 @@ def start_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--name", required=True, help="Name of the start.")
 @click.option("--source", required=True, help="Where the public images are from.")
 @click.option("--licence", required=True, help="Under which they are public.")
+@click.option("--recipe", default=PROBE.name, show_default=True, help="Whose models are to begin there; a network takes minutes.")
 @json_option
-def pretrain(cohort_name: str, name: str, source: str, licence: str, as_json: bool) -> None:
-    """Train a public start: a head on a public, labelled cohort, at which private heads of other cohorts can begin.
+def pretrain(cohort_name: str, name: str, source: str, licence: str, recipe: str, as_json: bool) -> None:
+    """Train a public start: a head or network on a public, labelled cohort, at which private ones of other cohorts can begin.
 
     It is trained without privacy. Source and licence are your statement that nobody's data in it need protection.
     """
-    card = make_start(Installation.open(), cohort_name, name, source=source, licence=licence)
+    progress = progress_line("Steps of the training")
+    card = make_start(Installation.open(), cohort_name, name, source=source, licence=licence, recipe=recipe, progress=progress)
     say(card.to_fields(), _card_lines(card), as_json=as_json)
 
 
@@ -107,6 +110,6 @@ def remove_start(name: str, as_json: bool) -> None:
 def _card_lines(card: StartCard) -> str:
     """A card for a reader."""
     whose = counted(card.n_patients, "patient", "patients") if card.patients_known else "patients not known"
-    head = f"{card.name}: {counted(card.n_images, 'image', 'images')} ({whose}), {card.source}, {card.licence}"
-    told = zip(card.findings, card.auroc, card.n_positive, strict=True)
-    return "\n".join([head, *(f"  {finding}: AUROC {auroc:.3f} by cross-validation, {n} positive" for finding, auroc, n in told)])
+    head = f"{card.name}, for recipe {card.recipe}: {counted(card.n_images, 'image', 'images')} ({whose}), {card.source}, {card.licence}"
+    told, how = zip(card.findings, card.auroc, card.n_positive, strict=True), how_judged(card)
+    return "\n".join([head, *(f"  {finding}: AUROC {auroc:.3f} {how}, {n} positive" for finding, auroc, n in told)])

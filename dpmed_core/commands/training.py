@@ -107,7 +107,7 @@ def train(
         delta=delta,
         unit=PrivacyUnit(unit),
         non_private=non_private,
-        start=_start(installation, cohort, start_name, pairs),
+        start=_start(installation, cohort, recipe, start_name, pairs),
         encoder=_encoder(installation, encoder_name),
     )
     wanted = [spec for spec in specs if spec.privacy != NOTHING_LEARNT or epsilon == 0]
@@ -153,7 +153,7 @@ def sweep(
         delta=delta,
         unit=PrivacyUnit(unit),
         n_splits=splits,
-        start=_start(installation, cohort, start_name, pairs),
+        start=_start(installation, cohort, recipe, start_name, pairs),
         encoder=_encoder(installation, encoder_name),
     )
     checks = tell_preflight(installation, cohort, specs)
@@ -308,13 +308,13 @@ def run_line(installation: Installation, run: RunStatus | UnreadableRun, damage:
     return f"{line}: {message}" if message else line
 
 
-def _start(installation: Installation, cohort: Cohort, name: str | None, pairs: Sequence[str]) -> StartChoice | None:
+def _start(installation: Installation, cohort: Cohort, recipe: str, name: str | None, pairs: Sequence[str]) -> StartChoice | None:
     """The start that was asked for, which findings begin there being said; None for none."""
     if name is None:
         if pairs:
             raise SpecError("--map says which findings of a start stand for which: give the start with --start.")
         return None
-    start = start_for(installation, cohort, name, parse_map(pairs))
+    start = start_for(installation, cohort, name, parse_map(pairs), recipe=recipe)
     tell(in_words(start, cohort.findings))
     return start
 

@@ -118,7 +118,7 @@ def look_at_starts(here: Installation) -> Iterator[Finding]:
     """Every public start that cannot be read."""
 
     def look(name: str) -> None:
-        here.starts.head(name)
+        here.starts.load(name)
         here.starts.seen(name)
 
     way_out = "Runs that began there keep their own copy. Restore starts/{0} from a backup, or remove it and make it again."

@@ -19,7 +19,7 @@ from dpmed_core.runs.status import OPEN_STATES, RunState, RunStatus
 from dpmed_core.training.encoders.joined_features import joined_are_cached, joined_features
 from dpmed_core.training.privacy_units import training_units
 from dpmed_core.training.recipes.catalogue import PROBE
-from dpmed_core.training.recipes.train_probe import ProbePlan, accounted_steps, plan_probe, reads_outputs, start_of, train_as_planned
+from dpmed_core.training.recipes.train_probe import ProbePlan, accounted_steps, head_start_of, plan_probe, reads_outputs, train_as_planned
 from dpmed_core.training.result import PrivacyGuarantee
 from dpmed_core.training.spec import RunSpec
 from dpmed_core.training.starts.phantom_start import begins_at_phantoms
@@ -85,7 +85,7 @@ def _planned(plan: ProbePlan, session: StoredSession) -> bool:
 
 def _train(installation: Installation, cohort: Cohort, specs: list[RunSpec]) -> None:
     """Train runs whose locks are held: record all plans, train all of them together, store each."""
-    start = start_of(specs[0], cohort, installation.starts)  # first: runs whose start is gone spend nothing
+    start = head_start_of(specs[0], cohort, installation.starts)  # first: runs whose start is gone spend nothing
     split = assign_parts(cohort, seed=specs[0].split_seed or 0, key=installation.key)
     units = training_units(cohort, split, specs[0].unit)
     plans = [plan_probe(spec, n_units=len(units), n_findings=len(cohort.findings)) for spec in specs]

@@ -27,7 +27,7 @@ from dpmed_core.training.loop import LoopSettings, TrainingData, train_model
 from dpmed_core.training.recipes.networks import NetworkRecipe, positions_read
 from dpmed_core.training.recipes.train_network import build_network
 from dpmed_core.training.result import PrivacyGuarantee
-from dpmed_core.training.session import Checkpoint
+from dpmed_core.training.session import UnrecordedSession
 
 Floats = NDArray[np.float64]
 LOUDNESS = 1000.0
@@ -127,7 +127,7 @@ def observe_training(
         images_at_once=IMAGES_AT_ONCE,
     )
     with _watched(model, settings.expected_units / bound) as seen:
-        train_model(model, data, settings, session=_Unrecorded(progress))
+        train_model(model, data, settings, session=UnrecordedSession(progress))
     sizes = np.array([p.numel() for name, p in model.named_parameters() if p.requires_grad and name != CANARIES], dtype=np.intp)
     return ObservedSteps(np.array([one for one, _ in seen]), inside, np.array([squares for _, squares in seen]), sizes)
 
@@ -158,27 +158,3 @@ def _watched(model: WithCanaries, scale: float) -> Iterator[list[tuple[Floats, l
         yield seen
     finally:
         handle.remove()
-
-
-@dataclass(frozen=True)
-class _Unrecorded:
-    """A `TrainingSession` of which nothing is kept: no patient's data are in it."""
-
-    progress: Callable[[int, int], None]
-
-    def plan(self, planned: PrivacyGuarantee | None, total_steps: int) -> None:
-        """Nothing is spent."""
-
-    def latest(self) -> Checkpoint | None:
-        """Every audit begins at its first step."""
-        return None
-
-    def save(self, checkpoint: Checkpoint) -> None:
-        """Nothing is kept."""
-
-    def charge_all(self) -> None:
-        """Nothing is spent."""
-
-    def step(self, done: int, total: int) -> None:
-        """Report `done` of `total` steps."""
-        self.progress(done, total)

@@ -1,6 +1,6 @@
 """The interface between a training and the process that runs it: durable checkpoints, progress, cancelling."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -55,3 +55,31 @@ class TrainingSession(Protocol):
         Raises:
             Cancelled: stop now; what was spent up to here stays recorded.
         """
+
+
+@dataclass(frozen=True)
+class UnrecordedSession:
+    """A `TrainingSession` of which nothing is kept: for trainings on nobody who is protected.
+
+    Attributes:
+        progress: told how many of the steps are done; what it raises stops the training.
+    """
+
+    progress: Callable[[int, int], None] = lambda done, total: None
+
+    def plan(self, planned: PrivacyGuarantee | None, total_steps: int) -> None:
+        """Nothing is spent."""
+
+    def latest(self) -> Checkpoint | None:
+        """Every training begins at its first step."""
+        return None
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Nothing is kept."""
+
+    def charge_all(self) -> None:
+        """Nothing is spent."""
+
+    def step(self, done: int, total: int) -> None:
+        """Report `done` of `total` steps."""
+        self.progress(done, total)

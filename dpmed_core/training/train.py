@@ -71,6 +71,7 @@ def train(
         encoders_dir=encoders_dir,
         calibrations_dir=calibrations_dir,
         features_dir=features_dir,
+        starts=starts,
     )
     return with_accountant_note(model)
 

@@ -92,6 +92,7 @@ class JobPlan:
         cohort: name of the new cohort.
         modality: of its images.
         one_writing: patients whose identifiers differ only in writing are one patient; the owner of the data said so.
+        pixels: side of stored radiographs; None for what the files suggest (`stored_side`).
     """
 
     folder: str | None = None
@@ -100,6 +101,7 @@ class JobPlan:
     cohort: str | None = None
     modality: Modality = Modality.RADIOGRAPH
     one_writing: bool = False
+    pixels: int | None = None
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> "JobPlan":

@@ -90,7 +90,9 @@ class ImportPreview:
         return cls(**{**fields, **problems, **plain, "findings": findings, "kinds": kinds, "one_person": groups})
 
 
-def preview_import(source: Source, *, key: bytes, modality: Modality = Modality.RADIOGRAPH) -> tuple[ImportPreview, NDArray[np.uint8]]:
+def preview_import(
+    source: Source, *, key: bytes, modality: Modality = Modality.RADIOGRAPH, pixels: int | None = None
+) -> tuple[ImportPreview, NDArray[np.uint8]]:
     """(the preview of importing `source`, some of its images as 8-bit grey `[n, rows, columns]`: taken evenly from its rows,
     and one of each kind of file).
 
@@ -98,7 +100,7 @@ def preview_import(source: Source, *, key: bytes, modality: Modality = Modality.
         CohortError: no row can be used.
     """
     rows = select_rows(source, key=key)
-    row_table, side = rows.row_table, stored_side(rows.row_table, modality, None)
+    row_table, side = rows.row_table, stored_side(rows.row_table, modality, pixels)
     kinds, firsts, n_looked = kinds_of_files(row_table)
     read = read_some(row_table, firsts, modality, side)
     shown = [one for one in read if one.stored is not None]

@@ -84,7 +84,10 @@ def _preview(job: Job, settings: Settings) -> None:
     if plan.table is None or plan.columns is None:
         raise UploadError(COLUMNS_MISSING)
     preview_summary, preview = preview_import(
-        mapped_source(root / plan.table, plan.columns, root=root), key=Installation.open(settings).key, modality=plan.modality
+        mapped_source(root / plan.table, plan.columns, root=root),
+        key=Installation.open(settings).key,
+        modality=plan.modality,
+        pixels=plan.pixels,
     )
     with replacing(job.preview) as draft, draft.open("wb") as file:
         np.save(file, preview)
@@ -100,7 +103,15 @@ def _import(job: Job, settings: Settings) -> None:
     refuse_links(root)  # again: the folder may have changed since the job began
     source = mapped_source(root / plan.table, plan.columns, root=root)
     cohorts, progress = Installation.open(settings).cohorts, _progress_of(job, Stage.IMPORTING)
-    import_source(cohorts, plan.cohort, source, modality=plan.modality, progress=progress, one_writing=plan.one_writing)
+    import_source(
+        cohorts,
+        plan.cohort,
+        source,
+        modality=plan.modality,
+        progress=progress,
+        one_writing=plan.one_writing,
+        pixels=plan.pixels,
+    )
     job.remove_data()
     job.set_state(JobState(Stage.FINISHED))
 

@@ -30,6 +30,8 @@ START_SECONDS = 300
 LONGEST = 120_000
 """Milliseconds that a busy machine may take; nothing here measures speed."""
 FIRST_PORT, PORTS_EACH = 20_000, 500
+GIVEN: set[int] = set()
+"""Ports that `free_port` gave in this process."""
 """Below the ports that systems hand out by themselves: one of those may be taken before the dashboard has opened it."""
 
 
@@ -130,10 +132,11 @@ def _dashboard(data_dir: Path) -> Dashboard:
 
 
 def free_port() -> int:
-    """A port that nothing listens on, of those of this process of a parallel test run."""
+    """A port that nothing listens on, of those of this process of a parallel test run; none is given twice, since it may be used later."""
     first = FIRST_PORT + PORTS_EACH * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     while True:
         port = first + secrets.randbelow(PORTS_EACH)
         with socket.socket() as probe:
-            if probe.connect_ex(("localhost", port)):
+            if port not in GIVEN and probe.connect_ex(("localhost", port)):
+                GIVEN.add(port)
                 return port

@@ -105,6 +105,21 @@ def test_from_a_folder_to_a_cohort_and_its_report(empty, jobs, open_page):
     assert "Upload a ZIP archive" in texts(app) and jobs.all() == []
 
 
+def test_the_side_of_stored_radiographs_is_chosen_and_shown_before_the_import(empty, jobs, open_page):
+    app = press(open_page("import_cohort"), "Use this folder")
+    side = next(box for box in app.selectbox if box.label == "Radiographs are stored with")
+    assert side.value is None and side.options == ["As the files suggest", "128 x 128 pixels", "256 x 256 pixels"]
+    side.set_value(256)
+    app = press(app, "Preview")
+    assert not app.exception and "Stored with 256 x 256 pixels." in texts(app)
+    app = press(app, "Correct the columns")
+    assert next(box for box in app.selectbox if box.label == "Radiographs are stored with").value == 256, "what was chosen stands"
+    app = press(app, "Preview")
+    app.text_input[0].set_value("ward-images")
+    app = press(app, "Import")
+    assert not app.exception and empty.cohorts.load("ward-images").images.shape == (29, 256, 256)
+
+
 def test_a_name_that_is_taken_is_said_before_anything_is_read(cohort, jobs, open_page):
     app = press(press(open_page("import_cohort"), "Use this folder"), "Preview")
     app.text_input[0].set_value("demo-radiograph")

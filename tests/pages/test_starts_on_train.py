@@ -7,7 +7,11 @@ from dpmed_core import public_starts
 from dpmed_core.cohort.schema import Part, Split
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.training.encoders.card import COMPONENTS, read_card
+from dpmed_core.training.networks.models import initial_weights
+from dpmed_core.training.recipes.networks import NETWORKS
+from dpmed_core.training.recipes.train_network import tensors_of
 from dpmed_core.training.starts.public_head import PublicHead
+from dpmed_core.training.starts.public_network import PublicNetwork
 from dpmed_core.training.starts.seen import Seen
 from dpmed_core.training.starts.start_card import StartCard
 
@@ -103,3 +107,28 @@ def test_the_start_of_the_phantoms_is_offered_on_radiographs_with_its_findings(c
     assert not app.exception and not app.error
     assert any("procedural chest radiographs" in caption.value for caption in app.caption)
     assert any(button.label == "Compute features" for button in app.button), "none are computed yet"
+
+
+@pytest.fixture
+def network(empty, cohort):
+    """A start for networks of recipe `paper`, which knows of the cohort's first finding."""
+    weights = tensors_of(initial_weights(0, NETWORKS["paper"].build, n_out=1))
+    about = {"source": "a public set", "licence": "CC0", "synthetic": False, "findings": cohort.findings[:1], "auroc": (0.8,)}
+    counts = {"n_positive": (9,), "n_patients": 30, "n_images": 40, "patients_known": True}
+    card = StartCard("seen-elsewhere", Modality.RADIOGRAPH, **about, **counts, encoder="paper 2", recipe="paper")
+    empty.starts.add(card, PublicNetwork(weights, np.ones(1, bool)), Seen(frozenset(), frozenset()))
+
+
+def test_a_network_is_offered_to_its_recipe_alone_and_judged_before_anything_is_spent(cohort, network, open_page, monkeypatch):
+    everybody = Split(np.full(len(cohort.cases), Part.VALIDATION.value), 0)
+    monkeypatch.setattr(public_starts, "assign_parts", lambda *_, **__: everybody)
+    app = open_page("train", recipe="probe")
+    begins = next(box for box in app.selectbox if box.label == "Models begin")
+    assert "At public start seen-elsewhere" not in begins.options
+    app = open_page("train", recipe="paper", start="seen-elsewhere")
+    assert not app.exception and not app.error
+    begins = next(box for box in app.selectbox if box.label == "Models begin")
+    assert begins.options == ["From scratch", "At public start seen-elsewhere"]
+    assert any("on a fifth of the patients" in caption.value for caption in app.caption)
+    shown = table_of(app)
+    assert shown["Finding"].nunique() == 1 and shown.set_index("Patients").loc["All patients", "Images"] == len(cohort.cases)

@@ -24,7 +24,6 @@ from dpmed_core.evaluation.scores.scored_runs import RUN_COLUMNS
 from dpmed_core.evaluation.statistics.intervals import symmetric
 from dpmed_core.evaluation.statistics.jackknife import jackknife_of_patients
 from dpmed_core.evaluation.tables.utility import by_place, run_rows
-from dpmed_core.training.starts.start import Start
 
 LOW_AUROC = 0.6
 """Below it a start is warned of."""
@@ -33,31 +32,28 @@ COLUMNS = ("finding", "attribute", "subgroup", "auroc", "auroc_low", "auroc_high
 """`fall` is the AUROC over all of these patients minus that of the subgroup, with its 95 % interval; missing over all patients."""
 
 
+def rows_to_check(split: Split, parts: Sequence[Part] = (Part.VALIDATION,)) -> NDArray[np.intp]:
+    """The cases that a start may be looked at by: those of `parts`, never of patients who are trained on, whom the guarantee covers."""
+    return np.sort(np.concatenate([split.rows(part) for part in parts if part is not Part.TRAIN]))
+
+
 def start_check(
-    head: Start,
-    own: NDArray[np.float64],
-    cohort: Cohort,
-    split: Split,
-    by: Sequence[str] = (),
-    *,
-    parts: Sequence[Part] = (Part.VALIDATION,),
+    scores: NDArray[np.float64], begins: NDArray[np.bool_], cohort: Cohort, rows: NDArray[np.intp], by: Sequence[str] = ()
 ) -> pd.DataFrame:
     """The AUROC of a start alone on held-out patients, with `COLUMNS`: of each finding that begins there, overall and by subgroup.
 
     Args:
-        head: for the cohort's findings (`PublicHead.of`, `PhantomStart.of`).
-        own: its features of the cohort's images, `[n_cases, n_findings]`.
+        scores: what it gives the cases of `rows`, on any increasing scale, `[n_rows, n_findings]`.
+        begins: which findings begin there, `[n_findings]`.
         cohort: the cohort.
-        split: its parts.
+        rows: of its cases, from `rows_to_check`.
         by: attributes of the subgroups.
-        parts: whose patients; never those who are trained on, whom the guarantee covers.
 
     Raises:
         CohortError: there is no such attribute.
     """
-    begun = [k for k, spread in enumerate(head.spread) if spread > 0]
-    rows = np.sort(np.concatenate([split.rows(part) for part in parts if part is not Part.TRAIN]))
-    if not len(rows) or not begun:
+    begun = np.flatnonzero(begins)
+    if not len(rows) or not len(begun):
         return pd.DataFrame(columns=list(COLUMNS))
     cases = cohort.cases.iloc[rows][["case_id", "patient_id", "age", "sex", *cohort.comorbidities]].reset_index(drop=True)
     patients, ids = pd.factorize(cases["patient_id"])
@@ -69,7 +65,7 @@ def start_check(
         patients=patients.astype(np.intp),
         n_patients=len(ids),
         labels=cohort.labels[rows][:, begun].T.astype(np.float64),
-        scores=own[rows][:, begun].T[None],
+        scores=scores[:, begun].T[None],
     )
     measured = measure(AUROC, PanelDesign(panel, tuple(by)))
     table = run_rows(AUROC, [measured], [EVERYBODY, *by]).merge(_falls(measured), on=["finding", "attribute", "subgroup"], how="left")

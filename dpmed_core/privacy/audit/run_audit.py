@@ -44,7 +44,7 @@ def audit_run(
     if spec.recipe_version != card.version:
         was = f"recipe {spec.recipe}, version {spec.recipe_version}"
         raise SpecError(f"Run {run_id} was trained by {was}, and what can be audited is version {card.version}: name another run.")
-    if spec.privacy is None:
+    if spec.privacy is None or spec.privacy.learns_nothing:
         raise SpecError(NOTHING_CLAIMED)
     weights = runs.weights(run_id)
     if card.name == PROBE.name:
@@ -80,13 +80,13 @@ def audit_network(
     """An audit of the steps of the network that `spec` asks for, and the guarantee that they claim.
 
     Raises:
-        SpecError: it has no privacy.
+        SpecError: it has no privacy, or learns nothing from the cohort.
     """
     from dpmed_core.training.recipes.networks import NETWORKS  # loads torch
     from dpmed_core.training.recipes.train_network import plan_network
 
     guarantee = plan_network(NETWORKS[spec.recipe], spec, n_units=n_units, calibrations_dir=calibrations_dir)[1]
-    if guarantee is None:
+    if guarantee is None or guarantee.steps == 0:
         raise SpecError(NOTHING_CLAIMED)
     found = audit_steps(spec.recipe, guarantee, n_findings=n_findings, encoders_dir=encoders_dir, progress=progress)
     return found, guarantee

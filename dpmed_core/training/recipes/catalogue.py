@@ -35,7 +35,7 @@ class RecipeCard:
         modalities: the modalities that it takes.
         normalisation: of the layers that are trained; with that over a batch nobody's influence is bounded, and training refuses it.
         uses_encoder: whether it starts from the public encoder, which was trained on synthetic images.
-        takes_start: whether it can begin at a public start, a head that was trained on a public cohort.
+        takes_start: whether its models can begin at a public start: at one of the same recipe that was trained on a public cohort.
     """
 
     name: str
@@ -76,6 +76,7 @@ PAPER = RecipeCard(
     n_parameters=104_070,
     modalities=(Modality.RADIOGRAPH,),
     normalisation=Normalisation.GROUP,
+    takes_start=True,
 )
 FINETUNE = RecipeCard(
     name="finetune",
@@ -101,6 +102,7 @@ PAPER3D = RecipeCard(
     n_parameters=310_782,
     modalities=(Modality.CT,),
     normalisation=Normalisation.GROUP,
+    takes_start=True,
 )
 SLICES = RecipeCard(
     name="slices",
@@ -113,6 +115,7 @@ SLICES = RecipeCard(
     n_parameters=106_991,
     modalities=(Modality.CT,),
     normalisation=Normalisation.GROUP,
+    takes_start=True,
 )
 FINETUNE3D = RecipeCard(
     name="finetune3d",
@@ -152,11 +155,21 @@ def require_start(card: RecipeCard, start: StartChoice | None, privacy: PrivacyT
     Raises:
         SpecError: names what can be done.
     """
-    if start is not None and not card.takes_start:
-        fitting = " or ".join(other.name for other in RECIPES.values() if other.takes_start)
-        raise SpecError(f"Recipe {card.name} cannot begin at a public start: choose {fitting}.")
+    if start is not None:
+        require_takes_start(card)
     if start is None and privacy is not None and privacy.learns_nothing:
         raise SpecError("At epsilon 0 nothing can be learnt from the cohort, so that it needs a public start: give one with --start.")
+
+
+def require_takes_start(card: RecipeCard) -> None:
+    """Refuse a recipe whose models cannot begin at a public start.
+
+    Raises:
+        SpecError: names the recipes that can.
+    """
+    if not card.takes_start:
+        fitting = " or ".join(other.name for other in RECIPES.values() if other.takes_start)
+        raise SpecError(f"Recipe {card.name} cannot begin at a public start: choose {fitting}.")
 
 
 def refuse_encoder(recipe: str, encoder: str | None, modality: Modality) -> None:

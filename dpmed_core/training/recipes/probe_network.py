@@ -15,7 +15,7 @@ from dpmed_core.training.encoders.phantom_outputs import NETWORK
 from dpmed_core.training.encoders.radiograph_encoder import load_encoder
 from dpmed_core.training.fitted import Explainable, StoredModel
 from dpmed_core.training.recipes.head import Head
-from dpmed_core.training.starts.start import Start
+from dpmed_core.training.starts.start import HeadStart
 
 
 class ProbeNetwork(nn.Module):
@@ -30,7 +30,7 @@ class ProbeNetwork(nn.Module):
         networks: Mapping[str, nn.Module],
         components: Mapping[str, int],
         head: Head,
-        start: Start | None = None,
+        start: HeadStart | None = None,
     ) -> None:
         """The network of a head.
 
@@ -95,7 +95,7 @@ def _leading_components(features: Tensor, components: Mapping[str, int]) -> Tens
     return leading
 
 
-def explainable_probe(stored: StoredModel, components: Mapping[str, int], head: Head, start: Start | None = None) -> Explainable:
+def explainable_probe(stored: StoredModel, components: Mapping[str, int], head: Head, start: HeadStart | None = None) -> Explainable:
     """A head with its encoders; without a layer for Grad-CAM, since the head reads several layers of networks and scattering besides."""
     encoder = load_encoder(stored.encoders_dir, stored.modality)
 

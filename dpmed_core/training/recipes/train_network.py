@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from dpmed_core.cohort.schema import Cohort, Split
 from dpmed_core.training.accounting.accounting import calibrate_poisson, guarantee_poisson
+from dpmed_core.training.accounting.full_batch import nothing_spent
 from dpmed_core.training.encoders.volume_trunk import cached_trunk_outputs, trunk_outputs
 from dpmed_core.training.fitted import Explainable, FittedModel, StoredModel
 from dpmed_core.training.loop import LoopSettings, TrainingData, predict, steps_for, train_model
@@ -20,6 +21,10 @@ from dpmed_core.training.result import PrivacyGuarantee, RunResult, TrainedModel
 from dpmed_core.training.scores import held_out_rows, scores_table
 from dpmed_core.training.session import TrainingSession
 from dpmed_core.training.spec import RunSpec
+from dpmed_core.training.starts.public_network import PublicNetwork
+from dpmed_core.training.starts.start import Start
+from dpmed_core.training.starts.start_of_run import start_of
+from dpmed_core.training.starts.start_store import StartStore
 
 TRUNK = "trunk."
 """Before the names of the weights of a frozen network that a run stores with those of the trained one."""
@@ -37,19 +42,24 @@ def train_network(
     encoders_dir: Path,
     calibrations_dir: Path | None,
     features_dir: Path | None = None,
+    starts: StartStore | None = None,
 ) -> TrainedModel:
     """The network that `spec` asks for, trained by `recipe`; see `train.train` for the arguments.
 
     What a frozen network gives for the cohort's cases is kept in `features_dir`; None to keep nothing.
     """
+    start = start_of(spec, cohort, starts)  # first: a run whose start is gone spends nothing
     units = training_units(cohort, split, spec.unit)
     settings, guarantee = plan_network(recipe, spec, n_units=len(units), calibrations_dir=calibrations_dir)
     # Recorded before the first step, so that no crash can hide what was spent.
     session.plan(guarantee, settings.steps)
     model = build_network(recipe, n_findings=len(cohort.findings), seed=spec.seed, encoders_dir=encoders_dir)
+    if start is not None:
+        begin_at(model, start)
     trunk = recipe.trunk.public(encoders_dir) if recipe.trunk else None
     read = _reader(recipe, trunk, cohort, features_dir=features_dir, encoders_dir=encoders_dir)
-    elapsed = train_model(model, _training_data(read, cohort, units), settings, session=session)
+    # At epsilon 0 no training image is even read.
+    elapsed = train_model(model, _training_data(read, cohort, units), settings, session=session) if settings.steps else 0.0
     # Scores of held-out cases are post-processing of the weights.
     cohort.check_images(held_out_rows(split))
     held_out = read(held_out_rows(split))
@@ -58,13 +68,13 @@ def train_network(
             spec=spec,
             guarantee=guarantee,
             elapsed_seconds=elapsed,
-            n_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
-            n_train_cases=sum(map(len, units)),
+            n_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad) if settings.steps else 0,
+            n_train_cases=sum(map(len, units)) if settings.steps else 0,
             n_train_units=len(units),
         ),
         scores=scores_table(cohort, split, predict(model, held_out, images_at_once=recipe.scored_at_once)),
         # The frozen network's too: a run's model outlives a change of the public encoder.
-        weights=_tensors(model) | ({f"{TRUNK}{name}": tensor for name, tensor in _tensors(trunk).items()} if trunk else {}),
+        weights=tensors_of(model) | ({f"{TRUNK}{name}": tensor for name, tensor in tensors_of(trunk).items()} if trunk else {}),
     )
 
 
@@ -85,6 +95,9 @@ def plan_network(
     Raises:
         SpecError: no noise multiplier meets the privacy target.
     """
+    if spec.privacy is not None and spec.privacy.learns_nothing:
+        nothing = nothing_spent(spec.unit, n_units=n_units)
+        return _settings(recipe, steps=0, sample_rate=0.0, n_units=n_units, noise_multiplier=None), nothing
     # In a small cohort a batch of the usual size would hold most units, and sampling would amplify privacy little.
     sample_rate = min(recipe.largest_sample_rate, recipe.batch_units / n_units)
     steps = steps_for(recipe.epochs, sample_rate)
@@ -101,17 +114,22 @@ def plan_network(
             n_units=n_units,
             cache_dir=calibrations_dir,
         )
-    settings = LoopSettings(
+    noise_multiplier = guarantee.noise_multiplier if guarantee else None
+    return _settings(recipe, steps=steps, sample_rate=sample_rate, n_units=n_units, noise_multiplier=noise_multiplier), guarantee
+
+
+def _settings(recipe: NetworkRecipe, *, steps: int, sample_rate: float, n_units: int, noise_multiplier: float | None) -> LoopSettings:
+    """The loop's settings with what `recipe` says of them."""
+    return LoopSettings(
         steps=steps,
         sample_rate=sample_rate,
         expected_units=sample_rate * n_units,
         images_per_unit=recipe.images_per_unit,
         max_grad_norm=recipe.max_grad_norm,
-        noise_multiplier=guarantee.noise_multiplier if guarantee else None,
+        noise_multiplier=noise_multiplier,
         learning_rate=recipe.learning_rate,
         images_at_once=recipe.images_at_once,
     )
-    return settings, guarantee
 
 
 def build_network(recipe: NetworkRecipe, *, n_findings: int, seed: int, encoders_dir: Path) -> nn.Module:
@@ -120,6 +138,12 @@ def build_network(recipe: NetworkRecipe, *, n_findings: int, seed: int, encoders
     if recipe.start is not None:
         recipe.start(model, encoders_dir)
     return model
+
+
+def begin_at(model: nn.Module, start: Start) -> None:
+    """Give `model` the weights of a public network of the same architecture."""
+    assert isinstance(start, PublicNetwork)  # `start_of` refuses a start of another recipe
+    model.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in start.weights.items()})
 
 
 def rebuild_network(recipe: NetworkRecipe, stored: StoredModel) -> FittedModel:
@@ -188,7 +212,7 @@ def _loaded(network: nn.Module, weights: Mapping[str, np.ndarray]) -> nn.Module:
     return network.eval()
 
 
-def _tensors(network: nn.Module) -> dict[str, np.ndarray]:
+def tensors_of(network: nn.Module) -> dict[str, np.ndarray]:
     """What a run stores of `network`."""
     return {name: tensor.detach().cpu().numpy() for name, tensor in network.state_dict().items()}
 

@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpmed_core.cohort.schema import Cohort, Part, Split
-from dpmed_core.errors import SpecError
 from dpmed_core.training.accounting.full_batch import guarantee_full_batch, nothing_spent
 from dpmed_core.training.accounting.gaussian_dp import gaussian_mu
 from dpmed_core.training.dpsgd.secure_random import SecureRandom
@@ -41,7 +40,9 @@ from dpmed_core.training.result import PrivacyGuarantee, RunResult, TrainedModel
 from dpmed_core.training.scores import held_out_rows, scores_table
 from dpmed_core.training.session import TrainingSession
 from dpmed_core.training.spec import RunSpec
-from dpmed_core.training.starts.start import Start, start_from_tensors
+from dpmed_core.training.starts.public_network import PublicNetwork
+from dpmed_core.training.starts.start import HeadStart, start_from_tensors
+from dpmed_core.training.starts.start_of_run import start_of
 from dpmed_core.training.starts.start_store import StartStore
 
 START_PREFIX = "start."
@@ -77,7 +78,7 @@ def train_probe(
     added_dir: Path | None = None,
 ) -> TrainedModel:
     """The head that `spec` asks for, trained privately or not; see `train.train` for the arguments."""
-    start = start_of(spec, cohort, starts)  # first: a run whose start is gone spends nothing
+    start = head_start_of(spec, cohort, starts)  # first: a run whose start is gone spends nothing
     units = training_units(cohort, split, spec.unit)
     plan = plan_probe(spec, n_units=len(units), n_findings=len(cohort.findings))
     session.plan(plan.guarantee, accounted_steps(plan))
@@ -133,25 +134,16 @@ def accounted_steps(plan: ProbePlan) -> int:
     return round(plan.settings.accounted_steps)
 
 
-def reads_outputs(start: Start | None) -> bool:
+def head_start_of(spec: RunSpec, cohort: Cohort, starts: StartStore | None) -> HeadStart | None:
+    """The start of a run of recipe `probe`; raises as `start_of` does."""
+    start = start_of(spec, cohort, starts)
+    assert not isinstance(start, PublicNetwork)  # `start_of` refuses a start of another recipe
+    return start
+
+
+def reads_outputs(start: HeadStart | None) -> bool:
     """Whether the features of a run must have the phantom network's outputs behind them."""
     return start is not None and start.reads_outputs
-
-
-def start_of(spec: RunSpec, cohort: Cohort, starts: StartStore | None) -> Start | None:
-    """The public start of a run, for the cohort's findings; None for one from scratch.
-
-    Raises:
-        SpecError: it is gone, damaged or another one than was asked for.
-    """
-    if spec.start is None:
-        return None
-    if starts is None:
-        raise SpecError(f"Start {spec.start.name!r} is not at hand here: train the run in its installation.")
-    card = starts.card(spec.start.name)
-    if card.digest != spec.start.digest:
-        raise SpecError(f"Start {card.name!r} is not the one that was asked for any more: ask for the run again.")
-    return starts.head(card.name).of(cohort.findings, spec.start.findings, card.findings)
 
 
 def train_as_planned(
@@ -162,7 +154,7 @@ def train_as_planned(
     *,
     features: NDArray[np.float32],
     units: list[NDArray[np.intp]],
-    start: Start | None = None,
+    start: HeadStart | None = None,
 ) -> list[TrainedModel]:
     """The models of `specs`, in their order; those whose plans differ in noise alone are trained in one matrix product.
 
@@ -174,7 +166,7 @@ def train_as_planned(
         features: of all of the cohort's images, `[n_cases, n_features]`, with the added encoder's where the runs name one, and the
             outputs that the start reads.
         units: for each training unit, the rows of its images.
-        start: the public start, from `start_of`.
+        start: the public start, from `head_start_of`.
     """
     models: dict[int, TrainedModel] = {}  # by position in `specs`, which groups of equal plans do not follow
     own = None if start is None else start.own_features(features)
@@ -207,13 +199,13 @@ def train_as_planned(
     return [models[i] for i in range(len(specs))]
 
 
-def _alone(start: Start) -> Head:
+def _alone(start: HeadStart) -> Head:
     """The start as a head of its own: what it gives before anything is learnt from the cohort."""
     n_features, n_findings = sum(COMPONENTS.values()), len(start.spread)
     return Head(np.zeros((n_features, n_findings)), start.middle, np.zeros(n_features), start.start_weights)
 
 
-def _tensors(head: Head, start: Start | None) -> dict[str, np.ndarray]:
+def _tensors(head: Head, start: HeadStart | None) -> dict[str, np.ndarray]:
     """What a run stores: with the head its start, so that the model outlives the start's removal."""
     stored = {"weights": head.weights, "offset": head.offset, "centre": head.centre}
     return stored if start is None or head.own is None else {**stored, "own": head.own, **start.to_tensors(START_PREFIX)}

@@ -1,1 +1,1 @@
-"""Public starts: heads that were trained on public, labelled cohorts, from which private heads begin."""
+"""Public starts: heads and networks that were trained on public, labelled cohorts, from which private ones begin."""

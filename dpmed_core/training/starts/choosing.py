@@ -10,7 +10,7 @@ from dpmed_core.phrases import counted
 from dpmed_core.training.spec import StartChoice
 from dpmed_core.training.starts.phantom_start import NAME as PHANTOMS
 from dpmed_core.training.starts.seen import Seen
-from dpmed_core.training.starts.start_card import StartCard
+from dpmed_core.training.starts.start_card import OF_HEADS, StartCard
 from dpmed_core.training.starts.start_store import StartStore
 
 
@@ -20,12 +20,12 @@ def suggested(findings: Sequence[str], card: StartCard) -> dict[str, str]:
     return {finding: public[_plain(finding)] for finding in findings if _plain(finding) in public}
 
 
-def starts_offered(store: StartStore, cohort: Cohort) -> list[str]:
-    """The names of the starts that a cohort can choose from: that of the phantoms where it knows a finding, and the stored ones."""
+def starts_offered(store: StartStore, cohort: Cohort, recipe: str) -> list[str]:
+    """The names of the starts that models of `recipe` can choose from: that of the phantoms where it knows a finding, and stored ones."""
     knows: Mapping[str, str] = {}
     with suppress(SettingsError):  # without the encoder nothing can be trained, which is said where somebody tries
-        knows = suggested(cohort.findings, store.card(PHANTOMS)) if cohort.modality is Modality.RADIOGRAPH else {}
-    return [*([PHANTOMS] if knows else []), *store.names()]
+        knows = suggested(cohort.findings, store.card(PHANTOMS)) if (cohort.modality, recipe) == (Modality.RADIOGRAPH, OF_HEADS) else {}
+    return [*([PHANTOMS] if knows else []), *store.names_for(recipe)]
 
 
 def parse_map(pairs: Sequence[str]) -> dict[str, str]:
@@ -45,24 +45,27 @@ def parse_map(pairs: Sequence[str]) -> dict[str, str]:
     return chosen
 
 
-def choose_start(card: StartCard, cohort: Cohort, given: Mapping[str, str], *, encoder: str) -> StartChoice:
+def choose_start(card: StartCard, cohort: Cohort, given: Mapping[str, str], *, recipe: str, encoder: str) -> StartChoice:
     """The start of a run on `cohort`.
 
     Args:
         card: of the start.
         cohort: to be trained on.
         given: finding of the cohort -> finding of the start; "" to start at 0.
-        encoder: digest of the encoder that the run will stand on.
+        recipe: that the run will be trained by.
+        encoder: what the run will stand on, as `StartCard.encoder`.
 
     Raises:
-        SpecError: the start is for other images or another encoder, a finding does not exist, or none is left.
+        SpecError: the start is for another recipe, other images or another encoder, a finding does not exist, or none is left.
     """
+    card.require_recipe(recipe)
     if card.modality is not cohort.modality:
         raise SpecError(
             f"Start {card.name!r} is for {card.modality.value} images, and cohort {cohort.name!r} holds others: choose another start."
         )
     if card.encoder != encoder:
-        raise SpecError(f"Start {card.name!r} stands on another version of the public encoder: make it again with `pretrain`.")
+        what = "the public encoder" if recipe == OF_HEADS else f"recipe {recipe}"
+        raise SpecError(f"Start {card.name!r} stands on another version of {what}: make it again with `pretrain`.")
     for own, public in given.items():
         if own not in cohort.findings:
             raise SpecError(f"Cohort {cohort.name!r} has no finding {own!r}: choose among {', '.join(cohort.findings)}.")
@@ -93,6 +96,13 @@ def refuse_overlap(card: StartCard, seen: Seen, of_cohort: Seen) -> None:
             f"Start {card.name!r} was trained on {counted(shared, 'patient', 'patients')} with an identifier of this cohort's, so that no "
             "guarantee would hold. If they are other people, import the public cohort again with identifiers of its own."
         )
+
+
+def how_judged(card: StartCard) -> str:
+    """On which of its own images a start has the AUROCs of its card."""
+    if card.name == PHANTOMS:
+        return "on such images that it was not trained on"
+    return "by cross-validation" if card.recipe == OF_HEADS else "on a fifth of the patients, whom it was not trained on"
 
 
 def in_words(choice: StartChoice, findings: Sequence[str]) -> str:

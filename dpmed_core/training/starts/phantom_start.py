@@ -47,6 +47,11 @@ class PhantomStart:
     """Whether `own_features` needs the outputs behind the features."""
 
     @property
+    def begins(self) -> NDArray[np.bool_]:
+        """Whether the start knows something of each finding, `[n_findings]`."""
+        return self.spread > 0
+
+    @property
     def start_weights(self) -> Array:
         """The weights of the findings' own features with which a private head begins, `[n_findings]`."""
         return np.where(self.spread > 0, START_WEIGHT, 0.0)

@@ -35,6 +35,11 @@ class PublicHead:
     """Whether `own_features` needs the phantom network's outputs behind the features."""
 
     @property
+    def begins(self) -> NDArray[np.bool_]:
+        """Whether the start knows something of each finding, `[n_findings]`."""
+        return self.spread > 0
+
+    @property
     def start_weights(self) -> Array:
         """The weights of the findings' own features with which a private head begins, `[n_findings]`."""
         return 2 * self.spread

@@ -9,6 +9,8 @@ from dpmed_core.files import check_fields
 from dpmed_core.imaging.modality import Modality
 
 FORMAT = 1
+OF_HEADS = "probe"
+"""The recipe whose heads begin at a head, and that of every card that names none: networks came later."""
 
 
 @dataclass(frozen=True)
@@ -22,15 +24,16 @@ class StartCard:
         licence: under which they are public.
         synthetic: whether they were drawn by phantoms.
         findings: its findings, in the order of the head's columns.
-        auroc: of each finding by cross-validation on its own images.
+        auroc: of each finding on its own images: by cross-validation; of a network on a fifth of the patients, left out of its training.
         n_positive: images with each finding.
         n_patients: patients; images where patients are not known.
         n_images: images.
         patients_known: whether it is known which images are one patient's.
-        encoder: SHA-256 of the weights of the encoder that it stands on.
-        digest: SHA-256 of the head's file.
+        encoder: what it stands on: SHA-256 of the public encoder's weights; of a network, which stands on none, its recipe and version.
+        digest: SHA-256 of the file with its weights.
         seen_digest: SHA-256 of the file of whom it was trained on, by which a cohort is refused.
         public: whether who made it stated that its data are public.
+        recipe: the recipe whose models can begin there.
     """
 
     name: str
@@ -48,6 +51,7 @@ class StartCard:
     digest: str = ""
     seen_digest: str = ""
     public: bool = True
+    recipe: str = OF_HEADS
 
     def require_public(self) -> None:
         """Refuse a card that does not state which public data the start was trained on.
@@ -63,6 +67,15 @@ class StartCard:
                 "hold. Make it again with `pretrain`."
             )
 
+    def require_recipe(self, recipe: str) -> None:
+        """Refuse a recipe whose models cannot begin at the start.
+
+        Raises:
+            SpecError: names the recipe whose models can.
+        """
+        if recipe != self.recipe:
+            raise SpecError(f"Start {self.name!r} is for recipe {self.recipe}, and this is {recipe}: choose that recipe, or another start.")
+
     def to_fields(self) -> dict[str, Any]:
         """The card as plain values for JSON."""
         return {"format": FORMAT, **asdict(self)}
@@ -74,6 +87,7 @@ class StartCard:
         Raises:
             UnreadableFileError, ValueError: it is none.
         """
+        fields = {"recipe": OF_HEADS, **fields}
         check_fields(fields, _KINDS)
         rest = {name: value for name, value in fields.items() if name != "format"}
         lists = {name: tuple(rest[name]) for name in ("findings", "auroc", "n_positive")}
@@ -81,7 +95,7 @@ class StartCard:
 
 
 _KINDS: Mapping[str, type] = {
-    **dict.fromkeys(("name", "modality", "source", "licence", "encoder", "digest", "seen_digest"), str),
+    **dict.fromkeys(("name", "modality", "source", "licence", "encoder", "digest", "seen_digest", "recipe"), str),
     **dict.fromkeys(("format", "n_patients", "n_images"), int),
     **dict.fromkeys(("synthetic", "patients_known", "public"), bool),
     **dict.fromkeys(("findings", "auroc", "n_positive"), list),

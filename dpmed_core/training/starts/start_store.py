@@ -1,4 +1,4 @@
-"""The public starts of an installation: a folder each, with the head, its card, and keyed hashes of whom and what it was trained on."""
+"""The public starts of an installation: a folder each, with weights, card, and keyed hashes of whom and what it was trained on."""
 
 import re
 import shutil
@@ -16,12 +16,13 @@ from dpmed_core.files import UnreadableFileError, make_way, read_object, read_wh
 from dpmed_core.training.starts.phantom_start import NAME as PHANTOMS
 from dpmed_core.training.starts.phantom_start import phantom_card, phantom_start
 from dpmed_core.training.starts.public_head import PublicHead
+from dpmed_core.training.starts.public_network import PublicNetwork
 from dpmed_core.training.starts.seen import Seen
 from dpmed_core.training.starts.start import Start
-from dpmed_core.training.starts.start_card import StartCard
+from dpmed_core.training.starts.start_card import OF_HEADS, StartCard
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
-HEAD, CARD, SEEN = "head.safetensors", "card.json", "seen.parquet"
+WEIGHTS, CARD, SEEN = "head.safetensors", "card.json", "seen.parquet"
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,17 @@ class StartStore:
     def names(self) -> list[str]:
         """The names of the stored starts, sorted; of those too that cannot be read."""
         return sorted(path.name for path in self.root.glob("*") if NAME.fullmatch(path.name) and (path / CARD).exists())
+
+    def names_for(self, recipe: str) -> list[str]:
+        """The names of the stored starts at which models of `recipe` can begin, sorted; of those too that cannot be read."""
+        return [name for name in self.names() if self._recipe_of(name) in (recipe, None)]
+
+    def _recipe_of(self, name: str) -> str | None:
+        """The recipe of a stored start; None where its card cannot be read."""
+        try:
+            return self.card(name).recipe
+        except SpecError:
+            return None
 
     def card(self, name: str) -> StartCard:
         """The card of start `name`.
@@ -66,7 +78,7 @@ class StartStore:
         card.require_public()
         return card
 
-    def head(self, name: str) -> Start:
+    def load(self, name: str) -> Start:
         """What start `name` consists of, for all of its findings.
 
         Raises:
@@ -76,12 +88,13 @@ class StartStore:
         if name == PHANTOMS and self.encoders_dir:
             return phantom_start(self.encoders_dir)
         try:
-            head = PublicHead.from_tensors(load(self._checked(name, HEAD, card.digest)))
+            kind = PublicHead if card.recipe == OF_HEADS else PublicNetwork
+            start = kind.from_tensors(load(self._checked(name, WEIGHTS, card.digest)))
         except (SafetensorError, KeyError, ValueError):
             raise _damaged(name) from None
-        if head.weights.shape[1:] != (len(card.findings),):
+        if len(start.begins) != len(card.findings):
             raise _damaged(name)
-        return head
+        return start
 
     def seen(self, name: str) -> Seen:
         """Whom and what start `name` was trained on.
@@ -100,7 +113,7 @@ class StartStore:
             raise _damaged(name) from None
         return Seen(*(frozenset(hashes[kinds == kind].tolist()) for kind in ("image", "person")))
 
-    def add(self, card: StartCard, head: PublicHead, seen: Seen) -> StartCard:
+    def add(self, card: StartCard, start: PublicHead | PublicNetwork, seen: Seen) -> StartCard:
         """Store a start, complete or not at all; the card with its digest.
 
         Raises:
@@ -108,8 +121,8 @@ class StartStore:
         """
         card.require_public()
         self.require_free(card.name)
-        stored, folder = save(head.to_tensors()), self.root / card.name
-        with replacing(folder / HEAD) as draft:
+        stored, folder = save(start.to_tensors()), self.root / card.name
+        with replacing(folder / WEIGHTS) as draft:
             draft.write_bytes(stored)
         kinds = ["image"] * len(seen.images) + ["person"] * len(seen.persons)
         with replacing(folder / SEEN) as draft:

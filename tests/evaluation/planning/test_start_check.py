@@ -8,10 +8,9 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from dpmed_core.cohort.schema import Part
-from dpmed_core.evaluation.planning.start_check import start_check, warnings_of
-from dpmed_core.training.starts.public_head import PublicHead
+from dpmed_core.evaluation.planning.start_check import rows_to_check, start_check, warnings_of
 
-HEAD = PublicHead(np.zeros((1, 2)), np.zeros(1), np.zeros(2), np.zeros(2), np.array([1.0, 0.0]))
+BEGINS = np.array([True, False])
 """Knows of the first finding alone."""
 
 
@@ -32,7 +31,8 @@ def by_view(make_cohort):
 
 
 def checked(cohort, own, split_of):
-    return start_check(HEAD, own, cohort, split_of(cohort), ("view_ap",))
+    rows = rows_to_check(split_of(cohort))
+    return start_check(own[rows], BEGINS, cohort, rows, ("view_ap",))
 
 
 def test_falls_are_those_of_the_same_images(by_view, split_of):
@@ -84,6 +84,7 @@ def test_a_low_auroc_within_a_group_is_warned_of_though_the_fall_may_be_chance(b
 
 def test_patients_who_are_trained_on_are_never_looked_at(by_view, split_of):
     cohort, own = by_view(knows=1.0)
-    every = start_check(HEAD, own, cohort, split_of(cohort), parts=tuple(Part))
+    rows = rows_to_check(split_of(cohort), tuple(Part))
+    every = start_check(own[rows], BEGINS, cohort, rows)
     held_out = cohort.cases["split"].isin([Part.VALIDATION.value, Part.TEST.value])
     assert every["n_cases"].tolist() == [int(held_out.sum())]

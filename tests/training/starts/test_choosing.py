@@ -38,10 +38,10 @@ def test_findings_of_one_name_are_suggested_and_nothing_else(card, cohort):
 
 
 def test_a_choice_names_start_digest_and_pairs(card, cohort):
-    chosen = choose_start(card, cohort, {"mass": "pneumonia", "effusion": "Effusion"}, encoder="e" * 64)
+    chosen = choose_start(card, cohort, {"mass": "pneumonia", "effusion": "Effusion"}, recipe="probe", encoder="e" * 64)
     assert chosen.findings == (("effusion", "Effusion"), ("mass", "pneumonia")) and chosen.digest == card.digest
     assert in_words(chosen, cohort.findings) == "From start elsewhere: effusion (from Effusion), mass (from pneumonia)."
-    chosen = choose_start(card, cohort, {"mass": "pneumonia", "effusion": ""}, encoder="e" * 64)
+    chosen = choose_start(card, cohort, {"mass": "pneumonia", "effusion": ""}, recipe="probe", encoder="e" * 64)
     assert in_words(chosen, cohort.findings) == "From start elsewhere: mass (from pneumonia). From scratch: effusion."
 
 
@@ -57,7 +57,7 @@ def test_a_choice_names_start_digest_and_pairs(card, cohort):
 )
 def test_what_does_not_fit_is_refused(card, cohort, given, encoder, message):
     with pytest.raises(SpecError, match=message):
-        choose_start(card, cohort, given, encoder=encoder * 64)
+        choose_start(card, cohort, given, recipe="probe", encoder=encoder * 64)
 
 
 def test_a_map_is_read_and_refused_where_it_is_none():

@@ -99,10 +99,10 @@ def test_a_unit_moves_a_noisy_sum_by_at_most_the_bound_whatever_the_network_says
 
 def test_it_is_offered_where_it_knows_a_finding(store, make_cohort):
     cohort, _ = make_cohort(6)
-    assert cohort.findings == ("effusion", "mass") and starts_offered(store, cohort) == [NAME]
+    assert cohort.findings == ("effusion", "mass") and starts_offered(store, cohort, "probe") == [NAME]
     assert suggested(("Pleural effusion", "pneumonia"), store.card(NAME)) == {"Pleural effusion": "pleural_effusion"}
     for changes in ({"findings": ("mass", "pneumonia")}, {"modality": Modality.CT}):
-        assert starts_offered(store, replace(cohort, **changes)) == []
+        assert starts_offered(store, replace(cohort, **changes), "probe") == []
     assert StartStore(store.root).offered() == [] and store.offered() == [NAME] and store.names() == []
 
 
@@ -129,7 +129,7 @@ def test_a_file_of_another_encoder_is_refused(tmp_path):
 
 def spec_of(cohort, target):
     card = phantom_card(ENCODERS)
-    start = choose_start(card, cohort, suggested(cohort.findings, card), encoder=card.encoder)
+    start = choose_start(card, cohort, suggested(cohort.findings, card), recipe="probe", encoder=card.encoder)
     return RunSpec(cohort.fingerprint, 0, PROBE.name, PROBE.version, PrivacyUnit.PATIENT, target, 0, start=start)
 
 

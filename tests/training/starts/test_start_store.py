@@ -13,7 +13,7 @@ from dpmed_core.training.encoders.card import COMPONENTS
 from dpmed_core.training.starts.public_head import PublicHead
 from dpmed_core.training.starts.seen import Seen
 from dpmed_core.training.starts.start_card import StartCard
-from dpmed_core.training.starts.start_store import CARD, HEAD, SEEN, StartStore
+from dpmed_core.training.starts.start_store import CARD, SEEN, WEIGHTS, StartStore
 
 SEEN_BY = Seen(frozenset({"aa", "bb"}), frozenset({"cc"}))
 
@@ -42,7 +42,7 @@ def store(tmp_path, card, head):
 def test_a_start_is_read_as_it_was_stored(store, card, head):
     assert store.names() == ["one"]
     assert replace(store.card("one"), digest="", seen_digest="") == card
-    assert all(np.array_equal(a, b) for a, b in zip(store.head("one").to_tensors().values(), head.to_tensors().values(), strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(store.load("one").to_tensors().values(), head.to_tensors().values(), strict=True))
     assert store.seen("one") == SEEN_BY or (store.seen("one").images, store.seen("one").persons) == (SEEN_BY.images, SEEN_BY.persons)
 
 
@@ -63,10 +63,10 @@ def test_a_card_must_state_that_its_data_are_public(store, card, head):
     path = store.root / "one" / CARD
     path.write_text(json.dumps({**json.loads(path.read_text()), "public": False}))
     with pytest.raises(SpecError, match="does not say which public data"):
-        store.head("one")
+        store.load("one")
 
 
-@pytest.mark.parametrize("name", [HEAD, CARD, SEEN])
+@pytest.mark.parametrize("name", [WEIGHTS, CARD, SEEN])
 @pytest.mark.parametrize("damage", ["emptied", "flipped", "deleted", "folder"])
 def test_a_damaged_start_is_refused_in_a_sentence_and_can_be_removed(store, card, head, name, damage):
     path = store.root / "one" / name
@@ -79,7 +79,7 @@ def test_a_damaged_start_is_refused_in_a_sentence_and_can_be_removed(store, card
     elif damage == "folder":
         path.mkdir()
     with pytest.raises(SpecError, match=r"remove it with `starts remove one`|There is no start"):
-        store.head("one"), store.seen("one")
+        store.load("one"), store.seen("one")
     if not (name == CARD and damage == "deleted"):
         assert store.names() == ["one"]
         store.remove("one")
@@ -101,6 +101,6 @@ def test_two_weights_files_with_the_same_card_are_told_apart(store, head):
     other = replace(head, zero=head.zero + 1)
     from safetensors.numpy import save
 
-    (store.root / "one" / HEAD).write_bytes(save(other.to_tensors()))
+    (store.root / "one" / WEIGHTS).write_bytes(save(other.to_tensors()))
     with pytest.raises(SpecError, match="damaged"):
-        store.head("one")
+        store.load("one")

@@ -1,0 +1,68 @@
+"""Training the network of a public start: as its recipe trains without privacy, on four fifths of a public cohort's patients."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dpmed_core.cohort.schema import Cohort
+from dpmed_core.training.loop import TrainingData, predict, train_model
+from dpmed_core.training.networks.models import initial_weights
+from dpmed_core.training.recipes.networks import NETWORKS
+from dpmed_core.training.recipes.public_images import OnPublicImages, PublicImages
+from dpmed_core.training.recipes.train_network import begin_at, build_network, network_inputs, plan_network, tensors_of
+from dpmed_core.training.session import UnrecordedSession
+from dpmed_core.training.spec import PrivacyUnit, RunSpec
+from dpmed_core.training.starts.public_network import PublicNetwork
+
+SEED = 0
+"""Of the initial weights."""
+Progress = Callable[[int, int], None]
+
+
+def train_public_network(
+    cohort: Cohort, recipe_name: str, *, encoders_dir: Path, progress: Progress = lambda done, total: None
+) -> tuple[PublicNetwork, Mapping[str, OnPublicImages]]:
+    """(the network, how it does on the patients that it was not trained on, by finding).
+
+    It is judged on a fifth of the patients instead of by cross-validation, which would take five times as long. A finding that not both
+    parts can show, with images that have it and others that have not, is left out.
+
+    Args:
+        cohort: public images with labels.
+        recipe_name: of a recipe whose networks begin at public ones.
+        encoders_dir: folder of the public encoders.
+        progress: told how many steps are done; what it raises stops the training.
+
+    Raises:
+        SpecError: the cohort has too few patients, or no finding that can be learnt.
+    """
+    recipe, images = NETWORKS[recipe_name], PublicImages.of(cohort)
+    held_out = next(images.folds())
+    images = images.where(images.has_both(held_out) & images.has_both(~held_out), cohort.name)
+    units = images.rows_by_unit(~held_out)
+    spec = RunSpec(cohort.fingerprint, None, recipe.card.name, recipe.card.version, PrivacyUnit.PATIENT, None, SEED)
+    settings, _ = plan_network(recipe, spec, n_units=len(units))
+    model = build_network(recipe, n_findings=len(images.findings), seed=SEED, encoders_dir=encoders_dir)
+    rows = np.concatenate(units)
+    cohort.check_images(np.arange(len(cohort.cases)))
+    data = TrainingData(
+        images=network_inputs(recipe, cohort.images, rows),
+        labels=torch.from_numpy(images.labels[rows]),
+        images_of=np.split(np.arange(len(rows)), np.cumsum([len(unit) for unit in units])[:-1]),
+    )
+    train_model(model, data, settings, session=UnrecordedSession(progress))
+    judged = predict(model, network_inputs(recipe, cohort.images, np.flatnonzero(held_out)), images_at_once=recipe.scored_at_once)
+    weights = tensors_of(model)
+    return PublicNetwork(weights, np.ones(len(images.findings), dtype=bool)), images.judged(judged, held_out)
+
+
+def scores_of_start(start: PublicNetwork, recipe_name: str, cohort: Cohort, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    """What a start alone gives cases of a cohort, `[n_rows, n_findings]`: probabilities on public images."""
+    recipe = NETWORKS[recipe_name]
+    model = initial_weights(SEED, recipe.build, n_out=len(start.begins))
+    begin_at(model, start)
+    cohort.check_images(rows)
+    return predict(model, network_inputs(recipe, cohort.images, rows), images_at_once=recipe.scored_at_once)
