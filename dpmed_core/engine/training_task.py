@@ -218,7 +218,7 @@ class StoredSession:
     def step(self, done: int, total: int) -> None:
         """See `TrainingSession.step`."""
         now = time.monotonic()
-        if not self._began_at:
+        if not self._began_at or done == self._began_step:  # what comes before the first step is no step's time
             self._began_at, self._began_step = now, done
         self._progress = replace(self._progress, step=done, total_steps=total)
         if self._runs.wants_cancel(self._run_id):

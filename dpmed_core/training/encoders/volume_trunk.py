@@ -3,6 +3,7 @@
 What they give for a volume is a function of that volume and of public weights alone. It is computed once and cached beside the cohort.
 """
 
+from collections.abc import Callable
 from math import prod
 from pathlib import Path
 
@@ -84,7 +85,9 @@ def trunk_outputs(trunk: nn.Module, inputs: Tensor) -> Tensor:
     return torch.cat([trunk(one) for one in torch.split(inputs, 1)])
 
 
-def cached_trunk_outputs(trunk: nn.Module, cohort: Cohort, *, features_dir: Path, encoders_dir: Path) -> NDArray[np.float32]:
+def cached_trunk_outputs(
+    trunk: nn.Module, cohort: Cohort, *, features_dir: Path, encoders_dir: Path, heed: Callable[[], None] = lambda: None
+) -> NDArray[np.float32]:
     """What `trunk` gives for a cohort's volumes, `[n_cases, n_read]`, memory-mapped.
 
     Args:
@@ -92,14 +95,16 @@ def cached_trunk_outputs(trunk: nn.Module, cohort: Cohort, *, features_dir: Path
         cohort: the volumes.
         features_dir: folder of the cache; processes that ask at the same time compute it once.
         encoders_dir: folder of the public encoders.
+        heed: called before each volume, and at intervals while another process computes; what it raises stops that.
     """
 
     def compute() -> NDArray[np.float32]:
         cohort.check_images(range(len(cohort.images)))
         outputs = np.empty((len(cohort.images), sum(sum(kind.sizes) for kind in KINDS)), dtype=np.float32)
         for i, volume in enumerate(cohort.images):
+            heed()
             outputs[i] = trunk_outputs(trunk, windowed(volume[None]))[0, 0].numpy()
         return outputs
 
     cached = features_dir / f"{read_card(encoders_dir, Modality.CT).version}-trunk-{VERSION}.npy"
-    return cached_or_computed(cached, compute, lock=".computing-trunk.lock")
+    return cached_or_computed(cached, compute, lock=".computing-trunk.lock", waiting=heed)

@@ -57,7 +57,8 @@ def train_network(
     if start is not None:
         begin_at(model, start)
     trunk = recipe.trunk.public(encoders_dir) if recipe.trunk else None
-    read = _reader(recipe, trunk, cohort, features_dir=features_dir, encoders_dir=encoders_dir)
+    heed = _heed(session, settings.steps) if trunk else lambda: None
+    read = _reader(recipe, trunk, cohort, features_dir=features_dir, encoders_dir=encoders_dir, heed=heed)
     # At epsilon 0 no training image is even read.
     elapsed = train_model(model, _training_data(read, cohort, units), settings, session=session) if settings.steps else 0.0
     # Scores of held-out cases are post-processing of the weights.
@@ -194,15 +195,29 @@ def network_inputs(recipe: NetworkRecipe, images: NDArray[np.generic], rows: NDA
     return inputs
 
 
+def _heed(session: TrainingSession, total: int) -> Callable[[], None]:
+    """Tells a session that a training is alive before its first step, and is stopped by one that was cancelled."""
+    # Of a run that is resumed the steps that it has taken: with fewer, one that is cancelled now would be charged too little.
+    latest = session.latest()
+    done = latest.step if latest else 0
+    return lambda: session.step(done, total)
+
+
 def _reader(
-    recipe: NetworkRecipe, trunk: nn.Module | None, cohort: Cohort, *, features_dir: Path | None, encoders_dir: Path
+    recipe: NetworkRecipe,
+    trunk: nn.Module | None,
+    cohort: Cohort,
+    *,
+    features_dir: Path | None,
+    encoders_dir: Path,
+    heed: Callable[[], None],
 ) -> Callable[[NDArray[np.intp]], Tensor]:
     """Gives the trained network's input for rows of the cohort."""
     if trunk is None or features_dir is None:
         return lambda rows: network_inputs(recipe, cohort.images, rows, trunk=trunk)
     # A layer that mixed cases would make what is computed once depend on other patients.
     refuse_mixing_layers(trunk)
-    outputs = cached_trunk_outputs(trunk, cohort, features_dir=features_dir, encoders_dir=encoders_dir)
+    outputs = cached_trunk_outputs(trunk, cohort, features_dir=features_dir, encoders_dir=encoders_dir, heed=heed)
     return lambda rows: torch.from_numpy(outputs[rows])[:, None]
 
 

@@ -14,6 +14,7 @@ from dpmed_core.training.encoders.volume_trunk import cached_trunk_outputs, trun
 from dpmed_core.training.networks.models import refuse_mixing_layers
 from dpmed_core.training.recipes.networks import NETWORKS, positions_read
 from dpmed_core.training.recipes.train_network import build_network
+from dpmed_core.training.session import Cancelled
 
 ENCODERS = PRODUCT_DATA_DIR / "encoders"
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
@@ -56,3 +57,16 @@ def test_what_the_trunk_gives_is_computed_once(encoder, make_volumes, tmp_path):
     trunk.forward = lambda volumes: pytest.fail("it was computed again")
     assert np.array_equal(cached_trunk_outputs(trunk, cohort, **folders), first)
     assert not any(parameter.requires_grad for parameter in trunk.parameters())
+
+
+def test_a_reader_may_stop_between_two_volumes_and_nothing_half_done_is_kept(encoder, make_volumes, tmp_path):
+    cohort, trunk, asked = make_volumes(3)[0], trunk_of(encoder), []
+
+    def heed():
+        asked.append(len(asked))
+        if len(asked) == 2:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        cached_trunk_outputs(trunk, cohort, features_dir=tmp_path, encoders_dir=ENCODERS, heed=heed)
+    assert len(asked) == 2 and not list(tmp_path.glob("*.npy"))
