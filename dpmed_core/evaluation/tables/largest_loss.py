@@ -5,7 +5,7 @@ McCloskey 2024, Q J Econ 139). `p_adjusted` counts that: Bonferroni's p-value ov
 compared holds for whichever of them is picked.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -69,6 +69,23 @@ class GroupVerdict:
     reasons: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class OneVerdict:
+    """The verdict on one group for one finding.
+
+    Attributes:
+        finding: the finding.
+        verdict: one of those of `fairness_verdict`.
+        detectable: the extra loss that would be found with a probability of 80 %; None where none would, or where it was found.
+        reason: why there is not enough evidence, or no verdict; else empty.
+    """
+
+    finding: str
+    verdict: str
+    detectable: float | None
+    reason: str
+
+
 def at_budget(table: pd.DataFrame, *, recipe: str, unit: str, epsilon: float, reference: str = SAMPLED_ALIKE) -> pd.DataFrame:
     """The rows of one comparison: of a table of costs or of verdicts."""
     of_models = (table["recipe"] == recipe) & (table["unit"] == unit) & (table["reference"] == reference)
@@ -124,20 +141,36 @@ def group_verdict(verdicts: pd.DataFrame, attribute: str, subgroup: str, finding
         subgroup: its name.
         finding: a finding or "macro".
     """
-    rows = verdicts[(verdicts["attribute"] == attribute) & (verdicts["subgroup"] == subgroup)]
-    rows = rows if finding == MACRO else rows[rows["finding"] == finding]
-    judged = rows[rows["verdict"] != NOT_ESTIMABLE]
-    widened = judged[judged["verdict"] == WIDENED]
-    undecided = judged[judged["verdict"] == NOT_ENOUGH]
-    found = pd.to_numeric(undecided["detectable"]).dropna()
-    reasons = undecided["reason"] if len(judged) else rows["reason"]
+    return together(verdicts_by_group(verdicts).get((attribute, subgroup), ()), finding)
+
+
+def verdicts_by_group(verdicts: pd.DataFrame) -> Mapping[tuple[str, str], Sequence[OneVerdict]]:
+    """The verdicts on each group, by attribute and subgroup; read once, since looking through a table for every cell of a map takes long.
+
+    Args:
+        verdicts: rows of `at_budget`, from `EvaluationTables.verdicts`.
+    """
+    found: dict[tuple[str, str], list[OneVerdict]] = {}
+    columns = (verdicts[name] for name in ("attribute", "subgroup", "finding", "verdict", "detectable", "reason"))
+    for attribute, subgroup, finding, verdict, detectable, reason in zip(*columns, strict=True):
+        one = OneVerdict(finding, verdict, None if pd.isna(detectable) else float(detectable), "" if pd.isna(reason) else reason)
+        found.setdefault((attribute, subgroup), []).append(one)
+    return found
+
+
+def together(verdicts: Sequence[OneVerdict], finding: str) -> GroupVerdict:
+    """What the verdicts on one group say: that of `finding`, or for "macro" those of all findings of the analysis plan together."""
+    rows = verdicts if finding == MACRO else [one for one in verdicts if one.finding == finding]
+    judged = [one for one in rows if one.verdict != NOT_ESTIMABLE]
+    undecided = [one for one in judged if one.verdict == NOT_ENOUGH]
+    detectable = [one.detectable for one in undecided if one.detectable is not None]
     return GroupVerdict(
-        verdict=_together(judged),
-        widened=tuple(widened["finding"]),
+        verdict=_strongest({one.verdict for one in judged}),
+        widened=tuple(one.finding for one in judged if one.verdict == WIDENED),
         n_judged=len(judged),
         n_findings=len(rows),
-        detectable=None if found.empty else (float(found.min()), float(found.max())),
-        reasons=tuple(reason for reason in reasons.fillna("").unique() if reason),
+        detectable=(min(detectable), max(detectable)) if detectable else None,
+        reasons=tuple(dict.fromkeys(one.reason for one in (undecided if judged else rows) if one.reason)),
     )
 
 
@@ -168,9 +201,9 @@ def _is_shown(loss: float, p_adjusted: float, covers: str) -> bool:
     return loss > 0 and covers != PATIENTS and p_adjusted < LEVEL
 
 
-def _together(judged: pd.DataFrame) -> str:
-    if judged.empty:
+def _strongest(judged: set[str]) -> str:
+    if not judged:
         return NOT_ESTIMABLE
-    if (judged["verdict"] == WIDENED).any():
+    if WIDENED in judged:
         return WIDENED
-    return NOT_WIDENED if (judged["verdict"] == NOT_WIDENED).all() else NOT_ENOUGH
+    return NOT_WIDENED if judged == {NOT_WIDENED} else NOT_ENOUGH

@@ -17,7 +17,7 @@ from dpmed_core.evaluation.metrics.auroc import AUROC
 from dpmed_core.evaluation.scores.grouping import EVERYBODY
 from dpmed_core.evaluation.tables.cost_of_privacy import NOT_ENOUGH
 from dpmed_core.evaluation.tables.fairness_verdict import NOT_ESTIMABLE, NOT_WIDENED, WIDENED
-from dpmed_core.evaluation.tables.largest_loss import GroupVerdict, group_verdict
+from dpmed_core.evaluation.tables.largest_loss import GroupVerdict, together, verdicts_by_group
 from dpmed_core.foreign_text import plain_html
 from dpmed_core.reporting.figures import loss_map
 from dpmed_core.reporting.figures.equivalence import SYMBOLS
@@ -83,12 +83,11 @@ def cells_of(costs: pd.DataFrame, verdicts: pd.DataFrame) -> list[Cell]:
         verdicts: rows of `EvaluationTables.verdicts` of the same.
     """
     margin = float(verdicts["margin"].iloc[0]) if len(verdicts) else float(costs["margin"].iloc[0])
-    # Rows of one group together: looking through all rows for every cell takes longer than drawing.
-    by_group = dict(tuple(verdicts.groupby(["attribute", "subgroup"], sort=False)))
+    by_group = verdicts_by_group(verdicts)
     cells = []
     for _, row in costs.iterrows():
         group = str(row["attribute"]), str(row["subgroup"])
-        judged = None if group[0] == EVERYBODY else group_verdict(by_group.get(group, verdicts.iloc[:0]), *group, str(row["finding"]))
+        judged = None if group[0] == EVERYBODY else together(by_group.get(group, ()), str(row["finding"]))
         cells.append(Cell(row, judged, margin))
     return cells
 
