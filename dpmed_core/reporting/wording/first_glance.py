@@ -108,7 +108,8 @@ def group_tile(costs: pd.DataFrame, verdicts: pd.DataFrame, finding: str) -> Til
     found = largest_group_loss(costs, AUROC, finding)
     if found is None:
         there_are = ((costs["attribute"] != EVERYBODY) & (costs["subgroup"] != UNKNOWN)).any()
-        why = "No two groups have enough test patients to compare." if there_are else "Nothing is known of these patients to group them by."
+        enough = "for the mean over findings" if finding == MACRO and len(_of_everybody(costs)) > 1 else "to compare"
+        why = f"No two groups have enough test patients {enough}." if there_are else "Nothing is known of these patients to group them by."
         return Tile("Loses most: group", NOTHING, lines=(why,))
     row = found.row
     place = str(row["attribute"]), str(row["subgroup"])

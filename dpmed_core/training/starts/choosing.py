@@ -102,7 +102,8 @@ def how_judged(card: StartCard) -> str:
     """On which of its own images a start has the AUROCs of its card."""
     if card.name == PHANTOMS:
         return "on such images that it was not trained on"
-    return "by cross-validation" if card.recipe == OF_HEADS else "on a fifth of the patients, whom it was not trained on"
+    who = "patients" if card.patients_known else "images"
+    return "by cross-validation" if card.recipe == OF_HEADS else f"on a fifth of the {who}, left out of its training"
 
 
 def in_words(choice: StartChoice, findings: Sequence[str]) -> str:

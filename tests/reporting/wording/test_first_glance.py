@@ -173,7 +173,11 @@ def test_without_groups_none_is_named_and_it_is_said_why():
     unknown = cost("macro", -0.1, -0.2, 0, group=("sex", "unknown"))
     assert group_tile(pd.DataFrame([*THREE, unknown]), nothing, "macro").lines == ("Nothing is known of these patients to group them by.",)
     few = missing("macro", "fewer than 5 positives", group=("sex", "male"))
-    assert group_tile(pd.DataFrame([*THREE, few]), nothing, "macro").lines == ("No two groups have enough test patients to compare.",)
+    assert group_tile(pd.DataFrame([*THREE, few]), nothing, "macro").lines == (
+        "No two groups have enough test patients for the mean over findings.",
+    )
+    of_one = missing("mass", "fewer than 5 positives", group=("sex", "male"))
+    assert group_tile(pd.DataFrame([of_one]), nothing, "mass").lines == ("No two groups have enough test patients to compare.",)
 
 
 def test_who_is_protected_is_said_with_the_whole_guarantee():
