@@ -53,7 +53,8 @@ def make_start(
         name: of the start.
         source: where the images are from; with the licence, the statement that they are public.
         licence: under which they are public.
-        recipe: whose models are to begin there: `probe` for a head, which takes seconds, or a network's, which takes minutes.
+        recipe: whose models are to begin there: `probe` for a head, which takes seconds, or a network's, which takes minutes for thousands
+            of images and hours for a hundred thousand, and begins anew where it was interrupted.
         progress: told how many steps of a network's training are done.
 
     Raises:
@@ -121,6 +122,7 @@ def start_for(
     """
     card = installation.starts.card(name)
     recipe = recipe or card.recipe
+    require_takes_start(recipe_card(recipe))
     mapped = {**suggested(cohort.findings, card), **(given or {})}
     choice = choose_start(card, cohort, mapped, recipe=recipe, encoder=_stands_on(installation, recipe, cohort.modality))
     if not begins_at_phantoms(choice):  # which have seen nobody
@@ -140,10 +142,40 @@ def parts_to_check(installation: Installation, cohort: Cohort, start: StartChoic
     return (Part.VALIDATION,)
 
 
+def network_scores(
+    installation: Installation, cohort: Cohort, name: str, parts: Sequence[Part] = (Part.VALIDATION,)
+) -> NDArray[np.float64] | None:
+    """What the network of start `name` gives held-out cases of a cohort, `[n_rows, findings of the start]`; None for the start of a head.
+
+    Raises:
+        SpecError: the start is gone or damaged.
+    """
+    start = installation.starts.load(name)
+    if not isinstance(start, PublicNetwork):
+        return None
+    from dpmed_core.training.recipes.train_public_network import scores_of_start  # loads torch
+
+    return scores_of_start(start, installation.starts.card(name).recipe, cohort, _rows_to_check(installation, cohort, parts))
+
+
 def check_start(
-    installation: Installation, cohort: Cohort, start: StartChoice, by: Sequence[str] = (), *, parts: Sequence[Part] = (Part.VALIDATION,)
+    installation: Installation,
+    cohort: Cohort,
+    start: StartChoice,
+    by: Sequence[str] = (),
+    *,
+    parts: Sequence[Part] = (Part.VALIDATION,),
+    of_network: NDArray[np.float64] | None = None,
 ) -> pd.DataFrame:
     """How a start does on held-out patients of a cohort, overall and by subgroup (`start_check`); computes features that are missing.
+
+    Args:
+        installation: where both are.
+        cohort: whose patients.
+        start: which findings begin where.
+        by: attributes of the subgroups.
+        parts: whose patients.
+        of_network: from `network_scores` of the same cohort, start and parts; None to compute them where the start is a network's.
 
     Raises:
         SpecError: the start is gone or damaged.
@@ -151,15 +183,20 @@ def check_start(
     """
     card = installation.starts.card(start.name)
     chosen = installation.starts.load(start.name).of(cohort.findings, start.findings, card.findings)
-    split = assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=installation.key)
-    rows = rows_to_check(split, parts)
+    rows = _rows_to_check(installation, cohort, parts)
     if isinstance(chosen, PublicNetwork):
-        from dpmed_core.training.recipes.train_public_network import scores_of_start  # loads torch
-
-        scores = scores_of_start(chosen, card.recipe, cohort, rows)
+        known = network_scores(installation, cohort, start.name, parts) if of_network is None else of_network
+        assert known is not None  # of a network there are some
+        taken = dict(start.findings)
+        # Of a finding that begins at 0 the column is never read.
+        scores = known[:, [card.findings.index(taken.get(finding, card.findings[0])) for finding in cohort.findings]]
     else:
         scores = chosen.own_features(features_for(installation, cohort, start)[rows])
     return start_check(scores, chosen.begins, cohort, rows, by)
+
+
+def _rows_to_check(installation: Installation, cohort: Cohort, parts: Sequence[Part]) -> NDArray[np.intp]:
+    return rows_to_check(assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=installation.key), parts)
 
 
 def features_for(installation: Installation, cohort: Cohort, start: StartChoice) -> NDArray[np.float32]:

@@ -16,6 +16,7 @@ from dpmed_core.imaging.modality import Modality
 from dpmed_core.training.recipes.catalogue import RECIPES
 from dpmed_core.training.spec import PrivacyUnit, base_recipe
 from dpmed_core.training.starts.choosing import starts_offered
+from dpmed_core.training.starts.start_card import OF_HEADS
 from widgets.address.choice import choice as choice
 from widgets.address.session import forget, shown, stated
 from widgets.lookup import installation
@@ -73,12 +74,18 @@ def _choose_start(cohort: Cohort | None, recipe: str | None) -> str | None:
     here = installation()
     trained = starts_with_runs(here.runs, cohort, recipe=recipe) if cohort else []
     offered = starts_offered(here.starts, cohort, base_recipe(recipe)) if cohort and recipe else here.starts.names()
-    names = [*offered, *sorted(set(trained) - set(offered))]
-    if recipe is None or not RECIPES[base_recipe(recipe)].takes_start or not (names or stated(START)):
+    names, said = [*offered, *sorted(set(trained) - set(offered))], start_in_address(recipe)
+    if recipe is None or not RECIPES[base_recipe(recipe)].takes_start or not (names or stated(said)):
         return None
     title = {SCRATCH: "From scratch"}
-    chosen = choice(START, "Models begin", [SCRATCH, *names], title=lambda name: title.get(name, f"At public start {name}"))
+    chosen = choice(said, "Models begin", [SCRATCH, *names], title=lambda name: title.get(name, f"At public start {name}"))
     return None if chosen == SCRATCH else chosen
+
+
+def start_in_address(recipe: str | None) -> str:
+    """The name in the address of the start of a recipe's models: a start is for one recipe, and another recipe leaves it as it is."""
+    base = base_recipe(recipe or OF_HEADS)
+    return START if base == OF_HEADS else f"{START}-{base}"
 
 
 def _first_readable(names: Sequence[str]) -> str | None:
@@ -128,6 +135,6 @@ def chosen_delta() -> float | None:
 
 def follow_cohort(name: str) -> None:
     """Choose cohort `name` in the sidebar, with its own findings, from the next run of the page on."""
-    for of_another in ("finding", "recipe", "unit", START):
+    for of_another in ("finding", "recipe", "unit", *map(start_in_address, RECIPES)):
         forget(of_another)
     shown("cohort", name)

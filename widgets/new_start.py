@@ -26,8 +26,8 @@ def _show_form() -> None:
     st.caption(
         "A head is trained, without privacy, on all labelled images of a cohort whose data are public; private heads of other cohorts can "
         "begin there. The patients of that cohort have no guarantee. Nothing can check that its data are public: source and licence stand "
-        "on the start's card as your statement. A network, at which networks can begin, takes minutes and is trained by the command "
-        "`pretrain` with `--recipe`."
+        "on the start's card as your statement. A network, at which networks can begin, takes minutes for thousands of images "
+        "and hours for a hundred thousand, and is trained by the command `pretrain` with `--recipe`."
     )
     left, right = st.columns(2)
     cohort_name = left.selectbox("Public cohort", installation().cohorts.names(), index=None, format_func=plain)

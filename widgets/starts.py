@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
 
 from dpmed_core.cohort.display_names import finding_title, subgroup_title
 from dpmed_core.cohort.groups import ATTRIBUTES
@@ -13,7 +15,7 @@ from dpmed_core.evaluation.planning.start_check import patients_in_words, warnin
 from dpmed_core.evaluation.scores.grouping import EVERYBODY
 from dpmed_core.foreign_text import LONGEST_SENTENCE, plain
 from dpmed_core.phrases import counted
-from dpmed_core.public_starts import check_start, features_are_there, features_for, parts_to_check, start_for
+from dpmed_core.public_starts import check_start, features_are_there, features_for, network_scores, parts_to_check, start_for
 from dpmed_core.training.spec import RunSpec, StartChoice, base_recipe
 from dpmed_core.training.starts.choosing import how_judged, suggested
 from dpmed_core.training.starts.phantom_start import NAME as PHANTOMS
@@ -49,7 +51,7 @@ def choose_start_findings(cohort: Cohort) -> StartChoice | None:
         return None
     card = installation().starts.card(name)
     whose = counted(card.n_patients, "patient", "patients") if card.patients_known else "patients not known"
-    use = "Measured on" if name == PHANTOMS else "Trained on"
+    use = "Measured on" if name == PHANTOMS else "Trained and judged on"
     with st.expander(f"Public start {plain(name)}: which finding begins where", expanded=True):
         st.caption(
             plain(
@@ -91,8 +93,9 @@ def show_start_check(cohort: Cohort, specs: Sequence[RunSpec]) -> None:
             return
         with st.spinner("Computing features"):
             features_for(installation(), cohort, start)
-    table = _check(cohort.fingerprint, start, parts, _cohort=cohort)
-    for warning in warnings_of(table, parts):
+    of_network = _network_scores(cohort.fingerprint, start.name, start.digest, parts, _cohort=cohort)
+    table = _check(cohort.fingerprint, start, parts, _cohort=cohort, _of_network=of_network)
+    for warning in warnings_of(table, parts, of_network=of_network is not None):
         st.warning(plain(warning), icon=":material/warning:")
     st.dataframe(_in_words(table[(table["attribute"] == EVERYBODY) | table["auroc"].notna()]), hide_index=True)
     st.caption(
@@ -103,9 +106,18 @@ def show_start_check(cohort: Cohort, specs: Sequence[RunSpec]) -> None:
 
 
 @st.cache_data(max_entries=FEW_KEPT, show_spinner=False)
-def _check(fingerprint: str, start: StartChoice, parts: tuple[Part, ...], _cohort: Cohort) -> pd.DataFrame:
+def _check(
+    fingerprint: str, start: StartChoice, parts: tuple[Part, ...], _cohort: Cohort, _of_network: NDArray[np.float64] | None
+) -> pd.DataFrame:
     del fingerprint
-    return check_start(installation(), _cohort, start, (*ATTRIBUTES, *_cohort.comorbidities), parts=parts)
+    return check_start(installation(), _cohort, start, (*ATTRIBUTES, *_cohort.comorbidities), parts=parts, of_network=_of_network)
+
+
+@st.cache_data(max_entries=FEW_KEPT, show_spinner="Scoring held-out images by the start alone")
+def _network_scores(fingerprint: str, name: str, digest: str, parts: tuple[Part, ...], _cohort: Cohort) -> NDArray[np.float64] | None:
+    """Kept apart from the findings that are chosen: a network reads every image, and takes minutes for thousands of them."""
+    del fingerprint, digest
+    return network_scores(installation(), _cohort, name, parts)
 
 
 def _checked(cohort: Cohort, name: str, given: tuple[tuple[str, str], ...]) -> StartChoice:

@@ -30,7 +30,9 @@ def start_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--name", required=True, help="Name of the start.")
 @click.option("--source", required=True, help="Where the public images are from.")
 @click.option("--licence", required=True, help="Under which they are public.")
-@click.option("--recipe", default=PROBE.name, show_default=True, help="Whose models are to begin there; a network takes minutes.")
+@click.option(
+    "--recipe", default=PROBE.name, show_default=True, help="Whose models are to begin there; a network takes hours for 100,000 images."
+)
 @json_option
 def pretrain(cohort_name: str, name: str, source: str, licence: str, recipe: str, as_json: bool) -> None:
     """Train a public start: a head or network on a public, labelled cohort, at which private ones of other cohorts can begin.
@@ -81,7 +83,7 @@ def show_start(name: str, cohort_name: str, by: str | None, pairs: tuple[str, ..
     choice = start_for(installation, cohort, name, parse_map(pairs))
     parts = parts_to_check(installation, cohort, choice)
     table = check_start(installation, cohort, choice, names(by), parts=parts)
-    warned = warnings_of(table, parts)
+    warned = warnings_of(table, parts, of_network=card.recipe != PROBE.name)
     readable = [
         in_words(choice, cohort.findings),
         f"The start alone on the {patients_in_words(parts)}:",
@@ -112,4 +114,4 @@ def _card_lines(card: StartCard) -> str:
     whose = counted(card.n_patients, "patient", "patients") if card.patients_known else "patients not known"
     head = f"{card.name}, for recipe {card.recipe}: {counted(card.n_images, 'image', 'images')} ({whose}), {card.source}, {card.licence}"
     told, how = zip(card.findings, card.auroc, card.n_positive, strict=True), how_judged(card)
-    return "\n".join([head, *(f"  {finding}: AUROC {auroc:.3f} {how}, {n} positive" for finding, auroc, n in told)])
+    return "\n".join([head, *(f"  {finding}: AUROC {auroc:.3f} {how}; {n} of all images positive" for finding, auroc, n in told)])

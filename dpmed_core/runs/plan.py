@@ -123,10 +123,12 @@ def estimate_seconds(specs: Sequence[RunSpec], cohort: Cohort, results: Sequence
     """
     paces: Mapping[str, list[float]] = {spec.recipe: [] for spec in specs}
     for result in results:
-        if result.spec.recipe in paces:
-            paces[result.spec.recipe].append(result.elapsed_seconds / max(result.n_train_cases, 1))
+        if result.spec.recipe in paces and result.n_train_cases:  # a start that was scored alone trained on nobody
+            paces[result.spec.recipe].append(result.elapsed_seconds / result.n_train_cases)
     seconds = 0.0
     for spec in specs:
+        if spec.privacy is not None and spec.privacy.learns_nothing:
+            continue
         known = sorted(paces[spec.recipe])
         pace = known[len(known) // 2] if known else recipe_card(spec.recipe).seconds_per_image
         seconds += pace * TRAIN_SHARE * len(cohort.cases)

@@ -59,7 +59,7 @@ NOTHING_LEARNT = PrivacyTarget(0.0, 0.0)
 
 @dataclass(frozen=True)
 class StartChoice:
-    """The public start of a head, and which of its findings stand for the cohort's.
+    """The public start of a head or network, and which of its findings stand for the cohort's.
 
     Attributes:
         name: of the start in this installation.

@@ -125,7 +125,10 @@ def test_a_network_is_offered_to_its_recipe_alone_and_judged_before_anything_is_
     app = open_page("train", recipe="probe")
     begins = next(box for box in app.selectbox if box.label == "Models begin")
     assert "At public start seen-elsewhere" not in begins.options
-    app = open_page("train", recipe="paper", start="seen-elsewhere")
+    app = open_page("train", recipe="paper", start="phantoms")
+    begins = next(box for box in app.selectbox if box.label == "Models begin")
+    assert not app.error and begins.value == "scratch", "the start of another recipe stays that recipe's"
+    app = open_page("train", recipe="paper", **{"start-paper": "seen-elsewhere"})
     assert not app.exception and not app.error
     begins = next(box for box in app.selectbox if box.label == "Models begin")
     assert begins.options == ["From scratch", "At public start seen-elsewhere"]

@@ -5,7 +5,8 @@ import pytest
 
 from dpmed_core.errors import SpecError
 from dpmed_core.runs.plan import estimate_seconds, n_train_units, parse_delta, parse_epsilons, plan_runs
-from dpmed_core.training.spec import PrivacyUnit, default_delta
+from dpmed_core.training.result import RunResult
+from dpmed_core.training.spec import NOTHING_LEARNT, PrivacyUnit, StartChoice, default_delta
 
 
 def plan(cohort, installation, **changes):
@@ -83,6 +84,17 @@ def test_more_runs_take_longer_and_more_workers_less(cohort, installation):
     few, many = plan(cohort, installation, n_seeds=1), plan(cohort, installation, n_seeds=8, recipe="paper")
     assert 0 < estimate_seconds(few, cohort, [], workers=2) < estimate_seconds(many, cohort, [], workers=2)
     assert estimate_seconds(many, cohort, [], workers=4) < estimate_seconds(many, cohort, [], workers=1)
+
+
+def test_a_start_alone_takes_no_training_time_and_tells_nothing_of_it(cohort, installation):
+    start = StartChoice("elsewhere", "d" * 64, ((cohort.findings[0], "mass"),))
+    specs = plan(cohort, installation, recipe="paper", start=start)
+    alone = next(spec for spec in specs if spec.privacy == NOTHING_LEARNT)
+    scored = RunResult(alone, None, elapsed_seconds=0.0, n_parameters=0, n_train_cases=0, n_train_units=9)
+    rest = [spec for spec in specs if spec != alone]
+    expected = estimate_seconds(rest, cohort, [], workers=1)
+    assert estimate_seconds(specs, cohort, [scored] * 3, workers=1) == expected > 0
+    assert estimate_seconds([alone], cohort, [], workers=1) == 0
 
 
 def test_without_known_patients_no_guarantee_is_given_to_a_patient(cohort, installation):

@@ -14,7 +14,7 @@ from dpmed_core.foreign_text import plain
 from dpmed_core.reporting.wording.first_glance import NOTHING, Tile, cost_tile, finding_tile, group_tile
 from widgets.address.session import of_link
 from widgets.budget_control.following import show_following
-from widgets.choices import DELTA, START, Choices, chosen_delta
+from widgets.choices import DELTA, Choices, chosen_delta, start_in_address
 from widgets.tables import tables_of
 
 CURVE_PAGE, GROUPS_PAGE = "privacy_utility.py", "fairness.py"
@@ -91,7 +91,7 @@ def address_of(cohort: Cohort, shown: Shown, choices: Choices, tile: Tile | None
 def choices_of(cohort: Cohort, shown: Shown, choices: Choices) -> dict[str, str]:
     """The choices of this page, by their names in addresses."""
     delta = chosen_delta()
-    further = {START: choices.start, DELTA: None if delta is None else f"{delta:g}"}
+    further = {start_in_address(shown.recipe): choices.start, DELTA: None if delta is None else f"{delta:g}"}
     return {
         "cohort": cohort.name,
         "finding": shown.finding,

@@ -101,7 +101,7 @@ class PlanRequest:
         by: attributes of the subgroups.
         margin: loss of AUROC that should be found.
         reference: AUROC expected without privacy; None for the prior.
-        from_scratch: whether heads begin at no public start.
+        from_scratch: whether models begin at no public start.
 
     Raises:
         SpecError: the margin, or the AUROC, cannot be used.

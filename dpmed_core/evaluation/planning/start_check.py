@@ -97,15 +97,21 @@ def patients_in_words(parts: Sequence[Part]) -> str:
     return f"{' and '.join(parts)} patients"
 
 
-def warnings_of(table: pd.DataFrame, parts: Sequence[Part] = (Part.VALIDATION,)) -> list[str]:
-    """What a reader must know of `start_check` before spending anything, in sentences."""
+def warnings_of(table: pd.DataFrame, parts: Sequence[Part] = (Part.VALIDATION,), *, of_network: bool = False) -> list[str]:
+    """What a reader must know of `start_check` before spending anything, in sentences; `of_network`: whether the start is a network's."""
+    # A head is moved away from its start where the patients contradict it; nothing measures a network against its start.
+    then = (
+        "A network does not give up its start: choose another one, or begin from scratch."
+        if of_network
+        else "The training can give it up, which costs accuracy where epsilon is small."
+    )
     whose = patients_in_words(parts)
     overall = table[table["attribute"] == EVERYBODY]
     said = []
     for row in overall[overall["auroc"] < LOW_AUROC].to_dict("records"):
         said.append(
             f"{row['finding']}: the start alone has an AUROC of {row['auroc']:.3f} on the {whose}, below {LOW_AUROC:g}. "
-            "It may not fit this cohort; the training can give it up, which costs accuracy where epsilon is small."
+            f"It may not fit this cohort. {then}"
         )
     for row in overall[overall["auroc"].isna()].to_dict("records"):
         said.append(f"{row['finding']}: how the start does here is not known ({row['reason']} among the {whose}).")

@@ -59,18 +59,15 @@ class PublicImages:
         if n_units < FEWEST_UNITS:
             raise SpecError(f"Cohort {cohort.name!r} has {n_units} patients, and a public start needs {FEWEST_UNITS}: import more of them.")
         everything = cls(cohort.findings, cohort.labels, unit_of_case, n_units)
-        return everything.where(everything.has_both(np.ones(len(unit_of_case), dtype=bool)), cohort.name)
-
-    def where(self, learnable: NDArray[np.bool_], cohort_name: str) -> "PublicImages":
-        """With these findings alone, `learnable` being `[n_findings]`.
-
-        Raises:
-            SpecError: there is none.
-        """
+        learnable = everything.has_both(np.ones(len(unit_of_case), dtype=bool))
         if not learnable.any():
             raise SpecError(
-                f"Cohort {cohort_name!r} has no finding that some images have and others have not: nothing can be learnt from it."
+                f"Cohort {cohort.name!r} has no finding that some images have and others have not: nothing can be learnt from it."
             )
+        return everything.where(learnable)
+
+    def where(self, learnable: NDArray[np.bool_]) -> "PublicImages":
+        """With these findings alone, `learnable` being `[n_findings]`."""
         findings = tuple(name for name, one in zip(self.findings, learnable, strict=True) if one)
         return PublicImages(findings, np.ascontiguousarray(self.labels[:, learnable]), self.unit_of_case, self.n_units)
 

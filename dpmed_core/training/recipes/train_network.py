@@ -1,6 +1,7 @@
 """Training a network by one of the recipes in `networks`, privately or not: plan, loop, scores."""
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -59,8 +60,11 @@ def train_network(
     trunk = recipe.trunk.public(encoders_dir) if recipe.trunk else None
     heed = _heed(session, settings.steps) if trunk else lambda: None
     read = _reader(recipe, trunk, cohort, features_dir=features_dir, encoders_dir=encoders_dir, heed=heed)
-    # At epsilon 0 no training image is even read.
-    elapsed = train_model(model, _training_data(read, cohort, units), settings, session=session) if settings.steps else 0.0
+    elapsed = 0.0
+    if settings.steps:
+        elapsed = train_model(model, _training_data(read, cohort, units), settings, session=session)
+    else:  # at epsilon 0 no training image enters; one that was cancelled meanwhile is not scored
+        session.step(0, 0)
     # Scores of held-out cases are post-processing of the weights.
     cohort.check_images(held_out_rows(split))
     held_out = read(held_out_rows(split))
@@ -197,10 +201,14 @@ def network_inputs(recipe: NetworkRecipe, images: NDArray[np.generic], rows: NDA
 
 def _heed(session: TrainingSession, total: int) -> Callable[[], None]:
     """Tells a session that a training is alive before its first step, and is stopped by one that was cancelled."""
-    # Of a run that is resumed the steps that it has taken: with fewer, one that is cancelled now would be charged too little.
-    latest = session.latest()
-    done = latest.step if latest else 0
-    return lambda: session.step(done, total)
+
+    @cache
+    def done() -> int:
+        # Of a run that is resumed the steps that it has taken: with fewer, one that is cancelled now would be charged too little.
+        latest = session.latest()
+        return latest.step if latest else 0
+
+    return lambda: session.step(done(), total)
 
 
 def _reader(

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from dpmed_core.cohort.schema import Cohort
+from dpmed_core.errors import SpecError
 from dpmed_core.training.loop import TrainingData, predict, train_model
 from dpmed_core.training.networks.models import initial_weights
 from dpmed_core.training.recipes.networks import NETWORKS
@@ -41,7 +42,13 @@ def train_public_network(
     """
     recipe, images = NETWORKS[recipe_name], PublicImages.of(cohort)
     held_out = next(images.folds())
-    images = images.where(images.has_both(held_out) & images.has_both(~held_out), cohort.name)
+    learnable = images.has_both(held_out) & images.has_both(~held_out)
+    if not learnable.any():
+        raise SpecError(
+            f"No finding of cohort {cohort.name!r} is both present and absent among the patients that are trained on, and among the fifth "
+            "by whom the network is judged: import more of them."
+        )
+    images = images.where(learnable)
     units = images.rows_by_unit(~held_out)
     spec = RunSpec(cohort.fingerprint, None, recipe.card.name, recipe.card.version, PrivacyUnit.PATIENT, None, SEED)
     settings, _ = plan_network(recipe, spec, n_units=len(units))
@@ -61,6 +68,8 @@ def train_public_network(
 
 def scores_of_start(start: PublicNetwork, recipe_name: str, cohort: Cohort, rows: NDArray[np.intp]) -> NDArray[np.float64]:
     """What a start alone gives cases of a cohort, `[n_rows, n_findings]`: probabilities on public images."""
+    if not len(rows):
+        return np.empty((0, len(start.begins)))
     recipe = NETWORKS[recipe_name]
     model = initial_weights(SEED, recipe.build, n_out=len(start.begins))
     begin_at(model, start)

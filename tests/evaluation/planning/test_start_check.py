@@ -82,6 +82,14 @@ def test_a_low_auroc_within_a_group_is_warned_of_though_the_fall_may_be_chance(b
     assert not [one for one in warnings_of(table) if "With view" in one], "no fall, so that the warning of all patients says it"
 
 
+def test_of_a_network_it_is_not_said_that_training_gives_its_start_up(by_view, split_of):
+    cohort, own = by_view(knows=1.0)
+    table = checked(cohort, -own, split_of)
+    assert "can give it up" in warnings_of(table)[0]
+    of_network = warnings_of(table, of_network=True)[0]
+    assert "A network does not give up its start" in of_network and "can give it up" not in of_network
+
+
 def test_patients_who_are_trained_on_are_never_looked_at(by_view, split_of):
     cohort, own = by_view(knows=1.0)
     rows = rows_to_check(split_of(cohort), tuple(Part))

@@ -12,9 +12,11 @@ from dpmed_core.settings import PRODUCT_DATA_DIR
 from dpmed_core.training.recipes import train_network as by_network
 from dpmed_core.training.recipes.catalogue import RECIPES
 from dpmed_core.training.recipes.networks import NETWORKS
+from dpmed_core.training.recipes.public_images import PublicImages
 from dpmed_core.training.recipes.train_network import train_network
 from dpmed_core.training.recipes.train_public_network import scores_of_start, train_public_network
 from dpmed_core.training.result import NO_TRAINING
+from dpmed_core.training.session import Cancelled
 from dpmed_core.training.spec import NOTHING_LEARNT, PrivacyTarget, PrivacyUnit, RunSpec, StartChoice
 from dpmed_core.training.starts.public_network import HEAD, PublicNetwork
 
@@ -105,6 +107,28 @@ def test_a_training_begins_at_the_weights_of_the_start(target, cohort, start, ne
     assert weights.keys() == chosen.weights.keys()
     assert all(torch.equal(weights[name], torch.from_numpy(np.array(value))) for name, value in chosen.weights.items())
     assert (settings.noise_multiplier is None) == (target is None) and settings.steps > 0
+
+
+def test_one_that_was_cancelled_is_not_scored_at_epsilon_0(cohort, start, new_session, monkeypatch):
+    (one, split), (public, told) = cohort, start
+    monkeypatch.setattr(by_network, "predict", lambda *_, **__: pytest.fail("it was scored"))
+    with pytest.raises(Cancelled):
+        trained(one, split, public.of(one.findings, (), tuple(told)), NOTHING_LEARNT, lambda: new_session(cancel_at=0), monkeypatch)
+
+
+def test_of_no_patients_there_are_no_scores(cohort, start):
+    assert scores_of_start(start[0], "paper", cohort[0], np.array([], dtype=np.intp)).shape == (0, len(start[1]))
+
+
+def test_a_finding_that_only_those_in_training_have_is_refused_in_true_words(cohort):
+    cases = cohort[0].cases.copy()
+    patients = np.unique(cases["patient_id"])
+    fold = next(PublicImages.of(cohort[0]).folds())
+    trained_on = next(patient for patient in patients if not fold[(cases["patient_id"] == patient).to_numpy()].any())
+    for finding in cohort[0].findings:
+        cases[finding] = (cases["patient_id"] == trained_on).astype(float)
+    with pytest.raises(SpecError, match="among the fifth by whom the network is judged"):
+        train_public_network(replace(cohort[0], cases=cases), "paper", encoders_dir=ENCODERS)
 
 
 def test_too_few_public_patients_are_refused(make_cohort):
