@@ -73,9 +73,8 @@ def choose_start_findings(cohort: Cohort) -> StartChoice | None:
                 key=f"start-{cohort.name}-{name}-{finding}",
                 format_func=lambda public: f"{public} (AUROC {known[public]:.2f} there)" if public else "From scratch",
             )
-        st.caption(
-            f"Findings of one name are suggested; a name may mean something else in another hospital. AUROC there: {how_judged(card)}."
-        )
+        there = plain(how_judged(card))
+        st.caption(f"Findings of one name are suggested; a name may mean something else in another hospital. AUROC there: {there}.")
     return _checked(cohort, name, tuple(given.items()))
 
 
