@@ -18,7 +18,7 @@ from dpmed_core.decision_report.report_figures import figures
 from dpmed_core.decision_report.report_tables import all_tables
 from dpmed_core.decision_report.summary import limits, meaning, methods, summary
 from dpmed_core.foreign_text import plain_line
-from dpmed_core.review.checklist import n_open
+from dpmed_core.review.checklist import open_in_words
 from dpmed_core.review.decision import NONE, decision, outcome_of
 from dpmed_core.review.guidance import SOURCES
 from dpmed_core.review.records import COMMENT, Kind, Record
@@ -59,7 +59,7 @@ def report_html(gathered: Gathered, *, still: bool = False) -> str:
         tables=all_tables(gathered),
         figures=[(figure, Markup(figure.data)) for figure in figures(gathered, still=still)],
         points=gathered.points,
-        n_open=n_open(gathered.points),
+        open_points=open_in_words(gathered.points),
         sources=SOURCES,
         still=still,
         style=Markup(_resource(STYLE)),

@@ -56,3 +56,8 @@ def checklist(review: Review, tables: Mapping[str, Any] | None) -> list[Answered
 def n_open(points: Sequence[Answered]) -> int:
     """How many points nobody has answered."""
     return sum(one.met is None for one in points)
+
+
+def open_in_words(points: Sequence[Answered]) -> str:
+    """How many points are open and how many not met, in words."""
+    return f"{n_open(points)} of {len(points)} points are open, {sum(one.met is Met.NOT_MET for one in points)} are not met"

@@ -26,7 +26,7 @@ from dpmed_core.privacy.meaning.protected_unit import ProtectedUnit, mechanism_o
 from dpmed_core.reporting.static_images import browser
 from dpmed_core.review.acts import close, comment, give_verdict
 from dpmed_core.review.frozen import CANDIDATE, run_ids
-from dpmed_core.review.records import LONGEST_TEXT, About, Choice, Kind, Role
+from dpmed_core.review.records import LONGEST_TEXT, About, Choice, Kind, Met, Role
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit
 from tests.finished_runs import finish_run
@@ -136,7 +136,11 @@ def test_it_says_what_was_asked_decided_by_whom_why_and_on_what_terms(here, revi
         assert said in words, said
     for said in ("ε = 8 at δ =", "for each patient", "analytic-gaussian", "zero-out", "no privacy guarantee", "not protected", "seal"):
         assert said in words, said
-    assert "of 100 fifty-fifty guesses" in words.lower() and "points are open" in words
+    assert "of 100 fifty-fifty guesses" in words.lower()
+    points = of_review(here, review.review_id).points
+    n_open, n_not_met = (sum(one.met == met for one in points) for met in (None, Met.NOT_MET))
+    said = f"{n_open} of {len(points)} points are open, {n_not_met} are not met"
+    assert words.count(said) == 2, "beside the decision, and above the checklist"
 
 
 def test_odds_of_an_attacker_are_those_of_the_mechanism_as_the_page_privacy_has_them(here, review):
