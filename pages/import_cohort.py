@@ -33,10 +33,7 @@ PREVIEWS_A_ROW = 8
 ROWS_NAMED, GROUPS_NAMED = 6, 5
 NOT_THERE = "— not in this table —"
 MODALITIES = {Modality.RADIOGRAPH: "Radiographs, one image per row", Modality.CT: "CT, one scan per row"}
-SIDE_WORDS = {
-    None: "As the files suggest",
-    **{side: f"{side} x {side} pixels" for side in SIDES},
-}
+SIDE_WORDS = {None: "As the files suggest", **{side: f"{side} x {side} pixels" for side in SIDES}}
 UNCERTAIN_WORDS = {Uncertain.IGNORE: "unknown", Uncertain.ZERO: "absent (0)", Uncertain.ONE: "present (1)"}
 APART, ONE = "Keep them apart: they are different patients", "Each group is one patient"
 STEPS = {

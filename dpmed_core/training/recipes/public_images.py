@@ -23,12 +23,10 @@ class OnPublicImages:
     Attributes:
         auroc: of images that it was not trained on.
         n_positive: all images with the finding.
-        n_known: all images whose label is known.
     """
 
     auroc: float
     n_positive: int
-    n_known: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,5 +91,5 @@ class PublicImages:
         for k, finding in enumerate(self.findings):
             labels, known = self.labels[rows, k], ~np.isnan(self.labels[rows, k])
             auroc = float(roc_auc_score(labels[known], scores[known, k]))
-            told[finding] = OnPublicImages(auroc, int(np.nansum(self.labels[:, k])), int((~np.isnan(self.labels[:, k])).sum()))
+            told[finding] = OnPublicImages(auroc, int(np.nansum(self.labels[:, k])))
         return told

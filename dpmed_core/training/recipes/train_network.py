@@ -62,7 +62,7 @@ def train_network(
     read = _reader(recipe, trunk, cohort, features_dir=features_dir, encoders_dir=encoders_dir, heed=heed)
     elapsed = 0.0
     if settings.steps:
-        elapsed = train_model(model, _training_data(read, cohort, units), settings, session=session)
+        elapsed = train_model(model, training_data(read, cohort, cohort.labels, units), settings, session=session)
     else:  # at epsilon 0 no training image enters; one that was cancelled meanwhile is not scored
         session.step(0, 0)
     # Scores of held-out cases are post-processing of the weights.
@@ -148,7 +148,7 @@ def build_network(recipe: NetworkRecipe, *, n_findings: int, seed: int, encoders
 def begin_at(model: nn.Module, start: Start) -> None:
     """Give `model` the weights of a public network of the same architecture."""
     assert isinstance(start, PublicNetwork)  # `start_of` refuses a start of another recipe
-    model.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in start.weights.items()})
+    _loaded(model, start.weights)
 
 
 def rebuild_network(recipe: NetworkRecipe, stored: StoredModel) -> FittedModel:
@@ -240,10 +240,19 @@ def tensors_of(network: nn.Module) -> dict[str, np.ndarray]:
     return {name: tensor.detach().cpu().numpy() for name, tensor in network.state_dict().items()}
 
 
-def _training_data(read: Callable[[NDArray[np.intp]], Tensor], cohort: Cohort, units: list[NDArray[np.intp]]) -> TrainingData:
-    """The training images alone, unit after unit: held-out rows never reach the loop."""
+def training_data(
+    read: Callable[[NDArray[np.intp]], Tensor], cohort: Cohort, labels: NDArray[np.float32], units: list[NDArray[np.intp]]
+) -> TrainingData:
+    """The images of `units` alone, unit after unit: held-out rows never reach the loop.
+
+    Args:
+        read: gives the network's input for rows of the cohort.
+        cohort: whose images, which must be as they were stored.
+        labels: of its cases, `[n_cases, n_findings]`.
+        units: for each unit, the rows of its images.
+    """
     rows = np.concatenate(units)
     ends = np.cumsum([len(unit) for unit in units])
     images_of = np.split(np.arange(len(rows)), ends[:-1])
     cohort.check_images(rows)
-    return TrainingData(images=read(rows), labels=torch.from_numpy(cohort.labels[rows]), images_of=images_of)
+    return TrainingData(images=read(rows), labels=torch.from_numpy(labels[rows]), images_of=images_of)

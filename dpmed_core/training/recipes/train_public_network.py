@@ -1,19 +1,19 @@
 """Training the network of a public start: as its recipe trains without privacy, on four fifths of a public cohort's patients."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import SpecError
-from dpmed_core.training.loop import TrainingData, predict, train_model
+from dpmed_core.training.loop import predict, train_model
 from dpmed_core.training.networks.models import initial_weights
 from dpmed_core.training.recipes.networks import NETWORKS
 from dpmed_core.training.recipes.public_images import OnPublicImages, PublicImages
-from dpmed_core.training.recipes.train_network import begin_at, build_network, network_inputs, plan_network, tensors_of
+from dpmed_core.training.recipes.train_network import begin_at, build_network, network_inputs, plan_network, tensors_of, training_data
 from dpmed_core.training.session import UnrecordedSession
 from dpmed_core.training.spec import PrivacyUnit, RunSpec
 from dpmed_core.training.starts.public_network import PublicNetwork
@@ -53,17 +53,11 @@ def train_public_network(
     spec = RunSpec(cohort.fingerprint, None, recipe.card.name, recipe.card.version, PrivacyUnit.PATIENT, None, SEED)
     settings, _ = plan_network(recipe, spec, n_units=len(units))
     model = build_network(recipe, n_findings=len(images.findings), seed=SEED, encoders_dir=encoders_dir)
-    rows = np.concatenate(units)
-    cohort.check_images(np.arange(len(cohort.cases)))
-    data = TrainingData(
-        images=network_inputs(recipe, cohort.images, rows),
-        labels=torch.from_numpy(images.labels[rows]),
-        images_of=np.split(np.arange(len(rows)), np.cumsum([len(unit) for unit in units])[:-1]),
-    )
+    data = training_data(partial(network_inputs, recipe, cohort.images), cohort, images.labels, units)
+    cohort.check_images(np.flatnonzero(held_out))
     train_model(model, data, settings, session=UnrecordedSession(progress))
     judged = predict(model, network_inputs(recipe, cohort.images, np.flatnonzero(held_out)), images_at_once=recipe.scored_at_once)
-    weights = tensors_of(model)
-    return PublicNetwork(weights, np.ones(len(images.findings), dtype=bool)), images.judged(judged, held_out)
+    return PublicNetwork.from_tensors(tensors_of(model)), images.judged(judged, held_out)
 
 
 def scores_of_start(start: PublicNetwork, recipe_name: str, cohort: Cohort, rows: NDArray[np.intp]) -> NDArray[np.float64]:
