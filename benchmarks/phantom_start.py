@@ -1,9 +1,10 @@
 """Recipe `probe` from the phantom network's outputs against from scratch: on proxies, and on `nih1000` if DPMED_REAL_COHORTS is set.
 
-`python -m benchmarks phantom-start` compares; `python -m benchmarks.phantom_start` prints what the settings were fixed by, on `clinic`
-(`benchmarks.clinics`), which phantoms flatter little; `adult` and `ward` are drawn by them. A task whose findings the start does not know
-is trained as it always was, so that it has no row (`child`, `digits`, `shapes`, `pneumoniamnist`). On the real cohort: five folds by
-patient, repeated four times, differences paired by fold, with the corrected resampled t interval (Nadeau & Bengio 2003).
+`python -m benchmarks phantom-start` compares, for the findings that begin there by default and for all that the network knows;
+`python -m benchmarks.phantom_start` prints what the settings were fixed by, on `clinic` (`benchmarks.clinics`), which phantoms flatter
+little; `adult` and `ward` are drawn by them. A task whose findings the start does not know is trained as it always was, so that it has no
+row (`child`, `digits`, `shapes`, `pneumoniamnist`). Both arms add the same noise. On the real cohort: five folds by patient, repeated four
+times, differences paired by fold, with the corrected resampled t interval (Nadeau & Bengio 2003).
 """
 
 import json
@@ -12,6 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from os import environ
 from pathlib import Path
+from typing import cast
 
 import click
 import numpy as np
@@ -35,10 +37,11 @@ from dpmed_core.training.recipes.linear_head import head_data, train_heads
 from dpmed_core.training.recipes.train_probe import plan_probe
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, RunSpec
 from dpmed_core.training.starts.choosing import suggested
-from dpmed_core.training.starts.phantom_start import PhantomStart, phantom_card, phantom_start
+from dpmed_core.training.starts.phantom_start import TOLD_ELSEWHERE, PhantomStart, phantom_card, phantom_start
 
+NOISE_SEED, STEP_DIMENSIONS = 11, 3
 EPSILONS: tuple[float | None, ...] = (0.3, 1.0, 2.0, 8.0, None)
-N_SEEDS, N_HALVINGS = 10, 4
+N_SEEDS, N_HALVINGS = 40, 4
 ON_PROXIES: dict[str, tuple[Callable[[], Proxy], Sequence[str]]] = {
     "clinic": (clinic, tuple(CLINIC_FINDINGS)),
     "adult": (PROXIES["adult"], FINDINGS),
@@ -74,11 +77,25 @@ class Task:
         outputs = compute_outputs(radiographs, load_settings().encoders_dir)
         return cls(name, findings, np.concatenate([features_of(radiographs), outputs], axis=1), *rest)  # type: ignore[arg-type]
 
-    def start(self) -> PhantomStart:
-        """The start for the findings of one name."""
+    def start(self, *, by_default: bool = False) -> PhantomStart:
+        """The start for the findings of one name; `by_default` for those alone that begin there unless somebody says otherwise."""
         folder = load_settings().encoders_dir
         card = phantom_card(folder)
-        return phantom_start(folder).of(self.findings, tuple(suggested(self.findings, card).items()), card.findings)
+        known = suggested(self.findings, card)
+        begun = {own: public for own, public in known.items() if public in TOLD_ELSEWHERE or not by_default}
+        return phantom_start(folder).of(self.findings, tuple(begun.items()), card.findings)
+
+
+class SameNoise:
+    """Noise that is the same, entry by entry, for heads with and without a row of own features; known, and of no use elsewhere."""
+
+    def __init__(self, *, has_own_row: bool) -> None:
+        self._random, self._further = np.random.default_rng(NOISE_SEED), 0 if has_own_row else 1
+
+    def normal(self, shape: tuple[int, ...]) -> Floats:
+        """Standard normal variates; of a step's sums `[n_rows, n_findings, n_runs]` the first rows of as many as the longer ones have."""
+        rows = shape[0] + (self._further if len(shape) == STEP_DIMENSIONS else 0)
+        return np.asarray(self._random.standard_normal((rows, *shape[1:]))[: shape[0]])
 
 
 def on_proxy(name: str) -> Task:
@@ -114,7 +131,8 @@ def _of_split(task: Task, train: NDArray[np.bool_], epsilon: float | None, start
     plan = plan_probe(spec, n_units=len(units), n_findings=len(task.findings))
     read, own = leading_components(task.features, dict(plan.components)), None if start is None else start.own_features(task.features)
     noise, weights = [plan.noise_multiplier] * (n_seeds if epsilon else 1), None if start is None else start.start_weights
-    heads = train_heads(head_data(read, task.labels, units, own=own), plan.settings, noise, SecureRandom(), start_weights=weights)
+    random = cast(SecureRandom, SameNoise(has_own_row=own is not None))
+    heads = train_heads(head_data(read, task.labels, units, own=own), plan.settings, noise, random, start_weights=weights)
     scores = [head.probabilities(read[~train], None if own is None else own[~train]) for head in heads]
     return np.array([_auroc(task.labels[~train], score) for score in scores])
 
@@ -132,23 +150,27 @@ def _auroc(labels: NDArray[np.float32], scores: Floats) -> list[float]:
 
 def rows() -> list[dict[str, object]]:
     """The rows of all tasks."""
-    found = [row for name in ON_PROXIES for row in compared(on_proxy(name))]
+    tasks = [on_proxy(name) for name in ON_PROXIES]
     if named := environ.get("DPMED_REAL_COHORTS"):
-        found += [row for all_findings in (False, True) for row in compared(on_nih(Path(named), all_findings=all_findings))]
-    return found
+        tasks += [on_nih(Path(named), all_findings=all_findings) for all_findings in (False, True)]
+    return [row for task in tasks for by_default in (True, False) for row in compared(task, by_default=by_default)]
 
 
-def compared(task: Task) -> Iterator[dict[str, object]]:
-    """One row an epsilon and finding that begins at the start, and one for the mean of the others."""
-    start = task.start()
-    begun, at_zero = start.spread > 0, np.nanmean(alone(task, start), axis=0)
+def compared(task: Task, *, by_default: bool) -> Iterator[dict[str, object]]:
+    """One row an epsilon and finding that begins at the start, and one each for the mean of the others and for that which loses most."""
+    start = task.start(by_default=by_default)
+    begun, at_zero = start.begins, np.nanmean(alone(task, start), axis=0)
     for epsilon in EPSILONS:
         scratch, from_start = (np.nanmean(aurocs(task, epsilon, one), axis=1) for one in (None, start))
+        about = {"begins": "by default" if by_default else "all that are known"}
         for k in np.flatnonzero(begun):
-            yield _row(task, epsilon, task.findings[k], scratch[:, k], from_start[:, k]) | {"start_alone": float(at_zero[k])}
-        if not begun.all():
-            others = [np.nanmean(values[:, ~begun], axis=1) for values in (scratch, from_start)]
-            yield _row(task, epsilon, f"mean of {int((~begun).sum())} others", *others)
+            yield about | _row(task, epsilon, task.findings[k], scratch[:, k], from_start[:, k]) | {"start_alone": float(at_zero[k])}
+        others = np.flatnonzero(~begun)
+        if len(others):
+            means = [np.nanmean(values[:, others], axis=1) for values in (scratch, from_start)]
+            yield about | _row(task, epsilon, f"mean of {len(others)} others", *means)
+            most = others[int(np.argmin(np.nanmean(from_start - scratch, axis=0)[others]))]
+            yield about | _row(task, epsilon, f"{task.findings[most]}, which loses most", scratch[:, most], from_start[:, most])
 
 
 def _row(task: Task, epsilon: float | None, finding: str, scratch: Floats, from_start: Floats) -> dict[str, object]:

@@ -17,18 +17,22 @@ from dpmed_core.installation import Installation
 from dpmed_core.people.roles import Action
 from dpmed_core.privacy.exposure.exposure_removed import ExposureRemoved, exposure_removed
 from dpmed_core.privacy.exposure.exposure_rows import Arm, exposure_rows
-from dpmed_core.privacy.exposure.measurement import Measurement, read_measurement, write_measurement
+from dpmed_core.privacy.exposure.measurement import Measurement, check_measurement, read_measurement, write_measurement
 from dpmed_core.privacy.exposure.patient_groups import Members, patient_groups
 from dpmed_core.privacy.exposure.permission import require_permission
 from dpmed_core.privacy.exposure.training_images import require_enough, training_images
-from dpmed_core.privacy.kept import keep, kept
+from dpmed_core.privacy.kept import file_of, keep, kept, start_fields, start_from_fields
 from dpmed_core.privacy.meaning.most_images import most_images
 from dpmed_core.privacy.returning.ordered_images import ordered_images, require_order
 from dpmed_core.privacy.returning.returning_rows import ReturningRow, returning_rows
+from dpmed_core.public_starts import features_for
 from dpmed_core.runs.plan import n_train_units, plan_runs
 from dpmed_core.training.encoders.features import public_features
 from dpmed_core.training.recipes.catalogue import PROBE
-from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit
+from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, StartChoice
+from dpmed_core.training.starts.public_network import PublicNetwork
+from dpmed_core.training.starts.start import HeadStart
+from dpmed_core.training.starts.start_of_run import chosen_start
 
 FEWEST_TRAININGS = 200
 """With fewer, a patient's AUC has a standard error above .04."""
@@ -74,6 +78,7 @@ def measure_exposure(
     cohort: Cohort,
     arms: Sequence[Arm],
     *,
+    start: StartChoice | None = None,
     n_trainings: int = FEWEST_TRAININGS,
     is_permitted: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -85,6 +90,7 @@ def measure_exposure(
         installation: whose cohort.
         cohort: the data.
         arms: from `arms_of`.
+        start: the public start of the trainings; None from scratch.
         n_trainings: shadow trainings of each.
         is_permitted: who asked had the permission: an engine that another process started need not have the same settings.
         progress: told how many of all trainings are done.
@@ -92,15 +98,15 @@ def measure_exposure(
 
     Raises:
         SettingsError: the installation does not allow it for real patients.
-        SpecError: there are too few training patients.
+        SpecError: there are too few training patients, or the start is gone.
     """
     require_permission(cohort, allowed=is_permitted or installation.settings.show_exposure)
     split = assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=installation.key)
-    images = training_images(cohort, split, _features(installation, cohort))
-    _write_down(installation, cohort, split, arms, n_trainings=n_trainings)
+    images = training_images(cohort, split, *_read(installation, cohort, start))
+    _write_down(installation, cohort, split, arms, n_trainings=n_trainings, start=start)
     members = members_of(installation, cohort)
     rows, aucs = exposure_rows(images, arms, members, n_trainings=n_trainings, rng=np.random.default_rng(), progress=progress)
-    found = Measurement(PROBE.name, PROBE.version, split.seed, n_trainings, tuple(rows), aucs)
+    found = Measurement(PROBE.name, PROBE.version, split.seed, n_trainings, tuple(rows), aucs, start)
     if keeps:
         write_measurement(installation.cohorts.protection_dir(cohort.name), found, fingerprint=cohort.fingerprint)
     return found
@@ -121,6 +127,7 @@ def measure_returning(
     cohort: Cohort,
     arms: Sequence[Arm],
     *,
+    start: StartChoice | None = None,
     n_trainings: int = FEWEST_TRAININGS,
     is_permitted: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -136,26 +143,33 @@ def measure_returning(
     require_permission(cohort, allowed=is_permitted or installation.settings.show_exposure)
     require_order(cohort)  # before features, which may take minutes
     split = assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=installation.key)
-    images = ordered_images(cohort, split, _features(installation, cohort))
-    _write_down(installation, cohort, split, arms, n_trainings=n_trainings)
+    images = ordered_images(cohort, split, *_read(installation, cohort, start))
+    _write_down(installation, cohort, split, arms, n_trainings=n_trainings, start=start)
     rows = returning_rows(images, arms, n_trainings=n_trainings, rng=np.random.default_rng(), progress=progress)
-    fields = {"recipe": PROBE.name, "recipe_version": PROBE.version, "rows": [row.to_fields() for row in rows]}
-    keep(installation.cohorts.protection_dir(cohort.name) / RETURNING_FILE, fields, owner=_ordered(cohort))
+    fields = {"recipe": PROBE.name, "recipe_version": PROBE.version, "rows": [row.to_fields() for row in rows], **start_fields(start)}
+    keep(installation.cohorts.protection_dir(cohort.name) / file_of(RETURNING_FILE, start), fields, owner=_ordered(cohort))
     return rows
 
 
-def _features(installation: Installation, cohort: Cohort) -> NDArray[np.float32]:
-    """The public features of all of the cohort's images."""
-    folders = {"features_dir": installation.cohorts.features_dir(cohort.name), "encoders_dir": installation.settings.encoders_dir}
-    return public_features(cohort, **folders)
+def _read(installation: Installation, cohort: Cohort, start: StartChoice | None) -> tuple[NDArray[np.float32], HeadStart | None]:
+    """What heads read of all of the cohort's images, and the start for its findings; raises as `chosen_start` does."""
+    if start is None:
+        folders = {"features_dir": installation.cohorts.features_dir(cohort.name), "encoders_dir": installation.settings.encoders_dir}
+        return public_features(cohort, **folders), None
+    begun = chosen_start(start, cohort, installation.starts, recipe=PROBE.name)
+    assert not isinstance(begun, PublicNetwork)  # of another recipe, which is refused
+    return features_for(installation, cohort, start), begun
 
 
-def _write_down(installation: Installation, cohort: Cohort, split: Split, arms: Sequence[Arm], *, n_trainings: int) -> None:
+def _write_down(
+    installation: Installation, cohort: Cohort, split: Split, arms: Sequence[Arm], *, n_trainings: int, start: StartChoice | None
+) -> None:
     """Write into the ledger what is about to be trained."""
     facts: dict[str, object] = {
         "recipe": PROBE.name,
         "units": sorted({arm.unit.value for arm in arms}),
         "epsilons": sorted({arm.target.epsilon for arm in arms if arm.target}),
+        **({} if start is None else {"start": start.name}),
     }
     installation.ledger.measure(cohort, split_seed=split.seed, facts=facts, n_trainings=n_trainings * len(arms))
 
@@ -167,13 +181,14 @@ def check_measurements(installation: Installation, name: str) -> None:
         CohortError: it cannot be read.
     """
     folder = installation.cohorts.protection_dir(name)
-    read_measurement(folder, fingerprint=installation.cohorts.fingerprint(name))
-    if (folder / RETURNING_FILE).exists():
-        kept(folder / RETURNING_FILE, _returning, owner=_ordered(installation.cohorts.load(name)))
+    for path in sorted(folder.glob("exposure*.json")):
+        check_measurement(path, fingerprint=installation.cohorts.fingerprint(name))
+    for path in sorted(folder.glob("returning*.json")):
+        kept(path, _returning, owner=_ordered(installation.cohorts.load(name)))
 
 
-def stored_exposure(installation: Installation, cohort: Cohort) -> Measurement | None:
-    """The last measurement of `cohort`; None where there is none, or it is of an earlier version of the recipe.
+def stored_exposure(installation: Installation, cohort: Cohort, start: StartChoice | None = None) -> Measurement | None:
+    """The last measurement of `cohort` and of trainings from `start`; None where there is none, or of an earlier version of the recipe.
 
     Raises:
         SettingsError: the installation does not allow it for real patients.
@@ -184,11 +199,13 @@ def stored_exposure(installation: Installation, cohort: Cohort) -> Measurement |
     installation.actor.require(Action.SEE_EXPOSURE, cohort.name)
     require_permission(cohort, allowed=installation.settings.show_exposure)
     require_enough(n_train_units(cohort, key=installation.key, unit=PrivacyUnit.PATIENT))
-    found = read_measurement(installation.cohorts.protection_dir(cohort.name), fingerprint=cohort.fingerprint)
+    found = read_measurement(installation.cohorts.protection_dir(cohort.name), fingerprint=cohort.fingerprint, start=start)
     return found if found and (found.recipe, found.recipe_version) == (PROBE.name, PROBE.version) else None
 
 
-def measured_of_most_images(installation: Installation, cohort: Cohort, target: PrivacyTarget) -> float | None:
+def measured_of_most_images(
+    installation: Installation, cohort: Cohort, target: PrivacyTarget, start: StartChoice | None = None
+) -> float | None:
     """The measured AUC of the attack on the patient with most images, where each image alone is protected by `target`.
 
     None where it was not measured, may not be shown, or that patient is not one of the training patients.
@@ -196,7 +213,7 @@ def measured_of_most_images(installation: Installation, cohort: Cohort, target: 
     if not installation.actor.may(Action.SEE_EXPOSURE):
         return None
     try:
-        found = stored_exposure(installation, cohort)
+        found = stored_exposure(installation, cohort, start)
     except (SettingsError, SpecError, CohortError):
         return None
     at = found.at(PrivacyUnit.IMAGE.value, target.epsilon, target.delta) if found else None
@@ -207,8 +224,10 @@ def measured_of_most_images(installation: Installation, cohort: Cohort, target: 
     return float(found.aucs[at][int(images.to_numpy().argmax())]) if images.max() == most_images(cohort) else None
 
 
-def stored_returning(installation: Installation, cohort: Cohort) -> tuple[ReturningRow, ...] | None:
-    """What was last measured of the returning patients of `cohort`; None where nothing was, or with an earlier version of the recipe.
+def stored_returning(installation: Installation, cohort: Cohort, start: StartChoice | None = None) -> tuple[ReturningRow, ...] | None:
+    """What was last measured of the returning patients of `cohort` by trainings from `start`.
+
+    None where nothing was, or with an earlier version of the recipe.
 
     Raises:
         SettingsError: the installation does not allow it for real patients.
@@ -220,13 +239,15 @@ def stored_returning(installation: Installation, cohort: Cohort) -> tuple[Return
     require_permission(cohort, allowed=installation.settings.show_exposure)
     no_features = np.empty((len(cohort.cases), 0), np.float32)
     ordered_images(cohort, assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=installation.key), no_features)  # whether there are enough
-    return kept(installation.cohorts.protection_dir(cohort.name) / RETURNING_FILE, _returning, owner=_ordered(cohort))
+    path = installation.cohorts.protection_dir(cohort.name) / file_of(RETURNING_FILE, start)
+    found = kept(path, _returning, owner=_ordered(cohort))
+    return found[0] if found and found[1:] == (PROBE.name, PROBE.version, start) else None
 
 
-def _returning(fields: dict[str, Any]) -> tuple[ReturningRow, ...] | None:
-    """The rows that were kept; None of an earlier version of the recipe."""
+def _returning(fields: dict[str, Any]) -> tuple[tuple[ReturningRow, ...], str, int, StartChoice | None]:
+    """The rows that were kept, and of which recipe, version and start."""
     rows = tuple(ReturningRow(**row) for row in fields["rows"])
-    return rows if (fields["recipe"], fields["recipe_version"]) == (PROBE.name, PROBE.version) else None
+    return rows, fields["recipe"], fields["recipe_version"], start_from_fields(fields)
 
 
 def _ordered(cohort: Cohort) -> str:

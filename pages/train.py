@@ -146,7 +146,7 @@ def show_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
     with st.expander("Analysis plan: what the models will be compared on"):
         choose_plan(cohort)
     largest = max((spec.privacy for spec in private), key=lambda target: target.epsilon, default=None)
-    show_preflight(cohort, tuple(new), measured=largest and measured_of_most_images(installation(), cohort, largest))
+    show_preflight(cohort, tuple(new), measured=largest and measured_of_most_images(installation(), cohort, largest, new[0].start))
     if st.button(f"Train {counted(len(new), 'model', 'models')}", type="primary", disabled=not new, icon=":material/play_arrow:"):
         try:
             installation().ledger.ask(cohort, new)

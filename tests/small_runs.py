@@ -67,7 +67,9 @@ def cohort(installation: Installation) -> Cohort:
     return make_cohort(installation)
 
 
-def make_cohort(installation: Installation, name: str = "images", seed: int = 0) -> Cohort:
+def make_cohort(
+    installation: Installation, name: str = "images", seed: int = 0, *, finding: str = "mass", synthetic: bool = False
+) -> Cohort:
     """Thirty-two patients of two images each; the first half of an image is brighter where the finding is present."""
     rng = np.random.default_rng(seed)
     n_images = 64
@@ -81,14 +83,14 @@ def make_cohort(installation: Installation, name: str = "images", seed: int = 0)
             "age": 50.0,
             "sex": np.where(rng.random(n_images) < 0.5, "female", "male"),
             "split": None,
-            "mass": labels,
+            finding: labels,
         }
     )
     return installation.cohorts.write(
         name,
         modality=Modality.RADIOGRAPH,
-        synthetic=False,
-        findings=("mass",),
+        synthetic=synthetic,
+        findings=(finding,),
         comorbidities=(),
         cases=cases,
         images=images,
@@ -104,3 +106,12 @@ def spec(cohort: Cohort) -> RunSpec:
 def make_spec(cohort: Cohort) -> RunSpec:
     """One private run on `cohort`."""
     return RunSpec(cohort.fingerprint, 0, "probe", 1, PrivacyUnit.PATIENT, PrivacyTarget(8, 1e-5), seed=0)
+
+
+@pytest.fixture
+def other_patients(installation, monkeypatch):
+    """The same cohorts, as if their patients had identifiers of their own."""
+    persons = type(installation.cohorts).persons
+    monkeypatch.setattr(
+        type(installation.cohorts), "persons", lambda self, name: {f"{name}{p}": f"{name}{q}" for p, q in persons(self, name).items()}
+    )

@@ -7,22 +7,23 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from dpmed_core import protection
+from dpmed_core import protection, public_starts
 from dpmed_core.cohort.report import ImportReport
 from dpmed_core.commands.exposure import exposure
 from dpmed_core.commands.ledger import ledger
 from dpmed_core.errors import SettingsError, SpecError
 from dpmed_core.installation import Installation
+from dpmed_core.privacy.exposure import shadow_trainings
 from dpmed_core.privacy.exposure.measurement import FILE
 from dpmed_core.privacy.exposure.permission import require_permission
 from dpmed_core.privacy.ledger.book import MEASURED
 from dpmed_core.privacy.ledger.check import check_ledger
 from dpmed_core.privacy.ledger.patients import all_patients
-from dpmed_core.protection import stored_exposure
+from dpmed_core.protection import check_measurements, stored_exposure
 from dpmed_core.settings import Settings
-from tests.small_runs import cohort, make_cohort
+from tests.small_runs import cohort, make_cohort, other_patients
 
-__all__ = ["cohort"]
+__all__ = ["cohort", "other_patients"]
 
 CONTRACT = {"epsilon", "unit", "n_patients", "median_auc", "worst_auc", "flagged", "bound", "groups"}
 
@@ -44,6 +45,16 @@ def call(installation, monkeypatch):
     monkeypatch.setattr(Installation, "open", lambda: installation)
     monkeypatch.setattr(protection, "public_features", lambda *_, **__: features)
     return lambda *words: CliRunner().invoke(exposure, words)
+
+
+@pytest.fixture
+def start(other_patients, installation, monkeypatch):
+    """A public start of other patients."""
+    make_cohort(installation, "elsewhere", seed=1)
+    features = np.random.default_rng(1).standard_normal((64, 352)).astype(np.float32)
+    monkeypatch.setattr(public_starts, "public_features", lambda *_, **__: features)
+    public_starts.make_start(installation, "elsewhere", "public-one", source="a public set", licence="CC0")
+    return "public-one"
 
 
 def everything_in(folder):
@@ -134,3 +145,26 @@ def test_words_state_the_whole_guarantee_and_that_an_images_bound_is_no_patients
     printed = call("--cohort", cohort.name, "--epsilons", "8").stdout
     assert "ε = 8 at δ = 1e-05 for each image (analytic-gaussian accountant, zero-out neighbours)" in printed
     assert "does not hold for a patient with several" in printed
+
+
+def test_models_at_a_start_are_measured_by_trainings_that_begin_there_and_kept_apart(call, cohort, start, installation, monkeypatch):
+    begun = []
+    shadow = shadow_trainings.train_heads
+    monkeypatch.setattr(shadow_trainings, "train_heads", lambda *args, **how: begun.append(how["start_weights"]) or shadow(*args, **how))
+    words = ("--cohort", cohort.name, "--epsilons", "1", "--unit", "patient", "--json")
+    done = call(*words, "--start", start)
+    assert done.exit_code == 0, done.output
+    assert [row["epsilon"] for row in json.loads(done.stdout)] == [None, 1.0]
+    assert len(begun) == 400 and all(weights is not None and weights[0] > 0 for weights in begun)
+    choice = public_starts.start_for(installation, cohort, start)
+    assert stored_exposure(installation, cohort, choice).start == choice and stored_exposure(installation, cohort) is None
+    assert json.loads((installation.cohorts.protection_dir(cohort.name) / "exposure-public-one.json").read_text())["start"]["name"] == start
+    assert [entry.body.get("start") for entry in installation.ledger.chain.entries() if entry.kind == MEASURED] == [start]
+    call(*words)
+    assert begun[400:] == [None] * 400 and stored_exposure(installation, cohort).start is None
+    assert stored_exposure(installation, cohort, replace(choice, digest="0" * 64)) is None, (
+        "another start of the same name was not measured"
+    )
+    check_measurements(installation, cohort.name)
+    refused = call(*words, "--start", "none-such")
+    assert isinstance(refused.exception, SpecError) and "There is no start 'none-such'" in str(refused.exception)

@@ -18,9 +18,9 @@ from dpmed_core.privacy.audit.canary_world import canary_world
 from dpmed_core.training.encoders.card import COMPONENTS
 from dpmed_core.training.recipes import train_probe
 from dpmed_core.training.recipes.networks import NETWORKS
-from tests.small_runs import installation, make_cohort, settings
+from tests.small_runs import installation, make_cohort, other_patients, settings
 
-__all__ = ["installation", "settings"]
+__all__ = ["installation", "other_patients", "settings"]
 
 
 PUBLIC = ("--public-cohort", "elsewhere", "--source", "x", "--licence", "y")
@@ -76,15 +76,6 @@ def test_an_image_that_the_start_saw_at_the_other_side_is_refused(call, start, i
     )
     with pytest.raises(SpecError, match="64 images of this cohort"):
         public_starts.start_for(installation, finer, "public-one")
-
-
-@pytest.fixture
-def other_patients(installation, monkeypatch):
-    """The same cohorts, as if their patients had identifiers of their own."""
-    persons = type(installation.cohorts).persons
-    monkeypatch.setattr(
-        type(installation.cohorts), "persons", lambda self, name: {f"{name}{p}": f"{name}{q}" for p, q in persons(self, name).items()}
-    )
 
 
 def test_from_a_public_cohort_to_the_tables(other_patients, call, start, installation):

@@ -13,10 +13,11 @@ from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.evaluation.scores.scored_runs import starts_with_runs
 from dpmed_core.foreign_text import LONGEST_SENTENCE, plain
 from dpmed_core.imaging.modality import Modality
+from dpmed_core.public_starts import default_start
 from dpmed_core.training.recipes.catalogue import RECIPES
 from dpmed_core.training.spec import PrivacyUnit, base_recipe
 from dpmed_core.training.starts.choosing import starts_offered
-from dpmed_core.training.starts.start_card import OF_HEADS
+from dpmed_core.training.starts.start_card import OF_HEADS, SCRATCH
 from widgets.address.choice import choice as choice
 from widgets.address.session import forget, shown, stated
 from widgets.lookup import installation
@@ -24,8 +25,8 @@ from widgets.recipes import recipe_options, recipe_title
 
 UNIT_TITLES = {PrivacyUnit.PATIENT: "Patient (all {} together)", PrivacyUnit.IMAGE: "Image (each {} alone)"}
 
-START, SCRATCH = "start", "scratch"
-"""Name of the choice of a public start in addresses, and what stands there for none; no start is called so."""
+START = "start"
+"""Name of the choice of a public start in addresses."""
 
 DELTA = "delta"
 """Name of the choice of delta in addresses."""
@@ -77,8 +78,14 @@ def _choose_start(cohort: Cohort | None, recipe: str | None) -> str | None:
     names, said = [*offered, *sorted(set(trained) - set(offered))], start_in_address(recipe)
     if recipe is None or not RECIPES[base_recipe(recipe)].takes_start or not (names or stated(said)):
         return None
-    title = {SCRATCH: "From scratch"}
-    chosen = choice(said, "Models begin", [SCRATCH, *names], title=lambda name: title.get(name, f"At public start {name}"))
+    title, default = {SCRATCH: "From scratch"}, default_start(here, cohort, recipe) if cohort else None
+    chosen = choice(
+        said,
+        "Models begin",
+        [SCRATCH, *names],
+        title=lambda name: title.get(name, f"At public start {name}"),
+        default=default.name if default else None,
+    )
     return None if chosen == SCRATCH else chosen
 
 

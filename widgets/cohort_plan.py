@@ -69,7 +69,9 @@ def show_cohort_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
 def _rows(cohort: Cohort, private: list[RunSpec], by: tuple[str, ...]) -> pd.DataFrame:
     targets = tuple(dict.fromkeys(spec.privacy for spec in private if spec.privacy))
     first, n_trainings = private[0], len({spec.seed for spec in private})
-    request = PlanRequest(first.variant, first.unit, targets, n_trainings, by, from_scratch=first.start is None)
+    request = PlanRequest(
+        first.variant, first.unit, targets, n_trainings, by, at_start=frozenset(dict(first.start.findings) if first.start else ())
+    )
     return _planned(cohort.fingerprint, request, _cohort=cohort)
 
 

@@ -15,9 +15,19 @@ from dpmed_core.evaluation.planning.start_check import patients_in_words, warnin
 from dpmed_core.evaluation.scores.grouping import EVERYBODY
 from dpmed_core.foreign_text import LONGEST_SENTENCE, plain
 from dpmed_core.phrases import counted
-from dpmed_core.public_starts import check_start, features_are_there, features_for, network_scores, parts_to_check, start_for
+from dpmed_core.public_starts import (
+    check_start,
+    default_start,
+    features_are_there,
+    features_for,
+    findings_offered,
+    last_asked,
+    network_scores,
+    parts_to_check,
+    start_for,
+)
 from dpmed_core.training.spec import RunSpec, StartChoice, base_recipe
-from dpmed_core.training.starts.choosing import how_judged, suggested
+from dpmed_core.training.starts.choosing import how_judged
 from dpmed_core.training.starts.phantom_start import NAME as PHANTOMS
 from widgets.cached import FEW_KEPT
 from widgets.choices import current_choices
@@ -37,8 +47,7 @@ def start_of_page(cohort: Cohort) -> StartChoice | None:
     """
     if (name := current_choices().start) is None:
         return None
-    trained = [s.spec.start for s in installation().runs.of_cohort(cohort.fingerprint) if s.spec.start and s.spec.start.name == name]
-    return trained[-1] if trained else _checked(cohort, name, ())
+    return last_asked(installation(), cohort, name) or _checked(cohort, name, ())
 
 
 def choose_start_findings(cohort: Cohort) -> StartChoice | None:
@@ -52,7 +61,8 @@ def choose_start_findings(cohort: Cohort) -> StartChoice | None:
     card = installation().starts.card(name)
     whose = counted(card.n_patients, "patient", "patients") if card.patients_known else "patients not known"
     use = "Measured on" if name == PHANTOMS else "Trained and judged on"
-    with st.expander(f"Public start {plain(name)}: which finding begins where", expanded=True):
+    default = default_start(installation(), cohort, current_choices().recipe or "")
+    with st.expander(f"Public start {plain(name)}: which finding begins where", expanded=default is None or default.name != name):
         st.caption(
             plain(
                 f"{'Synthetic: ' if card.synthetic else ''}{counted(card.n_images, 'image', 'images')} ({whose}); source: {card.source}; "
@@ -60,7 +70,7 @@ def choose_start_findings(cohort: Cohort) -> StartChoice | None:
                 most=2 * LONGEST_SENTENCE,
             )
         )
-        suggestion, columns = suggested(cohort.findings, card), st.columns(3)
+        suggestion, columns = findings_offered(installation(), cohort, card), st.columns(3)
         known = dict(zip(card.findings, card.auroc, strict=True))
         given = {}
         for place, finding in enumerate(cohort.findings):
@@ -74,7 +84,10 @@ def choose_start_findings(cohort: Cohort) -> StartChoice | None:
                 format_func=lambda public: f"{public} (AUROC {known[public]:.2f} there)" if public else "From scratch",
             )
         there = plain(how_judged(card))
-        st.caption(f"Findings of one name are suggested; a name may mean something else in another hospital. AUROC there: {there}.")
+        st.caption(
+            "Suggested are the findings as they last began there, or else those of one name; a name may mean something else in another "
+            f"hospital. AUROC there: {there}."
+        )
     return _checked(cohort, name, tuple(given.items()))
 
 

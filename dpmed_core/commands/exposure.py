@@ -33,8 +33,9 @@ def exposure(trainings: int, as_json: bool, **said: Unpack[ShadowOptions]) -> No
 
     Prints distributions and groups, never a patient; no shadow model is kept. The trainings stand in the ledger as use without privacy.
     """
-    installation, cohort, arms = to_be_measured(said)
-    found = measure_exposure(installation, cohort, arms, n_trainings=trainings, progress=progress_line("Shadow trainings"))
+    asked = to_be_measured(said)
+    progress = progress_line("Shadow trainings")
+    found = measure_exposure(asked.installation, asked.cohort, asked.arms, start=asked.start, n_trainings=trainings, progress=progress)
     say([row.to_fields() for row in found.rows], _readable(found.rows), as_json=as_json)
     tell(NOT_FOR_RELEASE)
 

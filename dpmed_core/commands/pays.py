@@ -9,6 +9,7 @@ from dpmed_core.cohort.groups import ATTRIBUTES
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.commands.output import json_option, progress_line, records, say, tell
 from dpmed_core.commands.shadow_options import NOT_FOR_RELEASE, trainings_option
+from dpmed_core.commands.starts import start_said, tables_option
 from dpmed_core.commands.training import unit_option
 from dpmed_core.errors import SpecError
 from dpmed_core.evaluation.metrics.auroc import AUROC
@@ -20,9 +21,10 @@ from dpmed_core.privacy.exposure.exposure_rows import Arm
 from dpmed_core.privacy.exposure.permission import require_permission
 from dpmed_core.privacy.exposure.who_pays import who_pays
 from dpmed_core.protection import measure_exposure, removed_by, stored_exposure
+from dpmed_core.public_starts import start_for, start_of_runs
 from dpmed_core.reporting.wording.who_pays import NOTHING, who_pays_sentences
 from dpmed_core.training.recipes.catalogue import PROBE, RECIPES
-from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit
+from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, StartChoice
 
 READABLE = {
     "attribute": "attribute",
@@ -44,9 +46,10 @@ READABLE = {
 @click.option("--epsilon", required=True, type=float, help="A trained privacy budget.")
 @click.option("--recipe", type=click.Choice(sorted(RECIPES)), default=PROBE.name, show_default=True)
 @unit_option
+@tables_option
 @trainings_option
 @json_option
-def pays(cohort_name: str, epsilon: float, recipe: str, unit: str, trainings: int, as_json: bool) -> None:
+def pays(cohort_name: str, epsilon: float, recipe: str, unit: str, start: str | None, trainings: int, as_json: bool) -> None:
     """Who pays, who gains: AUROC that privacy costs each group and finding, beside the exposure that it removes.
 
     Losses are those of the trained models in the test patients; exposure is that which `exposure` or the page Privacy measured, or is
@@ -57,14 +60,16 @@ def pays(cohort_name: str, epsilon: float, recipe: str, unit: str, trainings: in
     require_permission(cohort, allowed=installation.settings.show_exposure)
     if recipe != PROBE.name:
         raise SpecError(f"Exposure takes hundreds of trainings, for which recipe {recipe} is too slow: use recipe {PROBE.name}.")
+    start = start_said(start, start_of_runs(installation, cohort, recipe))
     by = tuple(dict.fromkeys((*ATTRIBUTES, *cohort.comorbidities)))
-    tables = EvaluationTables(partial(read_scores, installation.runs, cohort, recipe=recipe), by)
+    tables = EvaluationTables(partial(read_scores, installation.runs, cohort, recipe=recipe, start=start), by)
     costs = _costs(tables)
     chosen = costs[(costs["unit"] == unit) & (costs["epsilon"] == epsilon)] if len(costs) else costs
     if chosen.empty:
         raise SpecError(f"At ε = {epsilon:g} with unit {unit}: {NOTHING[0].lower()}{NOTHING[1:]}")
     target = PrivacyTarget(epsilon, float(chosen["delta"].iloc[0]))
-    removed = _removed(installation, cohort, PrivacyUnit(unit), target, trainings)
+    begun = start_for(installation, cohort, start, recipe=recipe) if start else None
+    removed = _removed(installation, cohort, PrivacyUnit(unit), target, begun, trainings)
     rows = who_pays(costs, removed, recipe=recipe, unit=unit, epsilon=epsilon, findings=cohort.findings)
     sentences = who_pays_sentences(rows)
     shown = [name for name in READABLE] + ["margin", "reason", "recipe", "unit", "epsilon", "delta", "accountant"]
@@ -77,15 +82,14 @@ def _costs(tables: EvaluationTables) -> pd.DataFrame:
 
 
 def _removed(
-    installation: Installation, cohort: Cohort, unit: PrivacyUnit, target: PrivacyTarget, n_trainings: int
+    installation: Installation, cohort: Cohort, unit: PrivacyUnit, target: PrivacyTarget, start: StartChoice | None, n_trainings: int
 ) -> list[ExposureRemoved]:
     """The exposure that `target` removes: of the measurement that is kept, else measured now and not kept in its place."""
-    kept = stored_exposure(installation, cohort)
+    kept = stored_exposure(installation, cohort, start)
     if kept and kept.n_trainings >= n_trainings and (removed := removed_by(installation, cohort, kept, unit, target)):
         return removed
-    progress = progress_line("Shadow trainings")
-    arms = [Arm(unit, None), Arm(unit, target)]
-    found = measure_exposure(installation, cohort, arms, n_trainings=n_trainings, progress=progress, keeps=kept is None)
+    arms, keeps, progress = [Arm(unit, None), Arm(unit, target)], kept is None, progress_line("Shadow trainings")
+    found = measure_exposure(installation, cohort, arms, start=start, n_trainings=n_trainings, progress=progress, keeps=keeps)
     tell(NOT_FOR_RELEASE)
     return removed_by(installation, cohort, found, unit, target)
 

@@ -35,8 +35,9 @@ def returning(trainings: int, as_json: bool, **said: Unpack[ShadowOptions]) -> N
     Needs a cohort that says in which order a patient's images were taken (`cohort add --study-order`). Prints counts and means, never a
     patient; no shadow model is kept. The trainings stand in the ledger as use without privacy.
     """
-    installation, cohort, arms = to_be_measured(said)
-    rows = measure_returning(installation, cohort, arms, n_trainings=trainings, progress=progress_line("Shadow trainings"))
+    asked = to_be_measured(said)
+    progress = progress_line("Shadow trainings")
+    rows = measure_returning(asked.installation, asked.cohort, asked.arms, start=asked.start, n_trainings=trainings, progress=progress)
     say([row.to_fields() for row in rows], _readable(rows), as_json=as_json)
     tell(NOT_FOR_RELEASE)
 

@@ -1,20 +1,23 @@
 """What the commands that measure by shadow trainings take, check and say alike."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypedDict
 
 import click
 
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.commands.output import json_option
+from dpmed_core.commands.starts import start_said, tables_option
 from dpmed_core.commands.training import delta_option
 from dpmed_core.installation import Installation
 from dpmed_core.privacy.exposure.exposure_rows import Arm
 from dpmed_core.privacy.exposure.permission import require_permission
 from dpmed_core.protection import FEWEST_TRAININGS, arms_of
+from dpmed_core.public_starts import default_start, start_for
 from dpmed_core.runs.plan import parse_epsilons
 from dpmed_core.training.recipes.catalogue import PROBE, RECIPES
-from dpmed_core.training.spec import PrivacyUnit
+from dpmed_core.training.spec import PrivacyUnit, StartChoice
 
 NOT_FOR_RELEASE = "These trainings are recorded in the ledger as use without privacy: internal comparison only, not for release."
 
@@ -36,6 +39,24 @@ class ShadowOptions(TypedDict):
     epsilons: str
     delta: float | None
     unit: str | None
+    start: str | None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be measured.
+
+    Attributes:
+        installation: whose cohort.
+        cohort: the data.
+        arms: budgets and units.
+        start: the public start of the trainings, with the findings with which runs were last asked for; None from scratch.
+    """
+
+    installation: Installation
+    cohort: Cohort
+    arms: list[Arm]
+    start: StartChoice | None
 
 
 def shadow_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -50,6 +71,7 @@ def shadow_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--unit", type=click.Choice([u.value for u in PrivacyUnit]), help="What is clipped and protected as one.  [default: both]"
         ),
+        tables_option,
         trainings_option,
         json_option,
     )
@@ -58,15 +80,19 @@ def shadow_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def to_be_measured(said: ShadowOptions) -> tuple[Installation, Cohort, list[Arm]]:
-    """The installation, its cohort, and the budgets and units that are to be measured.
+def to_be_measured(said: ShadowOptions) -> Asked:
+    """What the options ask for.
 
     Raises:
         SettingsError: the installation does not allow it for real patients.
-        SpecError: the recipe takes too long, or a budget cannot be trained.
+        SpecError: the recipe takes too long, a budget cannot be trained, or there is no such start.
     """
     installation = Installation.open()
     cohort = installation.cohorts.load(said["cohort_name"])
     require_permission(cohort, allowed=installation.settings.show_exposure)
     unit, epsilons = PrivacyUnit(said["unit"]) if said["unit"] else None, parse_epsilons(said["epsilons"])
-    return installation, cohort, arms_of(installation, cohort, recipe=said["recipe"], epsilons=epsilons, delta=said["delta"], unit=unit)
+    arms = arms_of(installation, cohort, recipe=said["recipe"], epsilons=epsilons, delta=said["delta"], unit=unit)
+    default = default_start(installation, cohort, said["recipe"])
+    name = start_said(said["start"], default.name if default else None)
+    start = start_for(installation, cohort, name, recipe=said["recipe"]) if name else None
+    return Asked(installation, cohort, arms, start)

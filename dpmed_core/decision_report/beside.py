@@ -47,9 +47,10 @@ def protection_of(here: Installation, frozen: Mapping[str, Any]) -> pd.DataFrame
         ReviewError: nothing was measured, or the candidate is no model of the kind that is.
     """
     candidate, cohort = frozen["candidate"], _cohort(here, frozen)
-    found = stored_exposure(here, cohort)
+    start = here.runs.status(run_ids(frozen, CANDIDATE)[0]).spec.start
+    found = stored_exposure(here, cohort, start)
     kind = (candidate["recipe"], candidate["recipe_version"])
-    if found is None or (found.recipe, found.recipe_version) != kind or candidate["start"]:
+    if found is None or (found.recipe, found.recipe_version) != kind:
         raise ReviewError("How protected the patients of such a model are was not measured: measure it with `exposure`, or leave it out.")
     table = aggregates(found)
     of_unit: pd.DataFrame = table[table["unit"] == candidate["unit"]]

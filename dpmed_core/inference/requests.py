@@ -86,6 +86,7 @@ class ShadowTrainings:
         of: "exposure" or "returning".
         epsilons: budgets to measure, with the non-private reference and for every unit that the cohort knows.
         delta: of all budgets.
+        start: the public start of the trainings; None from scratch.
     """
 
     kind: ClassVar[str] = "shadow-trainings"
@@ -95,6 +96,7 @@ class ShadowTrainings:
     of: str
     epsilons: tuple[float, ...]
     delta: float
+    start: str | None = None
 
 
 @dataclass(frozen=True)

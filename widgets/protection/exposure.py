@@ -29,6 +29,7 @@ from widgets.lookup import canvas, installation
 from widgets.people.sign_on import may
 from widgets.protection.budget_shown import BudgetShown
 from widgets.protection.measuring import NOT_YOURS, offer_measurement, show_not_measured
+from widgets.starts import start_of_page
 
 MOST_LISTED = 10
 """Patients in the list of the most exposed ones."""
@@ -59,17 +60,13 @@ class Exposed:
 
 def exposed(cohort: Cohort, choices: Choices) -> Exposed:
     """What was measured of the cohort's patients, or why there is nothing to show."""
-    if choices.recipe != PROBE.name or choices.start:
-        return Exposed(
-            None,
-            f"Exposure is measured for recipe {PROBE.name} from scratch: it takes hundreds of trainings, too many for networks, and public "
-            "starts are not measured yet.",
-            can_be_measured=False,
-        )
+    if choices.recipe != PROBE.name:
+        why_not = f"Exposure is measured for recipe {PROBE.name}: it takes hundreds of trainings, too many for networks."
+        return Exposed(None, why_not, can_be_measured=False)
     if not may(Action.SEE_EXPOSURE):
         return Exposed(None, NOT_YOURS, can_be_measured=False)
     try:
-        found = stored_exposure(installation(), cohort)
+        found = stored_exposure(installation(), cohort, start_of_page(cohort))
     except SettingsError:
         why_not = f"Exposure is off for cohorts of real patients. Whoever answers for their privacy can set {SETTING}=1."
         return Exposed(None, why_not, can_be_measured=False)

@@ -8,6 +8,7 @@ from dpmed_core.inference.requests import ShadowTrainings
 from dpmed_core.people.roles import Action
 from dpmed_core.privacy.exposure.permission import require_permission
 from dpmed_core.protection import EXPOSURE, FEWEST_TRAININGS, RETURNING
+from widgets.choices import current_choices
 from widgets.lookup import installation
 from widgets.people.sign_on import may
 from widgets.protection.budget_shown import BudgetShown
@@ -46,5 +47,6 @@ def offer_measurement(cohort: Cohort, of: str, budget: BudgetShown, *, is_due: b
     if place.button(BUTTONS[of], icon=":material/person_search:", key=f"measure-{of}"):
         require_permission(cohort, allowed=installation().settings.show_exposure)
         epsilons = tuple(target.epsilon for target in budget.all_targets)
-        ask(ShadowTrainings(cohort.name, of, epsilons, budget.target.delta), key=of, limit_seconds=LIMIT_SECONDS)
+        request = ShadowTrainings(cohort.name, of, epsilons, budget.target.delta, current_choices().start)
+        ask(request, key=of, limit_seconds=LIMIT_SECONDS)
         st.rerun()

@@ -16,6 +16,7 @@ from widgets.lookup import installation
 from widgets.people.sign_on import may
 from widgets.protection.budget_shown import BudgetShown
 from widgets.protection.measuring import NOT_YOURS, offer_measurement, show_not_measured
+from widgets.starts import start_of_page
 
 ABOUT = (
     "How many later images of training patients get another answer because the model was trained on the patient's earlier ones. The "
@@ -60,12 +61,12 @@ def show_returning_in_full(stored: Stored, budget: BudgetShown) -> None:
 
 def stored_rows(cohort: Cohort, choices: Choices) -> Stored:
     """What was measured of the cohort's returning patients; read once for the whole page."""
-    if choices.recipe != PROBE.name or choices.start:
-        return (), f"Measured for recipe {PROBE.name} from scratch.", False
+    if choices.recipe != PROBE.name:
+        return (), f"Measured for recipe {PROBE.name}.", False
     if not may(Action.SEE_EXPOSURE):
         return (), NOT_YOURS, False
     try:
-        rows = stored_returning(installation(), cohort)
+        rows = stored_returning(installation(), cohort, start_of_page(cohort))
     except SettingsError:
         return (), "Off for cohorts of real patients, as exposure is.", False
     except SpecError as error:

@@ -81,7 +81,7 @@ LEVEL = 0.05
 WITHIN = 0.5
 """Correlation that is assumed between images of a patient: half-way between independent images and copies."""
 OTHER_RECIPE = f"the law of the loss to expect was measured for recipe {PROBE.name} only"
-OTHER_START = f"the law of the loss to expect was measured for recipe {PROBE.name} from scratch"
+OTHER_START = "the law of the loss to expect was measured for findings that begin from scratch"
 OTHER_VERSION = f"the law of the loss to expect was measured for another version of recipe {PROBE.name}"
 OTHER_MODALITY = "the law of the loss to expect was measured on radiographs only"
 OF_WHOLE_COHORTS = "the law of the loss to expect is of whole cohorts and says nothing of one subgroup"
@@ -101,7 +101,7 @@ class PlanRequest:
         by: attributes of the subgroups.
         margin: loss of AUROC that should be found.
         reference: AUROC expected without privacy; None for the prior.
-        from_scratch: whether models begin at no public start.
+        at_start: the findings that begin at a public start; the others are trained as from scratch (`docs/RESULTS.md`).
 
     Raises:
         SpecError: the margin, or the AUROC, cannot be used.
@@ -114,7 +114,7 @@ class PlanRequest:
     by: tuple[str, ...] = ()
     margin: float = DEFAULT_MARGIN
     reference: float | None = None
-    from_scratch: bool = True
+    at_start: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         check_margin(self.margin)
@@ -244,7 +244,7 @@ class _Planner:
             "detectable_loss_alone": replace(own, level=LEVEL).detectable(self.request.n_trainings).loss,
             "detectable_extra_loss": extra.loss,
             "extra_reason": extra.reason,
-            **self._expected(expected, seen, group),
+            **self._expected(expected, seen, finding_index, group),
             **self._needed(against if group else own, why),
             **(self._splits(own, loss, target) if group == 0 else {}),
         }
@@ -280,9 +280,9 @@ class _Planner:
             return None, NOBODY_TO_COMPARE
         return replace(own, groups=(*own.groups, *others), private=max(expected.reference - expected.loss, 0.5)), ""
 
-    def _expected(self, expected: Expected, seen: Expected, group: int) -> dict[str, object]:
+    def _expected(self, expected: Expected, seen: Expected, finding_index: int, group: int) -> dict[str, object]:
         """The loss to expect, where the law holds, and as it will be seen in these test patients."""
-        reason = self._outside_the_law() or ("" if group == 0 else OF_WHOLE_COHORTS)
+        reason = self._outside_the_law(finding_index) or ("" if group == 0 else OF_WHOLE_COHORTS)
         if reason:
             return {"expected_reason": reason, "expected_auroc": expected.reference}
         return {
@@ -303,10 +303,10 @@ class _Planner:
         numbers = {"detectable_loss_over_splits": advice.loss, "epsilon_over_splits": advice.epsilon}
         return {"splits": N_SPLITS, **numbers, "splits_worth": advice.worth}
 
-    def _outside_the_law(self) -> str:
+    def _outside_the_law(self, finding_index: int) -> str:
         if self.request.recipe != PROBE.name:
             return OTHER_RECIPE
-        if not self.request.from_scratch:
+        if self.held_out.findings[finding_index] in self.request.at_start:
             return OTHER_START
         if PROBE.version != loss_law().recipe_version:
             return OTHER_VERSION

@@ -74,7 +74,7 @@ def shadow_scores(
     Args:
         images: of all training patients, to train on.
         halves: who is in which training.
-        scored: features of the images to be scored, `[n_scored, n_features]`.
+        scored: features of the images to be scored, `[n_scored, n_features]`, as those of `images`.
         unit: what the trainings sample, clip and protect as one.
         target: the privacy target; None for the non-private reference.
         step: called after each training.
@@ -89,23 +89,27 @@ def shadow_scores(
     plan = plan_probe(RunSpec("", None, PROBE.name, PROBE.version, unit, target, seed=0), n_units=n_units, n_findings=images.n_findings)
     components = dict(plan.components)
     data, seen = _with_empty_units(images, units, n_empty, components), leading_components(scored, components)
-    random = SecureRandom()
+    start, own = images.start, None if images.start is None else images.start.own_features(scored)
+    start_weights, random = None if start is None else start.start_weights, SecureRandom()
     for taken in inside:
         chosen = np.concatenate([taken, np.arange(n_empty) < n_units - taken.sum()])
-        head = train_heads(subset(data, chosen), plan.settings, [plan.noise_multiplier], random)[0]
-        yield head.probabilities(seen)
+        head = train_heads(subset(data, chosen), plan.settings, [plan.noise_multiplier], random, start_weights=start_weights)[0]
+        yield head.probabilities(seen, own)
         step()
 
 
 def _with_empty_units(images: TrainingImages, units: list[NDArray[np.intp]], n_empty: int, components: dict[str, int]) -> HeadData:
     """The units and `n_empty` empty ones, ready for training.
 
-    An empty record is one image of no features whose labels are all unknown: it adds nothing to any sum.
+    An empty record is one image of no features whose labels are all unknown: it adds nothing to any sum, at a start either.
     """
     features = leading_components(images.features, components)
     with_empty = np.concatenate([features, np.zeros((1, features.shape[1]), np.float32)])
     labels = np.concatenate([images.labels, np.full((1, images.n_findings), np.nan)])
-    return head_data(with_empty, labels, [*units, *[np.array([len(images.labels)])] * n_empty])
+    own = None
+    if images.start is not None:
+        own = np.concatenate([images.start.own_features(images.features), np.zeros((1, images.n_findings))])
+    return head_data(with_empty, labels, [*units, *[np.array([len(images.labels)])] * n_empty], own=own)
 
 
 def patient_likelihoods(probabilities: Floats, images: TrainingImages) -> Floats:

@@ -1,6 +1,6 @@
 """The images of training patients by time: the earlier half of each patient's trains, the later ones are scored."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ from dpmed_core.cohort.schema import STUDY_ORDER, Cohort, Part, Split
 from dpmed_core.errors import SpecError
 from dpmed_core.phrases import counted
 from dpmed_core.privacy.exposure.training_images import TrainingImages, training_images
+from dpmed_core.training.starts.start import HeadStart
 
 FEWEST_RETURNING = 10
 """Patients with later images below which nothing is measured: the numbers would be about a few known patients."""
@@ -35,8 +36,7 @@ class OrderedImages:
             images: of the training patients.
             order: of each image among its patient's, NaN = unknown, `[n_images]`; images of one order are of one study.
         """
-        trains, is_later = halves_in_time(images.patients, order)
-        return cls(*(TrainingImages(images.features[part], images.labels[part], images.patients[part]) for part in (trains, is_later)))
+        return cls(*(_part(images, chosen) for chosen in halves_in_time(images.patients, order)))
 
     @property
     def n_returning(self) -> int:
@@ -68,13 +68,12 @@ def halves_in_time(patients: NDArray[np.intp], order: NDArray[np.float64]) -> tu
     return ((ordered["order"] <= last) | (known == 0)).to_numpy(), is_later.to_numpy()
 
 
-def ordered_images(cohort: Cohort, split: Split, features: NDArray[np.float32]) -> OrderedImages:
-    """The images of the training patients of `cohort` by time.
+def _part(images: TrainingImages, chosen: NDArray[np.bool_]) -> TrainingImages:
+    return replace(images, features=images.features[chosen], labels=images.labels[chosen], patients=images.patients[chosen])
 
-    Args:
-        cohort: the data.
-        split: says who trains.
-        features: public features of all of the cohort's images, `[n_cases, n_features]`.
+
+def ordered_images(cohort: Cohort, split: Split, features: NDArray[np.float32], start: HeadStart | None = None) -> OrderedImages:
+    """The images of the training patients of `cohort` by time; the arguments are those of `training_images`.
 
     Raises:
         SpecError: the cohort does not say in which order a patient's images were taken, or too few patients have later images.
@@ -82,7 +81,7 @@ def ordered_images(cohort: Cohort, split: Split, features: NDArray[np.float32]) 
     require_order(cohort)
     order = cohort.study_order
     assert order is not None
-    images = OrderedImages.of(training_images(cohort, split, features), order[split.rows(Part.TRAIN)])
+    images = OrderedImages.of(training_images(cohort, split, features, start), order[split.rows(Part.TRAIN)])
     if images.n_returning < FEWEST_RETURNING:
         there = counted(images.n_returning, "training patient has", "training patients have")
         raise SpecError(f"{there} images of more than one study, too few to say how answers shift: {FEWEST_RETURNING} or more are needed.")

@@ -76,7 +76,7 @@ def runs_averaged(n_runs: int, n_distinct: int) -> str:
     """What a value is the mean of: "mean of 3 training runs", or one training where its repetitions do not differ."""
     if n_distinct > 1:
         return f"mean of {n_runs} training runs"
-    repeated = f"one training, which {counted(n_runs - 1, 'more repeats', 'more repeat')} exactly: this recipe has no chance in it"
+    repeated = f"one training, which {counted(n_runs - 1, 'more repeats', 'more repeat')} exactly, since nothing in it is random"
     return "one training run" if n_runs == 1 else repeated
 
 

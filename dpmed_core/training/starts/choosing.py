@@ -9,6 +9,7 @@ from dpmed_core.imaging.modality import Modality
 from dpmed_core.phrases import counted
 from dpmed_core.training.spec import StartChoice
 from dpmed_core.training.starts.phantom_start import NAME as PHANTOMS
+from dpmed_core.training.starts.phantom_start import TOLD_ELSEWHERE
 from dpmed_core.training.starts.seen import Seen
 from dpmed_core.training.starts.start_card import OF_HEADS, StartCard
 from dpmed_core.training.starts.start_store import StartStore
@@ -18,6 +19,16 @@ def suggested(findings: Sequence[str], card: StartCard) -> dict[str, str]:
     """Finding of the cohort -> finding of the start, where both have one name; a suggestion, since a name may mean something else."""
     public = {_plain(name): name for name in card.findings}
     return {finding: public[_plain(finding)] for finding in findings if _plain(finding) in public}
+
+
+def begun_by_default(cohort: Cohort, phantoms: StartCard) -> dict[str, str]:
+    """Finding of the cohort -> finding of the phantoms' start, for what begins there unless somebody says otherwise.
+
+    Of synthetic cohorts nothing does: the same phantoms drew them, and privacy would seem to cost nothing.
+    """
+    if cohort.synthetic or cohort.modality is not phantoms.modality:
+        return {}
+    return {own: public for own, public in suggested(cohort.findings, phantoms).items() if public in TOLD_ELSEWHERE}
 
 
 def starts_offered(store: StartStore, cohort: Cohort, recipe: str) -> list[str]:

@@ -11,6 +11,8 @@ from dpmed_core.imaging.modality import Modality
 FORMAT = 1
 OF_HEADS = "probe"
 """The recipe whose heads begin at a head, and that of every card that names none: networks came later."""
+SCRATCH = "scratch"
+"""In place of the name of a start: models begin at none."""
 
 
 @dataclass(frozen=True)

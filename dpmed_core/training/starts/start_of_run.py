@@ -2,7 +2,7 @@
 
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import SpecError
-from dpmed_core.training.spec import RunSpec
+from dpmed_core.training.spec import RunSpec, StartChoice
 from dpmed_core.training.starts.start import Start
 from dpmed_core.training.starts.start_store import StartStore
 
@@ -17,8 +17,13 @@ def start_of(spec: RunSpec, cohort: Cohort, starts: StartStore | None) -> Start 
         return None
     if starts is None:
         raise SpecError(f"Start {spec.start.name!r} is not at hand here: train the run in its installation.")
-    card = starts.card(spec.start.name)
-    if card.digest != spec.start.digest:
+    return chosen_start(spec.start, cohort, starts, recipe=spec.recipe)
+
+
+def chosen_start(choice: StartChoice, cohort: Cohort, starts: StartStore, *, recipe: str) -> Start:
+    """The start that was chosen, for the cohort's findings; raises as `start_of` does."""
+    card = starts.card(choice.name)
+    if card.digest != choice.digest:
         raise SpecError(f"Start {card.name!r} is not the one that was asked for any more: ask for the run again.")
-    card.require_recipe(spec.recipe)
-    return starts.load(card.name).of(cohort.findings, spec.start.findings, card.findings)
+    card.require_recipe(recipe)
+    return starts.load(card.name).of(cohort.findings, choice.findings, card.findings)

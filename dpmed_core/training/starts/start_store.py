@@ -19,7 +19,7 @@ from dpmed_core.training.starts.public_head import PublicHead
 from dpmed_core.training.starts.public_network import PublicNetwork
 from dpmed_core.training.starts.seen import Seen
 from dpmed_core.training.starts.start import Start
-from dpmed_core.training.starts.start_card import OF_HEADS, StartCard
+from dpmed_core.training.starts.start_card import OF_HEADS, SCRATCH, StartCard
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 WEIGHTS, CARD, SEEN = "head.safetensors", "card.json", "seen.parquet"
@@ -141,6 +141,8 @@ class StartStore:
             raise SpecError("The name of a start has up to 40 lower-case letters, digits and hyphens, and begins with a letter or digit.")
         if name == PHANTOMS:
             raise SpecError(f"Start {name!r} is part of DPMed: choose another name.")
+        if name == SCRATCH:
+            raise SpecError(f"{name!r} stands for no start: choose another name.")
         if name in self.names():
             raise SpecError(f"There is a start {name!r} already: choose another name, or remove it with `starts remove {name}`.")
 

@@ -137,6 +137,15 @@ def test_the_law_is_not_used_where_it_was_not_measured(planned, make_cohort, rec
     assert judged["detectable_loss"].notna().any()
 
 
+def test_the_law_is_not_used_for_findings_that_begin_at_a_start(planned):
+    def of_everybody(begun):
+        rows = planned(at_start=frozenset({begun}))
+        return rows[rows["judgeable"] & (rows["attribute"] == "all") & (rows["finding"] == "common")]
+
+    assert (of_everybody("common")["expected_reason"] == cohort_plan.OTHER_START).all()
+    assert of_everybody("rare")["expected_loss"].notna().all(), "another finding's start changes nothing"
+
+
 def test_a_users_own_auroc_without_privacy_counts(planned):
     rows = planned(reference=0.9)
     judged = rows[rows["judgeable"]]

@@ -54,7 +54,7 @@ def test_the_sentence_does_not_speak_of_three_trainings_without_privacy(scored):
     means = evaluation_tables(scored).auroc.overall
     about = {"metric": AUROC, "recipe": "probe", "unit": "patient", "finding": "mass", "epsilon": 1.0}
     said = utility_sentence(means, **about)
-    assert "mean of 3 training runs" in said and "(one training, which 2 more repeat exactly: this recipe has no chance in it)" in said
+    assert "mean of 3 training runs" in said and "(one training, which 2 more repeat exactly, since nothing in it is random)" in said
     two = evaluation_tables(scored[scored["run_id"] != "r2"]).auroc.overall
     assert "(one training, which 1 more repeats exactly" in utility_sentence(two, **about)
     one = pd.concat([means[means["epsilon"].notna()], means[means["epsilon"].isna()].assign(n_seeds=1)])

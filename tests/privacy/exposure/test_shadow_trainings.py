@@ -4,13 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from dpmed_core.privacy.exposure.exposure_rows import LEVEL, Arm
 from dpmed_core.privacy.exposure.patient_auc import flagged, patient_auc
-from dpmed_core.privacy.exposure.shadow_trainings import draw_halves, patient_likelihoods, shadow_likelihoods
+from dpmed_core.privacy.exposure.shadow_trainings import draw_halves, patient_likelihoods, shadow_likelihoods, shadow_scores
 from dpmed_core.training.recipes import linear_head
 from dpmed_core.training.recipes.linear_head import CentredFeatures, head_data, unit_means
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit
+from dpmed_core.training.starts.phantom_start import PhantomStart
 from tests.privacy.exposure.conftest import N_PATIENTS, make_images
 
 PATIENT, IMAGE = PrivacyUnit.PATIENT, PrivacyUnit.IMAGE
@@ -22,6 +24,13 @@ def attack_on(images, unit, target, n=200, seed=1):
     return patient_auc(shadow_likelihoods(images, halves, unit=unit, target=target), halves)
 
 
+def at_a_start(images):
+    """The images with a public start that tells their labels: two outputs behind the features, one a finding."""
+    outputs = np.where(np.nan_to_num(images.labels) > 0, 3.0, -3.0) + np.random.default_rng(3).normal(size=images.labels.shape)
+    start = PhantomStart(np.eye(2), np.zeros(2), np.ones(2))
+    return replace(images, features=np.concatenate([images.features, outputs.astype(np.float32)], axis=1), start=start)
+
+
 def test_without_privacy_models_remember_patients(images):
     assert np.median(attack_on(images, PATIENT, None, n=60).value) > 0.9
 
@@ -30,6 +39,20 @@ def test_a_guarantee_of_epsilon_1_hides_them(images):
     attack = attack_on(images, PATIENT, ONE)
     low, _ = attack.limits(level=LEVEL, n_comparisons=N_PATIENTS)
     assert (low <= Arm(PATIENT, ONE).bound).all() and np.median(attack.value) < 0.6
+
+
+def test_trainings_at_a_start_begin_there_and_a_guarantee_holds_for_them_too(images):
+    begun, halves = at_a_start(images), draw_halves(4, N_PATIENTS, np.random.default_rng(1))
+    little = PrivacyTarget(0.01, 1e-5)
+    known = []
+    for one in (images, begun):
+        drawn = shadow_scores(one, halves, one.features, unit=PATIENT, target=little)
+        known.append(np.mean([roc_auc_score(one.labels[:, 0], scores[:, 0]) for scores in drawn]))
+    assert known[0] < 0.7 and known[1] > 0.9, "nothing is learnt at this budget: what is known is the start's"
+    attack = attack_on(begun, PATIENT, ONE)
+    low, _ = attack.limits(level=LEVEL, n_comparisons=N_PATIENTS)
+    assert (low <= Arm(PATIENT, ONE).bound).all()
+    assert np.median(attack_on(begun, PATIENT, None, n=60).value) > 0.8, "without privacy a start hides nobody"
 
 
 def test_masks_that_ignore_training_flag_at_most_a_twentieth(images):
