@@ -135,7 +135,7 @@ def show_exposure_figure(found: Measurement, budget: BudgetShown, cohort: Cohort
     n_above = sum(found.rows[at].n_above_bound or 0 for at in rows if found.rows[at].unit == PrivacyUnit.PATIENT.value)
     facts = [
         f"{who(cohort)} · {counted(found.rows[0].n_patients, 'training patient', 'training patients')}, a dot each; {found.n_trainings} "
-        "trainings a row, each with a random half",
+        f"trainings a row, each with a random half{f', from public start {found.start.name}' if found.start else ''}",
         f"Line: the largest that is proven for a patient; none without privacy, nor for several images where the unit is the image. ε at "
         f"δ = {delta_text(target.delta)} (analytic-gaussian accountant).",
         "Dots scatter by chance, with a standard error of about 0.04: of many patients some lie beyond the line. A breach would be an "
