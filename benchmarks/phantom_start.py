@@ -1,6 +1,6 @@
 """Recipe `probe` from the phantom network's outputs against from scratch: on proxies, and on `nih1000` if DPMED_REAL_COHORTS is set.
 
-`python -m benchmarks phantom-start` compares, for the findings that begin there by default and for all that the network knows;
+`python -m benchmarks phantom-start` compares, for the findings that are recommended and for all that the network knows;
 `python -m benchmarks.phantom_start` prints what the settings were fixed by, on `clinic` (`benchmarks.clinics`), which phantoms flatter
 little; `adult` and `ward` are drawn by them. A task whose findings the start does not know is trained as it always was, so that it has no
 row (`child`, `digits`, `shapes`, `pneumoniamnist`). Both arms add the same noise. On the real cohort: five folds by patient, repeated four
@@ -77,12 +77,12 @@ class Task:
         outputs = compute_outputs(radiographs, load_settings().encoders_dir)
         return cls(name, findings, np.concatenate([features_of(radiographs), outputs], axis=1), *rest)  # type: ignore[arg-type]
 
-    def start(self, *, by_default: bool = False) -> PhantomStart:
-        """The start for the findings of one name; `by_default` for those alone that begin there unless somebody says otherwise."""
+    def start(self, *, is_recommended: bool = False) -> PhantomStart:
+        """The start for the findings of one name; `is_recommended` for those alone that are recommended."""
         folder = load_settings().encoders_dir
         card = phantom_card(folder)
         known = suggested(self.findings, card)
-        begun = {own: public for own, public in known.items() if public in TOLD_ELSEWHERE or not by_default}
+        begun = {own: public for own, public in known.items() if public in TOLD_ELSEWHERE or not is_recommended}
         return phantom_start(folder).of(self.findings, tuple(begun.items()), card.findings)
 
 
@@ -153,16 +153,16 @@ def rows() -> list[dict[str, object]]:
     tasks = [on_proxy(name) for name in ON_PROXIES]
     if named := environ.get("DPMED_REAL_COHORTS"):
         tasks += [on_nih(Path(named), all_findings=all_findings) for all_findings in (False, True)]
-    return [row for task in tasks for by_default in (True, False) for row in compared(task, by_default=by_default)]
+    return [row for task in tasks for is_recommended in (True, False) for row in compared(task, is_recommended=is_recommended)]
 
 
-def compared(task: Task, *, by_default: bool) -> Iterator[dict[str, object]]:
+def compared(task: Task, *, is_recommended: bool) -> Iterator[dict[str, object]]:
     """One row an epsilon and finding that begins at the start, and one each for the mean of the others and for that which loses most."""
-    start = task.start(by_default=by_default)
+    start = task.start(is_recommended=is_recommended)
     begun, at_zero = start.begins, np.nanmean(alone(task, start), axis=0)
     for epsilon in EPSILONS:
         scratch, from_start = (np.nanmean(aurocs(task, epsilon, one), axis=1) for one in (None, start))
-        about = {"begins": "by default" if by_default else "all that are known"}
+        about = {"begins": "recommended" if is_recommended else "all that are known"}
         for k in np.flatnonzero(begun):
             yield about | _row(task, epsilon, task.findings[k], scratch[:, k], from_start[:, k]) | {"start_alone": float(at_zero[k])}
         others = np.flatnonzero(~begun)

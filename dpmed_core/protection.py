@@ -65,6 +65,8 @@ def arms_of(
     """
     if recipe != PROBE.name:
         raise SpecError(f"This takes hundreds of trainings, for which recipe {recipe} is too slow: use recipe {PROBE.name}.")
+    if 0 in epsilons:
+        raise SpecError("At ε = 0 nobody is trained on, so that there is nothing to measure: leave it out.")
     known = tuple(PrivacyUnit) if cohort.patients_known else (PrivacyUnit.IMAGE,)
     return [
         Arm(one, spec.privacy)

@@ -1,7 +1,6 @@
 """Public starts of an installation: made from a cohort whose data are public, and chosen for a cohort that is to be protected."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 
 import numpy as np
 import pandas as pd
@@ -11,12 +10,13 @@ from dpmed_core.cohort.facts import IMAGES
 from dpmed_core.cohort.persons import pixel_digests
 from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.cohort.split import DEFAULT_SPLIT_SEED, assign_parts
-from dpmed_core.errors import SettingsError, SpecError
+from dpmed_core.errors import SpecError
 from dpmed_core.evaluation.planning.start_check import rows_to_check, start_check
+from dpmed_core.evaluation.scores.scored_runs import finished_runs
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.installation import Installation
 from dpmed_core.people.roles import Action
-from dpmed_core.runs.status import RunState
+from dpmed_core.runs.status import OPEN_STATES, RunState
 from dpmed_core.training.encoders.card import read_card
 from dpmed_core.training.encoders.features import public_features
 from dpmed_core.training.encoders.joined_features import joined_are_cached
@@ -24,8 +24,8 @@ from dpmed_core.training.encoders.phantom_outputs import public_outputs
 from dpmed_core.training.recipes.catalogue import PROBE, recipe_card, require_modality, require_takes_start
 from dpmed_core.training.recipes.public_images import OnPublicImages
 from dpmed_core.training.recipes.train_public_head import train_public_head
-from dpmed_core.training.spec import RunSpec, StartChoice
-from dpmed_core.training.starts.choosing import begun_by_default, choose_start, refuse_overlap, suggested
+from dpmed_core.training.spec import StartChoice
+from dpmed_core.training.starts.choosing import choose_start, recommended, refuse_overlap, suggested
 from dpmed_core.training.starts.phantom_start import NAME as PHANTOMS
 from dpmed_core.training.starts.phantom_start import begins_at_phantoms
 from dpmed_core.training.starts.public_head import PublicHead
@@ -132,50 +132,28 @@ def start_for(
     return choice
 
 
-def default_start(installation: Installation, cohort: Cohort, recipe: str) -> StartChoice | None:
-    """The start at which models of `recipe` begin where nobody says otherwise; None from scratch.
-
-    A cohort goes on as its first such run began, from scratch or at the phantoms, so that its tables do not begin anew. The first of all
-    begins at the phantoms where those tell a finding of real patients (`starts.choosing.begun_by_default`).
-    """
-    if recipe != PROBE.name:
-        return None
-    began = first_begun(installation, cohort, recipe)
-    if began is not None:
-        return start_for(installation, cohort, PHANTOMS, recipe=recipe) if began.start else None
-    with suppress(SettingsError):  # without the encoder nothing can be trained, which is said where somebody tries
-        if begun_by_default(cohort, installation.starts.card(PHANTOMS)):
-            return start_for(installation, cohort, PHANTOMS, recipe=recipe)
-    return None
-
-
-def start_of_runs(installation: Installation, cohort: Cohort, recipe: str) -> str | None:
-    """The name of the start of which tables of `recipe` are where nobody says otherwise; None from scratch, or where nothing was asked."""
-    began = first_begun(installation, cohort, recipe)
-    return began.start.name if began and began.start else None
-
-
-def first_begun(installation: Installation, cohort: Cohort, recipe: str) -> RunSpec | None:
-    """The first run on `cohort` by `recipe` that was asked for from scratch or at the phantoms; None where there is none."""
-    asked = (run.spec for run in installation.runs.of_cohort(cohort.fingerprint) if run.spec.variant == recipe)
-    return next((spec for spec in asked if spec.start is None or begins_at_phantoms(spec.start)), None)
-
-
 def findings_offered(installation: Installation, cohort: Cohort, card: StartCard) -> Mapping[str, str]:
     """Finding of the cohort -> finding of a start, where nobody says otherwise.
 
-    As in the run that was last asked for at this start; else, at the phantoms, what they tell of real patients; else what has one name.
+    As in the run that was last asked for at this start; else, at the phantoms, what is recommended; else what has one name.
     """
     asked = last_asked(installation, cohort, card.name)
     if asked and asked.digest == card.digest:
         return dict(asked.findings)
-    return (begun_by_default(cohort, card) if card.name == PHANTOMS else {}) or suggested(cohort.findings, card)
+    return (recommended(cohort, card) if card.name == PHANTOMS else {}) or suggested(cohort.findings, card)
 
 
 def last_asked(installation: Installation, cohort: Cohort, name: str) -> StartChoice | None:
-    """Start `name` as runs on `cohort` last asked for it; None where none did."""
-    asked = [run.spec.start for run in installation.runs.of_cohort(cohort.fingerprint) if run.spec.start and run.spec.start.name == name]
-    return asked[-1] if asked else None
+    """Start `name` as runs on `cohort` that are finished or waiting last asked for it; None where none did."""
+    counts = (RunState.FINISHED, *OPEN_STATES)
+    asked = [run.spec.start for run in installation.runs.of_cohort(cohort.fingerprint) if run.state in counts]
+    return next((start for start in reversed(asked) if start and start.name == name), None)
+
+
+def start_of_models(installation: Installation, cohort: Cohort, name: str, *, recipe: str) -> StartChoice | None:
+    """Start `name` as the finished models that tables show began at it; None where there are none."""
+    shown = finished_runs(installation.runs, cohort, recipe=recipe, start=name)
+    return shown[-1].spec.start if shown else None
 
 
 def parts_to_check(installation: Installation, cohort: Cohort, start: StartChoice) -> tuple[Part, ...]:

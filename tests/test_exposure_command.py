@@ -14,6 +14,7 @@ from dpmed_core.commands.ledger import ledger
 from dpmed_core.errors import SettingsError, SpecError
 from dpmed_core.installation import Installation
 from dpmed_core.privacy.exposure import shadow_trainings
+from dpmed_core.privacy.exposure.aggregates import aggregates
 from dpmed_core.privacy.exposure.measurement import FILE
 from dpmed_core.privacy.exposure.permission import require_permission
 from dpmed_core.privacy.ledger.book import MEASURED
@@ -162,9 +163,13 @@ def test_models_at_a_start_are_measured_by_trainings_that_begin_there_and_kept_a
     assert [entry.body.get("start") for entry in installation.ledger.chain.entries() if entry.kind == MEASURED] == [start]
     call(*words)
     assert begun[400:] == [None] * 400 and stored_exposure(installation, cohort).start is None
+    assert set(aggregates(stored_exposure(installation, cohort, choice))["start"]) == {start}
+    assert "start" not in aggregates(stored_exposure(installation, cohort)), "what was released before is as it was"
     assert stored_exposure(installation, cohort, replace(choice, digest="0" * 64)) is None, (
         "another start of the same name was not measured"
     )
     check_measurements(installation, cohort.name)
     refused = call(*words, "--start", "none-such")
     assert isinstance(refused.exception, SpecError) and "There is no start 'none-such'" in str(refused.exception)
+    nothing = call("--cohort", cohort.name, "--epsilons", "0,1", "--start", start)
+    assert isinstance(nothing.exception, SpecError) and "At ε = 0 nobody is trained on" in str(nothing.exception)

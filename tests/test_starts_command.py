@@ -15,6 +15,7 @@ from dpmed_core.errors import SpecError
 from dpmed_core.installation import Installation
 from dpmed_core.privacy.audit import head_audit
 from dpmed_core.privacy.audit.canary_world import canary_world
+from dpmed_core.public_starts import last_asked, start_for, start_of_models
 from dpmed_core.training.encoders.card import COMPONENTS
 from dpmed_core.training.recipes import train_probe
 from dpmed_core.training.recipes.networks import NETWORKS
@@ -162,6 +163,8 @@ def test_the_start_of_the_phantoms_needs_no_public_cohort_and_says_which_finding
     shown = call("starts", "show", "phantoms", "--cohort", "here", "--map", "cardiomegaly=mass", "--by", "sex", "--json")
     assert shown["findings"] == {"mass": "cardiomegaly"}
     call("train", "--cohort", "here", "--epsilon", "8", "--start", "phantoms", "--map", "cardiomegaly=mass", "--json")
+    begun = {"mass": "cardiomegaly"}
+    assert dict(start_for(installation, installation.cohorts.load("here"), "phantoms").findings) == begun, "as they last began there"
     private = [run for run in installation.runs.statuses() if run.spec.privacy and run.spec.privacy.epsilon == 8]
     assert [run.spec.start.name for run in private] == ["phantoms"] and private[0].state == "finished"
     assert installation.runs.result(private[0].run_id).guarantee.epsilon <= 8
@@ -189,3 +192,20 @@ def test_a_network_begins_at_a_public_network(other_patients, call, start, insta
     assert test_cases["validation"][0]["n_cases"] == shown["validation"][0]["n_cases"] + alone["n_cases"]
     first = next(status for status in installation.runs.statuses() if status.spec.privacy and status.spec.privacy.learns_nothing)
     call("audit", first.run_id, fails="claims nothing that could be audited")
+
+
+def test_what_a_start_begins_with_is_that_of_runs_that_count(other_patients, call, start, installation):
+    here = installation.cohorts.load("here")
+    asked = call("train", "--cohort", "here", "--epsilon", "8", "--start", "phantoms", "--map", "cardiomegaly=mass", "--json")
+    chosen = start_of_models(installation, here, "phantoms", recipe="probe")
+    assert dict(chosen.findings) == {"mass": "cardiomegaly"} and start_of_models(installation, here, "public-one", recipe="probe") is None
+    other = replace(installation.runs.status(asked["run_id"]).spec, start=replace(chosen, findings=(("mass", "atelectasis"),)))
+    installation.ledger.ask(here, [other])
+    assert last_asked(installation, here, "phantoms") == other.start, "one that is waiting"
+    assert start_of_models(installation, here, "phantoms", recipe="probe") == chosen, "what tables show"
+    installation.runs.withdraw(installation.runs.run_id(other))
+    assert last_asked(installation, here, "phantoms") == chosen
+
+
+def test_no_start_is_called_what_stands_for_none(other_patients, call):
+    call("pretrain", *PUBLIC, "--name", "scratch", fails="stands for no start")

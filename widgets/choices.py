@@ -13,7 +13,6 @@ from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.evaluation.scores.scored_runs import starts_with_runs
 from dpmed_core.foreign_text import LONGEST_SENTENCE, plain
 from dpmed_core.imaging.modality import Modality
-from dpmed_core.public_starts import default_start
 from dpmed_core.training.recipes.catalogue import RECIPES
 from dpmed_core.training.spec import PrivacyUnit, base_recipe
 from dpmed_core.training.starts.choosing import starts_offered
@@ -78,14 +77,8 @@ def _choose_start(cohort: Cohort | None, recipe: str | None) -> str | None:
     names, said = [*offered, *sorted(set(trained) - set(offered))], start_in_address(recipe)
     if recipe is None or not RECIPES[base_recipe(recipe)].takes_start or not (names or stated(said)):
         return None
-    title, default = {SCRATCH: "From scratch"}, default_start(here, cohort, recipe) if cohort else None
-    chosen = choice(
-        said,
-        "Models begin",
-        [SCRATCH, *names],
-        title=lambda name: title.get(name, f"At public start {name}"),
-        default=default.name if default else None,
-    )
+    title = {SCRATCH: "From scratch"}
+    chosen = choice(said, "Models begin", [SCRATCH, *names], title=lambda name: title.get(name, f"At public start {name}"))
     return None if chosen == SCRATCH else chosen
 
 

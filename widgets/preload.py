@@ -2,18 +2,15 @@
 
 import pkgutil
 from dataclasses import replace
-from functools import partial
 from importlib import import_module
 
 import widgets
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import DpmedError
 from dpmed_core.evaluation.scores.findings import MACRO
-from dpmed_core.public_starts import start_of_runs
 from dpmed_core.reporting.catalogue import Page, figures_of
 from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.figures.style import LIGHT
-from dpmed_core.training.recipes.catalogue import PROBE
 from widgets.analysis_plan import planned_tables
 from widgets.attributes import attribute_options
 from widgets.cached import links_of
@@ -46,13 +43,12 @@ def prepare_views() -> None:
 def _prepare(cohort: Cohort) -> None:
     """What all pages need of a cohort first, then what *Overview*, *Meeting*, *Privacy and utility* and *Fairness* show."""
     total_of(cohort)
-    tables_here = partial(tables_from, start=start_of_runs(installation(), cohort, PROBE.name))
-    of_all = tables_here(cohort)
+    of_all = tables_from(cohort)
     if of_all.is_empty:
         return
     links_of(cohort)
     counts_of(cohort)
-    of_plan = planned_tables(cohort, tables_here)
+    of_plan = planned_tables(cohort, tables_from)
     for tables in (of_all, of_plan):
         _ = tables.auroc.overall, tables.auroc.costs
     _ = of_all.practice_differences, of_plan.verdicts
@@ -66,5 +62,5 @@ def _prepare(cohort: Cohort) -> None:
         moving_figure(name, of_plan, shown, cohort, replace(LIGHT, is_bare=True))
     moving_figure(CURVE, of_all, shown, cohort, LIGHT)
     if attributes := attribute_options(cohort):
-        by_groups = tables_here(cohort, attributes[:1])
+        by_groups = tables_from(cohort, attributes[:1])
         moving_figure(FOREST, by_groups, replace(shown, attribute=attributes[0]), cohort, LIGHT)

@@ -6,19 +6,16 @@ from pathlib import Path
 import click
 
 from dpmed_core.commands.output import json_option, say
-from dpmed_core.commands.starts import start_said, tables_option
 from dpmed_core.evaluation.metrics.auroc import AUROC
 from dpmed_core.evaluation.metrics.catalogue import OFFERED
 from dpmed_core.evaluation.scores.load_scores import read_scores
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.installation import Installation
 from dpmed_core.privacy.provenance import provenance_of
-from dpmed_core.public_starts import start_of_runs
 from dpmed_core.reporting.catalogue import CATALOGUE
 from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.export import SUFFIXES, export_figure, refuse_unknown
 from dpmed_core.reporting.figures.style import COLUMN_MILLIMETRES, Column
-from dpmed_core.training.recipes.catalogue import PROBE
 from dpmed_core.training.spec import PrivacyUnit
 
 KINDS = ", ".join(suffix.removeprefix(".") for suffix in SUFFIXES)
@@ -42,7 +39,7 @@ WIDTHS = " or ".join(f"{name} ({width} mm)" for name, width in COLUMN_MILLIMETRE
 @click.option("--margin", type=float, help="The loss that is still acceptable. Default: that of the analysis plan.")
 @click.option("--metric", default=AUROC.name, show_default=True, help=f"What is measured: {', '.join(OFFERED)}.")
 @click.option("--column", type=click.Choice(list(COLUMN_MILLIMETRES)), default="double", show_default=True, help=f"Width: {WIDTHS}.")
-@tables_option
+@click.option("--start", help="Of the runs that begin at this public start. Default: of those from scratch.")
 @click.option("--published", is_flag=True, help="Draw the paper's PDAC results behind a CT cohort's privacy-utility curve.")
 @json_option
 @click.pass_obj
@@ -67,7 +64,6 @@ def export(
     """Write a figure or its table; with the user's own `umask`, since the file is the user's and not part of the data folder."""
     installation = Installation.open()
     cohort = installation.cohorts.load(cohort_name)
-    begun = start_said(start, start_of_runs(installation, cohort, recipe or PROBE.name))
     folder = installation.settings.reference_dir if published else None
     choice = Choice(finding=finding, recipe=recipe, unit=unit, epsilon=epsilon, metric=metric, published=folder)
     refuse_unknown(figure, cohort, choice, out)  # before any scores are read
@@ -78,7 +74,7 @@ def export(
     # A verdict is judged together with all that the plan names, though one attribute is drawn.
     of_plan = choice.attribute is None or (CATALOGUE[figure].of_verdicts and choice.attribute in plans.plan.attributes)
     tables = EvaluationTables(
-        lambda: read_scores(installation.runs, cohort, start=begun).at_one_delta(delta),
+        lambda: read_scores(installation.runs, cohort, start=start).at_one_delta(delta),
         plans.plan.attributes if of_plan else [str(choice.attribute)],
         margin=margin,
         findings=plans.plan.findings if of_plan else None,

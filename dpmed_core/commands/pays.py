@@ -8,8 +8,7 @@ import pandas as pd
 from dpmed_core.cohort.groups import ATTRIBUTES
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.commands.output import json_option, progress_line, records, say, tell
-from dpmed_core.commands.shadow_options import NOT_FOR_RELEASE, trainings_option
-from dpmed_core.commands.starts import start_said, tables_option
+from dpmed_core.commands.shadow_options import NOT_FOR_RELEASE, start_option, trainings_option
 from dpmed_core.commands.training import unit_option
 from dpmed_core.errors import SpecError
 from dpmed_core.evaluation.metrics.auroc import AUROC
@@ -21,7 +20,7 @@ from dpmed_core.privacy.exposure.exposure_rows import Arm
 from dpmed_core.privacy.exposure.permission import require_permission
 from dpmed_core.privacy.exposure.who_pays import who_pays
 from dpmed_core.protection import measure_exposure, removed_by, stored_exposure
-from dpmed_core.public_starts import start_for, start_of_runs
+from dpmed_core.public_starts import start_of_models
 from dpmed_core.reporting.wording.who_pays import NOTHING, who_pays_sentences
 from dpmed_core.training.recipes.catalogue import PROBE, RECIPES
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit, StartChoice
@@ -46,7 +45,7 @@ READABLE = {
 @click.option("--epsilon", required=True, type=float, help="A trained privacy budget.")
 @click.option("--recipe", type=click.Choice(sorted(RECIPES)), default=PROBE.name, show_default=True)
 @unit_option
-@tables_option
+@start_option
 @trainings_option
 @json_option
 def pays(cohort_name: str, epsilon: float, recipe: str, unit: str, start: str | None, trainings: int, as_json: bool) -> None:
@@ -60,7 +59,6 @@ def pays(cohort_name: str, epsilon: float, recipe: str, unit: str, start: str | 
     require_permission(cohort, allowed=installation.settings.show_exposure)
     if recipe != PROBE.name:
         raise SpecError(f"Exposure takes hundreds of trainings, for which recipe {recipe} is too slow: use recipe {PROBE.name}.")
-    start = start_said(start, start_of_runs(installation, cohort, recipe))
     by = tuple(dict.fromkeys((*ATTRIBUTES, *cohort.comorbidities)))
     tables = EvaluationTables(partial(read_scores, installation.runs, cohort, recipe=recipe, start=start), by)
     costs = _costs(tables)
@@ -68,7 +66,7 @@ def pays(cohort_name: str, epsilon: float, recipe: str, unit: str, start: str | 
     if chosen.empty:
         raise SpecError(f"At ε = {epsilon:g} with unit {unit}: {NOTHING[0].lower()}{NOTHING[1:]}")
     target = PrivacyTarget(epsilon, float(chosen["delta"].iloc[0]))
-    begun = start_for(installation, cohort, start, recipe=recipe) if start else None
+    begun = start_of_models(installation, cohort, start, recipe=recipe) if start else None
     removed = _removed(installation, cohort, PrivacyUnit(unit), target, begun, trainings)
     rows = who_pays(costs, removed, recipe=recipe, unit=unit, epsilon=epsilon, findings=cohort.findings)
     sentences = who_pays_sentences(rows)

@@ -16,7 +16,6 @@ from dpmed_core.evaluation.scores.grouping import EVERYBODY
 from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN
 from dpmed_core.installation import Installation
 from dpmed_core.phrases import delta_text
-from dpmed_core.public_starts import default_start
 from dpmed_core.runs.plan import n_train_units, parse_epsilons, plan_runs
 from dpmed_core.training.spec import PrivacyUnit
 
@@ -89,9 +88,7 @@ def plan(
         non_private=False,
     )
     targets = tuple(spec.privacy for spec in specs if spec.privacy)
-    start = default_start(installation, cohort, recipe)
-    begun = frozenset(dict(start.findings) if start else ())
-    request = PlanRequest(recipe, chosen, targets, seeds, tuple(dict.fromkeys(names(by))), margin, expected_auroc, begun)
+    request = PlanRequest(recipe, chosen, targets, seeds, tuple(dict.fromkeys(names(by))), margin, expected_auroc)
     split = assign_parts(cohort, seed=DEFAULT_SPLIT_SEED, key=installation.key)
     tell_preflight(installation, cohort, specs)
     rows = plan_rows(cohort, split, request, n_units=n_train_units(cohort, key=installation.key, unit=chosen))

@@ -7,14 +7,12 @@ from typing import Any, TypeVar
 import click
 
 from dpmed_core.commands.output import json_option, say
-from dpmed_core.commands.starts import start_said, tables_option
 from dpmed_core.decision_report.compared import compared
 from dpmed_core.decision_report.gathered import of_review
 from dpmed_core.errors import CohortError
 from dpmed_core.foreign_text import plain_line
 from dpmed_core.installation import Installation
 from dpmed_core.phrases import counted
-from dpmed_core.public_starts import start_of_runs
 from dpmed_core.review.acts import answer, close, comment, give_verdict, open_review
 from dpmed_core.review.changes import changes
 from dpmed_core.review.checklist import Answered, checklist, n_open
@@ -24,7 +22,6 @@ from dpmed_core.review.frozen_tables import changed_tables
 from dpmed_core.review.guidance import SOURCES
 from dpmed_core.review.records import About, Author, Choice, Kind, Met, Record, Role
 from dpmed_core.review.store import Review
-from dpmed_core.training.recipes.catalogue import PROBE
 from dpmed_core.training.spec import PrivacyUnit
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -49,7 +46,7 @@ def by_someone(command: Command) -> Command:
 @click.option("--recipe", help="Default: that of the analysis plan, or the only one that was trained.")
 @click.option("--unit", type=click.Choice([u.value for u in PrivacyUnit]), default=PrivacyUnit.PATIENT.value, show_default=True)
 @click.option("--delta", type=float, help="Where the budget was trained at several. Default: the smallest.")
-@tables_option
+@click.option("--start", help="Of the runs that begin at this public start. Default: of those from scratch.")
 @click.option("--question", default="", help="What is to be decided.")
 @click.option("--quorum", help="Roles that must give a verdict, such as clinician:2,IT. Default: clinician,researcher,privacy officer,IT.")
 @click.option("--name", default="", help="Who opens it.")
@@ -71,8 +68,7 @@ def open_command(
     """Open a review of one private model and its reference: runs, tables, plan, ledger and version are frozen as they are now."""
     here = Installation.open()
     cohort = here.cohorts.load(cohort_name)
-    begun = start_said(start, start_of_runs(here, cohort, recipe or PROBE.name))
-    candidate = Candidate(epsilon, recipe, PrivacyUnit(unit), delta, begun)
+    candidate = Candidate(epsilon, recipe, PrivacyUnit(unit), delta, start)
     author = Author(name or "local user", Role(role))
     needed = None if quorum is None else parse_quorum(quorum)
     found = open_review(here.reviews, here.ledger, cohort, candidate, author, question=question, quorum=needed)

@@ -8,13 +8,12 @@ import click
 
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.commands.output import json_option
-from dpmed_core.commands.starts import start_said, tables_option
 from dpmed_core.commands.training import delta_option
 from dpmed_core.installation import Installation
 from dpmed_core.privacy.exposure.exposure_rows import Arm
 from dpmed_core.privacy.exposure.permission import require_permission
 from dpmed_core.protection import FEWEST_TRAININGS, arms_of
-from dpmed_core.public_starts import default_start, start_for
+from dpmed_core.public_starts import start_for, start_of_models
 from dpmed_core.runs.plan import parse_epsilons
 from dpmed_core.training.recipes.catalogue import PROBE, RECIPES
 from dpmed_core.training.spec import PrivacyUnit, StartChoice
@@ -22,6 +21,7 @@ from dpmed_core.training.spec import PrivacyUnit, StartChoice
 NOT_FOR_RELEASE = "These trainings are recorded in the ledger as use without privacy: internal comparison only, not for release."
 
 
+start_option = click.option("--start", help="Of models that begin at this public start. Default: of those from scratch.")
 trainings_option = click.option(
     "--trainings",
     default=FEWEST_TRAININGS,
@@ -50,7 +50,7 @@ class Asked:
         installation: whose cohort.
         cohort: the data.
         arms: budgets and units.
-        start: the public start of the trainings, with the findings with which runs were last asked for; None from scratch.
+        start: the public start of the trainings, as of the finished models, or else as one would be trained; None from scratch.
     """
 
     installation: Installation
@@ -71,7 +71,7 @@ def shadow_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--unit", type=click.Choice([u.value for u in PrivacyUnit]), help="What is clipped and protected as one.  [default: both]"
         ),
-        tables_option,
+        start_option,
         trainings_option,
         json_option,
     )
@@ -92,7 +92,7 @@ def to_be_measured(said: ShadowOptions) -> Asked:
     require_permission(cohort, allowed=installation.settings.show_exposure)
     unit, epsilons = PrivacyUnit(said["unit"]) if said["unit"] else None, parse_epsilons(said["epsilons"])
     arms = arms_of(installation, cohort, recipe=said["recipe"], epsilons=epsilons, delta=said["delta"], unit=unit)
-    default = default_start(installation, cohort, said["recipe"])
-    name = start_said(said["start"], default.name if default else None)
-    start = start_for(installation, cohort, name, recipe=said["recipe"]) if name else None
+    start, recipe = None, said["recipe"]
+    if name := said["start"]:
+        start = start_of_models(installation, cohort, name, recipe=recipe) or start_for(installation, cohort, name, recipe=recipe)
     return Asked(installation, cohort, arms, start)

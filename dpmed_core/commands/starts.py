@@ -13,30 +13,16 @@ from dpmed_core.phrases import counted
 from dpmed_core.public_starts import check_start, make_start, parts_to_check, start_for
 from dpmed_core.training.recipes.catalogue import PROBE
 from dpmed_core.training.starts.choosing import how_judged, in_words, parse_map
-from dpmed_core.training.starts.phantom_start import NAME as PHANTOMS
-from dpmed_core.training.starts.start_card import SCRATCH, StartCard
+from dpmed_core.training.starts.start_card import StartCard
 
 map_option = click.option(
     "--map", "pairs", multiple=True, metavar="PUBLIC=OWN", help="Which finding of the start stands for which of the cohort; again for more."
 )
 
 
-def tables_option(command: Callable[..., None]) -> Callable[..., None]:
-    """The option of a command that reads tables: from where their runs begin."""
-    about = f"Of the runs that begin at this public start, or at none ({SCRATCH}).  [default: as the cohort's first runs]"
-    return click.option("--start", help=about)(command)
-
-
-def start_said(said: str | None, default: str | None) -> str | None:
-    """The name of a start from what `--start` says; None from scratch."""
-    return default if said is None else None if said == SCRATCH else said
-
-
 def start_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options of `train` and `sweep` that choose a start."""
-    default = f"as the cohort's first runs; before any, effusion at {PHANTOMS}"
-    about = f"Begin at this public start (`starts list`), or at none ({SCRATCH}).  [default: {default}]"
-    return click.option("--start", "start_name", help=about)(map_option(command))
+    return click.option("--start", "start_name", help="Begin at this public start (`starts list`).")(map_option(command))
 
 
 @click.command()

@@ -23,7 +23,7 @@ from dpmed_core.installation import Installation
 from dpmed_core.phrases import counted
 from dpmed_core.privacy.audit.stored_audit import stored_audit
 from dpmed_core.privacy.meaning.most_images import most_images, own_epsilon, own_epsilon_sentence
-from dpmed_core.public_starts import default_start, start_for
+from dpmed_core.public_starts import start_for
 from dpmed_core.runs.plan import MOST_SPLITS, parse_delta, parse_epsilons, plan_runs
 from dpmed_core.runs.space import what_holds_up
 from dpmed_core.runs.status import OPEN_STATES, UNREADABLE, RunState, RunStatus, UnreadableRun
@@ -31,7 +31,6 @@ from dpmed_core.training.recipes.catalogue import PROBE, RECIPES
 from dpmed_core.training.result import PrivacyGuarantee
 from dpmed_core.training.spec import NOTHING_LEARNT, PrivacyUnit, RunSpec, StartChoice
 from dpmed_core.training.starts.choosing import in_words, parse_map
-from dpmed_core.training.starts.start_card import SCRATCH
 
 POLL_SECONDS = 0.3
 NEWEST = 50
@@ -108,7 +107,7 @@ def train(
         delta=delta,
         unit=PrivacyUnit(unit),
         non_private=non_private,
-        start=_start(installation, cohort, recipe, start_name, pairs, with_encoder=encoder_name is not None),
+        start=_start(installation, cohort, recipe, start_name, pairs),
         encoder=_encoder(installation, encoder_name),
     )
     wanted = [spec for spec in specs if spec.privacy != NOTHING_LEARNT or epsilon == 0]
@@ -154,7 +153,7 @@ def sweep(
         delta=delta,
         unit=PrivacyUnit(unit),
         n_splits=splits,
-        start=_start(installation, cohort, recipe, start_name, pairs, with_encoder=encoder_name is not None),
+        start=_start(installation, cohort, recipe, start_name, pairs),
         encoder=_encoder(installation, encoder_name),
     )
     checks = tell_preflight(installation, cohort, specs)
@@ -309,18 +308,14 @@ def run_line(installation: Installation, run: RunStatus | UnreadableRun, damage:
     return f"{line}: {message}" if message else line
 
 
-def _start(
-    installation: Installation, cohort: Cohort, recipe: str, name: str | None, pairs: Sequence[str], *, with_encoder: bool
-) -> StartChoice | None:
-    """The start that was asked for, or at which models begin by default, which findings begin there being said; None for none."""
-    if name in (None, SCRATCH):
+def _start(installation: Installation, cohort: Cohort, recipe: str, name: str | None, pairs: Sequence[str]) -> StartChoice | None:
+    """The start that was asked for, which findings begin there being said; None for none."""
+    if name is None:
         if pairs:
             raise SpecError("--map says which findings of a start stand for which: give the start with --start.")
-        start = None if name == SCRATCH or with_encoder else default_start(installation, cohort, recipe)
-    else:
-        start = start_for(installation, cohort, str(name), parse_map(pairs), recipe=recipe)
-    if start is not None:
-        tell(in_words(start, cohort.findings) + (f" Without it: --start {SCRATCH}." if name is None else ""))
+        return None
+    start = start_for(installation, cohort, name, parse_map(pairs), recipe=recipe)
+    tell(in_words(start, cohort.findings))
     return start
 
 

@@ -47,7 +47,7 @@ def protection_of(here: Installation, frozen: Mapping[str, Any]) -> pd.DataFrame
         ReviewError: nothing was measured, or the candidate is no model of the kind that is.
     """
     candidate, cohort = frozen["candidate"], _cohort(here, frozen)
-    start = here.runs.status(run_ids(frozen, CANDIDATE)[0]).spec.start
+    start = here.runs.status(run_ids(frozen, CANDIDATE)[0]).spec.start if candidate["start"] else None
     found = stored_exposure(here, cohort, start)
     kind = (candidate["recipe"], candidate["recipe_version"])
     if found is None or (found.recipe, found.recipe_version) != kind:

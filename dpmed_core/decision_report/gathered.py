@@ -11,13 +11,11 @@ from dpmed_core.decision_report.beside import NOTHING_ASKED, Asked, cases_of, pr
 from dpmed_core.decision_report.frozen_evaluation import FrozenEvaluation, frozen_cohort
 from dpmed_core.errors import ReviewError
 from dpmed_core.installation import Installation
-from dpmed_core.public_starts import start_of_runs
 from dpmed_core.review.changes import changes
 from dpmed_core.review.checklist import Answered, checklist
 from dpmed_core.review.frozen import Candidate, freeze, tables_for
 from dpmed_core.review.frozen_tables import changed_tables
 from dpmed_core.review.store import Review
-from dpmed_core.training.recipes.catalogue import PROBE
 from dpmed_core.training.spec import PrivacyUnit
 
 PREFERRED = 1.0
@@ -116,16 +114,14 @@ def of_cohort(
         raise ReviewError("No private model of this cohort is trained yet: train some with `sweep`.")
     nearest = min(budgets, key=lambda budget: abs(budget - PREFERRED))
     unit = PrivacyUnit.PATIENT if cohort.patients_known else PrivacyUnit.IMAGE
-    start = start_of_runs(here, cohort, recipe or PROBE.name)
-    frozen, rows = freeze(here.ledger, cohort, Candidate(nearest, recipe, unit, start=start))
+    frozen, rows = freeze(here.ledger, cohort, Candidate(nearest, recipe, unit))
     protection = protection_of(here, frozen) if asked.protection else None
     study = _study(here, cohort.fingerprint)
     return Gathered(frozen, FrozenEvaluation(frozen, rows), frozen_cohort(frozen), study=study, protection=protection)
 
 
 def _trained(here: Installation, cohort: Cohort, recipe: str | None) -> list[float]:
-    start = start_of_runs(here, cohort, recipe or PROBE.name)
-    runs = tables_for(here.runs, cohort, here.ledger.plan_record(cohort), start=start, delta=None).runs
+    runs = tables_for(here.runs, cohort, here.ledger.plan_record(cohort), start=None, delta=None).runs
     of_recipe = runs if recipe is None else runs[runs["recipe"] == recipe]
     return [float(epsilon) for epsilon in of_recipe["epsilon"].dropna().unique()]
 

@@ -27,7 +27,6 @@ from dpmed_core.installation import Installation
 from dpmed_core.privacy.audit.run_audit import audit_run
 from dpmed_core.privacy.audit.stored_audit import store_audit
 from dpmed_core.protection import FEWEST_TRAININGS, RETURNING, arms_of, measure_exposure, measure_returning
-from dpmed_core.public_starts import start_for
 from dpmed_core.settings import Settings
 from dpmed_core.training.encoders.features import compute_features, public_features
 from dpmed_core.training.encoders.joined_features import joined_features
@@ -151,8 +150,12 @@ def measure(requests: InferenceRequests, name: str, request: ShadowTrainings) ->
     installation = requests.installation
     cohort = installation.cohorts.load(request.cohort)
     arms = arms_of(installation, cohort, recipe=PROBE.name, epsilons=request.epsilons, delta=request.delta)
-    start = start_for(installation, cohort, request.start, recipe=PROBE.name) if request.start else None
-    how: dict[str, Any] = {"start": start, "n_trainings": FEWEST_TRAININGS, "is_permitted": True, "progress": _now_and_then(requests, name)}
+    how: dict[str, Any] = {
+        "start": request.start,
+        "n_trainings": FEWEST_TRAININGS,
+        "is_permitted": True,
+        "progress": _now_and_then(requests, name),
+    }
     if request.of == RETURNING:
         return {"n_rows": np.array(len(measure_returning(installation, cohort, arms, **how)))}
     return {"n_rows": np.array(len(measure_exposure(installation, cohort, arms, **how).rows))}

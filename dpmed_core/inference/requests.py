@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from dpmed_core.people.roles import Action
+from dpmed_core.training.spec import StartChoice
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class ShadowTrainings:
     of: str
     epsilons: tuple[float, ...]
     delta: float
-    start: str | None = None
+    start: StartChoice | None = None
 
 
 @dataclass(frozen=True)
@@ -147,4 +148,6 @@ def from_json(text: str) -> InferenceRequest:
         fields["models"] = tuple((str(run_id), str(digest)) for run_id, digest in fields["models"])
     if "epsilons" in fields:
         fields["epsilons"] = tuple(map(float, fields["epsilons"]))
+    if fields.get("start") is not None:
+        fields["start"] = StartChoice.from_fields(fields["start"])
     return kind(**fields)

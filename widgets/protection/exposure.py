@@ -28,8 +28,7 @@ from widgets.choices import Choices
 from widgets.lookup import canvas, installation
 from widgets.people.sign_on import may
 from widgets.protection.budget_shown import BudgetShown
-from widgets.protection.measuring import NOT_YOURS, offer_measurement, show_not_measured
-from widgets.starts import start_of_page
+from widgets.protection.measuring import NOT_YOURS, offer_measurement, show_not_measured, start_measured
 
 MOST_LISTED = 10
 """Patients in the list of the most exposed ones."""
@@ -66,7 +65,7 @@ def exposed(cohort: Cohort, choices: Choices) -> Exposed:
     if not may(Action.SEE_EXPOSURE):
         return Exposed(None, NOT_YOURS, can_be_measured=False)
     try:
-        found = stored_exposure(installation(), cohort, start_of_page(cohort))
+        found = stored_exposure(installation(), cohort, start_measured(cohort, choices))
     except SettingsError:
         why_not = f"Exposure is off for cohorts of real patients. Whoever answers for their privacy can set {SETTING}=1."
         return Exposed(None, why_not, can_be_measured=False)

@@ -8,16 +8,30 @@ from dpmed_core.inference.requests import ShadowTrainings
 from dpmed_core.people.roles import Action
 from dpmed_core.privacy.exposure.permission import require_permission
 from dpmed_core.protection import EXPOSURE, FEWEST_TRAININGS, RETURNING
-from widgets.choices import current_choices
+from dpmed_core.public_starts import start_of_models
+from dpmed_core.training.spec import StartChoice
+from widgets.choices import Choices, current_choices
 from widgets.lookup import installation
 from widgets.people.sign_on import may
 from widgets.protection.budget_shown import BudgetShown
+from widgets.starts import start_of_page
 from widgets.waiting import ask, is_waiting, show_failure, wait
 
 LIMIT_SECONDS = 24 * 3600.0
 """The time after which a measurement is no longer waited for: that of a large cohort takes hours."""
 NOT_YOURS = "Your role does not show how exposed patients are: ask an administrator for role researcher or privacy officer."
 BUTTONS = {EXPOSURE: "Measure exposure", RETURNING: "Measure returning patients"}
+
+
+def start_measured(cohort: Cohort, choices: Choices) -> StartChoice | None:
+    """The public start of the models whose training patients are measured: as the page shows them, or else as one would be trained.
+
+    Raises:
+        SpecError: the start does not fit the cohort.
+    """
+    if choices.start is None:
+        return None
+    return start_of_models(installation(), cohort, choices.start, recipe=str(choices.recipe)) or start_of_page(cohort)
 
 
 def show_not_measured(title: str, why_not: str, can_be_measured: bool, *, about: str | None = None) -> None:
@@ -47,6 +61,6 @@ def offer_measurement(cohort: Cohort, of: str, budget: BudgetShown, *, is_due: b
     if place.button(BUTTONS[of], icon=":material/person_search:", key=f"measure-{of}"):
         require_permission(cohort, allowed=installation().settings.show_exposure)
         epsilons = tuple(target.epsilon for target in budget.all_targets)
-        request = ShadowTrainings(cohort.name, of, epsilons, budget.target.delta, current_choices().start)
+        request = ShadowTrainings(cohort.name, of, epsilons, budget.target.delta, start_measured(cohort, current_choices()))
         ask(request, key=of, limit_seconds=LIMIT_SECONDS)
         st.rerun()

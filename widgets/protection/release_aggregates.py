@@ -23,7 +23,8 @@ def offer_release(found: Measurement, cohort: Cohort) -> None:
     place = st.expander("Release aggregates", key="release-aggregates-open", on_change="rerun")
     if not place.open:
         return
-    recorded = f"{RELEASED}-{cohort.fingerprint}"
+    begun = f"-{found.start.name}" if found.start else ""
+    recorded = f"{RELEASED}-{cohort.fingerprint}{begun}"
     with place:
         table = aggregates(found)
         st.markdown(
@@ -49,7 +50,7 @@ def offer_release(found: Measurement, cohort: Cohort) -> None:
             st.download_button(
                 "Download aggregates (CSV)",
                 content,
-                f"exposure-{cohort.name}.csv",
+                f"exposure-{cohort.name}{begun}.csv",
                 "text/csv",
                 on_click="ignore",
                 key="download-aggregates",

@@ -15,8 +15,7 @@ from widgets.choices import Choices
 from widgets.lookup import installation
 from widgets.people.sign_on import may
 from widgets.protection.budget_shown import BudgetShown
-from widgets.protection.measuring import NOT_YOURS, offer_measurement, show_not_measured
-from widgets.starts import start_of_page
+from widgets.protection.measuring import NOT_YOURS, offer_measurement, show_not_measured, start_measured
 
 ABOUT = (
     "How many later images of training patients get another answer because the model was trained on the patient's earlier ones. The "
@@ -66,7 +65,7 @@ def stored_rows(cohort: Cohort, choices: Choices) -> Stored:
     if not may(Action.SEE_EXPOSURE):
         return (), NOT_YOURS, False
     try:
-        rows = stored_returning(installation(), cohort, start_of_page(cohort))
+        rows = stored_returning(installation(), cohort, start_measured(cohort, choices))
     except SettingsError:
         return (), "Off for cohorts of real patients, as exposure is.", False
     except SpecError as error:

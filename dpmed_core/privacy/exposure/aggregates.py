@@ -14,9 +14,12 @@ EVERYBODY = "all"
 def aggregates(measurement: Measurement) -> pd.DataFrame:
     """One row for all patients and one for each group that is shown, at each budget; no number is about fewer than five patients.
 
+    Of trainings from a public start the rows name it.
+
     Left out are the most exposed patient's numbers, counts of 1 to 4, and whatever would tell such a count as a share.
     """
-    return pd.DataFrame([line for row in measurement.rows for line in _lines(row)])
+    table = pd.DataFrame([line for row in measurement.rows for line in _lines(row)])
+    return table if measurement.start is None else table.assign(start=measurement.start.name)
 
 
 def shown_count(count: int, n: int) -> int | None:

@@ -21,10 +21,10 @@ def suggested(findings: Sequence[str], card: StartCard) -> dict[str, str]:
     return {finding: public[_plain(finding)] for finding in findings if _plain(finding) in public}
 
 
-def begun_by_default(cohort: Cohort, phantoms: StartCard) -> dict[str, str]:
-    """Finding of the cohort -> finding of the phantoms' start, for what begins there unless somebody says otherwise.
+def recommended(cohort: Cohort, phantoms: StartCard) -> dict[str, str]:
+    """Finding of the cohort -> finding of the phantoms' start, for the findings of real patients that are known to gain there.
 
-    Of synthetic cohorts nothing does: the same phantoms drew them, and privacy would seem to cost nothing.
+    Of synthetic cohorts none is recommended: the same phantoms drew them, and privacy would seem to cost nothing.
     """
     if cohort.synthetic or cohort.modality is not phantoms.modality:
         return {}

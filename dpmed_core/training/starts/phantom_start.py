@@ -29,7 +29,7 @@ START_WEIGHT = 4.0
 network does not know (`docs/RESULTS.md`): how sure the network is of phantoms says nothing of other images."""
 TOLD_ELSEWHERE = frozenset({"effusion", "pleural_effusion", "pleural_effusion_right", "pleural_effusion_left"})
 """The findings that the outputs alone tell on that clinic with an AUROC of .7 or more (.79; atelectasis .695, congestion .69, pneumonic
-infiltrates .60, cardiomegaly .56): of real patients' radiographs these begin here, unless somebody says otherwise."""
+infiltrates .60, cardiomegaly .56): for radiographs of real patients these are recommended."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,7 @@ from dpmed_core.training.recipes.linear_head import head_data, train_heads
 from dpmed_core.training.recipes.probe_settings import HeadSettings
 from dpmed_core.training.scores import held_out_rows
 from dpmed_core.training.spec import NOTHING_LEARNT, PrivacyTarget, PrivacyUnit, RunSpec
-from dpmed_core.training.starts.choosing import choose_start, starts_offered, suggested
+from dpmed_core.training.starts.choosing import choose_start, recommended, starts_offered, suggested
 from dpmed_core.training.starts.measure_phantom_start import main as measure
 from dpmed_core.training.starts.phantom_start import NAME, START_WEIGHT, PhantomStart, phantom_card, phantom_start, start_file
 from dpmed_core.training.starts.start import start_from_tensors
@@ -104,6 +104,14 @@ def test_it_is_offered_where_it_knows_a_finding(store, make_cohort):
     for changes in ({"findings": ("mass", "pneumonia")}, {"modality": Modality.CT}):
         assert starts_offered(store, replace(cohort, **changes), "probe") == []
     assert StartStore(store.root).offered() == [] and store.offered() == [NAME] and store.names() == []
+
+
+def test_it_is_recommended_for_effusion_of_real_patients_alone(store, make_cohort):
+    drawn, card = make_cohort(6)[0], store.card(NAME)
+    cohort = replace(drawn, synthetic=False, findings=("Pleural effusion", "cardiomegaly", "atelectasis"))
+    assert recommended(cohort, card) == {"Pleural effusion": "pleural_effusion"} and len(suggested(cohort.findings, card)) == 3
+    assert recommended(replace(cohort, synthetic=True), card) == {}, "drawn by the same phantoms"
+    assert recommended(replace(cohort, modality=Modality.CT), card) == {}
 
 
 def test_it_is_no_start_that_a_user_makes_or_removes(store):
