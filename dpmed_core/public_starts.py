@@ -25,8 +25,7 @@ from dpmed_core.training.recipes.catalogue import PROBE, recipe_card, require_mo
 from dpmed_core.training.recipes.public_images import OnPublicImages
 from dpmed_core.training.recipes.train_public_head import train_public_head
 from dpmed_core.training.spec import StartChoice
-from dpmed_core.training.starts.choosing import choose_start, recommended, refuse_overlap, suggested
-from dpmed_core.training.starts.phantom_start import NAME as PHANTOMS
+from dpmed_core.training.starts.choosing import choose_start, offered, refuse_overlap
 from dpmed_core.training.starts.phantom_start import begins_at_phantoms
 from dpmed_core.training.starts.public_head import PublicHead
 from dpmed_core.training.starts.public_network import PublicNetwork
@@ -115,7 +114,7 @@ def start_for(
         installation: where both are.
         cohort: to be trained on.
         name: of the start.
-        given: finding of the cohort -> finding of the start, "" to begin that one at 0; the others as in `findings_offered`.
+        given: finding of the cohort -> finding of the start, "" to begin that one at 0; the others as `starts.choosing.offered` has it.
         recipe: of the runs; None for the start's own.
 
     Raises:
@@ -125,22 +124,11 @@ def start_for(
     card = installation.starts.card(name)
     recipe = recipe or card.recipe
     require_takes_start(recipe_card(recipe))
-    mapped = {**findings_offered(installation, cohort, card), **(given or {})}
+    mapped = {**offered(cohort, card), **(given or {})}
     choice = choose_start(card, cohort, mapped, recipe=recipe, encoder=_stands_on(installation, recipe, cohort.modality))
     if not begins_at_phantoms(choice):  # which have seen nobody
         refuse_overlap(card, installation.starts.seen(name), _seen(installation, cohort))
     return choice
-
-
-def findings_offered(installation: Installation, cohort: Cohort, card: StartCard) -> Mapping[str, str]:
-    """Finding of the cohort -> finding of a start, where nobody says otherwise.
-
-    As in the run that was last asked for at this start; else, at the phantoms, what is recommended; else what has one name.
-    """
-    asked = last_asked(installation, cohort, card.name)
-    if asked and asked.digest == card.digest:
-        return dict(asked.findings)
-    return (recommended(cohort, card) if card.name == PHANTOMS else {}) or suggested(cohort.findings, card)
 
 
 def last_asked(installation: Installation, cohort: Cohort, name: str) -> StartChoice | None:

@@ -45,6 +45,7 @@ def protection_of(here: Installation, frozen: Mapping[str, Any]) -> pd.DataFrame
         CohortError: the cohort is not there, or what was measured cannot be read.
         SettingsError: the installation does not allow it for real patients.
         ReviewError: nothing was measured, or the candidate is no model of the kind that is.
+        RunError: the candidate begins at a start, and its run is not there any more.
     """
     candidate, cohort = frozen["candidate"], _cohort(here, frozen)
     start = here.runs.status(run_ids(frozen, CANDIDATE)[0]).spec.start if candidate["start"] else None

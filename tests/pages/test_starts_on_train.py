@@ -115,7 +115,8 @@ def test_the_phantoms_are_recommended_for_effusion_of_real_patients_and_chosen_b
     app = open_page("train", recipe="probe")
     assert not app.exception and not app.error
     assert next(box for box in app.selectbox if box.label == "Models begin").value == "scratch"
-    assert any("Effusion can begin at public start phantoms" in caption.value for caption in app.caption)
+    said = next(caption.value for caption in app.caption if "Effusion can begin at public start phantoms" in caption.value)
+    assert "ε = 1, δ = 1e-05 for each patient (analytic-gaussian accountant)" in said.replace("\\", "") and "95 % interval" in said
     app = open_page("train", recipe="probe", start="phantoms")
     assert next(box for box in app.selectbox if box.label == "Effusion").value == "effusion"
     assert not any("can begin at public start phantoms" in caption.value for caption in app.caption)

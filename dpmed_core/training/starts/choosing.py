@@ -31,6 +31,11 @@ def recommended(cohort: Cohort, phantoms: StartCard) -> dict[str, str]:
     return {own: public for own, public in suggested(cohort.findings, phantoms).items() if public in TOLD_ELSEWHERE}
 
 
+def offered(cohort: Cohort, card: StartCard) -> dict[str, str]:
+    """Finding of the cohort -> finding of a start, where nobody says otherwise: at the phantoms what is recommended, else of one name."""
+    return (recommended(cohort, card) if card.name == PHANTOMS else {}) or suggested(cohort.findings, card)
+
+
 def starts_offered(store: StartStore, cohort: Cohort, recipe: str) -> list[str]:
     """The names of the starts that models of `recipe` can choose from: that of the phantoms where it knows a finding, and stored ones."""
     knows: Mapping[str, str] = {}
