@@ -15,11 +15,11 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import torch
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
 
 from benchmarks.page_cohort import EPSILONS, FINDINGS, N_SEEDS, N_TEST, NAME, make
 from dpmed_core.installation import Installation
@@ -29,7 +29,8 @@ from dpmed_core.settings import Settings, settings_environment
 ROOT = Path(__file__).resolve().parents[1]
 MOVES = 50
 PEER = "benchmarks/page_peer.py"
-VIEWPORT = {"width": 1440, "height": 1000}
+VIEWPORT: ViewportSize = {"width": 1440, "height": 1000}
+LAUNCHED_WITH = ["--no-sandbox", "--disable-gpu"]
 SETTLING_MILLISECONDS = 3000
 SIZE = {"n_cases": N_TEST, "n_findings": len(FINDINGS), "n_epsilons": len(EPSILONS), "n_runs": (len(EPSILONS) + 1) * N_SEEDS}
 ATTRIBUTES = ("sex", "age", "sex*age")
@@ -139,15 +140,24 @@ def free_port() -> int:
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Chrome or Chromium, as this machine has it."""
+    """Chrome or Chromium, as this machine has it; its contexts are private windows."""
+    with sync_playwright() as playwright, closing(playwright.chromium.launch(executable_path=_path(), args=LAUNCHED_WITH)) as launched:
+        yield launched
+
+
+@contextmanager
+def profile() -> Iterator[BrowserContext]:
+    """A browser with a profile on disk: unlike a private window, it keeps from one visit to the next what it has compiled of scripts."""
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        launch = playwright.chromium.launch_persistent_context
+        with closing(launch(folder, executable_path=_path(), args=LAUNCHED_WITH, viewport=VIEWPORT)) as context:
+            yield context
+
+
+def _path() -> str:
     if (path := browser()) is None:
         raise SystemExit("No Chrome or Chromium was found: install one to measure pages.")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=str(path), args=["--no-sandbox", "--disable-gpu"])
-        try:
-            yield launched
-        finally:
-            launched.close()
+    return str(path)
 
 
 @contextmanager

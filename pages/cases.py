@@ -8,7 +8,6 @@ import streamlit as st
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.foreign_text import plain
 from dpmed_core.people.roles import Action
-from widgets.cached import links_of
 from widgets.cases.arms.current import is_being_read
 from widgets.cases.arms.view import show_arm_studies
 from widgets.cases.choice import (
@@ -28,7 +27,6 @@ from widgets.cases.explanations import show_explanations
 from widgets.cases.model_context import choose_context, choose_test_context
 from widgets.cases.parts import choose_part
 from widgets.cases.reader_study import has_open_reading, show_reader_study
-from widgets.cases.scores import worklist_of
 from widgets.cases.shown_case import ModelContext
 from widgets.cases.uploaded_case import show_uploaded_case
 from widgets.cases.view import show_answers, show_budgets, show_patient
@@ -55,7 +53,7 @@ def show_worklist(cohort: Cohort, choices: Choices, budget: "DeltaGenerator") ->
     controls, said = st.columns([1, 3], vertical_alignment="center")
     with controls.popover("Filters and order", icon=":material/filter_list:", width="stretch"):
         sorting, attribute = choose_order(), choose_group(cohort)
-        case_list = choose_cases(worklist_of(context, attribute=attribute), links_of(cohort), attribute, sorting)
+        case_list = choose_cases(context, attribute, sorting)
     if case_list is not None:
         said.markdown(plain(filters_in_words(case_list, sorting)))
         show_selected_case(case_list, context)

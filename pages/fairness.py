@@ -12,7 +12,8 @@ from dpmed_core.reporting.wording.utility import REFERENCE
 from widgets.analysis_plan import choose_plan, planned_tables, plans_of
 from widgets.attributes import choose_attribute
 from widgets.budget import choose_epsilon, deltas_of, show_guarantee, show_left_out
-from widgets.budget_control.following import Line, show_following
+from widgets.budget_control.first_words import Line
+from widgets.budget_control.following import show_following
 from widgets.choices import Choices, current_choices
 from widgets.cohort import chosen_cohort, has_choices
 from widgets.figure import choose_metric, downloads, show_figure, show_moving_figure
@@ -82,7 +83,7 @@ def show_summary(
     sentences = fairness_sentences(tables, shown, trained)
     headlines = verdict_headlines(of_plan, shown, trained, reference=reference)
     said = {epsilon: [Line(headlines[epsilon], "headline"), Line(sentences[epsilon])] for epsilon in trained}
-    show_following(said, key="sentences")
+    show_following(said, at=float(shown.epsilon or 0), key="sentences")
     return sentences
 
 

@@ -19,7 +19,8 @@ from dpmed_core.reporting.wording.training_state import training_sentence
 from dpmed_core.reporting.wording.utility import REFERENCE
 from widgets.analysis_plan import plans_of
 from widgets.budget import choose_epsilon, deltas_of, show_guarantee, show_left_out
-from widgets.budget_control.following import Line, show_following
+from widgets.budget_control.first_words import Line
+from widgets.budget_control.following import show_following
 from widgets.choices import Choices, choice, current_choices
 from widgets.cohort import chosen_cohort, has_choices
 from widgets.figure import choose_metric, downloads, show_figure, show_moving_figure
@@ -80,9 +81,8 @@ def show_sentences(tables: EvaluationTables, shown: Choice, trained: list[float]
     """Show what privacy costs at the budget of the axis, and give the sentence of each trained budget back."""
     said = utility_sentences(tables, shown, trained)
     roles = ("headline", "text")
-    show_following(
-        {at: [Line(text, role) for text, role in zip(texts, roles, strict=False)] for at, texts in said.items()}, key="sentences"
-    )
+    lines = {at: [Line(text, role) for text, role in zip(texts, roles, strict=False)] for at, texts in said.items()}
+    show_following(lines, at=float(shown.epsilon or 0), key="sentences")
     return {epsilon: texts[0] for epsilon, texts in said.items()}
 
 
@@ -145,9 +145,11 @@ def show_table(of_metric: MetricTables, choices: Choices, images: str) -> None:
             "Not estimable because": rows["reason"],
         }
     )
-    three = {name: st.column_config.NumberColumn(format="%.3f") for name in (title, "95 % from", "to", "ε, spent")}
-    with st.expander(f"Table: {plain(finding_title(choices.finding or ''))}, {counted(len(table), 'training run', 'training runs')}"):
-        st.dataframe(table, hide_index=True, column_config=three)
+    runs = counted(len(table), "training run", "training runs")
+    place = st.expander(f"Table: {plain(finding_title(choices.finding or ''))}, {runs}", key="runs-open", on_change="rerun")
+    if place.open:
+        three = {name: st.column_config.NumberColumn(format="%.3f") for name in (title, "95 % from", "to", "ε, spent")}
+        place.dataframe(table, hide_index=True, column_config=three)
 
 
 st.title("Privacy and utility")

@@ -9,6 +9,7 @@ from dpmed_core.doctor.state import Fault, InstallationState, state_of
 from dpmed_core.engine.health import Check, installation_checks
 from dpmed_core.foreign_text import LONGEST_SENTENCE, plain, plain_with_commands
 from dpmed_core.phrases import bytes_in_words, counted
+from widgets.html_table import show_table
 from widgets.lookup import guarded, installation
 from widgets.status.working import show_working
 
@@ -44,7 +45,7 @@ def show_faults(faults: Sequence[Fault]) -> None:
     rows = [
         {"Time (UTC)": fault.time, "Level": fault.level.lower(), "Process": fault.process, "Message": fault.message} for fault in faults
     ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True)
+    show_table(pd.DataFrame(rows), label="Last warnings and errors")
 
 
 def show_storage(state: InstallationState) -> None:
@@ -55,10 +56,10 @@ def show_storage(state: InstallationState) -> None:
         st.code(state.data_dir, language=None, wrap_lines=True)
         st.caption(plain(f"Database: {state.database}. Together {bytes_in_words(sum(state.used_bytes.values()))}."))
         used = [{"Folder": name, "Size": bytes_in_words(size)} for name, size in state.used_bytes.items()]
-        st.dataframe(pd.DataFrame(used), hide_index=True)
+        show_table(pd.DataFrame(used), label="Storage by folder")
     with right:
         st.header("Versions")
-        st.dataframe(pd.DataFrame(state.versions.items(), columns=["Program", "Version"]), hide_index=True)
+        show_table(pd.DataFrame(state.versions.items(), columns=["Program", "Version"]), label="Versions")
 
 
 def show_now() -> None:

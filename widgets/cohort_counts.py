@@ -11,6 +11,7 @@ from dpmed_core.cohort.display_names import IMAGE_WORDS, attribute_title, spelle
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.cohort.summary import ALL_PARTS, HELD_OUT, share_positive
 from dpmed_core.foreign_text import plain
+from widgets.html_table import show_table
 from widgets.lookup import installation
 
 
@@ -53,10 +54,15 @@ def show_findings(cohort: Cohort, counts: pd.DataFrame) -> None:
         return
     parts, of_what = (ALL_PARTS, "all") if shows_training_counts(cohort) else (HELD_OUT, "held-out")
     whole = counts[counts["attribute"] == "all"].set_index("part").loc[list(parts), list(cohort.findings)].T
-    table = whole.rename(index=spelled_out, columns=lambda part: f"{part} {images}".capitalize())
-    share = f"Share of {of_what} {images}"
-    table[share] = share_positive(counts, cohort.findings, parts).to_numpy() * 100
-    st.dataframe(table, column_config={share: st.column_config.NumberColumn(format="%.0f %%"), "_index": "Finding"})
+    shares = share_positive(counts, cohort.findings, parts)
+    table = pd.DataFrame(
+        {
+            "Finding": [spelled_out(finding) for finding in whole.index],
+            **{f"{part} {images}".capitalize(): whole[part].to_numpy(dtype=int) for part in parts},
+            f"Share of {of_what} {images}": ["" if pd.isna(share) else f"{100 * share:.0f} %" for share in shares],
+        }
+    )
+    show_table(table, label=f"Findings: {images} in which each is present")
 
 
 def show_patients(cohort: Cohort, counts: pd.DataFrame) -> None:
@@ -74,4 +80,4 @@ def show_patients(cohort: Cohort, counts: pd.DataFrame) -> None:
     for part in parts:
         for column, noun in (("n_cases", images), ("n_patients", "patients")):
             named[(noun if part == "all" else f"{part} {noun}").capitalize()] = table[(column, part)].astype(int).to_list()
-    st.dataframe(pd.DataFrame(named), hide_index=True, height="content")
+    show_table(pd.DataFrame(named), label="Patients by subgroup")

@@ -15,10 +15,10 @@ from dpmed_core.runs.plan import n_train_units
 from dpmed_core.training.spec import RunSpec
 from widgets.attributes import attribute_options
 from widgets.cached import MOST_KEPT, split_of
+from widgets.html_table import show_table
 from widgets.lookup import installation
 
 SMALLEST, NOTHING = "Smallest loss it can show", "–"
-REMARKS_LAST = {"Remarks": st.column_config.TextColumn(width="large")}
 EXPLAINED = (
     "*Smallest loss it can show*: a fall of AUROC through privacy that the comparison with models without privacy would find with a "
     "probability of 80 %; – where not even a fall to chance would be found. *Loss to expect*: from trainings on public images; of ten "
@@ -54,10 +54,10 @@ def show_cohort_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
             with st.popover("One random split is too little", icon=":material/shuffle:"):
                 st.markdown(plain_with_commands(sentence))
         everybody, groups = rows[rows["attribute"] == EVERYBODY], rows[rows["attribute"] != EVERYBODY]
-        st.dataframe(_everybody_in_words(everybody), hide_index=True, column_config=REMARKS_LAST)
+        show_table(_everybody_in_words(everybody), label="What this cohort can tell, by finding and budget")
         if len(groups):
             st.markdown("**Groups:** the smallest loss beyond that of all other patients that would be found.")
-            st.dataframe(_groups_in_words(groups), hide_index=True, column_config=REMARKS_LAST)
+            show_table(_groups_in_words(groups), label="What this cohort can tell of groups")
         first = everybody.iloc[0]
         shared = counted(int(rows["comparisons"].max()), "planned comparison", "planned comparisons")
         guarantee = plain(f"δ = {delta_text(first['delta'])} for each {first['unit']} ({accountant_of(str(first['recipe']))})")

@@ -18,7 +18,8 @@ from widgets.figure import moving_figure
 from widgets.lookup import installation
 from widgets.meeting.map import MAP, map_words
 from widgets.overview.facts import counts_of
-from widgets.overview.figures import FIGURES, words_at_budgets
+from widgets.overview.figures import FIGURES, at_budgets, words_at_budgets
+from widgets.overview.tiles import Shown, first_tiles, group_tiles
 from widgets.spending import total_of
 from widgets.tables import FEW_KEPT, tables_from
 
@@ -55,6 +56,10 @@ def _prepare(cohort: Cohort) -> None:
     # The first figure that is drawn is the slowest, whatever it shows.
     first = of_plan.runs.iloc[0]
     shown = Choice(finding=MACRO, recipe=first["recipe"], unit=first["unit"])
+    if trained := tuple(float(at.epsilon or 0) for at in at_budgets(of_plan, shown)):
+        about = Shown(first["recipe"], first["unit"], MACRO, trained[0], trained)
+        first_tiles(of_plan, of_all, about)
+        group_tiles(of_plan, about)
     for name in FIGURES:
         words_at_budgets(name, of_plan, shown, cohort)
     map_words(of_plan, shown, cohort)

@@ -80,4 +80,4 @@ def read_persons(folder: Path) -> dict[str, str] | None:
     table = pd.read_parquet(folder / FILE)
     if list(table.columns) != ["patient_id", "person"] or table.empty:
         raise ValueError("not a table of persons")
-    return dict(zip(table["patient_id"], table["person"], strict=True))
+    return dict(zip(table["patient_id"].tolist(), table["person"].tolist(), strict=True))

@@ -208,7 +208,7 @@ class CohortStore:
             patients = pd.read_parquet(folder / "cases.parquet", columns=["patient_id"])["patient_id"]
             persons = read_persons(folder) or self._persons_without_file(folder, facts, patients)
             # What cannot be charged to its patient would be lost, so gaps in the file are refused.
-            complete = persons.keys() == set(patients)
+            complete = persons.keys() == set(patients.tolist())
         except (OSError, ValueError):
             complete = False
         if not complete:

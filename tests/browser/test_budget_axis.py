@@ -133,6 +133,31 @@ def test_the_fairness_page_moves_all_groups_and_keeps_its_charts(served, page, g
     assert page.evaluate("window.others.every((other) => other.isConnected)") and page.evaluate("window.fewest") == 2
 
 
+@pytest.mark.parametrize(("path", "answers"), [("", (".dpmed-first-tile-value", 3)), ("fairness", (".dpmed-first-headline", 1))])
+def test_the_answer_is_read_before_the_program_and_does_not_move_when_it_comes(served, page, path, answers):
+    held = []
+    page.route("**/api/budget/control-*", lambda route: held.append(route))
+    page.goto(f"{served.url}/{path}?cohort=demo&epsilon=3")
+    first, n_answers = page.locator(answers[0]), answers[1]
+    expect(first).to_have_count(n_answers)
+    expect(page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_have_count(1)
+    assert all(one.is_visible() for one in first.all()) and page.locator(".dpmed-axis").count() == 0
+    said, before = first.all_text_contents(), places(first)
+    for route in held:
+        route.continue_()
+    page.unroute("**/api/budget/control-*")
+    follows = page.locator(answers[0].replace("first-", ""))
+    expect(follows).to_have_count(n_answers)
+    page.wait_for_selector(".main-svg")
+    assert follows.all_text_contents() == said and not any(one.is_visible() for one in first.all())
+    assert places(follows) == pytest.approx(before, abs=2)
+
+
+def places(found):
+    """How far down each stands, in pixels."""
+    return [one.bounding_box()["y"] for one in found.all()]
+
+
 def test_the_keyboard_moves_it_and_a_pause_ends_the_gesture(served, page, gestures):
     open_page(page, served, "fairness")
     axis, before = page.get_by_role("slider", name="Privacy budget ε"), len(gestures)

@@ -1,8 +1,10 @@
 """What a test waits for before it clicks."""
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 
 def settle(page: Page) -> None:
     """Waits until the page is drawn to its end: a click while it is drawn anew can be lost with the control that it was on."""
     page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+    # The server's words have given way to those that follow the axis.
+    expect(page.locator(".dpmed-first:visible")).to_have_count(0)

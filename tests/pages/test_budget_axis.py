@@ -1,6 +1,7 @@
 """The budget axis: where budgets stand, which gestures it takes over, and what follows it."""
 
 import json
+import xml.etree.ElementTree as ET
 from types import SimpleNamespace
 
 import plotly.graph_objects as go
@@ -11,6 +12,7 @@ from dpmed_core.reporting.wording.first_glance import Tile
 from tests.pages.following import drawn
 from widgets import lookup
 from widgets.budget_control import axis, following
+from widgets.budget_control.first_words import Line, words_as_html
 
 
 @pytest.fixture
@@ -102,19 +104,38 @@ def test_the_page_tells_the_browser_which_of_its_gestures_it_has_taken_over(gest
 
 
 def test_nothing_that_follows_is_sent_again_by_a_gesture(mounted):
-    following.show_following({0.3: [following.Line("a")], 1.0: [following.Line("b")]}, key="words")
+    following.show_following({0.3: [Line("a")], 1.0: [Line("b")]}, at=1.0, key="words")
     before = mounted.data
     mounted.state["e"] = "0.3"
-    following.show_following({0.3: [following.Line("a")], 1.0: [following.Line("b")]}, key="words")
+    following.show_following({0.3: [Line("a")], 1.0: [Line("b")]}, at=1.0, key="words")
     assert mounted.data == before and json.loads(before["words"]) == {
         "0.3": [{"role": "text", "text": "a"}],
         "1": [{"role": "text", "text": "b"}],
     }
 
 
+def test_the_chosen_budgets_words_are_read_before_the_program_starts(mounted, monkeypatch):
+    written = []
+    monkeypatch.setattr(following, "st", SimpleNamespace(html=written.append))
+    stops = {0.3: [Line("a", "headline")], 1.0: [Line("b", "headline"), Line("c")]}
+    following.show_following(stops, at=1.0, key="words")
+    assert written == ['<div class="dpmed-first"><h2 class="dpmed-first-headline">b</h2><p class="dpmed-first-text">c</p></div>']
+    following.show_following(stops, at=3.0, key="words")
+    assert len(written) == 1, "nothing is said of a budget that is not trained"
+
+
+def test_words_before_the_program_are_those_of_the_program_and_text(mounted):
+    parts = [Line("<b>1</b> & 2", "caption"), Tile("Cost", "<i>", beside="(0 to 1)", verdict="not\u202e", lines=("One.", "<Two>"))]
+    page = ET.fromstring(words_as_html(parts))
+    following.show_following({1.0: parts}, at=0.3, key="words")
+    (sent,) = json.loads(mounted.data["words"]).values()
+    expected = [sent[0]["text"], *(sent[1][name] for name in ("title", "value", "beside", "mark", "detail"))]
+    assert [text for text in page.itertext() if text.strip()] == expected and not list(page.iter("b")) + list(page.iter("i"))
+
+
 def test_a_tile_is_sent_as_text(mounted):
     tile = Tile("Cost", "<b>", beside="(0 to 1)", verdict="not enough\u202e", lines=("One.", "Two."))
-    following.show_following({1.0: [tile]}, key="tile")
+    following.show_following({1.0: [tile]}, at=1.0, key="tile")
     ((part,),) = json.loads(mounted.data["words"]).values()
     assert part == {
         "role": "tile",

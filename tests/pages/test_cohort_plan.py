@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from .html_tables import html_tables
 from .test_pages import texts
 from .test_unusual_cohorts import store_as
 
@@ -12,7 +13,7 @@ __all__ = ["store_as"]
 
 def table(app, column):
     """The first shown table with this column."""
-    return next(shown.value for shown in app.dataframe if column in shown.value.columns)
+    return next(shown for shown in html_tables(app) if column in shown.columns)
 
 
 def test_what_the_cohort_can_tell_stands_before_the_button(cohort, open_page):

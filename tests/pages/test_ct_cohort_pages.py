@@ -8,6 +8,7 @@ from dpmed_core.cohort.report import ImportReport
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.imaging.volume_grid import SHAPE
 
+from .html_tables import html_tables
 from .test_pages import PAGES, texts
 
 N_SCANS = 40
@@ -57,5 +58,6 @@ def test_the_overview_counts_scans_spells_the_finding_out_and_says_what_it_shows
     everybody = next(metric for metric in app.metric if metric.label == "All")
     assert everybody.value == "20 patients" and everybody.delta == "40 scans"
     assert "shown is the middle slice in the soft-tissue window (level 40 HU, width 400 HU)" in texts(app)
-    assert "Pancreatic ductal adenocarcinoma (PDAC)" in app.dataframe[0].value.index
-    assert list(app.dataframe[1].value.columns)[2:] == ["Scans", "Patients", "Test scans", "Test patients"]
+    findings, patients = html_tables(app)
+    assert "Pancreatic ductal adenocarcinoma (PDAC)" in list(findings["Finding"])
+    assert list(patients.columns)[2:] == ["Scans", "Patients", "Test scans", "Test patients"]

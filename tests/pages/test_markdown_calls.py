@@ -27,8 +27,8 @@ OURS = {
     *("counted", "duration_in_words", "epsilon_text", "delta_text", "_epsilon", "len", "int", "round"),
     # Facts of the recipe catalogue and of the image formats, which are code.
     *("scan_caption", "_recipes_on_encoder", "version_alias"),
-    # HTML of a picture, which escapes its words.
-    "picture_element",
+    # HTML of a picture, a table and of words, which escape what others wrote; our own style sheet.
+    *("picture_element", "frame_as_html", "words_as_html", "_style"),
     # Tables of a case, whose names went through `plain`.
     *("answers_in_words", "_labels"),
 }

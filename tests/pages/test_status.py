@@ -3,6 +3,7 @@
 import json
 
 from dpmed_core.settings import load_settings
+from tests.pages.html_tables import html_tables
 from tests.pages.test_pages import texts
 
 
@@ -27,6 +28,6 @@ def test_the_last_faults_are_listed(empty, open_page):
     line = {"time": "2026-11-29T02:00:00.000Z", "level": "WARNING", "process": "engine", "message": "<b>no space</b>"}
     (folder / "engine.log").write_text(json.dumps(line) + "\n")
     page = open_page("status")
-    [table] = [frame.value for frame in page.dataframe if "Message" in frame.value]
+    [table] = [table for table in html_tables(page) if "Message" in table]
     assert list(table["Message"]) == ["<b>no space</b>"]
     assert "None in the logs." not in texts(page)

@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 import pytest
 import streamlit as st
@@ -14,6 +13,7 @@ from dpmed_core.cohort.summary import counts_table
 from dpmed_core.settings import load_settings
 from tests.damage import without_digests
 
+from .html_tables import html_tables
 from .test_pages import texts
 
 
@@ -38,7 +38,7 @@ def counts(empty, cohort):
 
 
 def whole_page(app) -> str:
-    frames = [frame.value.reset_index().to_csv() for frame in app.dataframe]
+    frames = [table.to_csv() for table in [*html_tables(app), *(frame.value.reset_index() for frame in app.dataframe)]]
     metrics = [f"{metric.label} {metric.value} {metric.delta}" for metric in app.metric]
     return "\n".join([texts(app), *frames, *metrics])
 
@@ -51,13 +51,15 @@ def test_the_overview_of_patients_counts_held_out_parts_alone(of_patients, count
         assert numbers[part.capitalize()] == (f"{counts.loc[part, 'n_patients']} patients", f"{counts.loc[part, 'n_cases']} images")
     for part, label in (("all", "All"), ("train", "Train")):
         assert numbers[label] == (f"{counts.loc[part, 'n_patients']} patients", "")
-    findings, patients = (frame.value for frame in app.dataframe)
-    assert list(findings.columns) == ["Validation images", "Test images", "Share of held-out images"]
+    findings, patients = html_tables(app)
+    assert list(findings.columns) == ["Finding", "Validation images", "Test images", "Share of held-out images"]
     held_out = counts.loc[["validation", "test"]].sum()
     shares = [held_out[finding] / held_out["n_cases"] * 100 for finding in of_patients.findings]
-    np.testing.assert_allclose(findings["Share of held-out images"], shares)
+    assert list(findings["Share of held-out images"]) == [f"{share:.0f} %" for share in shares]
     assert list(patients.columns)[2:] == ["Validation images", "Validation patients", "Test images", "Test patients"]
-    assert (patients[["Validation images", "Test images"]].sum(axis=1) > 0).all(), "a subgroup of training patients alone is not named"
+    assert (patients[["Validation images", "Test images"]].astype(int).sum(axis=1) > 0).all(), (
+        "a subgroup of training patients alone is not named"
+    )
     assert "DPMED_SHOW_TRAINING_COUNTS=1" in texts(app)
 
 
@@ -83,9 +85,9 @@ def shows_all(app, counts: pd.DataFrame) -> None:
     assert not app.exception
     parts = [metric.delta for metric in app.metric if metric.label in ("All", "Train", "Validation", "Test")]
     assert parts == [f"{n} images" for n in counts["n_cases"]]
-    assert list(app.dataframe[0].value.columns)[:4] == ["All images", "Train images", "Validation images", "Test images"]
-    assert "Share of all images" in app.dataframe[0].value.columns
-    by_group = next(frame.value for frame in app.dataframe if "Subgroup" in frame.value.columns)
+    findings, by_group = html_tables(app)
+    assert list(findings.columns)[1:5] == ["All images", "Train images", "Validation images", "Test images"]
+    assert "Share of all images" in findings
     assert list(by_group.columns)[2:] == ["Images", "Patients", "Test images", "Test patients"]
     assert "DPMED_SHOW_TRAINING_COUNTS" not in texts(app)
 

@@ -1,9 +1,8 @@
 """The axis of privacy budgets, a widget that reports a gesture when it is over."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
+from functools import partial
 from math import log
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -19,7 +18,6 @@ MOUNTED, SEEN = "budget-axis", "budget-axis-seen"
 """Keys in the session's state: of the axis on the page, and of its last gesture that the page has taken over."""
 OVERTAKEN = 10**15
 """Later than any gesture, whose number is its time in milliseconds."""
-STYLE = Path(__file__).parent / "control.css"
 HTML = '<div class="dpmed-budget"></div>'
 
 
@@ -110,13 +108,7 @@ def _places(epsilons: Sequence[float]) -> list[float]:
     return [round((value - logs[0]) / span, 4) if span else 0.5 for value in logs]
 
 
-@cache
-def style() -> str:
-    """The style sheet of axis and followers."""
-    return STYLE.read_text(encoding="utf-8")
-
-
 @st.cache_resource
 def component() -> Callable[..., object]:
     """The component that shows the axis, or what follows it; in the page itself, since Plotly's styles do not reach into a shadow root."""
-    return st.components.v2.component("dpmed-budget", html=HTML, css=style(), js=LOADER, isolate_styles=False)
+    return st.components.v2.component("dpmed-budget", html=HTML, js=LOADER, isolate_styles=False)

@@ -2,46 +2,33 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
 import plotly.graph_objects as go
+import streamlit as st
 
 from dpmed_core.foreign_text import plain_line
-from dpmed_core.reporting.wording.first_glance import Tile
 from widgets.budget_control.axis import SCOPE, component
+from widgets.budget_control.first_words import Line, Part, words_as_html
 from widgets.budget_control.routes import addresses
 from widgets.lookup import reported
 
 
-@dataclass(frozen=True)
-class Line:
-    """A line of text.
-
-    Attributes:
-        text: shown as it is, never as HTML or Markdown.
-        role: "headline", "text" or "caption".
-    """
-
-    text: str
-    role: str = "text"
-
-
-Part = Line | Tile
-
-
-def show_following(stops: Mapping[float, Sequence[Part]], *, key: str) -> None:
+def show_following(stops: Mapping[float, Sequence[Part]], *, at: float, key: str) -> None:
     """Show the parts of the budget that the axis of this page stands at, and follow it.
 
     Args:
         stops: the parts at each trained budget, shown as text; the browser changes words, so that stops with equally many parts of the
             same kind do not move what stands below.
+        at: the chosen one, whose parts are read until the browser's program has started.
         key: of the element on the page.
     """
     words = {f"{epsilon:g}": [_as_data(part) for part in parts] for epsilon, parts in stops.items()}
     _mount(key, words=json.dumps(words))
+    if at in stops:
+        st.html(words_as_html(stops[at]))
 
 
 def show_following_figure(

@@ -13,8 +13,9 @@ from dpmed_core.evaluation.cases.worklist import EVERY, FACETS, SORTINGS, Facet,
 from dpmed_core.evaluation.scores.findings import MACRO
 from widgets.address.session import forget, gesture, n_said, shown, stated
 from widgets.attributes import attribute_options
-from widgets.cached import links_of
+from widgets.cached import FEW_KEPT, links_of
 from widgets.cases.labels import AGREEMENT_TITLES, ANSWER_TITLES, TRUTH_TITLES
+from widgets.cases.scores import WorklistKey, worklist_key, worklist_of
 from widgets.cases.shown_case import ModelContext, SelectedCase
 from widgets.choices import choice
 from widgets.lookup import reported
@@ -66,26 +67,47 @@ def choose_order() -> Sorting | None:
     return choice("sort", "Sort by", list(SORTINGS), title=lambda name: SORTINGS[name])  # type: ignore[index,return-value]
 
 
-def choose_cases(table: pd.DataFrame, links: CaseLinks, attribute: str | None, sorting: Sorting | None) -> CaseList | None:
+def choose_cases(context: ModelContext, attribute: str | None, sorting: Sorting | None) -> CaseList | None:
     """The cases that the filters leave; None where the address names a filter or an order that does not exist.
 
     Args:
-        table: the whole worklist.
-        links: of the cohort's cases.
+        context: the models, and the cases that they may be shown of.
         attribute: of the column `subgroup`.
         sorting: the order of the list.
     """
+    table = worklist_of(context, attribute=attribute)
     kept = {facet: stated(facet) or EVERY for facet in FACETS}
     facets: list[Facet] = [facet for facet in FACETS if facet != "subgroup" or attribute is not None]
     counts = facet_counts(table, {facet: kept[facet] for facet in facets})
     chosen = {facet: _choose(facet, counts[facet], attribute) for facet in facets}
     if sorting is None or None in chosen.values():
         return None
-    left = ordered(selected(table, {facet: str(value) for facet, value in chosen.items()}), sorting)
-    of_case = links.of_case
-    findings = {of_case[case_id]: finding for case_id, finding in zip(table["case_id"], table["finding"], strict=True)}
     said = tuple(_in_short(facet, value, attribute) for facet, value in chosen.items() if value not in (None, EVERY))
-    return CaseList(left, [of_case[case_id] for case_id in left["case_id"]], findings, said)
+    filters = tuple((facet, str(value)) for facet, value in chosen.items())
+    left, links = _listed(worklist_key(context), attribute, filters, sorting, _table=table, _links=links_of(context.cohort))
+    return CaseList(left, links, _findings(worklist_key(context), _table=table, _links=links_of(context.cohort)), said)
+
+
+@st.cache_resource(max_entries=FEW_KEPT, show_spinner=False)
+def _listed(
+    key: WorklistKey,
+    attribute: str | None,
+    filters: tuple[tuple[Facet, str], ...],
+    sorting: Sorting,
+    _table: pd.DataFrame,
+    _links: CaseLinks,
+) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of a worklist that filters leave, in order, and the links of their cases."""
+    del key, attribute  # of the cache
+    left = ordered(selected(_table, dict(filters)), sorting)
+    return left, [_links.of_case[case_id] for case_id in left["case_id"].tolist()]
+
+
+@st.cache_resource(max_entries=FEW_KEPT, show_spinner=False)
+def _findings(key: WorklistKey, _table: pd.DataFrame, _links: CaseLinks) -> dict[str, str]:
+    """`CaseList.findings` of a whole worklist."""
+    del key
+    return {_links.of_case[case]: finding for case, finding in zip(_table["case_id"].tolist(), _table["finding"].tolist(), strict=True)}
 
 
 def filters_in_words(case_list: CaseList, sorting: Sorting | None) -> str:

@@ -10,6 +10,8 @@ from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from widgets.cached import MOST_KEPT, split_of
 from widgets.cases.shown_case import ModelContext
 
+WorklistKey = tuple[str, str, Part, str, str, str, float | None]
+
 
 def scores_of(tables: EvaluationTables, *, recipe: str, unit: str, part: Part) -> CaseScores | None:
     """The scores of the training runs of `recipe` and `unit` for the cases of `part`; None where there are none."""
@@ -23,9 +25,13 @@ def worklist_of(context: ModelContext, *, attribute: str | None) -> pd.DataFrame
         context: the models.
         attribute: groups the cases; None for no groups.
     """
+    return _worklist(worklist_key(context), attribute, context)
+
+
+def worklist_key(context: ModelContext) -> WorklistKey:
+    """What a worklist depends on besides its groups."""
     here = context
-    key = (here.cohort.fingerprint, here.token, here.part, here.finding, here.recipe, here.unit, here.epsilon)
-    return _worklist(key, attribute, here)
+    return here.cohort.fingerprint, here.token, here.part, here.finding, here.recipe, here.unit, here.epsilon
 
 
 @st.cache_resource(max_entries=MOST_KEPT, show_spinner=False)
@@ -37,7 +43,7 @@ def _scores(token: str, recipe: str, unit: str, part: Part, _tables: EvaluationT
 
 
 @st.cache_resource(max_entries=MOST_KEPT, show_spinner=False)
-def _worklist(key: tuple[object, ...], attribute: str | None, _context: ModelContext) -> pd.DataFrame:
+def _worklist(key: WorklistKey, attribute: str | None, _context: ModelContext) -> pd.DataFrame:
     del key
     if _context.scores is not None:
         return worklist(_context.scores, finding=_context.finding, epsilon=_context.epsilon, attribute=attribute)

@@ -11,7 +11,8 @@ from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.wording.training_state import training_sentence
 from widgets.analysis_plan import plans_of
 from widgets.budget import deltas_of, guarantee_in_full
-from widgets.budget_control.following import Line, show_following
+from widgets.budget_control.first_words import Line
+from widgets.budget_control.following import show_following
 from widgets.choices import Choices
 from widgets.cohort import show_synthetic
 from widgets.lookup import runs_of
@@ -39,7 +40,7 @@ def show_measured(cohort: Cohort, tables: EvaluationTables, shown: Shown, choice
         row = known.found.row(shown.unit, epsilon, deltas[epsilon]) if known.found else None
         sentence = aggregate_sentence(row) if row else known.why_not or "Not measured at this budget yet."
         said[epsilon] = [Line(f"Measured protection: {sentence[:1].lower()}{sentence[1:]}")]
-    show_following(said, key="meeting-measured")
+    show_following(said, at=shown.epsilon, key="meeting-measured")
 
 
 def show_heading(cohort: Cohort, tables: EvaluationTables, shown: Shown) -> None:
@@ -49,7 +50,7 @@ def show_heading(cohort: Cohort, tables: EvaluationTables, shown: Shown) -> None
         at: [Line(f"ε = {at:g} at δ = {delta_text(deltas[at]) if at else 0} for each {shown.unit}. {whose}", "headline")]
         for at in shown.trained
     }
-    show_following(said, key="meeting-heading")
+    show_following(said, at=shown.epsilon, key="meeting-heading")
 
 
 def show_for_a_room(cohort: Cohort, tables: EvaluationTables, shown: Shown, choices: Choices) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from html import escape
 
 import pandas as pd
 import streamlit as st
@@ -13,7 +12,6 @@ from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.metrics.auroc import AUROC
 from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
-from dpmed_core.foreign_text import plain_line
 from dpmed_core.reporting.catalogue import Page, figures_of
 from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.drawn_rows import loss_map_parts, mean_and_worst_parts
@@ -21,6 +19,7 @@ from dpmed_core.reporting.figures import loss_map, mean_and_worst
 from dpmed_core.reporting.figures.verdict_map import Place
 from widgets.cached import MOST_KEPT
 from widgets.figure import downloads, show_moving_figure
+from widgets.html_table import RIGHT, head, table_as_html, text_in_html
 
 CURVE, MAP = FIGURES = figures_of(Page.OVERVIEW)
 ONE_COLUMN = "640px"
@@ -31,9 +30,6 @@ ON_NARROW_SCREENS = (
 )
 """Shows the map as a table where the screen is narrow, and as a picture elsewhere."""
 WHAT = "AUROC with privacy minus without"
-CELL = "padding: 0.2rem 0.45rem; text-align: right; white-space: nowrap; border: 1px solid rgba(128, 128, 128, 0.35)"
-COLUMNS_SEEN = 2
-"""So many of the table's columns stand side by side on a phone, besides the groups."""
 HATCHED = "background: repeating-linear-gradient(135deg, rgba(128, 128, 128, 0.35) 0 2px, transparent 2px 7px)"
 
 
@@ -127,29 +123,20 @@ def map_table(losses: pd.DataFrame, marks: Mapping[Place, tuple[str, str]] | Non
         marks: a character that stands beside a number, and what it says, by attribute, subgroup and finding.
     """
     losses = losses.sort_values("finding", key=lambda names: names != MACRO, kind="stable")  # the mean first, as in the picture
-    findings = list(losses["finding"].drop_duplicates())
-    heads = "".join(f'<th scope="col" style="{CELL}">{_text(finding_title(finding))}</th>' for finding in findings)
-    # Columns often end at the edge of the screen, and nothing shows then that there are more.
-    more = f"{len(findings)} columns: scroll sideways to see all." if len(findings) > COLUMNS_SEEN else ""
-    body = ""
+    heads = [head("Group"), *(head(finding_title(finding), RIGHT) for finding in losses["finding"].drop_duplicates())]
+    rows = []
     for group, of_group in losses.groupby(["attribute", "subgroup"], sort=False):  # in each the findings stand in one order
         cells = "".join(_cell(row, (marks or {}).get((*group, row["finding"]))) for _, row in of_group.iterrows())
-        body += f'<tr><th scope="row" style="{CELL}; text-align: left">{_text(subgroup_title(*group))}</th>{cells}</tr>'
-    return (
-        f'<div style="overflow-x: auto; font-size: 0.9rem" tabindex="0" role="region" aria-label="{WHAT}, by group and finding">'
-        f'<table style="border-collapse: collapse"><tr><th scope="col" style="{CELL}; text-align: left">Group</th>{heads}</tr>{body}'
-        f'</table></div><div style="font-size: 0.9rem">{more}</div>'
-    )
+        rows.append(head(subgroup_title(*group), of="row") + cells)
+    return table_as_html(heads, rows, f"{WHAT}, by group and finding")
 
 
 def _cell(row: pd.Series, mark: tuple[str, str] | None) -> str:
-    style = f"{CELL}; {HATCHED}" if pd.isna(row["difference"]) else CELL
-    beside = f' <span role="img" aria-label="{_text(mark[1])}" title="{_text(mark[1])}">{_text(mark[0])}</span>' if mark else ""
-    return f'<td style="{style}; font-weight: {700 if loss_map.is_shown(row) else 400}">{_text(loss_map.cell_text(row))}{beside}</td>'
-
-
-def _text(words: str) -> str:
-    return escape(plain_line(words))
+    style = f"{RIGHT}; {HATCHED}" if pd.isna(row["difference"]) else RIGHT
+    style += f"; font-weight: {700 if loss_map.is_shown(row) else 400}"
+    said = text_in_html(mark[1]) if mark else ""
+    beside = f' <span role="img" aria-label="{said}" title="{said}">{text_in_html(mark[0])}</span>' if mark else ""
+    return f'<td style="{style}">{text_in_html(loss_map.cell_text(row))}{beside}</td>'
 
 
 def _curve_in_words(rows: pd.DataFrame) -> pd.DataFrame:

@@ -18,7 +18,8 @@ from dpmed_core.reporting.wording.utility import REFERENCE, utility_sentence
 from widgets.address.session import of_link
 from widgets.analysis_plan import planned_tables, plans_of
 from widgets.budget import choose_epsilon, deltas_of, show_guarantee, show_left_out
-from widgets.budget_control.following import Line, show_following
+from widgets.budget_control.first_words import Line
+from widgets.budget_control.following import show_following
 from widgets.choices import Choices
 from widgets.lookup import live, runs_of
 from widgets.overview.figures import show_figures
@@ -106,7 +107,7 @@ def show_without_reference(tables: EvaluationTables, shown: Shown) -> None:
     """What is known of private models alone, and that nothing is known of what privacy costs."""
     about = {"recipe": shown.recipe, "unit": shown.unit, "finding": shown.finding}
     said = {at: utility_sentence(tables.auroc.overall, metric=AUROC, epsilon=at, **about) for at in shown.trained}
-    show_following({at: [Line(sentence, "headline")] for at, sentence in said.items()}, key="tile-none")
+    show_following({at: [Line(sentence, "headline")] for at, sentence in said.items()}, at=shown.epsilon, key="tile-none")
     st.info(NO_REFERENCE)
 
 

@@ -9,6 +9,7 @@ import streamlit as st
 from dpmed_core.doctor.state import EngineState, InstallationState, WorkerState
 from dpmed_core.foreign_text import plain
 from dpmed_core.phrases import bytes_in_words, counted, duration_in_words
+from widgets.html_table import show_table
 
 ENGINE_NEXT = {
     "running": "takes work",
@@ -27,7 +28,7 @@ def show_working(state: InstallationState) -> None:
     columns[3].metric("Free on the disk", plain(bytes_in_words(state.free_bytes)))
     st.caption(plain(f"{_process(state.engine)} {counted(state.n_requests, 'request is', 'requests are')} open."))
     if state.workers:
-        st.dataframe(pd.DataFrame([_row(worker) for worker in state.workers]), hide_index=True)
+        show_table(pd.DataFrame([_row(worker) for worker in state.workers]), label="Workers")
 
 
 def _oldest(state: InstallationState) -> str:

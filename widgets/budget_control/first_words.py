@@ -1,0 +1,63 @@
+"""Words of the chosen budget, which the server writes: they are read until the program that makes them follow the axis has started."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from html import escape
+from pathlib import Path
+
+import streamlit as st
+
+from dpmed_core.foreign_text import plain_line
+from dpmed_core.reporting.wording.first_glance import Tile
+
+STYLE = Path(__file__).parent / "control.css"
+TAGS = {"headline": "h2", "text": "p", "caption": "p"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of text.
+
+    Attributes:
+        text: shown as it is, never as HTML or Markdown.
+        role: "headline", "text" or "caption".
+    """
+
+    text: str
+    role: str = "text"
+
+
+Part = Line | Tile
+
+
+def show_styles() -> None:
+    """Put the style sheet of axis, words and figures on the page, before any of them is drawn."""
+    st.html(f"<style>{_style()}</style>")
+
+
+@cache
+def _style() -> str:
+    return STYLE.read_text(encoding="utf-8")
+
+
+def words_as_html(parts: Sequence[Part]) -> str:
+    """`parts` as HTML, as `control.js` builds it; it stands after the program's own element, and is not shown once that one has words."""
+    return f'<div class="dpmed-first">{"".join(map(_as_html, parts))}</div>'
+
+
+def _as_html(part: Part) -> str:
+    if isinstance(part, Line):
+        tag = TAGS[part.role]
+        return f'<{tag} class="dpmed-first-{part.role}">{_text(part.text)}</{tag}>'
+    mark = f'<span class="dpmed-first-tile-mark">{_text(part.verdict)}</span> ' if part.verdict else ""
+    beside = f'<span class="dpmed-first-tile-beside">{_text(part.beside)}</span>'
+    return (
+        f'<h2 class="dpmed-first-tile-title">{_text(part.title)}</h2>'
+        f'<p class="dpmed-first-tile-value"><span>{_text(part.value)}</span>{beside}</p>'
+        f'<p class="dpmed-first-tile-detail">{mark}<span>{_text(" ".join(part.lines))}</span></p>'
+    )
+
+
+def _text(text: str) -> str:
+    return escape(plain_line(text))

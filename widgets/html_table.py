@@ -1,0 +1,76 @@
+"""Tables as HTML: quick to draw, wrapped where words are long, and read by screen readers.
+
+For tables of few rows. `st.dataframe`, which sorts and searches, takes a third of a second to start in a browser, so that pages show it
+where somebody opens a table, or where there are many rows.
+"""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+import pandas as pd
+import streamlit as st
+
+from dpmed_core.foreign_text import plain_line
+
+CELL = "padding: 0.2rem 0.45rem; border: 1px solid rgba(128, 128, 128, 0.35)"
+LEFT, RIGHT = f"{CELL}; text-align: left", f"{CELL}; text-align: right; white-space: nowrap"
+COLUMNS_SEEN = 2
+"""So many columns stand side by side on a phone, besides the first."""
+LONG, LONG_WIDTH = 40, "min-width: 14rem"
+"""From so many characters on, a text has its column at least so wide."""
+
+
+def show_table(table: pd.DataFrame, *, label: str) -> None:
+    """Show `table` without its index.
+
+    Args:
+        table: numbers, which stand right, and texts, which may be anybody's. The first column names the rows.
+        label: what screen readers call it.
+    """
+    st.html(frame_as_html(table, label))
+
+
+def frame_as_html(table: pd.DataFrame, label: str) -> str:
+    """`table` without its index, as HTML; arguments as `show_table` has them."""
+    sides = [RIGHT if pd.api.types.is_numeric_dtype(of) else LEFT for of in table.dtypes]
+    heads = [head(str(name), side) for name, side in zip(table.columns, sides, strict=True)]
+    rows = []
+    for values in table.itertuples(index=False):
+        first, *others = (_in_words(value) for value in values)
+        rows.append(head(first, LEFT, of="row") + "".join(cell(text, side) for text, side in zip(others, sides[1:], strict=True)))
+    return table_as_html(heads, rows, label)
+
+
+def table_as_html(heads: Sequence[str], rows: Iterable[str], label: str) -> str:
+    """A table that scrolls sideways where the screen is narrow; heads and rows are what `head` and `cell` give."""
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    # Columns often end at the edge of the screen, and nothing shows then that there are more.
+    n_columns = len(heads) - 1
+    more = f"{n_columns} columns: scroll sideways to see all." if n_columns > COLUMNS_SEEN else ""
+    return (
+        f'<div style="overflow-x: auto; font-size: 0.9rem" tabindex="0" role="region" aria-label="{text_in_html(label)}">'
+        f'<table style="border-collapse: collapse"><tr>{"".join(heads)}</tr>{body}</table></div>'
+        f'<div class="dpmed-more-columns" style="font-size: 0.9rem">{more}</div>'
+    )
+
+
+def head(text: str, style: str = LEFT, *, of: str = "col") -> str:
+    """The name of a column, or with `of` "row" of a row."""
+    return f'<th scope="{of}" style="{style}">{text_in_html(text)}</th>'
+
+
+def cell(text: str, style: str) -> str:
+    """A cell."""
+    wide = f"; {LONG_WIDTH}" if len(text) > LONG else ""
+    return f'<td style="{style}{wide}">{text_in_html(text)}</td>'
+
+
+def text_in_html(text: str) -> str:
+    """Anybody's text, as it is."""
+    return escape(plain_line(text))
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, float) and pd.isna(value):
+        return ""
+    return f"{value:,}" if isinstance(value, int) else str(value)
