@@ -1,7 +1,7 @@
 """Tables as HTML: quick to draw, wrapped where words are long, and read by screen readers.
 
-For tables of few rows. `st.dataframe`, which sorts and searches, takes a third of a second to start in a browser, so that pages show it
-where somebody opens a table, or where there are many rows.
+For tables of few rows. `st.dataframe`, which sorts and searches, is slow to start in a browser and holds figures up, so that pages show
+it where somebody opens a table, or where there are many rows.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,11 +13,11 @@ import streamlit as st
 from dpmed_core.foreign_text import plain_line
 
 CELL = "padding: 0.2rem 0.45rem; border: 1px solid rgba(128, 128, 128, 0.35)"
-LEFT, RIGHT = f"{CELL}; text-align: left", f"{CELL}; text-align: right; white-space: nowrap"
+LEFT, RIGHT = f"{CELL}; text-align: left", f"{CELL}; text-align: right"
 COLUMNS_SEEN = 2
 """So many columns stand side by side on a phone, besides the first."""
-LONG, LONG_WIDTH = 40, "min-width: 14rem"
-"""From so many characters on, a text has its column at least so wide."""
+LONG, WRAPPED, IN_ONE_LINE = 40, "min-width: 14rem", "white-space: nowrap"
+"""A text of more characters is wrapped, in a column at least so wide; a shorter one stands in one line."""
 
 
 def show_table(table: pd.DataFrame, *, label: str) -> None:
@@ -61,8 +61,8 @@ def head(text: str, style: str = LEFT, *, of: str = "col") -> str:
 
 def cell(text: str, style: str) -> str:
     """A cell."""
-    wide = f"; {LONG_WIDTH}" if len(text) > LONG else ""
-    return f'<td style="{style}{wide}">{text_in_html(text)}</td>'
+    width = WRAPPED if len(text) > LONG else IN_ONE_LINE
+    return f'<td style="{style}; {width}">{text_in_html(text)}</td>'
 
 
 def text_in_html(text: str) -> str:

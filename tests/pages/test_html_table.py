@@ -33,6 +33,7 @@ def test_rows_and_columns_have_names_for_screen_readers_and_the_keyboard_scrolls
     assert [(head.get("scope"), head.text) for head in page.iter("th")] == [("col", "a"), ("col", "b"), ("row", "x")]
 
 
-def test_long_words_have_room():
-    cells = ET.fromstring(f"<page>{frame_as_html(pd.DataFrame({'a': ['x'], 'b': ['y' * (LONG + 1)], 'c': ['z']}), '')}</page>").iter("td")
-    assert ["min-width" in cell.get("style", "") for cell in cells] == [True, False]
+def test_long_words_have_room_and_short_ones_stand_in_one_line():
+    html = frame_as_html(pd.DataFrame({"a": ["x"], "b": ["y" * (LONG + 1)], "c": ["0.140 (0.022 to 0.267)"]}), "")
+    styles = [cell.get("style", "") for cell in ET.fromstring(f"<page>{html}</page>").iter("td")]
+    assert [("min-width" in style, "nowrap" in style) for style in styles] == [(True, False), (False, True)]

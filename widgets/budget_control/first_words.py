@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from html import escape
 from pathlib import Path
 
 import streamlit as st
 
-from dpmed_core.foreign_text import plain_line
 from dpmed_core.reporting.wording.first_glance import Tile
+from widgets.html_table import text_in_html
 
 STYLE = Path(__file__).parent / "control.css"
 TAGS = {"headline": "h2", "text": "p", "caption": "p"}
@@ -49,15 +48,11 @@ def words_as_html(parts: Sequence[Part]) -> str:
 def _as_html(part: Part) -> str:
     if isinstance(part, Line):
         tag = TAGS[part.role]
-        return f'<{tag} class="dpmed-first-{part.role}">{_text(part.text)}</{tag}>'
-    mark = f'<span class="dpmed-first-tile-mark">{_text(part.verdict)}</span> ' if part.verdict else ""
-    beside = f'<span class="dpmed-first-tile-beside">{_text(part.beside)}</span>'
+        return f'<{tag} class="dpmed-first-{part.role}">{text_in_html(part.text)}</{tag}>'
+    mark = f'<span class="dpmed-first-tile-mark">{text_in_html(part.verdict)}</span> ' if part.verdict else ""
+    beside = f'<span class="dpmed-first-tile-beside">{text_in_html(part.beside)}</span>'
     return (
-        f'<h2 class="dpmed-first-tile-title">{_text(part.title)}</h2>'
-        f'<p class="dpmed-first-tile-value"><span>{_text(part.value)}</span>{beside}</p>'
-        f'<p class="dpmed-first-tile-detail">{mark}<span>{_text(" ".join(part.lines))}</span></p>'
+        f'<h2 class="dpmed-first-tile-title">{text_in_html(part.title)}</h2>'
+        f'<p class="dpmed-first-tile-value"><span>{text_in_html(part.value)}</span>{beside}</p>'
+        f'<p class="dpmed-first-tile-detail">{mark}<span>{text_in_html(" ".join(part.lines))}</span></p>'
     )
-
-
-def _text(text: str) -> str:
-    return escape(plain_line(text))

@@ -19,7 +19,7 @@ from dpmed_core.reporting.figures import loss_map, mean_and_worst
 from dpmed_core.reporting.figures.verdict_map import Place
 from widgets.cached import MOST_KEPT
 from widgets.figure import downloads, show_moving_figure
-from widgets.html_table import RIGHT, head, table_as_html, text_in_html
+from widgets.html_table import IN_ONE_LINE, RIGHT, head, table_as_html, text_in_html
 
 CURVE, MAP = FIGURES = figures_of(Page.OVERVIEW)
 ONE_COLUMN = "640px"
@@ -133,7 +133,7 @@ def map_table(losses: pd.DataFrame, marks: Mapping[Place, tuple[str, str]] | Non
 
 def _cell(row: pd.Series, mark: tuple[str, str] | None) -> str:
     style = f"{RIGHT}; {HATCHED}" if pd.isna(row["difference"]) else RIGHT
-    style += f"; font-weight: {700 if loss_map.is_shown(row) else 400}"
+    style += f"; {IN_ONE_LINE}; font-weight: {700 if loss_map.is_shown(row) else 400}"
     said = text_in_html(mark[1]) if mark else ""
     beside = f' <span role="img" aria-label="{said}" title="{said}">{text_in_html(mark[0])}</span>' if mark else ""
     return f'<td style="{style}">{text_in_html(loss_map.cell_text(row))}{beside}</td>'
