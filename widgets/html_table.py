@@ -16,8 +16,10 @@ CELL = "padding: 0.2rem 0.45rem; border: 1px solid rgba(128, 128, 128, 0.35)"
 LEFT, RIGHT = f"{CELL}; text-align: left", f"{CELL}; text-align: right"
 COLUMNS_SEEN = 2
 """So many columns stand side by side on a phone, besides the first."""
-LONG, WRAPPED, IN_ONE_LINE = 40, "min-width: 14rem", "white-space: nowrap"
+LONG, WRAPPED, IN_ONE_LINE = 40, "min-width: min(20rem, 60vw)", "white-space: nowrap"
 """A text of more characters is wrapped, in a column at least so wide; a shorter one stands in one line."""
+MOST_HEIGHT = "; max-height: 30rem"
+"""Longer tables scroll: what stands below, such as a button, stays near."""
 
 
 def show_table(table: pd.DataFrame, *, label: str) -> None:
@@ -38,17 +40,17 @@ def frame_as_html(table: pd.DataFrame, label: str) -> str:
     for values in table.itertuples(index=False):
         first, *others = (_in_words(value) for value in values)
         rows.append(head(first, LEFT, of="row") + "".join(cell(text, side) for text, side in zip(others, sides[1:], strict=True)))
-    return table_as_html(heads, rows, label)
+    return table_as_html(heads, rows, label, style=MOST_HEIGHT)
 
 
-def table_as_html(heads: Sequence[str], rows: Iterable[str], label: str) -> str:
-    """A table that scrolls sideways where the screen is narrow; heads and rows are what `head` and `cell` give."""
+def table_as_html(heads: Sequence[str], rows: Iterable[str], label: str, *, style: str = "") -> str:
+    """A table that scrolls sideways where the screen is narrow; heads and rows are what `head` and `cell` give, `style` is of its frame."""
     body = "".join(f"<tr>{row}</tr>" for row in rows)
     # Columns often end at the edge of the screen, and nothing shows then that there are more.
     n_columns = len(heads) - 1
     more = f"{n_columns} columns: scroll sideways to see all." if n_columns > COLUMNS_SEEN else ""
     return (
-        f'<div style="overflow-x: auto; font-size: 0.9rem" tabindex="0" role="region" aria-label="{text_in_html(label)}">'
+        f'<div style="overflow: auto; font-size: 0.9rem{style}" tabindex="0" role="region" aria-label="{text_in_html(label)}">'
         f'<table style="border-collapse: collapse"><tr>{"".join(heads)}</tr>{body}</table></div>'
         f'<div class="dpmed-more-columns" style="font-size: 0.9rem">{more}</div>'
     )

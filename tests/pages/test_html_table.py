@@ -37,3 +37,8 @@ def test_long_words_have_room_and_short_ones_stand_in_one_line():
     html = frame_as_html(pd.DataFrame({"a": ["x"], "b": ["y" * (LONG + 1)], "c": ["0.140 (0.022 to 0.267)"]}), "")
     styles = [cell.get("style", "") for cell in ET.fromstring(f"<page>{html}</page>").iter("td")]
     assert [("min-width" in style, "nowrap" in style) for style in styles] == [(True, False), (False, True)]
+
+
+def test_what_stands_below_a_long_table_stays_near():
+    region = ET.fromstring(f"<page>{frame_as_html(pd.DataFrame({'a': range(100)}), 'Long')}</page>").find("div")
+    assert "max-height" in region.get("style") and "overflow: auto" in region.get("style")
