@@ -329,6 +329,7 @@ class Follower {
   say(said) {
     const kinds = JSON.stringify(said.map((part) => [part.role, !part.mark]));
     if (kinds !== this.kinds) {
+      this.takeOver();
       this.kinds = kinds;
       this.root.replaceChildren();
       this.places = said.map((part) => PARTS[part.role](this.root, part));
@@ -336,6 +337,16 @@ class Follower {
     said.forEach((part, i) => {
       for (const [name, place] of Object.entries(this.places[i])) if (place.textContent !== part[name]) place.textContent = part[name];
     });
+  }
+
+  // The server's words (`first_words.py`) stand after these, and come again with each gesture: nothing is said twice.
+  takeOver() {
+    const place = this.root.closest('[data-testid="stElementContainer"]');
+    if (!place || this.firstWords) return;
+    const empty = () => place.nextElementSibling?.querySelector(".dpmed-first")?.replaceChildren();
+    this.firstWords = new MutationObserver(empty);
+    this.firstWords.observe(place.parentElement, { childList: true, subtree: true });
+    empty();
   }
 
   async prepare(address) {
@@ -408,6 +419,7 @@ class Follower {
   close() {
     this.scope?.followers.delete(this);
     this.watcher?.disconnect();
+    this.firstWords?.disconnect();
     if (this.drawn) this.Plotly.purge(this.plot);
     parts.delete(this.root);
   }
