@@ -1,7 +1,9 @@
 """The installation's database of the ledger and of readers' answers: SQLite in the data folder, or PostgreSQL for teams."""
 
 import shutil
+import sqlite3
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -16,7 +18,7 @@ from dpmed_core.files import Signature, is_settled, signature_of
 from dpmed_core.migrations.migrate import LAST, migrate, schema_version
 from dpmed_core.settings import Settings
 
-BUSY_MILLISECONDS = 30_000
+BUSY_MILLISECONDS, RETRY_SECONDS = 30_000, 0.01
 WRITERS_LOCK = 7_224_651
 """Names the lock among PostgreSQL's advisory locks; any number that no other program uses in this database."""
 REFUSED = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR")
@@ -208,7 +210,21 @@ def _wait_for_other_writers(connection: Connection) -> None:
 def _set_pragmas(connection: object, _: object) -> None:
     """Set SQLite up so that readers do not wait for writers, writers wait for each other, and a commit is on disk when it returns."""
     cursor = connection.cursor()  # type: ignore[attr-defined]
-    # The waiting time first: switching a new file to WAL may itself have to wait.
-    for pragma in (f"busy_timeout={BUSY_MILLISECONDS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
+    _switch_to_wal(cursor)
+    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
+    """Have SQLite write ahead. Of two connections that switch a new file at once, SQLite refuses one without letting it wait."""
+    latest = time.monotonic() + BUSY_MILLISECONDS / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > latest:
+                raise
+        time.sleep(RETRY_SECONDS)

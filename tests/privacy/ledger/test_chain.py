@@ -1,11 +1,13 @@
 """The chain: what was changed from outside is found, and nothing is lost when many write at once."""
 
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import Mock
 
 import pytest
 from sqlalchemy import delete, insert, select, update
 
-from dpmed_core.database import Database
+from dpmed_core.database import Database, _switch_to_wal
 from dpmed_core.privacy.ledger.chain import Chain, ledger_entries
 from dpmed_core.settings import Settings
 from tests.privacy.ledger.conftest import processes
@@ -108,6 +110,18 @@ def test_an_older_copy_of_the_database_shows(chain):
 
 def look(settings: Settings, key: bytes) -> int:
     return len(Chain(Database(settings), key, settings.data_dir).entries())
+
+
+def test_a_file_that_another_connection_switches_at_the_same_time_is_switched_once_more():
+    refused = sqlite3.OperationalError("database is locked")
+    refused.sqlite_errorname = "SQLITE_BUSY"
+    cursor = Mock(execute=Mock(side_effect=[refused, refused, None]))
+    _switch_to_wal(cursor)
+    assert cursor.execute.call_count == 3
+    refused.sqlite_errorname = "SQLITE_READONLY"
+    cursor.execute.side_effect = [refused]
+    with pytest.raises(sqlite3.OperationalError):
+        _switch_to_wal(cursor)
 
 
 def test_processes_that_meet_an_empty_folder_at_once_all_get_a_database(settings, fixed_key):
