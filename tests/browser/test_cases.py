@@ -230,6 +230,7 @@ def test_keys_step_through_the_list_and_the_window_stays(served, page):
     np.testing.assert_array_equal(shown, expected(radiographs()[2], shown.shape, window(185, 140)))
     page.keyboard.press("p")
     page.locator(f'.viewer[data-shown="{first}"]').wait_for(timeout=LONGEST)
+    assert fetched
     for request in fetched:
         assert request.url.rsplit("/", 1)[0] == f"{served.url}/api/pixels" and "?" not in request.url
 

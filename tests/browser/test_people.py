@@ -149,12 +149,10 @@ def test_three_people_read_decide_and_take_the_report_home(served, here, as_, tm
 
 def test_a_role_that_is_taken_away_while_a_page_is_open_is_gone_at_the_next_act(served, here, as_):
     page = as_(GREY, Role.READER)
-    fetched = []
-    page.on("response", lambda answer: fetched.append(answer.status) if "api/pixels" in answer.url else None)
-    page.goto(f"{served.url}/cases?cohort=demo")
-    expect(page.get_by_text(re.compile(r"Case 1 of \d+")).first).to_be_visible(timeout=LONGEST)
-    page.wait_for_timeout(1500)  # the pictures before and after are fetched in advance
-    assert fetched and set(fetched) == {200}
+    with page.expect_response(re.compile("api/pixels"), timeout=LONGEST) as picture:
+        page.goto(f"{served.url}/cases?cohort=demo")
+    assert picture.value.status == 200
+    settle(page)
     here.directory.revoke(GREY, None, by="a test")
     page.get_by_role("button", name="Next").click()
     expect(page.get_by_text("who has no role here").first).to_be_visible(timeout=LONGEST)
