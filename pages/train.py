@@ -15,26 +15,24 @@ from dpmed_core.foreign_text import plain, plain_with_commands
 from dpmed_core.people.roles import Action
 from dpmed_core.phrases import counted, delta_text, duration_in_words
 from dpmed_core.privacy.total_sentence import total_sentence
-from dpmed_core.protection import measured_of_most_images
 from dpmed_core.runs.index import SECONDS_OLD
-from dpmed_core.runs.plan import MOST_SPLITS, estimate_seconds, n_train_units, parse_delta, parse_epsilons, plan_runs
+from dpmed_core.runs.plan import estimate_seconds
 from dpmed_core.runs.space import what_holds_up
 from dpmed_core.runs.status import OPEN_STATES, RunState, RunStatus, UnreadableRun
-from dpmed_core.training.recipes.catalogue import RECIPES
 from dpmed_core.training.result import RunResult
-from dpmed_core.training.spec import RunSpec, base_recipe, default_delta
+from dpmed_core.training.spec import RunSpec
 from widgets.analysis_plan import choose_plan
-from widgets.choices import current_choices
 from widgets.cohort import chosen_cohort
 from widgets.cohort_plan import show_cohort_plan, show_not_judgeable
 from widgets.lookup import installation, live, runs_of, unreadable_of
 from widgets.new_start import offer_new_start
 from widgets.people.sign_on import may
 from widgets.preflight import show_preflight
-from widgets.recipes import encoder_digest, recipe_title, show_encoder
+from widgets.recipes import recipe_title
 from widgets.release import open_release, show_release
 from widgets.spending import total_of
-from widgets.starts import choose_start_findings, show_start_check
+from widgets.starts import show_start_check
+from widgets.training_form import choose_runs, not_asked_for
 
 NEWEST = 50  # finished runs that tell how long others will take, and that are listed before somebody asks for all
 ICONS = {
@@ -45,53 +43,6 @@ ICONS = {
     RunState.CANCELLED: ":material/cancel:",
     RunState.WITHDRAWN: ":material/remove_circle:",
 }
-
-
-def choose_runs(cohort: Cohort) -> list[RunSpec]:
-    """The runs that the form describes.
-
-    Raises:
-        SpecError: a value cannot be read, or the runs cannot be trained.
-    """
-    choices = current_choices()
-    if choices.recipe is None or choices.unit is None:
-        return []
-    st.caption(f"Recipe {plain(recipe_title(choices.recipe))}", help=plain(RECIPES[base_recipe(choices.recipe)].summary))
-    show_encoder(cohort, choices.recipe)
-    units = n_train_units(cohort, key=installation().key, unit=choices.unit)
-    left, middle, right, last = st.columns([2, 1, 1, 1])
-    epsilons = left.text_input(
-        "Privacy budgets ε, comma-separated", "0.3, 1, 8", help="A smaller ε protects more. Each budget is trained separately."
-    )
-    seeds = middle.number_input(
-        "Training runs per budget", 1, 20, 3, help="Private training is random: several runs show how much results vary."
-    )
-    delta = right.text_input(
-        "δ",
-        delta_text(default_delta(units)),
-        help="Roughly the probability that the bound ε fails. Choose it far below 1 / number of patients.",
-    )
-    splits = last.number_input(
-        "Random splits",
-        1,
-        MOST_SPLITS,
-        1,
-        help="For small cohorts, whose one test part is too little: the patients are split anew so many times, and models are trained on "
-        "each split. Each is a spend of its own.",
-        disabled=cohort.has_own_split,
-    )
-    return plan_runs(
-        cohort,
-        key=installation().key,
-        recipe=base_recipe(choices.recipe),
-        encoder=encoder_digest(choices.recipe),
-        epsilons=parse_epsilons(epsilons),
-        n_seeds=int(seeds),
-        delta=parse_delta(delta),
-        unit=choices.unit,
-        n_splits=int(splits),
-        start=choose_start_findings(cohort),
-    )
 
 
 def readable_results(run_ids: Iterable[str]) -> list[RunResult]:
@@ -122,12 +73,9 @@ def waiting_sentence(results: list[RunResult]) -> str:
 
 def show_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
     """The plan's size, duration and cumulative privacy loss, and the button that queues it."""
-    runs = installation().runs
-    # A withdrawn run has lost its model and can be queued again; a failed or cancelled one is retried below, with a decision of its own.
-    known = {s.run_id for s in runs_of(cohort) if s.state != RunState.WITHDRAWN} | {run.run_id for run in unreadable_of(cohort) if run.spec}
-    new = [spec for spec in specs if runs.run_id(spec) not in known]
+    new = not_asked_for(cohort, specs)
     # Damaged results are skipped here, since one of them must not keep anybody from planning runs.
-    finished = [s.run_id for s in runs.listing(at_most_seconds_old=SECONDS_OLD).statuses if s.state == RunState.FINISHED]
+    finished = [s.run_id for s in installation().runs.listing(at_most_seconds_old=SECONDS_OLD).statuses if s.state == RunState.FINISHED]
     results = readable_results(finished[-NEWEST:])
     seconds = estimate_seconds(new, cohort, results, workers=installation().settings.workers)
     waiting = waiting_sentence(results) if new else ""
@@ -145,8 +93,7 @@ def show_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
     show_not_judgeable(cohort)
     with st.expander("Analysis plan: what the models will be compared on"):
         choose_plan(cohort)
-    largest = max((spec.privacy for spec in private), key=lambda target: target.epsilon, default=None)
-    show_preflight(cohort, tuple(new), measured=largest and measured_of_most_images(installation(), cohort, largest, new[0].start))
+    show_preflight(cohort, tuple(new))
     if st.button(f"Train {counted(len(new), 'model', 'models')}", type="primary", disabled=not new, icon=":material/play_arrow:"):
         try:
             installation().ledger.ask(cohort, new)

@@ -40,7 +40,7 @@ def choose_epsilon(
         st.info("No private model with this recipe and unit is finished yet: train one on the page *Train*.")
         return None
     options = [f"{epsilon:g}" for epsilon in sorted(trained)]
-    default = f"{min(trained, key=lambda epsilon: abs(epsilon - DEFAULT_EPSILON)):g}"
+    default = f"{first_epsilon(trained):g}"
     each = f" for each {unit}" if unit else ""
     widget = partial(
         budget_axis,
@@ -57,6 +57,11 @@ def choose_epsilon(
     if offer:
         offer.show_asked(options)
     return float(picked) if picked else None
+
+
+def first_epsilon(trained: Sequence[float]) -> float:
+    """The trained budget that a page begins with."""
+    return min(trained, key=lambda epsilon: abs(epsilon - DEFAULT_EPSILON))
 
 
 def deltas_of(runs: pd.DataFrame) -> dict[float, float]:

@@ -55,7 +55,7 @@ def shared_choices() -> Choices:
         finding = choice("finding", "Finding", findings, title=finding_title)
         recipe = choice("recipe", "Recipe", recipe_options(cohort), title=recipe_title)
         start = _choose_start(cohort, recipe)
-        units = list(PrivacyUnit) if cohort is None or cohort.patients_known else [PrivacyUnit.IMAGE]
+        units = _units_of(cohort)
         words = _unit_words(cohort.modality if cohort else Modality.RADIOGRAPH)
         unit = choice(
             "unit",
@@ -103,6 +103,15 @@ def _loaded(name: str | None) -> tuple[Cohort | None, str | None]:
     except CohortError as error:
         st.error(plain(str(error), LONGEST_SENTENCE), icon=":material/error:")
         return None, None
+
+
+def first_choices(cohort: Cohort) -> Choices:
+    """What the sidebar chooses of `cohort` where nobody has chosen."""
+    return Choices(cohort.name, next(iter(findings_of(cohort)), None), recipe_options(cohort)[0], _units_of(cohort)[0])
+
+
+def _units_of(cohort: Cohort | None) -> list[PrivacyUnit]:
+    return list(PrivacyUnit) if cohort is None or cohort.patients_known else [PrivacyUnit.IMAGE]
 
 
 def findings_of(cohort: Cohort) -> tuple[str, ...]:

@@ -41,14 +41,13 @@ def show_cohort_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
     """
     with st.container(border=True):
         st.header("What can this cohort tell?")
-        private = [spec for spec in specs if spec.privacy and not spec.privacy.learns_nothing]
-        if not private:
+        if not (private := private_of(specs)):
             st.info("Name privacy budgets above: this is answered for the runs that you are about to ask for.")
             return
         chosen = st.multiselect(
             "Compare groups by", attribute_options(cohort), format_func=attribute_title, key="plan-by", placeholder="No groups yet"
         )
-        rows = _rows(cohort, private, tuple(chosen))
+        rows = planned_rows(cohort, private, tuple(chosen))
         st.markdown(plain(plan_sentence(rows, cohort.findings)))
         if sentence := splits_sentence(rows):
             with st.popover("One random split is too little", icon=":material/shuffle:"):
@@ -66,7 +65,13 @@ def show_cohort_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
             st.caption(f"{EXPLAINED} The level of 5 % is shared out over {shared}.")
 
 
-def _rows(cohort: Cohort, private: list[RunSpec], by: tuple[str, ...]) -> pd.DataFrame:
+def private_of(specs: list[RunSpec]) -> list[RunSpec]:
+    """The runs among `specs` that learn privately."""
+    return [spec for spec in specs if spec.privacy and not spec.privacy.learns_nothing]
+
+
+def planned_rows(cohort: Cohort, private: list[RunSpec], by: tuple[str, ...] = ()) -> pd.DataFrame:
+    """What test patients and trainings can tell (`plan_rows`), for private runs that are asked for together."""
     targets = tuple(dict.fromkeys(spec.privacy for spec in private if spec.privacy))
     first, n_trainings = private[0], len({spec.seed for spec in private})
     request = PlanRequest(

@@ -58,9 +58,7 @@ def show_figure(
         alternative: what it shows, as text, for readers who do not see it.
     """
     try:
-        exploratory = why_exploratory(name, tables, shown, plans_of(cohort))
-        on = replace(canvas(), is_bare=is_bare)
-        figure = _drawn(name, tables.token, shown, on, exploratory, _tables=tables, _cohort=cohort)
+        figure = still_figure(name, tables, shown, cohort, replace(canvas(), is_bare=is_bare))
     except ExportError as error:
         st.info(plain_with_commands(str(error)))
         return
@@ -107,6 +105,16 @@ def show_moving_figure(
         on_cell=on_cell,
         fills=is_large,
     )
+
+
+def still_figure(name: str, tables: EvaluationTables, shown: Choice, cohort: Cohort, on: Canvas) -> go.Figure:
+    """The figure `name` of `shown`, at its budget.
+
+    Raises:
+        ExportError: there is nothing to draw.
+    """
+    exploratory = why_exploratory(name, tables, shown, plans_of(cohort))
+    return _drawn(name, tables.token, shown, on, exploratory, _tables=tables, _cohort=cohort)
 
 
 def moving_figure(

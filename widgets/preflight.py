@@ -8,25 +8,28 @@ from dpmed_core.cohort.schema import Cohort
 from dpmed_core.engine.inline_training import foreseen_guarantee
 from dpmed_core.foreign_text import LONGEST_SENTENCE, plain
 from dpmed_core.privacy.preflight import PreflightCheck, checked_line, preflight, preflight_facts
+from dpmed_core.protection import measured_of_most_images
 from dpmed_core.training.spec import RunSpec
 from widgets.lookup import installation
 from widgets.spending import ledger_state
 
 
-def show_preflight(cohort: Cohort, specs: tuple[RunSpec, ...], *, measured: float | None = None) -> None:
-    """A warning for each check that speaks against the private runs among `specs`, and one quiet line on the others.
-
-    Args:
-        cohort: the data.
-        specs: what is to be asked for.
-        measured: AUC of an attack on the patient with most images, at the largest budget; None where it was not measured.
-    """
-    checks = _checks(cohort.name, cohort.fingerprint, *ledger_state(), specs, measured)
+def show_preflight(cohort: Cohort, specs: tuple[RunSpec, ...]) -> None:
+    """A warning for each check that speaks against the private runs among `specs`, and one quiet line on the others."""
+    checks = checks_of(cohort, specs)
     for check in checks:
         if not check.ok:
             st.warning(plain(check.sentence(), most=LONGEST_SENTENCE), icon=":material/privacy_tip:")
     if line := checked_line(checks):
         st.caption(plain(line, most=LONGEST_SENTENCE))
+
+
+def checks_of(cohort: Cohort, specs: tuple[RunSpec, ...]) -> tuple[PreflightCheck, ...]:
+    """The checks of the private runs among `specs`, which are to be asked for."""
+    largest = max((spec.privacy for spec in specs if spec.privacy), key=lambda target: target.epsilon, default=None)
+    # What was measured of the patient with most images, at the largest budget.
+    measured = largest and measured_of_most_images(installation(), cohort, largest, specs[0].start)
+    return _checks(cohort.name, cohort.fingerprint, *ledger_state(), specs, measured)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -1,29 +1,41 @@
 """What pages need, made ready while the server starts, so that whoever opens the first page does not wait for it."""
 
 import pkgutil
+from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
 
 import widgets
-from dpmed_core.cohort.schema import Cohort
-from dpmed_core.errors import DpmedError
+from dpmed_core.cohort.schema import Cohort, Part
+from dpmed_core.errors import DpmedError, ExportError
 from dpmed_core.evaluation.scores.findings import MACRO
+from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.reporting.catalogue import Page, figures_of
 from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.figures.style import LIGHT
 from widgets.analysis_plan import planned_tables
 from widgets.attributes import attribute_options
+from widgets.budget import first_epsilon
 from widgets.cached import links_of
-from widgets.figure import moving_figure
+from widgets.cases.choice import first_list
+from widgets.cases.scores import scores_of
+from widgets.cases.shown_case import ModelContext
+from widgets.choices import Choices, first_choices
+from widgets.cohort_plan import planned_rows, private_of
+from widgets.figure import moving_figure, still_figure
 from widgets.lookup import installation
 from widgets.meeting.map import MAP, map_words
 from widgets.overview.facts import counts_of
 from widgets.overview.figures import FIGURES, at_budgets, words_at_budgets
 from widgets.overview.tiles import Shown, first_tiles, group_tiles
+from widgets.preflight import checks_of
+from widgets.sentences import fairness_sentences, utility_sentences
 from widgets.spending import total_of
 from widgets.tables import FEW_KEPT, tables_from
+from widgets.training_form import first_runs, not_asked_for
 
-CURVE, FOREST = figures_of(Page.PRIVACY_UTILITY)[0], figures_of(Page.FAIRNESS)[0]
+CURVE, DETAIL, *_ = figures_of(Page.PRIVACY_UTILITY)
+FOREST, OF_GROUPS, *_ = figures_of(Page.FAIRNESS)
 
 
 def import_widgets() -> None:
@@ -36,36 +48,78 @@ def prepare_views() -> None:
     """Put into the caches of pages what they show first of the cohorts that they open with, in no session."""
     for name in installation().cohorts.names()[:FEW_KEPT]:
         try:
-            _prepare(installation().cohorts.load(name))
+            cohort = installation().cohorts.load(name)
+            total_of(cohort)
+            choices = first_choices(cohort)
+            _prepare_results(cohort, choices)
+            _prepare_training(cohort, choices)
         except DpmedError:  # the pages say it
             continue
 
 
-def _prepare(cohort: Cohort) -> None:
-    """What all pages need of a cohort first, then what *Overview*, *Meeting*, *Privacy and utility* and *Fairness* show."""
-    total_of(cohort)
-    of_all = tables_from(cohort)
-    if of_all.is_empty:
+def _prepare_results(cohort: Cohort, choices: Choices) -> None:
+    """What all pages need of a cohort first, then page by page."""
+    tables = tables_from(cohort)
+    if tables.is_empty or choices.finding is None:
         return
     links_of(cohort)
     counts_of(cohort)
     of_plan = planned_tables(cohort, tables_from)
-    for tables in (of_all, of_plan):
-        _ = tables.auroc.overall, tables.auroc.costs
-    _ = of_all.practice_differences, of_plan.verdicts
-    # The first figure that is drawn is the slowest, whatever it shows.
-    first = of_plan.runs.iloc[0]
-    shown = Choice(finding=MACRO, recipe=first["recipe"], unit=first["unit"])
-    if trained := tuple(float(at.epsilon or 0) for at in at_budgets(of_plan, shown)):
-        about = Shown(first["recipe"], first["unit"], MACRO, trained[0], trained)
-        first_tiles(of_plan, of_all, about)
-        group_tiles(of_plan, about)
+    for each in (tables, of_plan):
+        _ = each.auroc.overall, each.auroc.costs
+    _ = tables.practice_differences, of_plan.verdicts
+    shown = Choice(finding=choices.finding, recipe=choices.recipe, unit=choices.unit)
+    if trained := [float(at.epsilon or 0) for at in at_budgets(of_plan, shown)]:
+        # The first figure that is drawn is the slowest, whatever it shows.
+        _prepare_overview(cohort, tables, of_plan, shown, trained)
+        at_first = replace(shown, epsilon=first_epsilon(trained))
+        _prepare_curve(cohort, tables, at_first, trained)
+        _prepare_groups(cohort, at_first, trained)
+        _prepare_cases(cohort, tables, at_first)
+
+
+def _prepare_overview(cohort: Cohort, tables: EvaluationTables, of_plan: EvaluationTables, shown: Choice, trained: list[float]) -> None:
+    """Tiles and figures of *Overview* and *Meeting*."""
+    about = Shown(str(shown.recipe), str(shown.unit), str(shown.finding), trained[0], tuple(trained))
+    first_tiles(of_plan, tables, about)
+    group_tiles(of_plan, about)
+    of_mean = replace(shown, finding=MACRO)
     for name in FIGURES:
-        words_at_budgets(name, of_plan, shown, cohort)
-    map_words(of_plan, shown, cohort)
+        words_at_budgets(name, of_plan, of_mean, cohort)
+    map_words(of_plan, of_mean, cohort)
     for name in (*FIGURES, MAP):
-        moving_figure(name, of_plan, shown, cohort, replace(LIGHT, is_bare=True))
-    moving_figure(CURVE, of_all, shown, cohort, LIGHT)
-    if attributes := attribute_options(cohort):
-        by_groups = tables_from(cohort, attributes[:1])
-        moving_figure(FOREST, by_groups, replace(shown, attribute=attributes[0]), cohort, LIGHT)
+        moving_figure(name, of_plan, of_mean, cohort, replace(LIGHT, is_bare=True))
+
+
+def _prepare_curve(cohort: Cohort, tables: EvaluationTables, shown: Choice, trained: list[float]) -> None:
+    """Sentences and figures of *Privacy and utility*."""
+    utility_sentences(tables, shown, trained)
+    moving_figure(CURVE, tables, shown, cohort, LIGHT)
+    with suppress(ExportError):
+        still_figure(DETAIL, tables, shown, cohort, LIGHT)
+
+
+def _prepare_groups(cohort: Cohort, shown: Choice, trained: list[float]) -> None:
+    """Sentences and figures of *Fairness*."""
+    for attribute in attribute_options(cohort)[:1]:
+        tables, of_groups = tables_from(cohort, [attribute]), replace(shown, attribute=attribute)
+        fairness_sentences(tables, of_groups, trained)
+        moving_figure(FOREST, tables, of_groups, cohort, LIGHT)
+        with suppress(ExportError):
+            still_figure(OF_GROUPS, tables, of_groups, cohort, LIGHT)
+
+
+def _prepare_cases(cohort: Cohort, tables: EvaluationTables, shown: Choice) -> None:
+    """Scores and list of *Cases*."""
+    recipe, unit = str(shown.recipe), str(shown.unit)
+    scores = scores_of(tables, recipe=recipe, unit=unit, part=Part.TEST)
+    first_list(ModelContext(cohort, Part.TEST, str(shown.finding), recipe, unit, shown.epsilon, scores, tables.token))
+
+
+def _prepare_training(cohort: Cohort, choices: Choices) -> None:
+    """What *Train* says of the runs that its form describes first."""
+    specs = first_runs(cohort, choices)
+    planned_rows(cohort, private_of(specs))
+    new = tuple(not_asked_for(cohort, specs))
+    total_of(cohort, tuple(spec for spec in new if spec.privacy))
+    checks_of(cohort, new)

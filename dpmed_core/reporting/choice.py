@@ -20,7 +20,7 @@ class Choice:
     Attributes:
         finding: a finding or "macro".
         recipe: name.
-        unit: "patient" or "image".
+        unit: "patient" or "image"; a member of `PrivacyUnit` becomes its name, so that what is equal is one key of a cache.
         epsilon: a trained target.
         attribute: what subgroups are made by.
         reference: which non-private reference losses are measured against.
@@ -36,6 +36,10 @@ class Choice:
     reference: str = SAMPLED_ALIKE
     metric: str = AUROC.name
     published: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.unit is not None:
+            object.__setattr__(self, "unit", str(self.unit))
 
     @property
     def measured(self) -> Metric:

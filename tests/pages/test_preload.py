@@ -4,7 +4,9 @@ import pytest
 
 from tests.pages.following import figures
 from tests.pages.test_overview import store, train
-from widgets import figure, preload, tables
+from widgets import cohort_plan, figure, preflight, preload, sentences, tables
+from widgets.cases import choice as case_choice
+from widgets.cases import scores as case_list_scores
 from widgets.meeting import map as meeting_map
 from widgets.overview import figures as overview_figures
 
@@ -18,17 +20,43 @@ def unprepared(*args, **kwargs):
     raise AssertionError("the page had to wait for it")
 
 
-@pytest.mark.parametrize(("page", "n_figures"), [("overview", 2), ("meeting", 1)])
+@pytest.mark.parametrize(("page", "n_figures"), [("overview", 2), ("meeting", 1), ("privacy_utility", 2), ("fairness", 2)])
 def test_the_first_page_reads_no_scores_and_draws_no_figure(empty, cohort, finish, open_page, monkeypatch, page, n_figures):
     train(empty, cohort, finish)
     preload.prepare_views()
     monkeypatch.setattr(tables, "read_scores", unprepared)
     monkeypatch.setattr(figure, "budget_stops", unprepared)
+    monkeypatch.setattr(figure, "draw", unprepared)
+    for sentence in ("utility_sentence", "fairness_sentence"):
+        monkeypatch.setattr(sentences, sentence, unprepared)
     monkeypatch.setattr(overview_figures, "mean_and_worst_parts", unprepared)
     monkeypatch.setattr(meeting_map, "verdict_map_parts", unprepared)
     monkeypatch.setattr(empty.ledger.__class__, "total", unprepared)
     app = open_page(page, epsilon="1")
     assert not app.exception and len(figures(app)) == n_figures
+
+
+def test_the_page_of_cases_makes_no_list(empty, cohort, finish, open_page, monkeypatch):
+    train(empty, cohort, finish)
+    preload.prepare_views()
+    for name in ("case_scores", "worklist"):
+        monkeypatch.setattr(case_list_scores, name, unprepared)
+    monkeypatch.setattr(case_choice, "ordered", unprepared)
+    app = open_page("cases")
+    assert not app.exception and not app.error and len(app.dataframe) == 1
+
+
+@pytest.mark.parametrize("is_trained", [False, True], ids=["no model", "models"])
+def test_the_page_of_training_plans_nothing(empty, cohort, finish, open_page, monkeypatch, is_trained):
+    if is_trained:
+        train(empty, cohort, finish)
+    preload.prepare_views()
+    monkeypatch.setattr(cohort_plan, "plan_rows", unprepared)
+    monkeypatch.setattr(preflight, "preflight_facts", unprepared)
+    monkeypatch.setattr(empty.ledger.__class__, "total", unprepared)
+    app = open_page("train")
+    assert not app.exception and not app.error
+    assert [button.label for button in app.button if button.label.startswith("Train ")]
 
 
 def test_cohorts_without_models_and_unreadable_ones_are_passed_by(empty, open_page):

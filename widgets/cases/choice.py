@@ -82,10 +82,20 @@ def choose_cases(context: ModelContext, attribute: str | None, sorting: Sorting 
     chosen = {facet: _choose(facet, counts[facet], attribute) for facet in facets}
     if sorting is None or None in chosen.values():
         return None
-    said = tuple(_in_short(facet, value, attribute) for facet, value in chosen.items() if value not in (None, EVERY))
-    filters = tuple((facet, str(value)) for facet, value in chosen.items())
-    left, links = _listed(worklist_key(context), attribute, filters, sorting, _table=table, _links=links_of(context.cohort))
-    return CaseList(left, links, _findings(worklist_key(context), _table=table, _links=links_of(context.cohort)), said)
+    return _case_list(context, attribute, sorting, {facet: str(value) for facet, value in chosen.items()})
+
+
+def first_list(context: ModelContext) -> CaseList:
+    """The list where nobody has chosen a group, a filter or an order."""
+    return _case_list(context, None, next(iter(SORTINGS)), {facet: EVERY for facet in FACETS if facet != "subgroup"})
+
+
+def _case_list(context: ModelContext, attribute: str | None, sorting: Sorting, filters: dict[Facet, str]) -> CaseList:
+    """The cases of `worklist_of` that `filters`, of every facet that is offered, leave."""
+    table, key, links = worklist_of(context, attribute=attribute), worklist_key(context), links_of(context.cohort)
+    left, names = _listed(key, attribute, tuple(filters.items()), sorting, _table=table, _links=links)
+    said = tuple(_in_short(facet, value, attribute) for facet, value in filters.items() if value != EVERY)
+    return CaseList(left, names, _findings(key, _table=table, _links=links), said)
 
 
 @st.cache_resource(max_entries=FEW_KEPT, show_spinner=False)
@@ -118,12 +128,12 @@ def filters_in_words(case_list: CaseList, sorting: Sorting | None) -> str:
     return "; ".join(part for part in (left, *case_list.filters, order[:1].lower() + order[1:]) if part)
 
 
-def _in_short(facet: Facet, value: str | None, attribute: str | None) -> str:
+def _in_short(facet: Facet, value: str, attribute: str | None) -> str:
     """A filter that leaves something out, such as "label: present"."""
     if facet == "subgroup" and attribute is not None:
-        return f"{attribute_phrase(attribute)}: {subgroup_title(attribute, str(value))}"
+        return f"{attribute_phrase(attribute)}: {subgroup_title(attribute, value)}"
     label, titles = TITLES[facet]
-    return f"{label[:1].lower()}{label[1:]}: {titles[str(value)].lower()}"
+    return f"{label[:1].lower()}{label[1:]}: {titles[value].lower()}"
 
 
 def _choose(facet: Facet, counts: dict[str, int], attribute: str | None) -> str | None:

@@ -66,6 +66,14 @@ class CaseScores:
         common = self.thresholds[self.first_run(self.non_private)]
         return replace(self, thresholds=np.broadcast_to(common, self.thresholds.shape))
 
+    def of(self, finding: str) -> "CaseScores":
+        """The same training runs and cases for one finding."""
+        row = [self.panel.findings.index(finding)]
+        labels, values = self.panel.labels[row], self.panel.scores[:, row]
+        unusable = None if self.panel.unusable is None else self.panel.unusable[row]
+        panel = replace(self.panel, findings=(finding,), labels=labels, scores=values, unusable=unusable, kept=None)
+        return CaseScores(panel, self.thresholds[:, row])
+
     @property
     def epsilons(self) -> list[float]:
         """The trained privacy budgets, in increasing order."""
@@ -138,9 +146,15 @@ def arm_answers(scores: CaseScores, arm: Arm, cases: slice | NDArray[np.intp] = 
     # A comparison with NaN is False, so a run without a threshold would count as negative; `known` takes those findings out.
     n_positive = (values >= cuts).sum(axis=0)
     known = np.broadcast_to(~np.isnan(cuts).any(axis=0), n_positive.shape)
-    answer = np.select([~known, 2 * n_positive > n, 2 * n_positive < n], [NO_ANSWER, POSITIVE, NEGATIVE], SPLIT).astype(object)
+    answer = words_where([~known, 2 * n_positive > n, 2 * n_positive < n], [NO_ANSWER, POSITIVE, NEGATIVE], SPLIT)
     spread = values.std(axis=0, ddof=1) if n > 1 else np.full(n_positive.shape, np.nan)
     return ArmAnswers(n, values.mean(axis=0), spread, n_positive, answer, (values - cuts).mean(axis=0))
+
+
+def words_where(conditions: Sequence[NDArray[np.bool_]], words: Sequence[str], otherwise: str) -> NDArray[np.object_]:
+    """As `np.select`, of one `str` for each word: making one for every case of a large cohort would take most of the time."""
+    each = np.array([*words, otherwise], dtype=object)
+    return np.asarray(each[np.select(conditions, range(len(words)), len(words))])
 
 
 def trainings_of_case(scores: CaseScores, case_id: str) -> pd.DataFrame:

@@ -8,7 +8,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dpmed_core.cohort.groups import subgroups
-from dpmed_core.evaluation.cases.case_scores import NEGATIVE, NO_ANSWER, POSITIVE, SPLIT, ArmAnswers, CaseScores, arm_answers
+from dpmed_core.evaluation.cases.case_scores import (
+    NEGATIVE,
+    NO_ANSWER,
+    POSITIVE,
+    SPLIT,
+    ArmAnswers,
+    CaseScores,
+    arm_answers,
+    words_where,
+)
 from dpmed_core.evaluation.scores.arms import Arm
 from dpmed_core.evaluation.scores.findings import MACRO
 
@@ -68,14 +77,15 @@ def worklist(scores: CaseScores, *, finding: str, epsilon: float | None, attribu
     Raises:
         CohortError: there is no such attribute.
     """
+    arms = None if epsilon is None else scores.private(epsilon), scores.non_private
+    if finding != MACRO:
+        scores = scores.of(finding)
     panel = scores.panel
-    private = _answers(scores, None if epsilon is None else scores.private(epsilon))
-    reference = _answers(scores, scores.non_private)
+    private, reference = (_answers(scores, arm) for arm in arms)
     change = private.score - reference.score
     chosen = _finding_indices(panel.findings, finding, change), np.arange(len(panel.cases))
     answer, without = private.answer[chosen], reference.answer[chosen]
-    common = scores.at_common_threshold
-    at_one = [_answers(common, arm).answer[chosen] for arm in (None if epsilon is None else common.private(epsilon), common.non_private)]
+    at_one = [_answers(scores.at_common_threshold, arm).answer[chosen] for arm in arms]
     return pd.DataFrame(
         {
             "case_id": panel.cases["case_id"].to_numpy(),
@@ -154,7 +164,7 @@ def stepped(order: Sequence[str], current: str, by: int) -> str:
 
 def truth(labels: Floats) -> NDArray[np.object_]:
     """`PRESENT`, `ABSENT` or `UNKNOWN` for labels 1, 0 and NaN."""
-    return np.select([labels == 1, labels == 0], [PRESENT, ABSENT], UNKNOWN).astype(object)
+    return words_where([labels == 1, labels == 0], [PRESENT, ABSENT], UNKNOWN)
 
 
 def subgroup_of(cases: pd.DataFrame, attribute: str | None) -> pd.Series:
@@ -194,7 +204,7 @@ def _harm(
     at_one: tuple[NDArray[np.object_], NDArray[np.object_]],
 ) -> NDArray[np.intp]:
     """The column `harm` of the worklist, from the private and non-private answers at own thresholds and at one for all."""
-    right = np.select([truths == PRESENT, truths == ABSENT], [POSITIVE, NEGATIVE], "")
+    right = words_where([truths == PRESENT, truths == ABSENT], [POSITIVE, NEGATIVE], "")
     harmed, changed = [], []
     for answer, without in (own, at_one):
         differs = _agreement(answer, without) == DIFFER
@@ -206,4 +216,4 @@ def _harm(
 def _agreement(answer: NDArray[np.object_], without: NDArray[np.object_]) -> NDArray[np.object_]:
     """Whether private and non-private models agree; `UNKNOWN` unless both have a majority."""
     clear = np.isin(answer, (POSITIVE, NEGATIVE)) & np.isin(without, (POSITIVE, NEGATIVE))
-    return np.select([clear & (answer != without), clear], [DIFFER, AGREE], UNKNOWN).astype(object)
+    return words_where([clear & (answer != without), clear], [DIFFER, AGREE], UNKNOWN)

@@ -2,7 +2,8 @@
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import nct, norm, t
+from scipy.special import nctdtrinc
+from scipy.stats import norm, t
 
 POWER = 0.80
 LARGE = 1e5
@@ -32,16 +33,7 @@ def detectable(standard_error: ArrayLike, freedom: ArrayLike, *, level: ArrayLik
     few = known & (freedom < LARGE)
     found[known & ~few] = norm.isf(level[known & ~few]) + norm.ppf(power)
     if few.any():
-        found[few] = _noncentrality(np.maximum(freedom[few], 1), level[few], power)
+        freedom = np.maximum(freedom[few], 1)
+        # The noncentrality with which the critical value is exceeded with probability `power`.
+        found[few] = nctdtrinc(freedom, 1 - power, t.isf(level[few], freedom))
     return np.asarray(found * error)
-
-
-def _noncentrality(freedom: Floats, level: Floats, power: float) -> Floats:
-    """By bisection between 0 and a noncentrality that is more than enough: four times the sum of the central quantiles."""
-    critical = t.isf(level, freedom)
-    low, high = np.zeros_like(critical), 4 * (critical + t.ppf(power, freedom))
-    for _ in range(40):
-        middle = (low + high) / 2
-        too_small = nct.sf(critical, freedom, middle) < power
-        low, high = np.where(too_small, middle, low), np.where(too_small, high, middle)
-    return np.asarray((low + high) / 2)
