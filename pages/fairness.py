@@ -18,6 +18,7 @@ from widgets.choices import Choices, current_choices
 from widgets.cohort import chosen_cohort, has_choices
 from widgets.figure import choose_metric, downloads, show_figure, show_moving_figure
 from widgets.lookup import live, runs_of
+from widgets.none_finished import show_none_finished
 from widgets.sentences import fairness_sentences, verdict_headlines
 from widgets.tables import tables_of
 from widgets.training_offer import TrainingOffer
@@ -49,7 +50,7 @@ def show_results(cohort: Cohort, choices: Choices) -> None:
         if (state := training_sentence(status.state for status in runs_of(cohort))) != ALL_FINISHED:
             st.caption(plain(state))
         if tables.is_empty:
-            st.info("No model is finished yet. Groups appear here by themselves; nothing queued? Plan some on the page *Train*.")
+            show_none_finished(cohort, "Groups appear here by themselves.")
             return
         if epsilon is None:
             return

@@ -25,6 +25,7 @@ from widgets.choices import Choices, choice, current_choices
 from widgets.cohort import chosen_cohort, has_choices
 from widgets.figure import choose_metric, downloads, show_figure, show_moving_figure
 from widgets.lookup import installation, live, runs_of
+from widgets.none_finished import show_none_finished
 from widgets.practice import show_practice
 from widgets.random_splits import show_random_splits
 from widgets.sentences import utility_sentences
@@ -46,7 +47,7 @@ def show_results(cohort: Cohort, choices: Choices) -> None:
         if tables.is_empty:
             show_left_out(tables)
             st.caption(plain(training_sentence(status.state for status in runs_of(cohort))))
-            st.info("No model is finished yet. The first points appear here by themselves; nothing queued? Plan some on the page *Train*.")
+            show_none_finished(cohort, "The first points appear here by themselves.")
             return
         offer = TrainingOffer(cohort, choices)
         epsilon = choose_epsilon(trained, deltas=deltas_of(of_choice), unit=choices.unit, offer=offer)

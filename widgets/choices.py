@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 
 import streamlit as st
 
@@ -10,7 +11,7 @@ from dpmed_core.cohort.display_names import IMAGE_WORDS, finding_title
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import CohortError
 from dpmed_core.evaluation.scores.findings import MACRO
-from dpmed_core.evaluation.scores.scored_runs import starts_with_runs
+from dpmed_core.evaluation.scores.scored_runs import starts_with_runs, trained_kinds
 from dpmed_core.foreign_text import LONGEST_SENTENCE, plain
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.training.recipes.catalogue import RECIPES
@@ -53,15 +54,16 @@ def shared_choices() -> Choices:
         cohort, name = _loaded(name)
         findings = findings_of(cohort) if cohort else ()
         finding = choice("finding", "Finding", findings, title=finding_title)
-        recipe = choice("recipe", "Recipe", recipe_options(cohort), title=recipe_title)
-        start = _choose_start(cohort, recipe)
-        units = _units_of(cohort)
+        first = _FirstChoices(cohort)
+        recipe = choice("recipe", "Recipe", recipe_options(cohort), title=recipe_title, default=first.recipe)
+        start = _choose_start(cohort, recipe, first)
         words = _unit_words(cohort.modality if cohort else Modality.RADIOGRAPH)
         unit = choice(
             "unit",
             "Unit of privacy",
-            [u.value for u in units],
+            [u.value for u in _units_of(cohort)],
             title=lambda name: UNIT_TITLES[PrivacyUnit(name)].format(words[PrivacyUnit(name)]),
+            default=first.unit(recipe, start),
         )
         st.caption("Research use only. Not a medical device.")
     chosen = Choices(name, finding, recipe, PrivacyUnit(unit) if unit else None, start)
@@ -69,7 +71,33 @@ def shared_choices() -> Choices:
     return chosen
 
 
-def _choose_start(cohort: Cohort | None, recipe: str | None) -> str | None:
+@dataclass(frozen=True)
+class _FirstChoices:
+    """What the sidebar chooses of a cohort where nobody has chosen: the first option of which models are finished, or else the first."""
+
+    cohort: Cohort | None
+
+    @cached_property
+    def kinds(self) -> list[tuple[str, str | None, str]]:
+        """Recipe, start and unit of the finished models."""
+        return trained_kinds(installation().runs, self.cohort) if self.cohort else []
+
+    @property
+    def recipe(self) -> str:
+        trained, options = {recipe for recipe, _, _ in self.kinds}, recipe_options(self.cohort)
+        return next((option for option in options if option in trained), options[0])
+
+    def start(self, recipe: str | None) -> str | None:
+        """None from scratch, which comes first."""
+        starts = {start for of, start, _ in self.kinds if of == recipe}
+        return None if None in starts else min((start for start in starts if start is not None), default=None)
+
+    def unit(self, recipe: str | None, start: str | None) -> str:
+        trained, options = {unit for of, at, unit in self.kinds if (of, at) == (recipe, start)}, _units_of(self.cohort)
+        return next((option.value for option in options if option.value in trained), options[0].value)
+
+
+def _choose_start(cohort: Cohort | None, recipe: str | None, first: _FirstChoices) -> str | None:
     """The public start that models begin at; None from scratch. Offered where there is one to choose, or the address names one."""
     here = installation()
     trained = starts_with_runs(here.runs, cohort, recipe=recipe) if cohort else []
@@ -78,7 +106,13 @@ def _choose_start(cohort: Cohort | None, recipe: str | None) -> str | None:
     if recipe is None or not RECIPES[base_recipe(recipe)].takes_start or not (names or stated(said)):
         return None
     title = {SCRATCH: "From scratch"}
-    chosen = choice(said, "Models begin", [SCRATCH, *names], title=lambda name: title.get(name, f"At public start {name}"))
+    chosen = choice(
+        said,
+        "Models begin",
+        [SCRATCH, *names],
+        title=lambda name: title.get(name, f"At public start {name}"),
+        default=first.start(recipe) or SCRATCH,
+    )
     return None if chosen == SCRATCH else chosen
 
 
@@ -107,7 +141,9 @@ def _loaded(name: str | None) -> tuple[Cohort | None, str | None]:
 
 def first_choices(cohort: Cohort) -> Choices:
     """What the sidebar chooses of `cohort` where nobody has chosen."""
-    return Choices(cohort.name, next(iter(findings_of(cohort)), None), recipe_options(cohort)[0], _units_of(cohort)[0])
+    first, finding = _FirstChoices(cohort), next(iter(findings_of(cohort)), None)
+    start = first.start(first.recipe)
+    return Choices(cohort.name, finding, first.recipe, PrivacyUnit(first.unit(first.recipe, start)), start)
 
 
 def _units_of(cohort: Cohort | None) -> list[PrivacyUnit]:

@@ -16,7 +16,7 @@ CELL = "padding: 0.2rem 0.45rem; border: 1px solid rgba(128, 128, 128, 0.35)"
 LEFT, RIGHT = f"{CELL}; text-align: left", f"{CELL}; text-align: right"
 COLUMNS_SEEN = 2
 """So many columns stand side by side on a phone, besides the first."""
-LONG, WRAPPED, IN_ONE_LINE = 40, "min-width: min(20rem, 60vw)", "white-space: nowrap"
+LONG, WRAPPED, IN_ONE_LINE = 40, "min-width: min(16rem, 60vw)", "white-space: nowrap"
 """A text of more characters is wrapped, in a column at least so wide; a shorter one stands in one line."""
 MOST_HEIGHT = "; max-height: 30rem"
 """Longer tables scroll: what stands below, such as a button, stays near."""

@@ -1,8 +1,10 @@
 """What pages need, made ready while the server starts, so that whoever opens the first page does not wait for it."""
 
 import pkgutil
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 
 import widgets
@@ -59,12 +61,13 @@ def prepare_views() -> None:
 
 def _prepare_results(cohort: Cohort, choices: Choices) -> None:
     """What all pages need of a cohort first, then page by page."""
-    tables = tables_from(cohort)
+    tables_of_start = partial(tables_from, start=choices.start)
+    tables = tables_of_start(cohort)
     if tables.is_empty or choices.finding is None:
         return
     links_of(cohort)
     counts_of(cohort)
-    of_plan = planned_tables(cohort, tables_from)
+    of_plan = planned_tables(cohort, tables_of_start)
     for each in (tables, of_plan):
         _ = each.auroc.overall, each.auroc.costs
     _ = tables.practice_differences, of_plan.verdicts
@@ -74,7 +77,7 @@ def _prepare_results(cohort: Cohort, choices: Choices) -> None:
         _prepare_overview(cohort, tables, of_plan, shown, trained)
         at_first = replace(shown, epsilon=first_epsilon(trained))
         _prepare_curve(cohort, tables, at_first, trained)
-        _prepare_groups(cohort, at_first, trained)
+        _prepare_groups(cohort, partial(tables_of_start, cohort), at_first, trained)
         _prepare_cases(cohort, tables, at_first)
 
 
@@ -99,10 +102,10 @@ def _prepare_curve(cohort: Cohort, tables: EvaluationTables, shown: Choice, trai
         still_figure(DETAIL, tables, shown, cohort, LIGHT)
 
 
-def _prepare_groups(cohort: Cohort, shown: Choice, trained: list[float]) -> None:
+def _prepare_groups(cohort: Cohort, tables_by: Callable[..., EvaluationTables], shown: Choice, trained: list[float]) -> None:
     """Sentences and figures of *Fairness*."""
     for attribute in attribute_options(cohort)[:1]:
-        tables, of_groups = tables_from(cohort, [attribute]), replace(shown, attribute=attribute)
+        tables, of_groups = tables_by([attribute]), replace(shown, attribute=attribute)
         fairness_sentences(tables, of_groups, trained)
         moving_figure(FOREST, tables, of_groups, cohort, LIGHT)
         with suppress(ExportError):
@@ -117,7 +120,9 @@ def _prepare_cases(cohort: Cohort, tables: EvaluationTables, shown: Choice) -> N
 
 
 def _prepare_training(cohort: Cohort, choices: Choices) -> None:
-    """What *Train* says of the runs that its form describes first."""
+    """What *Train* says of the runs that its form describes first; at a public start only a person knows which finding begins where."""
+    if choices.start is not None:
+        return
     specs = first_runs(cohort, choices)
     planned_rows(cohort, private_of(specs))
     new = tuple(not_asked_for(cohort, specs))

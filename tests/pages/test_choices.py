@@ -2,12 +2,18 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from dpmed_core.cohort.schema import Cohort
+from dpmed_core.installation import Installation
+from dpmed_core.runs.plan import plan_runs
+from dpmed_core.training.recipes.catalogue import RECIPES
+from dpmed_core.training.spec import PrivacyUnit, RunSpec, StartChoice
 
+ELSEWHERE = StartChoice("elsewhere", "0" * 64, (("cardiomegaly", "cardiomegaly"),))
 OpenPage = Callable[..., AppTest]
 
 
@@ -91,6 +97,46 @@ def test_a_value_that_does_not_exist_is_reported_and_stays_in_the_address(asked)
         assert chosen(app)["epsilon"] == asked
     else:
         assert app.select_slider[0].value == "1"
+
+
+def asked_for(empty: Installation, cohort: Cohort, **changed: object) -> RunSpec:
+    (spec,) = plan_runs(
+        cohort, key=empty.key, recipe="probe", epsilons=[1.0], n_seeds=1, delta=None, unit=PrivacyUnit.PATIENT, non_private=False
+    )
+    return replace(spec, **changed)
+
+
+@pytest.mark.parametrize(
+    ("trained", "begins"),
+    [
+        ([{}], ("probe", "scratch", "patient")),
+        ([{"recipe": "paper", "recipe_version": RECIPES["paper"].version}], ("paper", None, "patient")),
+        ([{"unit": PrivacyUnit.IMAGE}], ("probe", "scratch", "image")),
+        ([{"start": ELSEWHERE}], ("probe", "elsewhere", "patient")),
+        ([{"start": ELSEWHERE, "unit": PrivacyUnit.IMAGE}, {"unit": PrivacyUnit.PATIENT}], ("probe", "scratch", "patient")),
+    ],
+    ids=["first options", "recipe", "unit", "start", "scratch comes first"],
+)
+def test_where_nobody_has_chosen_the_sidebar_has_what_was_trained(empty, cohort, finish, open_page, trained, begins):
+    for changed in trained:
+        spec = asked_for(empty, cohort, **changed)
+        empty.ledger.ask(cohort, [spec])
+        finish(spec)
+    app = open_page("overview")
+    recipe, start, unit = begins
+    assert not app.exception and (chosen(app)["recipe"], chosen(app)["unit"]) == (recipe, unit)
+    assert chosen(app).get("start") == start
+    assert not any("No model is finished yet" in info.value for info in app.info)
+    assert chosen(open_page("overview", recipe="finetune"))["recipe"] == "finetune"  # an address goes before
+
+
+@pytest.mark.parametrize("page", ["overview", "meeting", "privacy_utility", "fairness"])
+def test_a_page_without_models_of_the_chosen_start_names_the_starts_that_have_some(empty, cohort, finish, open_page, page):
+    spec = asked_for(empty, cohort, start=ELSEWHERE)
+    empty.ledger.ask(cohort, [spec])
+    finish(spec)
+    (said,) = [info.value for info in open_page(page, recipe="probe", start="scratch").info]
+    assert "No model that begins from scratch is finished yet. Models at public start elsewhere are" in said
 
 
 def test_choices_survive_a_way_over_other_pages(cohort: Cohort, open_page: OpenPage):

@@ -22,6 +22,7 @@ from widgets.budget_control.first_words import Line
 from widgets.budget_control.following import show_following
 from widgets.choices import Choices
 from widgets.lookup import live, runs_of
+from widgets.none_finished import show_none_finished
 from widgets.overview.figures import show_figures
 from widgets.overview.tiles import NO_REFERENCE, Shown, address_of, show_first_tiles, show_group_tile
 from widgets.training_offer import TrainingOffer
@@ -56,10 +57,7 @@ def choose_shown(cohort: Cohort, tables: EvaluationTables, choices: Choices, *, 
     """
     show_left_out(tables)
     if tables.is_empty:
-        st.info(
-            "No model is finished yet. What privacy costs appears here by itself, once models with and without privacy are. Nothing "
-            "queued? Plan some on the page *Train*."
-        )
+        show_none_finished(cohort, "What privacy costs appears here by itself, once models with and without privacy are.")
         return None
     of_choice = Choice(recipe=choices.recipe, unit=choices.unit).rows(tables.runs)
     offer = TrainingOffer(cohort, choices) if with_offers else None

@@ -46,6 +46,12 @@ def starts_with_runs(runs: RunStore, cohort: Cohort, *, recipe: str | None = Non
     return sorted({status.spec.start.name for status in _all_finished(runs, cohort, recipe) if status.spec.start})
 
 
+def trained_kinds(runs: RunStore, cohort: Cohort) -> list[tuple[str, str | None, str]]:
+    """Recipe (`RunSpec.variant`), public start or None, and unit of the finished runs on the first split, each kind once."""
+    first = [s.spec for s in _all_finished(runs, cohort, None) if s.spec.split_seed in (None, DEFAULT_SPLIT_SEED)]
+    return list(dict.fromkeys((spec.variant, spec.start.name if spec.start else None, spec.unit.value) for spec in first))
+
+
 def superseded_runs(runs: RunStore, cohort: Cohort, *, recipe: str | None = None, start: str | None = None) -> list[RunStatus]:
     """The finished runs that do not count, because a newer version of their recipe has finished runs on the same data.
 
