@@ -34,7 +34,7 @@ from widgets.web_security import GuardedServer, refuse_open_address
 
 log = logging.getLogger(__name__)
 
-LONGEST_PREPARING_SECONDS = 10.0
+LONGEST_PREPARING_SECONDS = 20.0
 """The server answers after so long, whether the first pages are ready or not."""
 USER_ERROR = 2
 """Exit status, as of the command line, of an error that the user can correct."""

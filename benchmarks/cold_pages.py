@@ -1,10 +1,11 @@
 """First views of every page after a restart, with a cohort of the paper's size: `python -m benchmarks cold-pages`.
 
 The engine has computed what pages show, as it does when it has nothing to train. The browser has an ordinary profile, and knows the
-dashboard's scripts from before the restart. The first view is that of a new server, the second the same page's in another session; the next
-one is a click away from another page, which was the first of a new server; `private` is the page's in a private window, which compiles
-every script anew. `page_s` ends when nothing on the page changes any more; processor seconds are the server's. Page `peer` is Streamlit
-with one slider and one figure: its own share. With DPMED_DATA_DIR, of the cohort in that folder.
+dashboard's scripts from before the restart. Pages open with the first choices of the cohort. The first view is that of a new server, the
+second the same page's in another session; the next one is a click away from another page, which was the first of a new server; `private`
+is the page's in a private window, which compiles every script anew. `page_s` ends when nothing on the page changes any more; processor
+seconds are the server's. Page `peer` is Streamlit with one slider and one figure: its own share. With DPMED_DATA_DIR, of the cohort in
+that folder.
 """
 
 import os
@@ -20,9 +21,8 @@ import psutil
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from benchmarks.page import PEER, VIEWPORT, chromium, free_port, profile, served
-from benchmarks.page_cohort import FINDINGS, NAME, make
+from benchmarks.page_cohort import make
 from dpmed_core.engine.keeping import keep_missing
-from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.installation import Installation
 from dpmed_core.settings import Settings
 
@@ -113,8 +113,7 @@ def _addresses(settings: Settings, page: str) -> tuple[str, str]:
     """The page's address below the server's, and that of the page before it."""
     if page == PEER_PAGE:
         return "", ""
-    name = Installation.open(settings).cohorts.names()[0]
-    about = f"?cohort={name}&finding={FINDINGS[0] if name == NAME else MACRO}"
+    about = f"?cohort={Installation.open(settings).cohorts.names()[0]}"
     return f"{page}{about}", f"{'' if page else 'privacy_utility'}{about}"
 
 

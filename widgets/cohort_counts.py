@@ -11,6 +11,7 @@ from dpmed_core.cohort.display_names import IMAGE_WORDS, attribute_title, spelle
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.cohort.summary import ALL_PARTS, HELD_OUT, share_positive
 from dpmed_core.foreign_text import plain
+from widgets.html_numbers import Number, show_numbers
 from widgets.html_table import show_table
 from widgets.lookup import installation
 
@@ -20,20 +21,20 @@ def shows_training_counts(cohort: Cohort) -> bool:
     return cohort.synthetic or installation().settings.show_training_counts
 
 
-def show_numbers(cohort: Cohort, counts: pd.DataFrame) -> None:
+def show_parts(cohort: Cohort, counts: pd.DataFrame) -> None:
     """The number of images and patients in each part."""
     words = IMAGE_WORDS[cohort.modality]
     whole = counts[counts["attribute"] == "all"].set_index("part")
-    for column, part in zip(st.columns(len(ALL_PARTS)), ALL_PARTS, strict=True):
+    numbers = []
+    for part in ALL_PARTS:
         row = whole.loc[part]
         images = words.counted(row["n_cases"])
         with_images = part in HELD_OUT or shows_training_counts(cohort)
-        title = "All" if part == "all" else plain(part.capitalize())
         if cohort.patients_known:
-            said = {"value": f"{row['n_patients']:,} patients", "delta": images if with_images else None}
+            numbers.append(Number(part.capitalize(), f"{row['n_patients']:,} patients", images if with_images else ""))
         else:  # each image is a unit of privacy, and the number of units is public
-            said = {"value": images, "delta": "patients not known"}
-        column.metric(title, **said, delta_color="off", delta_arrow="off")
+            numbers.append(Number(part.capitalize(), images, "patients not known"))
+    show_numbers(numbers)
     split = "the source's own split" if cohort.has_own_split else "patients assigned to the parts by a keyed hash"
     name = plain(cohort.name)
     st.caption(f"Cohort {name}, version {version_alias(cohort)}; {split}. Validation and test patients are outside the privacy guarantee.")

@@ -15,7 +15,7 @@ from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.reporting.catalogue import Page, figures_of
 from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.figures.style import LIGHT
-from widgets.analysis_plan import planned_tables
+from widgets.analysis_plan import planned_tables, plans_of
 from widgets.attributes import attribute_options
 from widgets.budget import first_epsilon
 from widgets.cached import links_of
@@ -31,7 +31,7 @@ from widgets.overview.facts import counts_of
 from widgets.overview.figures import FIGURES, at_budgets, words_at_budgets
 from widgets.overview.tiles import Shown, first_tiles, group_tiles
 from widgets.preflight import checks_of
-from widgets.sentences import fairness_sentences, utility_sentences
+from widgets.sentences import fairness_sentences, utility_sentences, verdict_headlines
 from widgets.spending import total_of
 from widgets.tables import FEW_KEPT, tables_from
 from widgets.training_form import first_runs, not_asked_for
@@ -77,7 +77,7 @@ def _prepare_results(cohort: Cohort, choices: Choices) -> None:
         _prepare_overview(cohort, tables, of_plan, shown, trained)
         at_first = replace(shown, epsilon=first_epsilon(trained))
         _prepare_curve(cohort, tables, at_first, trained)
-        _prepare_groups(cohort, partial(tables_of_start, cohort), at_first, trained)
+        _prepare_groups(cohort, partial(tables_of_start, cohort), of_plan, at_first, trained)
         _prepare_cases(cohort, tables, at_first)
 
 
@@ -102,11 +102,14 @@ def _prepare_curve(cohort: Cohort, tables: EvaluationTables, shown: Choice, trai
         still_figure(DETAIL, tables, shown, cohort, LIGHT)
 
 
-def _prepare_groups(cohort: Cohort, tables_by: Callable[..., EvaluationTables], shown: Choice, trained: list[float]) -> None:
+def _prepare_groups(
+    cohort: Cohort, tables_by: Callable[..., EvaluationTables], of_plan: EvaluationTables, shown: Choice, trained: list[float]
+) -> None:
     """Sentences and figures of *Fairness*."""
     for attribute in attribute_options(cohort)[:1]:
         tables, of_groups = tables_by([attribute]), replace(shown, attribute=attribute)
         fairness_sentences(tables, of_groups, trained)
+        verdict_headlines(of_plan, of_groups, trained, reference=plans_of(cohort).plan.reference)
         moving_figure(FOREST, tables, of_groups, cohort, LIGHT)
         with suppress(ExportError):
             still_figure(OF_GROUPS, tables, of_groups, cohort, LIGHT)

@@ -22,10 +22,7 @@ def utility_sentences(tables: EvaluationTables, shown: Choice, trained: list[flo
 
 def verdict_headlines(of_plan: EvaluationTables, shown: Choice, trained: list[float], *, reference: str) -> dict[float, str]:
     """The verdict on the groups at each of `trained`, from the tables of the analysis plan and against its reference."""
-    rows = Choice(recipe=shown.recipe, unit=shown.unit).rows(of_plan.verdicts)
-    rows = rows[rows["reference"] == reference]
-    about = {"attribute": str(shown.attribute), "finding": str(shown.finding)}
-    return {epsilon: verdict_headline(rows[rows["epsilon"] == epsilon], epsilon=epsilon, **about) for epsilon in trained}
+    return _headlines(of_plan.token, replace(shown, epsilon=None, reference=reference), tuple(trained), _of_plan=of_plan)
 
 
 def fairness_sentences(tables: EvaluationTables, shown: Choice, trained: list[float]) -> dict[float, str]:
@@ -49,3 +46,12 @@ def _utility(token: str, shown: Choice, trained: tuple[float, ...], with_start: 
 def _fairness(token: str, shown: Choice, trained: tuple[float, ...], _tables: MetricTables) -> dict[float, str]:
     del token
     return {epsilon: fairness_sentence(_tables.costs, **replace(shown, epsilon=epsilon).of_subgroups()) for epsilon in trained}
+
+
+@st.cache_data(max_entries=MOST_KEPT, show_spinner=False)
+def _headlines(token: str, shown: Choice, trained: tuple[float, ...], _of_plan: EvaluationTables) -> dict[float, str]:
+    del token
+    rows = Choice(recipe=shown.recipe, unit=shown.unit).rows(_of_plan.verdicts)
+    rows = rows[rows["reference"] == shown.reference]
+    about = {"attribute": str(shown.attribute), "finding": str(shown.finding)}
+    return {epsilon: verdict_headline(rows[rows["epsilon"] == epsilon], epsilon=epsilon, **about) for epsilon in trained}

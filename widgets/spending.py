@@ -16,6 +16,7 @@ from dpmed_core.privacy.total_sentence import total_in_short, total_sentence
 from dpmed_core.runs.index import SECONDS_OLD
 from dpmed_core.training.spec import RunSpec
 from widgets.choices import current_choices
+from widgets.html_numbers import Number, show_numbers
 from widgets.lookup import installation, live
 
 
@@ -66,13 +67,15 @@ def show_total(cohort: Cohort) -> None:
     def spent() -> None:
         """The three numbers, and the sentence that says what they are a click away."""
         total, cap = _spent(cohort.name)
-        above = f"{counted(total.n_above_cap, 'patient', 'patients')} above it" if cap else None
+        above = f"{counted(total.n_above_cap, 'patient', 'patients')} above it" if cap else ""
         with st.container(border=True):
             st.header("Spent on these patients so far")
-            largest, median, limit = st.columns(3)
-            largest.metric("ε of the patient with the most", _epsilon(total.epsilon))
-            median.metric("ε of the median patient", _epsilon(total.median))
-            limit.metric("Cap", f"ε = {epsilon_text(cap.epsilon)}" if cap else "none", above, delta_color="off", delta_arrow="off")
+            numbers = [
+                Number("ε of the patient with the most", _epsilon(total.epsilon)),
+                Number("ε of the median patient", _epsilon(total.median)),
+                Number("Cap", f"ε = {epsilon_text(cap.epsilon)}" if cap else "none", above),
+            ]
+            show_numbers(numbers)
             with st.popover("In full", icon=":material/info:", key="spent-in-full"):
                 st.markdown(plain(total_sentence(total)))
                 st.caption(plain(cap_sentence(cap)) if cap else "No cap is set: the privacy officer can set one with `ledger cap`.")

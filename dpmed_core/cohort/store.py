@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from dpmed_core.cohort.case_table import read_cases
 from dpmed_core.cohort.drafts import LOCK, PREFIX, resumable_draft, temporary_draft
 from dpmed_core.cohort.facts import (
     CASES,
@@ -101,7 +102,7 @@ class CohortStore:
         facts, report = read_facts(folder), read_report(folder)
         for file in (REPORT, CASES, DIGESTS, DIGESTS_AT_128):
             check_file(folder, facts, file)
-        cases, images = _read_cases(folder), read_array(folder, IMAGES)
+        cases, images = read_cases(folder, facts), read_array(folder, IMAGES)
         missing = [column for column in (*CASE_COLUMNS, *facts.findings, *facts.comorbidities) if column not in cases.columns]
         if missing or len(cases) != facts.n_cases:
             raise damaged(folder, CASES, "is not the table that belongs to the cohort")
@@ -389,10 +390,3 @@ def _write_tables(
 def _is_cohort(folder: Path) -> bool:
     """Whether a folder is a cohort's, as any of its files shows; a cache of features alone is none."""
     return any((folder / name).exists() for name in (FACTS, CASES, IMAGES, REPORT, PERSONS))
-
-
-def _read_cases(folder: Path) -> pd.DataFrame:
-    try:
-        return pd.read_parquet(folder / CASES)
-    except (OSError, ValueError, KeyError):
-        raise damaged(folder, CASES, "is missing, damaged or no table") from None

@@ -1,4 +1,4 @@
-"""The small tables of a page, which it shows as HTML."""
+"""The small tables and large numbers of a page, which it shows as HTML."""
 
 import xml.etree.ElementTree as ET
 
@@ -9,6 +9,17 @@ from streamlit.testing.v1 import AppTest
 def html_tables(app: AppTest) -> list[pd.DataFrame]:
     """Every table of the page, as text, in its order."""
     return [table for element in app.get("html") for table in parsed(element.proto.body)]
+
+
+def html_numbers(app: AppTest) -> dict[str, tuple[str, str]]:
+    """Value, and what stands beside it, of every number in large letters."""
+    found = {}
+    for element in app.get("html"):
+        if "<dl" in element.proto.body:
+            for number in ET.fromstring(element.proto.body).iter("div"):
+                title, value, *beside = ("".join(part.itertext()) for part in number)
+                found[title] = (value, "".join(beside))
+    return found
 
 
 def parsed(html: str) -> list[pd.DataFrame]:

@@ -8,7 +8,7 @@ from dpmed_core.cohort.report import ImportReport
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.imaging.volume_grid import SHAPE
 
-from .html_tables import html_tables
+from .html_tables import html_numbers, html_tables
 from .test_pages import PAGES, texts
 
 N_SCANS = 40
@@ -55,8 +55,7 @@ def test_no_page_fails_or_speaks_of_radiographs(page, ct, open_page):
 
 def test_the_overview_counts_scans_spells_the_finding_out_and_says_what_it_shows(ct, open_page):
     app = open_page("overview")
-    everybody = next(metric for metric in app.metric if metric.label == "All")
-    assert everybody.value == "20 patients" and everybody.delta == "40 scans"
+    assert html_numbers(app)["All"] == ("20 patients", "40 scans")
     assert "shown is the middle slice in the soft-tissue window (level 40 HU, width 400 HU)" in texts(app)
     findings, patients = html_tables(app)
     assert "Pancreatic ductal adenocarcinoma (PDAC)" in list(findings["Finding"])

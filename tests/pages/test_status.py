@@ -3,23 +3,22 @@
 import json
 
 from dpmed_core.settings import load_settings
-from tests.pages.html_tables import html_tables
+from tests.pages.html_tables import html_numbers, html_tables
 from tests.pages.test_pages import texts
 
 
 def test_a_quiet_installation_works_and_says_where_its_data_lie(empty, cohort, open_page):
     page = open_page("status")
     assert not page.exception and "Everything works" in page.success[0].value
-    metrics = {metric.label: metric.value for metric in page.metric}
-    assert (metrics["Engine"], metrics["Runs in training"], metrics["Runs queued"]) == ("not running", "0", "0")
+    numbers = html_numbers(page)
+    assert [numbers[title][0] for title in ("Engine", "Runs in training", "Runs queued")] == ["not running", "0", "0"]
     assert str(empty.settings.data_dir) in [code.value for code in page.code]
 
 
 def test_work_that_nobody_takes_is_an_error_with_what_to_do(empty, asked, open_page):
     page = open_page("status")
     assert "There is work, and no engine takes it. See engine/engine.log" in page.error[0].value.replace("\\", "")
-    metrics = {metric.label: metric.value for metric in page.metric}
-    assert metrics["Runs queued"] == str(len(asked))
+    assert html_numbers(page)["Runs queued"][0] == str(len(asked))
 
 
 def test_the_last_faults_are_listed(empty, open_page):

@@ -13,7 +13,7 @@ from dpmed_core.cohort.summary import counts_table
 from dpmed_core.settings import load_settings
 from tests.damage import without_digests
 
-from .html_tables import html_tables
+from .html_tables import html_numbers, html_tables
 from .test_pages import texts
 
 
@@ -39,14 +39,14 @@ def counts(empty, cohort):
 
 def whole_page(app) -> str:
     frames = [table.to_csv() for table in [*html_tables(app), *(frame.value.reset_index() for frame in app.dataframe)]]
-    metrics = [f"{metric.label} {metric.value} {metric.delta}" for metric in app.metric]
-    return "\n".join([texts(app), *frames, *metrics])
+    numbers = [" ".join([title, *said]) for title, said in html_numbers(app).items()]
+    return "\n".join([texts(app), *frames, *numbers])
 
 
 def test_the_overview_of_patients_counts_held_out_parts_alone(of_patients, counts, open_page):
     app = open_page("overview")
     assert not app.exception
-    numbers = {metric.label: (metric.value, metric.delta) for metric in app.metric}
+    numbers = html_numbers(app)
     for part in ("validation", "test"):
         assert numbers[part.capitalize()] == (f"{counts.loc[part, 'n_patients']} patients", f"{counts.loc[part, 'n_cases']} images")
     for part, label in (("all", "All"), ("train", "Train")):
@@ -83,7 +83,7 @@ def test_a_synthetic_cohort_shows_all_counts(counts, open_page):
 
 def shows_all(app, counts: pd.DataFrame) -> None:
     assert not app.exception
-    parts = [metric.delta for metric in app.metric if metric.label in ("All", "Train", "Validation", "Test")]
+    parts = [html_numbers(app)[part][1] for part in ("All", "Train", "Validation", "Test")]
     assert parts == [f"{n} images" for n in counts["n_cases"]]
     findings, by_group = html_tables(app)
     assert list(findings.columns)[1:5] == ["All images", "Train images", "Validation images", "Test images"]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dpmed_core.cohort.report import ImportReport
+from tests.pages.html_tables import html_numbers
 
 from .test_pages import PAGES, texts
 
@@ -45,8 +46,8 @@ def test_where_patients_are_not_known_only_the_unit_image_can_be_chosen(page, st
     if page == "train":
         assert "not known by how much" in texts(app)
     if page == "overview":
-        everybody = next(metric for metric in app.metric if metric.label == "All")
-        assert everybody.value.endswith("images") and "patients not known" in str(everybody.delta)
+        value, beside = html_numbers(app)["All"]
+        assert value.endswith("images") and beside == "patients not known"
 
 
 def test_a_link_to_the_unit_patient_is_named_there(store_as, cohort, open_page):

@@ -14,7 +14,7 @@ from dpmed_core.privacy.provenance import encoder_sentences
 from dpmed_core.runs.status import UNREADABLE, RunState
 from widgets.cached import FEW_KEPT, split_of
 from widgets.cohort import show_synthetic
-from widgets.cohort_counts import show_findings, show_numbers, show_patients, shows_training_counts
+from widgets.cohort_counts import show_findings, show_parts, show_patients, shows_training_counts
 from widgets.lookup import installation, live, runs_of, unreadable_of
 from widgets.pictures import show_picture
 from widgets.report import show_report
@@ -45,7 +45,7 @@ def show_facts(cohort: Cohort) -> None:
     show_queue(cohort)
     st.header("The cohort")
     show_synthetic(cohort)
-    show_numbers(cohort, table)
+    show_parts(cohort, table)
     if cohort.synthetic:
         show_samples(cohort)
     show_findings(cohort, table)

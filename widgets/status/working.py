@@ -9,6 +9,7 @@ import streamlit as st
 from dpmed_core.doctor.state import EngineState, InstallationState, WorkerState
 from dpmed_core.foreign_text import plain
 from dpmed_core.phrases import bytes_in_words, counted, duration_in_words
+from widgets.html_numbers import Number, show_numbers
 from widgets.html_table import show_table
 
 ENGINE_NEXT = {
@@ -21,11 +22,13 @@ ENGINE_NEXT = {
 
 def show_working(state: InstallationState) -> None:
     """The engine, what waits, and what each worker does."""
-    columns = st.columns(4)
-    columns[0].metric("Engine", plain(state.engine.state), ENGINE_NEXT[state.engine.state], delta_color="off", delta_arrow="off")
-    columns[1].metric("Runs in training", f"{state.n_training:,}")
-    columns[2].metric("Runs queued", f"{state.n_queued:,}", plain(_oldest(state)) or None, delta_color="off", delta_arrow="off")
-    columns[3].metric("Free on the disk", plain(bytes_in_words(state.free_bytes)))
+    numbers = [
+        Number("Engine", state.engine.state, ENGINE_NEXT[state.engine.state]),
+        Number("Runs in training", f"{state.n_training:,}"),
+        Number("Runs queued", f"{state.n_queued:,}", _oldest(state)),
+        Number("Free on the disk", bytes_in_words(state.free_bytes)),
+    ]
+    show_numbers(numbers)
     st.caption(plain(f"{_process(state.engine)} {counted(state.n_requests, 'request is', 'requests are')} open."))
     if state.workers:
         show_table(pd.DataFrame([_row(worker) for worker in state.workers]), label="Workers")
