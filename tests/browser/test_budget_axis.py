@@ -7,11 +7,7 @@ import pytest
 from playwright.sync_api import expect
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
-from dpmed_core.cohort.demo.radiograph import add_demo_radiograph
-from dpmed_core.engine.training_task import work_on
-from dpmed_core.installation import Installation
-from dpmed_core.runs.plan import plan_runs
-from dpmed_core.training.spec import PrivacyUnit
+from tests.browser.stored import store_demo
 from tests.browser.waiting import settle
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -42,14 +38,9 @@ KEEP = """() => {
 
 
 @pytest.fixture(scope="module")
-def served(own_dashboard):
+def served(own_dashboard, demo):
     own_dashboard.settings = own_dashboard.settings.model_copy(update={"demo": False})
-    installation = Installation.open(own_dashboard.settings)
-    add_demo_radiograph(installation.cohorts, name="demo", n_cases=400, workers=1)
-    cohort = installation.cohorts.load("demo")
-    epsilons = [float(epsilon) for epsilon in TRAINED]
-    for spec in plan_runs(cohort, key=installation.key, recipe="probe", epsilons=epsilons, n_seeds=1, delta=None, unit=PrivacyUnit.PATIENT):
-        work_on(own_dashboard.settings, installation.runs.ask(spec, cohort_name="demo").run_id)
+    store_demo(own_dashboard.settings, demo, [float(epsilon) for epsilon in TRAINED], n_seeds=1)
     own_dashboard.start()
     return own_dashboard
 
@@ -70,7 +61,7 @@ def gestures(page):
 
 
 def open_page(page, served, name, epsilon="1"):
-    page.goto(f"{served.url}/{name}?cohort=demo&finding=cardiomegaly&attribute=sex&epsilon={epsilon}")
+    page.goto(f"{served.url}/{name}?cohort=demo-radiograph&finding=cardiomegaly&attribute=sex&epsilon={epsilon}")
     page.locator(".dpmed-axis").wait_for()
     if name in ("privacy_utility", "fairness"):
         page.locator(".dpmed-figure .main-svg").first.wait_for()
@@ -137,7 +128,7 @@ def test_the_fairness_page_moves_all_groups_and_keeps_its_charts(served, page, g
 def test_the_answer_is_read_before_the_program_and_does_not_move_when_it_comes(served, page, path, answers):
     held = []
     page.route("**/api/budget/control-*", lambda route: held.append(route))
-    page.goto(f"{served.url}/{path}?cohort=demo&epsilon=3")
+    page.goto(f"{served.url}/{path}?cohort=demo-radiograph&epsilon=3")
     first, n_answers = page.locator(answers[0]), answers[1]
     expect(first).to_have_count(n_answers)
     expect(page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_have_count(1)

@@ -8,15 +8,12 @@ import pytest
 from playwright.sync_api import Page, expect
 from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
 
-from dpmed_core.cohort.demo.radiograph import add_demo_radiograph
-from dpmed_core.engine.training_task import work_on
 from dpmed_core.installation import Installation
 from dpmed_core.people.roles import Role
 from dpmed_core.review.records import CLOSED, COMMENT, OPENED, VERDICT
-from dpmed_core.runs.plan import plan_runs
 from dpmed_core.settings import Settings
-from dpmed_core.training.spec import PrivacyUnit
 from tests.browser.provider import LONGEST, new_cookie_secret, provider, sign_on
+from tests.browser.stored import store_demo
 from tests.browser.waiting import settle
 from tests.postgres import new_database
 
@@ -27,17 +24,11 @@ N_READ = 5
 
 
 @pytest.fixture(scope="module")
-def served(own_dashboard, postgres):
+def served(own_dashboard, postgres, demo):
     """A dashboard on PostgreSQL with a trained cohort; nobody has a role yet."""
     folder = own_dashboard.settings.data_dir
     own_dashboard.settings = Settings(data_dir=folder, workers=1, demo=False, database_url=new_database(postgres), sign_on=True)
-    here = Installation.open(own_dashboard.settings)
-    add_demo_radiograph(here.cohorts, name="demo", n_cases=150, workers=1)
-    specs = plan_runs(
-        here.cohorts.load("demo"), key=here.key, recipe="probe", epsilons=[8.0], n_seeds=1, delta=1e-5, unit=PrivacyUnit.PATIENT
-    )
-    for status in here.ledger.ask(here.cohorts.load("demo"), specs):
-        work_on(own_dashboard.settings, status.run_id)
+    store_demo(own_dashboard.settings, demo, [8.0], n_seeds=1)
     with provider() as known:
         for who in (BLUE, GREY, RED, "nobody@h.example"):
             known.add(who)
@@ -89,7 +80,7 @@ def decide(page: Page, url: str, reason: str) -> None:
 
 def read(page: Page, url: str) -> None:
     """Read cases without labels and scores, to the end."""
-    page.goto(f"{url}/cases?cohort=demo&mode=reader-study")
+    page.goto(f"{url}/cases?cohort=demo-radiograph&mode=reader-study")
     settle(page)
     page.get_by_role("button", name="Start or continue").click()
     for place in range(N_READ):
@@ -106,7 +97,7 @@ def read(page: Page, url: str) -> None:
 
 def test_three_people_read_decide_and_take_the_report_home(served, here, as_, tmp_path):
     blue, grey, red = as_(BLUE, Role.RESEARCHER), as_(GREY, Role.READER), as_(RED, Role.PRIVACY_OFFICER)
-    blue.goto(f"{served.url}/review?cohort=demo")
+    blue.goto(f"{served.url}/review?cohort=demo-radiograph")
     blue.get_by_text("Open the review").wait_for()
     settle(blue)
     blue.get_by_label("What is to be decided?").fill("May the ward use it?")
@@ -115,10 +106,10 @@ def test_three_people_read_decide_and_take_the_report_home(served, here, as_, tm
     blue.get_by_role("button", name="Open the review").click()
     expect(blue.get_by_role("heading", name="May the ward use it?")).to_be_visible(timeout=LONGEST)
     [review_id] = here.reviews.names()
-    url = f"{served.url}/review?cohort=demo&review={review_id}"
+    url = f"{served.url}/review?cohort=demo-radiograph&review={review_id}"
 
     read(grey, served.url)
-    [reading] = here.reader_study.of(here.cohorts.fingerprint("demo"))
+    [reading] = here.reader_study.of(here.cohorts.fingerprint("demo-radiograph"))
     assert (reading.reader, here.reader_study.is_open(reading)) == (GREY, False)
     grey.goto(url)
     settle(grey)
@@ -150,7 +141,7 @@ def test_three_people_read_decide_and_take_the_report_home(served, here, as_, tm
 def test_a_role_that_is_taken_away_while_a_page_is_open_is_gone_at_the_next_act(served, here, as_):
     page = as_(GREY, Role.READER)
     with page.expect_response(re.compile("api/pixels"), timeout=LONGEST) as picture:
-        page.goto(f"{served.url}/cases?cohort=demo")
+        page.goto(f"{served.url}/cases?cohort=demo-radiograph")
     assert picture.value.status == 200
     settle(page)
     here.directory.revoke(GREY, None, by="a test")
@@ -164,7 +155,7 @@ def test_a_role_that_is_taken_away_while_a_page_is_open_is_gone_at_the_next_act(
 def test_pixels_are_refused_once_the_role_is_gone(served, here, as_):
     page = as_(GREY, Role.READER)
     with page.expect_request(re.compile("api/pixels"), timeout=LONGEST) as asked:
-        page.goto(f"{served.url}/cases?cohort=demo")
+        page.goto(f"{served.url}/cases?cohort=demo-radiograph")
     address, token = asked.value.url, {"x-dpmed-token": asked.value.headers["x-dpmed-token"]}
     assert page.request.get(address, headers=token).status == 200
     here.directory.revoke(GREY, Role.READER, by="a test")
@@ -191,7 +182,7 @@ def test_a_cookie_lets_in_that_is_genuine_and_new_alone(browser, served, here, s
     with browser.new_context() as context:
         context.add_cookies([cookie(served, {"iat": time.time() - age}, secret)])
         page = context.new_page()
-        page.goto(f"{served.url}/overview?cohort=demo")
+        page.goto(f"{served.url}/overview?cohort=demo-radiograph")
         expect(page.get_by_text(told).first).to_be_visible(timeout=LONGEST)
         settle(page)
         shown = page.get_by_test_id("stMain").inner_text()
@@ -222,7 +213,7 @@ def test_nothing_is_taken_from_or_told_to_whoever_has_not_signed_on(served, brow
 def test_signing_out_in_one_tab_ends_the_others(served, as_):
     one = as_(GREY, Role.READER)
     other = one.context.new_page()
-    other.goto(f"{served.url}/fairness?cohort=demo")
+    other.goto(f"{served.url}/fairness?cohort=demo-radiograph")
     expect(other.get_by_text("Signed on as")).to_be_visible(timeout=LONGEST)
     settle(other)
     one.wait_for_timeout(1500)  # a provider counts whole seconds
