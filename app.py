@@ -23,6 +23,7 @@ from dpmed_core.settings import Settings, load_settings
 from dpmed_core.uploads.single_case import remove_left_behind
 from widgets.address.requests import follow_requests
 from widgets.address.served import ADDRESS_ROUTES, ScriptedPage
+from widgets.budget_control.first_words import STYLE
 from widgets.budget_control.routes import ROUTES as BUDGET_ROUTES
 from widgets.health import health_routes
 from widgets.meeting.routes import ROUTES as MEETING_ROUTES
@@ -114,5 +115,8 @@ app = st.App(
     Path(__file__).parent / "pages" / "frame.py",
     lifespan=lifespan,
     routes=[*ROUTES, *BUDGET_ROUTES, *MEETING_ROUTES, *ADDRESS_ROUTES, *health_routes(duties)],
-    middleware=[Middleware(GuardedServer, settings=_settings(), must_sign_on=is_required(load_settings())), Middleware(ScriptedPage)],
+    middleware=[
+        Middleware(GuardedServer, settings=_settings(), must_sign_on=is_required(load_settings())),
+        Middleware(ScriptedPage, style=STYLE.read_text(encoding="utf-8")),
+    ],
 )

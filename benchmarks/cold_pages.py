@@ -50,7 +50,8 @@ DRAWN = """([left, answered]) => {
   return [!!title, !!main?.querySelector(answered), running, main?.innerText.length ?? 0, document.querySelectorAll('.main-svg').length];
 }"""
 """Whether the title and the answer of the page are there, whether it is still drawn, and how much of it there is."""
-TILE, SENTENCE = ".dpmed-tile-value, .dpmed-first-tile-value", ".dpmed-headline, .dpmed-first-headline"
+FIRST = '[class*="st-key-words-"] + [data-testid="stElementContainer"] p >'
+TILE, SENTENCE = f".dpmed-tile-value, {FIRST} em > strong", f".dpmed-headline, {FIRST} strong:only-child"
 ANSWERS = {OVERVIEW: TILE, "meeting": TILE, "privacy_utility": SENTENCE, "fairness": SENTENCE}
 """Where a page's answer stands; on the others it is the first heading below the title."""
 

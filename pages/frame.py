@@ -7,7 +7,6 @@ import streamlit as st
 
 from dpmed_core.errors import DpmedError, NotAllowedError
 from dpmed_core.foreign_text import LONGEST_SENTENCE, plain, plain_with_commands
-from widgets.budget_control.first_words import show_styles
 from widgets.choices import shared_choices
 from widgets.lookup import PAGE_ACTION, installation
 from widgets.people.sign_on import action_of_page, must_sign_on, show_identity, show_sign_on, signing_on_is_required
@@ -59,7 +58,6 @@ def show(page: "StreamlitPage") -> None:
     Raises:
         NotAllowedError: whoever looks may not.
     """
-    show_styles()
     show_identity()
     action = action_of_page(page.url_path)
     installation().actor.admit(action, f"page {page.title}")

@@ -2,9 +2,12 @@
 
 from playwright.sync_api import Page, expect
 
+FIRST_WORDS = '[class*="st-key-words-"] + [data-testid="stElementContainer"] [data-testid="stMarkdownContainer"] p'
+"""The words that the server writes for the chosen budget."""
+
 
 def settle(page: Page) -> None:
     """Waits until the page is drawn to its end: a click while it is drawn anew can be lost with the control that it was on."""
     page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
     # The server's words have given way to those that follow the axis.
-    expect(page.locator(".dpmed-first:visible")).to_have_count(0)
+    expect(page.locator(f"{FIRST_WORDS}:visible")).to_have_count(0)

@@ -6,13 +6,14 @@ from types import SimpleNamespace
 
 import plotly.graph_objects as go
 import pytest
+from markdown_it import MarkdownIt
 
 from dpmed_core.reporting.budget_slider import in_one_frame
 from dpmed_core.reporting.wording.first_glance import Tile
 from tests.pages.following import drawn
 from widgets import lookup
 from widgets.budget_control import axis, following
-from widgets.budget_control.first_words import Line, words_as_html
+from widgets.budget_control.first_words import Line, words_as_markdown
 
 
 @pytest.fixture
@@ -116,21 +117,22 @@ def test_nothing_that_follows_is_sent_again_by_a_gesture(mounted):
 
 def test_the_chosen_budgets_words_are_read_before_the_program_starts(mounted, monkeypatch):
     written = []
-    monkeypatch.setattr(following, "st", SimpleNamespace(html=written.append))
+    monkeypatch.setattr(following, "st", SimpleNamespace(markdown=written.append))
     stops = {0.3: [Line("a", "headline")], 1.0: [Line("b", "headline"), Line("c")]}
     following.show_following(stops, at=1.0, key="words")
-    assert written == ['<div class="dpmed-first"><h2 class="dpmed-first-headline">b</h2><p class="dpmed-first-text">c</p></div>']
+    assert written == ["**b**\n\nc"]
     following.show_following(stops, at=3.0, key="words")
     assert len(written) == 1, "nothing is said of a budget that is not trained"
 
 
 def test_words_before_the_program_are_those_of_the_program_and_text(mounted):
-    parts = [Line("<b>1</b> & 2", "caption"), Tile("Cost", "<i>", beside="(0 to 1)", verdict="not\u202e", lines=("One.", "<Two>"))]
-    page = ET.fromstring(words_as_html(parts))
+    parts = [Line("<b>1</b> & *2*", "caption"), Tile("Cost", "<i>", beside="(0 to 1)", verdict="not\u202e", lines=("One.", "[Two](x)"))]
+    page = ET.fromstring(f"<page>{MarkdownIt().render(words_as_markdown(parts))}</page>")
     following.show_following({1.0: parts}, at=0.3, key="words")
     (sent,) = json.loads(mounted.data["words"]).values()
     expected = [sent[0]["text"], *(sent[1][name] for name in ("title", "value", "beside", "mark", "detail"))]
-    assert [text for text in page.itertext() if text.strip()] == expected and not list(page.iter("b")) + list(page.iter("i"))
+    assert [text.strip() for text in page.itertext() if text.strip()] == expected
+    assert {part.tag for part in page.iter()} == {"page", "p", "em", "strong"}
 
 
 def test_a_tile_is_sent_as_text(mounted):

@@ -15,7 +15,8 @@ def test_programs_are_kept_by_browsers_and_sent_compressed(client_of, name):
     assert plain.status_code == packed.status_code == 200 and plain.content == gzip.decompress(packed.content)
     assert packed.headers["content-encoding"] == "gzip" and "content-encoding" not in plain.headers
     assert "immutable" in plain.headers["cache-control"] and plain.headers["x-content-type-options"] == "nosniff"
-    assert client.get(f"{address[:-4]}0.js").status_code == 404
+    another = "1" if address[-4] == "0" else "0"
+    assert client.get(f"{address[:-4]}{another}.js").status_code == 404
     assert client.get(f"{address}/..%2F..%2Froutes.py").status_code == 404
 
 

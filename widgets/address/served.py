@@ -1,4 +1,4 @@
-"""Serves `history.js`, and has Streamlit's page load it before anything else."""
+"""Serves `history.js`, and has Streamlit's page load it, and our style sheet, before anything else."""
 
 from functools import lru_cache
 from hashlib import sha256
@@ -36,17 +36,19 @@ async def serve_script(request: Request) -> Response:
 ADDRESS_ROUTES = (Route(f"/{SCRIPT_PATH}/{{name}}", serve_script, methods=["GET"]),)
 
 
-def with_script(page: bytes) -> bytes:
-    """Streamlit's page with the script before all others; relative, so that it works behind a proxy under any path."""
-    return page.replace(HEAD, HEAD + f'<script src="./{SCRIPT_PATH}/{script()[0]}"></script>'.encode(), 1)
+def with_script(page: bytes, style: str = "") -> bytes:
+    """Streamlit's page with the script before all others, relative, so that it works behind a proxy under any path; and with `style`."""
+    head = f'<script src="./{SCRIPT_PATH}/{script()[0]}"></script>{f"<style>{style}</style>" if style else ""}'
+    return page.replace(HEAD, HEAD + head.encode(), 1)
 
 
 class ScriptedPage:
     """An application whose pages load the script, as ASGI middleware; everything but pages passes through."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        """`app` answers what is asked."""
+    def __init__(self, app: ASGIApp, *, style: str = "") -> None:
+        """`app` answers what is asked; `style` is a style sheet for its pages, there before anything is drawn."""
         self.app = app
+        self.style = style
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer; a page that a browser opens is held back until it is whole."""
@@ -63,15 +65,14 @@ class ScriptedPage:
             elif start and message["type"] == "http.response.body":
                 parts.append(message.get("body", b""))
                 if not message.get("more_body", False):
-                    await _send_page(start[0], b"".join(parts), send)
+                    await _send_page(start[0], with_script(b"".join(parts), self.style), send)
             else:
                 await send(message)
 
         await self.app({**scope, "headers": headers, "extensions": {}}, receive, sending)
 
 
-async def _send_page(start: Message, page: bytes, send: Send) -> None:
-    body = with_script(page)
+async def _send_page(start: Message, body: bytes, send: Send) -> None:
     headers = [(name, value) for name, value in start["headers"] if name.lower() not in OF_THE_FILE]
     await send({**start, "headers": [*headers, (b"content-length", str(len(body)).encode())]})
     await send({"type": "http.response.body", "body": body, "more_body": False})

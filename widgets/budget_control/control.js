@@ -343,9 +343,15 @@ class Follower {
   takeOver() {
     const place = this.root.closest('[data-testid="stElementContainer"]');
     if (!place || this.firstWords) return;
-    const empty = () => place.nextElementSibling?.querySelector(".dpmed-first")?.replaceChildren();
+    const empty = () => {
+      const words = place.nextElementSibling?.querySelector('[data-testid="stMarkdownContainer"]');
+      if (!words) return;
+      // The elements are React's, which removes them itself: only their texts are taken away.
+      const texts = document.createTreeWalker(words, NodeFilter.SHOW_TEXT);
+      while (texts.nextNode()) if (texts.currentNode.nodeValue) texts.currentNode.nodeValue = "";
+    };
     this.firstWords = new MutationObserver(empty);
-    this.firstWords.observe(place.parentElement, { childList: true, subtree: true });
+    this.firstWords.observe(place.parentElement, { childList: true, characterData: true, subtree: true });
     empty();
   }
 

@@ -1,17 +1,19 @@
-"""Words of the chosen budget, which the server writes: they are read until the program that makes them follow the axis has started."""
+"""Words of the chosen budget, which the server writes: they are read until the program that makes them follow the axis has started.
+
+They are plain Markdown. Streamlit loads what draws HTML and components when a page first has such, and shows them a third of a second
+later at the earliest; its text is there with the title. `control.css` gives emphasis and its place the looks of the program's words.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
-import streamlit as st
-
+from dpmed_core.foreign_text import plain
 from dpmed_core.reporting.wording.first_glance import Tile
-from widgets.html_table import text_in_html
 
+LONGEST_WORDS = 2000
 STYLE = Path(__file__).parent / "control.css"
-TAGS = {"headline": "h2", "text": "p", "caption": "p"}
+EMPHASIS = {"headline": "**", "text": "", "caption": "*"}
 
 
 @dataclass(frozen=True)
@@ -30,29 +32,19 @@ class Line:
 Part = Line | Tile
 
 
-def show_styles() -> None:
-    """Put the style sheet of axis, words and figures on the page, before any of them is drawn."""
-    st.html(f"<style>{_style()}</style>")
+def words_as_markdown(parts: Sequence[Part]) -> str:
+    """`parts` as Markdown of a paragraph each, a tile as three."""
+    return "\n\n".join(map(_as_markdown, parts))
 
 
-@cache
-def _style() -> str:
-    return STYLE.read_text(encoding="utf-8")
-
-
-def words_as_html(parts: Sequence[Part]) -> str:
-    """`parts` as HTML, as `control.js` builds it; it stands after the program's own element, and is not shown once that one has words."""
-    return f'<div class="dpmed-first">{"".join(map(_as_html, parts))}</div>'
-
-
-def _as_html(part: Part) -> str:
+def _as_markdown(part: Part) -> str:
     if isinstance(part, Line):
-        tag = TAGS[part.role]
-        return f'<{tag} class="dpmed-first-{part.role}">{text_in_html(part.text)}</{tag}>'
-    mark = f'<span class="dpmed-first-tile-mark">{text_in_html(part.verdict)}</span> ' if part.verdict else ""
-    beside = f'<span class="dpmed-first-tile-beside">{text_in_html(part.beside)}</span>'
-    return (
-        f'<h2 class="dpmed-first-tile-title">{text_in_html(part.title)}</h2>'
-        f'<p class="dpmed-first-tile-value"><span>{text_in_html(part.value)}</span>{beside}</p>'
-        f'<p class="dpmed-first-tile-detail">{mark}<span>{text_in_html(" ".join(part.lines))}</span></p>'
-    )
+        mark = EMPHASIS[part.role]
+        return f"{mark}{_in_line(part.text)}{mark}"
+    verdict = f"*{_in_line(part.verdict)}* " if part.verdict else ""
+    value = f"***{_in_line(part.value)}*** {_in_line(part.beside)}"
+    return f"**{_in_line(part.title)}**\n\n{value.strip()}\n\n{verdict}{_in_line(' '.join(part.lines))}"
+
+
+def _in_line(text: str) -> str:
+    return plain(text, most=LONGEST_WORDS).strip()

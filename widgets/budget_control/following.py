@@ -11,7 +11,7 @@ import streamlit as st
 
 from dpmed_core.foreign_text import plain_line
 from widgets.budget_control.axis import SCOPE, component
-from widgets.budget_control.first_words import Line, Part, words_as_html
+from widgets.budget_control.first_words import Line, Part, words_as_markdown
 from widgets.budget_control.routes import addresses
 from widgets.lookup import reported
 
@@ -26,9 +26,9 @@ def show_following(stops: Mapping[float, Sequence[Part]], *, at: float, key: str
         key: of the element on the page.
     """
     words = {f"{epsilon:g}": [_as_data(part) for part in parts] for epsilon, parts in stops.items()}
-    _mount(key, words=json.dumps(words))
+    _mount(f"words-{key}", words=json.dumps(words))
     if at in stops:
-        st.html(words_as_html(stops[at]))
+        st.markdown(words_as_markdown(stops[at]))
 
 
 def show_following_figure(
