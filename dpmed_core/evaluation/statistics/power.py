@@ -3,11 +3,14 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import nctdtrinc
-from scipy.stats import norm, t
+from scipy.stats import chi2, norm, t
 
 POWER = 0.80
 LARGE = 1e5
 """From so many degrees of freedom on Student's t is the normal distribution to all printed digits, and its noncentral form is slow."""
+FAR = 100.0
+"""From so large a critical value on (few degrees of freedom, many comparisons) the normal part of the statistic is nothing beside the
+estimated error: a relative 1e-4 of the noncentrality. The noncentral form is then imprecise, and can take minutes."""
 Floats = NDArray[np.float64]
 
 
@@ -33,7 +36,12 @@ def detectable(standard_error: ArrayLike, freedom: ArrayLike, *, level: ArrayLik
     few = known & (freedom < LARGE)
     found[known & ~few] = norm.isf(level[known & ~few]) + norm.ppf(power)
     if few.any():
-        freedom = np.maximum(freedom[few], 1)
-        # The noncentrality with which the critical value is exceeded with probability `power`.
-        found[few] = nctdtrinc(freedom, 1 - power, t.isf(level[few], freedom))
+        found[few] = _noncentrality(np.maximum(freedom[few], 1), level[few], power)
     return np.asarray(found * error)
+
+
+def _noncentrality(freedom: Floats, level: Floats, power: float) -> Floats:
+    """The noncentrality with which the critical value of t is exceeded with probability `power`."""
+    critical = t.isf(level, freedom)
+    near = nctdtrinc(freedom, 1 - power, np.minimum(critical, FAR))
+    return np.where(critical <= FAR, near, critical * np.sqrt(chi2.ppf(power, freedom) / freedom))
