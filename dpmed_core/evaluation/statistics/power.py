@@ -44,4 +44,4 @@ def _noncentrality(freedom: Floats, level: Floats, power: float) -> Floats:
     """The noncentrality with which the critical value of t is exceeded with probability `power`."""
     critical = t.isf(level, freedom)
     near = nctdtrinc(freedom, 1 - power, np.minimum(critical, FAR))
-    return np.where(critical <= FAR, near, critical * np.sqrt(chi2.ppf(power, freedom) / freedom))
+    return np.asarray(np.where(critical <= FAR, near, critical * np.sqrt(chi2.ppf(power, freedom) / freedom)))
