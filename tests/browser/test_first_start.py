@@ -11,7 +11,7 @@ LONGEST = 300_000
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
-def test_a_first_start_needs_no_clicks_and_a_second_trains_nothing_again(dashboard, browser, page):
+def test_a_first_start_needs_no_clicks_and_a_second_trains_nothing(dashboard, browser, page):
     """Empty data folder, then: the demo appears, the curve fills in without reloading, the slider moves, a deep link works at once."""
     dashboard.start()
     page.goto(dashboard.url)
