@@ -32,7 +32,8 @@ from widgets.recipes import recipe_title
 from widgets.release import open_release, show_release
 from widgets.spending import total_of
 from widgets.starts import show_start_check
-from widgets.training_form import choose_runs, not_asked_for
+from widgets.training_form import choose_runs
+from widgets.training_offer import not_asked_for
 
 NEWEST = 50  # finished runs that tell how long others will take, and that are listed before somebody asks for all
 ICONS = {

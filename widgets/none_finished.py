@@ -16,12 +16,14 @@ def show_none_finished(cohort: Cohort, appears: str) -> None:
         cohort: whose models.
         appears: what appears here once models are finished, in a sentence.
     """
-    if not (starts := dict.fromkeys(start for _, start, _ in trained_kinds(installation().runs, cohort))):
+    chosen = current_choices().start
+    # Finished models of the chosen start are here where none of them can be read; that is said above.
+    if not (starts := dict.fromkeys(start for _, start, _ in trained_kinds(installation().runs, cohort) if start != chosen)):
         st.info(f"No model is finished yet. {plain(appears)} Nothing queued? Plan some on the page *Train*.")
         return
     others = " and ".join(plain(_begin(start)) for start in starts)
     st.info(
-        f"No model that begins {plain(_begin(current_choices().start))} is finished yet. Models {others} are: choose them under "
+        f"No model that begins {plain(_begin(chosen))} is finished yet. Models {others} are: choose them under "
         "*Models begin* in the sidebar."
     )
 

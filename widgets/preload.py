@@ -34,7 +34,8 @@ from widgets.preflight import checks_of
 from widgets.sentences import fairness_sentences, utility_sentences, verdict_headlines
 from widgets.spending import total_of
 from widgets.tables import FEW_KEPT, tables_from
-from widgets.training_form import first_runs, not_asked_for
+from widgets.training_form import first_runs
+from widgets.training_offer import not_asked_for
 
 CURVE, DETAIL, *_ = figures_of(Page.PRIVACY_UTILITY)
 FOREST, OF_GROUPS, *_ = figures_of(Page.FAIRNESS)

@@ -12,7 +12,6 @@ from widgets.choices import Choices, current_choices
 from widgets.lookup import installation
 from widgets.recipes import encoder_digest, recipe_title, show_encoder
 from widgets.starts import choose_start_findings
-from widgets.training_offer import known_runs
 
 BUDGETS, N_SEEDS = "0.3, 1, 8", 3
 
@@ -61,12 +60,6 @@ def first_runs(cohort: Cohort, choices: Choices) -> list[RunSpec]:
     """
     delta = _first_delta(cohort, choices.unit or PrivacyUnit.PATIENT)
     return _runs(cohort, choices, epsilons=BUDGETS, n_seeds=N_SEEDS, delta=delta, n_splits=1, start=None)
-
-
-def not_asked_for(cohort: Cohort, specs: list[RunSpec]) -> list[RunSpec]:
-    """Those of `specs` that are neither queued nor trained; one that failed is tried again in the list, with a decision of its own."""
-    known = known_runs(cohort)
-    return [spec for spec in specs if installation().runs.run_id(spec) not in known]
 
 
 def _first_delta(cohort: Cohort, unit: PrivacyUnit) -> str:

@@ -86,7 +86,7 @@ def offer_typed(cohort: Cohort, choices: Choices) -> None:
 def offer_training(cohort: Cohort, choices: Choices, epsilon: float, *, key: str) -> None:
     """Show what models of `epsilon` would add to what was spent on the patients, and the button that trains them."""
     n_seeds = st.number_input("Training runs", 1, 20, N_RUNS, key=f"{key}-n-runs", width=200)
-    new = [s for s in planned_at(cohort, choices, epsilon, int(n_seeds)) if installation().runs.run_id(s) not in known_runs(cohort)]
+    new = not_asked_for(cohort, planned_at(cohort, choices, epsilon, int(n_seeds)))
     private = tuple(spec for spec in new if spec.privacy)
     st.markdown(f"**So far:** {plain(total_sentence(total_of(cohort)))}")
     if private:
@@ -114,9 +114,10 @@ def planned_at(cohort: Cohort, choices: Choices, epsilon: float, n_seeds: int) -
     )
 
 
-def known_runs(cohort: Cohort) -> set[str]:
-    """The run_ids that are queued or trained; a withdrawn run can be queued again."""
-    return {s.run_id for s in runs_of(cohort) if s.state != RunState.WITHDRAWN} | {run.run_id for run in unreadable_of(cohort) if run.spec}
+def not_asked_for(cohort: Cohort, specs: list[RunSpec]) -> list[RunSpec]:
+    """Those of `specs` that are neither queued nor trained; a withdrawn run can be queued again, a failed one has its own button."""
+    asked = {s.run_id for s in runs_of(cohort) if s.state != RunState.WITHDRAWN} | {run.run_id for run in unreadable_of(cohort) if run.spec}
+    return [spec for spec in specs if installation().runs.run_id(spec) not in asked]
 
 
 def train_all(cohort: Cohort, specs: list[RunSpec]) -> None:

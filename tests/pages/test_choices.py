@@ -139,6 +139,12 @@ def test_a_page_without_models_of_the_chosen_start_names_the_starts_that_have_so
     assert "No model that begins from scratch is finished yet. Models at public start elsewhere are" in said
 
 
+def test_a_start_whose_models_cannot_be_read_is_not_said_to_have_some(cohort, open_page, monkeypatch):
+    monkeypatch.setattr("widgets.none_finished.trained_kinds", lambda *_: [("probe", None, "patient")])
+    said = [info.value for info in open_page("privacy_utility").info]
+    assert any(text.startswith("No model is finished yet.") for text in said) and not any("choose them under" in text for text in said)
+
+
 def test_choices_survive_a_way_over_other_pages(cohort: Cohort, open_page: OpenPage):
     app = open_page("cases", cohort=cohort.name)
     app.selectbox(key="choice-finding").set_value("cardiomegaly").run()

@@ -1,7 +1,8 @@
 """Words of the chosen budget, which the server writes: they are read until the program that makes them follow the axis has started.
 
-They are plain Markdown. Streamlit loads what draws HTML and components when a page first has such, and shows them a third of a second
-later at the earliest; its text is there with the title. `control.css` gives emphasis and its place the looks of the program's words.
+They are plain Markdown. Streamlit loads what draws HTML and components when a page first has such, and showed them .3 to .4 s after the
+title where that was measured (docs/decisions/0135); its text is there with the title. `control.css` gives emphasis and its place the looks
+of the program's words.
 """
 
 from collections.abc import Sequence

@@ -2,15 +2,15 @@
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import nctdtrinc
-from scipy.stats import chi2, norm, t
+from scipy.optimize.elementwise import find_root
+from scipy.stats import chi2, nct, norm, t
 
 POWER = 0.80
 LARGE = 1e5
 """From so many degrees of freedom on Student's t is the normal distribution to all printed digits, and its noncentral form is slow."""
-FAR = 100.0
+FAR = 3000.0
 """From so large a critical value on (few degrees of freedom, many comparisons) the normal part of the statistic is nothing beside the
-estimated error: a relative 1e-4 of the noncentrality. The noncentral form is then imprecise, and can take minutes."""
+estimated error, and the noncentral form does not converge."""
 Floats = NDArray[np.float64]
 
 
@@ -43,5 +43,7 @@ def detectable(standard_error: ArrayLike, freedom: ArrayLike, *, level: ArrayLik
 def _noncentrality(freedom: Floats, level: Floats, power: float) -> Floats:
     """The noncentrality with which the critical value of t is exceeded with probability `power`."""
     critical = t.isf(level, freedom)
-    near = nctdtrinc(freedom, 1 - power, np.minimum(critical, FAR))
-    return np.asarray(np.where(critical <= FAR, near, critical * np.sqrt(chi2.ppf(power, freedom) / freedom)))
+    near = np.minimum(critical, FAR)
+    bracket = np.zeros_like(near), 4 * (near + t.ppf(power, freedom))
+    found = find_root(lambda at, freedom, critical: nct.sf(critical, freedom, at) - power, bracket, args=(freedom, near))
+    return np.asarray(np.where(critical <= FAR, found.x, critical * np.sqrt(chi2.ppf(power, freedom) / freedom)))
