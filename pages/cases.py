@@ -68,10 +68,6 @@ def show_selected_case(case_list: CaseList, context: ModelContext) -> None:
         return
     case, where = case_of(context, case_list, current), position(case_list, current)
     image, answers = st.columns([3, 2])
-    with image:
-        around, on_step = adjacent_cases(case_list, current), partial(step_case, case_list)
-        guarded(context.cohort.check_images)([case.row])
-        show_case_image(context.cohort, context.part, current, around=around, on_step=on_step, caption=where)
     with answers:
         # Columns would stand one below the other on a narrow screen.
         steps = st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute")
@@ -80,8 +76,12 @@ def show_selected_case(case_list: CaseList, context: ModelContext) -> None:
         steps.button("Next", icon=":material/chevron_right:", on_click=step_case, args=(case_list, 1))
         show_patient(case)
         show_answers(case)
-        # Written last: once the position has changed on the page, patient and answers have too.
-        between.markdown(plain(where), width="content")
+    with image:
+        around, on_step = adjacent_cases(case_list, current), partial(step_case, case_list)
+        guarded(context.cohort.check_images)([case.row])
+        show_case_image(context.cohort, context.part, current, around=around, on_step=on_step, caption=where)
+    # Written last: once the position has changed on the page, patient and answers have too.
+    between.markdown(plain(where), width="content")
     show_list(case_list, current, context.cohort)
     show_budgets(case)
     show_explanations(case)

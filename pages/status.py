@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from dpmed_core.doctor.state import Fault, InstallationState, state_of
+from dpmed_core.doctor.state import Fault, database_address, used_bytes, versions, working_state_of
 from dpmed_core.engine.health import Check, installation_checks
 from dpmed_core.foreign_text import LONGEST_SENTENCE, plain, plain_with_commands
 from dpmed_core.phrases import bytes_in_words, counted
@@ -14,6 +14,7 @@ from widgets.lookup import guarded, installation
 from widgets.status.working import show_working
 
 EVERY_SECONDS = 5.0
+STORAGE_EVERY_SECONDS = 60.0
 MOST_UNREADABLE = 5
 COLUMNS = {"time": "Time (UTC)", "level": "Level", "process": "Process", "message": "Message"}
 
@@ -48,34 +49,36 @@ def show_faults(faults: Sequence[Fault]) -> None:
     show_table(pd.DataFrame(rows), label="Last warnings and errors")
 
 
-def show_storage(state: InstallationState) -> None:
-    """Where the data lie and what they take, and the versions of what runs."""
-    left, right = st.columns(2)
-    with left:
-        st.header("Storage")
-        st.code(state.data_dir, language=None, wrap_lines=True)
-        st.caption(plain(f"Database: {state.database}. Together {bytes_in_words(sum(state.used_bytes.values()))}."))
-        used = [{"Folder": name, "Size": bytes_in_words(size)} for name, size in state.used_bytes.items()]
-        show_table(pd.DataFrame(used), label="Storage by folder")
-    with right:
-        st.header("Versions")
-        show_table(pd.DataFrame(state.versions.items(), columns=["Program", "Version"]), label="Versions")
-
-
 def show_now() -> None:
     """Everything that changes by itself, renewed while the page is open."""
-    settings = installation().settings
-    show_checks(installation_checks(settings))
-    state = state_of(installation())
+    show_checks(installation_checks(installation().settings))
+    state = working_state_of(installation())
     show_unreadable(state.unreadable)
     show_working(state)
     show_faults(state.faults)
-    show_storage(state)
+
+
+def show_storage() -> None:
+    """Where the data lie and what they take, and the versions of what runs."""
+    settings = installation().settings
+    used = used_bytes(settings.data_dir)
+    left, right = st.columns(2)
+    with left:
+        st.header("Storage")
+        st.code(str(settings.data_dir), language=None, wrap_lines=True)
+        st.caption(plain(f"Database: {database_address(settings)}. Together {bytes_in_words(sum(used.values()))}."))
+        rows = [{"Folder": name, "Size": bytes_in_words(size)} for name, size in used.items()]
+        show_table(pd.DataFrame(rows), label="Storage by folder")
+    with right:
+        st.header("Versions")
+        show_table(pd.DataFrame(versions().items(), columns=["Program", "Version"]), label="Versions")
 
 
 st.title("Status")
 st.markdown("Whether this installation works, what it is doing now, and where its data lie.")
 st.fragment(run_every=EVERY_SECONDS)(guarded(show_now))()
+# All files of the data folder are counted.
+st.fragment(run_every=STORAGE_EVERY_SECONDS)(guarded(show_storage))()
 st.header("Look closer")
 st.caption("These commands look at everything that is stored, and say what to do about what is wrong:")
 st.code("python -m dpmed_core doctor\npython -m dpmed_core status --json", language="bash")

@@ -14,6 +14,7 @@ from dpmed_core.foreign_text import plain_line
 
 CELL = "padding: 0.2rem 0.45rem; border: 1px solid rgba(128, 128, 128, 0.35)"
 LEFT, RIGHT = f"{CELL}; text-align: left", f"{CELL}; text-align: right"
+BOLD = "; font-weight: 700"
 COLUMNS_SEEN = 2
 """So many columns stand side by side on a phone, besides the first."""
 LONG, WRAPPED, IN_ONE_LINE = 40, "min-width: min(16rem, 60vw)", "white-space: nowrap"
@@ -22,24 +23,27 @@ MOST_HEIGHT = "; max-height: 30rem"
 """Longer tables scroll: what stands below, such as a button, stays near."""
 
 
-def show_table(table: pd.DataFrame, *, label: str) -> None:
+def show_table(table: pd.DataFrame, *, label: str, marked: str | None = None) -> None:
     """Show `table` without its index.
 
     Args:
         table: numbers, which stand right, and texts, which may be anybody's. The first column names the rows.
         label: what screen readers call it.
+        marked: the name of the row that the page is about, in bold.
     """
-    st.html(frame_as_html(table, label))
+    st.html(frame_as_html(table, label, marked=marked))
 
 
-def frame_as_html(table: pd.DataFrame, label: str) -> str:
+def frame_as_html(table: pd.DataFrame, label: str, *, marked: str | None = None) -> str:
     """`table` without its index, as HTML; arguments as `show_table` has them."""
     sides = [RIGHT if pd.api.types.is_numeric_dtype(of) else LEFT for of in table.dtypes]
     heads = [head(str(name), side) for name, side in zip(table.columns, sides, strict=True)]
     rows = []
     for values in table.itertuples(index=False):
         first, *others = (_in_words(value) for value in values)
-        rows.append(head(first, LEFT, of="row") + "".join(cell(text, side) for text, side in zip(others, sides[1:], strict=True)))
+        weight = BOLD if first == marked else ""
+        cells = (cell(text, f"{side}{weight}") for text, side in zip(others, sides[1:], strict=True))
+        rows.append(head(first, f"{LEFT}{weight}", of="row") + "".join(cells))
     return table_as_html(heads, rows, label, style=MOST_HEIGHT)
 
 

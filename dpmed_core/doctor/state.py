@@ -93,15 +93,11 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class InstallationState:
-    """What an installation is doing.
+class WorkingState:
+    """What an installation is working at.
 
     Attributes:
-        versions: of DPMed, Python and the main packages.
-        data_dir: the data folder.
-        database: its address, without user and password.
         free_bytes: of the data folder's disk.
-        used_bytes: by folder of the data folder.
         engine: the engine.
         workers: those that work.
         n_training: runs in training.
@@ -112,11 +108,7 @@ class InstallationState:
         faults: the last ones in the logs, newest first.
     """
 
-    versions: dict[str, str]
-    data_dir: str
-    database: str
     free_bytes: int
-    used_bytes: dict[str, int]
     engine: EngineState
     workers: list[WorkerState]
     n_training: int
@@ -127,8 +119,25 @@ class InstallationState:
     faults: list[Fault]
 
 
-def state_of(here: Installation) -> InstallationState:
-    """What an installation is doing.
+@dataclass(frozen=True)
+class InstallationState(WorkingState):
+    """What an installation is working at, and what it is.
+
+    Attributes:
+        versions: of DPMed, Python and the main packages.
+        data_dir: the data folder.
+        database: its address, without user and password.
+        used_bytes: by folder of the data folder.
+    """
+
+    versions: dict[str, str]
+    data_dir: str
+    database: str
+    used_bytes: dict[str, int]
+
+
+def working_state_of(here: Installation) -> WorkingState:
+    """What an installation is working at.
 
     Raises:
         NotAllowedError: whoever looks may not.
@@ -137,12 +146,8 @@ def state_of(here: Installation) -> InstallationState:
     settings = here.settings
     listing = here.runs.listing(at_most_seconds_old=LOOK_AT_ALL_SECONDS)
     queued = [status.asked_at for status in listing.open if status.state is RunState.QUEUED]
-    return InstallationState(
-        versions=versions(),
-        data_dir=str(settings.data_dir),
-        database=database_address(settings),
+    return WorkingState(
         free_bytes=shutil.disk_usage(settings.data_dir).free,
-        used_bytes=used_bytes(settings.data_dir),
         engine=engine_state(settings),
         workers=list(_workers(here)),
         n_training=len(listing.open) - len(queued),
@@ -151,6 +156,22 @@ def state_of(here: Installation) -> InstallationState:
         n_requests=len(InferenceRequests(here).open_names()),
         unreadable=[run.message for run in listing.unreadable],
         faults=last_faults(settings),
+    )
+
+
+def state_of(here: Installation) -> InstallationState:
+    """What an installation is working at, and what it is.
+
+    Raises:
+        NotAllowedError: whoever looks may not.
+    """
+    settings = here.settings
+    return InstallationState(
+        **vars(working_state_of(here)),
+        versions=versions(),
+        data_dir=str(settings.data_dir),
+        database=database_address(settings),
+        used_bytes=used_bytes(settings.data_dir),
     )
 
 

@@ -11,6 +11,12 @@ def html_tables(app: AppTest) -> list[pd.DataFrame]:
     return [table for element in app.get("html") for table in parsed(element.proto.body)]
 
 
+def case_table(app: AppTest) -> pd.DataFrame:
+    """Scores and answers of the shown case, by finding."""
+    [table] = [table for table in html_tables(app) if "Private score" in table]
+    return table.set_index("Finding")
+
+
 def html_numbers(app: AppTest) -> dict[str, tuple[str, str]]:
     """Value, and what stands beside it, of every number in large letters."""
     found = {}

@@ -14,6 +14,7 @@ from dpmed_core.runs.plan import plan_runs
 from dpmed_core.settings import load_settings
 from dpmed_core.training.spec import PrivacyUnit
 from tests.pages.following import figures
+from tests.pages.html_tables import case_table
 
 
 def texts(app) -> str:
@@ -47,7 +48,7 @@ def test_a_case_is_shown_with_the_scores_of_the_store(empty, cohort, trained, op
     stored = [empty.runs.scores(s.run_id).assign(**run_facts(empty.runs, s)) for s in finished_runs(empty.runs, cohort)]
     scored = pd.concat(stored)
     own = scored[(scored["case_id"] == cohort.cases["case_id"].iloc[test_rows[3]]) & (scored["finding"] == "cardiomegaly")]
-    shown = app.table[0].value.loc["**Cardiomegaly**"]
+    shown = case_table(app).loc["Cardiomegaly"]
     private, reference = own[own["epsilon"] == 8]["score"], own[own["epsilon"].isna()]["score"]
     assert f"{private.mean():.3f}" in shown["Private score"] and f"{reference.mean():.3f}" in shown["Non-private score"]
     assert "ε = 8 at δ = 1e-05 for each patient (analytic-gaussian accountant" in texts(app)

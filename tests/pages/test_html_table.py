@@ -42,3 +42,9 @@ def test_long_words_have_room_and_short_ones_stand_in_one_line():
 def test_what_stands_below_a_long_table_stays_near():
     region = ET.fromstring(f"<page>{frame_as_html(pd.DataFrame({'a': range(100)}), 'Long')}</page>").find("div")
     assert "max-height" in region.get("style") and "overflow: auto" in region.get("style")
+
+
+def test_the_row_that_the_page_is_about_is_bold_alone():
+    rows = ET.fromstring(f"<page>{frame_as_html(pd.DataFrame({'finding': ['mass', 'nodule'], 'n': [1, 2]}), 'x', marked='nodule')}</page>")
+    bold = [["font-weight: 700" in cell.get("style", "") for cell in row] for row in rows.iter("tr")]
+    assert bold == [[False, False], [False, False], [True, True]]

@@ -29,8 +29,6 @@ OURS = {
     *("scan_caption", "_recipes_on_encoder", "version_alias"),
     # HTML of a picture, a table and of words, which escape what others wrote; our own style sheet.
     *("picture_element", "frame_as_html", "words_as_markdown", "numbers_as_html", "_style"),
-    # Tables of a case, whose names went through `plain`.
-    *("answers_in_words", "_labels"),
 }
 """Functions whose text consists of the product's own words and numbers."""
 OUR_ATTRIBUTES = {

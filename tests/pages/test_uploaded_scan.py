@@ -28,6 +28,7 @@ from dpmed_core.settings import Settings
 from dpmed_core.training.encoders.features import public_features
 from dpmed_core.training.spec import PrivacyUnit
 from tests.image_files import render_volumes
+from tests.pages.html_tables import case_table
 
 from .test_reader_study import press, texts
 
@@ -121,7 +122,7 @@ def test_the_uploaded_copy_of_a_stored_scan_gets_its_scores_and_resembles_the_co
         stored = installation.runs.scores(run_id).set_index("case_id")["score"]
         assert score == pytest.approx(stored[f"{UPLOADED:016x}"], abs=1e-6)
     private = next(run_id for run_id in own if installation.runs.result(run_id).guarantee is not None)
-    assert len(own) == 2 and f"{own[private]:.3f}" in app.table[0].value.iloc[0]["Private score"]
+    assert len(own) == 2 and f"{own[private]:.3f}" in case_table(app).iloc[0]["Private score"]
     said = texts(app)
     assert "This image resembles the cohort's images" in said and "differs from" not in said
     left = [

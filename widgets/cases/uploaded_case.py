@@ -13,7 +13,6 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from dpmed_core.cohort.display_names import finding_title
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import UploadError
-from dpmed_core.evaluation.cases.case_answers import answers_of_case
 from dpmed_core.evaluation.cases.case_scores import CaseScores, trainings_table
 from dpmed_core.evaluation.cases.worklist import UNKNOWN
 from dpmed_core.foreign_text import plain, plain_csv
@@ -28,7 +27,7 @@ from dpmed_core.uploads.single_case import LARGEST_BYTES, UploadedImage, read_up
 from widgets.budget_control.following import show_plot
 from widgets.cases.shown_case import ModelContext
 from widgets.cases.similar_cases import features_are_cached, held_out_cases, offer_features
-from widgets.cases.view import answers_in_words
+from widgets.cases.view import show_answer_table
 from widgets.choices import choice
 from widgets.lookup import asked_for_later, canvas, installation
 from widgets.viewer.component import show_array
@@ -178,7 +177,7 @@ def _show_answers(upload: SessionUpload, context: ModelContext, scores: CaseScor
         finding = choice("upload-finding", "Finding", findings, title=finding_title, default=asked) or asked
         sentence = case_sentence(trainings, finding=finding, truth=UNKNOWN, epsilon=context.epsilon)
         st.markdown(f"## {plain(sentence)}")
-        st.table(answers_in_words(answers_of_case(trainings, labels, context.epsilon), finding))
+        show_answer_table(trainings, labels, finding=finding, epsilon=context.epsilon)
     figure = case_figure(trainings, context.cohort, finding=finding, epsilon=context.epsilon, canvas=canvas())
     show_plot(figure, key="figure-upload", alternative=sentence)
     st.download_button(

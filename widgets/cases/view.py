@@ -15,8 +15,10 @@ from widgets.budget import show_guarantee
 from widgets.budget_control.following import show_plot
 from widgets.cases.labels import TRUTH_TITLES
 from widgets.cases.shown_case import SelectedCase
+from widgets.html_table import show_table
 from widgets.lookup import canvas
 
+CASE_TABLE = "Findings of this case"
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
@@ -34,7 +36,7 @@ def show_answers(case: SelectedCase) -> None:
     trainings = case.trainings
     if trainings is None:
         st.info("No model has scored this case: scores are stored for validation and test cases of finished models.")
-        st.table(_labels(case))
+        show_table(_labels(case), label=CASE_TABLE, marked=finding_title(case.finding))
         return
     known = str(truth(case.labels[[case.finding]].to_numpy())[0])
     about = {"finding": case.finding, "truth": known, "epsilon": case.epsilon}
@@ -43,7 +45,7 @@ def show_answers(case: SelectedCase) -> None:
     st.markdown(f"## {plain(headline or sentence)}")
     if headline:
         st.markdown(plain(sentence))
-    st.table(answers_in_words(answers_of_case(trainings, case.labels, case.epsilon), case.finding))
+    show_answer_table(trainings, case.labels, finding=case.finding, epsilon=case.epsilon)
     st.popover("How to read this table", icon=":material/info:").caption(
         "Score: mean over the models with or without privacy; in brackets, how many of them call the finding present, each at its own "
         f"threshold, {plain(OperatingRule().sentence())}; the one threshold for all is that of the first model without privacy. "
@@ -64,25 +66,24 @@ def show_budgets(case: SelectedCase) -> None:
         st.markdown(plain(spread_sentence(case_spread(trainings, finding=case.finding, epsilon=case.epsilon))))
 
 
-def answers_in_words(table: pd.DataFrame, finding: str) -> pd.DataFrame:
-    """The rows of `answers_of_case` for display, with `finding` in bold."""
-    # A table's cells are Markdown.
-    titles = {name: plain(finding_title(name)) for name in table["finding"]}
-    names = [f"**{title}**" if name == finding else title for name, title in titles.items()]
-    return pd.DataFrame(
+def show_answer_table(trainings: pd.DataFrame, labels: pd.Series, *, finding: str, epsilon: float | None) -> None:
+    """The scores and answers of all findings, `finding` in bold; arguments as `answers_of_case` has them."""
+    table = answers_of_case(trainings, labels, epsilon)
+    said = pd.DataFrame(
         {
+            "Finding": [finding_title(name) for name in table["finding"]],
             "Label": [TRUTH_TITLES[value] for value in truth(table["label"].to_numpy())],
             "Private score": _answers(table["score"], table["n_positive"], table["n_trainings"]),
             "Non-private score": _answers(table["score_without"], table["n_positive_without"], table["n_trainings_without"]),
             "Change": [value.replace("-", "−") for value in _digits(table["change"], "+.3f")],
-        },
-        index=pd.Index(names, name="Finding"),
+        }
     )
+    show_table(said, label=CASE_TABLE, marked=finding_title(finding))
 
 
 def _labels(case: SelectedCase) -> pd.DataFrame:
     words = [TRUTH_TITLES[value] for value in truth(case.labels.to_numpy())]
-    return pd.DataFrame({"Label": words}, index=pd.Index([plain(finding_title(name)) for name in case.labels.index], name="Finding"))
+    return pd.DataFrame({"Finding": [finding_title(name) for name in case.labels.index], "Label": words})
 
 
 def _digits(values: pd.Series, form: str = ".3f") -> list[str]:

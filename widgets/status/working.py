@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pandas as pd
 import streamlit as st
 
-from dpmed_core.doctor.state import EngineState, InstallationState, WorkerState
+from dpmed_core.doctor.state import EngineState, WorkerState, WorkingState
 from dpmed_core.foreign_text import plain
 from dpmed_core.phrases import bytes_in_words, counted, duration_in_words
 from widgets.html_numbers import Number, show_numbers
@@ -20,7 +20,7 @@ ENGINE_NEXT = {
 }
 
 
-def show_working(state: InstallationState) -> None:
+def show_working(state: WorkingState) -> None:
     """The engine, what waits, and what each worker does."""
     numbers = [
         Number("Engine", state.engine.state, ENGINE_NEXT[state.engine.state]),
@@ -34,7 +34,7 @@ def show_working(state: InstallationState) -> None:
         show_table(pd.DataFrame([_row(worker) for worker in state.workers]), label="Workers")
 
 
-def _oldest(state: InstallationState) -> str:
+def _oldest(state: WorkingState) -> str:
     return f"the oldest for {duration_in_words(time.time() - state.oldest_queued_at)}" if state.oldest_queued_at else ""
 
 
