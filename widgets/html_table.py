@@ -27,7 +27,8 @@ def show_table(table: pd.DataFrame, *, label: str, marked: str | None = None) ->
     """Show `table` without its index.
 
     Args:
-        table: numbers, which stand right, and texts, which may be anybody's. The first column names the rows.
+        table: numbers, which stand right, and texts, which may be anybody's; a tuple of texts breaks its line between them alone. The
+            first column names the rows.
         label: what screen readers call it.
         marked: the name of the row that the page is about, in bold.
     """
@@ -40,10 +41,10 @@ def frame_as_html(table: pd.DataFrame, label: str, *, marked: str | None = None)
     heads = [head(str(name), side) for name, side in zip(table.columns, sides, strict=True)]
     rows = []
     for values in table.itertuples(index=False):
-        first, *others = (_in_words(value) for value in values)
+        first, *others = values
         weight = BOLD if first == marked else ""
-        cells = (cell(text, f"{side}{weight}") for text, side in zip(others, sides[1:], strict=True))
-        rows.append(head(first, f"{LEFT}{weight}", of="row") + "".join(cells))
+        cells = (_cell_of(value, f"{side}{weight}") for value, side in zip(others, sides[1:], strict=True))
+        rows.append(head(_in_words(first), f"{LEFT}{weight}", of="row") + "".join(cells))
     return table_as_html(heads, rows, label, style=MOST_HEIGHT)
 
 
@@ -52,7 +53,7 @@ def table_as_html(heads: Sequence[str], rows: Iterable[str], label: str, *, styl
     body = "".join(f"<tr>{row}</tr>" for row in rows)
     # Columns often end at the edge of the screen, and nothing shows then that there are more.
     n_columns = len(heads) - 1
-    more = f"{n_columns} columns: scroll sideways to see all." if n_columns > COLUMNS_SEEN else ""
+    more = f"{n_columns} columns: scroll sideways where you do not see all." if n_columns > COLUMNS_SEEN else ""
     return (
         f'<div style="overflow: auto; font-size: 0.9rem{style}" tabindex="0" role="region" aria-label="{text_in_html(label)}">'
         f'<table style="border-collapse: collapse"><tr>{"".join(heads)}</tr>{body}</table></div>'
@@ -74,6 +75,13 @@ def cell(text: str, style: str) -> str:
 def text_in_html(text: str) -> str:
     """Anybody's text, as it is."""
     return escape(plain_line(text))
+
+
+def _cell_of(value: object, style: str) -> str:
+    if not isinstance(value, tuple):
+        return cell(_in_words(value), style)
+    texts = (f'<span style="{IN_ONE_LINE}">{text_in_html(text)}</span>' for text in value if text)
+    return f'<td style="{style}">{" ".join(texts)}</td>'
 
 
 def _in_words(value: object) -> str:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from functools import partial
 from importlib import import_module
 
+from streamlit.env_util import is_repl
+
 import widgets
 from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.errors import DpmedError, ExportError
@@ -19,7 +21,7 @@ from widgets.analysis_plan import planned_tables, plans_of
 from widgets.attributes import attribute_options
 from widgets.budget import first_epsilon
 from widgets.cached import links_of
-from widgets.cases.choice import first_list
+from widgets.cases.choice import case_of, first_list
 from widgets.cases.scores import scores_of
 from widgets.cases.shown_case import ModelContext
 from widgets.choices import Choices, first_choices
@@ -45,6 +47,8 @@ def import_widgets() -> None:
     """Import every module of this package, and with them those of the core that pages use."""
     for module in pkgutil.walk_packages(widgets.__path__, f"{widgets.__name__}."):
         import_module(module.name)
+    # Streamlit asks this at the first element of a process, where the answer takes a look at the file of every module: .1 to .2 s.
+    is_repl()
 
 
 def prepare_views() -> None:
@@ -117,10 +121,13 @@ def _prepare_groups(
 
 
 def _prepare_cases(cohort: Cohort, tables: EvaluationTables, shown: Choice) -> None:
-    """Scores and list of *Cases*."""
+    """Scores, list and first case of *Cases*."""
     recipe, unit = str(shown.recipe), str(shown.unit)
     scores = scores_of(tables, recipe=recipe, unit=unit, part=Part.TEST)
-    first_list(ModelContext(cohort, Part.TEST, str(shown.finding), recipe, unit, shown.epsilon, scores, tables.token))
+    context = ModelContext(cohort, Part.TEST, str(shown.finding), recipe, unit, shown.epsilon, scores, tables.token)
+    cases = first_list(context)
+    for link in cases.links[:1]:
+        _ = case_of(context, cases, link).trainings
 
 
 def _prepare_training(cohort: Cohort, choices: Choices) -> None:

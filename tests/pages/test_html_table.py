@@ -48,3 +48,10 @@ def test_the_row_that_the_page_is_about_is_bold_alone():
     rows = ET.fromstring(f"<page>{frame_as_html(pd.DataFrame({'finding': ['mass', 'nodule'], 'n': [1, 2]}), 'x', marked='nodule')}</page>")
     bold = [["font-weight: 700" in cell.get("style", "") for cell in row] for row in rows.iter("tr")]
     assert bold == [[False, False], [False, False], [True, True]]
+
+
+def test_a_tuple_of_texts_breaks_its_line_between_them_alone():
+    html = frame_as_html(pd.DataFrame({"finding": ["mass", "<b>"], "score": [("0.344", "(1 of <3)"), ("–", "")]}), "x")
+    cells = ET.fromstring(f"<page>{html}</page>").findall(".//td")
+    assert ["".join(one.itertext()) for one in cells] == ["0.344 (1 of <3)", "–"]
+    assert all("nowrap" not in one.get("style", "") and all("nowrap" in part.get("style", "") for part in one) for one in cells)

@@ -294,7 +294,7 @@ def test_a_table_of_more_columns_than_a_phone_shows_says_how_many_there_are():
     row = {"attribute": "sex", "subgroup": "female", "covers": "patients"}
     row |= {"difference": -0.1, "difference_low": -0.2, "difference_high": 0.0}
     two, three = (map_table(pd.DataFrame([row | {"finding": name} for name in names])) for names in ("ab", "abc"))
-    assert "scroll sideways" not in two and "3 columns: scroll sideways to see all." in three
+    assert "scroll sideways" not in two and "3 columns: scroll sideways where you do not see all." in three
 
 
 def test_headings_go_down_one_level_at_a_time(trained, open_page):

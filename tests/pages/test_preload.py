@@ -1,7 +1,11 @@
 """What is made ready while the server starts is what the first page shows, and nothing of it stops the server."""
 
+from functools import cached_property
+
 import pytest
 
+from dpmed_core.cohort.case_links import CaseLinks
+from dpmed_core.evaluation.cases.case_scores import CaseScores
 from tests.pages.following import figures
 from tests.pages.test_overview import store, train
 from widgets import cohort_plan, figure, preflight, preload, sentences, tables
@@ -42,6 +46,10 @@ def test_the_page_of_cases_makes_no_list(empty, cohort, finish, open_page, monke
     for name in ("case_scores", "worklist"):
         monkeypatch.setattr(case_list_scores, name, unprepared)
     monkeypatch.setattr(case_choice, "ordered", unprepared)
+    for of, name in ((CaseScores, "case_index"), (CaseLinks, "rows")):
+        made = cached_property(unprepared)
+        made.__set_name__(of, name)
+        monkeypatch.setattr(of, name, made)
     app = open_page("cases")
     assert not app.exception and not app.error and len(app.dataframe) == 1
 

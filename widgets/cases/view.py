@@ -19,7 +19,6 @@ from widgets.html_table import show_table
 from widgets.lookup import canvas
 
 CASE_TABLE = "Findings of this case"
-NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def show_patient(case: SelectedCase) -> None:
@@ -90,7 +89,7 @@ def _digits(values: pd.Series, form: str = ".3f") -> list[str]:
     return ["–" if pd.isna(value) else format(value, form) for value in values]
 
 
-def _answers(score: pd.Series, n_positive: pd.Series, n_trainings: pd.Series) -> list[str]:
-    """Scores with the number of models that call the finding present, "0.344 (1 of 3)"; without it where there is no threshold."""
-    calls = ["" if pd.isna(n) else f" ({n:.0f}{NO_BREAK}of{NO_BREAK}{of:.0f})" for n, of in zip(n_positive, n_trainings, strict=True)]
-    return [f"{digits}{call}" for digits, call in zip(_digits(score), calls, strict=True)]
+def _answers(score: pd.Series, n_positive: pd.Series, n_trainings: pd.Series) -> list[tuple[str, str]]:
+    """Scores with the number of models that call the finding present, as in 0.344 (1 of 3); without it where there is no threshold."""
+    calls = ["" if pd.isna(n) else f"({n:.0f} of {of:.0f})" for n, of in zip(n_positive, n_trainings, strict=True)]
+    return list(zip(_digits(score), calls, strict=True))
