@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Iterable
 from html import escape
 
 import numpy as np
@@ -19,6 +20,17 @@ def show_picture(pixels: NDArray[np.uint8], description: str, *, width: str = "1
         width: on the page, in CSS.
     """
     st.html(picture_element(pixels, description, width=width))
+
+
+def show_pictures(pictures: Iterable[tuple[NDArray[np.uint8], str]], *, width: str) -> None:
+    """Show pictures side by side, each with its description, in as many rows as they need."""
+    st.html(pictures_as_html(pictures, width=width))
+
+
+def pictures_as_html(pictures: Iterable[tuple[NDArray[np.uint8], str]], *, width: str) -> str:
+    """Pictures side by side as one element: each element of a page takes longer to draw than a small picture."""
+    elements = "".join(picture_element(pixels, description, width=width) for pixels, description in pictures)
+    return f'<div style="display: flex; flex-wrap: wrap; gap: 1rem">{elements}</div>'
 
 
 def picture_element(pixels: NDArray[np.uint8], description: str, *, width: str) -> str:

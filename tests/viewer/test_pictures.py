@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import numpy as np
 from PIL import Image
 
-from widgets.pictures import picture_element
+from widgets.pictures import picture_element, pictures_as_html
 
 FOREIGN = '"><script>alert(1)</script> & <b>'
 
@@ -32,3 +32,10 @@ def test_every_grey_arrives_and_foreign_words_stay_words():
     kind, _, coded = attributes["src"].partition(",")
     assert kind == "data:image/png;base64"
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(coded)))), pixels)
+
+
+def test_pictures_side_by_side_keep_their_order_and_words():
+    parser = Attributes()
+    parser.feed(pictures_as_html(((np.full((2, 2), number, np.uint8), f"{FOREIGN}{number}") for number in range(3)), width="105px"))
+    (frame, _), *pictures = parser.found
+    assert frame == "div" and [(tag, attributes["alt"]) for tag, attributes in pictures] == [("img", f"{FOREIGN}{n}") for n in range(3)]

@@ -16,7 +16,7 @@ from widgets.cached import FEW_KEPT, split_of
 from widgets.cohort import show_synthetic
 from widgets.cohort_counts import show_findings, show_parts, show_patients, shows_training_counts
 from widgets.lookup import installation, live, runs_of, unreadable_of
-from widgets.pictures import show_picture
+from widgets.pictures import show_pictures
 from widgets.report import show_report
 
 SAMPLE_IMAGES, SAMPLE_WIDTH = 8, "105px"
@@ -94,10 +94,8 @@ def show_samples(cohort: Cohort) -> None:
         st.caption(scan_caption(cohort.images.shape[1:], cohort.spacing_mm))
     step = max(1, len(cohort.images) // SAMPLE_IMAGES)
     cohort.check_images(range(len(cohort.images))[::step][:SAMPLE_IMAGES])
-    with st.container(horizontal=True):
-        for number, image in enumerate(cohort.images[::step][:SAMPLE_IMAGES]):
-            with st.container(width="content"):
-                show_picture(picture_of(image), f"Synthetic {words.one}, sample {number + 1}", width=SAMPLE_WIDTH)
+    samples = enumerate(cohort.images[::step][:SAMPLE_IMAGES], start=1)
+    show_pictures(((picture_of(image), f"Synthetic {words.one}, sample {number}") for number, image in samples), width=SAMPLE_WIDTH)
 
 
 def show_queue(cohort: Cohort) -> None:
