@@ -7,7 +7,7 @@ import streamlit as st
 
 from widgets.html_table import text_in_html
 
-ROW = "display: grid; grid-template-columns: repeat(auto-fit, minmax(min(9rem, 45%), 1fr)); gap: 1rem; margin: 0 0 0.5rem"
+ROW = "display: grid; grid-template-columns: repeat(auto-fit, minmax(min(9rem, 45%), 1fr)); gap: 1rem; margin: 0 0 0.5rem; padding: 0"
 TITLE, VALUE = "font-size: 0.875rem", "font-size: 2.25rem; line-height: 1.3; margin: 0; overflow-wrap: anywhere"
 BESIDE = (
     "display: inline-block; font-size: 0.875rem; margin: 0.2rem 0 0; padding: 0 0.5rem; border-radius: 1rem; "
