@@ -1,6 +1,9 @@
 """What is made ready while the server starts is what the first page shows, and nothing of it stops the server."""
 
+import subprocess
+import sys
 from functools import cached_property
+from pathlib import Path
 
 import pytest
 
@@ -14,10 +17,24 @@ from widgets.cases import scores as case_list_scores
 from widgets.meeting import map as meeting_map
 from widgets.overview import figures as overview_figures
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 @pytest.fixture
 def cohort(empty):
     return store(empty)
+
+
+LOOKS_AT_FILES = """
+import os.path
+from streamlit.env_util import is_repl
+from widgets.preload import import_widgets
+import_widgets()
+looked, real = [], os.path.realpath
+os.path.realpath = lambda *of, **how: looked.append(of) or real(*of, **how)
+is_repl()
+print(len(looked))
+"""
 
 
 def unprepared(*args, **kwargs):
@@ -65,6 +82,12 @@ def test_the_page_of_training_plans_nothing(empty, cohort, finish, open_page, mo
     app = open_page("train")
     assert not app.exception and not app.error
     assert [button.label for button in app.button if button.label.startswith("Train ")]
+
+
+def test_a_new_server_has_looked_at_the_files_of_its_modules_before_the_first_element():
+    """What Streamlit asks at the first element of a process, asked again in a new one: thousands of files where nobody asked before."""
+    asked = subprocess.run([sys.executable, "-c", LOOKS_AT_FILES], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert int(asked.stdout) < 100
 
 
 def test_cohorts_without_models_and_unreadable_ones_are_passed_by(empty, open_page):

@@ -49,7 +49,7 @@ def test_trainings_at_a_start_begin_there_and_a_guarantee_holds_for_them_too(ima
     for one in (images, begun):
         drawn = shadow_scores(one, halves, one.features, unit=PATIENT, target=little)
         known.append(np.mean([roc_auc_score(one.labels[:, 0], scores[:, 0]) for scores in drawn]))
-    assert known[0] < 0.65 and known[1] > 0.8, "nothing is learnt at this budget: what is known is the start's"
+    assert known[0] < 0.65 and known[1] > 0.9, "nothing is learnt at this budget: what is known is the start's"
     attack = attack_on(begun, PATIENT, ONE)
     low, _ = attack.limits(level=LEVEL, n_comparisons=N_PATIENTS)
     assert (low <= Arm(PATIENT, ONE).bound).all()
