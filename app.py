@@ -22,9 +22,11 @@ from dpmed_core.logs import log_to_file
 from dpmed_core.settings import Settings, load_settings
 from dpmed_core.uploads.single_case import remove_left_behind
 from widgets.address.requests import follow_requests
-from widgets.address.served import ADDRESS_ROUTES, ScriptedPage
 from widgets.budget_control.first_words import STYLE
 from widgets.budget_control.routes import ROUTES as BUDGET_ROUTES
+from widgets.document.first_answers import first_words
+from widgets.document.first_words import STYLE as STYLE_OF_FIRST_WORDS
+from widgets.document.served import DOCUMENT_ROUTES, CompletedDocument
 from widgets.health import health_routes
 from widgets.meeting.routes import ROUTES as MEETING_ROUTES
 from widgets.preload import import_widgets, prepare_views
@@ -111,12 +113,19 @@ def _settings() -> Settings:
     return settings
 
 
+settings = _settings()
+must_sign_on = is_required(settings)
 app = st.App(
     Path(__file__).parent / "pages" / "frame.py",
     lifespan=lifespan,
-    routes=[*ROUTES, *BUDGET_ROUTES, *MEETING_ROUTES, *ADDRESS_ROUTES, *health_routes(duties)],
+    routes=[*ROUTES, *BUDGET_ROUTES, *MEETING_ROUTES, *DOCUMENT_ROUTES, *health_routes(duties)],
     middleware=[
-        Middleware(GuardedServer, settings=_settings(), must_sign_on=is_required(load_settings())),
-        Middleware(ScriptedPage, style=STYLE.read_text(encoding="utf-8")),
+        Middleware(GuardedServer, settings=settings, must_sign_on=must_sign_on),
+        Middleware(
+            CompletedDocument,
+            style="".join(style.read_text(encoding="utf-8") for style in (STYLE, STYLE_OF_FIRST_WORDS)),
+            # Whoever has to sign on has not yet when the document is sent.
+            words=None if must_sign_on else first_words,
+        ),
     ],
 )

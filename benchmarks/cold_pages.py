@@ -3,7 +3,8 @@
 The engine has computed what pages show, as it does when it has nothing to train. The browser has an ordinary profile, and knows the
 dashboard's scripts from before the restart. Pages open with the first choices of the cohort. The first view is that of a new server, the
 second the same page's in another session; the next one is a click away from another page, which was the first of a new server; `private`
-is the page's in a private window, which compiles every script anew. `page_s` ends when nothing on the page changes any more; processor
+is the page's in a private window, which compiles every script anew. `words_s` ends when the answer can be read, which a document says before
+Streamlit has started, `answer_s` when it stands in its place on the page, `page_s` ends when nothing on the page changes any more; processor
 seconds are the server's. Page `peer` is Streamlit with one slider and one figure: its own share. With DPMED_DATA_DIR, of the cohort in
 that folder.
 """
@@ -45,13 +46,18 @@ N_STARTS = 5
 STILL_SECONDS, LONGEST_SECONDS = 3.0, 120.0
 DRAWN = """([left, answered]) => {
   const main = document.querySelector('[data-testid="stMain"]'), title = main?.querySelector('h1')?.innerText;
-  if (left && (!title || title === left)) return [false, false, true, 0, 0];
+  if (left && (!title || title === left)) return [false, false, false, true, 0];
   const running = document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState !== 'notRunning';
-  return [!!title, !!main?.querySelector(answered), running, main?.innerText.length ?? 0, document.querySelectorAll('.main-svg').length];
+  const painted = performance.getEntriesByName('first-contentful-paint').length > 0;
+  const first = painted && document.getElementById('dpmed-first-words'), answer = !!main?.querySelector(answered);
+  const much = [main?.innerText.length ?? 0, document.querySelectorAll('.main-svg').length, !!first];
+  return [!!first || answer, !!title, answer, running, ...much];
 }"""
-"""Whether the title and the answer of the page are there, whether it is still drawn, and how much of it there is."""
+"""Whether an answer can be read, in the document or on the page; whether the page's title and its answer are there, whether it is still
+drawn, and how much of it there is."""
 FIRST = '[class*="st-key-words-"] + [data-testid="stElementContainer"] p >'
 TILE, SENTENCE = f".dpmed-tile-value, {FIRST} em > strong", f".dpmed-headline, {FIRST} strong:only-child"
+SEEN = ("words_s", "title_s", "answer_s")
 ANSWERS = {OVERVIEW: TILE, "meeting": TILE, "privacy_utility": SENTENCE, "fairness": SENTENCE}
 """Where a page's answer stands; on the others it is the first heading below the title."""
 
@@ -136,19 +142,19 @@ def _viewed(tab: Page, server: psutil.Process, page: str, go: Callable[[], objec
     used, began = _processor_seconds(server), time.perf_counter()
     go()
     seen, last, changed = dict[str, float](), None, began
-    while time.perf_counter() - changed < STILL_SECONDS or (last or [0, 0, True])[2]:
+    while time.perf_counter() - changed < STILL_SECONDS or (last or [0, 0, 0, True])[3]:
         state = tab.evaluate(DRAWN, [left, ANSWERS.get(page, "h2")])
         # Only now: a browser that is busy drawing answers late.
         if (now := time.perf_counter()) - began > LONGEST_SECONDS:
             raise SystemExit(f"A page was not drawn within {LONGEST_SECONDS:.0f} seconds.")
-        for at, name in enumerate(("title_s", "answer_s")):
+        for at, name in enumerate(SEEN):
             if state[at]:
                 seen.setdefault(name, now - began)
         if state != last:
             last, changed = state, now
         tab.wait_for_timeout(20)
     return {
-        **{name: seen.get(name, changed - began) for name in ("title_s", "answer_s")},
+        **{name: seen.get(name, changed - began) for name in SEEN},
         "page_s": changed - began,
         "server_cpu_s": _processor_seconds(server) - used,
     }

@@ -32,6 +32,7 @@ from widgets.cases.uploaded_case import show_uploaded_case
 from widgets.cases.view import show_answers, show_budgets, show_patient
 from widgets.choices import Choices, choice, current_choices
 from widgets.cohort import chosen_cohort, has_choices
+from widgets.headings import HEADINGS
 from widgets.lookup import guarded, installation
 from widgets.viewer.component import show_case_image
 
@@ -87,7 +88,7 @@ def show_selected_case(case_list: CaseList, context: ModelContext) -> None:
     show_explanations(case)
 
 
-st.title("Would privacy have changed this answer?")
+st.title(HEADINGS["cases"])
 top = st.container()
 selected = current_choices()
 if (chosen := chosen_cohort()) is not None and has_choices(selected):

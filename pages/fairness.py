@@ -11,15 +11,15 @@ from dpmed_core.reporting.wording.training_state import ALL_FINISHED, training_s
 from dpmed_core.reporting.wording.utility import REFERENCE
 from widgets.analysis_plan import choose_plan, planned_tables, plans_of
 from widgets.attributes import choose_attribute
-from widgets.budget import choose_epsilon, deltas_of, show_guarantee, show_left_out
-from widgets.budget_control.first_words import Line
+from widgets.budget import choose_epsilon, deltas_of, show_guarantee, show_left_out, trained_budgets
 from widgets.budget_control.following import show_following
 from widgets.choices import Choices, current_choices
 from widgets.cohort import chosen_cohort, has_choices
 from widgets.figure import choose_metric, downloads, show_figure, show_moving_figure
+from widgets.headings import HEADINGS
 from widgets.lookup import live, runs_of
 from widgets.none_finished import show_none_finished
-from widgets.sentences import fairness_sentences, verdict_headlines
+from widgets.sentences import fairness_lines, fairness_sentences, verdict_headlines
 from widgets.tables import tables_of
 from widgets.training_offer import TrainingOffer
 from widgets.verdict import show_groups, show_verdicts
@@ -34,7 +34,7 @@ def show_results(cohort: Cohort, choices: Choices) -> None:
     def part() -> None:
         """Everything that depends on the runs, drawn again by `live`."""
         of_choice = Choice(recipe=choices.recipe, unit=choices.unit).rows(tables_of(cohort).runs)
-        trained = sorted(float(epsilon) for epsilon in of_choice["epsilon"].dropna().unique())
+        trained = trained_budgets(of_choice)
         epsilon = None
         if len(of_choice):
             epsilon = choose_epsilon(trained, deltas=deltas_of(of_choice), unit=choices.unit, offer=TrainingOffer(cohort, choices))
@@ -83,8 +83,7 @@ def show_summary(
     """Show the verdict, then what privacy cost in a sentence to quote, and give that sentence of each trained budget back."""
     sentences = fairness_sentences(tables, shown, trained)
     headlines = verdict_headlines(of_plan, shown, trained, reference=reference)
-    said = {epsilon: [Line(headlines[epsilon], "headline"), Line(sentences[epsilon])] for epsilon in trained}
-    show_following(said, at=float(shown.epsilon or 0), key="sentences")
+    show_following(fairness_lines(headlines, sentences), at=float(shown.epsilon or 0), key="sentences")
     return sentences
 
 
@@ -98,7 +97,7 @@ def show_figures(tables: EvaluationTables, shown: Choice, cohort: Cohort) -> Non
                 show_figure(name, tables, shown, cohort)
 
 
-st.title("Fairness")
+st.title(HEADINGS["fairness"])
 selected = current_choices()
 if (chosen := chosen_cohort()) is not None and has_choices(selected):
     show_results(chosen, selected)

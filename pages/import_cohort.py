@@ -23,6 +23,7 @@ from dpmed_core.uploads.preview import ImportPreview
 from dpmed_core.uploads.steps import root_of
 from widgets.address.session import go, in_address, of_link
 from widgets.choices import follow_cohort
+from widgets.headings import HEADINGS
 from widgets.importing import choose_folder, show_what_is_read
 from widgets.lookup import guarded, installation
 from widgets.pictures import show_picture
@@ -354,7 +355,7 @@ def show(job: Job) -> None:
         show_stopped(job)
 
 
-st.title("Import radiographs or CT")
+st.title(HEADINGS["import"])
 if (asked := in_address("job")) is None:
     choose_source()
 else:

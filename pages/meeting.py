@@ -10,6 +10,7 @@ from dpmed_core.reporting.wording.training_state import training_sentence
 from widgets.analysis_plan import planned_tables
 from widgets.choices import Choices, current_choices, findings_of
 from widgets.cohort import chosen_cohort, has_choices, show_synthetic
+from widgets.headings import HEADINGS
 from widgets.lookup import live, runs_of, unreadable_of
 from widgets.meeting.map import open_clicked, show_map, show_ways
 from widgets.meeting.standing import show_for_a_room, show_heading, show_limits, show_measured, show_spending
@@ -62,7 +63,7 @@ def show_around(cohort: Cohort, tables: EvaluationTables, shown: Shown, choices:
 
 
 title, way = st.columns([6, 1], vertical_alignment="bottom")
-title.title("Is it good and fair enough?")
+title.title(HEADINGS["meeting"])
 selected = current_choices()
 if (chosen := chosen_cohort(says_synthetic=False)) is not None:
     with way:

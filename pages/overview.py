@@ -5,6 +5,7 @@ import streamlit as st
 from dpmed_core.foreign_text import plain
 from widgets.choices import current_choices
 from widgets.cohort import chosen_cohort, has_choices
+from widgets.headings import HEADINGS
 from widgets.overview.facts import show_cohort_line, show_facts
 from widgets.overview.glance import show_glance, show_next_step
 from widgets.spending import show_total
@@ -15,7 +16,7 @@ ABOUT = (
     "less a model reveals about whether a patient's images were used to train it."
 )
 
-st.title("What privacy costs, and whom")
+st.title(HEADINGS["overview"])
 selected = current_choices()
 if (chosen := chosen_cohort(says_synthetic=False)) is None:
     st.markdown(ABOUT)

@@ -8,6 +8,7 @@ from dpmed_core.privacy.meaning.most_images import most_images
 from widgets.budget import show_guarantee
 from widgets.choices import Choices, current_choices
 from widgets.cohort import chosen_cohort, has_choices
+from widgets.headings import HEADINGS
 from widgets.lookup import guarded, unreadable_of
 from widgets.protection.audit import show_audit
 from widgets.protection.budget_shown import choose_budget
@@ -62,7 +63,7 @@ def show_protection(cohort: Cohort, choices: Choices) -> None:
     show_total(cohort)
 
 
-st.title("Is each patient protected?")
+st.title(HEADINGS["privacy"])
 selected = current_choices()
 if (chosen := chosen_cohort()) is not None and has_choices(selected, finding=False):
     guarded(show_protection)(chosen, selected)

@@ -18,17 +18,17 @@ from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.wording.training_state import training_sentence
 from dpmed_core.reporting.wording.utility import REFERENCE
 from widgets.analysis_plan import plans_of
-from widgets.budget import choose_epsilon, deltas_of, show_guarantee, show_left_out
-from widgets.budget_control.first_words import Line
+from widgets.budget import choose_epsilon, deltas_of, show_guarantee, show_left_out, trained_budgets
 from widgets.budget_control.following import show_following
 from widgets.choices import Choices, choice, current_choices
 from widgets.cohort import chosen_cohort, has_choices
 from widgets.figure import choose_metric, downloads, show_figure, show_moving_figure
+from widgets.headings import HEADINGS
 from widgets.lookup import installation, live, runs_of
 from widgets.none_finished import show_none_finished
 from widgets.practice import show_practice
 from widgets.random_splits import show_random_splits
-from widgets.sentences import utility_sentences
+from widgets.sentences import utility_lines
 from widgets.tables import tables_of
 from widgets.training_offer import TrainingOffer, offer_typed
 
@@ -43,7 +43,7 @@ def show_results(cohort: Cohort, choices: Choices) -> None:
         """Everything that depends on the runs, drawn again by `live`."""
         tables = tables_of(cohort)
         of_choice = Choice(recipe=choices.recipe, unit=choices.unit).rows(tables.runs)
-        trained = sorted(float(epsilon) for epsilon in of_choice["epsilon"].dropna().unique())
+        trained = trained_budgets(of_choice)
         if tables.is_empty:
             show_left_out(tables)
             st.caption(plain(training_sentence(status.state for status in runs_of(cohort))))
@@ -80,11 +80,9 @@ def show_results(cohort: Cohort, choices: Choices) -> None:
 
 def show_sentences(tables: EvaluationTables, shown: Choice, trained: list[float]) -> dict[float, str]:
     """Show what privacy costs at the budget of the axis, and give the sentence of each trained budget back."""
-    said = utility_sentences(tables, shown, trained)
-    roles = ("headline", "text")
-    lines = {at: [Line(text, role) for text, role in zip(texts, roles, strict=False)] for at, texts in said.items()}
-    show_following(lines, at=float(shown.epsilon or 0), key="sentences")
-    return {epsilon: texts[0] for epsilon, texts in said.items()}
+    said = utility_lines(tables, shown, trained)
+    show_following(said, at=float(shown.epsilon or 0), key="sentences")
+    return {epsilon: lines[0].text for epsilon, lines in said.items()}
 
 
 def published_behind(cohort: Cohort, metric: str) -> Path | None:
@@ -153,7 +151,7 @@ def show_table(of_metric: MetricTables, choices: Choices, images: str) -> None:
         place.dataframe(table, hide_index=True, column_config=three)
 
 
-st.title("Privacy and utility")
+st.title(HEADINGS["privacy_utility"])
 selected = current_choices()
 if (chosen := chosen_cohort()) is not None and has_choices(selected):
     if selected.start:

@@ -8,6 +8,7 @@ from dpmed_core.people.roles import Action
 from dpmed_core.review.store import Review
 from widgets.choices import choice, current_choices
 from widgets.cohort import chosen_cohort
+from widgets.headings import HEADINGS
 from widgets.lookup import guarded, installation
 from widgets.people.sign_on import may
 from widgets.review.checklist import show_checklist
@@ -82,7 +83,7 @@ def watch(review: Review, different: list[str]) -> None:
     st.fragment(run_every=EVERY_SECONDS)(guarded(look))()
 
 
-st.title("Review")
+st.title(HEADINGS["review"])
 known = installation().reviews.names()
 left, right = st.columns([4, 1], vertical_alignment="bottom")
 with left:

@@ -6,27 +6,18 @@ import pandas as pd
 import streamlit as st
 
 from dpmed_core.doctor.state import Fault, database_address, used_bytes, versions, working_state_of
-from dpmed_core.engine.health import Check, installation_checks
 from dpmed_core.foreign_text import LONGEST_SENTENCE, plain, plain_with_commands
 from dpmed_core.phrases import bytes_in_words, counted
+from widgets.headings import HEADINGS
 from widgets.html_table import show_table
 from widgets.lookup import guarded, installation
+from widgets.status.checks import show_checks
 from widgets.status.working import show_working
 
 EVERY_SECONDS = 5.0
 STORAGE_EVERY_SECONDS = 60.0
 MOST_UNREADABLE = 5
 COLUMNS = {"time": "Time (UTC)", "level": "Level", "process": "Process", "message": "Message"}
-
-
-def show_checks(checks: Sequence[Check]) -> None:
-    """Whether work that is asked for now would be done, and what to do where it would not."""
-    wrong = [check for check in checks if not check.ok]
-    if not wrong:
-        st.success("Everything works: data folder, key, database and engine.", icon=":material/check_circle:")
-    for check in wrong:
-        sentence = f"{check.name.capitalize()}: {check.message} {check.repair}"
-        st.error(plain_with_commands(sentence.strip(), most=LONGEST_SENTENCE), icon=":material/error:")
 
 
 def show_unreadable(messages: Sequence[str]) -> None:
@@ -51,7 +42,7 @@ def show_faults(faults: Sequence[Fault]) -> None:
 
 def show_now() -> None:
     """Everything that changes by itself, renewed while the page is open."""
-    show_checks(installation_checks(installation().settings))
+    show_checks()
     state = working_state_of(installation())
     show_unreadable(state.unreadable)
     show_working(state)
@@ -74,7 +65,7 @@ def show_storage() -> None:
         show_table(pd.DataFrame(versions().items(), columns=["Program", "Version"]), label="Versions")
 
 
-st.title("Status")
+st.title(HEADINGS["status"])
 st.markdown("Whether this installation works, what it is doing now, and where its data lie.")
 st.fragment(run_every=EVERY_SECONDS)(guarded(show_now))()
 # All files of the data folder are counted.

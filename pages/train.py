@@ -15,6 +15,7 @@ from dpmed_core.foreign_text import plain, plain_with_commands
 from dpmed_core.people.roles import Action
 from dpmed_core.phrases import counted, delta_text, duration_in_words
 from dpmed_core.privacy.total_sentence import total_sentence
+from dpmed_core.reporting.wording.training_state import training_sentence
 from dpmed_core.runs.index import SECONDS_OLD
 from dpmed_core.runs.plan import estimate_seconds
 from dpmed_core.runs.space import what_holds_up
@@ -24,6 +25,7 @@ from dpmed_core.training.spec import RunSpec
 from widgets.analysis_plan import choose_plan
 from widgets.cohort import chosen_cohort
 from widgets.cohort_plan import show_cohort_plan, show_not_judgeable
+from widgets.headings import HEADINGS
 from widgets.lookup import installation, live, runs_of, unreadable_of
 from widgets.new_start import offer_new_start
 from widgets.people.sign_on import may
@@ -201,8 +203,19 @@ def offer_training(cohort: Cohort) -> None:
         show_plan(cohort, planned)
 
 
-st.title("Train")
+def show_training_state(cohort: Cohort) -> None:
+    """How many of the models that were asked for are here, in one line that renews itself."""
+
+    def line() -> None:
+        if runs := runs_of(cohort):
+            st.markdown(plain(training_sentence(status.state for status in runs)))
+
+    live(cohort, line)
+
+
+st.title(HEADINGS["train"])
 if (chosen := chosen_cohort()) is not None:
+    show_training_state(chosen)
     if may(Action.TRAIN):
         offer_training(chosen)
     st.header("Training runs")

@@ -41,10 +41,9 @@ def choose_epsilon(
         return None
     options = [f"{epsilon:g}" for epsilon in sorted(trained)]
     default = f"{first_epsilon(trained):g}"
-    each = f" for each {unit}" if unit else ""
     widget = partial(
         budget_axis,
-        guarantees={f"{epsilon:g}": f"δ = {delta_text(delta) if epsilon else 0}{each}" for epsilon, delta in (deltas or {}).items()},
+        guarantees={f"{epsilon:g}": delta_in_words(epsilon, delta, unit) for epsilon, delta in (deltas or {}).items()},
         offered=offer.offered if offer else (),
         on_ask=offer.ask if offer else None,
     )
@@ -57,6 +56,16 @@ def choose_epsilon(
     if offer:
         offer.show_asked(options)
     return float(picked) if picked else None
+
+
+def delta_in_words(epsilon: float, delta: float, unit: str | None) -> str:
+    """What stands beside ε: its δ, and what both protect as one."""
+    return f"δ = {delta_text(delta) if epsilon else 0}{f' for each {unit}' if unit else ''}"
+
+
+def trained_budgets(runs: pd.DataFrame) -> list[float]:
+    """The budgets among `runs`, a table with the column epsilon, smallest first; models without privacy have none."""
+    return sorted(float(epsilon) for epsilon in runs["epsilon"].dropna().unique())
 
 
 def first_epsilon(trained: Sequence[float]) -> float:

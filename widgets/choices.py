@@ -1,6 +1,6 @@
 """The choices that define a view: shared ones in the sidebar, all of them in the address, so that a copied address shows the same view."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -50,7 +50,7 @@ def shared_choices() -> Choices:
     """The sidebar's choices, kept in the address and across pages."""
     with st.sidebar:
         names = installation().cohorts.names()
-        name = choice("cohort", "Cohort", names, default=_first_readable(names))
+        name = choice("cohort", "Cohort", names, default=first_readable(names))
         cohort, name = _loaded(name)
         findings = findings_of(cohort) if cohort else ()
         finding = choice("finding", "Finding", findings, title=finding_title)
@@ -122,7 +122,7 @@ def start_in_address(recipe: str | None) -> str:
     return START if base == OF_HEADS else f"{START}-{base}"
 
 
-def _first_readable(names: Sequence[str]) -> str | None:
+def first_readable(names: Sequence[str]) -> str | None:
     """The first cohort that can be read: one that cannot is shown when somebody chooses it, not to everybody who opens a page."""
     for name in names:
         with suppress(CohortError):
@@ -141,9 +141,26 @@ def _loaded(name: str | None) -> tuple[Cohort | None, str | None]:
 
 def first_choices(cohort: Cohort) -> Choices:
     """What the sidebar chooses of `cohort` where nobody has chosen."""
-    first, finding = _FirstChoices(cohort), next(iter(findings_of(cohort)), None)
-    start = first.start(first.recipe)
-    return Choices(cohort.name, finding, first.recipe, PrivacyUnit(first.unit(first.recipe, start)), start)
+    return _choices_in(cohort, {})
+
+
+def choices_in(cohort: Cohort, said: Mapping[str, str]) -> Choices | None:
+    """What the sidebar chooses of `cohort` in a session that begins with an address which says `said`; None where not all of it exists."""
+    if said.get("unit") not in (None, *PrivacyUnit):
+        return None
+    chosen = _choices_in(cohort, said)
+    starts = (None, *starts_with_runs(installation().runs, cohort, recipe=chosen.recipe))
+    exists = chosen.finding in findings_of(cohort) and chosen.recipe in recipe_options(cohort) and chosen.unit in _units_of(cohort)
+    return chosen if exists and chosen.start in starts else None
+
+
+def _choices_in(cohort: Cohort, said: Mapping[str, str]) -> Choices:
+    first = _FirstChoices(cohort)
+    finding = said.get("finding") or next(iter(findings_of(cohort)), None)
+    recipe = said.get("recipe") or first.recipe
+    start = said.get(start_in_address(recipe)) or first.start(recipe)
+    start = None if start == SCRATCH else start
+    return Choices(cohort.name, finding, recipe, PrivacyUnit(said.get("unit") or first.unit(recipe, start)), start)
 
 
 def _units_of(cohort: Cohort | None) -> list[PrivacyUnit]:

@@ -33,7 +33,7 @@ from widgets.overview.facts import counts_of
 from widgets.overview.figures import FIGURES, at_budgets, words_at_budgets
 from widgets.overview.tiles import Shown, first_tiles, group_tiles
 from widgets.preflight import checks_of
-from widgets.sentences import fairness_sentences, utility_sentences, verdict_headlines
+from widgets.sentences import fairness_sentences, utility_lines, verdict_headlines
 from widgets.spending import total_of
 from widgets.tables import FEW_KEPT, tables_from
 from widgets.training_form import first_runs
@@ -101,7 +101,7 @@ def _prepare_overview(cohort: Cohort, tables: EvaluationTables, of_plan: Evaluat
 
 def _prepare_curve(cohort: Cohort, tables: EvaluationTables, shown: Choice, trained: list[float]) -> None:
     """Sentences and figures of *Privacy and utility*."""
-    utility_sentences(tables, shown, trained)
+    utility_lines(tables, shown, trained)
     moving_figure(CURVE, tables, shown, cohort, LIGHT)
     with suppress(ExportError):
         still_figure(DETAIL, tables, shown, cohort, LIGHT)

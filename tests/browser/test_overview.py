@@ -1,6 +1,7 @@
 """Overview in a real browser: few words before the fold, tiles that lead on, and on a narrow screen one column with a table for the map."""
 
 import re
+from contextlib import closing
 from dataclasses import replace
 from itertools import pairwise
 
@@ -93,3 +94,72 @@ def test_on_a_narrow_screen_tiles_stand_one_under_another_and_the_map_is_a_table
     expect(table.get_by_role("rowheader", name="Without COPD")).to_be_visible()
     expect(page.locator(".st-key-map-picture")).to_be_hidden()
     assert page.evaluate("document.documentElement.scrollWidth") <= 420
+
+
+FIRST_WORDS = "#dpmed-first-words"
+EVERY_FRAME = """() => {
+  const seen = (node) => node?.checkVisibility({ opacityProperty: true, visibilityProperty: true });
+  window.framesWithout = [];
+  window.nFrames = 0;
+  const look = () => {
+    const first = document.getElementById("dpmed-first-words");
+    window.value ??= first?.dataset.until;
+    if (window.value !== undefined) {
+      const places = [...document.querySelectorAll("p, p *, h1, h2")].filter((node) => node.textContent.trim().startsWith(window.value));
+      window.nFrames += 1;
+      if (!places.some(seen)) window.framesWithout.push(performance.now());
+    }
+    requestAnimationFrame(look);
+  };
+  look();
+}"""
+"""Notes the frames in which the value of the first tile, once the document has said it, can be read nowhere."""
+NEVER_SAID = """() => {
+  const change = () => {
+    const first = document.getElementById("dpmed-first-words");
+    if (!first) return;
+    first.dataset.until = "never said";
+    window.changed = true;
+  };
+  new MutationObserver(change).observe(document, { childList: true, subtree: true });
+}"""
+"""Has first words wait for what the page never says."""
+
+
+@pytest.mark.parametrize(("width", "scheme", "colour"), [(1440, "light", "rgb(13, 20, 27)"), (420, "dark", "rgb(230, 235, 240)")])
+def test_the_document_answers_before_streamlit_has_started(served, page, width, scheme, colour):
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme=scheme)
+    page.route("**/static/js/index.*.js", lambda route: route.abort())
+    page.goto(f"{served.url}/?cohort=ward&epsilon=8")
+    page.unroute("**/static/js/index.*.js")
+    words = page.locator(FIRST_WORDS)
+    assert page.locator("#root").inner_html() == ""
+    for said in ("What privacy costs, and whom", "ε = 8, δ = 1e-05 for each patient", "Cost, mean of 2 findings", "Loses most: group"):
+        expect(words.get_by_text(said)).to_be_visible()
+    for value in words.locator(".dpmed-tile-value").all():
+        box = value.bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= width
+    assert words.locator("h1").evaluate("heading => getComputedStyle(heading).color") == colour
+
+
+@pytest.fixture
+def other_tab(page):
+    """A tab of its own, for scripts that are there before anything else."""
+    with closing(page.context.new_page()) as opened_tab:
+        yield opened_tab
+
+
+def test_first_words_stay_until_the_page_says_them_itself(served, other_tab):
+    other_tab.add_init_script(f"({EVERY_FRAME})()")
+    opened(other_tab, served)
+    expect(other_tab.locator(FIRST_WORDS)).to_have_count(0)
+    assert other_tab.evaluate("window.nFrames") > 5 and other_tab.evaluate("window.value") is not None
+    assert other_tab.evaluate("window.framesWithout") == []
+
+
+def test_first_words_leave_where_the_page_says_something_else(served, other_tab):
+    other_tab.add_init_script(f"({NEVER_SAID})()")
+    opened(other_tab, served)
+    expect(other_tab.locator(FIRST_WORDS)).to_have_count(0)
+    assert other_tab.evaluate("window.changed") is True

@@ -3,6 +3,7 @@
 import json
 import re
 import time
+import urllib.request
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -60,6 +61,13 @@ def as_(browser, served, here):
     yield signed_on
     for context in opened:
         context.close()
+
+
+def test_before_somebody_has_signed_on_the_document_says_nothing(served):
+    opened = urllib.request.Request(f"{served.url}/fairness", headers={"Accept": "text/html"})
+    with urllib.request.urlopen(opened, timeout=60) as answered:
+        said = answered.read().decode()
+    assert "api/document" in said and 'id="dpmed-first-words"' not in said
 
 
 def send(page: Page, button: str, told: str) -> None:

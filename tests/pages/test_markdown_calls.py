@@ -24,7 +24,7 @@ MARKDOWN_OPTIONS = ("radio", "pills", "segmented_control")
 """Each option is rendered as Markdown, after `format_func`; those of a select box are shown as they are (`tests/browser`)."""
 OURS = {
     # Counts, durations and budgets in words.
-    *("counted", "duration_in_words", "epsilon_text", "delta_text", "_epsilon", "len", "int", "round"),
+    *("counted", "duration_in_words", "epsilon_text", "delta_text", "_epsilon", "guesses_right", "len", "int", "round"),
     # Facts of the recipe catalogue and of the image formats, which are code.
     *("scan_caption", "_recipes_on_encoder", "version_alias"),
     # HTML of a picture, a table and of words, which escape what others wrote; our own style sheet.

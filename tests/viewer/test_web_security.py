@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from dpmed_core.errors import SettingsError
 from dpmed_core.settings import Settings
-from widgets.address.served import ScriptedPage
+from widgets.document.served import CompletedDocument
 from widgets.web_security import HEADERS, GuardedServer, content_security_policy, is_loopback, refuse_open_address
 
 
@@ -100,4 +100,4 @@ def test_the_policy_names_no_other_host_and_no_script_of_the_page_itself():
 def test_the_application_is_guarded():
     from app import app
 
-    assert [one.cls for one in app._user_middleware if isinstance(one, Middleware)] == [GuardedServer, ScriptedPage]
+    assert [one.cls for one in app._user_middleware if isinstance(one, Middleware)] == [GuardedServer, CompletedDocument]

@@ -1,4 +1,4 @@
-// One entry of the browser's history for each gesture, whatever Streamlit pushes; loaded before Streamlit (widgets/address/served.py).
+// One entry of the browser's history for each gesture, whatever Streamlit pushes; loaded before Streamlit (widgets/document/served.py).
 // What the marks `entry` and `moved` mean is said in widgets/address/state.py. Neither stays in an address that a person sees.
 (() => {
   const ENTRY = "entry";

@@ -12,6 +12,7 @@ from dpmed_core.imaging.modality import Sex
 from dpmed_core.reporting.figures.case_scores import case_figure
 from dpmed_core.reporting.wording.cases import case_headline, case_sentence, case_spread, spread_sentence
 from widgets.budget import show_guarantee
+from widgets.budget_control.first_words import Line
 from widgets.budget_control.following import show_plot
 from widgets.cases.labels import TRUTH_TITLES
 from widgets.cases.shown_case import SelectedCase
@@ -37,19 +38,27 @@ def show_answers(case: SelectedCase) -> None:
         st.info("No model has scored this case: scores are stored for validation and test cases of finished models.")
         show_table(_labels(case), label=CASE_TABLE, marked=finding_title(case.finding))
         return
-    known = str(truth(case.labels[[case.finding]].to_numpy())[0])
-    about = {"finding": case.finding, "truth": known, "epsilon": case.epsilon}
-    sentence = case_sentence(trainings, **about)
-    headline = case_headline(trainings, **about)
-    st.markdown(f"## {plain(headline or sentence)}")
-    if headline:
-        st.markdown(plain(sentence))
+    headline, *more = answer_lines(case)
+    st.markdown(f"## {plain(headline.text)}")
+    for line in more:
+        st.markdown(plain(line.text))
     show_answer_table(trainings, case.labels, finding=case.finding, epsilon=case.epsilon)
     st.popover("How to read this table", icon=":material/info:").caption(
         "Score: mean over the models with or without privacy; in brackets, how many of them call the finding present, each at its own "
         f"threshold, {plain(OperatingRule().sentence())}; the one threshold for all is that of the first model without privacy. "
         "Trainings that give the same scores count as one model."
     )
+
+
+def answer_lines(case: SelectedCase) -> list[Line]:
+    """Whether privacy would have changed the answer, and how; empty where no model has scored the case."""
+    trainings = case.trainings
+    if trainings is None:
+        return []
+    known = str(truth(case.labels[[case.finding]].to_numpy())[0])
+    about = {"finding": case.finding, "truth": known, "epsilon": case.epsilon}
+    headline, sentence = case_headline(trainings, **about), case_sentence(trainings, **about)
+    return [Line(headline, "headline"), Line(sentence)] if headline else [Line(sentence, "headline")]
 
 
 def show_budgets(case: SelectedCase) -> None:

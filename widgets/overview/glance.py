@@ -17,7 +17,7 @@ from dpmed_core.reporting.wording.training_state import training_sentence
 from dpmed_core.reporting.wording.utility import REFERENCE, utility_sentence
 from widgets.address.session import of_link
 from widgets.analysis_plan import planned_tables, plans_of
-from widgets.budget import choose_epsilon, deltas_of, show_guarantee, show_left_out
+from widgets.budget import choose_epsilon, deltas_of, show_guarantee, show_left_out, trained_budgets
 from widgets.budget_control.first_words import Line
 from widgets.budget_control.following import show_following
 from widgets.choices import Choices
@@ -61,7 +61,7 @@ def choose_shown(cohort: Cohort, tables: EvaluationTables, choices: Choices, *, 
         return None
     of_choice = Choice(recipe=choices.recipe, unit=choices.unit).rows(tables.runs)
     offer = TrainingOffer(cohort, choices) if with_offers else None
-    trained = tuple(sorted(float(epsilon) for epsilon in of_choice["epsilon"].dropna().unique()))
+    trained = tuple(trained_budgets(of_choice))
     epsilon = choose_epsilon(trained, deltas=deltas_of(of_choice), unit=choices.unit, offer=offer)
     return None if epsilon is None else Shown(str(choices.recipe), str(choices.unit), choices.finding or MACRO, epsilon, trained)
 

@@ -1,5 +1,6 @@
 """The budget that the page *Privacy* is about: the chosen one of the trained budgets with what its runs did, or one that is typed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import streamlit as st
@@ -54,25 +55,38 @@ class BudgetShown:
 def choose_budget(cohort: Cohort, choices: Choices) -> BudgetShown | None:
     """The control, and the budget that is chosen with it; None where the address names one that is not trained."""
     unit = choices.unit or PrivacyUnit.PATIENT
-    finished = [status for status in runs_of(cohort) if _is_of(status, choices, unit)]
-    deltas = sorted({status.spec.privacy.delta for status in finished if status.spec.privacy})
+    finished = finished_runs_of(cohort, choices)
+    deltas = deltas_trained(finished)
     if not deltas:
         return _typed(cohort, unit)
     place = st.container()
     if len(deltas) > 1:
         choose_delta(deltas)
-    delta = wanted if (wanted := chosen_delta()) in deltas else deltas[0]
-    runs = {
-        status.run_id: status.spec.privacy for status in finished if status.spec.privacy is not None and status.spec.privacy.delta == delta
-    }
-    targets = sorted(set(runs.values()), key=lambda target: target.epsilon)
+    budgets = trained_at(finished, wanted if (wanted := chosen_delta()) in deltas else deltas[0])
     with place:
-        of_targets = {target.epsilon: target.delta for target in targets}
+        of_targets = {budget.target.epsilon: budget.target.delta for budget in budgets}
         epsilon = choose_epsilon(list(of_targets), deltas=of_targets, unit=unit.value, offer=TrainingOffer(cohort, choices))
-    if epsilon is None:
-        return None
-    target = next(target for target in targets if f"{target.epsilon:g}" == f"{epsilon:g}")
-    return BudgetShown(target, unit, tuple(run_id for run_id, of_run in runs.items() if of_run == target), tuple(targets))
+    return next((budget for budget in budgets if epsilon is not None and f"{budget.target.epsilon:g}" == f"{epsilon:g}"), None)
+
+
+def finished_runs_of(cohort: Cohort, choices: Choices) -> list[RunStatus]:
+    """The finished private runs of the chosen recipe, unit and start."""
+    return [status for status in runs_of(cohort) if _is_of(status, choices, choices.unit or PrivacyUnit.PATIENT)]
+
+
+def deltas_trained(finished: Sequence[RunStatus]) -> list[float]:
+    """The deltas of `finished` runs, smallest first."""
+    return sorted({status.spec.privacy.delta for status in finished if status.spec.privacy})
+
+
+def trained_at(finished: Sequence[RunStatus], delta: float) -> list[BudgetShown]:
+    """What `finished` runs, of one unit, were trained at with this `delta`, smallest ε first."""
+    runs = {s.run_id: s.spec.privacy for s in finished if s.spec.privacy is not None and s.spec.privacy.delta == delta}
+    targets = tuple(sorted(set(runs.values()), key=lambda target: target.epsilon))
+    return [
+        BudgetShown(target, finished[0].spec.unit, tuple(run_id for run_id, of_run in runs.items() if of_run == target), targets)
+        for target in targets
+    ]
 
 
 def _is_of(status: RunStatus, choices: Choices, unit: PrivacyUnit) -> bool:

@@ -14,6 +14,7 @@ from dpmed_core.privacy.meaning.mechanism_curve import tradeoff_of
 from dpmed_core.privacy.meaning.protected_unit import ProtectedUnit, mechanism_of_target, mu_of
 from dpmed_core.privacy.meaning.sentences import chance, odds_sentences
 from dpmed_core.reporting.figures.attack_odds import attack_curve_figure, guesses_figure
+from dpmed_core.reporting.wording.first_glance import Tile
 from dpmed_core.training.accounting.pld import Mechanism
 from dpmed_core.training.spec import PrivacyTarget, PrivacyUnit
 from widgets.budget_control.following import show_plot
@@ -38,25 +39,36 @@ def show_meaning_tile(budget: BudgetShown, cohort: Cohort, most_images: int) -> 
     Where the unit is the image, for whom that holds.
     """
     total, together = total_of(cohort), all_together(cohort)
-    one, images = odds_of(budget.mechanism()), most_images if budget.unit is PrivacyUnit.IMAGE else 1
-    odds = odds_of(budget.mechanism(images))
+    images = most_images if budget.unit is PrivacyUnit.IMAGE else 1
+    said, odds = meaning_words(budget, images), odds_of(budget.mechanism(images))
     st.metric(
-        f"What ε = {epsilon_text(budget.target.epsilon)} means",
-        f"{rounded_up(odds.guess_right, 3):g} of 100",
+        said.title,
+        guesses_right(odds),
         help="No attacker, whatever they know, can do better. Half of those guessed at took part; tossing a coin gets 50 of 100 right. A "
         f"smaller ε protects more. {plain(_together_in_words(total, together)) if together else ''}",
     )
-    if images > 1:
-        st.markdown(
-            f":material/warning: guesses at whether the patient with {images:d} images took part can be right; a coin gets 50. "
-            f"**Only single images are protected:** of guesses at one image, at most {rounded_up(one.guess_right, 3):g}."
-        )
-    else:
-        st.markdown("guesses at who took part are right, at best; a coin gets 50.")
+    what, *more = said.lines
+    st.markdown(f":material/warning: {plain(what)} **{plain(said.verdict)}** {plain(' '.join(more))}" if said.verdict else plain(what))
     if together and total.n_draws > 1:
         st.markdown(f"All {total.n_draws:,} models together: **{rounded_up(together.guess_right, 3):g}**")
-    alternative = f"{rounded_up(odds.guess_right, 3):g} of 100 guesses are right at most; tossing a coin gets 50."
+    alternative = f"{guesses_right(odds)} guesses are right at most; tossing a coin gets 50."
     show_plot(guesses_figure(odds.guess_right, canvas()), key="figure-guesses", alternative=alternative, mode_bar=False)
+
+
+def guesses_right(odds: AttackOdds) -> str:
+    """How many of a hundred guesses are right at most."""
+    return f"{rounded_up(odds.guess_right, 3):g} of 100"
+
+
+def meaning_words(budget: BudgetShown, images: int) -> Tile:
+    """How many of a hundred guesses at who took part are right at most; of the patient with so many images, where the unit is the image."""
+    odds = odds_of(budget.mechanism(images))
+    title, value = f"What ε = {epsilon_text(budget.target.epsilon)} means", guesses_right(odds)
+    if images == 1:
+        return Tile(title, value, lines=("guesses at who took part are right, at best; a coin gets 50.",))
+    what = f"guesses at whether the patient with {images:d} images took part can be right; a coin gets 50."
+    of_one = f"of guesses at one image, at most {rounded_up(odds_of(budget.mechanism()).guess_right, 3):g}."
+    return Tile(title, value, verdict="Only single images are protected:", lines=(what, of_one))
 
 
 def show_meaning_in_full(budget: BudgetShown, cohort: Cohort, most_images: int) -> None:

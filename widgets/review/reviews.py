@@ -10,6 +10,7 @@ from dpmed_core.cohort.schema import Cohort
 from dpmed_core.errors import DpmedError
 from dpmed_core.foreign_text import LONGEST_SENTENCE, plain, plain_line
 from dpmed_core.people.roles import Action
+from dpmed_core.phrases import counted
 from dpmed_core.reporting.choice import Choice
 from dpmed_core.review.acts import open_review
 from dpmed_core.review.decision import QUORUM, outcome_of, parse_quorum
@@ -17,7 +18,7 @@ from dpmed_core.review.frozen import Candidate
 from dpmed_core.review.records import LONGEST_TEXT, Author, Role
 from dpmed_core.review.store import Review
 from widgets.address.session import gesture
-from widgets.budget import choose_epsilon, deltas_of, show_guarantee, show_left_out
+from widgets.budget import choose_epsilon, deltas_of, show_guarantee, show_left_out, trained_budgets
 from widgets.choices import Choices, chosen_delta
 from widgets.lookup import guarded, installation
 from widgets.people.sign_on import may
@@ -36,11 +37,10 @@ MOST_VERDICTS = 20
 @guarded
 def show_reviews() -> None:
     """All reviews in a table, open ones first and then the newest; a selected line opens its review."""
-    names = installation().reviews.names()
-    if not names:
-        st.caption("No review yet: open the first one below.")
+    lines = lines_of_reviews()
+    st.markdown(plain(reviews_sentence(lines)))
+    if not lines:
         return
-    lines = sorted(((name, _line(readable(name))) for name in names), key=lambda line: line[1]["State"] != OPEN)
     ids = [name for name, _ in lines]
     st.dataframe(
         pd.DataFrame([line for _, line in lines]),
@@ -52,6 +52,19 @@ def show_reviews() -> None:
         column_config={"Question": st.column_config.TextColumn(width="medium"), "Guarantee": st.column_config.TextColumn(width="medium")},
     )
     st.caption("Select a line to open its review.")
+
+
+def lines_of_reviews() -> list[tuple[str, dict[str, object]]]:
+    """Each review's name and its line of the table, open ones first and then the newest."""
+    return sorted(((name, _line(readable(name))) for name in installation().reviews.names()), key=lambda line: line[1]["State"] != OPEN)
+
+
+def reviews_sentence(lines: Sequence[tuple[str, dict[str, object]]]) -> str:
+    """How many reviews there are, and how many of them are open."""
+    if not lines:
+        return "No review yet: open the first one below."
+    n_open = sum(line["State"] == OPEN for _, line in lines)
+    return f"{counted(len(lines), 'review', 'reviews')}, {n_open:,} of them open."
 
 
 def _line(review: Review | None) -> dict[str, object]:
@@ -85,7 +98,7 @@ def offer_review(cohort: Cohort, choices: Choices) -> None:
     tables = tables_of(cohort)
     show_left_out(tables)
     runs = Choice(recipe=choices.recipe, unit=choices.unit).rows(tables.runs)
-    trained = sorted(float(epsilon) for epsilon in runs["epsilon"].dropna().unique())
+    trained = trained_budgets(runs)
     epsilon = choose_epsilon(trained, deltas=deltas_of(runs), unit=choices.unit)
     if epsilon is None or choices.unit is None:
         return

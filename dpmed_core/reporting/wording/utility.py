@@ -40,8 +40,8 @@ def utility_sentence(means: pd.DataFrame, *, metric: Metric, recipe: str, unit: 
     begun = "At ε = 0, with the public start alone and nothing learnt from this cohort" if epsilon == 0 else f"At ε = {epsilon:g}"
     sentence = (
         f"{begun}, {metric.phrase} for {subject(finding)} is {value:.3f} "
-        f"({interval}; {runs}; {row['n_cases']} test images of {row['n_patients']} patients, "
-        f"{row['n_positive']} positive labels)."
+        f"({interval}; {runs}; {row['n_cases']:,} test images of {row['n_patients']:,} patients, "
+        f"{row['n_positive']:,} positive labels)."
     )
     return f"{sentence} {_compared(value, reference, metric)}"
 

@@ -1,0 +1,15 @@
+"""What each page is headed with, by its own part of the address; the first page's part is empty there."""
+
+HEADINGS = {
+    "overview": "What privacy costs, and whom",
+    "import": "Import radiographs or CT",
+    "train": "Train",
+    "privacy_utility": "Privacy and utility",
+    "fairness": "Fairness",
+    "meeting": "Is it good and fair enough?",
+    "privacy": "Is each patient protected?",
+    "cases": "Would privacy have changed this answer?",
+    "review": "Review",
+    "status": "Status",
+    "people": "Who may do what, and who did?",
+}
