@@ -3,10 +3,10 @@
 The engine has computed what pages show, as it does when it has nothing to train. The browser has an ordinary profile, and knows the
 dashboard's scripts from before the restart. Pages open with the first choices of the cohort. The first view is that of a new server, the
 second the same page's in another session; the next one is a click away from another page, which was the first of a new server; `private`
-is the page's in a private window, which compiles every script anew. `words_s` ends when the answer can be read, which a document says before
-Streamlit has started, `answer_s` when it stands in its place on the page, `page_s` ends when nothing on the page changes any more; processor
-seconds are the server's. Page `peer` is Streamlit with one slider and one figure: its own share. With DPMED_DATA_DIR, of the cohort in
-that folder.
+is the page's in a private window, which compiles every script anew. `words_s` ends when the answer can be read, which a document says
+before Streamlit has started, `answer_s` when it stands in its place on the page, `page_s` when nothing on the page changes any more;
+processor seconds are the server's. Page `peer` is Streamlit with one slider and one figure: its own share. With DPMED_DATA_DIR, of the
+cohort in that folder.
 """
 
 import os
