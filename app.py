@@ -24,6 +24,7 @@ from dpmed_core.uploads.single_case import remove_left_behind
 from widgets.address.requests import follow_requests
 from widgets.budget_control.first_words import STYLE
 from widgets.budget_control.routes import ROUTES as BUDGET_ROUTES
+from widgets.cases.case_rows import ROUTES as CASE_ROUTES
 from widgets.document.first_answers import first_words
 from widgets.document.first_words import STYLE as STYLE_OF_FIRST_WORDS
 from widgets.document.served import DOCUMENT_ROUTES, CompletedDocument
@@ -118,7 +119,7 @@ must_sign_on = is_required(settings)
 app = st.App(
     Path(__file__).parent / "pages" / "frame.py",
     lifespan=lifespan,
-    routes=[*ROUTES, *BUDGET_ROUTES, *MEETING_ROUTES, *DOCUMENT_ROUTES, *health_routes(duties)],
+    routes=[*ROUTES, *BUDGET_ROUTES, *CASE_ROUTES, *MEETING_ROUTES, *DOCUMENT_ROUTES, *health_routes(duties)],
     middleware=[
         Middleware(GuardedServer, settings=settings, must_sign_on=must_sign_on),
         Middleware(

@@ -10,6 +10,7 @@ from dpmed_core.foreign_text import plain
 from dpmed_core.people.roles import Action
 from widgets.cases.arms.current import is_being_read
 from widgets.cases.arms.view import show_arm_studies
+from widgets.cases.case_rows import show_list
 from widgets.cases.choice import (
     CaseList,
     adjacent_cases,
@@ -20,7 +21,6 @@ from widgets.cases.choice import (
     current_case,
     filters_in_words,
     position,
-    show_list,
     step_case,
 )
 from widgets.cases.explanations import show_explanations

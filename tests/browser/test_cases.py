@@ -235,6 +235,30 @@ def test_keys_step_through_the_list_and_the_window_stays(served, page):
         assert request.url.rsplit("/", 1)[0] == f"{served.url}/api/pixels" and "?" not in request.url
 
 
+def test_a_row_of_the_list_is_picked_by_a_click_or_by_keys(served, page):
+    page.set_viewport_size({"width": 1440, "height": 2000})
+    open_case(page, served, "patterns", row=0)
+    rows = page.locator(".dpmed-cases tbody tr")
+    expect(rows).to_have_count(N_TEST)
+    links = [row.get_attribute("data-link") for row in rows.all()]
+    shown = page.locator('.dpmed-cases tr[aria-current="true"]')
+    expect(shown).to_have_count(1)
+    to = next(i for i, name in enumerate(links) if name != shown.get_attribute("data-link"))
+    rows.nth(to).get_by_role("cell").first.click()
+    expect(page).to_have_url(re.compile(f"case={links[to]}"))
+    expect(page.get_by_text(f"Case {to + 1} of {N_TEST}", exact=True)).to_be_visible()
+    settle(page)
+    key, after = ("ArrowDown", to + 1) if to + 1 < N_TEST else ("ArrowUp", to - 1)
+    shown.get_by_role("button").focus()
+    page.keyboard.press(key)
+    expect(page).to_have_url(re.compile(f"case={links[to]}"))  # a row that is only reached is not picked
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(f"case={links[after]}"))
+    expect(rows.nth(after)).to_have_attribute("aria-current", "true")
+    assert page.locator(".dpmed-cases").get_by_role("button").evaluate_all("all => all.filter(one => one.tabIndex === 0).length") == 1
+    assert rows.nth(after).get_by_role("button").evaluate("button => button === button.getRootNode().activeElement")
+
+
 def test_the_log_names_no_case(served, page):
     named = open_case(page, served, "patterns", 3)
     log = (served.settings.data_dir / "server.log").read_text()

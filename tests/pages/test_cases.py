@@ -13,8 +13,11 @@ from dpmed_core.evaluation.scores.scored_runs import finished_runs, run_facts
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.settings import load_settings
 from dpmed_core.training.spec import PrivacyUnit
+from tests.pages.case_list import listed, sent
 from tests.pages.following import figures
 from tests.pages.html_tables import case_table
+from widgets.cases import case_rows
+from widgets.cases.choice import CaseList
 
 
 def texts(app) -> str:
@@ -60,7 +63,7 @@ def test_a_case_is_shown_with_the_scores_of_the_store(empty, cohort, trained, op
 def test_steps_follow_the_list_and_are_in_the_address(trained, cohort, open_page):
     app = open_page("cases", finding="cardiomegaly", sort="change")
     first = app.query_params["case"]
-    order = app.dataframe[0].value
+    order = listed(app)
     assert order["Change"].abs().is_monotonic_decreasing and order["Change"].abs().iloc[0] > 0
     next(button for button in app.button if button.label == "Next").click().run()
     assert app.query_params["case"] != first and "Case 2 of" in texts(app)
@@ -72,7 +75,7 @@ def test_the_page_opens_on_an_answer_that_privacy_changed(trained, cohort, open_
     changed, finding = {}, ""
     for finding in cohort.findings:
         app = open_page("cases", finding=finding)
-        order = app.dataframe[0].value
+        order = listed(app)
         answers = order[["Private answer", "Non-private answer"]]
         changed = answers.isin(["Positive", "Negative"]).all(axis=1) & (answers.nunique(axis=1) > 1)
         if changed.any():
@@ -86,7 +89,7 @@ def test_a_filter_says_how_many_cases_it_leaves_and_leaves_them(trained, cohort,
     n_present = int((cohort.cases["cardiomegaly"].iloc[test_rows] == 1).sum())
     assert f"Present ({n_present})" in select(app, "Label").options
     app = open_page("cases", finding="cardiomegaly", truth="present")
-    assert set(app.dataframe[0].value["Label"]) == {"Present"} and len(app.dataframe[0].value) == n_present
+    assert set(listed(app)["Label"]) == {"Present"} and len(listed(app)) == n_present
 
 
 def test_a_linked_case_stays_selected_until_the_filters_change(empty, trained, cohort, open_page, test_rows):
@@ -142,7 +145,7 @@ def test_without_references_or_private_models_the_page_says_what_is_missing(empt
     finish(private)
     app = open_page("cases", finding="cardiomegaly")
     assert not app.exception and "No model without privacy has been trained for comparison" in texts(app)
-    assert set(app.dataframe[0].value["Non-private answer"]) == {"No answer"}
+    assert set(listed(app)["Non-private answer"]) == {"No answer"}
     empty.runs.withdraw(empty.runs.run_id(private))
     finish(reference)
     app = open_page("cases", finding="cardiomegaly")
@@ -152,10 +155,32 @@ def test_without_references_or_private_models_the_page_says_what_is_missing(empt
 def test_over_all_findings_each_case_shows_the_finding_that_changed_most(trained, open_page):
     app = open_page("cases", finding="macro")
     assert not app.exception
-    assert app.dataframe[0].value["Finding"].nunique() > 1
+    assert listed(app)["Finding"].nunique() > 1
 
 
 def test_nothing_identifying_is_in_the_address(trained, cohort, open_page):
     app = open_page("cases", finding="cardiomegaly")
     values = " ".join(str(value) for value in app.query_params.values())
     assert not any(str(value) in values for value in [*cohort.cases["case_id"], *cohort.cases["patient_id"]])
+
+
+def test_the_list_says_what_the_scores_say_and_takes_no_case_that_it_does_not_have(trained, cohort, open_page, monkeypatch):
+    app = open_page("cases", finding="cardiomegaly", epsilon="8")
+    table, data = listed(app), sent(app)
+    assert (
+        data["current"] == app.query_params["case"]
+        and len(set(table.index)) == len(table)
+        and list(table["No."]) == [*range(1, len(table) + 1)]
+    )
+    assert ((table["Private score"] - table["Non-private score"] - table["Change"]).abs() <= 0.0015).all()
+    picked = []
+    monkeypatch.setattr(case_rows, "gesture", lambda name, link: picked.append((name, link)))
+    cases = CaseList(pd.DataFrame(), ["a"], {"a": "mass", "b": "mass"})
+    for reported in ("a", "b", "c", None, 3, ["a"]):
+        monkeypatch.setattr(case_rows, "reported", lambda key, name, reported=reported: reported)
+        case_rows._pick(cases)
+    assert picked == [("case", "a"), ("case", "b")]
+
+
+def test_numbers_of_the_list_are_text_and_empty_where_there_is_none():
+    assert case_rows._numbers(pd.Series([-0.1234, 0.5, np.nan])) == ["−0.123", "0.500", ""]

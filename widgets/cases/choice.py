@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from dpmed_core.cohort.case_links import CaseLinks
-from dpmed_core.cohort.display_names import attribute_phrase, attribute_title, finding_title, subgroup_title
+from dpmed_core.cohort.display_names import attribute_phrase, attribute_title, subgroup_title
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.cases.worklist import EVERY, FACETS, SORTINGS, Facet, Sorting, facet_counts, ordered, selected, stepped
 from dpmed_core.evaluation.scores.findings import MACRO
@@ -18,12 +18,7 @@ from widgets.cases.labels import AGREEMENT_TITLES, ANSWER_TITLES, TRUTH_TITLES
 from widgets.cases.scores import WorklistKey, worklist_key, worklist_of
 from widgets.cases.shown_case import ModelContext, SelectedCase
 from widgets.choices import choice
-from widgets.lookup import reported
 
-LIST_ROWS = 100
-"""Rows of the worklist that are sent to the browser at once, around the selected case."""
-LIST_HEIGHT = 185
-SCORE_TITLES = ("Private score", "Non-private score", "Change", "Spread")
 ALL_PATIENTS = "everybody"
 """In the address: patients are not grouped."""
 TITLES: dict[Facet, tuple[str, dict[str, str]]] = {
@@ -175,52 +170,6 @@ def step_case(case_list: CaseList, by: int) -> None:
     """Select the case `by` positions further in the list."""
     if case_list.links:
         gesture("case", stepped(case_list.links, str(stated("case")), by))
-
-
-def show_list(case_list: CaseList, current: str | None, cohort: Cohort) -> None:
-    """The list around the selected case; a click on a row selects its case."""
-    place = case_list.links.index(current) if current in case_list.links else 0
-    first = place - place % LIST_ROWS
-    part = case_list.table.iloc[first : first + LIST_ROWS]
-    key = f"worklist-{first}"  # another key for other rows: a selection must not carry over to them
-
-    def picked() -> None:
-        if rows := (reported(key, "selection") or {}).get("rows"):
-            gesture("case", case_list.links[first + rows[0]])
-
-    st.dataframe(
-        _in_words(part, case_list.links[first : first + LIST_ROWS], cohort, first, place if current in case_list.links else None),
-        hide_index=True,
-        height=LIST_HEIGHT,
-        column_config={name: st.column_config.NumberColumn(format="%.3f") for name in SCORE_TITLES},
-        key=key,
-        on_select=picked,
-        selection_mode="single-row",
-    )
-
-
-def _in_words(part: pd.DataFrame, links: list[str], cohort: Cohort, first: int, place: int | None) -> pd.DataFrame:
-    """A part of the list with its titles; `first` is the position of its first row, and the row at position `place` is marked."""
-    rows = links_of(cohort).rows
-    who = cohort.cases.iloc[[rows[link] for link in links]][["age", "sex"]]
-    one_finding = part["finding"].nunique() == 1
-    table = pd.DataFrame(
-        {
-            "": ["▸" if first + row == place else "" for row in range(len(part))],
-            "No.": range(first + 1, first + 1 + len(part)),
-            "Finding": part["finding"].map(lambda name: "Any" if name == MACRO else finding_title(name)).to_numpy(),
-            "Label": part["truth"].map(TRUTH_TITLES).to_numpy(),
-            "Private answer": part["answer"].map(ANSWER_TITLES).to_numpy(),
-            "Non-private answer": part["answer_without"].map(ANSWER_TITLES).to_numpy(),
-            "Private score": part["score"].to_numpy(),
-            "Non-private score": part["score_without"].to_numpy(),
-            "Change": part["change"].to_numpy(),
-            "Spread": part["spread"].to_numpy(),
-            "Age": who["age"].to_numpy(),
-            "Sex": who["sex"].str.capitalize().to_numpy(),
-        }
-    )
-    return table.drop(columns="Finding") if one_finding else table
 
 
 def case_of(context: ModelContext, case_list: CaseList, link: str) -> SelectedCase:
