@@ -1,9 +1,11 @@
-"""The list of cases on a page, as it is sent to the browser."""
+"""The list of cases on a page, as it is sent to the browser, and whether there is any table."""
 
 import json
 
 import pandas as pd
 from streamlit.testing.v1 import AppTest
+
+from tests.pages.html_tables import html_tables
 
 
 def sent(app: AppTest) -> dict[str, object] | None:
@@ -23,3 +25,8 @@ def listed(app: AppTest) -> pd.DataFrame:
         if column["isNumber"]:
             table[column["name"]] = pd.to_numeric(table[column["name"]].str.replace("−", "-").str.replace(",", ""))
     return table
+
+
+def has_tables(app: AppTest) -> bool:
+    """Whether the page has a table of any kind."""
+    return bool(html_tables(app) or app.table or app.dataframe or sent(app))
