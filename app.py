@@ -127,6 +127,7 @@ app = st.App(
             style="".join(style.read_text(encoding="utf-8") for style in (STYLE, STYLE_OF_FIRST_WORDS)),
             # Whoever has to sign on has not yet when the document is sent.
             words=None if must_sign_on else first_words,
+            under=st.get_option("server.baseUrlPath"),
         ),
     ],
 )

@@ -18,6 +18,7 @@ from dpmed_core.people.actor import ACCOUNT, Actor
 from dpmed_core.people.directory import Directory
 from dpmed_core.people.roles import Action
 from dpmed_core.people.trail import Trail
+from dpmed_core.phrases import counted
 from dpmed_core.privacy.ledger.analysis_plans import EARLIER_FOLDER
 from dpmed_core.privacy.ledger.chain import HEAD_FILE, Chain
 from dpmed_core.privacy.ledger.ledger import Ledger
@@ -228,4 +229,5 @@ def _temporary_folder() -> Iterator[Path]:
 def _restrict_once(data_dir: Path) -> None:
     """Close the data folder to others; once a process, since some file systems keep no modes and would be walked at every look."""
     if n_changed := restrict_to_owner(data_dir):
-        log.warning("The data folder was open to other users of this machine: %d files and folders are now their owner's alone.", n_changed)
+        changed = counted(n_changed, "file or folder is now its owner's alone", "files and folders are now their owner's alone")
+        log.warning("The data folder was open to other users of this machine: %s.", changed)

@@ -188,7 +188,11 @@ def choose_delta(deltas: Sequence[float]) -> None:
 
 def chosen_delta() -> float | None:
     """The delta that was chosen, in the address or before; None where none was."""
-    wanted = stated(DELTA)
+    return delta_said(stated(DELTA))
+
+
+def delta_said(wanted: str | None) -> float | None:
+    """The delta that an address says; None where it says none that can be read."""
     try:
         return float(wanted) if wanted else None
     except ValueError:

@@ -8,7 +8,7 @@ import streamlit as st
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.engine.inline_training import foreseen_guarantee
 from dpmed_core.foreign_text import plain
-from dpmed_core.phrases import counted, epsilon_text
+from dpmed_core.phrases import counted, delta_text, epsilon_text
 from dpmed_core.privacy.ledger.book import Cap
 from dpmed_core.privacy.ledger.cap import cap_sentence
 from dpmed_core.privacy.ledger.totals import PatientTotals
@@ -67,13 +67,13 @@ def show_total(cohort: Cohort) -> None:
     def spent() -> None:
         """The three numbers, and the sentence that says what they are a click away."""
         total, cap = _spent(cohort.name)
-        above = f"{counted(total.n_above_cap, 'patient', 'patients')} above it" if cap else ""
+        above = f"; {counted(total.n_above_cap, 'patient', 'patients')} above it"
         with st.container(border=True):
             st.header("Spent on these patients so far")
             numbers = [
-                Number("ε of the patient with the most", _epsilon(total.epsilon)),
-                Number("ε of the median patient", _epsilon(total.median)),
-                Number("Cap", f"ε = {epsilon_text(cap.epsilon)}" if cap else "none", above),
+                Number("ε of the patient with the most", _epsilon(total.epsilon), _beside(total, total.epsilon)),
+                Number("ε of the median patient", _epsilon(total.median), _beside(total, total.median)),
+                Number("Cap", f"ε = {epsilon_text(cap.epsilon)}", f"δ = {delta_text(cap.delta)}{above}") if cap else Number("Cap", "none"),
             ]
             show_numbers(numbers)
             with st.popover("In full", icon=":material/info:", key="spent-in-full"):
@@ -81,6 +81,13 @@ def show_total(cohort: Cohort) -> None:
                 st.caption(plain(cap_sentence(cap)) if cap else "No cap is set: the privacy officer can set one with `ledger cap`.")
 
     live(cohort, spent)
+
+
+def _beside(total: PatientTotals, epsilon: float) -> str:
+    """What belongs to an ε of `total`: its δ, whom it is for, and how it was composed; nothing where nothing was spent, or has no bound."""
+    if not total.n_draws or math.isinf(epsilon):
+        return ""
+    return f"δ = {delta_text(total.delta)} for each patient; {total.accountant}"
 
 
 def _epsilon(epsilon: float) -> str:

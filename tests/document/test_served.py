@@ -91,6 +91,30 @@ def test_first_words_stand_in_the_document_which_nobody_keeps():
     assert headers["cache-control"] == "no-store" and said == [("fairness", {"finding": "mass & nodule", "epsilon": ""})]
 
 
+@pytest.mark.parametrize(
+    ("under", "path", "part"),
+    [
+        ("", "/", ""),
+        ("", "/fairness", "fairness"),
+        ("", "/fairness/", "fairness"),
+        ("", "/a/fairness", "a/fairness"),
+        ("dpmed", "/dpmed/", ""),
+        ("/dpmed/", "/dpmed/fairness", "fairness"),
+        ("dpmed", "/", ""),
+    ],
+)
+def test_words_are_of_the_page_that_the_path_names(under, path, part):
+    said = []
+
+    def words(part, address):
+        said.append(part)
+        return ""
+
+    everywhere = Starlette(routes=[Route("/{path:path}", page)])
+    asyncio.run(asked(CompletedDocument(everywhere, words=words, under=under), path, OPENED))
+    assert said == [part]
+
+
 @pytest.mark.parametrize("destination", [b"iframe", b"empty", b"image"])
 def test_a_page_of_another_site_that_asks_for_the_document_makes_no_work(destination):
     def unwanted(part, address):

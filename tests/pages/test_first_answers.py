@@ -151,6 +151,7 @@ def test_of_several_deltas_it_takes_the_one_that_the_page_takes(empty, cohort, f
         for page in ("overview", "privacy_utility", "privacy"):
             answer, said = first_answer(page, address), on_page(open_page(page, **address))
             assert unsaid(answer, said) == [], (page, address)
+    assert first_answer("overview", {"delta": "many"}) == first_answer("overview", {}), "the page says what is wrong, and shows the same"
 
 
 def test_a_cohort_that_cannot_be_read_is_said_by_the_page(empty, trained, cohort):

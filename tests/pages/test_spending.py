@@ -42,12 +42,12 @@ def test_overview_and_the_sidebar_say_what_was_spent(empty, released, open_page)
     assert not app.exception
     assert "Cumulative privacy loss of 1 private training: ε = 1 at δ = 1e-05" in everything(app)
     assert "**Spent on these patients:** ε = 1 at δ = 1e-05 from 1 private training" in everything(app)
-    assert html_numbers(app) | {"ε of the patient with the most": ("1", ""), "ε of the median patient": ("1", ""), "Cap": ("none", "")} == (
-        html_numbers(app)
-    )
+    beside = "δ = 1e-05 for each patient; exact composition of Gaussian mechanisms"
+    numbers = {"ε of the patient with the most": ("1", beside), "ε of the median patient": ("1", beside), "Cap": ("none", "")}
+    assert html_numbers(app) | numbers == html_numbers(app)
     empty.ledger.set_cap(epsilon=0.1, delta=1e-5, name="Officer", reason="a test")
     value, above = html_numbers(open_page("overview"))["Cap"]
-    assert value == "ε = 0.1" and "patients above it" in above
+    assert value == "ε = 0.1" and above.startswith("δ = 1e-05; ") and "patients above it" in above
 
 
 def test_a_plan_past_the_cap_is_refused_with_what_would_fit(empty, cohort, open_page):

@@ -27,7 +27,7 @@ from widgets.cases.choice import ALL_PATIENTS, case_of, first_list, position
 from widgets.cases.scores import scores_of
 from widgets.cases.shown_case import ModelContext
 from widgets.cases.view import answer_lines
-from widgets.choices import DELTA, Choices, choices_in, first_readable, start_in_address
+from widgets.choices import DELTA, Choices, choices_in, delta_said, first_readable, start_in_address
 from widgets.document.first_words import Place, words_as_html
 from widgets.headings import HEADINGS
 from widgets.lookup import installation, runs_of
@@ -72,7 +72,7 @@ class Opened:
     @property
     def delta(self) -> float | None:
         """The delta that the address says."""
-        return float(self.said[DELTA]) if DELTA in self.said else None
+        return delta_said(self.said.get(DELTA))
 
     def tables(self, cohort: Cohort, by: Sequence[str] = (), **how: object) -> EvaluationTables:
         """The tables that the page shows, as `tables.tables_of` gives them in a session."""

@@ -64,17 +64,19 @@ def completed(page: bytes, style: str = "", words: str = "") -> bytes:
 class CompletedDocument:
     """An application whose pages come with script, style and first words, as ASGI middleware; everything but pages passes through."""
 
-    def __init__(self, app: ASGIApp, *, style: str = "", words: Words | None = None) -> None:
+    def __init__(self, app: ASGIApp, *, style: str = "", words: Words | None = None, under: str = "") -> None:
         """Complete what `app` answers.
 
         Args:
             app: answers what is asked.
             style: a style sheet for its pages, there before anything is drawn.
             words: the first words of its pages; None where not everybody who can ask for a document may read them.
+            under: the path below which all pages are, as Streamlit's `server.baseUrlPath`; empty for none.
         """
         self.app = app
         self.style = style
         self.words = words
+        self.base = f"/{under.strip('/')}" if under.strip("/") else ""
         self.n_making = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -102,7 +104,7 @@ class CompletedDocument:
     async def _words_of(self, scope: Scope) -> str:
         if self.words is None or self.n_making >= MOST_AT_ONCE or not _is_opened(scope):
             return ""
-        page, query = scope["path"].rsplit("/", 1)[-1], scope.get("query_string", b"").decode("latin-1")
+        page, query = scope["path"].removeprefix(self.base).strip("/"), scope.get("query_string", b"").decode("latin-1")
         # In a thread: they may read files, and this event loop serves everybody.
         made = asyncio.ensure_future(asyncio.to_thread(self.words, page, dict(parse_qsl(query, keep_blank_values=True))))
         self.n_making += 1
