@@ -5,8 +5,8 @@ dashboard's scripts from before the restart. Pages open with the first choices o
 second the same page's in another session; the next one is a click away from another page, which was the first of a new server; `private`
 is the page's in a private window, which compiles every script anew. `words_s` ends when the answer can be read, which a document says
 before Streamlit has started, `answer_s` when it stands in its place on the page, `page_s` when nothing on the page changes any more;
-processor seconds are the server's. Page `peer` is Streamlit with one slider and one figure: its own share. With DPMED_DATA_DIR, of the
-cohort in that folder.
+processor seconds are the server's. Page `peer` is Streamlit with one slider and one figure, and as next page with one figure: its own
+share. With DPMED_DATA_DIR, of the cohort in that folder.
 """
 
 import os
@@ -28,8 +28,9 @@ from dpmed_core.installation import Installation
 from dpmed_core.settings import Settings
 
 PEER_PAGE, OVERVIEW = "peer", ""
+PEER_NEXT = "benchmarks/page_peer_next.py"
 PAGES = {
-    PEER_PAGE: "",
+    PEER_PAGE: "Next",
     OVERVIEW: "Overview",
     "privacy_utility": "Privacy and utility",
     "fairness": "Fairness",
@@ -97,17 +98,16 @@ def measured(settings: Settings, page: str, *, n_starts: int = N_STARTS) -> list
 
 
 def _views_of_start(context: BrowserContext, settings: Settings, page: str) -> dict[str, dict[str, float]]:
-    """What was seen of new servers: a first view, a second one and, but for the peer, one that is a click away from another page."""
+    """What was seen of new servers: a first view, a second one, and one that is a click away from another page."""
     path, before = _addresses(settings, page)
     seen = {}
     with _served(settings, page) as (url, server), closing(context.new_page()) as one, closing(context.new_page()) as other:
         for view, tab in (("first", one), ("second", other)):
             seen[view] = _viewed(tab, server, page, partial(tab.goto, f"{url}/{path}", wait_until="commit"))
-    if page != PEER_PAGE:
-        with _served(settings, page) as (url, server), closing(context.new_page()) as tab:
-            _viewed(tab, server, page, partial(tab.goto, f"{url}/{before}", wait_until="commit"))
-            link = tab.get_by_role("link", name=PAGES[page], exact=True)
-            seen["next"] = _viewed(tab, server, page, link.click, left=tab.locator("h1").inner_text())
+    with _served(settings, page, peer=PEER_NEXT) as (url, server), closing(context.new_page()) as tab:
+        _viewed(tab, server, page, partial(tab.goto, f"{url}/{before}", wait_until="commit"))
+        link = tab.get_by_role("link", name=PAGES[page], exact=True)
+        seen["next"] = _viewed(tab, server, page, link.click, left=tab.locator("h1").inner_text())
     return seen
 
 
@@ -125,8 +125,8 @@ def _addresses(settings: Settings, page: str) -> tuple[str, str]:
 
 
 @contextmanager
-def _served(settings: Settings, page: str) -> Iterator[tuple[str, psutil.Process]]:
-    with served(settings, PEER if page == PEER_PAGE else "app.py", port=_port()) as url:
+def _served(settings: Settings, page: str, *, peer: str = PEER) -> Iterator[tuple[str, psutil.Process]]:
+    with served(settings, peer if page == PEER_PAGE else "app.py", port=_port()) as url:
         (server,) = (one for one in psutil.Process().children() if "streamlit" in " ".join(one.cmdline()))
         yield url, server
 
