@@ -124,6 +124,10 @@ NEVER_SAID = """() => {
   new MutationObserver(change).observe(document, { childList: true, subtree: true });
 }"""
 """Has first words wait for what the page never says."""
+KEEPS_NOTHING = """() => {
+  Object.defineProperty(window, "localStorage", { get: () => { throw new DOMException("Access is denied.", "SecurityError"); } });
+}"""
+"""As a browser that is told to keep nothing of any page."""
 
 
 @pytest.mark.parametrize(("width", "scheme", "colour"), [(1440, "light", "rgb(13, 20, 27)"), (420, "dark", "rgb(230, 235, 240)")])
@@ -158,8 +162,8 @@ def test_first_words_stay_until_the_page_says_them_itself(served, other_tab):
     assert other_tab.evaluate("window.framesWithout") == []
 
 
-def test_first_words_leave_where_the_page_says_something_else(served, other_tab):
-    other_tab.add_init_script(f"({NEVER_SAID})()")
+def test_first_words_leave_where_the_page_says_something_else_and_nothing_can_be_kept(served, other_tab):
+    other_tab.add_init_script(f"({NEVER_SAID})(); ({KEEPS_NOTHING})()")
     opened(other_tab, served)
     expect(other_tab.locator(FIRST_WORDS)).to_have_count(0)
     assert other_tab.evaluate("window.changed") is True

@@ -18,6 +18,8 @@ def text_of(markup: str) -> str:
 def test_lines_and_tiles_say_all_that_they_are_given():
     lines = words_as_html("Fairness", [Line("Nobody loses.", "headline"), Line("By sex.")], Place.AXIS, "ε = 1")
     assert [word for word in text_of(lines).split("\n") if word] == ["Fairness", "ε = 1", "Nobody loses.", "By sex."]
+    of_case = words_as_html("Cases", [Line("Case 1 of 9"), Line("It would not.", "headline")], Place.BESIDE)
+    assert 'data-until="It would not."' in of_case
     tile = Tile("Cost", "−0.066", "AUROC", "loss shown", ("0.756 without.", "0.690 with."), {"finding": "mass"})
     said = text_of(words_as_html("Overview", [tile], Place.AXIS))
     for part in (tile.title, tile.value, tile.beside, tile.verdict, *tile.lines):

@@ -5,8 +5,15 @@
   const REPORTED = "data-test-script-state"; // of Streamlit's root: whether it runs the page
 
   // As Streamlit chooses: what the reader chose here before, or else what the system says.
-  const themes = Object.entries({ ...localStorage }).filter(([name]) => name.startsWith(`stActiveTheme-${location.pathname}-v`));
-  const chosen = themes.map(([, value]) => value.replaceAll('"', "")).find((value) => value === "Light" || value === "Dark");
+  const chosenTheme = () => {
+    try {
+      const kept = Object.entries({ ...localStorage }).filter(([name]) => name.startsWith(`stActiveTheme-${location.pathname}-v`));
+      return kept.map(([, value]) => value.replaceAll('"', "")).find((value) => value === "Light" || value === "Dark");
+    } catch {
+      return undefined; // a browser that keeps nothing
+    }
+  };
+  const chosen = chosenTheme();
   const dark = chosen ? chosen === "Dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   document.documentElement.classList.toggle("dpmed-dark", dark);
 

@@ -36,7 +36,8 @@ def words_as_html(heading: str, parts: Sequence[Line | Tile], place: Place, budg
         place: of the answer.
         budget: that it is about, with its guarantee.
     """
-    first = parts[0]
+    # Not any first line: *Cases* says the position of a case last.
+    first = next((part for part in parts if isinstance(part, Tile) or part.role == "headline"), parts[0])
     until, kind = (first.value, "tiles") if isinstance(first, Tile) else (first.text, "lines")
     return (
         f'<div id="dpmed-first-words" class="dpmed-first-{place}" aria-hidden="true" data-until="{_text(until)}"><h1>{_text(heading)}</h1>'
