@@ -1,4 +1,4 @@
-"""What each page is headed with, by its own part of the address; the first page's part is empty there."""
+"""What each page is headed with, by its own part of the address; the page that opens first, whose part is empty, is `overview`."""
 
 HEADINGS = {
     "overview": "What privacy costs, and whom",

@@ -67,13 +67,12 @@ def show_total(cohort: Cohort) -> None:
     def spent() -> None:
         """The three numbers, and the sentence that says what they are a click away."""
         total, cap = _spent(cohort.name)
-        above = f"; {counted(total.n_above_cap, 'patient', 'patients')} above it"
         with st.container(border=True):
             st.header("Spent on these patients so far")
             numbers = [
                 Number("ε of the patient with the most", _epsilon(total.epsilon), _beside(total, total.epsilon)),
                 Number("ε of the median patient", _epsilon(total.median), _beside(total, total.median)),
-                Number("Cap", f"ε = {epsilon_text(cap.epsilon)}", f"δ = {delta_text(cap.delta)}{above}") if cap else Number("Cap", "none"),
+                _cap_in_number(cap, total),
             ]
             show_numbers(numbers)
             with st.popover("In full", icon=":material/info:", key="spent-in-full"):
@@ -81,6 +80,15 @@ def show_total(cohort: Cohort) -> None:
                 st.caption(plain(cap_sentence(cap)) if cap else "No cap is set: the privacy officer can set one with `ledger cap`.")
 
     live(cohort, spent)
+
+
+def _cap_in_number(cap: Cap | None, total: PatientTotals) -> Number:
+    """The cap, with what belongs to its ε (`cap_sentence`), and how many patients are above it."""
+    if cap is None:
+        return Number("Cap", "none")
+    above = counted(total.n_above_cap, "patient", "patients")
+    beside = f"δ = {delta_text(cap.delta)} for each patient; Gaussian differential privacy filter; {above} above it"
+    return Number("Cap", f"ε = {epsilon_text(cap.epsilon)}", beside)
 
 
 def _beside(total: PatientTotals, epsilon: float) -> str:

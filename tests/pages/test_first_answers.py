@@ -2,15 +2,19 @@
 
 import html
 
+import pandas as pd
 import pytest
 
 from dpmed_core.errors import CohortError
+from dpmed_core.evaluation.metrics.auroc import AUROC
 from dpmed_core.foreign_text import plain
 from dpmed_core.reporting.wording.first_glance import Tile
+from dpmed_core.reporting.wording.utility import utility_sentence
 from dpmed_core.training.spec import PrivacyUnit
 from tests.pages.test_overview import store, train
 from widgets.document.first_answers import FIRST_ANSWERS, first_answer, first_words
 from widgets.headings import HEADINGS
+from widgets.review.reviews import reviews_sentence
 
 OF_BUDGETS = ("overview", "meeting", "privacy_utility", "fairness", "privacy", "cases")
 
@@ -50,7 +54,7 @@ def test_the_document_says_what_the_page_says(trained, cohort, open_page, page):
     answer = first_answer(page, {})
     said = on_page(open_page(page))
     assert words_of(answer) and unsaid(answer, said) == []
-    assert answer.budget == ("ε = 1, δ = 1e-05 for each patient" if page in OF_BUDGETS else "")
+    assert answer.budget == ("ε = 1, δ = 1e-05 for each patient (analytic-gaussian accountant)" if page in OF_BUDGETS else "")
     markup = html.unescape(first_words("" if page == "overview" else page, {}))
     assert HEADINGS[page] in markup and answer.budget in markup and all(piece in markup for piece in words_of(answer))
 
@@ -139,7 +143,10 @@ def test_models_without_a_reference_have_no_tiles(empty, cohort, finish):
 def test_where_only_images_are_protected_it_says_so(empty, cohort, finish, open_page):
     train(empty, cohort, finish, unit=PrivacyUnit.IMAGE)
     answer = first_answer("privacy", {})
-    assert answer.budget == "ε = 1, δ = 1e-05 for each image" and answer.parts[0].verdict == "Only single images are protected:"
+    assert (
+        answer.budget == "ε = 1, δ = 1e-05 for each image (analytic-gaussian accountant)"
+        and answer.parts[0].verdict == "Only single images are protected:"
+    )
     said = on_page(open_page("privacy"))
     assert unsaid(answer, said) == []
 
@@ -158,3 +165,20 @@ def test_a_cohort_that_cannot_be_read_is_said_by_the_page(empty, trained, cohort
     (empty.cohorts.root / cohort.name / "cohort.json").write_text("{")
     with pytest.raises(CohortError):
         first_words("fairness", {"cohort": cohort.name})
+
+
+def test_reviews_are_counted_with_those_that_are_open():
+    lines = [("a", {"State": "open"}), ("b", {"State": "closed"}), ("c", {"State": "not genuine"})]
+    assert [reviews_sentence(lines[:n]) for n in (0, 1, 3)] == [
+        "No review yet: open the first one below.",
+        "1 review, 1 of them open.",
+        "3 reviews, 1 of them open.",
+    ]
+
+
+def test_counts_of_many_cases_have_separators():
+    row = {"recipe": "probe", "unit": "patient", "finding": "macro", "epsilon": 1.0, "n_seeds": 2, "n_distinct": 2}
+    counts = {"n_cases": 39809, "n_patients": 19905, "n_positive": 47949}
+    means = pd.DataFrame([{**row, **counts, **dict.fromkeys(AUROC.columns, 0.7)}])
+    said = utility_sentence(means, metric=AUROC, recipe="probe", unit="patient", finding="macro", epsilon=1.0)
+    assert "39,809 test images of 19,905 patients, 47,949 positive labels" in said

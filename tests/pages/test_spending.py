@@ -47,7 +47,11 @@ def test_overview_and_the_sidebar_say_what_was_spent(empty, released, open_page)
     assert html_numbers(app) | numbers == html_numbers(app)
     empty.ledger.set_cap(epsilon=0.1, delta=1e-5, name="Officer", reason="a test")
     value, above = html_numbers(open_page("overview"))["Cap"]
-    assert value == "ε = 0.1" and above.startswith("δ = 1e-05; ") and "patients above it" in above
+    assert (
+        value == "ε = 0.1"
+        and above.startswith("δ = 1e-05 for each patient; Gaussian differential privacy filter; ")
+        and "patients above it" in above
+    )
 
 
 def test_a_plan_past_the_cap_is_refused_with_what_would_fit(empty, cohort, open_page):

@@ -28,6 +28,8 @@ ROUTES = (Route(f"/{PATH}/{{name}}", partial(serve_program, PROGRAM), methods=["
 KEY = "worklist"
 MOST_ROWS = 100
 """Rows that are sent to the browser at once, around the selected case."""
+TEXTS = ("Finding", "Label", "Private answer", "Non-private answer", "Sex")
+"""Columns that are no numbers."""
 
 
 def show_list(case_list: CaseList, current: str, cohort: Cohort) -> None:
@@ -52,10 +54,6 @@ def show_list(case_list: CaseList, current: str, cohort: Cohort) -> None:
         "current": current,
     }
     _component()(key=KEY, data=data, on_pick_change=partial(_pick, case_list))
-
-
-TEXTS = ("Finding", "Label", "Private answer", "Non-private answer", "Sex")
-"""Columns that are no numbers."""
 
 
 def rows_in_words(part: pd.DataFrame, links: Sequence[str], cohort: Cohort, first: int) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from dpmed_core.training.spec import PrivacyUnit
 from widgets.address.state import ENTRY, MOVED
 from widgets.analysis_plan import planned_tables, plans_of
 from widgets.attributes import attribute_options
-from widgets.budget import delta_in_words, deltas_of, first_epsilon, trained_budgets
+from widgets.budget import delta_in_words, first_epsilon, trained_budgets
 from widgets.budget_control.first_words import Line
 from widgets.cases.choice import ALL_PATIENTS, case_of, first_list, position
 from widgets.cases.scores import scores_of
@@ -55,7 +55,7 @@ FIRST_LIST = {
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer, and the budget that it is about: ε with its δ and unit; empty where it is about none."""
+    """An answer, and the budget that it is about: ε with its δ, unit and accountant; empty where it is about none."""
 
     parts: Sequence[Line | Tile]
     budget: str = ""
@@ -88,13 +88,16 @@ class Opened:
         of_choice = Choice(recipe=self.choices.recipe, unit=self.choices.unit)
         return [] if tables.is_empty else trained_budgets(of_choice.rows(tables.runs))
 
-    def at_budget(self, parts: Sequence[Line | Tile], epsilon: float, deltas: Mapping[float, float]) -> Answer:
-        """`parts`, which are about `epsilon`."""
-        return Answer(parts, f"ε = {epsilon:g}, {delta_in_words(epsilon, deltas[epsilon], self.choices.unit)}")
+    def at_budget(self, parts: Sequence[Line | Tile], epsilon: float, delta: float, accountant: str) -> Answer:
+        """`parts`, which are about `epsilon`; at 0 nothing was learnt, so that there is nothing to account for."""
+        by = f" ({accountant} accountant)" if epsilon else ""
+        return Answer(parts, f"ε = {epsilon:g}, {delta_in_words(epsilon, delta, self.choices.unit)}{by}")
 
     def of_tables(self, parts: Sequence[Line | Tile], epsilon: float, tables: EvaluationTables) -> Answer:
         """`parts`, which are about `epsilon`, from `tables`."""
-        return self.at_budget(parts, epsilon, deltas_of(Choice(recipe=self.choices.recipe, unit=self.choices.unit).rows(tables.runs)))
+        of_choice = Choice(recipe=self.choices.recipe, unit=self.choices.unit).rows(tables.guarantees)
+        guarantee = of_choice[of_choice["epsilon"] == epsilon].iloc[0]
+        return self.at_budget(parts, epsilon, float(guarantee["delta"]), str(guarantee["accountant"]))
 
     def shown(self, epsilon: float, attribute: str | None = None) -> Choice:
         """What sentences are about."""
@@ -149,7 +152,7 @@ def _of_meaning(page: Opened) -> Answer | None:
         return None
     budget = by_epsilon[epsilon]
     images = most_images(page.cohort) if budget.unit is PrivacyUnit.IMAGE and page.cohort.patients_known else 1
-    return page.at_budget([meaning_words(budget, images)], epsilon, {epsilon: budget.target.delta})
+    return page.at_budget([meaning_words(budget, images)], epsilon, budget.target.delta, budget.accountant)
 
 
 def _of_case(page: Opened) -> Answer | None:

@@ -1,6 +1,6 @@
 """The first words of a page, as HTML in its document: heading and answer are read while Streamlit starts, and leave once its own are there.
 
-Streamlit sends the same empty document for every page, and draws its first word .8 to 1 s later; the server has the answer within some
+Streamlit sends the same empty document for every page, and draws its first word .7 to 1 s later; the server has the answer within some
 hundredths of a second (docs/decisions/0137).
 """
 
