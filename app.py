@@ -22,17 +22,16 @@ from dpmed_core.logs import log_to_file
 from dpmed_core.settings import Settings, load_settings
 from dpmed_core.uploads.single_case import remove_left_behind
 from widgets.address.requests import follow_requests
+from widgets.browser_programs import PROGRAMS
 from widgets.budget_control.first_words import STYLE
-from widgets.budget_control.routes import ROUTES as BUDGET_ROUTES
-from widgets.cases.case_rows import ROUTES as CASE_ROUTES
+from widgets.copied_text import STYLE as STYLE_OF_COPIED_TEXT
 from widgets.document.first_answers import first_words
 from widgets.document.first_words import STYLE as STYLE_OF_FIRST_WORDS
-from widgets.document.served import DOCUMENT_ROUTES, CompletedDocument
+from widgets.document.served import CompletedDocument
 from widgets.health import health_routes
-from widgets.meeting.routes import ROUTES as MEETING_ROUTES
 from widgets.preload import import_widgets, prepare_views
 from widgets.signing_on import is_required, refuse_without_provider
-from widgets.viewer.routes import ROUTES
+from widgets.viewer.routes import PIXEL_ROUTE
 from widgets.viewer.sessions import pixel_tokens
 from widgets.web_security import GuardedServer, refuse_open_address
 
@@ -119,12 +118,12 @@ must_sign_on = is_required(settings)
 app = st.App(
     Path(__file__).parent / "pages" / "frame.py",
     lifespan=lifespan,
-    routes=[*ROUTES, *BUDGET_ROUTES, *CASE_ROUTES, *MEETING_ROUTES, *DOCUMENT_ROUTES, *health_routes(duties)],
+    routes=[PIXEL_ROUTE, *(program.route() for program in PROGRAMS), *health_routes(duties)],
     middleware=[
         Middleware(GuardedServer, settings=settings, must_sign_on=must_sign_on),
         Middleware(
             CompletedDocument,
-            style="".join(style.read_text(encoding="utf-8") for style in (STYLE, STYLE_OF_FIRST_WORDS)),
+            style="".join(style.read_text(encoding="utf-8") for style in (STYLE, STYLE_OF_FIRST_WORDS, STYLE_OF_COPIED_TEXT)),
             # Whoever has to sign on has not yet when the document is sent.
             words=None if must_sign_on else first_words,
             under=st.get_option("server.baseUrlPath"),

@@ -8,6 +8,7 @@ import streamlit as st
 from dpmed_core.doctor.state import Fault, database_address, used_bytes, versions, working_state_of
 from dpmed_core.foreign_text import LONGEST_SENTENCE, plain, plain_with_commands
 from dpmed_core.phrases import bytes_in_words, counted
+from widgets.copied_text import show_copied_text
 from widgets.headings import HEADINGS
 from widgets.html_table import show_table
 from widgets.lookup import guarded, installation
@@ -56,7 +57,7 @@ def show_storage() -> None:
     left, right = st.columns(2)
     with left:
         st.header("Storage")
-        st.code(str(settings.data_dir), language=None, wrap_lines=True)
+        show_copied_text(str(settings.data_dir), label="Data folder")
         st.caption(plain(f"Database: {database_address(settings)}. Together {bytes_in_words(sum(used.values()))}."))
         rows = [{"Folder": name, "Size": bytes_in_words(size)} for name, size in used.items()]
         show_table(pd.DataFrame(rows), label="Storage by folder")
@@ -72,4 +73,4 @@ st.fragment(run_every=EVERY_SECONDS)(guarded(show_now))()
 st.fragment(run_every=STORAGE_EVERY_SECONDS)(guarded(show_storage))()
 st.header("Look closer")
 st.caption("These commands look at everything that is stored, and say what to do about what is wrong:")
-st.code("python -m dpmed_core doctor\npython -m dpmed_core status --json", language="bash")
+show_copied_text("python -m dpmed_core doctor\npython -m dpmed_core status --json", label="Commands that look closer")

@@ -1,4 +1,4 @@
-"""Facts of a cohort that are cached for all sessions: the links of its cases, and its split."""
+"""What is cached for all sessions: how values are known there; the links of a cohort's cases, and its split."""
 
 import streamlit as st
 
@@ -9,6 +9,14 @@ from widgets.lookup import installation
 
 MOST_KEPT, FEW_KEPT = 48, 4
 """Entries in a cache of small values, and in one of values that grow with the cohort."""
+
+
+def key_of(*values: object) -> str:
+    """What a cache knows `values` by: texts, numbers and frozen dataclasses of them.
+
+    Streamlit looks at each part of a value by itself, which takes up to 5 ms for what is compared here in .1.
+    """
+    return repr(values)
 
 
 def links_of(cohort: Cohort) -> CaseLinks:

@@ -9,6 +9,7 @@ from dpmed_core.foreign_text import plain
 from dpmed_core.training.recipes.catalogue import RECIPES, recipes_for
 from dpmed_core.training.spec import base_recipe
 from widgets.choices import Choices, current_choices
+from widgets.copied_text import show_copied_text
 from widgets.lookup import BUSY_SECONDS, guarded, installation
 
 
@@ -87,6 +88,7 @@ def _first_start() -> None:
         return
     st.header("No cohort yet")
     st.markdown("Import your own radiographs or CT scans from a table with one row per image:")
-    st.code("python -m dpmed_core cohort add chest --manifest chest.csv --findings cardiomegaly,effusion", language="bash", wrap_lines=True)
+    add = "python -m dpmed_core cohort add chest --manifest chest.csv --findings cardiomegaly,effusion"
+    show_copied_text(add, label="Command that imports")
     st.markdown("or make a synthetic cohort to try DPMed:")
-    st.code("python -m dpmed_core cohort add-demo radiograph", language="bash", wrap_lines=True)
+    show_copied_text("python -m dpmed_core cohort add-demo radiograph", label="Command that makes a synthetic cohort")

@@ -11,8 +11,9 @@ from dpmed_core.cohort.display_names import IMAGE_WORDS, attribute_title, spelle
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.cohort.summary import ALL_PARTS, HELD_OUT, share_positive
 from dpmed_core.foreign_text import plain
+from widgets.cached import MOST_KEPT
 from widgets.html_numbers import Number, show_numbers
-from widgets.html_table import show_table
+from widgets.html_table import frame_as_html
 from widgets.lookup import installation
 
 
@@ -53,7 +54,14 @@ def show_findings(cohort: Cohort, counts: pd.DataFrame) -> None:
     if not cohort.findings:
         st.info("This cohort has no findings, so no model can be trained on it. Import it again with a table of labels.")
         return
-    parts, of_what = (ALL_PARTS, "all") if shows_training_counts(cohort) else (HELD_OUT, "held-out")
+    st.html(_findings_as_html(cohort.fingerprint, shows_training_counts(cohort), cohort, counts))
+
+
+@st.cache_data(max_entries=MOST_KEPT, show_spinner=False)
+def _findings_as_html(fingerprint: str, with_training: bool, _cohort: Cohort, _counts: pd.DataFrame) -> str:
+    del fingerprint  # key of the cache
+    cohort, counts, images = _cohort, _counts, IMAGE_WORDS[_cohort.modality].several
+    parts, of_what = (ALL_PARTS, "all") if with_training else (HELD_OUT, "held-out")
     whole = counts[counts["attribute"] == "all"].set_index("part").loc[list(parts), list(cohort.findings)].T
     shares = share_positive(counts, cohort.findings, parts)
     table = pd.DataFrame(
@@ -63,14 +71,20 @@ def show_findings(cohort: Cohort, counts: pd.DataFrame) -> None:
             f"Share of {of_what} {images}": ["" if pd.isna(share) else f"{100 * share:.0f} %" for share in shares],
         }
     )
-    show_table(table, label=f"Findings: {images} in which each is present")
+    return frame_as_html(table, f"Findings: {images} in which each is present")
 
 
 def show_patients(cohort: Cohort, counts: pd.DataFrame) -> None:
     """The number of images and patients by sex, age and co-morbidity; subgroups without a counted image are left out."""
-    images = IMAGE_WORDS[cohort.modality].several
     st.header("Patients")
-    parts = ("all", "test") if shows_training_counts(cohort) else HELD_OUT
+    st.html(_patients_as_html(cohort.fingerprint, shows_training_counts(cohort), cohort, counts))
+
+
+@st.cache_data(max_entries=MOST_KEPT, show_spinner=False)
+def _patients_as_html(fingerprint: str, with_training: bool, _cohort: Cohort, _counts: pd.DataFrame) -> str:
+    del fingerprint
+    counts, images = _counts, IMAGE_WORDS[_cohort.modality].several
+    parts = ("all", "test") if with_training else HELD_OUT
     groups = counts[(counts["attribute"] != "all") & counts["part"].isin(parts)]
     table = groups.pivot_table(index=["attribute", "subgroup"], columns="part", values=["n_cases", "n_patients"], sort=False)
     table = table[(table["n_cases"] > 0).any(axis=1)]
@@ -81,4 +95,4 @@ def show_patients(cohort: Cohort, counts: pd.DataFrame) -> None:
     for part in parts:
         for column, noun in (("n_cases", images), ("n_patients", "patients")):
             named[(noun if part == "all" else f"{part} {noun}").capitalize()] = table[(column, part)].astype(int).to_list()
-    show_table(pd.DataFrame(named), label="Patients by subgroup")
+    return frame_as_html(pd.DataFrame(named), "Patients by subgroup")

@@ -28,6 +28,7 @@ from dpmed_core.reporting.file_names import file_name
 from dpmed_core.reporting.static_images import NO_BROWSER, PICTURE_FORMATS, browser
 from widgets.analysis_plan import plans_of
 from widgets.budget_control.following import figure_data, show_following_figure, show_plot
+from widgets.cached import key_of
 from widgets.choices import choice, chosen_delta
 from widgets.lookup import asked_for_later, canvas
 
@@ -114,7 +115,7 @@ def still_figure(name: str, tables: EvaluationTables, shown: Choice, cohort: Coh
         ExportError: there is nothing to draw.
     """
     exploratory = why_exploratory(name, tables, shown, plans_of(cohort))
-    return _drawn(name, tables.token, shown, on, exploratory, _tables=tables, _cohort=cohort)
+    return _drawn(key_of(name, tables.token, shown, on, exploratory), name, shown, on, exploratory, tables, cohort)
 
 
 def moving_figure(
@@ -122,29 +123,29 @@ def moving_figure(
 ) -> tuple[str | None, frozenset[float], str]:
     """The figure `name` of `shown` at all budgets, for the browser; those budgets; where there is none, why."""
     # Without the chosen budget, so that what is drawn, kept and sent is the same wherever the axis stands.
-    return _moving(name, tables.token, replace(shown, epsilon=None), on, plans_of(cohort), _tables=tables, _cohort=cohort)
+    plans, at_none = plans_of(cohort), replace(shown, epsilon=None)
+    return _moving(key_of(name, tables.token, at_none, on, plans), name, at_none, on, plans, tables, cohort)
 
 
 @st.cache_resource(max_entries=MOST_KEPT, show_spinner=False)
 def _moving(
-    name: str, token: str, shown: Choice, on: Canvas, plans: PlanRecord, _tables: EvaluationTables, _cohort: Cohort
+    key: str, _name: str, _shown: Choice, _on: Canvas, _plans: PlanRecord, _tables: EvaluationTables, _cohort: Cohort
 ) -> tuple[str | None, frozenset[float], str]:
-    del token
+    del key
     try:
-        stops = budget_stops(name, _tables, shown, _cohort, on, plans=plans)
+        stops = budget_stops(_name, _tables, _shown, _cohort, _on, plans=_plans)
         if not stops:
-            draw(name, _tables, shown, _cohort, on)  # says why
+            draw(_name, _tables, _shown, _cohort, _on)  # says why
     except ExportError as error:
         return None, frozenset(), str(error)
     return figure_data(in_one_frame(stops)), frozenset(stops), ""
 
 
 @st.cache_resource(max_entries=MOST_KEPT, show_spinner=False)
-def _drawn(name: str, token: str, shown: Choice, on: Canvas, exploratory: str, _tables: EvaluationTables, _cohort: Cohort) -> go.Figure:
-    # Streamlit makes the cache key of all arguments but those with an underscore: `token` stands for the tables, which cannot be hashed and
-    # belong to one cohort.
-    del token
-    return draw(name, _tables, shown, _cohort, on, exploratory=exploratory)
+def _drawn(key: str, _name: str, _shown: Choice, _on: Canvas, _exploratory: str, _tables: EvaluationTables, _cohort: Cohort) -> go.Figure:
+    # The key stands for all that has an underscore. In it `token` stands for the tables, which belong to one cohort.
+    del key
+    return draw(_name, _tables, _shown, _cohort, _on, exploratory=_exploratory)
 
 
 def _exported(name: str, tables: EvaluationTables, cohort: Cohort, shown: Choice, suffix: str, here: Installation) -> bytes:

@@ -15,7 +15,7 @@ from dpmed_core.phrases import counted, delta_text
 from dpmed_core.runs.status import RunState
 from widgets.choices import Choices
 from widgets.lookup import installation, runs_of
-from widgets.tables import MOST_KEPT, Finished
+from widgets.tables import MOST_KEPT, Finished, key_of_runs
 
 REFERENCES = {SAMPLED_ALIKE: "without privacy", START_ALONE: "the public start alone"}
 EXPLAINED = (
@@ -34,7 +34,7 @@ def show_random_splits(cohort: Cohort, choices: Choices, margin: float) -> None:
     """
     if len({status.spec.split_seed for status in runs_of(cohort)}) < 2:
         return  # asked first: reading the scores of every split takes time
-    finished = tuple((s.run_id, s.progress.updated_at) for s in runs_of(cohort) if s.state == RunState.FINISHED)
+    finished = key_of_runs(status for status in runs_of(cohort) if status.state == RunState.FINISHED)
     table = _over_splits(cohort.fingerprint, finished, choices.recipe, choices.start, margin, _cohort=cohort)
     table = table[(table["unit"] == choices.unit) & table["finding"].isin(list(cohort.findings))]
     if table.empty:

@@ -11,6 +11,7 @@ from dpmed_core.cohort.validation.repairs import printed_fields
 from dpmed_core.cohort.validation.table import checks_table, rows_text
 from dpmed_core.foreign_text import plain
 from dpmed_core.people.roles import Action
+from widgets.copied_text import show_copied_text
 from widgets.lookup import asked_for_later
 
 REPORT_ROW_HEIGHT = 72
@@ -43,7 +44,7 @@ def show_report(report: ImportReport, *, name: str) -> None:
     )
     for line in picked["selection"]["rows"]:
         st.markdown(f"**{plain(report.checks[line].sentence)}** All its rows:")
-        st.code(rows_text(report.checks[line]) or "none", language=None, wrap_lines=True)
+        show_copied_text(rows_text(report.checks[line]) or "none", label="Rows of the table")
     st.caption(
         "Select a line to see all its rows. “Outside” the guarantee: if images were removed or merged for this reason, one patient's "
         "images would decide what happens to another's, which the privacy guarantee does not cover. DPMed never does so by itself."

@@ -1,6 +1,7 @@
 """The tables of a cohort's finished runs, kept between moves of a slider and shared by all readers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NewType
 
 import streamlit as st
 
@@ -9,14 +10,16 @@ from dpmed_core.evaluation.scores.load_scores import Scores, read_scores
 from dpmed_core.evaluation.scores.scored_runs import finished_runs
 from dpmed_core.evaluation.tables.all_tables import EvaluationTables
 from dpmed_core.evaluation.tables.cost_of_privacy import DEFAULT_MARGIN
+from dpmed_core.runs.status import RunStatus
 from widgets.choices import chosen_delta, current_choices
 from widgets.lookup import installation
 
 MOST_KEPT, FEW_KEPT = 24, 2
 """Sets of tables, and sets of scores, in the cache: tables are small, scores are arrays of every run and case."""
 
-Finished = tuple[tuple[str, float], ...]
-"""Run and time of its last change, of every finished run: a cache key of everything computed from them, new when a run is finished."""
+Finished = NewType("Finished", str)
+"""Run and time of its last change, of every finished run: a cache key of everything computed from them, new when a run is finished. A text,
+since Streamlit looks at each part of a key that has parts, in some .02 ms."""
 
 
 def tables_of(
@@ -53,9 +56,14 @@ def tables_from(
     delta: float | None = None,
 ) -> EvaluationTables:
     """As `tables_of`, of runs from one public start, at the delta that is chosen where budgets were trained at several; in no session."""
-    finished = tuple((s.run_id, s.progress.updated_at) for s in finished_runs(installation().runs, cohort, start=start))
+    finished = key_of_runs(finished_runs(installation().runs, cohort, start=start))
     judged, budgets = (None if names is None else tuple(names) for names in (findings, epsilons))
     return _tables(cohort.fingerprint, finished, start, tuple(by), margin, judged, budgets, delta, _cohort=cohort)
+
+
+def key_of_runs(finished: Iterable[RunStatus]) -> Finished:
+    """The key of caches that stands for these finished runs."""
+    return Finished(" ".join(f"{status.run_id} {status.progress.updated_at!r}" for status in finished))
 
 
 @st.cache_resource(max_entries=MOST_KEPT, show_spinner=False)

@@ -18,7 +18,7 @@ from dpmed_core.training.recipes.train_probe import plan_probe
 from dpmed_core.training.result import RunResult, TrainedModel
 from dpmed_core.training.scores import held_out_rows, scores_table
 from dpmed_core.training.spec import PrivacyUnit
-from tests.browser.waiting import settle
+from tests.browser.waiting import settle, wait_until
 from tests.pages.test_overview import store
 
 pytestmark = pytest.mark.browser
@@ -167,3 +167,47 @@ def test_first_words_leave_where_the_page_says_something_else_and_nothing_can_be
     opened(other_tab, served)
     expect(other_tab.locator(FIRST_WORDS)).to_have_count(0)
     assert other_tab.evaluate("window.changed") is True
+
+
+def test_figures_have_room_for_the_names_of_rows_before_they_are_drawn(served, page):
+    margins = """() => [...document.querySelectorAll('.js-plotly-plot')].filter((plot) => plot._fullLayout.yaxis.ticktext)
+      .map((plot) => [plot.layout.margin, plot._fullLayout._size].map(({ l, b }) => [l, b]))"""
+    opened(page, served)
+    expect(page.locator(".js-plotly-plot")).to_have_count(2)
+    [[given, taken]] = page.evaluate(margins)
+    assert given == taken and given[0] > 68
+    page.goto(f"{served.url}/fairness?cohort=ward&epsilon=8&attribute=sex")
+    expect(page.locator(".js-plotly-plot")).to_have_count(2)
+    settle(page)
+    assert all(given == taken for given, taken in page.evaluate(margins))
+    page.set_viewport_size({"width": 420, "height": 900})
+    wait_until(page, "document.querySelector('.js-plotly-plot .main-svg').clientWidth < 420")
+    settle(page)
+    assert all(given[0] == taken[0] for given, taken in page.evaluate(margins)), "drawn anew for its width"
+
+
+def test_a_next_page_waits_for_no_program(served, page):
+    page.goto(f"{served.url}/status?cohort=ward")
+    wait_until(page, "window.Plotly")
+    settle(page)
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.get_by_role("link", name="Overview", exact=True).click()
+    expect(page.locator(".js-plotly-plot")).to_have_count(2)
+    settle(page)
+    assert not [url for url in asked if url.endswith(".js")]
+
+
+def test_a_command_is_copied_by_a_click(served, page):
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(f"{served.url}/status?cohort=ward")
+    commands = page.get_by_role("region", name="Commands that look closer")
+    button = commands.locator("xpath=..").get_by_role("button")
+    button.click()
+    expect(button).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == "python -m dpmed_core doctor\npython -m dpmed_core status --json"
+    expect(button).to_have_text("Copy")
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")  # as where the page is not secure
+    button.click()
+    expect(button).to_have_text("Selected: press Ctrl+C")
+    assert page.evaluate("getSelection().toString()").startswith("python -m dpmed_core doctor")

@@ -11,8 +11,10 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from dpmed_core.errors import CohortError
+from widgets.browser_programs import DOCUMENT
 from widgets.document import served
-from widgets.document.served import BODY, DOCUMENT_ROUTES, HEAD, MOST_AT_ONCE, SCRIPT_PATH, CompletedDocument, completed, script
+from widgets.document.ahead import attributes
+from widgets.document.served import BODY, HEAD, MOST_AT_ONCE, CompletedDocument, completed
 from widgets.web_security import PAGE
 
 HTML = "<!DOCTYPE html><html><head><title>é</title></head><body>" + "x" * 5000 + "</body></html>"
@@ -28,7 +30,7 @@ async def data(request):
 
 
 def completing(words=None):
-    routes = [*DOCUMENT_ROUTES, Route("/fairness", page), Route("/data", data), Route("/gone", lambda request: Response("<head>", 404))]
+    routes = [Route("/fairness", page), Route("/data", data), Route("/gone", lambda request: Response("<head>", 404))]
     return CompletedDocument(Starlette(routes=routes, middleware=[Middleware(GZipMiddleware, minimum_size=100)]), words=words)
 
 
@@ -53,7 +55,7 @@ def answer(path: str, headers: list[tuple[bytes, bytes]], words=None, query: byt
 
 def test_a_page_loads_the_script_before_anything_else_and_is_never_taken_from_an_old_copy():
     status, headers, body = answer("/fairness", OPENED)
-    assert status == 200 and body.decode() == HTML.replace("<head>", f'<head><script src="./{SCRIPT_PATH}/{script()[0]}"></script>')
+    assert status == 200 and body.decode() == HTML.replace("<head>", f'<head><script src="./{DOCUMENT.address}" {attributes()}></script>')
     assert int(headers["content-length"]) == len(body) and headers["cache-control"] == "no-cache"
     assert not {"etag", "last-modified", "content-encoding"} & headers.keys()
 
@@ -62,15 +64,6 @@ def test_a_page_loads_the_script_before_anything_else_and_is_never_taken_from_an
 def test_whatever_is_no_page_is_left_alone(path, status):
     found, _, body = answer(path, OPENED)
     assert found == status and b"<script" not in body
-
-
-def test_the_script_is_served_under_its_own_name_alone():
-    name, text = script()
-    status, headers, body = answer(f"/{SCRIPT_PATH}/{name}", [])
-    assert (
-        (status, body) == (200, text) and headers["content-type"].startswith("text/javascript") and "immutable" in headers["cache-control"]
-    )
-    assert answer(f"/{SCRIPT_PATH}/document.js", [])[0] == 404
 
 
 def test_streamlits_page_has_the_place_for_it():

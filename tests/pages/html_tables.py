@@ -28,6 +28,12 @@ def html_numbers(app: AppTest) -> dict[str, tuple[str, str]]:
     return found
 
 
+def copied_texts(app: AppTest) -> list[str]:
+    """The texts of a page beside which a button copies them."""
+    blocks = [element.proto.body for element in app.get("html") if 'class="dpmed-copied"' in element.proto.body]
+    return ["".join(code.itertext()) for block in blocks for code in ET.fromstring(block).iter("code")]
+
+
 def parsed(html: str) -> list[pd.DataFrame]:
     """The tables in well-formed HTML, as text; those that other elements of the page hold, too."""
     if "<table" not in html:

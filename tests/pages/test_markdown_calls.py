@@ -28,7 +28,17 @@ OURS = {
     # Facts of the recipe catalogue and of the image formats, which are code.
     *("scan_caption", "_recipes_on_encoder", "version_alias"),
     # HTML of a picture, a table and of words, which escape what others wrote; our own style sheet.
-    *("picture_element", "pictures_as_html", "frame_as_html", "words_as_markdown", "numbers_as_html", "_style"),
+    *(
+        "picture_element",
+        "pictures_as_html",
+        "frame_as_html",
+        "copied_text_as_html",
+        "_findings_as_html",
+        "_patients_as_html",
+        "words_as_markdown",
+        "numbers_as_html",
+        "_style",
+    ),
 }
 """Functions whose text consists of the product's own words and numbers."""
 OUR_ATTRIBUTES = {

@@ -12,14 +12,15 @@ from dpmed_core.errors import EngineError
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.runs.status import Progress, RunState
 from tests.pages.following import axis, helps, said
-from tests.pages.html_tables import html_numbers, html_tables
+from tests.pages.html_tables import copied_texts, html_numbers, html_tables
 
 PAGES = ("overview", "train", "privacy_utility", "fairness", "meeting", "privacy", "cases", "review")
 
 
 def texts(app) -> str:
-    kinds = ("title", "header", "subheader", "markdown", "caption", "info", "warning", "error", "code")
-    return "\n".join([*(str(element.value) for kind in kinds for element in getattr(app, kind)), said(app), helps(app)])
+    kinds = ("title", "header", "subheader", "markdown", "caption", "info", "warning", "error")
+    shown = (str(element.value) for kind in kinds for element in getattr(app, kind))
+    return "\n".join([*shown, *copied_texts(app), said(app), helps(app)])
 
 
 def runs_in_table(app):

@@ -3,7 +3,7 @@
 import json
 
 from dpmed_core.settings import load_settings
-from tests.pages.html_tables import html_numbers, html_tables
+from tests.pages.html_tables import copied_texts, html_numbers, html_tables
 from tests.pages.test_pages import texts
 
 
@@ -12,7 +12,7 @@ def test_a_quiet_installation_works_and_says_where_its_data_lie(empty, cohort, o
     assert not page.exception and "Everything works" in page.success[0].value
     numbers = html_numbers(page)
     assert [numbers[title][0] for title in ("Engine", "Runs in training", "Runs queued")] == ["not running", "0", "0"]
-    assert str(empty.settings.data_dir) in [code.value for code in page.code]
+    assert str(empty.settings.data_dir) in copied_texts(page)
 
 
 def test_work_that_nobody_takes_is_an_error_with_what_to_do(empty, asked, open_page):

@@ -15,7 +15,7 @@ from dpmed_core.cohort.split import assign_parts
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.installation import Installation
 from dpmed_core.settings import Settings
-from widgets.browser_program import named_program
+from widgets.browser_programs import VIEWER
 from widgets.viewer import routes
 from widgets.viewer import sessions as running
 from widgets.viewer.access import LIFETIME_SECONDS, InMemoryImages, PixelTokens
@@ -54,7 +54,7 @@ def tokens(clock, sessions, monkeypatch):
 
 @pytest.fixture
 def client(tokens, client_of):
-    return client_of(Starlette(routes=list(routes.ROUTES)))
+    return client_of(Starlette(routes=[routes.PIXEL_ROUTE, VIEWER.route()]))
 
 
 @pytest.fixture
@@ -211,21 +211,12 @@ def test_nothing_of_a_case_or_a_token_is_logged(client, tokens, images, caplog):
     assert token not in said and images.links.links[2] not in said
 
 
-def test_the_program_is_served_under_a_name_that_contains_its_hash(client):
-    name, text = named_program(routes.BUNDLE)
-    answer = client.get(f"/{routes.PROGRAM_PATH}/{name}")
-    assert answer.status_code == 200 and answer.content == text and answer.headers["content-type"].startswith("text/javascript")
-    assert client.get(f"/{routes.PROGRAM_PATH}/viewer-000000000000.js").status_code == 404
-    assert client.get(f"/{routes.PROGRAM_PATH}/..%2F..%2Froutes.py").status_code == 404
-
-
 def test_the_program_contacts_no_other_host():
-    _, text = named_program(routes.BUNDLE)
-    assert b"http://" not in text and b"https://" not in text and b"eval(" not in text
+    assert not any(forbidden in VIEWER.text for forbidden in (b"http://", b"https://", b"eval("))
 
 
 def test_the_lock_file_names_no_registry():
-    lock = json.loads((routes.BUNDLE.parents[3] / "viewer" / "package-lock.json").read_text())
+    lock = json.loads((VIEWER.files[0].parents[3] / "viewer" / "package-lock.json").read_text())
     assert lock["packages"] and not any("resolved" in package for package in lock["packages"].values())
 
 

@@ -8,8 +8,7 @@ from typing import Any
 import streamlit as st
 
 from dpmed_core.foreign_text import plain_line
-from widgets.browser_program import LOADER
-from widgets.budget_control.routes import addresses
+from widgets.browser_programs import AXIS, LOADER
 from widgets.lookup import reported
 
 SCOPE = "epsilon"
@@ -61,7 +60,7 @@ def budget_axis(
 
     offers = offered if on_ask else ()
     data = {
-        **addresses(),
+        "program": AXIS.address,
         "kind": "axis",
         "scope": SCOPE,
         "label": label,

@@ -11,11 +11,13 @@ const OFFER = "click to see what training it would add";
 const BLOCK = '[data-testid="stMainBlockContainer"]'; // Streamlit's element around all that a page shows
 const LEAST = 300; // pixels of a figure that takes what is left of the window
 const NARROW = 600; // pixels of a figure whose title has no room beside Plotly's buttons
+const BESIDE = 13; // pixels that Plotly leaves beside the names of rows
+const LEAST_DRAWN = 64; // pixels of width that Plotly leaves to what is drawn, however long the names
 
 const parts = new WeakMap(); // what stands in an element: Streamlit calls `show` again whenever its data change
 const scopes = new Map(); // a budget that axis and followers share, by name
 
-// Entry of Streamlit's component; see `widgets/browser_program.py`.
+// Entry of Streamlit's component; see `widgets/browser_programs.py`.
 export function show(component) {
   const root = component.parentElement.querySelector(".dpmed-budget");
   if (!parts.has(root)) parts.set(root, component.data.kind === "axis" ? new Axis(root) : new Follower(root));
@@ -385,7 +387,7 @@ class Follower {
     this.drawn = this.figure;
     this.at = budget;
     const data = this.figure.data.map((trace, i) => frame.data[i] ?? trace);
-    const layout = { ...this.figure.layout, ...frame.layout, autosize: true, uirevision: "kept" };
+    const layout = withRoom({ ...this.figure.layout, ...frame.layout, autosize: true, uirevision: "kept" }, this.plot.clientWidth);
     if (this.fills) {
       delete layout.height; // that of the element
       this.plot.style.height = `${this.height()}px`;
@@ -413,8 +415,8 @@ class Follower {
       this.width = undefined;
     }
     if (!this.plot.clientWidth || this.plot.clientWidth === this.width || !this.drawn) return;
-    this.width = this.plot.clientWidth;
-    this.Plotly.Plots.resize(this.plot);
+    this.drawn = undefined;
+    this.draw(this.at); // the room for the names of rows depends on the width
   }
 
   // The settings, without buttons where they would lie on the title: a device without a mouse shows them all the time.
@@ -453,8 +455,29 @@ function tileIn(root, { mark }) {
   return { title, value, beside, ...verdict, detail: element("span", "", second) };
 }
 
+// A layout with room for the names of rows. Plotly finds how much they need by drawing the whole figure, and then draws it again.
+function withRoom(layout, width) {
+  const { ticktext, tickfont } = layout.yaxis ?? {};
+  if (!ticktext) return layout;
+  const left = Math.ceil(widest(ticktext, { ...layout.font, ...tickfont })) + BESIDE;
+  const fits = left + layout.margin.r + LEAST_DRAWN <= width;
+  return fits && left > layout.margin.l ? { ...layout, margin: { ...layout.margin, l: left } } : layout;
+}
+
+// Pixels of the widest line of names as Plotly takes them: lines in bold, or in letters of a share of the others' size.
+function widest(names, { size, family }) {
+  const canvas = document.createElement("canvas").getContext("2d");
+  const widths = names.flatMap((name) => name.split("<br>")).map((line) => {
+    const share = line.match(/font-size: ?([\d.]+)em/)?.[1] ?? 1;
+    canvas.font = `${line.includes("<b>") ? "bold " : ""}${share * size}px ${family}`;
+    return canvas.measureText(new DOMParser().parseFromString(line, "text/html").body.textContent).width;
+  });
+  return Math.max(...widths);
+}
+
+// Plotly, which is started once; `document/ahead.js` does it for the pages to come.
 let drawing;
-function plotly(address) {
+export function plotly(address) {
   drawing ??= new Promise((resolve, reject) => {
     const script = document.createElement("script");
     script.src = new URL(address, document.baseURI).href;

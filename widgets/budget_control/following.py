@@ -10,9 +10,9 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from dpmed_core.foreign_text import plain_line
+from widgets.browser_programs import AXIS, PLOTLY
 from widgets.budget_control.axis import SCOPE, component
 from widgets.budget_control.first_words import Line, Part, words_as_markdown
-from widgets.budget_control.routes import addresses
 from widgets.lookup import reported
 
 
@@ -110,7 +110,7 @@ def figure_data(moved: go.Figure) -> str:
 def _mount(key: str, *, scope: str = SCOPE, on_cell: Callable[[], None] | None = None, **data: str) -> None:
     # Nothing of what follows the axis depends on the chosen budget: a gesture sends none of it again.
     told = {} if on_cell is None else {"on_cell_change": on_cell}
-    component()(key=key, data={**addresses(), "kind": "follower", "scope": scope, **data}, **told)
+    component()(key=key, data={"program": AXIS.address, "plotly": PLOTLY.address, "kind": "follower", "scope": scope, **data}, **told)
 
 
 def _bar(mode_bar: bool) -> str:

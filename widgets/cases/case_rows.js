@@ -2,7 +2,7 @@
 
 const parts = new WeakMap(); // what stands in an element: Streamlit calls `show` again whenever its data change
 
-// Entry of Streamlit's component; see `widgets/browser_program.py`.
+// Entry of Streamlit's component; see `widgets/browser_programs.py`.
 export function show(component) {
   const root = component.parentElement.querySelector(".dpmed-cases");
   if (!parts.has(root)) parts.set(root, new CaseList(root));

@@ -7,24 +7,19 @@ from pathlib import Path
 
 import pandas as pd
 import streamlit as st
-from starlette.routing import Route
 
 from dpmed_core.cohort.display_names import finding_title
 from dpmed_core.cohort.schema import Cohort
 from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.foreign_text import plain_line
 from widgets.address.session import gesture
-from widgets.browser_program import LOADER, named_program, serve_program
+from widgets.browser_programs import CASE_ROWS, LOADER
 from widgets.cached import links_of
 from widgets.cases.choice import CaseList
 from widgets.cases.labels import ANSWER_TITLES, TRUTH_TITLES
 from widgets.lookup import reported
 
-HERE = Path(__file__).parent
-PROGRAM, STYLE = HERE / "case_rows.js", HERE / "case_rows.css"
-PATH = "api/cases"
-ROUTES = (Route(f"/{PATH}/{{name}}", partial(serve_program, PROGRAM), methods=["GET"]),)
-"""Of the list's program."""
+STYLE = Path(__file__).parent / "case_rows.css"
 KEY = "worklist"
 MOST_ROWS = 100
 """Rows that are sent to the browser at once, around the selected case."""
@@ -46,7 +41,7 @@ def show_list(case_list: CaseList, current: str, cohort: Cohort) -> None:
     table = rows_in_words(case_list.table.iloc[first : first + MOST_ROWS], links, cohort, first)
     rows = [{"link": link, "cells": [plain_line(text) for text in cells]} for link, cells in zip(links, table.to_numpy(), strict=True)]
     data = {
-        "program": f"{PATH}/{named_program(PROGRAM)[0]}",
+        "program": CASE_ROWS.address,
         "label": "Cases",
         "columns": [{"name": name, "isNumber": name not in TEXTS} for name in table.columns],
         # As text: the browser draws rows anew where it is another one.

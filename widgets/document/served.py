@@ -3,23 +3,16 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from functools import lru_cache
-from hashlib import sha256
-from pathlib import Path
 from urllib.parse import parse_qsl
 
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dpmed_core.errors import DpmedError
+from widgets.browser_programs import DOCUMENT
+from widgets.document import ahead
 
 log = logging.getLogger(__name__)
 
-HERE = Path(__file__).parent
-SCRIPTS = (HERE.parent / "address" / "history.js", HERE / "first_words.js")
-SCRIPT_PATH = "api/document"
 HEAD, BODY = b"<head>", b"<body>"
 CHANGES_THE_ANSWER = (b"accept-encoding", b"if-none-match", b"if-modified-since", b"range")
 """Headers of a request that would have an answer compressed, left out or cut."""
@@ -37,27 +30,9 @@ Words = Callable[[str, Mapping[str, str]], str]
 """The first words, as HTML, of a page with this address; empty for none."""
 
 
-@lru_cache(maxsize=1)
-def script() -> tuple[str, bytes]:
-    """What the document loads: its name, which contains a hash of its content, and its content."""
-    text = b"\n".join(path.read_bytes() for path in SCRIPTS)
-    return f"document-{sha256(text).hexdigest()[:12]}.js", text
-
-
-async def serve_script(request: Request) -> Response:
-    """The script; anybody may fetch it, since it holds no data."""
-    name, text = script()
-    if request.path_params["name"] != name:
-        return Response(status_code=404)
-    return Response(text, media_type="text/javascript", headers={"Cache-Control": "public, max-age=31536000, immutable"})
-
-
-DOCUMENT_ROUTES = (Route(f"/{SCRIPT_PATH}/{{name}}", serve_script, methods=["GET"]),)
-
-
 def completed(page: bytes, style: str = "", words: str = "") -> bytes:
     """Streamlit's page with the script before all others, relative, so that it works behind a proxy under any path; `style` and `words`."""
-    head = f'<script src="./{SCRIPT_PATH}/{script()[0]}"></script>{f"<style>{style}</style>" if style else ""}'
+    head = f'<script src="./{DOCUMENT.address}" {ahead.attributes()}></script>{f"<style>{style}</style>" if style else ""}'
     return page.replace(HEAD, HEAD + head.encode(), 1).replace(BODY, BODY + words.encode(), 1)
 
 

@@ -1,6 +1,7 @@
 """The map of findings by groups with the verdicts, which follows the axis; a cell is the way to its evidence on Fairness."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
 
 import streamlit as st
@@ -17,7 +18,7 @@ from dpmed_core.reporting.drawn_rows import verdict_map_parts
 from dpmed_core.reporting.figures.verdict_map import alternative_text, cells_of, key_in_words, marks_explained, marks_of
 from widgets.address.session import of_link
 from widgets.analysis_plan import plans_of
-from widgets.cached import MOST_KEPT
+from widgets.cached import MOST_KEPT, key_of
 from widgets.choices import Choices
 from widgets.figure import downloads, show_moving_figure
 from widgets.overview.figures import WHAT, Words, at_budgets, map_place, map_table
@@ -87,14 +88,18 @@ def _evidence(cohort: Cohort, shown: Shown, choices: Choices, finding: str, attr
 
 def map_words(tables: EvaluationTables, chosen: Choice, cohort: Cohort) -> dict[float, Words]:
     """The map in words and as a table at each trained budget of the recipe and unit of `chosen`."""
-    return {float(at.epsilon or 0): _words(tables.token, at, _tables=tables, _cohort=cohort) for at in at_budgets(tables, chosen)}
+    at_none = replace(chosen, epsilon=None)
+    return _words_at_budgets(key_of(tables.token, at_none), at_none, tables, cohort)
 
 
 @st.cache_resource(max_entries=MOST_KEPT, show_spinner=False)
-def _words(token: str, chosen: Choice, _tables: EvaluationTables, _cohort: Cohort) -> Words:
-    """Those at the budget of `chosen`; `token` stands for the tables in the key of the cache."""
-    del token
-    costs, verdicts = (part.rows[part.rows["epsilon"] == chosen.epsilon] for part in verdict_map_parts(_tables, chosen, _cohort).values())
+def _words_at_budgets(key: str, _chosen: Choice, _tables: EvaluationTables, _cohort: Cohort) -> dict[float, Words]:
+    del key
+    return {float(at.epsilon or 0): _words(at, _tables, _cohort) for at in at_budgets(_tables, _chosen)}
+
+
+def _words(chosen: Choice, tables: EvaluationTables, cohort: Cohort) -> Words:
+    costs, verdicts = (part.rows[part.rows["epsilon"] == chosen.epsilon] for part in verdict_map_parts(tables, chosen, cohort).values())
     cells = cells_of(costs, verdicts) if len(costs) else []
     if costs["difference"].isna().all():
         return Words(costs, alternative_text(cells) if cells else "")

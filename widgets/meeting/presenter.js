@@ -4,7 +4,7 @@ const IN_USE = 'input, textarea, select, [contenteditable="true"], [role="slider
 
 const parts = new WeakMap(); // what stands in an element: Streamlit calls `show` again whenever its data change
 
-// Entry of Streamlit's component; see `widgets/browser_program.py`.
+// Entry of Streamlit's component; see `widgets/browser_programs.py`.
 export function show(component) {
   const root = component.parentElement.querySelector(".dpmed-presenter");
   if (!parts.has(root)) parts.set(root, new Presenter(root));

@@ -8,10 +8,10 @@ from typing import Any
 import streamlit as st
 
 from widgets.address.session import gesture, shown
-from widgets.browser_program import LOADER
+from widgets.browser_programs import LOADER
+from widgets.browser_programs import PRESENTER as PROGRAM
 from widgets.choices import choice
 from widgets.lookup import reported
-from widgets.meeting.routes import address
 
 PAGE, PRESENTER, LIMITS = VIEWS = ("page", "presenter", "limits")
 """The page; for a room, the map or one finding of it; for a room, what the numbers rest on."""
@@ -70,7 +70,7 @@ def view_control(
         st.button("Present", icon=":material/co_present:", help=KEYS, on_click=choose, args=(PRESENTER,), key="present", width="stretch")
         return view if view in options else None
     at = len(findings) if view == LIMITS else findings.index(finding) if finding in findings else 0
-    data = {"program": address(), "stops": len(findings) + 1, "at": at, "seen": st.session_state.get(SEEN, 0)}
+    data = {"program": PROGRAM.address, "stops": len(findings) + 1, "at": at, "seen": st.session_state.get(SEEN, 0)}
     _component()(key=MOUNTED, data=data, on_key_change=partial(_take_over, view, findings, choose))
     return view
 

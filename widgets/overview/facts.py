@@ -15,6 +15,7 @@ from dpmed_core.runs.status import UNREADABLE, RunState
 from widgets.cached import FEW_KEPT, split_of
 from widgets.cohort import show_synthetic
 from widgets.cohort_counts import show_findings, show_parts, show_patients, shows_training_counts
+from widgets.copied_text import show_copied_text
 from widgets.lookup import installation, live, runs_of, unreadable_of
 from widgets.pictures import show_pictures
 from widgets.report import show_report
@@ -75,7 +76,7 @@ def show_import(cohort: Cohort) -> None:
     else:
         st.header("Validation report")
         st.caption("The import has something to report. Its report counts training images too, so it stays with whoever imports:")
-        st.code(f"python -m dpmed_core cohort show {cohort.name}", language="bash", wrap_lines=True)
+        show_copied_text(f"python -m dpmed_core cohort show {cohort.name}", label="Command that shows the report")
 
 
 def show_identifying(cohort: Cohort) -> None:

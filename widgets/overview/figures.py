@@ -17,7 +17,7 @@ from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.drawn_rows import loss_map_parts, mean_and_worst_parts
 from dpmed_core.reporting.figures import loss_map, mean_and_worst
 from dpmed_core.reporting.figures.verdict_map import Place
-from widgets.cached import MOST_KEPT
+from widgets.cached import MOST_KEPT, key_of
 from widgets.figure import downloads, show_moving_figure
 from widgets.html_table import IN_ONE_LINE, RIGHT, head, table_as_html, text_in_html
 
@@ -89,7 +89,8 @@ def map_place(words: Words) -> DeltaGenerator:
 
 def words_at_budgets(name: str, tables: EvaluationTables, shown: Choice, cohort: Cohort) -> dict[float, Words]:
     """What stands beside figure `name` at each trained budget of the recipe and unit of `shown`, smallest first."""
-    return {float(at.epsilon or 0): _words(name, tables.token, at, _tables=tables, _cohort=cohort) for at in at_budgets(tables, shown)}
+    at_none = replace(shown, epsilon=None)
+    return _words_at_budgets(key_of(name, tables.token, at_none), name, at_none, tables, cohort)
 
 
 def at_budgets(tables: EvaluationTables, shown: Choice) -> list[Choice]:
@@ -104,13 +105,17 @@ def _show_moving(name: str, words: dict[float, Words], tables: EvaluationTables,
 
 
 @st.cache_resource(max_entries=MOST_KEPT, show_spinner=False)
-def _words(name: str, token: str, shown: Choice, _tables: EvaluationTables, _cohort: Cohort) -> Words:
-    """What stands beside figure `name`; `token` stands for the tables in the key of the cache."""
-    del token
+def _words_at_budgets(key: str, _name: str, _shown: Choice, _tables: EvaluationTables, _cohort: Cohort) -> dict[float, Words]:
+    del key
+    return {float(at.epsilon or 0): _words(_name, at, _tables, _cohort) for at in at_budgets(_tables, _shown)}
+
+
+def _words(name: str, shown: Choice, tables: EvaluationTables, cohort: Cohort) -> Words:
+    """What stands beside figure `name`."""
     if name == CURVE:
-        parts = {key: part.rows for key, part in mean_and_worst_parts(_tables, shown, _cohort).items()}
+        parts = {key: part.rows for key, part in mean_and_worst_parts(tables, shown, cohort).items()}
         return Words(pd.concat(parts.values()), mean_and_worst.alternative_text(parts["mean"], parts["worst"], AUROC))
-    rows = loss_map_parts(_tables, shown, _cohort)["costs"].rows
+    rows = loss_map_parts(tables, shown, cohort)["costs"].rows
     rows = rows[rows["epsilon"] == shown.epsilon]
     return Words(rows, loss_map.alternative_text(rows, AUROC), map_table(rows) if rows["difference"].notna().any() else "")
 

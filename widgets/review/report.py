@@ -19,6 +19,7 @@ from dpmed_core.reporting.static_images import browser
 from dpmed_core.review.frozen import CANDIDATE, run_ids
 from dpmed_core.review.store import Review
 from widgets.choices import choice
+from widgets.copied_text import show_copied_text
 from widgets.lookup import asked_for_later, installation
 from widgets.people.sign_on import may
 from widgets.review.numbers import show_table
@@ -52,7 +53,7 @@ def show_downloads(review: Review) -> None:
             st.caption(NO_PAPER)
         st.caption("A report that leaves the house is recorded as a release first: it shows models without privacy.")
         command = f"ledger release --figure {_file_name(review, 'html')} --cohort NAME --without-guarantee --name NAME --reason TEXT"
-        st.code(f"python -m dpmed_core {command}", language="bash", wrap_lines=True)
+        show_copied_text(f"python -m dpmed_core {command}", label="Command that records a release")
         if genuine:
             _show_cards(review)
 

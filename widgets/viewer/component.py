@@ -10,12 +10,12 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.imaging.modality import Modality
 from dpmed_core.people.roles import Action
-from widgets.browser_program import LOADER, named_program
+from widgets.browser_programs import LOADER, VIEWER
 from widgets.cached import links_of, split_of
 from widgets.lookup import installation, reported
 from widgets.viewer.access import Images, InMemoryImages
 from widgets.viewer.cohort_images import CohortImages
-from widgets.viewer.routes import BUNDLE, PIXEL_PATH, PROGRAM_PATH, TOKEN_HEADER
+from widgets.viewer.routes import PIXEL_PATH, TOKEN_HEADER
 from widgets.viewer.sessions import pixel_tokens
 
 
@@ -77,8 +77,8 @@ def _mount(images: Images, data: dict[str, Any], key: str, on_step: Callable[[in
     """Show the component with its data, and a token for `images` that this session alone is given."""
     context = get_script_run_ctx()
     token = pixel_tokens().token(context.session_id if context else "", images)
-    # Addresses without a leading slash are relative to the page, so that they work behind a proxy under any path.
-    reach = {"program": f"{PROGRAM_PATH}/{named_program(BUNDLE)[0]}", "pixels": PIXEL_PATH, "header": TOKEN_HEADER, "token": token}
+    # As the program's, an address without a leading slash: it works behind a proxy under any path.
+    reach = {"program": VIEWER.address, "pixels": PIXEL_PATH, "header": TOKEN_HEADER, "token": token}
 
     def stepped() -> None:
         by = reported(key, "step")  # comes from the browser: only its sign is used

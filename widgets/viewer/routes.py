@@ -1,6 +1,5 @@
-"""Routes beside the pages: the viewer's program, and pixels for sessions that may see them."""
+"""The route beside the pages of pixels, for sessions that may see them."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,21 +9,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from widgets.browser_program import serve_program
 from widgets.viewer.access import PixelAccess
 from widgets.viewer.sessions import pixel_tokens
 
-BUNDLE = Path(__file__).parent / "dist" / "viewer.js"
 TOKEN_HEADER = "x-dpmed-token"
-PIXEL_PATH, PROGRAM_PATH = "api/pixels", "api/viewer"
+PIXEL_PATH = "api/pixels"
 LINK_LENGTH = 16
 PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
 """Headers of every answer about a patient: no copy outside memory, and no other site may read it."""
-
-
-async def serve_viewer(request: Request) -> Response:
-    """The viewer's program; anybody may fetch it, since it holds no data."""
-    return serve_program(BUNDLE, request)
 
 
 async def serve_pixels(request: Request) -> Response:
@@ -43,10 +35,7 @@ async def serve_pixels(request: Request) -> Response:
     return Response(found, media_type="application/octet-stream", headers={**PRIVATE, "Content-Encoding": "identity"})
 
 
-ROUTES = (
-    Route(f"/{PIXEL_PATH}/{{link}}", serve_pixels, methods=["GET"]),
-    Route(f"/{PROGRAM_PATH}/{{name}}", serve_viewer, methods=["GET"]),
-)
+PIXEL_ROUTE = Route(f"/{PIXEL_PATH}/{{link}}", serve_pixels, methods=["GET"])
 
 
 def _read(access: PixelAccess, link: str) -> bytes | None:

@@ -14,7 +14,7 @@ from dpmed_core.evaluation.scores.findings import MACRO
 from dpmed_core.evaluation.tables.cost_of_privacy import PATIENTS
 from dpmed_core.foreign_text import plain_html, plain_line
 from dpmed_core.reporting.figures.facts import NO_REFERENCE, guarantee_phrase, require_rows, who
-from dpmed_core.reporting.figures.style import CHARACTER_WIDTH, LIGHT, Canvas, broken, lay_out, new_figure
+from dpmed_core.reporting.figures.style import CHARACTER_WIDTH, LABELS_FIT, LIGHT, Canvas, broken, lay_out, new_figure
 from dpmed_core.reporting.figures.who_pays import shortened
 
 ROW_HEIGHT = 30
@@ -130,14 +130,14 @@ def loss_map_figure(
     labels, angle, above = _upper_labels(columns, cell, canvas)
     lay_out(figure, title, facts, canvas, plot_height=look.row_height * len(names), above=above, below=look.below)
     at, reach_of_axis = list(range(len(columns))), [-0.5, len(columns) - 0.5]
-    small = {"size": 0.9 * canvas.font_size}
-    figure.update_xaxes(side="top", tickvals=at, ticktext=labels, tickangle=angle, tickfont=small, range=reach_of_axis, showgrid=False)
+    small, common = {"size": 0.9 * canvas.font_size}, {"showgrid": False, **LABELS_FIT}
+    figure.update_xaxes(side="top", tickvals=at, ticktext=labels, tickangle=angle, tickfont=small, range=reach_of_axis, **common)
     figure.update_yaxes(
         tickvals=list(range(len(names))),
         ticktext=["<br>".join(broken(name, look.name_characters)[:2]) for name in names],
         tickfont={"size": 0.85 * canvas.font_size},
         range=[len(names) - 0.5, -0.5],
-        showgrid=False,
+        **common,
     )
     return figure
 

@@ -12,6 +12,7 @@ from dpmed_core.reporting.figures.axes import axis_range, axis_title, chance_lev
 from dpmed_core.reporting.figures.facts import counts, guarantee_phrases, nothing_trained, require_rows, who
 from dpmed_core.reporting.figures.style import (
     ARM_STYLES,
+    LABELS_FIT,
     LIGHT,
     ROOM,
     Canvas,
@@ -60,7 +61,7 @@ def mean_and_worst_figure(
         guarantee_phrases(mean),
         *([f"Dotted: the findings that lose most{at}, picked after looking; their last point is without privacy."] if len(worst) else []),
     ]
-    lay_out(figure, f"{metric.title} against privacy budget: mean and worst findings", facts, canvas, plot_height=PLOT_HEIGHT, below=96)
+    lay_out(figure, f"{metric.title} against privacy budget: mean and worst findings", facts, canvas, plot_height=PLOT_HEIGHT, below=100)
     _scale(figure, both, metric, budgets, edge if len(worst) else None)
     if canvas.is_bare:  # the page's own words say what stands on the axes
         figure.update_yaxes(title_text="")
@@ -154,12 +155,12 @@ def _scale(figure: go.Figure, rows: pd.DataFrame, metric: Metric, budgets: list[
         at_nothing = [(place_of_nothing(budgets), "0 (start alone)")] if 0.0 in budgets else []
         places = [*at_nothing, *((tick, f"{tick:g}") for tick in ticks), (edge, "none")]
         axis["tickvals"], axis["ticktext"] = map(list, zip(*places, strict=True))
-    figure.update_xaxes(**axis)
+    figure.update_xaxes(**axis, **LABELS_FIT)
     on_epsilon_axis(figure, budgets)
     # Where a metric has no interval, the values themselves must be on the axis.
     lowest, highest = (rows[end].fillna(rows[value]).where(rows["finding"] == MACRO, rows[value]) for end in (low, high))
     reach = axis_range(metric, lowest.min(), highest.max(), least_high=0.9 if metric.gain > 0 else None)
-    figure.update_yaxes(title_text=axis_title(metric), tickformat=".2f", range=reach)
+    figure.update_yaxes(title_text=axis_title(metric), tickformat=".2f", range=reach, **LABELS_FIT)
     mark_chance(figure, chance_level(metric, None))
 
 

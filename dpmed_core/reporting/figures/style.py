@@ -35,6 +35,8 @@ ROOM = 1.45
 """Between two budgets that both have a label."""
 DIFFERENCE_TICKS = "+.3~f"
 """Format of an axis of differences: up to three decimals, so that ticks 0.005 apart stay apart. Source: d3-format."""
+LABELS_FIT: dict[str, Any] = {"ticklabeloverflow": "allow"}
+"""For an axis whose labels lie within the figure: Plotly then does not measure each of them again to see whether it does."""
 CHANCE_LINE = {"color": "#888888", "width": 1}
 WHOLE_WIDTH = (1e-3, 1e4)
 """Ends of a line across an axis of privacy budgets: beyond the budgets of 0.01 to 1,000 that pages train; the axis cuts it off."""

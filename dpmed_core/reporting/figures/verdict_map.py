@@ -27,7 +27,7 @@ from dpmed_core.reporting.wording.first_glance import extra_words, extra_words_i
 
 GLYPHS = {WIDENED: "✕", NOT_WIDENED: "●", NOT_ENOUGH: "○"}
 """The marks as characters, for tables: the shapes of `SYMBOLS`."""
-ROW, KEY = 2.8, 3.2
+ROW, KEY = 2.8, 3.5
 """Heights of a row, and of the key under the cells, in letters."""
 ON_A_WHOLE_PAGE = 76
 """Width of a page, in letters: cells of 13 groups then have room for number and mark."""
