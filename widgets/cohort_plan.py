@@ -28,8 +28,14 @@ EXPLAINED = (
 
 def show_not_judgeable(cohort: Cohort) -> None:
     """Say which findings nobody will be able to judge, whatever is trained."""
-    if sentence := not_judgeable(cohort, split_of(cohort)):
+    if sentence := _not_judgeable(cohort.fingerprint, cohort):
         st.warning(plain(sentence), icon=":material/visibility_off:")
+
+
+@st.cache_data(max_entries=MOST_KEPT, show_spinner=False)
+def _not_judgeable(fingerprint: str, _cohort: Cohort) -> str:
+    del fingerprint  # key of the cache
+    return not_judgeable(_cohort, split_of(_cohort))
 
 
 def show_cohort_plan(cohort: Cohort, specs: list[RunSpec]) -> None:

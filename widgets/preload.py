@@ -24,6 +24,7 @@ from widgets.cached import links_of
 from widgets.cases.choice import case_of, first_list
 from widgets.cases.scores import scores_of
 from widgets.cases.shown_case import ModelContext
+from widgets.cases.view import answer_lines, figure_of
 from widgets.choices import Choices, first_choices
 from widgets.cohort_plan import planned_rows, private_of
 from widgets.figure import moving_figure, still_figure
@@ -127,7 +128,9 @@ def _prepare_cases(cohort: Cohort, tables: EvaluationTables, shown: Choice) -> N
     context = ModelContext(cohort, Part.TEST, str(shown.finding), recipe, unit, shown.epsilon, scores, tables.token)
     cases = first_list(context)
     for link in cases.links[:1]:
-        _ = case_of(context, cases, link).trainings
+        case = case_of(context, cases, link)
+        if answer_lines(case):
+            figure_of(case, LIGHT)
 
 
 def _prepare_training(cohort: Cohort, choices: Choices) -> None:

@@ -8,6 +8,7 @@ from dpmed_core.phrases import delta_text
 from dpmed_core.runs.plan import MOST_SPLITS, n_train_units, parse_delta, parse_epsilons, plan_runs
 from dpmed_core.training.recipes.catalogue import RECIPES
 from dpmed_core.training.spec import PrivacyUnit, RunSpec, StartChoice, base_recipe, default_delta
+from widgets.cached import MOST_KEPT
 from widgets.choices import Choices, current_choices
 from widgets.lookup import installation
 from widgets.recipes import encoder_digest, recipe_title, show_encoder
@@ -63,7 +64,13 @@ def first_runs(cohort: Cohort, choices: Choices) -> list[RunSpec]:
 
 
 def _first_delta(cohort: Cohort, unit: PrivacyUnit) -> str:
-    return delta_text(default_delta(n_train_units(cohort, key=installation().key, unit=unit)))
+    return _default_delta(cohort.fingerprint, unit, cohort)
+
+
+@st.cache_data(max_entries=MOST_KEPT, show_spinner=False)
+def _default_delta(fingerprint: str, unit: PrivacyUnit, _cohort: Cohort) -> str:
+    del fingerprint  # key of the cache
+    return delta_text(default_delta(n_train_units(_cohort, key=installation().key, unit=unit)))
 
 
 def _runs(

@@ -7,6 +7,7 @@ import pandas as pd
 
 from dpmed_core.cohort.schema import Cohort, Part
 from dpmed_core.evaluation.cases.case_scores import CaseScores, trainings_of_case
+from widgets.cached import key_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +56,12 @@ class SelectedCase:
         """Its scores by training run (`evaluation.cases.case_scores.TRAINING_COLUMNS`); None where none has scored it."""
         scores = self.context.scores
         return trainings_of_case(scores, self.case_id) if scores is not None and self.case_id in scores.case_index else None
+
+    @property
+    def key(self) -> str:
+        """All that its scores and answers depend on, as a key of caches."""
+        of = self.context
+        return key_of(of.cohort.fingerprint, of.token, of.part, of.recipe, of.unit, of.epsilon, self.row, self.finding)
 
     @property
     def cohort(self) -> Cohort:

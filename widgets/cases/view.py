@@ -1,6 +1,7 @@
 """One case: the patient, the scores of the models with and without privacy, and how they change with the privacy budget."""
 
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from dpmed_core.cohort.display_names import attribute_phrase, finding_title
@@ -10,10 +11,12 @@ from dpmed_core.evaluation.scores.operating_point import OperatingRule
 from dpmed_core.foreign_text import plain
 from dpmed_core.imaging.modality import Sex
 from dpmed_core.reporting.figures.case_scores import case_figure
+from dpmed_core.reporting.figures.style import Canvas
 from dpmed_core.reporting.wording.cases import case_headline, case_sentence, case_spread, spread_sentence
 from widgets.budget import show_guarantee
 from widgets.budget_control.first_words import Line
 from widgets.budget_control.following import show_plot
+from widgets.cached import MOST_KEPT, key_of
 from widgets.cases.labels import TRUTH_TITLES
 from widgets.cases.shown_case import SelectedCase
 from widgets.html_table import show_table
@@ -42,7 +45,7 @@ def show_answers(case: SelectedCase) -> None:
     st.markdown(f"## {plain(headline.text)}")
     for line in more:
         st.markdown(plain(line.text))
-    show_answer_table(trainings, case.labels, finding=case.finding, epsilon=case.epsilon)
+    show_table(_answers_of(case.key, case), label=CASE_TABLE, marked=finding_title(case.finding))
     st.popover("How to read this table", icon=":material/info:").caption(
         "Score: mean over the models with or without privacy; in brackets, how many of them call the finding present, each at its own "
         f"threshold, {plain(OperatingRule().sentence())}; the one threshold for all is that of the first model without privacy. "
@@ -52,7 +55,13 @@ def show_answers(case: SelectedCase) -> None:
 
 def answer_lines(case: SelectedCase) -> list[Line]:
     """Whether privacy would have changed the answer, and how; empty where no model has scored the case."""
-    trainings = case.trainings
+    return _answer_lines(case.key, case)
+
+
+@st.cache_resource(max_entries=MOST_KEPT, show_spinner=False)
+def _answer_lines(key: str, _case: SelectedCase) -> list[Line]:
+    del key
+    case, trainings = _case, _case.trainings
     if trainings is None:
         return []
     known = str(truth(case.labels[[case.finding]].to_numpy())[0])
@@ -66,18 +75,44 @@ def show_budgets(case: SelectedCase) -> None:
     trainings = case.trainings
     if trainings is None:
         return
-    figure = case_figure(trainings, case.cohort, finding=case.finding, epsilon=case.epsilon, canvas=canvas())
-    show_plot(figure, key="figure-case", alternative=f"{finding_title(case.finding)}: the scores of this case by privacy budget.")
+    show_plot(
+        figure_of(case, canvas()),
+        key="figure-case",
+        alternative=f"{finding_title(case.finding)}: the scores of this case by privacy budget.",
+    )
     if case.epsilon is not None:
         if case.context.scores is not None:
             show_guarantee(case.context.scores.runs_at(case.epsilon))
         st.markdown(plain(spread_sentence(case_spread(trainings, finding=case.finding, epsilon=case.epsilon))))
 
 
+def figure_of(case: SelectedCase, on: Canvas) -> go.Figure:
+    """The scores of a case that a model has scored, by privacy budget."""
+    return _figure(key_of(case.key, on), case, on)
+
+
+@st.cache_resource(max_entries=MOST_KEPT, show_spinner=False)
+def _figure(key: str, _case: SelectedCase, _on: Canvas) -> go.Figure:
+    del key
+    assert _case.trainings is not None
+    return case_figure(_case.trainings, _case.cohort, finding=_case.finding, epsilon=_case.epsilon, canvas=_on)
+
+
+@st.cache_resource(max_entries=MOST_KEPT, show_spinner=False)
+def _answers_of(key: str, _case: SelectedCase) -> pd.DataFrame:
+    del key
+    assert _case.trainings is not None
+    return _answer_table(_case.trainings, _case.labels, _case.epsilon)
+
+
 def show_answer_table(trainings: pd.DataFrame, labels: pd.Series, *, finding: str, epsilon: float | None) -> None:
     """The scores and answers of all findings, `finding` in bold; arguments as `answers_of_case` has them."""
+    show_table(_answer_table(trainings, labels, epsilon), label=CASE_TABLE, marked=finding_title(finding))
+
+
+def _answer_table(trainings: pd.DataFrame, labels: pd.Series, epsilon: float | None) -> pd.DataFrame:
     table = answers_of_case(trainings, labels, epsilon)
-    said = pd.DataFrame(
+    return pd.DataFrame(
         {
             "Finding": [finding_title(name) for name in table["finding"]],
             "Label": [TRUTH_TITLES[value] for value in truth(table["label"].to_numpy())],
@@ -86,7 +121,6 @@ def show_answer_table(trainings: pd.DataFrame, labels: pd.Series, *, finding: st
             "Change": [value.replace("-", "−") for value in _digits(table["change"], "+.3f")],
         }
     )
-    show_table(said, label=CASE_TABLE, marked=finding_title(finding))
 
 
 def _labels(case: SelectedCase) -> pd.DataFrame:

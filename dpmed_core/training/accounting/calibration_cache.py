@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable, Mapping
+from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +21,12 @@ VERSION = 1
 Answer = Mapping[str, object]
 
 
+@cache
+def _running(package: str) -> str:
+    """The version of a package that this process has started; looked up once, since that reads the package's files."""
+    return version(package)
+
+
 def cached(folder: Path | None, request: Mapping[str, object], compute: Callable[[], Answer]) -> Answer:
     """The answer to `request`: from `folder` if the same versions computed it before, else from `compute`.
 
@@ -32,7 +39,7 @@ def cached(folder: Path | None, request: Mapping[str, object], compute: Callable
     """
     if folder is None:
         return compute()
-    versioned = {**request, "version": VERSION, **{name: version(name) for name in COUNTED_BY}}
+    versioned = {**request, "version": VERSION, **{name: _running(name) for name in COUNTED_BY}}
     path = folder / f"{sha256(json.dumps(versioned, sort_keys=True).encode()).hexdigest()[:32]}.json"
     known = _read(path)
     # The whole request is compared, since file names hold only part of its digest and a file may have been copied here.

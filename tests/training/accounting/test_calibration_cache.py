@@ -54,7 +54,7 @@ def test_a_damaged_answer_or_one_to_another_request_is_computed_again_and_replac
 
 def test_another_version_of_an_accountant_computes_again(cache, monkeypatch):
     cache.get()
-    monkeypatch.setattr(calibration_cache, "version", lambda _: "99")
+    monkeypatch.setattr(calibration_cache, "_running", lambda _: "99")
     cache.get()
     assert cache.n_computed == 2
 
