@@ -465,7 +465,14 @@ function withRoom(layout, width) {
 }
 
 // Pixels of the widest line of names as Plotly takes them: lines in bold, or in letters of a share of the others' size.
-function widest(names, { size, family }) {
+const measured = new Map(); // once: while the axis is dragged, the same names are drawn again and again
+function widest(names, font) {
+  const key = JSON.stringify([names, font]);
+  if (!measured.has(key)) measured.set(key, measure(names, font));
+  return measured.get(key);
+}
+
+function measure(names, { size, family }) {
   const canvas = document.createElement("canvas").getContext("2d");
   const widths = names.flatMap((name) => name.split("<br>")).map((line) => {
     const share = line.match(/font-size: ?([\d.]+)em/)?.[1] ?? 1;
