@@ -21,6 +21,7 @@ from dpmed_core.foreign_text import keep_logs_plain
 from dpmed_core.logs import log_to_file
 from dpmed_core.settings import Settings, load_settings
 from dpmed_core.uploads.single_case import remove_left_behind
+from widgets.address.choice import STYLE as STYLE_OF_CHOICES
 from widgets.address.requests import follow_requests
 from widgets.browser_programs import PROGRAMS
 from widgets.budget_control.first_words import STYLE
@@ -37,6 +38,8 @@ from widgets.web_security import GuardedServer, refuse_open_address
 
 log = logging.getLogger(__name__)
 
+STYLES = (STYLE, STYLE_OF_FIRST_WORDS, STYLE_OF_CHOICES, STYLE_OF_COPIED_TEXT)
+"""Style sheets of all pages."""
 LONGEST_PREPARING_SECONDS = 20.0
 """The server answers after so long, whether the first pages are ready or not."""
 USER_ERROR = 2
@@ -123,7 +126,7 @@ app = st.App(
         Middleware(GuardedServer, settings=settings, must_sign_on=must_sign_on),
         Middleware(
             CompletedDocument,
-            style="".join(style.read_text(encoding="utf-8") for style in (STYLE, STYLE_OF_FIRST_WORDS, STYLE_OF_COPIED_TEXT)),
+            style="".join(style.read_text(encoding="utf-8") for style in STYLES),
             # Whoever has to sign on has not yet when the document is sent.
             words=None if must_sign_on else first_words,
             under=st.get_option("server.baseUrlPath"),

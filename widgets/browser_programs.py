@@ -72,7 +72,7 @@ class Program:
 
 
 HERE = Path(__file__).parent
-AXIS = Program("api/budget", (HERE / "budget_control" / "control.js",))
+AXIS = Program("api/budget", tuple(HERE / "budget_control" / file for file in ("control.js", "pictures.js")))
 PLOTLY = Program("api/plotly", (Path(plotly.__file__).parent / "package_data" / "plotly.min.js",))
 """Plotly as its Python package brings it: Streamlit's own copy cannot be reached from outside of its charts."""
 CASE_ROWS = Program("api/cases", (HERE / "cases" / "case_rows.js",))

@@ -1,9 +1,12 @@
 """The budget axis in a real browser: words and figures move with the hand, the server hears of a gesture when it is over, charts stay."""
 
+import io
 import json
 import re
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
@@ -12,7 +15,7 @@ from dpmed_core.installation import Installation
 from dpmed_core.runs.plan import plan_runs
 from dpmed_core.training.spec import PrivacyUnit
 from tests.browser.stored import store_demo
-from tests.browser.waiting import FIRST_WORDS, settle
+from tests.browser.waiting import FIRST_WORDS, settle, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 TRAINED = ("0.3", "1", "3", "8")
@@ -39,6 +42,10 @@ KEEP = """() => {
   return others.length;
 }"""
 """Remembers the charts, and the fewest that stood on the page after any change of it."""
+DRAWN = "document.querySelectorAll('.dpmed-pictures[data-shown]').length === 0"
+"""Whether figures stand there themselves, and no pictures of them."""
+KEPT = f"document.querySelector('.dpmed-pictures[data-kept]')?.dataset.kept.split(' ').length === {len(TRAINED)}"
+"""Whether the pictures of a page's one figure that follows are there."""
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +106,8 @@ def test_a_drag_moves_words_and_figure_and_tells_the_server_once_it_is_over(serv
         page.mouse.move(*at(page, budget), steps=4)
         state = page.evaluate(STATE)
         assert state["axis"] == f"ε = {budget}" and state["said"].startswith(f"At ε = {budget},")
+        wait_until(page, DRAWN)
+        state = page.evaluate(STATE)
         assert state["marks"] == [budget] and f"At ε = {budget}," in state["alternative"]
         assert state["same"] and state["still"]
     assert len(gestures) == before, "nothing is sent before the axis is let go"
@@ -122,6 +131,7 @@ def test_the_fairness_page_moves_all_groups_and_keeps_its_charts(served, page, g
     page.mouse.down()
     for budget in ("3", "8"):
         page.mouse.move(*at(page, budget))
+        wait_until(page, DRAWN)
         values.append(page.evaluate(drawn))
         assert f"ε = {budget} at δ" in page.evaluate("window.plot.layout.title.subtitle.text")
     assert len(set(values)) == 3 and len(gestures) == before
@@ -133,22 +143,81 @@ def test_the_fairness_page_moves_all_groups_and_keeps_its_charts(served, page, g
     assert page.evaluate("window.others.every((other) => other.isConnected)") and page.evaluate("window.fewest") == 2
 
 
+def test_pictures_that_a_drag_shows_at_once_are_what_the_figure_then_draws(served, page):
+    open_page(page, served, "fairness")
+    wait_until(page, KEPT)
+    kept = page.locator(".dpmed-pictures[data-kept]")
+    page.evaluate("window.plot = document.querySelector('.dpmed-figure.js-plotly-plot')")
+    box = kept.evaluate("(host) => host.parentElement.querySelector('.dpmed-figure').getBoundingClientRect().toJSON()")
+    axis = page.get_by_role("slider", name="Privacy budget ε")
+    seen = []
+    for number, budget in enumerate(TRAINED):
+        axis.press("Home")
+        for _ in range(number):
+            axis.press("ArrowRight")
+        page.wait_for_url(re.compile(f"epsilon={budget}(&|$)"))
+        settle(page)
+        wait_until(page, DRAWN)
+        drawn = page.screenshot(clip=box)
+        show = "(host, [budget, how]) => { host.shadowRoot.children[host.dataset.kept.split(' ').indexOf(budget)].style.visibility = how; }"
+        kept.evaluate(show, [budget, "visible"])
+        seen.append(page.screenshot(clip=box))
+        kept.evaluate(show, [budget, "hidden"])
+        np.testing.assert_array_equal(*(np.asarray(Image.open(io.BytesIO(one)).convert("RGB")) for one in (drawn, seen[-1])))
+    assert len(set(seen)) == len(TRAINED), "budgets look different"
+
+    page.mouse.move(*at(page, "8"))
+    page.mouse.down()
+    before = page.evaluate("window.plot.layout.title.subtitle.text")
+    page.mouse.move(*at(page, "1"))
+    shown, still = page.evaluate(
+        """() => { const host = document.querySelector('.dpmed-pictures[data-kept]'), plot = window.plot;
+        return [host.dataset.shown, plot.layout.title.subtitle.text]; }"""
+    )
+    assert (shown, still) in (("1", before), (None, before.replace("ε = 8 at", "ε = 1 at")))
+    wait_until(page, DRAWN)
+    assert "ε = 1 at δ" in page.evaluate("window.plot.layout.title.subtitle.text")
+    page.mouse.up()
+
+
+def test_a_figure_that_its_reader_enlarged_stays_so_and_has_no_pictures(served, page):
+    open_page(page, served, "privacy_utility")
+    wait_until(page, KEPT)
+    kept = page.locator(".dpmed-pictures[data-kept]")
+    page.evaluate("window.plot = document.querySelector('.dpmed-figure.js-plotly-plot'); window.others = []")
+    whole = page.evaluate("window.plot.layout.yaxis.range")
+    page.locator(".dpmed-figure").first.hover()
+    page.get_by_role("button", name="Zoom in").first.click()
+    expect(kept).to_have_count(0)
+    enlarged = page.evaluate("window.plot.layout.yaxis.range")
+    assert enlarged[1] - enlarged[0] < 0.6 * (whole[1] - whole[0])
+    page.get_by_role("slider", name="Privacy budget ε").press("End")
+    assert page.evaluate(STATE)["marks"] == ["8"] and page.locator(".dpmed-pictures[data-shown]").count() == 0
+    assert page.evaluate("window.plot.layout.yaxis.range") == enlarged
+    page.wait_for_url(re.compile("epsilon=8(&|$)"))
+    settle(page)
+    expect(kept).to_have_count(0)
+
+
 @pytest.mark.parametrize(
     ("path", "answers"),
     [("", ("em > strong", ".dpmed-tile-value > span:first-child", 3)), ("fairness", ("> strong", ".dpmed-headline", 1))],
 )
-def test_the_answer_is_read_before_the_program_and_does_not_move_when_it_comes(served, page, path, answers):
-    held = []
-    page.route("**/api/budget/control-*", lambda route: held.append(route))
+def test_the_answer_is_read_before_the_programs_and_does_not_move_when_they_come(served, page, path, answers):
+    held, late = [], ("**/api/budget/control-*", "**/Selectbox.*.js")
+    for program in late:
+        page.route(program, lambda route: held.append(route))
     page.goto(f"{served.url}/{path}?cohort=demo-radiograph&epsilon=3")
     first, n_answers = page.locator(f"{FIRST_WORDS} {answers[0]}"), answers[2]
     expect(first).to_have_count(n_answers)
     expect(page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_have_count(1)
     assert all(one.is_visible() for one in first.all()) and page.locator(".dpmed-axis").count() == 0
+    assert page.get_by_test_id("stSelectbox").count() == 0
     said, before = first.all_text_contents(), places(first)
     for route in held:
         route.continue_()
-    page.unroute("**/api/budget/control-*")
+    for program in late:
+        page.unroute(program)
     follows = page.locator(answers[1])
     expect(follows).to_have_count(n_answers)
     page.wait_for_selector(".main-svg")

@@ -224,7 +224,8 @@ def test_keys_step_through_the_list_and_the_window_stays(served, page):
     following = link(served, "patterns", 2)
     page.locator(f'.viewer[data-shown="{following}"]').wait_for(timeout=LONGEST)
     expect(page.get_by_text(f"Case 3 of {N_TEST}")).to_be_visible()
-    assert f"case={following}" in page.url and "sort=none" in page.url
+    page.wait_for_url(re.compile(f"case={following}(&|$)"))
+    assert "sort=none" in page.url
     press(page, "smooth")
     shown = on_screen(page, "radiograph")
     np.testing.assert_array_equal(shown, expected(radiographs()[2], shown.shape, window(185, 140)))
@@ -376,6 +377,7 @@ def test_a_study_of_two_readers_and_arms_is_planned_read_over_reloads_and_compar
     page.get_by_role("button", name="Delete Model without privacy").or_(page.get_by_label("Remove Model without privacy")).first.click()
     page.get_by_role("button", name="Plan the study").click()
     expect(page.get_by_text("2 readers, 10 test patients")).to_be_visible(timeout=LONGEST)
+    settle(page)
     address = page.url
     for reader in ("Ada", "Boris"):
         page.goto(address)

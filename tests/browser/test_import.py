@@ -63,6 +63,7 @@ def test_a_hostile_archive_is_refused_and_a_good_one_becomes_a_cohort_though_the
     settle(page)
     page.get_by_role("button", name="Import", exact=True).click()
     expect(page.get_by_text(re.compile("You may close this page|is imported"))).to_be_visible(timeout=LONGEST)
+    settle(page)
     address = page.url
     page.goto("about:blank")
     page.goto(address)

@@ -1,5 +1,6 @@
 """A review in a real browser, by the local user: opened, commented, answered, decided, closed, and taken home as a report."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -48,7 +49,7 @@ def test_a_meeting_from_the_question_to_the_report(served, page, tmp_path):
     page.get_by_role("button", name="Open the review").click()
     expect(page.get_by_role("heading", name="May the ward use it?")).to_be_visible()
     [review_id] = store.names()
-    assert f"review={review_id}" in page.url
+    page.wait_for_url(re.compile(f"review={review_id}(&|$)"))
     settle(page)
 
     page.get_by_role("tab", name="Comments").click()

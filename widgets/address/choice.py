@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import streamlit as st
 
@@ -12,6 +13,7 @@ PLAIN_OPTIONS = (st.selectbox, st.select_slider)
 """Widgets that show their options as they are; all others read them as Markdown."""
 
 MOUNTED = "mounted-"
+STYLE = Path(__file__).parent / "choice.css"
 
 
 @dataclass

@@ -2,6 +2,7 @@
 // trained budgets; the server is told of a gesture when it is over.
 
 const TOLERANCE = 5; // pixels that a press may move and still be a click
+const REST = 100; // milliseconds without a step of the axis after which figures are drawn anew where pictures of them are shown
 const PAUSE = 300; // milliseconds without a key after which a choice by keyboard is over
 const PATIENCE = 30000; // milliseconds after which the page's budget counts again, where the server never took a gesture over
 const LOOK_AGAIN = 100; // milliseconds
@@ -58,7 +59,10 @@ class Axis {
       this.rail.setAttribute(attribute, value);
     this.key = element("div", "dpmed-axis-key", root);
     this.listen();
-    this.watcher = new ResizeObserver(() => this.label());
+    this.watcher = new ResizeObserver(([{ contentRect }]) => {
+      this.width = contentRect.width; // kept: to ask for it at each step of a drag would lay the page out each time
+      this.label();
+    });
     this.watcher.observe(this.rail);
   }
 
@@ -263,7 +267,7 @@ class Axis {
 
   // Marks and labels that have room; the label of the shown budget first.
   label() {
-    const width = this.rail.clientWidth;
+    const width = this.width;
     if (!width || !this.trained) return;
     const marked = [...this.trained];
     for (const stop of this.stops.filter((one) => !one.trained)) {
@@ -361,8 +365,10 @@ class Follower {
     this.plot ??= element("figure", "dpmed-figure", this.root);
     this.note ??= element("p", "dpmed-note", this.root);
     this.plot.style.height = `${this.height()}px`; // nothing moves when the figure comes
+    this.pictures?.forget();
     this.Plotly ??= await plotly(address);
     if (!this.root.isConnected) return;
+    this.pictures ??= new Pictures(this.root, this.Plotly, (budget) => this.drawnAt(budget));
     this.watcher ??= new ResizeObserver(() => this.fit());
     this.watcher.observe(this.plot);
     if (this.fills) this.watcher.observe(this.plot.closest(BLOCK));
@@ -377,31 +383,53 @@ class Follower {
     return Math.max(Math.floor(window.innerHeight - beside), LEAST);
   }
 
-  // The figure of a budget, in the same element: what it shares with the budget before stays.
+  // The figure of a budget: its picture at once where there is one, and the figure itself once the axis rests.
   draw(budget) {
     const frame = this.figure.frames[budget];
     this.plot.setAttribute("aria-label", this.alternatives?.[budget] ?? "");
     this.note.textContent = frame ? "" : (this.instead?.[budget] ?? "");
     this.plot.hidden = !frame;
-    if (!frame || !this.Plotly || (this.drawn === this.figure && this.at === budget)) return;
+    if (!frame) this.pictures?.hide();
+    this.width ||= this.plot.clientWidth;
+    if (!frame || !this.pictures || (this.drawn === this.figure && this.at === budget)) return;
     this.drawn = this.figure;
     this.at = budget;
-    const data = this.figure.data.map((trace, i) => frame.data[i] ?? trace);
-    const layout = withRoom({ ...this.figure.layout, ...frame.layout, autosize: true, uirevision: "kept" }, this.plot.clientWidth);
-    if (this.fills) {
-      delete layout.height; // that of the element
-      this.plot.style.height = `${this.height()}px`;
-    }
-    // Copies: Plotly writes into what it is given.
-    this.Plotly.react(this.plot, structuredClone(data), structuredClone(layout), this.narrowed());
-    this.width = this.plot.clientWidth;
-    this.listen();
+    clearTimeout(this.resting);
+    if (this.pictures.show(budget)) this.resting = setTimeout(() => this.drawItself(), REST);
+    else this.drawItself();
   }
 
-  // A click on a cell, which `layout.meta` names by its place.
+  // In the same element: what the figure shares with the budget before stays.
+  drawItself() {
+    this.Plotly.react(this.plot, ...this.drawnAt(this.at));
+    this.listen();
+    this.pictures.giveWay(this.at);
+    if (this.width && this.scope !== STILL && !this.isChanged) this.pictures.draw(Object.keys(this.figure.frames), this.width, this.plot.style.height);
+  }
+
+  // The arguments with which Plotly draws the figure of a budget: copies, since it writes into what it is given.
+  drawnAt(budget) {
+    const { data, layout } = this.figure.frames[budget];
+    // Sizes that are known: to ask for them at each step of a drag would lay the page out each time.
+    const size = { autosize: false, width: this.width, height: parseFloat(this.plot.style.height) };
+    return [
+      structuredClone(this.figure.data.map((trace, i) => data[i] ?? trace)),
+      structuredClone(withRoom({ ...this.figure.layout, ...layout, ...size, uirevision: "kept" })),
+      // Without buttons where they would lie on the title: a device without a mouse shows them all the time.
+      this.width < NARROW ? { ...this.settings, displayModeBar: false } : this.settings,
+    ];
+  }
+
   listen() {
-    if (!this.send || this.listens) return;
+    if (this.listens) return;
     this.listens = true;
+    // What a reader enlarges or leaves out is so in the figure alone.
+    for (const kind of ["plotly_relayout", "plotly_restyle"])
+      this.plot.on(kind, () => {
+        this.isChanged = true;
+        this.pictures.forget();
+      });
+    // A click on a cell, which `layout.meta` names by its place.
     this.plot.on("plotly_click", ({ points: [point] }) => {
       const place = `${point.x},${point.y}`;
       if (this.figure.layout.meta?.cells?.[place]) this.send?.("cell", place);
@@ -410,24 +438,21 @@ class Follower {
 
   fit() {
     const height = this.fills ? `${this.height()}px` : this.plot.style.height;
-    if (height !== this.plot.style.height) {
-      this.plot.style.height = height;
-      this.width = undefined;
-    }
-    if (!this.plot.clientWidth || this.plot.clientWidth === this.width || !this.drawn) return;
-    this.drawn = undefined;
-    this.draw(this.at); // the room for the names of rows depends on the width
-  }
-
-  // The settings, without buttons where they would lie on the title: a device without a mouse shows them all the time.
-  narrowed() {
-    return this.plot.clientWidth < NARROW ? { ...this.settings, displayModeBar: false } : this.settings;
+    const width = this.plot.clientWidth;
+    if (!width || (height === this.plot.style.height && width === this.width)) return;
+    this.plot.style.height = height;
+    this.width = width;
+    this.drawn = undefined; // the room for the names of rows depends on the width
+    this.pictures.forget();
+    this.show();
   }
 
   close() {
     this.scope?.followers.delete(this);
     this.watcher?.disconnect();
     this.firstWords?.disconnect();
+    clearTimeout(this.resting);
+    this.pictures?.forget();
     if (this.drawn) this.Plotly.purge(this.plot);
     parts.delete(this.root);
   }
@@ -456,11 +481,11 @@ function tileIn(root, { mark }) {
 }
 
 // A layout with room for the names of rows. Plotly finds how much they need by drawing the whole figure, and then draws it again.
-function withRoom(layout, width) {
+function withRoom(layout) {
   const { ticktext, tickfont } = layout.yaxis ?? {};
   if (!ticktext) return layout;
   const left = Math.ceil(widest(ticktext, { ...layout.font, ...tickfont })) + BESIDE;
-  const fits = left + layout.margin.r + LEAST_DRAWN <= width;
+  const fits = left + layout.margin.r + LEAST_DRAWN <= layout.width;
   return fits && left > layout.margin.l ? { ...layout, margin: { ...layout.margin, l: left } } : layout;
 }
 
