@@ -229,6 +229,8 @@ class Axis {
     this.scope.reported = { budget, page: this.page };
     document.documentElement.toggleAttribute("data-dpmed-waiting", budget === this.scope.budget);
     this.deliver(budget, number);
+    // Figures are drawn while the server works.
+    setTimeout(() => this.scope.followers.forEach((follower) => follower.rest()));
   }
 
   // Not from an axis of a page that was left: the axis of the next one does it, which is another one or becomes of this one.
@@ -395,12 +397,19 @@ class Follower {
     this.drawn = this.figure;
     this.at = budget;
     clearTimeout(this.resting);
-    if (this.pictures.show(budget)) this.resting = setTimeout(() => this.drawItself(), REST);
+    if (this.pictures.show(budget)) this.resting = setTimeout(() => this.rest(), REST);
     else this.drawItself();
+  }
+
+  // The axis stands for a while, or was let go.
+  rest() {
+    if (this.resting) this.drawItself();
   }
 
   // In the same element: what the figure shares with the budget before stays.
   drawItself() {
+    clearTimeout(this.resting);
+    this.resting = undefined;
     this.Plotly.react(this.plot, ...this.drawnAt(this.at));
     this.listen();
     this.pictures.giveWay(this.at);
