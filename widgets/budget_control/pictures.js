@@ -24,8 +24,8 @@ class Pictures {
     Object.assign(board.style, { position: "absolute", visibility: "hidden", width: `${width}px`, height });
     for (const budget of budgets.filter((one) => !this.kept.has(one))) {
       do await quiet(); while (isBusy());
-      if (this.drawing !== drawing) break;
-      await this.Plotly.react(board, ...this.figureAt(budget));
+      if (this.drawing === drawing) await this.Plotly.react(board, ...this.figureAt(budget));
+      if (this.drawing !== drawing) break; // another figure or size, meanwhile too
       this.keep(budget, board);
     }
     this.Plotly.purge(board);
