@@ -391,7 +391,12 @@ class Follower {
     this.plot.setAttribute("aria-label", this.alternatives?.[budget] ?? "");
     this.note.textContent = frame ? "" : (this.instead?.[budget] ?? "");
     this.plot.hidden = !frame;
-    if (!frame) this.pictures?.hide();
+    if (!frame) {
+      // Nothing of the budget before may be drawn later, or be taken for what is asked for next.
+      this.pictures?.hide();
+      clearTimeout(this.resting);
+      this.drawn = this.resting = undefined;
+    }
     this.width ||= this.plot.clientWidth;
     if (!frame || !this.pictures || (this.drawn === this.figure && this.at === budget)) return;
     this.drawn = this.figure;
@@ -462,7 +467,7 @@ class Follower {
     this.firstWords?.disconnect();
     clearTimeout(this.resting);
     this.pictures?.forget();
-    if (this.drawn) this.Plotly.purge(this.plot);
+    if (this.listens) this.Plotly.purge(this.plot);
     parts.delete(this.root);
   }
 }
