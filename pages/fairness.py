@@ -9,7 +9,7 @@ from dpmed_core.reporting.catalogue import CATALOGUE, Page, figures_of
 from dpmed_core.reporting.choice import Choice
 from dpmed_core.reporting.wording.training_state import ALL_FINISHED, training_sentence
 from dpmed_core.reporting.wording.utility import REFERENCE
-from widgets.analysis_plan import choose_plan, planned_tables, plans_of
+from widgets.analysis_plan import offer_plan, planned_tables, plans_of
 from widgets.attributes import choose_attribute
 from widgets.budget import choose_epsilon, deltas_of, show_guarantee, show_left_out, trained_budgets
 from widgets.budget_control.following import show_following
@@ -65,8 +65,7 @@ def show_results(cohort: Cohort, choices: Choices) -> None:
         show_groups(tables, shown)
 
     live(cohort, part)
-    with st.expander("Analysis plan: groups, findings and margin of the verdict"):
-        choose_plan(cohort)
+    offer_plan(cohort, "groups, findings and margin of the verdict")
 
 
 def show_of_plan(tables: EvaluationTables, shown: Choice, cohort: Cohort) -> None:

@@ -22,7 +22,7 @@ from dpmed_core.runs.space import what_holds_up
 from dpmed_core.runs.status import OPEN_STATES, RunState, RunStatus, UnreadableRun
 from dpmed_core.training.result import RunResult
 from dpmed_core.training.spec import RunSpec
-from widgets.analysis_plan import choose_plan
+from widgets.analysis_plan import offer_plan
 from widgets.cohort import chosen_cohort
 from widgets.cohort_plan import show_cohort_plan, show_not_judgeable
 from widgets.headings import HEADINGS
@@ -37,7 +37,8 @@ from widgets.starts import show_start_check
 from widgets.training_form import choose_runs
 from widgets.training_offer import not_asked_for
 
-NEWEST = 50  # finished runs that tell how long others will take, and that are listed before somebody asks for all
+NEWEST = 50  # finished runs that tell how long others will take
+LISTED = 5  # finished runs that are listed before somebody asks for all: each takes a browser as long to draw as a paragraph
 ICONS = {
     RunState.QUEUED: ":material/schedule:",
     RunState.TRAINING: ":material/model_training:",
@@ -94,8 +95,7 @@ def show_plan(cohort: Cohort, specs: list[RunSpec]) -> None:
         st.caption(f"With {counted(len(private), 'new private model', 'new private models')}: {then}")
     st.caption("Models without privacy have no privacy guarantee; internal comparison only.")
     show_not_judgeable(cohort)
-    with st.expander("Analysis plan: what the models will be compared on"):
-        choose_plan(cohort)
+    offer_plan(cohort, "what the models will be compared on")
     show_preflight(cohort, tuple(new))
     if st.button(f"Train {counted(len(new), 'model', 'models')}", type="primary", disabled=not new, icon=":material/play_arrow:"):
         try:
@@ -181,9 +181,10 @@ def show_runs(cohort: Cohort) -> None:
             show_run(status)
         if finished:
             with st.expander(f"{len(finished)} finished", expanded=not under_way):
-                newest = finished if len(finished) <= NEWEST or st.toggle("Show all", key="all-finished") else finished[-NEWEST:]
-                if len(newest) < len(finished):
-                    st.caption(f"The newest {NEWEST}; `python -m dpmed_core runs --cohort {plain(cohort.name)}` lists all.")
+                whole = len(finished) <= LISTED or st.toggle(f"Show all {len(finished)}", key="all-finished")
+                newest = finished if whole else finished[-LISTED:]
+                if not whole:
+                    st.caption(f"The newest {LISTED}; `python -m dpmed_core runs --cohort {plain(cohort.name)}` lists all.")
                 for status in reversed(newest):
                     show_run(status)
 

@@ -28,7 +28,14 @@ def planned_tables(cohort: Cohort, tables: Callable[..., EvaluationTables] = tab
     return tables(cohort, plan.attributes, margin=plan.margin, findings=plan.findings, epsilons=together)
 
 
-def choose_plan(cohort: Cohort) -> None:
+def offer_plan(cohort: Cohort, about: str) -> None:
+    """The plan in an expander that says what it is about; the form is made once somebody opens it."""
+    with st.expander(f"Analysis plan: {plain(about)}", key="plan-open", on_change="rerun") as panel:
+        if panel.open:
+            _choose_plan(cohort)
+
+
+def _choose_plan(cohort: Cohort) -> None:
     """Show the plan, and the form that writes the first or changes it."""
     plans = plans_of(cohort)
     now = plans.plan

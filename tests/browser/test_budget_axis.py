@@ -16,6 +16,7 @@ from dpmed_core.runs.plan import plan_runs
 from dpmed_core.training.spec import PrivacyUnit
 from tests.browser.stored import store_demo
 from tests.browser.waiting import FIRST_WORDS, settle, wait_until
+from widgets.browser_programs import AXIS, PLOTLY
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 TRAINED = ("0.3", "1", "3", "8")
@@ -46,6 +47,27 @@ DRAWN = "document.querySelectorAll('.dpmed-pictures[data-shown]').length === 0"
 """Whether figures stand there themselves, and no pictures of them."""
 KEPT = f"document.querySelector('.dpmed-pictures[data-kept]')?.dataset.kept.split(' ').length === {len(TRAINED)}"
 """Whether the pictures of a page's one figure that follows are there."""
+
+
+BESIDE = """async ([axis, plotly]) => {
+  const { show } = await import(new URL(axis, document.baseURI).href);
+  const at = (budget) => ({ data: {}, layout: { title: { text: `ε = ${budget}` } } });
+  const figure = { data: [{ x: [0, 1], y: [0, 1] }], layout: { height: 300 }, frames: { 1: at(1), 3: at(3) } };
+  const stops = ["1", "3", "8"].map((budget, i) => ({ budget, at: i / 2, trained: true, guarantee: "" }));
+  const place = (id, data) => {
+    document.body.insertAdjacentHTML("beforeend", `<div id="${id}" style="width: 600px"><div class="dpmed-budget"></div></div>`);
+    show({ parentElement: document.getElementById(id), data: { scope: "beside", ...data }, setTriggerValue: () => {} });
+  };
+  place("axis-beside", { kind: "axis", stops, label: "Beside", chosen: "1", seen: 0 });
+  place("figure-beside", { plotly, figure: JSON.stringify(figure), instead: JSON.stringify({ 8: "Nothing at ε = 8." }) });
+  window.beside = document.querySelector("#figure-beside .dpmed-figure");
+  window.press = (...keys) => keys.forEach((key) =>
+    document.querySelector("#axis-beside [role=slider]").dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true })));
+}"""
+"""Puts an axis and a figure that has nothing at the last of three budgets on the page, by the page's own program."""
+SEEN = """() => { const host = document.querySelector('#figure-beside .dpmed-pictures');
+  return [beside.hidden, document.querySelector('#figure-beside .dpmed-note').textContent, host.dataset.shown ?? null]; }"""
+"""Whether the figure is hidden, what stands in its place, and of which budget a picture is over it."""
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +200,24 @@ def test_pictures_that_a_drag_shows_at_once_are_what_the_figure_then_draws(serve
     wait_until(page, DRAWN)
     assert "ε = 1 at δ" in page.evaluate("window.plot.layout.title.subtitle.text")
     page.mouse.up()
+
+
+def test_a_budget_at_which_nothing_can_be_drawn_shows_why_and_nothing_of_the_budgets_beside_it(served, page):
+    open_page(page, served, "cases")
+    page.evaluate(BESIDE, [AXIS.address, PLOTLY.address])
+    wait_until(page, "document.querySelector('#figure-beside .dpmed-pictures')?.dataset.kept === '1 3'")
+    # Within one turn of the browser, as a quick drag may be.
+    page.evaluate("press('ArrowRight', 'ArrowRight')")
+    assert page.evaluate(SEEN) == [True, "Nothing at ε = 8.", None]
+    page.wait_for_timeout(300)
+    assert page.evaluate("beside.layout.title.text") == "ε = 1", "what was to be drawn of ε = 3 is not drawn any more"
+    page.evaluate("press('ArrowLeft')")
+    assert page.evaluate(SEEN) == [False, "", "3"]
+    wait_until(page, "beside.layout.title.text === 'ε = 3'")
+    wait_until(page, "!document.querySelector('#figure-beside [data-shown]')")
+    page.evaluate("press('ArrowRight', 'ArrowLeft', 'ArrowLeft')")
+    assert page.evaluate(SEEN) == [False, "", "1"]
+    wait_until(page, "beside.layout.title.text === 'ε = 1'")
 
 
 def test_a_figure_that_its_reader_enlarged_stays_so_and_has_no_pictures(served, page):

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sqlalchemy import delete
+from streamlit.testing.v1 import AppTest
 
 from dpmed_core.cohort.report import ImportReport
 from dpmed_core.foreign_text import plain
@@ -142,8 +143,15 @@ def test_what_the_plan_does_not_name_is_called_exploratory_on_the_page_and_in_it
     assert "Exploratory" not in figure_text(figures(open_page("fairness", attribute="sex", epsilon="8"))[0])
 
 
+def with_open_plan(app: AppTest) -> AppTest:
+    app.session_state["plan-open"] = True
+    return app.run()
+
+
 def test_a_plan_can_be_written_before_the_first_run_and_a_change_needs_a_reason(empty, cohort, finish, plans, open_page):
     app = open_page("fairness", attribute="sex")
+    assert not app.multiselect, "the form is made when somebody opens it"
+    app = with_open_plan(app)
     app.multiselect[0].set_value(["sex"])
     app.number_input[0].set_value(0.05)
     next(button for button in app.button if button.label == "Write the plan").click().run()
@@ -156,6 +164,7 @@ def test_a_plan_can_be_written_before_the_first_run_and_a_change_needs_a_reason(
     app = open_page("fairness", attribute="age")
     assert "Age is not in the analysis plan" in texts(app) and "Margin" not in texts(app)
     assert "Margin: 0.05" in texts(open_page("fairness", attribute="sex"))
+    app = with_open_plan(app)
     app.multiselect[0].set_value(["age"])
     change = next(button for button in app.button if button.label == "Change the plan")
     assert "Say why" in " ".join(error.value for error in change.click().run().error)

@@ -95,6 +95,24 @@ def test_finished_runs_are_listed_on_the_page_train(asked, finish, open_page):
     app = open_page("train")
     assert not app.exception
     assert "2 finished" in [expander.label for expander in app.expander]
+    assert "Show all" not in " ".join(toggle.label for toggle in app.toggle)
+
+
+def test_of_many_finished_runs_the_newest_are_listed_until_all_are_asked_for(asked, empty, cohort, finish, open_page):
+    more = [replace(spec, seed=seed) for seed in (1, 2, 3) for spec in asked]
+    empty.ledger.ask(cohort, more)
+    for spec in [*asked, *more]:
+        finish(spec)
+    app = open_page("train")
+
+    def listed() -> list[str]:
+        return [text.value.split(", ")[-1] for text in app.markdown if re.search(r", seed \d$", text.value)]
+
+    newest_first = [f"seed {spec.seed}" for spec in reversed([*asked, *more])]
+    assert listed() == newest_first[:5]
+    toggle = next(toggle for toggle in app.toggle if toggle.label == "Show all 8")
+    toggle.set_value(True).run()
+    assert listed() == newest_first
 
 
 @pytest.mark.parametrize(

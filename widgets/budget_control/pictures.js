@@ -2,6 +2,8 @@
 // figure: Plotly takes longer to draw a figure anew than a hand takes to the next budget.
 
 const LOOK_LATER = 300; // milliseconds
+const TAKEN_UP = 1000; // milliseconds within which what somebody pressed shows
+const BUSY = "[data-dpmed-moving], [data-dpmed-waiting], [data-dpmed-starting]"; // the document: axis, and widgets/document/ahead.js
 const STYLE = new CSSStyleSheet(); // what Plotly's own says of what is seen
 STYLE.replaceSync(".main-svg { position: absolute; left: 0; top: 0 } .crisp { shape-rendering: crispEdges }");
 
@@ -16,7 +18,7 @@ class Pictures {
     this.kept = new Map();
   }
 
-  // Draw those that are missing, one after another; not while the page changes or somebody drags.
+  // Draw those that are missing, one after another; not while the page changes or somebody does something on it.
   async draw(budgets, width, height) {
     if (budgets.every((budget) => this.kept.has(budget))) return;
     const drawing = (this.drawing = {});
@@ -73,10 +75,14 @@ class Pictures {
   }
 }
 
-// Whether the server runs the page, or the axis is dragged or was let go just now.
+let pressed = -TAKEN_UP;
+for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, () => { pressed = performance.now(); }, true);
+
+// Whether the server runs the page or is about to, programs are started that other pages need, or the axis is dragged or was let go just now.
 function isBusy() {
   const page = document.querySelector('[data-testid="stApp"]');
-  return page?.dataset.testScriptState !== "notRunning" || document.documentElement.matches("[data-dpmed-moving], [data-dpmed-waiting]");
+  const taken = performance.now() - pressed < TAKEN_UP;
+  return taken || page?.dataset.testScriptState !== "notRunning" || document.documentElement.matches(BUSY);
 }
 
 // Some time later, when the browser has nothing else to do.

@@ -4,6 +4,7 @@
   if (!ahead) return;
   const LOOK_AGAIN = 250; // milliseconds
   const STATE = "data-test-script-state"; // of Streamlit's root: whether it runs the page
+  const STARTING = "data-dpmed-starting"; // of the document, for what waits until this is done (widgets/budget_control/pictures.js)
 
   let pressed = false; // nothing is asked of the server while somebody drags
   addEventListener("pointerdown", () => { pressed = true; }, true);
@@ -22,6 +23,8 @@
       do await idle(); while (pressed && (await pause(), true));
       await step().catch(() => {}); // the page that needs it asks again
     }
+    document.documentElement.removeAttribute(STARTING);
   };
+  document.documentElement.setAttribute(STARTING, "");
   startAll();
 })();
