@@ -171,3 +171,30 @@ def test_a_widget_that_was_replaced_while_its_message_was_under_way_still_counts
     app = AppTest.from_function(page).run()
     assert not app.exception and app.markdown[0].value == "effusion"
     assert app.run().selectbox[0].value == "effusion"
+
+
+def test_a_replaced_widget_that_nobody_moved_chooses_nothing():
+    """Until a page is drawn to its end, the browser reports what stood there before, with every part that refreshes itself."""
+
+    def page() -> None:
+        import streamlit as st
+
+        from widgets.address.choice import _moved, choice
+        from widgets.address.session import gesture, stated
+
+        opened = st.session_state.setdefault("opened", False)
+        choice("review", "Review", ["all", "first", *(["second"] if opened else [])])
+        if not opened:
+            st.session_state["opened"] = True
+            gesture("review", "second")
+            st.rerun()
+        st.session_state["choice-review"] = "all"
+        _moved("review", "choice-review")
+        st.write(stated("review"))
+        st.session_state["choice-review"] = "first"
+        _moved("review", "choice-review")
+        st.write(stated("review"))
+
+    app = AppTest.from_function(page).run()
+    assert not app.exception
+    assert [text.value for text in app.markdown] == ["second", "first"], "only what a person moved it to counts"

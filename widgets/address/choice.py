@@ -1,7 +1,7 @@
 """A choice of a page: a widget, its name in the address, and what becomes of a value that does not exist."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import streamlit as st
@@ -13,6 +13,8 @@ PLAIN_OPTIONS = (st.selectbox, st.select_slider)
 """Widgets that show their options as they are; all others read them as Markdown."""
 
 MOUNTED = "mounted-"
+MOST_REPLACED = 50
+"""Replaced widgets whose values are remembered."""
 STYLE = Path(__file__).parent / "choice.css"
 
 
@@ -22,12 +24,20 @@ class Mounted:
 
     A widget that a gesture did not move is never given another value: another widget takes its place, which begins there. To set it,
     Streamlit sends one message, which the next can overtake; the browser then keeps a value that nobody chose, and reports it as chosen.
+
+    Attributes:
+        key: of the widget.
+        looks: its options, and how they are named.
+        value: what it stands at.
+        number: how many stood in its place before.
+        replaced: what those stood at, by their keys, newest last.
     """
 
     key: str
     looks: tuple[str, ...]
     value: str | None
     number: int
+    replaced: dict[str, str | None] = field(default_factory=dict)
 
 
 def choice(
@@ -97,7 +107,8 @@ def _mounted(name: str, looks: tuple[str, ...], value: str | None) -> Mounted:
         return before
     number = 0 if before is None else before.number + 1
     key = f"choice-{name}-{number}" if number else f"choice-{name}"
-    st.session_state[MOUNTED + name] = Mounted(key, looks, value, number)
+    replaced = {} if before is None else dict([*before.replaced.items(), (before.key, before.value)][-MOST_REPLACED:])
+    st.session_state[MOUNTED + name] = Mounted(key, looks, value, number, replaced)
     return st.session_state[MOUNTED + name]  # type: ignore[no-any-return]
 
 
@@ -111,4 +122,8 @@ def _moved(name: str, key: str) -> None:
         return
     if mounted.key == key:
         mounted.value = value
+    elif mounted.replaced.get(key) == value:
+        # Nobody moved it: until the page is drawn to its end, a browser also reports what stood there before, and Streamlit, which has
+        # forgotten that widget's value, takes it for a new one.
+        return
     gesture(name, value)
