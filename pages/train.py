@@ -38,7 +38,7 @@ from widgets.training_form import choose_runs
 from widgets.training_offer import not_asked_for
 
 NEWEST = 50  # finished runs that tell how long others will take
-LISTED = 5  # finished runs that are listed before somebody asks for all: each takes a browser as long to draw as a paragraph
+LISTED = 5  # finished runs that are listed before somebody asks for all: each is several elements for the browser to draw
 ICONS = {
     RunState.QUEUED: ":material/schedule:",
     RunState.TRAINING: ":material/model_training:",

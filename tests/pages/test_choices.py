@@ -194,7 +194,10 @@ def test_a_replaced_widget_that_nobody_moved_chooses_nothing():
         st.session_state["choice-review"] = "first"
         _moved("review", "choice-review")
         st.write(stated("review"))
+        gesture("review", "second")
+        _moved("review", "choice-review")
+        st.write(stated("review"))
 
     app = AppTest.from_function(page).run()
     assert not app.exception
-    assert [text.value for text in app.markdown] == ["second", "first"], "only what a person moved it to counts"
+    assert [text.value for text in app.markdown] == ["second", "first", "second"], "what a person moved it to counts, and once"

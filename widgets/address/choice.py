@@ -126,4 +126,6 @@ def _moved(name: str, key: str) -> None:
         # Nobody moved it: until the page is drawn to its end, a browser also reports what stood there before, and Streamlit, which has
         # forgotten that widget's value, takes it for a new one.
         return
+    else:
+        mounted.replaced[key] = value
     gesture(name, value)
